@@ -63,6 +63,11 @@ test-all: lint types arrows  ## Run every check with every test, and with more k
 	$(EFFORT) $(PYTEST) -m '' -o faulthandler_timeout=7200
 	RHEO_TEST_CLIENT=aiohttp $(PYTEST) tests/wire tests/faults tests/core
 
+.PHONY: fuzz
+fuzz: $(READY)  ## Compare the HTTP client with its strict model by fuzzing, ten minutes (needs atheris)
+	@$(call install,'atheris>=3')
+	$(BIN)/python -m tests.wire.fuzz -max_total_time=600
+
 .PHONY: bench
 bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (python -m benchmarks --help)
 	$(BIN)/python -m benchmarks

@@ -20,8 +20,8 @@ from .works import MIB, WORKS, Work
 _RESULTS = Path(__file__).parent / "results"
 _SLOW = 5
 _LONG_SECONDS = 10
-"""A peer that needs longer, and so many times what the fastest needs, is not run again; this
-project always is."""
+"""A peer that needs longer than this, and `_SLOW` times as long as the fastest, is not run again.
+This project always is."""
 _SPARE_BYTES = 1 << 30
 
 
@@ -141,12 +141,12 @@ def _touch(path: Path, size: int) -> None:
 
 
 def _gave_up(other: Outcome, work: Work, peer: str) -> bool:
-    """Whether a peer took too long for the same files."""
+    """Return True if a peer took too long for the same files."""
     return other.work.material == work.material and other.problem(peer).startswith(TOO_LONG)
 
 
 def _is_done_with(outcome: Outcome, peer: str) -> bool:
-    """Whether another round would tell nothing new."""
+    """Return True if another round would show nothing new."""
     if outcome.problem(peer):
         return True
     walls = [runs[0].wall for runs in outcome.runs.values() if not runs[0].problem]

@@ -1,4 +1,4 @@
-"""How exact limits of speed are, and what they cost: `python -m benchmarks.limits`.
+"""Exactness and cost of speed limits: `python -m benchmarks.limits`.
 
 Each case fetches from a local nginx for ten seconds, over as many connections as it says, and is
 then compared with what the limits allow; the CPU time is that of the process, its threads included.

@@ -13,7 +13,7 @@ from .server import PROGRAM
 
 @dataclass(slots=True)
 class Circumstances:
-    """What is known of the machine and the run."""
+    """Facts about the machine and the run."""
 
     folder: str
     scale: float

@@ -19,12 +19,12 @@ from .works import Work
 TOO_LONG = "took too long"
 _LAUNCHER = Path(__file__).parent / "programs" / "launcher.py"
 _LIST_SECONDS = 5.0
-"""How long a client goes on after the first byte of a long list: its memory may still grow."""
+"""Time a client gets after the first byte of a long list: its memory may still grow."""
 
 
 @dataclass(slots=True)
 class Run:
-    """What a run took; only `problem` is of use where it is not ""."""
+    """Cost of a run; if `problem` is not "", the other fields mean nothing."""
 
     wall: float = 0.0  # seconds; of a listed work: to the first byte
     cpu: float = 0.0  # seconds, of the process and its children
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a client is told of a work."""
+    """Instructions for a client."""
 
     work: Work
     list_file: Path  # the URLs, one a line
@@ -46,12 +46,12 @@ class Job:
 
     @property
     def wanted_hash(self) -> str:
-        """What the client has to check, "" for nothing."""
+        """Hash that the client must check; "" for none."""
         return self.checksum if self.work.hashed else ""
 
     @property
     def target(self) -> Path:
-        """Where the first file goes."""
+        """Path of the first file."""
         return self.folder / self.work.names[0]
 
 
@@ -91,7 +91,7 @@ def _environment(home: Path, job: Job) -> dict[str, str]:
 
 
 def _launch(command: list[str], environ: dict[str, str], log: Path, timeout: float) -> str:
-    """What is wrong, "" if it ended by itself."""
+    """Run a command; return its problem, "" if it ended by itself."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -126,7 +126,7 @@ def _judge(job: Job, report: list[str], log: Path) -> Run:
 
 
 def _fault_of(job: Job) -> str:
-    """What is wrong with the files, "" if all are there and the last is what was sent."""
+    """Return a problem of the files, "" if all are there and the last one is intact."""
     names = job.work.names
     missing = sum(not (job.folder / name).is_file() for name in names)
     if missing:

@@ -29,7 +29,7 @@ class Peer:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is this project in one of its forms."""
+        """True if the peer is this project in one of its forms."""
         return self.version is _ours
 
 
@@ -113,7 +113,7 @@ def _wget2(job: Job) -> list[str] | None:
 def _axel(job: Job) -> list[str] | None:
     if job.work.count > 1 or job.work.hashed:
         return None
-    # It cannot be told of an authority, so it checks no certificate (-k).
+    # axel takes no certificate authority, so it checks no certificate (-k).
     insecure = ["-k"] if job.work.scheme == "https" else []
     connections = ["-n", str(job.work.connections)]
     return ["axel", "-q", *insecure, *connections, "-o", str(job.target), job.urls[0]]

@@ -1,4 +1,4 @@
-"""What came out: medians, ratios to curl, tables for the screen and for a file."""
+"""Results: medians, ratios to curl, tables for the screen and for a file."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""What long lists cost: `python -m benchmarks.scale [--counts 10000,100000,1000000]`.
+"""Cost of long lists: `python -m benchmarks.scale [--counts 10000,100000,1000000]`.
 
 For each number of downloads, in a process of its own: memory and CPU seconds to make and add them,
-then the CPU time of one of each verb among so many that wait. What grows with the number of
-downloads shows from column to column. Nothing is downloaded.
+then the CPU time of each verb, once, among that many waiting ones. Costs that grow with the number
+of downloads differ from column to column. Nothing is downloaded.
 """
 
 import argparse

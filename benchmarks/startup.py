@@ -1,4 +1,4 @@
-"""How long the programs take to start, and which imports cost most: `python -m benchmarks.startup`.
+"""Start-up time of the programs, and their most expensive imports: `python -m benchmarks.startup`.
 
 Prints seconds, medians of several starts: `rheo --help` to its end, `rheo-tui` to its first screen.
 """

@@ -1,4 +1,4 @@
-"""What this project wants to reach, and whether it did."""
+"""Targets of this project, and checks that they are reached."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

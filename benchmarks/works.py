@@ -7,9 +7,9 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 LIMIT_BPS = 8 * MIB
-"""What the limited location gives a connection, bytes/s."""
+"""Speed of a connection to the limited location, bytes/s."""
 SLOW_BPS = 64 * KIB
-"""What the slow location gives a connection, bytes/s."""
+"""Speed of a connection to the slow location, bytes/s."""
 
 Scheme = Literal["http", "https"]
 

@@ -97,7 +97,7 @@ async def read_secret_async(path: Path) -> bytes:
             check_private(file)
             return _checked(await file.read(_MAX_BYTES + 1), _MAX_BYTES)
     except RuntimeError:
-        raise ShortageError("no further thread can be started") from None
+        raise ShortageError.of_threads() from None
 
 
 def check_private(file: _OpenFile) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
-    from rheo_core.domain.file_exists import FileExistsStrategy
     from rheo_core.inputs.sources import Item
 
     from .services.protocol import DownloadService
@@ -62,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_lost_output("rheo-tui", error)
     try:
         loaded = _load_settings(options.download_dir)
-        exists = loaded.settings.file_exists_strategy
-        items = _items(options, exists) if options.urls or options.input_file else ()
+        items = _items(options, loaded.settings) if options.urls or options.input_file else ()
         _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
@@ -123,7 +121,7 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterator[Item]":
+def _items(options: argparse.Namespace, settings: "Settings") -> "Iterator[Item]":
     """Return the downloads to queue; lists are read while items are taken.
 
     Everything before the first good download is read at once.
@@ -138,7 +136,8 @@ def _items(options: argparse.Namespace, exists: "FileExistsStrategy") -> "Iterat
         base=options.base,
         links=options.links,
         patterns=options.glob,
-        exists=exists,
+        folder=settings.download_dir,
+        exists=settings.file_exists_strategy,
         list_options=options.allow_list_options,
     )
     try:

@@ -1,13 +1,25 @@
 """Handlers of the actions that change downloads: one method for each action."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
 from rheo_core.domain.text import printable
 
-from .actions import Context, can_move, can_pause, can_retry, has_wrong_hash, limit_step
+from .actions import (
+    Context,
+    can_move,
+    can_pause,
+    can_retry,
+    has_file,
+    has_wrong_hash,
+    is_done,
+    limit_step,
+)
+from .existing_files import Decision
 from .formatting import count_text, limit_text
-from .services.protocol import DownloadService
+from .services.changes import Changes, limit_sentence
+from .services.protocol import Deletion
 
 Rows = Sequence[DownloadSnapshot]
 
@@ -19,29 +31,24 @@ class DownloadHandlers:
     it returns becomes feedback: what was done, to how many, and what was left out.
     """
 
-    def __init__(self, service: DownloadService) -> None:
-        self._service = service
-        self._removed: list[list[str]] = []
-
-    @property
-    def undo_steps(self) -> int:
-        """Number of removals that can be undone."""
-        return len(self._removed)
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+        self._service = changes.service
 
     async def do_pause(self, context: Context) -> str:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
         running = [row for row in context.targets if can_pause(row)]
         if running:
-            await self._service.pause(_ids(running))
+            await self.changes.pause(_ids(running))
             return done_text("Paused", running, context.targets)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
-        await self._service.resume(_ids(paused))
+        await self.changes.resume(_ids(paused))
         return done_text("Resumed", paused, context.targets)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
-        await self._service.cancel(_ids(rows))
+        await self.changes.cancel(_ids(rows))
         return done_text("Cancelled", rows, context.targets)
 
     async def do_retry(self, context: Context) -> str:
@@ -69,22 +76,48 @@ class DownloadHandlers:
             sentences.append(f"Kept the data of {count_text(len(paths))}.")
         return " ".join(sentences) or "No data is left to keep."
 
+    async def download_again(self, rows: Rows, decision: Decision) -> str:
+        """Queue downloads again whose files are on the disk."""
+        await self._service.add_again(_ids(rows), decision.strategy, decision.filename)
+        return done_text("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
+
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
-        ids = _ids(context.targets)
-        await self._service.remove(ids)
-        self._removed.append(ids)
+        await self.changes.remove(_ids(context.targets))
         return done_text("Removed", context.targets, context.targets)
 
     do_clear_finished = do_remove
 
+    async def do_pause_all(self, context: Context) -> str:
+        """Pause all downloads that run or wait."""
+        await self.changes.pause(_ids(context.targets))
+        return done_text("Paused", context.targets, context.targets)
+
+    async def do_resume_all(self, context: Context) -> str:
+        """Resume all paused downloads."""
+        await self.changes.resume(_ids(context.targets))
+        return done_text("Resumed", context.targets, context.targets)
+
+    async def do_again(self, context: Context) -> str:
+        """Download completed and skipped files again, beside those that exist."""
+        rows = [row for row in context.targets if is_done(row)]
+        await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
+        done = done_text("Queued again:", rows, context.targets, "are not done")
+        return f"{done} Existing files stay."
+
+    async def do_delete(self, context: Context) -> str:
+        """Delete finished files, and remove their downloads from the list."""
+        rows = [row for row in context.targets if has_file(row)]
+        deletion = await self.changes.delete_files(_ids(rows))
+        return " ".join(filter(None, (_deletion_text(deletion, rows), *deletion.problems)))
+
     async def do_undo(self, _: Context) -> str:
-        """Restore the downloads that were removed last."""
-        if not self._removed:
-            return ""
-        ids = self._removed.pop()
-        await self._service.restore(ids)
-        return f"Restored {count_text(len(ids))}."
+        """Undo the last change."""
+        return await self.changes.undo()
+
+    async def do_redo(self, _: Context) -> str:
+        """Redo the change that was undone last."""
+        return await self.changes.redo()
 
     async def do_priority_up(self, context: Context) -> str:
         """Raise the priority by 1."""
@@ -94,65 +127,90 @@ class DownloadHandlers:
         """Lower the priority by 1."""
         return await self._change_priority(context.targets, -1)
 
+    async def set_priority(self, priority: int, targets: Rows) -> str:
+        """Give the downloads that have not ended a priority."""
+        rows = unfinished(targets)
+        await self.changes.set_priority(_ids(rows), priority)
+        return done_text(f"Priority is {priority:,} for", rows, targets)
+
     async def _change_priority(self, targets: Rows, by: int) -> str:
         rows = [row for row in targets if not row.status.is_terminal]
-        await self._service.change_priority(_ids(rows), by)
+        await self.changes.change_priority(_ids(rows), by)
         if len(rows) == 1:
             return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
         return done_text(
             "Raised the priority of" if by > 0 else "Lowered the priority of", rows, targets
         )
 
-    # The row in front moves first; otherwise adjacent marked rows would only swap places.
-
     async def do_move_up(self, context: Context) -> str:
         """Move queued downloads one place up."""
-        for row in filter(can_move, context.targets):
-            await self._service.move(row.id, "up")
-        return ""
+        return await self._move(context.targets, "up")
 
     async def do_move_down(self, context: Context) -> str:
         """Move queued downloads one place down."""
-        for row in filter(can_move, reversed(context.targets)):
-            await self._service.move(row.id, "down")
-        return ""
+        return await self._move(context.targets, "down")
+
+    async def do_move_top(self, context: Context) -> str:
+        """Move queued downloads to the beginning of the queue."""
+        return await self._move(context.targets, "top")
+
+    async def do_move_bottom(self, context: Context) -> str:
+        """Move queued downloads to the end of the queue."""
+        return await self._move(context.targets, "bottom")
+
+    async def _move(self, targets: Rows, where: Literal["up", "down", "top", "bottom"]) -> str:
+        rows = [row for row in targets if can_move(row)]
+        if await self.changes.move(_ids(rows), where):
+            return done_text("Moved", rows, targets, "were not queued")
+        return "Already at the top." if where in ("up", "top") else "Already at the bottom."
 
     async def do_limit_up(self, context: Context) -> str:
         """Raise the speed limit of all downloads together by one step."""
-        return await self.set_limit(limit_step(context.speed_limit, up=True))
+        return await self._step_limit(context, up=True)
 
     async def do_limit_down(self, context: Context) -> str:
         """Lower the speed limit of all downloads together by one step."""
-        return await self.set_limit(limit_step(context.speed_limit, up=False))
+        return await self._step_limit(context, up=False)
+
+    async def _step_limit(self, context: Context, *, up: bool) -> str:
+        rate = limit_step(context.speed_limit, up=up)
+        return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
 
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
-        await self._service.set_slow(not context.is_slow)
+        await self.changes.set_slow(not context.is_slow)
         if context.is_slow:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
-    async def set_limit(self, rate: int | None, ids: Sequence[str] | None = None) -> str:
-        """Limit the speed.
+    async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> str:
+        """Limit all downloads together; see `Changes.limit`."""
+        await self.changes.limit(rate, before, was_slow=was_slow)
+        return f"{limit_sentence(rate)}."
 
-        Args:
-            rate: bytes/s; None lifts the limit.
-            ids: the downloads to limit each; None limits all downloads together.
-        """
-        await self._service.set_speed_limit(rate, ids)
-        whose = "" if ids is None else f" for {count_text(len(ids))}"
-        if rate is None:
-            return f"Speed limit is off{whose}."
-        return f"Speed limit is {limit_text(rate)}{whose}."
+    async def limit_each(self, rate: int | None, rows: Rows) -> str:
+        """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
+        await self.changes.limit_each(rate, rows)
+        return f"{limit_sentence(rate)} for {count_text(len(rows))}."
 
 
-def unfinished(rows: Rows) -> list[str]:
-    """Return the ids of the rows that have not ended."""
-    return _ids([row for row in rows if not row.status.is_terminal])
+def unfinished(rows: Rows) -> list[DownloadSnapshot]:
+    """Return the rows that have not ended."""
+    return [row for row in rows if not row.status.is_terminal]
 
 
 def _ids(rows: Rows) -> list[str]:
     return [row.id for row in rows]
+
+
+def _deletion_text(deletion: Deletion, rows: Rows) -> str:
+    deleted = [row for row in rows if row.id in deletion.ids]
+    if not deleted:
+        return ""
+    what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
+    if deletion.in_trash == len(deleted):
+        return f"Moved {what} to the trash."
+    return f"Deleted {what}. There is no trash, but undo is possible for 10 minutes."
 
 
 def done_text(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:

@@ -32,7 +32,10 @@ class Context:
     total: int = 0
     failed: int = 0
     finished: int = 0  # completed or skipped
+    running: int = 0  # neither ended nor paused
+    paused: int = 0
     can_undo: bool = False
+    can_redo: bool = False
     by_queue_order: bool = True
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
@@ -83,6 +86,7 @@ SPEED_LIMITS = (
 )
 """Steps of the speed limit in bytes/s, slowest first; None: no limit."""
 
+_STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
 _RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 
 
@@ -131,6 +135,16 @@ def can_move(row: DownloadSnapshot) -> bool:
     return row.status is DownloadStatus.QUEUED
 
 
+def is_done(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, or was skipped because the file exists."""
+    return row.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
+
+
+def has_file(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, so that its file is on the disk."""
+    return row.status is DownloadStatus.COMPLETED and bool(row.destination)
+
+
 def has_wrong_hash(row: DownloadSnapshot) -> bool:
     """Return True if `row` failed only because of its checksum."""
     check = row.validation
@@ -169,7 +183,31 @@ _keep = _needs(
 )
 
 
-def _replace_url(context: Context) -> str:
+_existing = _needs(
+    lambda row: row.has_file,
+    lambda row: f"no file is in the way of this download ({_state(row)})",
+    "no file is in the way of the marked downloads",
+)
+_done = _needs(
+    is_done,
+    lambda row: f"this download is not done ({_state(row)})",
+    "no marked download is done",
+)
+_delete = _needs(
+    has_file,
+    lambda row: f"this download has no finished file ({_state(row)})",
+    "no marked download has a finished file",
+)
+
+
+def _open(context: Context) -> str:
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
+
+
+def _edit(context: Context) -> str:
     row = context.current
     if row is None:
         return "nothing selected"
@@ -225,8 +263,22 @@ ACTIONS: tuple[Action, ...] = (
         label="pause", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
+        "pause_all", "P", "Pause all", "Downloads",
+        "Pause all downloads that run or wait, whether shown or not.",
+        disabled=_changes(lambda context: "" if context.running else "nothing runs or waits"),
+        acts_on=frozenset(DownloadStatus) - _RETRYABLE - _STANDING,
+        owner="downloads",
+    ),
+    Action(
+        "resume_all", "S", "Resume all", "Downloads",
+        "Resume all paused downloads, whether shown or not.",
+        disabled=_changes(lambda context: "" if context.paused else "nothing is paused"),
+        acts_on=frozenset({DownloadStatus.PAUSED}),
+        owner="downloads",
+    ),
+    Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop and delete the partial data.",
+        "Stop; the partial data is kept until it is too late to undo this.",
         label="cancel", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -242,9 +294,9 @@ ACTIONS: tuple[Action, ...] = (
         owner="downloads",
     ),
     Action(
-        "link", "e", "Replace the URL", "Downloads",
-        "Continue from another URL; partial data is kept if it fits.",
-        disabled=_changes(_replace_url), in_menu=True,
+        "link", "e", "Edit", "Downloads",  # the id is that of earlier versions, for users' keys
+        "Change link, name, folder, hash, headers, login or limits; partial data is kept.",
+        label="edit", disabled=_changes(_edit), in_menu=True,
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
@@ -252,9 +304,24 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_keep, owner="downloads", takes_targets=True,
     ),
     Action(
+        "existing", "d", "File on the disk", "Downloads",
+        "Open it, download again, save under another name, or overwrite it.",
+        disabled=_existing,
+    ),
+    Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Completed files stay on the disk.",
         label="remove", disabled=_any_target, owner="downloads", takes_targets=True,
+    ),
+    Action(
+        "again", "A", "Download again", "Downloads",
+        "Download a finished file again; the existing one stays.",
+        disabled=_done, owner="downloads", takes_targets=True,
+    ),
+    Action(
+        "delete", "delete", "Delete the file too", "Downloads",
+        "Move finished files to the trash, and remove their downloads from the list.",
+        disabled=_delete, owner="downloads", takes_targets=True,
     ),
     Action(
         "clear_finished", "X", "Remove all finished", "Downloads",
@@ -274,6 +341,11 @@ ACTIONS: tuple[Action, ...] = (
         disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
+        "set_priority", "#", "Set the priority", "Queue",
+        "Enter a number; a higher priority starts first.",
+        disabled=_not_ended, opens_input=True,
+    ),
+    Action(
         "move_up", "K", "Move up in the queue", "Queue",
         "Start one place earlier.",
         disabled=_move, owner="downloads", takes_targets=True,
@@ -281,6 +353,16 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
         "Start one place later.",
+        disabled=_move, owner="downloads", takes_targets=True,
+    ),
+    Action(
+        "move_top", "ctrl+home", "Move to the top of the queue", "Queue",
+        "Start before all others.",
+        disabled=_move, owner="downloads", takes_targets=True,
+    ),
+    Action(
+        "move_bottom", "ctrl+end", "Move to the end of the queue", "Queue",
+        "Start after all others.",
         disabled=_move, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -319,9 +401,39 @@ ACTIONS: tuple[Action, ...] = (
         label="mark", disabled=_needs_current, owner="table",
     ),
     Action(
-        "mark_all", "*", "Mark all, or invert marks", "List",
-        "Mark the downloads shown; marked ones lose their mark.",
+        "mark_all", "*", "Mark all shown", "List",
+        "Mark the downloads shown; if all are marked, remove their marks.",
         disabled=_needs_rows, owner="table",
+    ),
+    Action(
+        "invert_marks", "^", "Invert marks", "List",
+        "Mark the downloads shown that are not marked; the others lose their mark.",
+        disabled=_needs_rows, owner="table",
+    ),
+    Action(
+        "mark_matching", "&", "Mark by pattern", "List",
+        "Mark the downloads shown that match a pattern such as *.iso, or a filter.",
+        disabled=_needs_rows, opens_input=True,
+    ),
+    Action(
+        "range", "v", "Mark a range", "List",
+        "Mark rows while the cursor moves; press the key again to end.",
+        disabled=_needs_rows, owner="table",
+    ),
+    *(
+        Action(
+            f"range_{move}", f"shift+{key}", f"Mark {where}", "List",
+            "Move the cursor and mark the rows on the way.",
+            disabled=_needs_rows, owner="table",
+        )
+        for move, key, where in (
+            ("up", "up", "upwards"),
+            ("down", "down", "downwards"),
+            ("page_up", "pageup", "one screen up"),
+            ("page_down", "pagedown", "one screen down"),
+            ("first", "home", "to the first"),
+            ("last", "end", "to the last"),
+        )
     ),
     Action(
         "clear", "escape", "Clear filter, marks or tab", "List",
@@ -364,10 +476,16 @@ ACTIONS: tuple[Action, ...] = (
         label="history",
     ),
     Action(
-        "undo", "u", "Undo the last removal", "Downloads",
-        "Put removed downloads back into the list.",
+        "undo", "u", "Undo", "Downloads",
+        "Undo the last change; each key press goes one step back.",
         label="undo",
-        disabled=_changes(lambda context: "" if context.can_undo else "nothing has been removed"),
+        disabled=_changes(lambda context: "" if context.can_undo else "nothing to undo"),
+        owner="downloads",
+    ),
+    Action(
+        "redo", "ctrl+r", "Redo", "Downloads",
+        "Redo the change that was undone last.",
+        disabled=_changes(lambda context: "" if context.can_redo else "nothing to redo"),
         owner="downloads",
     ),
     Action(
@@ -384,6 +502,11 @@ ACTIONS: tuple[Action, ...] = (
         "copy", "y", "Copy", "View",
         "Copy the link, name, path, hash, error, a curl command or a JSON line.",
         disabled=_needs_line, in_menu=True,
+    ),
+    Action(
+        "open", "O", "Open the file", "View",
+        "Open the finished file with its usual program.",
+        disabled=_open,
     ),
     Action(
         "folder", "f", "Open the folder", "View",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rheo_core.domain import DownloadSnapshot, HashAlgorithm
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, HashAlgorithm
 
 
 class Cause(NamedTuple):
@@ -27,6 +27,7 @@ class _Rule(NamedTuple):
 _HOST = r"(?:\[[^\]]+\]|[\w.-]+)(?::\d+)?"
 _LOGIN = "Add a login for this host to the settings file, then press {key} to retry."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
+_EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
 _RETRY = "Press {key} to retry."
 _RULES = tuple(
     _Rule(re.compile(pattern), *rest)
@@ -37,13 +38,15 @@ _RULES = tuple(
         (r"HTTP (\d{3}.*)", r"\1", _RETRY, "retry"),
         (r"the server sent .* instead of the file.*", "web page, no file",
          "Sign in and replace the URL, or press {key} to save the page.", "keep"),
+        (r"hash mismatch for the existing .*", "another file is there", _EXISTING, "existing"),
+        (r"the existing .*; the file was not changed", "another file is there", _EXISTING,
+         "existing"),
         (r"hash mismatch for .*? pieces are bad.*", "damaged at every source", _RETRY, "retry"),
         (r"hash mismatch for .*", "wrong checksum",
          "Check the expected hash; press {key} to keep the data as NAME.unverified.", "keep"),
         (r"cannot write .*: (disk full.*|[^:]+)", r"\1",
          "Free some space or choose another folder, then press {key} to retry.", "retry"),
-        (r"file already exists: .*", "file exists already",
-         "Move the file or allow overwriting, then press {key} to retry.", "retry"),
+        (r"file already exists: .*", "file exists already", _EXISTING, "existing"),
         (rf"{_HOST}: (certificate refused.*)", r"\1",
          "The connection is not safe; press {key} to replace the URL.", "link"),
         (rf"{_HOST}: (.+)", r"\1", "Check the network and the host; press {key} to retry.",
@@ -71,6 +74,8 @@ def algorithm_text(algorithm: HashAlgorithm) -> str:
 def cause_of(row: DownloadSnapshot) -> Cause:
     """Return the cause of the last failure of `row`; its text is "" if there is none."""
     error = row.error or ""
+    if row.status is DownloadStatus.SKIPPED:
+        return Cause("", _EXISTING, "existing")
     cause = next(_matches(error), Cause(error))
     check = row.validation
     if cause.text == "wrong checksum" and check is not None and not check.is_valid:

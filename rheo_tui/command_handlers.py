@@ -73,30 +73,29 @@ class CommandHandlers:
 
     async def _pause(self, targets: Rows) -> str:
         rows = [row for row in targets if can_pause(row)]
-        await self._service.pause([row.id for row in rows])
+        await self._downloads.changes.pause([row.id for row in rows])
         return done_text("Paused", rows, targets, "cannot be paused")
 
     async def _resume(self, targets: Rows) -> str:
         rows = [row for row in targets if row.status is DownloadStatus.PAUSED]
-        await self._service.resume([row.id for row in rows])
+        await self._downloads.changes.resume([row.id for row in rows])
         return done_text("Resumed", rows, targets, "were not paused")
-
-    async def _set_priority(self, priority: int, targets: Rows) -> str:
-        rows = [row for row in targets if not row.status.is_terminal]
-        for before in {row.priority for row in rows} - {priority}:
-            ids = [row.id for row in rows if row.priority == before]
-            await self._service.change_priority(ids, priority - before)
-        return done_text(f"Priority is {priority} for", rows, targets)
 
     async def _limit(self, command: Command, context: Context) -> str:
         if command.for_all:
-            return await self._downloads.set_limit(command.rate)
-        if ids := unfinished(context.targets):
-            return await self._downloads.set_limit(command.rate, ids)
+            before, was_slow = context.speed_limit, context.is_slow
+            return await self._downloads.limit(command.rate, before, was_slow=was_slow)
+        if rows := unfinished(context.targets):
+            return await self._downloads.limit_each(command.rate, rows)
         return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
 
+    async def _set_priority(self, priority: int, targets: Rows) -> str:
+        if unfinished(targets):
+            return await self._downloads.set_priority(priority, targets)
+        return "priority: no unfinished download is selected."
+
     async def _set_start(self, start_at: float | None, targets: Rows) -> str:
-        ids = unfinished(targets)
+        ids = [row.id for row in unfinished(targets)]
         if not ids:
             return "at: no unfinished download is selected."
         await self._service.set_start(ids, start_at)
@@ -140,7 +139,7 @@ class CommandHandlers:
         action = BY_ID["link"]
         if reason := action.disabled(Context(targets=(row,), current=row)):
             return f"{action.title}: {reason}."
-        replaced = await self._service.replace_url(row.id, url)
+        replaced = await self._downloads.changes.replace_url(row.id, url)
         return "URL replaced." if replaced else "URL not replaced: the download is done."
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filters import FilterError, Moment, parse_filter
+from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
@@ -14,7 +15,6 @@ from .command_targets import TargetError, find_id, find_targets
 from .commands import COMMANDS, PLACES, CommandSpec
 
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
-_NUMBER = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 _RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
 _OFF = ("off", "none", "0")
 
@@ -117,9 +117,8 @@ def _parse(
             return Command(verb, number=_parse_days(argument))
         case "number":
             number, _, targets = argument.partition(" ")
-            if not _NUMBER.fullmatch(number):
-                raise CommandError(f"“{number}” is not a priority: use a whole number from 1 on.")
-            return Command(verb, find_targets(targets, rows, moment), number=int(number))
+            priority = _parse_priority(number)
+            return Command(verb, find_targets(targets, rows, moment), number=priority)
     return _with_number(verb, argument, rows, moment)
 
 
@@ -155,3 +154,9 @@ def _parse_days(text: str) -> int:
     if match is None:
         raise CommandError(f"“{text}” is not a number of days such as 30 (0 to 99999).")
     return int(match[1])
+
+
+def _parse_priority(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_PRIORITY:
+        raise CommandError(f"“{text}” is not a priority; use a number from 1 to {MAX_PRIORITY:,}.")
+    return int(text)

@@ -83,6 +83,8 @@ _OWN = (
                 "set max_concurrent 5", "setting"),
     CommandSpec("filter", "[FILTER]", "Show downloads that match a filter, or all.",
                 "filter status:failed", "filter"),
+    CommandSpec("mark", "[FILTER]", "Mark the downloads shown that match a filter, or all.",
+                "mark name:*.iso", "filter"),
     CommandSpec("tab", "NAME", "Open a tab by its name.", "tab failed", "tab"),
     CommandSpec("prune", "DAYS", "Delete downloads that ended earlier from the history.",
                 "prune 30", "days"),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
-from rheo_core.events.describe import Level, describe
+from rheo_core.events.describe import Level, describe, status_of
+from rheo_tui.formatting import count_text
+from rheo_tui.services.protocol import ManyDownloadsEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class EventLog:
     def of(self, download_id: str) -> list[LogLine]:
         """Return the lines about one download."""
         return [line for line in self.lines if line.download_id == download_id]
+
+
+def line_of_many(event: ManyDownloadsEvent) -> LogLine:
+    """Return the line for an event of many downloads: `10,000 downloads  paused`."""
+    return LogLine(event.time, status_of(event.event_type), name=count_text(event.count))
 
 
 def log_line(event: DownloadEvent, name: str = "") -> LogLine:

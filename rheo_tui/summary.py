@@ -52,6 +52,7 @@ class Summary:
     limit: int | None = None
     limit_reason: str = ""
     quits_when_done: bool = False
+    reading: int = 0  # downloads read so far, while the session is read
     marked: int = 0
     hidden_marks: int = 0
     done: int = 0
@@ -114,6 +115,8 @@ def _badges(summary: Summary) -> list[Part]:
     parts = []
     if summary.read_only:
         parts.append(Part(0, (Span(" read-only ", "badge"),)))
+    if summary.reading:
+        parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marked:
         hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
         parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))

@@ -1,7 +1,7 @@
 """TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,14 @@ class Change:
 
     rows: frozenset[str] = frozenset()  # ids of rows with other content
     order: bool = False  # lines were added, removed or moved
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of marks that follows the cursor."""
+
+    first: str
+    before: frozenset[str]  # marks before it began
 
 
 def _is_done(row: DownloadSnapshot) -> bool:
@@ -99,6 +107,7 @@ class TableModel:
         self._finished = RowOrder()  # those under the fold
         self._unfolded = False  # chosen by the user
         self._moving: set[str] = set()  # rows whose new place is kept back
+        self._range: Range | None = None
 
     # Lines
 
@@ -379,9 +388,49 @@ class TableModel:
         """Mark or unmark a row."""
         self.marked ^= {download_id}
 
+    def mark_shown(self) -> None:
+        """Mark the rows shown; remove their marks if all have one."""
+        shown = set(self.shown)
+        if shown <= self.marked:
+            self.marked -= shown
+        else:
+            self.marked |= shown
+
+    def mark_matching(self, matches: Callable[[DownloadSnapshot], bool]) -> int:
+        """Mark the rows shown that match; return their number."""
+        matching = {each for each in self.shown if matches(self.rows[each])}
+        self.marked |= matching
+        return len(matching)
+
     def invert_marks(self) -> None:
         """Invert the marks of the rows shown."""
         self.marked ^= set(self.shown)
+
+    def begin_range(self, download_id: str) -> None:
+        """Begin a range of marks at a row; see `extend_range`."""
+        self._range = Range(download_id, frozenset(self.marked))
+        self.marked.add(download_id)
+
+    def extend_range(self, download_id: str) -> None:
+        """Mark the rows from the beginning of the range to a row, and no others of the range."""
+        if self._range is None:
+            return
+        first, last = self.position(self._range.first), self.position(download_id)
+        if first is None or last is None:  # not shown any more
+            self.end_range()
+            return
+        first, last = min(first, last), max(first, last)
+        ids = (self.id_at(position) for position in range(first, last + 1))
+        self.marked = {*self._range.before, *filter(None, ids)}
+
+    def end_range(self) -> None:
+        """End the range; its marks stay."""
+        self._range = None
+
+    @property
+    def has_range(self) -> bool:
+        """True from `begin_range` to `end_range`."""
+        return self._range is not None
 
     def marked_shown(self) -> list[DownloadSnapshot]:
         """Return the marked rows in the order shown, without those that are hidden."""

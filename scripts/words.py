@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("rheo_core", "rheo_tui")
-OPENING = re.compile(r"(?:What|Where|Whether|Who|How)\b")
+OPENING = re.compile(r"(?:What|Where|Whether|Who|How|Whatever|However|It|That|Tell whether)\b")
 """Docstrings begin with a verb in the imperative, or with a noun."""
 BANNED = re.compile(
     r"\b(?:is|are|was|were|be|been) told\b"
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 def findings() -> Iterator[Finding]:
     """Yield what is found in documents, docstrings, comments and texts of the program.
 
-    In tests, texts are the data of a test and are not checked.
+    In tests and benchmarks, texts are data and are not checked.
     """
     for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]):
         for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
@@ -42,8 +42,9 @@ def findings() -> Iterator[Finding]:
     for package in PACKAGES:
         for module in sorted((ROOT / package).rglob("*.py")):
             yield from _in_module(module, _TEXTS)
-    for module in sorted((ROOT / "tests").rglob("*.py")):
-        yield from _in_module(module, ())
+    for folder in ("benchmarks", "tests"):
+        for module in sorted((ROOT / folder).rglob("*.py")):
+            yield from _in_module(module, ())
 
 
 _TEXTS = (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))

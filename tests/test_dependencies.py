@@ -48,7 +48,7 @@ def test_the_lock_names_no_index_and_no_file() -> None:
 
 
 def test_what_builds_the_package_is_locked() -> None:
-    """It is installed without build isolation, which would fetch it without a hash."""
+    """Build tools are installed without build isolation, which would fetch them without a hash."""
     system = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
     for requirement in map(Requirement, system["requires"]):
         assert requirement.specifier.contains(PINS[requirement.name])

@@ -1,1 +1,1 @@
-"""What the app costs over the engine, and how soon it answers a key: `python -m benchmarks.app`."""
+"""Cost of the app over the engine, and its response time to a key: `python -m benchmarks.app`."""

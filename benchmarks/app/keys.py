@@ -1,4 +1,4 @@
-"""How soon a key is seen: what the app painted, replayed on a terminal emulator afterwards."""
+"""Response time to keys: the app's output, replayed on a terminal emulator afterwards."""
 
 import random
 import re

@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything; the defaults are what the limits hold for."""
+    """Amounts of everything. The limits hold for the defaults."""
 
     rows: int = 10_000
     active: int = 64
@@ -82,7 +82,7 @@ def _place(folder: Path) -> Iterator[Place]:
 
 
 def idle(folder: Path, size: Size, rows: int) -> Found:
-    """The app with a list of which nothing runs, for it is paused."""
+    """Measure the app with a list that is paused."""
     with _place(folder) as place:
         _make_session(place.session, rows)
         with App(["--session", str(place.session)], place.environ()) as app:

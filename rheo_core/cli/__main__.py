@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def report_lost_output(program: str, error: OSError) -> int:
-    """Say that standard output cannot be written; return the exit status.
+    """Report that standard output cannot be written; return the exit status.
 
     Raises:
         OSError: it is `error`, which has another cause.

@@ -32,14 +32,13 @@ def read_options(
         base = None if base is None else normalise_url(base)
     except ValueError as error:
         fail(f"--base: {problem_of(error)}.", ExitCode.USAGE)
-    # Without a dry run the engine looks at existing files when their turn comes.
-    checks_disk = dry_run and settings.file_exists_strategy.keeps_existing
-    folder = settings.download_dir if checks_disk else None
     return ReadOptions(
         base=base,
         links=links,
         patterns=glob,
-        folder=folder,
+        folder=settings.download_dir,
+        # Without a dry run the engine looks at existing files when their turn comes.
+        finds_files=dry_run,
         exists=settings.file_exists_strategy,
         list_options=list_options,
     )

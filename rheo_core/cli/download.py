@@ -23,6 +23,7 @@ from .parameters import (
     Filename,
     Glob,
     Headers,
+    IgnoreDigest,
     InputFiles,
     Insecure,
     Interface,
@@ -78,6 +79,7 @@ def download(
     stop_after: StopAfter = None,
     max_size: MaxSize = None,
     accept_html: AcceptHtml = False,
+    ignore_digest: IgnoreDigest = False,
     retries: Retries = None,
     response_timeout: ResponseTimeout = None,
     network_timeout: NetworkTimeout = None,
@@ -150,7 +152,11 @@ def download(
     if to_output or filename is not None or checksum is not None or mirrors:
         located = arguments.only_one(located, filename, checksum, mirrors or [])
     diagnostics = Diagnostics(quiet=quiet)
-    switches = {"sidecar": sidecar, "accept_html": accept_html}
+    switches = {
+        "sidecar": sidecar,
+        "accept_html": accept_html,
+        "ignore_digest": ignore_digest,
+    }
     places: arguments.Places | None = {} if json_events else None
     items = arguments.downloads(located, diagnostics, requests, switches, places)
     _make_folder(settings.download_dir)
@@ -162,8 +168,6 @@ def download(
     code = run(items, diagnostics, settings, shown, limits, insecure=unchecked)
     if to_output and code is ExitCode.DONE:
         copy_to_output(settings.download_dir)
-    if code is ExitCode.DONE and diagnostics.problems:
-        code = ExitCode.FAILED
     raise typer.Exit(code)
 
 

@@ -1,10 +1,12 @@
-"""Exit codes of the command, and the sentence it ends with."""
+"""Exit codes of the command, and the choice among them; the sentence it ends with."""
 
+from collections.abc import Set
 from enum import IntEnum
 from typing import NoReturn
 
 import typer
 
+from rheo_core.domain.exceptions import DestinationError, DiskFullError, RequestOptionsError
 from rheo_core.domain.text import printable, redact
 
 
@@ -19,6 +21,22 @@ class ExitCode(IntEnum):
     HUNG_UP = 129  # the terminal was closed
     INTERRUPTED = 130  # by Ctrl-C
     TERMINATED = 143
+
+
+_DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
+
+
+def code_of(errors: Set[str]) -> ExitCode:
+    """Return the exit code of a run in which downloads failed.
+
+    Args:
+        errors: names of the types of their errors; empty if only the user cancelled downloads.
+    """
+    if errors & _DISK_ERRORS:
+        return ExitCode.DISK
+    if RequestOptionsError.__name__ in errors:  # of a flag, a variable or a setting
+        return ExitCode.USAGE
+    return ExitCode.FAILED
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:

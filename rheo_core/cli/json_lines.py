@@ -12,8 +12,8 @@ from queue import SimpleQueue
 from threading import Thread
 
 from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.exceptions import ShortageError
 from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressEvent
-from rheo_core.infrastructure.shortage import thread_shortage
 
 from .arguments import Places
 from .report import TERMINAL_EVENTS
@@ -64,7 +64,7 @@ class JsonLines:
         try:
             Thread(target=self._write_all, name="json-lines", daemon=True).start()
         except RuntimeError:
-            raise thread_shortage() from None
+            raise ShortageError.of_threads() from None
 
     def add(self, event: DownloadEvent) -> None:
         """Queue `event` for writing."""

@@ -38,7 +38,7 @@ Continue = Annotated[
     typer.Option(
         "-c",
         "--continue",
-        help="Resume interrupted downloads. rheo always does so; the flag is for habits of wget.",
+        help="Resume interrupted downloads. rheo always does this; the flag is for users of wget.",
     ),
 ]
 Filename = Annotated[
@@ -57,7 +57,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Mirror of the same file, used as well as the URL; for one URL. May be repeated.",
+        help="Mirror of the file, used together with the URL; for a single URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]
@@ -119,6 +119,14 @@ AcceptHtml = Annotated[
     typer.Option(
         "--accept-html",
         help="Save a web page even if a file, such as a .zip, was expected.",
+    ),
+]
+IgnoreDigest = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-digest",
+        help="Save a file even if it does not match a checksum in the server's headers, such as a "
+        "stale Content-MD5. --hash still applies.",
     ),
 ]
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]

@@ -1,9 +1,9 @@
-"""Lines on events, the summary of a run, and its exit code."""
+"""Lines on events, and the summary of a run."""
 
 import time
 from collections import Counter
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, RequestOptionsError
+from rheo_core.domain.exceptions import HashMismatchError
 from rheo_core.domain.sizes import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -16,7 +16,7 @@ from rheo_core.events import (
 )
 from rheo_core.events.describe import describe, is_web_page, name_of
 
-from .exit import ExitCode
+from .exit import ExitCode, code_of
 
 TERMINAL_EVENTS: tuple[type[DownloadEvent], ...] = (
     DownloadCompletedEvent,
@@ -30,7 +30,6 @@ _REPORTED: tuple[type[DownloadEvent], ...] = (
     DownloadRepairingEvent,
     DownloadRetryingEvent,
 )
-_DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
 def line_of(event: DownloadEvent, name: str) -> str | None:
@@ -38,8 +37,18 @@ def line_of(event: DownloadEvent, name: str) -> str | None:
     if type(event) not in _REPORTED:
         return None
     status, detail, _ = describe(event)
-    hint = "; --accept-html saves the page" if is_web_page(event) else ""
-    return f"{status:<9} {name_of(event, name)}{': ' * bool(detail)}{detail}{hint}"
+    return f"{status:<9} {name_of(event, name)}{': ' * bool(detail)}{detail}{_hint(event)}"
+
+
+def _hint(event: DownloadEvent) -> str:
+    """Return the flag that saves what the server sent all the same."""
+    if is_web_page(event):
+        return "; --accept-html saves the page"
+    if isinstance(event, DownloadFailedEvent) and HashMismatchError.is_of_headers(
+        event.error.message
+    ):
+        return "; --ignore-digest saves the file"
+    return ""
 
 
 class Tally:
@@ -69,12 +78,8 @@ class Tally:
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run."""
-        if self._errors & _DISK_ERRORS:
-            return ExitCode.DISK
-        if RequestOptionsError.__name__ in self._errors:  # of a flag, a variable or a setting
-            return ExitCode.USAGE
         if self._counts[DownloadFailedEvent] or self._counts[DownloadCancelledEvent]:
-            return ExitCode.FAILED
+            return code_of(self._errors)
         return ExitCode.DONE
 
     def summary(self) -> str:

@@ -91,7 +91,7 @@ def _check_file(flag: str, file: Path | None) -> None:
     except OSError:  # such as a name that is too long
         exists = False
     if not exists:
-        hint = " A cookie itself is sent with --header." if "=" in str(file) else ""
+        hint = " To send a cookie itself, use --header." if "=" in str(file) else ""
         fail(f"{flag}: the value is not the path of a file.{hint}", ExitCode.USAGE)
 
 
@@ -100,7 +100,7 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
     for text in texts:
         name, colon, value = text.partition(":")
         if not colon:
-            fail("--header: a header is not of the form 'Name: value'.", ExitCode.USAGE)
+            fail("--header: write each header as 'Name: value'.", ExitCode.USAGE)
         pairs.append((name.strip(), value))
     try:
         read_headers(pairs)

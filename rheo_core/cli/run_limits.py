@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_size
+from rheo_core.domain.text import shorten
 
 from .exit import ExitCode, fail
+
+_MAX_SHOWN_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,19 @@ def _start(text: str) -> float:
     try:
         return parse_start(text, datetime.now())
     except ValueError as error:
-        fail(f"--at = {text!r} is not valid: it {error}.", ExitCode.USAGE)
+        _refuse("--at", text, error)
 
 
 def _size(text: str) -> int:
     try:
         size = parse_size(text)
     except ValueError as error:
-        fail(f"--stop-after = {text!r} is not valid: it {error}.", ExitCode.USAGE)
+        _refuse("--stop-after", text, error)
     if size == 0:
-        fail(f"--stop-after = {text!r} is not valid: it should be more than 0.", ExitCode.USAGE)
+        _refuse("--stop-after", text, "should be more than 0")
     return size
+
+
+def _refuse(flag: str, text: str, problem: object) -> NoReturn:
+    shown = shorten(text, _MAX_SHOWN_LENGTH)
+    fail(f"{flag} = {shown!r} is not valid: it {problem}.", ExitCode.USAGE)

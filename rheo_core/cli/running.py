@@ -177,12 +177,16 @@ class _Run:
             reporter.say(f"{tally.summary()}, {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
-                reporter.say(f"{reason}. Run the same command again to resume.")
+                # The folder of a file for standard output is removed.
+                advice = "" if output.to_output else " Run the same command again to resume."
+                reporter.say(f"{reason}.{advice}")
         if not finished:
             return ExitCode.STOPPED if stopped else interruption.code
         if lines is not None and lines.problem is not None:
             reporter.say(f"rheo: events are missing from the output: {lines.problem}")
             return tally.exit_code or ExitCode.DISK
+        if self._diagnostics.problems:
+            return tally.exit_code or ExitCode.FAILED
         return tally.exit_code
 
     async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:

@@ -121,6 +121,18 @@ def _unclear_variables() -> tuple[Unclear, ...]:
     return tuple(unclear_variables(Settings.model_fields))
 
 
+GROUPS = {
+    "download_dir": "Downloads",
+    "max_retries": "Retries and time limits",
+    "speed_limit": "Speed",
+    "chunk_size": "Files",
+    "on_complete": "When downloads end",
+    "rules": "Requests and rules",
+    "log_level": "App",
+}
+"""Titles of the groups of settings, by the first setting of each."""
+
+
 class Settings(BaseSettings):
     """Settings of the user. Immutable. `RHEO_<NAME>` variables supply missing values.
 
@@ -132,50 +144,69 @@ class Settings(BaseSettings):
     )
 
     download_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
+        title="Folder",
         default_factory=lambda: user_folder(platformdirs.user_downloads_path, Path("Downloads")),
         description="Download folder; ~ is your home folder",
     )
     max_concurrent: int = Field(
-        default=DEFAULTS.max_concurrent, ge=1, le=64, description="Number of parallel downloads"
+        title="Parallel downloads",
+        default=DEFAULTS.max_concurrent,
+        ge=1,
+        le=64,
+        description="Number of parallel downloads",
     )
     connections: int = Field(
+        title="Connections each",
         default=DEFAULTS.connections,
         ge=1,
         le=32,
         description="Connections per download, if more than one helps",
     )
     connections_per_host: int = Field(
+        title="Connections per host",
         default=DEFAULTS.connections_per_host,
         ge=1,
         le=256,
         description="Connections per host, for all downloads together",
     )
-    max_retries: int = Field(default=5, ge=0, le=100, description="Retries after a failed attempt")
+    file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
+        title="If the file exists",
+        default=DEFAULTS.file_exists_strategy,
+        description="Action if the file exists",
+    )
+    max_retries: int = Field(
+        title="Retries", default=5, ge=0, le=100, description="Retries after a failed attempt"
+    )
     retry_base_delay: Seconds = Field(
-        default=1.0, description="Delay before the first retry in seconds; doubles each time"
+        title="First delay",
+        default=1.0,
+        description="Delay before the first retry in seconds; doubles each time",
     )
     retry_max_delay: Seconds = Field(
-        default=60.0, description="Longest delay before a retry in seconds"
-    )
-    file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
-        default=DEFAULTS.file_exists_strategy, description="Action if the file exists"
+        title="Longest delay", default=60.0, description="Longest delay before a retry in seconds"
     )
     timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
+        title="Whole attempt",
         default=DEFAULTS.timeout,
         description="Time limit for a whole attempt in seconds; off: no limit",
     )
     connect_timeout: Seconds = Field(
-        default=DEFAULT_CONNECT_TIMEOUT_SECONDS, description="Time limit for connecting in seconds"
+        title="Connecting",
+        default=DEFAULT_CONNECT_TIMEOUT_SECONDS,
+        description="Time limit for connecting in seconds",
     )
     response_timeout: Seconds = Field(
+        title="Head of a reply",
         default=DEFAULT_RESPONSE_TIMEOUT_SECONDS,
         description="Time limit for connecting and for the head of a reply in seconds",
     )
     stall_timeout: Seconds = Field(
+        title="No data",
         default=DEFAULT_STALL_TIMEOUT_SECONDS,
         description="Time without data after which an attempt fails, in seconds",
     )
     network_timeout: float = Field(
+        title="No network",
         default=600.0,
         ge=0,
         allow_inf_nan=False,
@@ -183,70 +214,85 @@ class Settings(BaseSettings):
         "app always waits",
     )
     stall_speed: Annotated[int, BeforeValidator(size)] = Field(
+        title="Lowest speed",
         default=DEFAULTS.stall_speed,
         ge=0,
         le=TIB,
-        description="Lowest speed in bytes per second; slower over stall_timeout counts as no data",
+        description="Lowest speed in bytes per second; an attempt slower than this for "
+        "stall_timeout fails",
     )
     speed_limit: Rate = Field(
+        title="Speed limit",
         default=DEFAULTS.speed_limit_bps,
         description="Speed limit for all downloads together in bytes per second, such as 500K; "
         "off: no limit",
     )
     slow_limit: Annotated[int, Field(ge=1, le=TIB), BeforeValidator(size)] = Field(
+        title="Slow mode limit",
         default=DEFAULTS.slow_limit_bps,
         description="Speed limit in slow mode in bytes per second",
     )
     schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
+        title="Schedule",
         default=(),
         description="Speed limits by local time: a list of lines such as "
         '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that matches applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
+        title="Bytes of one write",
         default=DEFAULTS.chunk_size,
         ge=_KIB,
         le=64 * _MIB,
         description="Bytes that a connection collects before it writes them to disk",
     )
     max_size: Annotated[int | None, BeforeValidator(size_limit)] = Field(
+        title="Largest file",
         default=DEFAULTS.max_size,
         ge=1,
         le=MAX_FILE_BYTES,
         description="Largest file to download, in bytes, such as 20G; off: no limit",
     )
     durable: bool = Field(
+        title="Sync to disk",
         default=DEFAULTS.durable,
         description="Sync files to disk; without this, a power cut may damage new files",
     )
     history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
+        title="Days in the history",
         default=DEFAULTS.history_days,
         ge=1,
         le=36_500,
         description="Days that removed downloads stay in the history; off: for ever",
     )
     server_time: bool = Field(
+        title="Server's time",
         default=DEFAULTS.server_time,
         description="Set the modification time of files to that of the server",
     )
     origin: bool = Field(
+        title="Store the URL",
         default=DEFAULTS.origin,
         description="Store the URL of each file, without secrets, in its extended attribute "
         "user.xdg.origin.url",
     )
     on_complete: HookCommand = Field(
+        title="Command when done",
         default=DEFAULTS.following.on_complete,
         description="Command to run for each complete file, without a shell; its variables are "
         "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
     on_error: HookCommand = Field(
+        title="Command when failed",
         default=DEFAULTS.following.on_error,
         description="Command to run for each failed download; RHEO_ERROR holds the reason",
     )
     command_timeout: Seconds = Field(
+        title="Time for a command",
         default=DEFAULTS.following.timeout,
         description="Time limit for on_complete and on_error in seconds",
     )
     notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
+        title="Notification",
         default=Notify.OFF,
         description="Notification when downloads end: none, by the terminal (OSC 9 or 777), or by "
         "the desktop (notify-send, osascript)",
@@ -256,15 +302,13 @@ class Settings(BaseSettings):
         NoDecode,
         BeforeValidator(_rules, json_schema_input_type=list[Rule]),
     ] = Field(
+        title="Folders by rule",
         default=(),
         description="Folders for some downloads: tables [[rules]]; the first rule whose conditions "
         "all match applies",
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
-        default=LogLevel.WARNING, description="Lowest level of messages to log"
-    )
     request: Annotated[RequestOptions, NoDecode, table('{"user_agent": "Me/1.0"}')] = Field(
-        default=NO_OPTIONS, description="Options of all requests"
+        title="Request options", default=NO_OPTIONS, description="Options of all requests"
     )
     hosts: Annotated[
         dict[HostPattern, HostSettings],
@@ -272,17 +316,26 @@ class Settings(BaseSettings):
         BeforeValidator(name_each_once),
         table('{"example.org": {"connections": 2}}'),
     ] = Field(
+        title="Options by host",
         default_factory=dict,
         description="Options of requests and limits by host: a table for each, such as "
         '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
-    theme: str = Field(default="rheo-dark", min_length=1, description="Colour theme of the app")
-    show_log: bool = Field(default=True, description="Show the log in the app")
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
+        title="Log level", default=LogLevel.WARNING, description="Lowest level of messages to log"
+    )
+    theme: str = Field(
+        title="Colours", default="rheo-dark", min_length=1, description="Colour theme of the app"
+    )
+    show_log: bool = Field(
+        title="Show the log", default=True, description="Show the log in the app"
+    )
     keys: Annotated[dict[str, str], NoDecode, table('{"quit": "q"}')] = Field(
-        default_factory=dict, description="Key bindings of the app: action = keys"
+        title="Keys", default_factory=dict, description="Key bindings of the app: action = keys"
     )
 
     tabs: Annotated[dict[TabName, FilterText], NoDecode, table('{"Big": "size>1g"}')] = Field(
+        title="Tabs",
         default_factory=dict,
         max_length=20,
         description="Tabs of the app: name = filter, such as Big = 'size>1g !status:done'",

@@ -33,7 +33,7 @@ def edit(text: str, values: Mapping[str, Any]) -> str:
             if tomllib.loads(edited) == values:
                 return edited
         except Exception:  # tomlkit has faults in rare places, of any kind
-            logger.warning("The comments of a TOML file are lost: it cannot be edited in place.")
+            logger.warning("A TOML file cannot be edited in place: its comments are lost.")
     return tomli_w.dumps(values)
 
 

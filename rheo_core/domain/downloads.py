@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
-from .exceptions import WebPageError
+from .exceptions import WebPageError, met_existing_file
 from .hash_validation import ValidationResult
 
 
@@ -153,6 +153,13 @@ class DownloadSnapshot(NamedTuple):
         """True if the download failed because the server sent a web page instead of the file."""
         return self.status is DownloadStatus.FAILED and WebPageError.matches_message(self.error)
 
+    @property
+    def has_file(self) -> bool:
+        """True if the download ended with its file on the disk, or because of an existing one."""
+        if self.status is DownloadStatus.FAILED:
+            return met_existing_file(self.error)
+        return self.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -174,4 +181,5 @@ class Snapshot:
     is_slow: bool = False  # True in slow mode
     closed_by: tuple[str, ...] = ()  # sentences on mistakes in settings; downloads wait for them
     is_closed: bool = False  # True if all downloads wait, not only those of some hosts
+    is_loading: bool = False  # True while the session is read; more downloads follow
     reset: bool = False

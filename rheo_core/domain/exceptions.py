@@ -24,6 +24,9 @@ from .sizes import duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Longest wait for which a server is obeyed. A download fails if it asks for more."""
+FILE_UNCHANGED = "; the file was not changed"
+"""End of the message if an existing file is not the requested one and is kept."""
+_FILE_EXISTS = "file already exists: "
 _SIGN_IN = "sign in, or get a new link if this one has expired"
 
 
@@ -71,7 +74,17 @@ class FileExistsError(DownloadError):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(f"file already exists: {path}")
+        super().__init__(f"{_FILE_EXISTS}{path}")
+
+
+def met_existing_file(message: str | None) -> bool:
+    """Return True if an existing file caused the error of `message`.
+
+    Sessions store only the message.
+    """
+    return message is not None and (
+        message.startswith(_FILE_EXISTS) or message.endswith(FILE_UNCHANGED)
+    )
 
 
 class HttpStatusError(DownloadError):
@@ -205,6 +218,11 @@ class ShortageError(DownloadError):
         self.problem = problem
         super().__init__(f"{problem}{advice}")
 
+    @classmethod
+    def of_threads(cls) -> "ShortageError":
+        """Return the error for a thread that cannot be started."""
+        return cls("no further thread can be started")
+
 
 class RequestOptionsError(DownloadError):
     """Options of a request cannot be used: a file is missing, or a proxy does not work."""
@@ -241,7 +259,7 @@ class DiskFullError(DestinationError):
         self.missing = missing  # bytes that do not fit; None: unknown
         self.reserve = reserve  # bytes kept free while the length of a file is unknown
         self.is_too_large = is_too_large  # for the file system, even if the disk has space
-        problem = "disk full" if missing is None else f"disk full, {missing:,} bytes short"
+        problem = "disk full" if missing is None else f"disk full, {size_text(missing)} short"
         if reserve is not None:
             kept_free = size_text(reserve)
             problem += f": {kept_free} are kept free because the length of the file is unknown"
@@ -276,7 +294,10 @@ class HashMismatchError(FileValidationError):
         pieces: number of pieces of the file.
         page: media type of the web page that the server sent; None: no page.
         was_there: the file existed before and was not downloaded, because existing files are kept.
+        is_promised: the expected digest is from the headers of the server's reply.
     """
+
+    _PROMISED = "; the expected one is from the server's headers"
 
     def __init__(
         self,
@@ -288,6 +309,7 @@ class HashMismatchError(FileValidationError):
         pieces: int = 0,
         page: str | None = None,
         was_there: bool = False,
+        is_promised: bool = False,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
@@ -300,12 +322,19 @@ class HashMismatchError(FileValidationError):
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces are bad from every source"
+        if is_promised:
+            problem += self._PROMISED
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
-            problem += "; the file was not changed"
+            problem += FILE_UNCHANGED
         which = f"the existing {file_path.name}" if was_there else file_path.name
         super().__init__(f"hash mismatch for {which}: {problem}")
+
+    @classmethod
+    def is_of_headers(cls, message: str) -> bool:
+        """Return True if `message` is that of this error for a digest from the server's headers."""
+        return cls._PROMISED in message
 
 
 class WorkerError(DownloadManagerError):

@@ -40,6 +40,8 @@ MAX_MIRRORS = 16
 STORED = {"stored": True}
 """Context for rows of a session: mirrors that only this version refuses are dropped."""
 
+MAX_CONNECTIONS = 64
+"""Connections of one download."""
 _MAX_URL_LENGTH = 64 << 10  # characters; servers answer far shorter ones with 414
 _MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
 _MAX_SHOWN_LENGTH = 200
@@ -185,7 +187,7 @@ class FileConfig(BaseModel):
     )
     type: str | None = Field(default=None, description="MIME type of the file")
     description: str | None = Field(default=None, description="Description of the file, for people")
-    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher goes first")
+    priority: int = Field(default=1, ge=1, le=_MAX_INTEGER, description="Higher values start first")
     size_human: str | None = Field(default=None, description="Size estimate, for people")
     size_bytes: int | None = Field(
         default=None, ge=0, le=_MAX_INTEGER, description="Exact size, bytes"
@@ -223,6 +225,12 @@ class FileConfig(BaseModel):
         le=_MAX_INTEGER,
         description="Limit for this download alone, bytes/s; None: no limit",
     )
+    connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CONNECTIONS,
+        description="Connections for this download; None: as for all others",
+    )
     start_at: float | None = Field(
         default=None,
         ge=0,
@@ -240,6 +248,10 @@ class FileConfig(BaseModel):
     )
     accept_html: bool = Field(
         default=False, description="Save a web page even if a file was expected"
+    )
+    ignore_digest: bool = Field(
+        default=False,
+        description="Save the file even if it does not match a checksum in the server's headers",
     )
     # Not validated again: pydantic would copy the headers that the downloads of a command share.
     headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
@@ -401,7 +413,8 @@ class FileConfig(BaseModel):
 
     def get_destination_path(self, base_dir: Path) -> Path:
         """Return the expected path of the file below `base_dir`, before any reply is known."""
-        return base_dir / (self.destination_subdir or "") / self.get_destination_filename()
+        folder = base_dir / self.destination_subdir if self.destination_subdir else base_dir
+        return folder / self.get_destination_filename()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed and with the id of its new fields."""

@@ -42,6 +42,7 @@ _PLAIN_URL = re.compile(
 )
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks without width or shape. A row of them moves an extension out of sight."""
+_BYTE = re.compile("[\udc80-\udcff]")
 _NUMBER = re.compile(r" \(\d+\)$")
 _MAX_QUICK_LENGTH = 200
 _MAX_EXTENSION_BYTES = 32  # a longer "extension" is a part of the name
@@ -66,7 +67,8 @@ def sanitise_filename(
     """
     if len(text) <= _MAX_QUICK_LENGTH and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # the usual case; the rest takes ten times as long
-    name = _FORBIDDEN.sub("_", printable(_BLANK.sub(" ", text)).replace("\ufffd", "_"))
+    text = _BLANK.sub(" ", _with_letters_for_bytes(text))
+    name = _FORBIDDEN.sub("_", printable(text).replace("\ufffd", "_"))
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
     if name.startswith("-") and not may_begin_with_dash:
         name = f"_{name[1:]}"
@@ -78,6 +80,20 @@ def sanitise_filename(
     if re.search(_LAUNCHER, name):
         name = shorten_filename(name, _MAX_SAFE_BYTES - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
     return _not_ours(name)
+
+
+def _with_letters_for_bytes(text: str) -> str:
+    """Return `text` without the surrogates that stand for bytes (PEP 383).
+
+    They come from arguments that the locale could not decode. What is not UTF-8 becomes percent
+    escapes, as in a URL, so that two names do not become one.
+    """
+    if _BYTE.search(text) is None:
+        return text
+    try:
+        return text.encode(errors="surrogateescape").decode()
+    except UnicodeError:
+        return _BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
 
 
 def _not_ours(name: str) -> str:

@@ -116,7 +116,7 @@ class PieceHashes(BaseModel):
         if needed != len(self.hashes):
             raise ValueError(
                 f"a file of {size:,} bytes has {needed:,} piece(s) of {self.length:,} bytes, "
-                f"{len(self.hashes):,} piece hashes are given"
+                f"but {len(self.hashes):,} piece hashes are given"
             )
 
 

@@ -189,6 +189,8 @@ def is_page_instead(
             is not a text, because APIs report expired tokens as JSON. So are images and videos
             instead of other data, because hosts send one if the referer is another site.
     """
+    if not (bytes_are_there or is_page(came)):
+        return False
     if recorded is None:
         first, *others = names
         if is_page_name(first):  # `--filename a.html` counts more than the URL

@@ -45,8 +45,13 @@ def check_relative(path: str, what: str) -> None:
         ValueError: the path is absolute or contains `..`.
     """
     shown = printable(path[:200])
-    for flavour in (PurePosixPath(path), PureWindowsPath(path)):
-        if flavour.is_absolute() or flavour.drive or flavour.root:
-            raise ValueError(f"{what} {shown!r} must be relative to the download folder")
-        if ".." in flavour.parts:
-            raise ValueError(f"{what} {shown!r} must not contain '..'")
+    if is_absolute(path):
+        raise ValueError(f"{what} {shown!r} must be relative to the download folder")
+    if ".." in (*PurePosixPath(path).parts, *PureWindowsPath(path).parts):
+        raise ValueError(f"{what} {shown!r} must not contain '..'")
+
+
+def is_absolute(path: str) -> bool:
+    """Return True if POSIX or Windows takes a path for absolute, in part at least."""
+    windows = PureWindowsPath(path)
+    return PurePosixPath(path).is_absolute() or bool(windows.drive or windows.root)

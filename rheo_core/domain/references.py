@@ -12,12 +12,16 @@ from .text import printable
 
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(.*)", re.DOTALL)
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+_ALL_PRINTABLE = re.compile("[!-~]*")
+_AUTHORITY_END = re.compile("[/?#]")
 _REMOVED = str.maketrans("", "", "\t\n\r")
 _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
 
 
 def ascii_url(url: str) -> str:
     """Return a URL, or a part of one, with only what is not ASCII percent-encoded."""
+    if _ALL_PRINTABLE.fullmatch(url):
+        return url
     return quote(url.encode(errors="surrogateescape"), safe=_PRINTABLE)
 
 
@@ -27,7 +31,8 @@ def split_authority(url: str) -> tuple[str, str, str]:
     `urlunsplit` would lose an empty query, as in `/f?`.
     """
     scheme, _, rest = url.partition("://")
-    cut = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    end = _AUTHORITY_END.search(rest)
+    cut = end.start() if end else len(rest)
     return scheme, rest[:cut], rest[cut:]
 
 

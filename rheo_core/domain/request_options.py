@@ -275,7 +275,7 @@ class ListedOptions(RequestOptions):
         return not self.by_list.isdisjoint(ROUTE | CERTIFICATE)
 
     def decide(self, option: str) -> bool:
-        """As for other options, but options of a list never replace a setting of the user."""
+        """Combine as other options do, but never replace a setting of the user."""
         return option not in self.by_list and super().decide(option)
 
     def without_stored_files(self) -> RequestOptions:
@@ -284,7 +284,7 @@ class ListedOptions(RequestOptions):
         return self.model_copy(update=dict.fromkeys(files))
 
     def without_secrets(self) -> RequestOptions:
-        """As for other options; files that a list names are only for its own origin."""
+        """Return these options without secrets, those in files that a list names included."""
         files = SECRET_FILES & self.by_list
         return super().without_secrets().model_copy(update=dict.fromkeys(files))
 

@@ -28,9 +28,9 @@ def _texts(value: object) -> object:
     """Return texts in lower case, from one text or several."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
-        raise ValueError("should be a text or a list of texts")
+        raise ValueError("should be a string or a list of strings")
     if not all(map(str.strip, values)):
-        raise ValueError("should be a text or a list of texts, none of them empty")
+        raise ValueError("should be a string or a list of strings, none of them empty")
     return tuple(text.strip().lower() for text in values)
 
 

@@ -34,6 +34,11 @@ def printable(text: str) -> str:
     return "".join(map(_printable_character, text))
 
 
+def system_reason(error: OSError) -> str:
+    """Return the reason of a system error in lower case, such as `permission denied`."""
+    return printable(error.strerror or str(error)).lower()
+
+
 def _printable_character(character: str) -> str:
     if character.isprintable():
         return character

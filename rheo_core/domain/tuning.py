@@ -40,6 +40,8 @@ class Tuning:
             part files know it exactly; this is for the list that the next start shows.
         session_retry_seconds: time until a failed write is tried again if nothing else is to be
             written.
+        undo_seconds: time for which cancelled downloads keep their partial data, and removed ones
+            can be restored.
     """
 
     checkpoint_seconds: float = 5.0
@@ -65,6 +67,7 @@ class Tuning:
     session_write_seconds: float = 0.5
     session_progress_seconds: float = 5.0
     session_retry_seconds: float = 5.0
+    undo_seconds: float = 600.0
 
 
 DEFAULT_TUNING = Tuning()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -40,14 +40,29 @@ class Admission:
         self._names = names
 
     async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
-        """Load the downloads of the session that are not known here yet."""
-        for problem in await session.open():
+        """Load the downloads of the session that are not known here yet, in pieces."""
+        early: set[str] = set()
+
+        def take_early(records: list[DownloadRecord]) -> None:
+            early.update(record.id for record in records)
+            self._take_up(records)
+
+        for problem in await session.open(on_records=take_early):
             on_problem(problem)
-        for record in await session.restore():
+        records = await session.restore()
+        self._take_up([record for record in records if record.id not in early])
+        for record in records:  # only now, because names are numbered in the order of the queue
+            if self._tracker.get(record.id) is record and record.status not in (
+                DownloadStatus.FAILED,
+                DownloadStatus.CANCELLED,
+            ):
+                self._names.add(record)
+
+    def _take_up(self, records: Iterable[DownloadRecord]) -> None:
+        """Add restored downloads that are not known here to list and queue."""
+        for record in records:
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
-                if record.status not in (DownloadStatus.FAILED, DownloadStatus.CANCELLED):
-                    self._names.add(record)
                 self._queue.reserve(record.rank)  # paused ones return to their place too
                 if record.status is DownloadStatus.QUEUED:
                     self._queue.put(record.config, record.priority, record.rank)
@@ -112,10 +127,20 @@ class Admission:
         """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority, again.name_number = record.priority, record.name_number
-        if record.status is DownloadStatus.FAILED:  # its bytes have that name
+        if record.status is DownloadStatus.FAILED or record.is_kept:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:
                 again.stats.media_type = record.stats_or_none.media_type
+        return again
+
+    def reinstated_record(self, record: DownloadRecord) -> DownloadRecord:
+        """Return a new record of a cancelled download, with its former place and its bytes."""
+        again = self.fresh_record(record)
+        again.rank = record.rank
+        again.bytes_downloaded, again.total_bytes = record.bytes_downloaded, record.total_bytes
+        if again.destination is None:  # another download may have got its number
+            again.name_number = 0
+            self._names.add(again)
         return again
 
     def requeue(self, config: FileConfig) -> None:

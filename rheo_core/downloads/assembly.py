@@ -24,6 +24,7 @@ from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .session import Session
+from .set_control import SetController
 from .speed_limits import SpeedPolicy
 from .worker import DownloadWorker
 
@@ -43,6 +44,7 @@ class Parts:
     admission: Admission
     pool: WorkerPool
     control: DownloadController
+    sets: SetController
     speed: SpeedPolicy
     limits: LimitController
     hooks: HookRunner
@@ -60,14 +62,7 @@ def assemble(
     on_problem: Callable[[str], None],
 ) -> Parts:
     """Make the parts of a manager from its options and the objects of the caller."""
-    session = None
-    if options.session_path is not None:
-        session = Session(
-            options.session_path,
-            on_problem,
-            history_days=options.history_days,
-            tuning=options.tuning,
-        )
+    session = _make_session(options, on_problem)
     disk, limits = DiskThreads(), RateLimits()
     hosts = HostLimiter(options.connections_per_host, queue.look_again, options.tuning)
     lifecycle = Lifecycle(tracker, emitter, session)
@@ -86,7 +81,9 @@ def assemble(
         hosts.on_answer = watch.note_answer
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
-    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool)
+    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool, options.tuning)
+    sets = SetController(queue, tracker, lifecycle, worker, pool, control, session)
+    worker.make_room = control.kept.discard_all
     speed = SpeedPolicy(
         limits,
         rate_bps=options.speed_limit_bps or None,
@@ -107,11 +104,23 @@ def assemble(
         admission,
         pool,
         control,
+        sets,
         speed,
-        LimitController(tracker, lifecycle, control, hosts, limits),
+        LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
         worker.network,
+    )
+
+
+def _make_session(options: EngineOptions, on_problem: Callable[[str], None]) -> Session | None:
+    if options.session_path is None:
+        return None
+    return Session(
+        options.session_path,
+        on_problem,
+        history_days=options.history_days,
+        tuning=options.tuning,
     )
 
 

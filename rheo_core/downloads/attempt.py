@@ -4,11 +4,11 @@ import asyncio
 import os
 from collections.abc import Iterator
 from enum import Enum, auto
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from rheo_core.domain.exceptions import (
+    DestinationError,
     DownloadError,
     FileExistsError,
     FileValidationError,
@@ -35,6 +35,7 @@ from rheo_core.transfer import (
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
 from .existing import find_existing, is_checkable
+from .name_numbers import UNKNOWN_OWNER
 from .verification import Verification, is_hashed
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Attempt:
         self._existing: Path | None = None  # the file that stands for this download
         self._named: str | None = None  # the name in the reply
         self._is_asked_for = False  # the user or a server asked for the name claimed last
+        self._is_nth = False  # it is the name of the n-th link, which nobody asked for
         self._strategy = record.config.file_exists_strategy or context.resolver.default_strategy
 
     async def run(self, requested: Path) -> None:
@@ -142,9 +144,13 @@ class Attempt:
             nonlocal part
             self._named = head.name
             path = self._better_place(part.destination, head)
+            if path == part.destination and self._occupant is _Occupant.SPECIAL:
+                raise _special_problem(path)
             if path != part.destination:
                 if part.is_open:
                     await context.disk.run(part.discard)
+                # Two downloads that got each other's name would wait for each other.
+                self._unlock(part.destination)
                 part = await self._open(path)
             return part
 
@@ -202,10 +208,10 @@ class Attempt:
             raise _FileIsThereError(self._existing)
         if path != requested:
             part = self._part(path)
-            if requested in self._locked:
-                # An earlier attempt began under a name that is taken now: continue with its bytes.
-                await disk.run(part.adopt, requested)
+            await self._adopt(part, requested)
         record = self._record
+        if self._occupant is _Occupant.SPECIAL and (self._named or record.config.filename):
+            raise _special_problem(path)  # else the server may give another name
         if not part.is_open and (path != requested or self._occupant is not _Occupant.NOTHING):
             self._context.lifecycle.explain(self._record, "checking the bytes on the disk")
             await self._context.reading.run_stoppable(part.open)
@@ -214,6 +220,15 @@ class Attempt:
         record.resume_from(part.state.offset)
         self._context.lifecycle.explain(record, "")
         return part
+
+    async def _adopt(self, part: PartFile, requested: Path) -> None:
+        """Continue with the bytes of an earlier attempt under a name that is taken now."""
+        was_locked = requested in self._locked
+        async with self._context.locks.turn(requested):
+            if await self._try_lock(requested):
+                await self._context.disk.submit_maybe_inline(part.adopt, requested)
+                if not was_locked:
+                    self._unlock(requested)
 
     def _part(self, path: Path) -> PartFile:
         part = self._new_part(path)
@@ -239,7 +254,7 @@ class Attempt:
         is not overwritten either, unless this link wrote it: nobody asked for that name. If
         nothing is at `path` yet, `part` is prepared for it.
         """
-        self._is_asked_for = False
+        self._is_asked_for = self._is_nth = False
         if self._strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         async with self._context.locks.turn(path):  # else two would pass over each other's names
@@ -250,9 +265,13 @@ class Attempt:
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
-        candidates = self._candidates(path)
-        for index, candidate in enumerate(candidates):
+        is_renamed = self._strategy is FileExistsStrategy.RENAME
+        numbers = self._numbers(path)
+        for index, number in enumerate(numbers):
+            candidate = numbered(path, number)
+            was_locked = candidate in self._locked
             self._is_asked_for = not index and self._is_name_asked_for(candidate.name)
+            self._is_nth = not index and candidate.name == self._nth_name()
             if not await self._try_lock(candidate):
                 is_kept = self._strategy is FileExistsStrategy.SKIP
                 if is_kept and await self._is_own_file(candidate):  # another passes over it now
@@ -266,58 +285,70 @@ class Attempt:
                 _look_at, looking, prepare=is_requested
             )
             self._occupant = occupant = look.occupant
-            if (
-                occupant is _Occupant.NOTHING
-                and is_requested
-                and self._strategy is FileExistsStrategy.RENAME
-            ):
-                return await self._begun_at(next(candidates)) or candidate
+            if occupant is _Occupant.NOTHING and is_requested and is_renamed:
+                return await self._begun_at(numbered(path, next(numbers))) or candidate
             if occupant is _Occupant.OURS or (occupant is _Occupant.NOTHING and not existing):
+                return candidate
+            if occupant is _Occupant.SPECIAL and not index and not is_renamed:
                 return candidate
             if occupant is _Occupant.NOTHING:  # after the last existing file; none is ours
                 self._unlock(candidate)  # the next link of this name goes there
                 break
-            if occupant is _Occupant.FILE and not self._is_anothers(look):
-                is_own = look.source == self._exact_source
-                if self._strategy is FileExistsStrategy.OVERWRITE and (
-                    is_own or self._is_asked_for
-                ):
-                    return candidate
-                if self._strategy is FileExistsStrategy.SKIP:
-                    existing.append(candidate)
-                    if is_own:
-                        existing = [candidate]
-                        break
-                    if look.source is None and not is_checkable(self._record, self._expected):
-                        break  # further ones would tell nothing
+            if occupant is not _Occupant.FILE:
+                continue
+            is_own = look.source == self._exact_source
+            is_anothers = self._is_anothers(look)
+            is_replaced = self._strategy is FileExistsStrategy.OVERWRITE and not is_anothers
+            if is_replaced and self._may_replace(look.source):
+                return candidate
+            if is_anothers or self._strategy is not FileExistsStrategy.SKIP:
+                self._context.names.pass_over(path, number, self._owners_of(look))
+                if not was_locked:  # else our part file has this name
+                    self._unlock(candidate)  # the owner of the file must find it
+                continue
+            existing.append(candidate)
+            if is_own:
+                existing = [candidate]
+                break
+            if not look.source and not is_checkable(self._record, self._expected):
+                break  # further ones would tell nothing
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
         return None
 
-    def _candidates(self, path: Path) -> Iterator[Path]:
-        """Yield the paths that the file may have, the best one first.
+    def _numbers(self, path: Path) -> Iterator[int]:
+        """Yield the numbers that the name of the file may have, the best one first; 0: none.
 
         The n-th link of one name begins with the n-th name.
         """
-        first = path
-        is_nth = self._strategy is not FileExistsStrategy.RENAME
-        if is_nth and path == self._expected_path:
-            first = path.with_name(self._nth(path.name))
-        if first != path:
-            yield first
-        for candidate in chain((path,), numbered(path)):
-            if candidate != first or first == path:
-                yield candidate
+        is_renamed = self._strategy is FileExistsStrategy.RENAME
+        is_nth = path == self._expected_path and not is_renamed
+        first = self._record.name_number if is_nth else 0
+        yield first
+        owners = set() if is_renamed else {self._record.id, self._exact_source}
+        if self._strategy is FileExistsStrategy.SKIP:
+            owners.add(UNKNOWN_OWNER)
+        others = self._context.names.numbers(path, owners)
+        yield from (number for number in others if number != first)
 
-    def _nth(self, name: str) -> str:
-        """Return the name for the n-th link of `name`."""
-        number = self._record.name_number
-        return number_filename(name, number) if number > 0 else name
+    def _nth_name(self) -> str | None:
+        """Return the name for the n-th link of a name; None for the first link."""
+        number, name = self._record.name_number, self._record.config.get_destination_filename()
+        return number_filename(name, number) if number else None
 
     def _is_name_asked_for(self, name: str) -> bool:
-        """Tell whether the user or a server asked for a name that no earlier attempt numbered."""
-        nth = self._nth(self._record.config.get_destination_filename())
-        return name in (nth, self._named) or not is_numbered(name)
+        """Return True if the user or a server asked for a name that no earlier attempt numbered."""
+        if not is_numbered(name) or name == self._named:
+            return True
+        return name == self._record.config.get_destination_filename()
+
+    def _may_replace(self, source: str | None) -> bool:
+        """Return True if `overwrite` may replace a file with this source; see `source_at`.
+
+        Without attributes, the n-th file of an earlier run is known by its name alone.
+        """
+        is_known = self._is_asked_for or source == self._exact_source
+        return is_known or (self._is_nth and source is None)
 
     async def _has_begun_at_first_name(self, path: Path) -> bool:
         """Lock `path` if an earlier run, of this link alone, began there; return success."""
@@ -337,6 +368,8 @@ class Attempt:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self._try_lock(path):
             lifecycle.explain(self._record, "another download is writing this file")
+            # That one may need the reserved connection, and would wait for it for ever.
+            self._context.hosts.end_reservation(self._record.id)
             await locks.acquire(path)
             self._locked.add(path)
             lifecycle.explain(self._record, "")
@@ -361,21 +394,31 @@ class Attempt:
         return True
 
     def _unlock(self, path: Path) -> None:
-        self._locked.discard(path)
-        self._context.locks.release(path)
+        if path in self._locked:
+            self._locked.discard(path)
+            self._context.locks.release(path)
 
     async def _is_own_file(self, path: Path) -> bool:
-        """Tell whether this download wrote an existing file."""
+        """Return True if this download wrote an existing file."""
         source = await self._context.disk.submit_maybe_inline(source_at, path)
         return source == self._exact_source
 
     def _is_anothers(self, look: "_Look") -> bool:
-        """Tell whether a file belongs to another download of this run."""
+        """Return True if a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source not in (None, self._exact_source)
+        is_other = look.source not in (None, "", self._exact_source)
         return is_other and context.names.has_source(look.source or "")
+
+    def _owners_of(self, look: "_Look") -> set[str]:
+        """Return the id and the source of the download that a file belongs to, if known."""
+        owners = set[str]()
+        if look.identity is not None and look.identity in self._context.written:
+            owners.add(self._context.written[look.identity])
+        if look.source:
+            owners.add(look.source)
+        return owners or {UNKNOWN_OWNER}
 
     async def _commit(self, part: PartFile) -> Identity:
         """Give the whole file its final name; return its identity."""
@@ -397,10 +440,12 @@ class Attempt:
             self._record.final_name = part.destination.name
 
     async def _may_overwrite(self, path: Path) -> bool:
-        """Tell whether a file that is at `path` when the download is complete may be replaced."""
+        """Return True if a file that is at `path` when the download is complete may be replaced."""
         if self._strategy is not FileExistsStrategy.OVERWRITE:
             return False
-        return self._is_asked_for or await self._is_own_file(path)
+        if self._is_asked_for:
+            return True
+        return self._may_replace(await self._context.disk.submit_maybe_inline(source_at, path))
 
     def _metadata(self, part: PartFile) -> FileMetadata:
         options = self._context.options
@@ -418,6 +463,7 @@ class _Occupant(Enum):
     OURS = auto()  # the beginning of this very download
     ANOTHERS = auto()  # the beginning of another one
     FILE = auto()
+    SPECIAL = auto()  # a folder, a device, or a link that leads to no file
 
 
 class _Look(NamedTuple):
@@ -430,14 +476,19 @@ class _Look(NamedTuple):
 
 def _look_at(part: PartFile, *, prepare: bool) -> _Look:
     owner = part.owner()
-    if os.path.lexists(part.destination):
-        identity = identity_at(part.destination)
-        return _Look(_Occupant.FILE, identity, source_at(part.destination))
+    path = part.destination
+    if os.path.lexists(path):
+        occupant = _Occupant.FILE if path.is_file() else _Occupant.SPECIAL
+        return _Look(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare:
             part.prepare()
         return _Look(_Occupant.NOTHING)
     return _Look(_Occupant.OURS if owner == part.source else _Occupant.ANOTHERS)
+
+
+def _special_problem(path: Path) -> DestinationError:
+    return DestinationError(path, "exists and is not a regular file")
 
 
 class _FileIsThereError(Exception):

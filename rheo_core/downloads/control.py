@@ -2,21 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import ProcessQueueError
+from rheo_core.domain.exceptions import DestinationError
 from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.tracking.record import Rank
+from rheo_core.transfer import source_of
 
 from .admission import Admission, in_slices
+from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
-from .queue import PriorityDownloadQueue
+from .queue import PriorityDownloadQueue, check_priority
+from .session import Session
 from .worker import DownloadWorker
 
 
@@ -31,6 +36,7 @@ class DownloadController:
         worker: DownloadWorker,
         admission: Admission,
         pool: WorkerPool,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self._queue = queue
         self._tracker = tracker
@@ -39,24 +45,66 @@ class DownloadController:
         self._admission = admission
         self._pool = pool
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.kept = KeptPartials(self._discard_kept, tuning)
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning."""
         await self._admission.add(files, self._pool)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in whatever state it is and remove its partial data."""
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):
             record = self._tracker.get(download_id)
             if record is None:
                 return CancelResult.NOT_FOUND
-            waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
-            if not await self._halt(record, keep_partial=False):
+            was = cancelled_from(record)
+            if not await self._halt(record, keep_partial=keep_partial):
                 return CancelResult.ALREADY_TERMINAL
-            self._worker.names.release(record)
-            was = CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
-            self._lifecycle.cancelled(record, was)
+            self.end_halted(record, was, keep_partial=keep_partial)
             return CancelResult.CANCELLED
+
+    def end_halted(
+        self, record: DownloadRecord, was: CancelledFrom, *, keep_partial: bool = False
+    ) -> None:
+        """End a cancelled download that neither waits nor runs any more."""
+        record.before_cancel = state_to_restore(record)
+        if keep_partial:
+            self.kept.keep(record)
+        else:
+            self._worker.names.release(record)
+            record.bytes_downloaded = 0
+        self._lifecycle.cancelled(record, was)
+
+    async def discard_left(self, session: Session | None) -> None:
+        """Remove partial data that an earlier run kept for an undo and could not remove."""
+        left = [record for record in self._tracker.records() if record.is_kept]
+        if session is not None:
+            left += await session.find_kept()
+        await self.kept.discard(left)
+
+    async def _discard_kept(self, records: Sequence[DownloadRecord]) -> None:
+        """Remove the partial data of cancelled downloads, unless another one continues it."""
+        in_use = await self._sources_in_use()
+        useless = [
+            record
+            for record in records
+            if source_of(record.config.url) not in in_use
+            and self._tracker.get(record.id) in (None, record)  # otherwise it was queued again
+        ]
+        had_bytes = [record for record in useless if record.bytes_downloaded]
+        for record in useless:
+            record.bytes_downloaded = 0  # at once, so that `restore` does not count on them
+            self._worker.names.release(record)
+        await self._worker.discard_many(useless)
+        for record in had_bytes:
+            self._lifecycle.changed(record)
+
+    async def _sources_in_use(self) -> set[str]:
+        """Return the sources of downloads that may have partial data and were not cancelled."""
+        in_use: set[str] = set()
+        async for some in in_slices(tuple(self._tracker.records())):
+            in_use.update(source_of(each.config.url) for each in some if _may_continue(each))
+        return in_use
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -139,6 +187,46 @@ class DownloadController:
                     self._admission.requeue(config)
             return True
 
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config."""
+        async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is None or _is_completed(record):
+                return None
+            if config.id != download_id and self._tracker.get(config.id) is not None:
+                raise ValueError("another download in the list has this URL and name")
+            stays_paused = not record.status.is_terminal and not can_pause(record)
+            await self._halt(record, keep_partial=True)
+            if _is_completed(record):  # it completed meanwhile
+                return None
+            again = self._admission.reinstated_record(record)
+            again.config, again.id, again.priority = config, config.id, config.priority
+            if config.id == download_id:
+                again.destination, again.final_name = record.destination, record.final_name
+            else:
+                try:
+                    await self._rename(record, again)
+                except DestinationError:
+                    if not record.status.is_terminal and not stays_paused:
+                        self._admission.requeue(record.config)
+                    raise
+            if stays_paused:
+                self._tracker.add(again)
+                self._lifecycle.paused(again)
+            else:
+                self._admission.enqueue(again)
+                self._lifecycle.changed(again)
+            return again.id
+
+    async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
+        """Let a record with another id, and so another path, take the place of `record`."""
+        again.destination = again.final_name = None
+        await self._worker.move_part(record, again.config)
+        self._worker.names.release(record)
+        again.name_number = 0
+        self._worker.names.add(again)
+        self._lifecycle.renamed(record)
+
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""
         async with self._verb(download_id):
@@ -150,51 +238,80 @@ class DownloadController:
                 self._lifecycle.kept(record, path)
             return path
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._tracker.get(download_id)
         if record is None:
             return False
-        # Downloads that wait for room continue without the user, as queued ones do.
-        was = DownloadStatus.QUEUED if record.waits_for_room else record.status
-        await self.cancel(download_id)
-        if self._tracker.get(download_id) is not record:
-            return False  # removed meanwhile
-        record.before_removal = was if record.status is DownloadStatus.CANCELLED else None
+        was = state_to_restore(record)
+        await self.cancel(download_id, keep_partial=keep_partial)
+        return self.remove_ended(record, was)
+
+    def remove_ended(self, record: DownloadRecord, was: DownloadStatus) -> bool:
+        """Remove a download that has ended; False if it was removed meanwhile.
+
+        Args:
+            record: the download.
+            was: its state before it was cancelled, for `restore`.
+        """
+        if self._tracker.get(record.id) is not record or not record.status.is_terminal:
+            return False
+        is_cancelled = record.status is DownloadStatus.CANCELLED and not was.is_terminal
+        record.before_removal = was if is_cancelled else None
         self._lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove` or `cancel`: restore the previous state; a running one starts again."""
         async with self._verb(download_id):
+            record = self._tracker.get(download_id)
+            if record is not None:
+                if record.status is not DownloadStatus.CANCELLED or record.before_cancel is None:
+                    return False
+                self._reinstate(record, record.before_cancel)
+                return True
             record = self._tracker.restore(download_id)
             if record is None:
                 return False
             was, record.before_removal = record.before_removal, None
-            if was is None or was.is_terminal:
+            if was is None:
                 self._lifecycle.restored(record)
-                return True
-            again = self._admission.fresh_record(record)  # its bytes went with it
-            if was is DownloadStatus.PAUSED:
-                self._tracker.add(again)
-                self._lifecycle.paused(again)
             else:
-                self._admission.enqueue(again)
-                self._lifecycle.changed(again)
+                self._reinstate(record, was)
             return True
+
+    def _reinstate(self, record: DownloadRecord, was: DownloadStatus) -> None:
+        """Put a cancelled download back to its place, with the bytes that are kept."""
+        again = self._admission.reinstated_record(record)
+        if was is DownloadStatus.PAUSED:
+            self._tracker.add(again)
+            self._lifecycle.paused(again)
+        else:
+            self._admission.enqueue(again)
+            self._lifecycle.changed(again)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
-        if priority < 1:
-            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+        check_priority(priority)
         record = self._tracker.get(download_id)
         if record is None or record.status.is_terminal:
             return False
         self._queue.set_priority(download_id, priority)
-        if record.priority != priority:
-            record.priority = priority
-            self._lifecycle.priority_changed(record)
+        self.note_priority(record, priority)
         return True
+
+    def note_priority(self, record: DownloadRecord, priority: int) -> None:
+        """Set the priority of a download whose place in the queue is settled."""
+        if record.priority != priority:
+            self.note_place(record, priority, record.rank)
+
+    def note_place(self, record: DownloadRecord, priority: int, rank: Rank) -> None:
+        """Set the place of a download that the queue has given it."""
+        was, record.priority, record.rank = record.priority, priority, rank
+        if was == priority:
+            self._lifecycle.changed(record)
+        else:
+            self._lifecycle.priority_changed(record)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Make a download wait until a time (seconds since the epoch)."""
@@ -231,27 +348,8 @@ class DownloadController:
         record = self._tracker.get(download_id)
         if place is None or record is None:
             return False
-        was = record.priority
-        record.priority, record.rank = place
-        if record.priority == was:
-            self._lifecycle.changed(record)
-        else:
-            self._lifecycle.priority_changed(record)
+        self.note_place(record, *place)
         return True
-
-    async def pause_all(self) -> None:
-        """Pause every download that has not ended."""
-        async for waiting in in_slices(tuple(self._queue)):
-            for config in waiting:  # in queue order, so that none of them starts meanwhile
-                await self.pause(config.id)
-        await asyncio.gather(*(self.pause(id_) for id_ in self._ids(can_pause)))
-
-    async def resume_all(self) -> None:
-        """Resume every paused download."""
-        paused = self._ids(lambda record: record.status is DownloadStatus.PAUSED)
-        async for some in in_slices(paused):
-            for download_id in some:
-                await self.resume(download_id)
 
     async def verbs_done(self) -> None:
         """Wait until all running verbs have ended."""
@@ -272,6 +370,11 @@ class DownloadController:
             await self._worker.discard(record)
         return True
 
+    def is_changing(self, download_id: str) -> bool:
+        """Return True if a verb is changing a download."""
+        lock = self._verbs.get(download_id)
+        return lock is not None and lock.locked()
+
     def _verb(self, download_id: str) -> asyncio.Lock:
         """Return the lock of a download, so that each verb sees a settled state."""
         lock = self._verbs.get(download_id)
@@ -279,15 +382,28 @@ class DownloadController:
             lock = self._verbs[download_id] = asyncio.Lock()
         return lock
 
-    def _ids(self, matches: Callable[[DownloadRecord], bool]) -> list[str]:
-        return [record.id for record in self._tracker.records() if matches(record)]
-
 
 def _is_completed(record: DownloadRecord) -> bool:
     return record.status is DownloadStatus.COMPLETED
 
 
+def _may_continue(record: DownloadRecord) -> bool:
+    return record.status not in (DownloadStatus.CANCELLED, DownloadStatus.COMPLETED)
+
+
 def can_pause(record: DownloadRecord) -> bool:
-    """Tell whether a download has not ended and does not wait for the user."""
+    """Return True if a download has not ended and does not wait for the user."""
     is_paused = record.status is DownloadStatus.PAUSED and not record.waits_for_room
     return not record.status.is_terminal and not is_paused
+
+
+def cancelled_from(record: DownloadRecord) -> CancelledFrom:
+    """Return the state for the event of a download that is about to be cancelled."""
+    waits = record.status in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
+    return CancelledFrom.QUEUED if waits else CancelledFrom.IN_PROGRESS
+
+
+def state_to_restore(record: DownloadRecord) -> DownloadStatus:
+    """Return the state of a download that `restore` returns to."""
+    # Downloads that wait for room continue without the user, as queued ones do.
+    return DownloadStatus.QUEUED if record.waits_for_room else record.status

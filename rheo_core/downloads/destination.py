@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
@@ -112,7 +112,7 @@ def _has(encoding: str, letter: str) -> bool:
 
 
 def is_surely_short(name: str) -> bool:
-    """Tell whether every file system takes a name."""
+    """Return True if every file system takes a name."""
     return len(name.encode(errors="surrogateescape")) <= _MAX_SURE_BYTES
 
 
@@ -128,10 +128,10 @@ def _name_limit(folder: Path) -> int:
     """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    told = MAX_NAME_BYTES
+    reported = MAX_NAME_BYTES
     with suppress(OSError, ValueError):
-        told = os.pathconf(folder, "PC_NAME_MAX")
-    for limit in (min(told, MAX_NAME_BYTES), *_SHORT_LIMITS):
+        reported = os.pathconf(folder, "PC_NAME_MAX")
+    for limit in (min(reported, MAX_NAME_BYTES), *_SHORT_LIMITS):
         try:
             os.lstat(folder / ("x" * limit))
         except OSError as error:
@@ -156,10 +156,11 @@ def check_inside(path: Path, subdir: str) -> None:
         raise DestinationError(path, f"a link leads outside {base}")
 
 
-def numbered(path: Path) -> Iterator[Path]:
-    """Yield `name (1).ext`, `name (2).ext` and so on."""
-    return (path.with_name(number_filename(path.name, number)) for number in count(1))
+def numbered(path: Path, number: int) -> Path:
+    """Return `name (2).ext` for `name.ext` and 2; 0 changes nothing."""
+    return path.with_name(number_filename(path.name, number)) if number else path
 
 
 def _first_free(path: Path) -> Path:
-    return next(candidate for candidate in numbered(path) if not os.path.lexists(candidate))
+    candidates = (numbered(path, number) for number in count(1))
+    return next(candidate for candidate in candidates if not os.path.lexists(candidate))

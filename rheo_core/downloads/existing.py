@@ -8,9 +8,14 @@ from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
-from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError
+from rheo_core.domain.exceptions import (
+    FILE_UNCHANGED,
+    FileAccessError,
+    FileValidationError,
+    HashMismatchError,
+)
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
@@ -48,7 +53,7 @@ async def find_existing(
 
 
 def is_checkable(record: DownloadRecord, expected: HashConfig | None) -> bool:
-    """Tell whether a size or a checksum of the file is known before any request."""
+    """Return True if a size or a checksum of the file is known before any request."""
     config = record.config
     return not (expected is None and config.size_bytes is None and config.pieces is None)
 
@@ -79,7 +84,7 @@ async def _check_at_server(context: AttemptContext, record: DownloadRecord, path
     """Compare the size of the file with that at the server.
 
     Raises:
-        FileValidationError: they differ, or the server does not tell its size.
+        FileValidationError: they differ, or the server does not report the size.
         DownloadError: the server cannot be asked.
     """
     size = await context.disk.run(_size_of, path)
@@ -100,7 +105,7 @@ async def _check_at_server(context: AttemptContext, record: DownloadRecord, path
         known = "another size" if total is None else f"{total:,}"
         raise FileValidationError(
             f"the existing {printable(path.name)} has {size:,} bytes, the file at the server has "
-            f"{known}; the file was not changed"
+            f"{known}{FILE_UNCHANGED}"
         )
 
 
@@ -110,8 +115,8 @@ async def _check(
     known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
     if known not in (None, size):
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}; "
-            "the file was not changed"
+            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}"
+            f"{FILE_UNCHANGED}"
         )
     if expected is None:
         await _check_pieces(context, record, path)
@@ -152,7 +157,7 @@ def _bad_pieces(path: Path, pieces: PieceHashes, stop: threading.Event) -> dict[
         try:
             pieces.check_size(size)
         except ValueError as error:
-            problem = f"the existing {printable(path.name)}: {error}; the file was not changed"
+            problem = f"the existing {printable(path.name)}: {error}{FILE_UNCHANGED}"
             raise FileValidationError(problem) from None
         written = (WrittenRange(0, size, crc=0),)
         return check_pieces(file.fileno(), pieces, size, written, stop).bad
@@ -174,5 +179,5 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         with open_regular(path) as file:
             yield file
     except OSError as error:
-        problem = printable(error.strerror or str(error)).lower()
+        problem = system_reason(error)
         raise FileAccessError(f"cannot compare the existing {path}: {problem}") from error

@@ -43,6 +43,9 @@ class Journal(Protocol):
     def note(self, record: DownloadRecord) -> None:
         """Take note of a change; this returns at once."""
 
+    def drop(self, download_id: str) -> None:
+        """Forget a download; this returns at once."""
+
 
 class Lifecycle:
     """Reports each change of a download to tracker, journal and listeners, in this order."""
@@ -80,8 +83,9 @@ class Lifecycle:
 
     def explain(self, record: DownloadRecord, reason: str) -> None:
         """Set a short reason for the present state; "" clears it."""
-        record.reason = reason
-        self._tracker.touch(record)
+        if record.reason != reason:
+            record.reason = reason
+            self._tracker.touch(record)
 
     def explain_ended(self, download_id: str, reason: str) -> None:
         """Set the reason of an ended download; ignore one that has begun again."""
@@ -156,7 +160,6 @@ class Lifecycle:
 
     def cancelled(self, record: DownloadRecord, was: CancelledFrom) -> None:
         """Report that the user cancelled the download."""
-        record.bytes_downloaded = 0
         self._end(record, DownloadStatus.CANCELLED)
         self._publish(record, DownloadCancelledEvent, cancelled_from=was)
 
@@ -215,6 +218,13 @@ class Lifecycle:
         self._tracker.remove(record.id)
         record.listed = False
         self.note(record)
+        self._publish(record, DownloadRemovedEvent)
+
+    def renamed(self, record: DownloadRecord) -> None:
+        """Report that another record, with another id, takes the place of this one."""
+        self._tracker.remove(record.id)
+        if self._journal is not None:
+            self._journal.drop(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:

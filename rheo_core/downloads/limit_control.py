@@ -8,8 +8,9 @@ from rheo_core.domain.hosts import HostLimits
 from rheo_core.tracking import BaseTracker
 from rheo_core.transfer import HostLimiter, RateLimits
 
-from .control import DownloadController, can_pause
+from .control import can_pause
 from .lifecycle import Lifecycle
+from .set_control import SetController
 
 
 class LimitController:
@@ -19,13 +20,13 @@ class LimitController:
         self,
         tracker: BaseTracker,
         lifecycle: Lifecycle,
-        control: DownloadController,
+        sets: SetController,
         hosts: HostLimiter,
         limits: RateLimits,
     ) -> None:
         self._tracker = tracker
         self._lifecycle = lifecycle
-        self._control = control
+        self._sets = sets
         self._hosts = hosts
         self._limits = limits
         self._stopped = asyncio.Event()
@@ -62,7 +63,7 @@ class LimitController:
             await self._limits.spent.wait()
             self._stopped.set()
             stopped = [record for record in self._tracker.records() if can_pause(record)]
-            await self._control.pause_all()
+            await self._sets.pause_all()
             self._limits.set_budget(None)
             for record in stopped:
                 if record.status is DownloadStatus.PAUSED:

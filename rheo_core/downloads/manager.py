@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
 from rheo_core.domain.engine_options import (
     DEFAULTS,
@@ -43,7 +44,8 @@ from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
-from .queue import PriorityDownloadQueue
+from .inspection import inspect
+from .queue import Place, PriorityDownloadQueue
 from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)
@@ -125,6 +127,7 @@ class DownloadManager:
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._is_active = False
+        self._is_loading = False
 
     @classmethod
     def from_options(
@@ -159,6 +162,7 @@ class DownloadManager:
         if self._is_active:
             return
         parts = self._parts
+        self._is_loading = parts.session is not None
         try:
             if parts.session is not None:
                 await parts.admission.restore_session(parts.session, self._on_problem)
@@ -169,10 +173,18 @@ class DownloadManager:
             if self._parts.session is not None:
                 await self._parts.session.close()
             raise
+        finally:
+            self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
         parts.pool.start(paused=paused)
-        watchers = [parts.reporter.run(), parts.speed.run(), parts.limits.stop_when_spent()]
+        watchers = [
+            parts.reporter.run(),
+            parts.speed.run(),
+            parts.limits.stop_when_spent(),
+            parts.control.kept.run(),
+            parts.control.discard_left(parts.session),
+        ]
         if parts.disk_space is not None:
             watchers.append(parts.disk_space.run())
         if parts.network is not None:
@@ -193,6 +205,7 @@ class DownloadManager:
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
+        await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -249,9 +262,15 @@ class DownloadManager:
         """
         await self._parts.control.add(files)
 
-    async def cancel(self, download_id: str) -> CancelResult:
-        """End a download in any state and remove its partial data."""
-        return await self._parts.control.cancel(download_id)
+    async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
+        """End a download in any state and remove its partial data.
+
+        Args:
+            download_id: id of the download.
+            keep_partial: remove its data only after 10 minutes, when the manager closes, or when
+                the disk is full; `restore` continues from it until then.
+        """
+        return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -289,6 +308,29 @@ class DownloadManager:
         """
         return await self._parts.control.replace_url(download_id, url)
 
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed another config.
+
+        Its bytes and its place in the queue are kept, and a paused one stays paused. Others are
+        queued, also if they had failed. Another name or folder changes its id.
+
+        Args:
+            download_id: id of the download.
+            config: the new config, usually a changed copy of the one from `find_config`; its
+                priority applies too.
+
+        Returns:
+            The id of the download from now on; None if it is unknown or completed.
+
+        Raises:
+            ValueError: another download in the list has the URL and name of `config`.
+            DestinationError: the partial data cannot be moved to the new name. Nothing changed.
+        """
+        edited = await self._parts.control.edit(download_id, config)
+        if edited is not None:
+            await self._parts.limits.set_speed_limit(edited, config.speed_limit)
+        return edited
+
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path.
 
@@ -299,15 +341,23 @@ class DownloadManager:
         """
         return await self._parts.control.keep(download_id)
 
-    async def remove(self, download_id: str) -> bool:
+    async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays.
 
         With a session, the download stays in the history.
+
+        Args:
+            download_id: id of the download.
+            keep_partial: keep the data of an unfinished download for a while, as `cancel` does.
         """
-        return await self._parts.control.remove(download_id)
+        return await self._parts.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
-        """Undo `remove`: restore the previous state; a running download starts again."""
+        """Undo `remove` or `cancel`: restore the previous state and place.
+
+        A running download starts again, with its bytes if they were kept. False if it was neither
+        removed nor cancelled, or too long ago.
+        """
         return await self._parts.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
@@ -340,13 +390,77 @@ class DownloadManager:
         """
         return await self._parts.control.move(download_id, before=before, after=after, to=to)
 
+    # Verbs on many downloads: each id once, unknown ones are ignored
+
+    async def pause_many(self, ids: Sequence[str]) -> list[str]:
+        """Pause downloads; return the ids of those that had not ended or been paused."""
+        return await self._parts.sets.pause(ids)
+
+    async def resume_many(self, ids: Sequence[str]) -> list[str]:
+        """Resume downloads; return the ids of those for which `resume` returns True."""
+        return await self._parts.sets.resume(ids)
+
+    async def cancel_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
+        """Cancel downloads; return the ids of those that had not ended.
+
+        `keep_partial` is that of `cancel`.
+        """
+        return await self._parts.sets.cancel(ids, keep_partial=keep_partial)
+
+    async def retry_many(self, ids: Sequence[str]) -> list[str]:
+        """Queue downloads again; return the ids of those for which `retry` returns True."""
+        return await self._parts.sets.retry(ids)
+
+    async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
+        """Remove downloads from the list; return the ids of those that were in it.
+
+        `restore_many` undoes this for 10 minutes. `keep_partial` is that of `cancel`.
+        """
+        return await self._parts.sets.remove(ids, keep_partial=keep_partial)
+
+    async def restore_many(self, ids: Sequence[str]) -> list[str]:
+        """Undo `remove_many` or `cancel_many`; return the ids of the restored downloads."""
+        return await self._parts.sets.restore(ids)
+
+    async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
+        """Change priorities (1 or more, higher first); return the ids of downloads not ended.
+
+        Args:
+            priorities: new priorities by id.
+
+        Raises:
+            ProcessQueueError: a priority is below 1. Nothing has changed.
+        """
+        return await self._parts.sets.set_priorities(priorities)
+
+    async def move_block(
+        self, ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
+    ) -> list[str]:
+        """Move waiting downloads together; return the ids of those that moved.
+
+        Those that are at the end already stay, and the others do not overtake them.
+        """
+        return await self._parts.sets.move_block(ids, to)
+
+    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+        """Return the places of unfinished downloads in the queue; see `set_places`."""
+        return self._parts.sets.places(ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+        """Undo changes of priorities and moves; return the ids of the downloads put back.
+
+        Args:
+            places: the result of an earlier call of `places`.
+        """
+        return await self._parts.sets.set_places(places)
+
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await self._parts.control.pause_all()
+        await self._parts.sets.pause_all()
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        await self._parts.control.resume_all()
+        await self._parts.sets.resume_all()
 
     # Limits
 
@@ -463,6 +577,11 @@ class DownloadManager:
         """Return a copy of the facts about a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
 
+    def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown."""
+        record = self._parts.tracker.get(download_id)
+        return inspect(record, self._parts.queue, self._parts.worker) if record else None
+
     async def find_config(self, download_id: str, *, to_show: bool = False) -> FileConfig | None:
         """Return the config of a download in the list or the history; None if it is unknown.
 
@@ -538,6 +657,7 @@ class DownloadManager:
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
+            is_loading=self._is_loading,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
@@ -570,7 +690,7 @@ class DownloadManager:
         async with asyncio.timeout(timeout):
             while True:
                 await self._parts.queue.join()
-                await self._parts.control.verbs_done()  # a verb may put a download back
+                await self._parts.sets.verbs_done()  # a verb may put a download back
                 if not self._parts.queue.pending_count:
                     break
             await self._parts.emitter.drain()

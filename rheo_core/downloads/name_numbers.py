@@ -1,10 +1,17 @@
 """NameNumbers: the n-th link of one name in a list means the n-th name."""
 
+from collections.abc import Iterator, Set
+from itertools import count
+from pathlib import Path
+
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import exact_source_of
 
 from .destination import Folders
+
+UNKNOWN_OWNER = ""
+"""Owner of a file that no download of ours is known to have written."""
 
 
 class NameNumbers:
@@ -19,6 +26,7 @@ class NameNumbers:
         self._first: dict[int, int] = {}  # name -> source of the first download
         self._more: dict[int, dict[int, int]] = {}  # name -> sources of the others -> number
         self._sources: set[int] | None = None  # of all downloads; None: not needed yet
+        self._passed: dict[Path, dict[int, Set[str]]] = {}  # path -> number -> owners of its file
 
     def add(self, record: DownloadRecord) -> None:
         """Number a new download."""
@@ -39,10 +47,36 @@ class NameNumbers:
             del self._first[name]
 
     def has_source(self, source: str) -> bool:
-        """Tell whether a download of this run has a source."""
+        """Return True if a download of this run has a source."""
         if self._sources is None:
             self._sources = {*self._first.values(), *(s for m in self._more.values() for s in m)}
         return _number_of(source) in self._sources
+
+    def pass_over(self, path: Path, number: int, owners: Set[str]) -> None:
+        """Remember that a download has no use for the existing file of a number.
+
+        Without this, n links of one name look at n * n files.
+
+        Args:
+            path: path without a number.
+            number: number of the file; 0: none.
+            owners: id and source of the download that the file belongs to, or `UNKNOWN_OWNER`.
+        """
+        self._passed.setdefault(path, {})[number] = owners
+
+    def numbers(self, path: Path, owners: Set[str]) -> Iterator[int]:
+        """Yield the numbers from 0, without those that were passed over.
+
+        Args:
+            path: path without a number.
+            owners: owners of files that the download may use; their numbers are not left out.
+        """
+        passed = self._passed.get(path, {})
+        return (
+            number
+            for number in count()
+            if number not in passed or not owners.isdisjoint(passed[number])
+        )
 
     @property
     def _may_differ(self) -> bool:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class NetworkWatch:
-    """Tells failures of the network from those of one host, and waits until the network is back.
+    """Separates failures of the network from those of one host, and waits for its return.
 
     Meanwhile no download starts that waits for a host which could not be reached. Others may
     try: if their host answers, the network is there, and the first host failed alone.
@@ -45,11 +45,11 @@ class NetworkWatch:
         self._has_given_up = False
 
     def must_wait(self, host: str) -> bool:
-        """Tell whether downloads of this host (with its port) wait for the network."""
+        """Return True if downloads of this host (with its port) wait for the network."""
         return self._lost.is_set() and host in self._unreached
 
     def is_lost(self, error: Exception, host: str) -> bool:
-        """Tell whether an attempt failed because there is no network.
+        """Return True if an attempt failed because there is no network.
 
         Args:
             error: reason of the failure.
@@ -107,7 +107,7 @@ class NetworkWatch:
         return may_wait and not network.has_route()  # with a route, only that host fails
 
     async def _is_back(self) -> bool:
-        """Ask the same as the failed requests: for a route, and for one of their names.
+        """Look for a route, and look up one of the names that failed.
 
         A network that never had a default route may have name servers all the same.
         """

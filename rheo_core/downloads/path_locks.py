@@ -36,15 +36,16 @@ class PathLocks:
         return True
 
     def has_other_spelling(self, path: Path) -> bool:
-        """Tell whether a locked path has another lock that differs in case or Unicode form only."""
+        """Return True if another locked path differs in case or Unicode form only."""
         return self._spellings[_folded(path)] > 1
 
     def release(self, path: Path) -> None:
         """Unlock the path."""
         self._held.difference_update(_names_of(path))
-        self._spellings[_folded(path)] -= 1
-        if not self._spellings[_folded(path)]:
-            del self._spellings[_folded(path)]
+        folded = _folded(path)
+        self._spellings[folded] -= 1
+        if not self._spellings[folded]:
+            del self._spellings[folded]
         self._released.set()
 
 

@@ -73,7 +73,7 @@ class WorkerPool:
         if tasks:
             await asyncio.wait(tasks)
         for download_id in tuple(self._waiting):
-            self._forget_timer(download_id)
+            self.stop_waiting(download_id)
 
     @property
     def is_running(self) -> bool:
@@ -101,14 +101,23 @@ class WorkerPool:
 
         Return False if it neither runs nor waits.
         """
-        if self._forget_timer(download_id):
+        if self.stop_waiting(download_id):
             return True
         task = self._running.get(download_id)
         if task is None:
             return False
         task.cancel()
         await asyncio.wait({task})
-        self._forget_timer(download_id)  # it may have failed before the cancellation
+        self.stop_waiting(download_id)  # it may have failed before the cancellation
+        return True
+
+    def stop_waiting(self, download_id: str) -> bool:
+        """End the wait of a download for its next attempt; False if it does not wait."""
+        timer = self._waiting.pop(download_id, None)
+        if timer is None:
+            return False
+        timer.cancel()
+        self._queue.task_done(download_id)
         return True
 
     async def until_left(self, download_id: str) -> None:
@@ -119,7 +128,7 @@ class WorkerPool:
 
     def skip_wait(self, config: FileConfig) -> bool:
         """Put a download that waits for its next attempt back into the queue at once."""
-        if not self._forget_timer(config.id):
+        if not self.stop_waiting(config.id):
             return False
         self._requeue(config)
         self._hosts.end_rest(self._queue.host_for(config.id))
@@ -166,14 +175,6 @@ class WorkerPool:
         if download_id not in self._waiting:
             self._queue.task_done(download_id)
         self._note_slots()
-
-    def _forget_timer(self, download_id: str) -> bool:
-        timer = self._waiting.pop(download_id, None)
-        if timer is None:
-            return False
-        timer.cancel()
-        self._queue.task_done(download_id)
-        return True
 
     def _has_slot(self) -> bool:
         is_free = len(self._running) < self.shortage.allowed(self._slots)

@@ -26,12 +26,18 @@ class ProgressReporter:
                 self.report(record)
 
     def report(self, record: DownloadRecord, *, last: bool = False) -> None:
-        """Sample the speed; report progress if bytes came, or always if it is the `last` time."""
+        """Sample the speed; report progress if bytes came, or always if it is the `last` time.
+
+        The change of state that follows the last time touches the record.
+        """
+        has_listeners = self._emitter.has_listeners(DownloadEventType.PROGRESS)
+        if last and not has_listeners:
+            return
         was_moving = record.metrics is not None and record.metrics.average_speed_bps > 0
         fresh = record.sample()
         if fresh or was_moving or last:
             self._tracker.touch(record)
-        if (fresh or last) and self._emitter.has_listeners(DownloadEventType.PROGRESS):
+        if (fresh or last) and has_listeners:
             publish_safely(
                 self._emitter,
                 DownloadProgressEvent(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -17,7 +17,12 @@ from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
 
+Place = tuple[int, Rank]
+"""Priority and rank of a download."""
+
 _log = logging.getLogger(__name__)
+_SORT_COST = 8
+"""Downloads that are sorted in the time of one search in a long list."""
 
 
 class _Waiting(NamedTuple):
@@ -151,15 +156,53 @@ class PriorityDownloadQueue:
         self._note_idle()
         return True
 
+    def remove_many(self, ids: Collection[str]) -> None:
+        """Remove waiting downloads; others are ignored."""
+        if self._is_bulk(ids):
+            gone = {download_id for download_id in ids if download_id in self._waiting}
+            for download_id in gone:
+                del self._waiting[download_id]
+            self._sort_again()
+        else:
+            for download_id in ids:
+                self._take_out(download_id)
+        self._note_idle()
+
     def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority of a waiting download; it keeps its rank."""
-        if priority < 1:
-            raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
-        waiting = self._take_out(download_id)
-        if waiting is None:
-            return False
-        self._insert(waiting._replace(negative=-priority))
-        return True
+        self.set_priorities({download_id: priority})
+        return download_id in self._waiting
+
+    def set_priorities(self, priorities: Mapping[str, int]) -> None:
+        """Change priorities by id; the downloads keep their ranks. See `set_places`."""
+        waiting = self._waiting
+        self.set_places(
+            {
+                download_id: (priority, waiting[download_id].rank if download_id in waiting else 0)
+                for download_id, priority in priorities.items()
+            }
+        )
+
+    def set_places(self, places: Mapping[str, Place]) -> None:
+        """Give waiting downloads other places; ids that do not wait here are ignored.
+
+        Raises:
+            ProcessQueueError: a priority is below 1. Nothing has changed.
+        """
+        for priority, _ in places.values():
+            check_priority(priority)
+        moved = [
+            self._waiting[id_]._replace(negative=-priority, rank=rank)
+            for id_, (priority, rank) in places.items()
+            if id_ in self._waiting
+        ]
+        if self._is_bulk(moved):
+            self._waiting |= {waiting.id: waiting for waiting in moved}
+            self._sort_again()
+        else:
+            for waiting in moved:
+                self._take_out(waiting.id)
+                self._insert(waiting)
 
     def move(
         self,
@@ -198,6 +241,16 @@ class PriorityDownloadQueue:
         self.reserve(rank)
         return -negative, rank
 
+    def in_order(self, download_ids: Iterable[str]) -> list[str]:
+        """Return those of the ids that wait in line, in the order in which they will run."""
+        waiting = filter(None, map(self._in_line, download_ids))
+        return [each.id for each in sorted(waiting)]
+
+    def place(self, download_id: str) -> int | None:
+        """Return the place of a waiting download, from 1; None if it does not wait in line."""
+        waiting = self._in_line(download_id)
+        return None if waiting is None else self._order.index(waiting) + 1
+
     def neighbours(self, download_id: str) -> tuple[str | None, str | None]:
         """Return the ids that run just before and just after a waiting download."""
         waiting = self._in_line(download_id)
@@ -214,7 +267,7 @@ class PriorityDownloadQueue:
         return len(self._waiting) + len(self._taken)
 
     def is_empty(self) -> bool:
-        """Tell whether no download waits."""
+        """Return True if no download waits."""
         return not self._waiting
 
     def size(self) -> int:
@@ -226,7 +279,7 @@ class PriorityDownloadQueue:
         await self._idle.wait()
 
     def __contains__(self, download_id: object) -> bool:
-        """Tell whether this id waits or is taken and not done."""
+        """Return True if this id waits or is taken and not done."""
         return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:
@@ -234,13 +287,35 @@ class PriorityDownloadQueue:
         later = (self._waiting[download_id] for _, download_id in self._later)
         return (waiting.config for waiting in chain(self._order, later))
 
+    def waits(self, download_id: str) -> bool:
+        """Return True if this id waits, that is, has not been taken."""
+        return download_id in self._waiting
+
+    def _is_bulk(self, some: Sized) -> bool:
+        """Return True if sorting all again is cheaper than a search for each of `some`."""
+        return len(some) > len(self._waiting) // _SORT_COST
+
+    def _sort_again(self) -> None:
+        """Build the order from what waits now."""
+        self._order = SortedList()
+        self._later = SortedList()
+        self._waiting_for.clear()
+        now = time.time()
+        in_line = []
+        for waiting in self._waiting.values():
+            if _is_due(waiting, now):
+                in_line.append(waiting)
+            else:
+                self._later.add((waiting.config.start_at or 0.0, waiting.id))
+        self._order.update(in_line)
+        self._waiting_for.update(waiting.host for waiting in in_line)
+
     def _insert(self, waiting: _Waiting) -> None:
         self._waiting[waiting.id] = waiting
-        start_at = waiting.config.start_at
-        if start_at is None or start_at <= time.time():
+        if _is_due(waiting, time.time()):
             self._stand_in_line(waiting)
         else:
-            self._later.add((start_at, waiting.id))
+            self._later.add((waiting.config.start_at or 0.0, waiting.id))
 
     def _stand_in_line(self, waiting: _Waiting) -> None:
         self._waiting_for[waiting.host] += 1
@@ -282,3 +357,18 @@ class PriorityDownloadQueue:
     def _note_idle(self) -> None:
         if not self._waiting and not self._taken:
             self._idle.set()
+
+
+def check_priority(priority: int) -> None:
+    """Check a priority of the user.
+
+    Raises:
+        ProcessQueueError: it is below 1.
+    """
+    if priority < 1:
+        raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")
+
+
+def _is_due(waiting: _Waiting, now: float) -> bool:
+    start_at = waiting.config.start_at
+    return start_at is None or start_at <= now

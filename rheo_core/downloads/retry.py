@@ -112,7 +112,7 @@ class ErrorCategoriser:
         return ErrorCategory.UNKNOWN
 
     def is_transient(self, exception: Exception) -> bool:
-        """Tell whether another attempt can help."""
+        """Return True if another attempt can help."""
         return self.categorise(exception) is ErrorCategory.TRANSIENT
 
     def _by_status(self, status: int, *, has_wait: bool = False) -> ErrorCategory:

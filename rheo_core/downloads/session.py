@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 _LOG_SECONDS = 2.0
 """Time until written rows leave the write-ahead log. Until then the log holds earlier versions of
 rows, such as passwords of ended downloads."""
+OnRecords = Callable[[list[DownloadRecord]], None]
+"""Takes a piece of the list."""
+
 _DAY_SECONDS = 24 * 60 * 60.0
 _SLICE_RECORDS = 500  # records made into rows before the event loop gets its turn
 
@@ -63,15 +66,19 @@ class Session:
         self._log_due: float | None = None  # time to empty the log; None: it is empty
         self._is_failing = False
         self._is_read_only = False
+        self._may_write = asyncio.Event()  # unset during `deferred`
         self._store: SessionStore | None = None
         self._writer: asyncio.Task[None] | None = None
         self._version: int | None = None
 
-    async def open(self, *, read_only: bool = False) -> tuple[str, ...]:
+    async def open(
+        self, *, read_only: bool = False, on_records: OnRecords | None = None
+    ) -> tuple[str, ...]:
         """Open the file or create it; return problems that the user should know.
 
         Args:
             read_only: open a session that another process may write; `note` does nothing then.
+            on_records: called with pieces of the list while it is read; `restore` returns them too.
 
         Raises:
             SessionLockedError: another process uses the session.
@@ -79,13 +86,18 @@ class Session:
         """
         self._is_read_only, self._version = read_only, None
         self._thread = DiskThreads(1)
+        self._early = _EarlyRecords(on_records)
         try:
-            opened = await self._thread.run(SessionStore.open, self._path, read_only=read_only)
+            opened = await self._thread.run(
+                SessionStore.open, self._path, read_only=read_only, on_rows=self._early.take
+            )
         except BaseException:
             self._thread.close()
             raise
         self._store, problems = opened.store, opened.problems
         self._wake, self._closing, self._writing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
         if read_only:
             return problems
         if self._changed:  # noted before it was open
@@ -106,7 +118,7 @@ class Session:
         """
         load = self._opened.load
         rows = await self._thread.run(load)
-        loaded = await self._thread.run(records_of, rows)
+        loaded = await self._thread.run(self._early.completed, rows)
         for old_id, record in loaded.renamed:
             self._outdated.add(old_id)
             self.note(record)
@@ -166,6 +178,24 @@ class Session:
             self._forget_running(record.id)
         self._wake_up()
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Write no noted changes in the background meanwhile, to write many in one transaction."""
+        self._may_write.clear()
+        try:
+            yield
+        finally:
+            self._may_write.set()
+
+    def drop(self, download_id: str) -> None:
+        """Delete a download at the next write, from the list and from the history."""
+        if self._is_read_only:
+            return
+        self._changed.pop(download_id, None)
+        self._forget_running(download_id)
+        self._outdated.add(download_id)
+        self._wake_up()
+
     async def find(self, download_id: str) -> DownloadRecord | None:
         """Return the saved download with this id, listed or not; None if it is unknown."""
         find = self._opened.find
@@ -179,6 +209,11 @@ class Session:
         await self._flush()
         rows = await self._thread.run(search, text, limit, offset)
         return _by_row(await self._thread.run(records_of, rows))
+
+    async def find_kept(self) -> list[DownloadRecord]:
+        """Return removed downloads whose partial data was kept for an undo."""
+        find_kept = self._opened.find_kept
+        return records_of(await self._thread.run(find_kept)).records
 
     async def forget(
         self,
@@ -197,7 +232,7 @@ class Session:
         return count
 
     async def has_changed(self) -> bool:
-        """Tell whether another process wrote since the last call; True the first time."""
+        """Return True if another process wrote since the last call, and on the first call."""
         version_of = self._opened.version
         version = await self._thread.run(version_of)
         changed, self._version = version != self._version, version
@@ -239,6 +274,7 @@ class Session:
         while not self._closing.is_set():
             await _wait(self._wake, self._patience())
             self._wake.clear()
+            await self._may_write.wait()
             await self._flush()
             await self._empty_log()
             await _wait(self._closing, self._tuning.session_write_seconds)
@@ -309,6 +345,34 @@ class Session:
         if not self._is_failing:
             self._is_failing = True
             self._on_problem(f"Changes to the list cannot be saved: {error}.")
+
+
+class _EarlyRecords:
+    """Records made while the list is read, so that the first ones are shown soon."""
+
+    def __init__(self, on_records: OnRecords | None) -> None:
+        self._on_records = on_records
+        self._loop = asyncio.get_running_loop()
+        self._pieces: list[LoadedRecords] = []
+        self._ids: set[str] = set()  # of rows
+
+    def take(self, rows: list[StoredDownload]) -> None:
+        """Make records of a piece and pass them on; called in the thread that reads."""
+        if self._on_records is None:
+            return
+        piece = records_of(rows)
+        self._pieces.append(piece)
+        self._ids.update(row.id for row in rows)
+        self._loop.call_soon_threadsafe(self._on_records, piece.records)
+
+    def completed(self, rows: Iterable[StoredDownload]) -> LoadedRecords:
+        """Return the records of all rows, in the order of the queue, and forget the pieces."""
+        loaded = records_of(row for row in rows if row.id not in self._ids)
+        for piece in self._pieces:
+            loaded.extend(piece)
+        self._pieces, self._ids = [], set()
+        loaded.records.sort(key=lambda record: (-record.priority, record.rank, record.id))
+        return loaded
 
 
 def _in_order(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:

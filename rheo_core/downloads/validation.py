@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import FileAccessError
 from rheo_core.domain.hash_validation import HashConfig, ValidationResult
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import system_reason
 from rheo_core.infrastructure.disk import DiskThreads
 
 
@@ -67,7 +67,7 @@ async def compare(
     try:
         calculated = await disk.run_stoppable(calculate)
     except OSError as error:
-        problem = printable(error.strerror or str(error)).lower()
+        problem = system_reason(error)
         raise FileAccessError(f"cannot read {file_path} to check it: {problem}") from error
     return ValidationResult(
         algorithm=config.algorithm,

@@ -14,7 +14,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     PartFile,
@@ -34,7 +34,7 @@ _MAX_ROUNDS = 2
 
 
 def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
-    """Tell whether all bytes will be compared with the user's checksum.
+    """Return True if all bytes will be compared with the user's checksum.
 
     A validator of the user may accept every file.
     """
@@ -92,8 +92,9 @@ class Verification:
         return part if await self._is_valid(part) else await self._fetch_from_others(part)
 
     async def _is_valid(self, part: PartFile) -> bool:
-        """Tell whether the whole matches its checksum; True if none is known."""
-        expected = self._expected or part.state.promised
+        """Return True if the file matches its checksum, or if none is known."""
+        promised = None if self._record.config.ignore_digest else part.state.promised
+        expected = self._expected or promised
         if expected is None:
             return True
         context = self._context
@@ -188,7 +189,7 @@ class Verification:
         try:
             return await context.reading.run_stoppable(partial(take_out_bad_pieces, part))
         except OSError as error:
-            problem = printable(error.strerror or str(error)).lower()
+            problem = system_reason(error)
             raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
 
     async def _spoilt(
@@ -218,6 +219,7 @@ class Verification:
             calculated_hash=result.calculated_hash,
             file_path=part.destination,
             page=came if is_page(came) else None,
+            is_promised=self._expected is None,
         )
 
     async def _drop(self, part: PartFile) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,16 +24,19 @@ from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
+from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
 from rheo_core.infrastructure.shortage import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
     PartFile,
+    PartNames,
     RateLimits,
     TransferOptions,
     keep_unverified,
     source_of,
 )
+from rheo_core.transfer.errors import named_errors
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
@@ -55,6 +58,9 @@ _TOO_MANY_REQUESTS = 429
 _MIN_PROGRESS_BYTES = 16 << 10
 """Progress that resets the number of failures. Otherwise a server that sends one byte for each
 request would get as many requests as the file has bytes."""
+
+_SLICE_PARTS = 200
+"""Part files that are removed at once; the disk thread may then do other work."""
 
 
 class DownloadWorker:
@@ -87,6 +93,7 @@ class DownloadWorker:
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatch | None = None  # None: a full disk is a failure
         self.network: NetworkWatch | None = None  # None: a missing network is a failure
+        self.make_room: Callable[[], Awaitable[None]] | None = None  # on a full disk
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
         disk = disk or DiskThreads()
@@ -121,8 +128,13 @@ class DownloadWorker:
     def request_rules(self, rules: RequestRules) -> None:
         self._context.requester.use_rules(rules)
 
+    @property
+    def recent_exchanges(self) -> RecentExchanges:
+        """Heads of the latest requests and replies."""
+        return self._context.requester.recent
+
     def is_blocked(self, host: str) -> bool:
-        """Tell whether the rules forbid requests to this host (with its port)."""
+        """Return True if the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 
     @property
@@ -159,9 +171,9 @@ class DownloadWorker:
             self._tracker.add(record)
         self._context.lifecycle.connecting(record, 1 + self._max_retries())
         try:
-            attempt = Attempt(self._current_context(), record)
+            attempt = Attempt(self._current_context(record.config), record)
             try:
-                await attempt.run(self._destination(record))
+                await attempt.run(self.destination(record))
             finally:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would keep memory
@@ -180,6 +192,59 @@ class DownloadWorker:
         """Remove the partial data of a download that is not running."""
         await self._with_part(record, PartFile.discard)
 
+    async def discard_many(self, records: Sequence[DownloadRecord]) -> None:
+        """Remove the partial data of downloads that are not running."""
+        found = await self._context.reading.run(self._with_part_files, records)
+        for start in range(0, len(found), _SLICE_PARTS):
+            await self._discard_slice(found[start : start + _SLICE_PARTS])
+
+    def _with_part_files(self, records: Sequence[DownloadRecord]) -> list[tuple[Path, str]]:
+        """Return destinations and sources of downloads that may have partial data; this blocks."""
+        names = PartNames()
+        return [
+            (self.destination(record), source_of(record.config.url))
+            for record in records
+            if names.may_include(*self._place(record))
+        ]
+
+    def _place(self, record: DownloadRecord) -> tuple[Path, str]:
+        """Return the folder and the name of a destination; mostly faster than `_destination`."""
+        config, name = record.config, record.config.get_destination_filename()
+        is_plain = config.destination_subdir is None and name.isascii() and not self.folders.rules
+        if record.destination is None and is_plain:
+            return self.folders.base, name
+        destination = self.destination(record)
+        return destination.parent, destination.name
+
+    async def _discard_slice(self, found: Sequence[tuple[Path, str]]) -> None:
+        locks, key = self._context.locks, self._context.options.key
+        free = [(path, source) for path, source in found if locks.try_acquire(path)]
+        try:
+            parts = [PartFile(path, source, key=key) for path, source in free]
+            await self._context.disk.run(_discard_each, parts)
+        finally:
+            for path, _ in free:
+                locks.release(path)
+
+    async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
+        """Move the partial data of a download that is not running to the path of `config`.
+
+        Raises:
+            DestinationError: the data cannot be moved; it stays in its place.
+        """
+        path, earlier = self.folders.path_of(config), self.destination(record)
+
+        def move(part: PartFile) -> None:
+            with named_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            PartFile(path, part.source, key=self._context.options.key).adopt(earlier)
+
+        if path != earlier and self._context.locks.try_acquire(path):
+            try:
+                await self._with_part(record, move)
+            finally:
+                self._context.locks.release(path)
+
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check; None if there is no such data.
 
@@ -190,7 +255,7 @@ class DownloadWorker:
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running."""
-        path, locks = self._destination(record), self._context.locks
+        path, locks = self.destination(record), self._context.locks
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
@@ -204,11 +269,14 @@ class DownloadWorker:
         self._context.disk.close()
         self._context.reading.close()
 
-    def _current_context(self) -> AttemptContext:
+    def _current_context(self, config: FileConfig) -> AttemptContext:
         """Return the context of an attempt; during a shortage with one connection."""
-        if self.shortage is None or not self.shortage.is_on:
+        is_short = self.shortage is not None and self.shortage.is_on
+        connections = 1 if is_short else config.connections
+        if connections is None:
             return self._context
-        return replace(self._context, options=replace(self._context.options, connections=1))
+        options = replace(self._context.options, connections=connections)
+        return replace(self._context, options=options)
 
     def _may_wait(self, error: ShortageError) -> bool:
         self._context.requester.client.drop_idle()  # they use descriptors, memory and ports
@@ -223,10 +291,13 @@ class DownloadWorker:
         if self.shortage is not None:
             self.shortage.over()
 
-    def _destination(self, record: DownloadRecord) -> Path:
+    def destination(self, record: DownloadRecord) -> Path:
+        """Return the path of the file, as far as it is known."""
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
+        if self.make_room is not None and isinstance(error, DiskFullError):
+            await self.make_room()
         if (
             self.disk_space is not None
             and isinstance(error, DiskFullError)
@@ -274,7 +345,7 @@ class DownloadWorker:
                 return float(delay)  # type: ignore[arg-type]
             raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
         except Exception:
-            _log.exception("the retry handler failed; the download is not tried again")
+            _log.exception("the retry handler failed; the download is not retried")
             return None
 
     def _max_retries(self) -> int:
@@ -284,3 +355,8 @@ class DownloadWorker:
         except Exception:
             _log.exception("the retry handler failed")
             return 0
+
+
+def _discard_each(parts: Iterable[PartFile]) -> None:
+    for part in parts:
+        part.discard()

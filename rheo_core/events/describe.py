@@ -63,8 +63,13 @@ def describe(event: DownloadEvent) -> Description:
         case DownloadRemovedEvent():
             return Description("removed", "no longer in the list")
         case _:
-            status = event.event_type.removeprefix("download.").replace("_", " ")
+            status = status_of(event.event_type)
             return Description(status, level="warning" if status == "cancelled" else "info")
+
+
+def status_of(event_type: str) -> str:
+    """Return the type of an event as one or two words."""
+    return event_type.removeprefix("download.").replace("_", " ")
 
 
 def name_of(event: DownloadEvent, name: str) -> str:

@@ -105,7 +105,7 @@ class DownloadQueuedEvent(DownloadEvent):
     """The download was queued."""
 
     event_type: str = DownloadEventType.QUEUED.value
-    priority: int = Field(ge=1, description="Higher goes first")
+    priority: int = Field(ge=1, description="Higher values start first")
 
 
 class DownloadStartedEvent(DownloadEvent):
@@ -214,7 +214,7 @@ class DownloadPriorityChangedEvent(DownloadEvent):
     """The priority of the download changed."""
 
     event_type: str = DownloadEventType.PRIORITY_CHANGED.value
-    priority: int = Field(ge=1, description="Higher goes first")
+    priority: int = Field(ge=1, description="Higher values start first")
 
 
 class DownloadRemovedEvent(DownloadEvent):

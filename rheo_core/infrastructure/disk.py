@@ -11,7 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from .shortage import thread_shortage
+from rheo_core.domain.exceptions import ShortageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -167,7 +167,7 @@ class _Threads:
                 self._count += 1
             except RuntimeError:  # the system's limit; the existing threads suffice
                 if not self._count:
-                    raise thread_shortage() from None
+                    raise ShortageError.of_threads() from None
         self._busy += 1
         self._jobs.put((work, function))
 

@@ -1,5 +1,6 @@
 """Metadata of a finished file: its modification time, its origin and its source."""
 
+import errno
 import logging
 import os
 import time
@@ -40,11 +41,16 @@ class FileMetadata:
 
 
 def source_at(path: Path) -> str | None:
-    """Return the source of the download that wrote a file; None if it is unknown."""
-    if hasattr(os, "getxattr"):
-        with suppress(OSError):
-            return os.getxattr(path, _SOURCE, follow_symlinks=False).decode("ascii", "replace")
-    return None
+    """Return the source of the download that wrote a file.
+
+    Return "" if no download is known to have written it, and None if the file system cannot tell.
+    """
+    if not hasattr(os, "getxattr"):
+        return None
+    try:
+        return os.getxattr(path, _SOURCE, follow_symlinks=False).decode("ascii", "replace")
+    except OSError as error:
+        return None if error.errno in (errno.ENOTSUP, errno.ENOSYS) else ""
 
 
 def _set_origin(descriptor: int, url: str) -> None:

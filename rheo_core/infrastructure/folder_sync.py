@@ -20,7 +20,8 @@ def sync_folder(folder: Path) -> None:
     if is_first:
         batch.run(folder)
     else:
-        batch.is_done.wait()
+        with batch.working:
+            pass
 
 
 class _Batch:
@@ -28,7 +29,8 @@ class _Batch:
 
     def __init__(self, turn: threading.Lock) -> None:
         self._turn = turn
-        self.is_done = threading.Event()
+        self.working = threading.Lock()  # held until the sync is over; quicker than an Event
+        self.working.acquire()
 
     def run(self, folder: Path) -> None:
         try:
@@ -37,7 +39,7 @@ class _Batch:
                     del _next[folder]  # later callers need the next sync
                 _sync(folder)
         finally:
-            self.is_done.set()
+            self.working.release()
 
 
 _guard = threading.Lock()

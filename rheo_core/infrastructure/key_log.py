@@ -3,7 +3,7 @@
 import logging
 import os
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 
 _log = logging.getLogger(__name__)
 _VARIABLE = "SSLKEYLOGFILE"
@@ -22,6 +22,6 @@ def drop_broken_key_log() -> None:
         with open(path, "ab"):  # noqa: PTH123 - the path goes to OpenSSL as it is
             return
     except OSError as error:
-        problem = printable(error.strerror or str(error)).lower()
+        problem = system_reason(error)
     del os.environ[_VARIABLE]
     _log.warning("%s: cannot write %s: %s; no keys are logged", _VARIABLE, printable(path), problem)

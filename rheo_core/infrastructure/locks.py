@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.exceptions import FileInUseError
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 
 from .identity import UNTRUSTED_FILE, is_at
 from .session_errors import SessionLockedError, SessionStoreError
@@ -66,7 +66,7 @@ def _warn_of_no_locks(folder: Path, descriptor: int, error: OSError) -> None:
         _log.warning(
             "%s does not support locks (%s): do not let two programs download there at once",
             printable(str(folder)),
-            printable(error.strerror or str(error)).lower(),
+            system_reason(error),
         )
 
 
@@ -186,8 +186,8 @@ class SessionLock:
         if self._database is not None and not is_at(self._database, self._session):
             raise SessionStoreError(
                 self._session,
-                "it was replaced or removed by another program; start this one again to use what "
-                "is there now",
+                "another program replaced or removed it; start this program again to use the new "
+                "file",
             )
 
     def release(self) -> None:

@@ -64,7 +64,7 @@ class CommandRunner:
                 await process.wait()
             problem = _problem(program, process.returncode or 0)
         except TimeoutError:
-            problem = f"{program}: not done after {timeout:g} s"
+            problem = f"{program}: timed out after {timeout:g} s"
         finally:
             if process.returncode is None:
                 await _terminate(process)

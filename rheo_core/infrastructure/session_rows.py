@@ -59,10 +59,11 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
 def _storable_config(record: DownloadRecord) -> FileConfig:
     """Return the config to store. No secret outlives its use.
 
-    A download that may continue needs its secrets after a restart. One that is done keeps those
+    A download that may continue needs its secrets after a restart, and the source of partial data
+    is known by its whole URL. One that is done keeps those
     in its URL while it is in the list, because its id comes from the URL. The history keeps none.
     """
-    if not record.status.is_terminal:
+    if not record.status.is_terminal or record.is_kept:
         return record.config
     if not record.listed:
         return record.config.without_secrets()
@@ -164,12 +165,13 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     record.status = status if is_settled else DownloadStatus.QUEUED
     if lost := _protection_in(requested):
         # It may be the user's own row, which was meant to avoid a direct connection.
+        without = "them" if len(lost) > 1 else "it"
         record.reason = f"its {', '.join(lost)} {_LOST}; "
         if row.listed and status is not DownloadStatus.COMPLETED:  # a retry is one key
             record.status = DownloadStatus.PAUSED
-            record.reason += "resume it to go without"
+            record.reason += f"resume it to connect without {without}"
         else:
-            record.reason += "add its URL to go without"
+            record.reason += f"add its URL again to connect without {without}"
     record.finished_at = row.finished_at if record.status.is_terminal else None
     record.listed = bool(row.listed)
     return record
@@ -197,6 +199,13 @@ class LoadedRecords:
     renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
     unreadable: list[str]  # ids
     foreign: list[DownloadRecord]  # those of `records` that another user wrote
+
+    def extend(self, other: "LoadedRecords") -> None:
+        """Append the results for other rows."""
+        self.records.extend(other.records)
+        self.renamed.extend(other.renamed)
+        self.unreadable.extend(other.unreadable)
+        self.foreign.extend(other.foreign)
 
 
 def records_of(rows: Iterable[StoredDownload]) -> LoadedRecords:

@@ -82,6 +82,11 @@ _TYPES = tuple(
 ENDED_AT = "COALESCE(finished_at, added_at)"
 
 SELECT = f"SELECT {_NAMES} FROM downloads"
+SELECT_IN_ORDER = (
+    f"{SELECT} ORDER BY listed DESC, status IN ('completed', 'skipped', 'cancelled'), "
+    "priority DESC, CAST(rank AS REAL), id"
+)
+"""The list before the history; in it first what a user looks at first."""
 UPSERT = (
     f"INSERT INTO downloads ({_NAMES}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
     "ON CONFLICT (id) DO UPDATE SET "

@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 
 from . import session_files as files
 from . import session_schema as schema
@@ -52,10 +52,20 @@ _SETTINGS = (
 )
 _MATCHES = "(:text = '' OR matches_text(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
+_KEPT = (
+    f"{schema.SELECT} WHERE listed = 0 AND status = '{DownloadStatus.CANCELLED}' "
+    "AND bytes_downloaded > 0"
+)
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
     f"ORDER BY {schema.ENDED_AT} DESC, id LIMIT :limit OFFSET :offset"
 )
+
+_FIRST_ROWS, _MORE_ROWS = 200, 2000
+"""Rows of the first piece of the list, which fills a screen, and of the others."""
+
+OnRows = Callable[[list[StoredDownload]], None]
+"""Takes a piece of the list."""
 
 
 class SessionStore:
@@ -83,7 +93,9 @@ class SessionStore:
         self._connection = self._connect()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> "OpenedSession":
+    def open(
+        cls, path: Path, *, read_only: bool = False, on_rows: OnRows | None = None
+    ) -> "OpenedSession":
         """Open the session at `path`, or create one.
 
         The folder is created (0700) if it is missing, and the files are private (0600). A damaged
@@ -93,6 +105,8 @@ class SessionStore:
         Args:
             path: the file, such as `session.db`.
             read_only: take no lock and change nothing; another process may write meanwhile.
+            on_rows: called with pieces of the list while a writer reads and checks it; in a
+                damaged session some rows may never be passed.
 
         Raises:
             SessionLockedError: another process has it open for writing.
@@ -101,10 +115,10 @@ class SessionStore:
         """
         path = _resolved(path)
         with _store_errors(path):
-            return cls._open_reading(path) if read_only else cls._open_writing(path)
+            return cls._open_reading(path) if read_only else cls._open_writing(path, on_rows)
 
     @classmethod
-    def _open_writing(cls, path: Path) -> "OpenedSession":
+    def _open_writing(cls, path: Path, on_rows: OnRows | None) -> "OpenedSession":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.check_files(path)
         seals, key_problems = _seals_for(path)
@@ -117,7 +131,7 @@ class SessionStore:
             problems = key_problems + files.prepare(path, seals, note.read())
             store = cls(path, seals, lock, note)
             opened.callback(store.close)
-            problems += store._check_rows()
+            problems += store._check_rows(on_rows)
             opened.pop_all()
         return OpenedSession(store, problems)
 
@@ -156,14 +170,14 @@ class SessionStore:
             raise
         return connection
 
-    def _check_rows(self) -> tuple[str, ...]:
+    def _check_rows(self, on_rows: OnRows | None) -> tuple[str, ...]:
         """Read all rows before anything is written; rebuild the file if some are damaged.
 
         Returns:
             A sentence for the user if the file was rebuilt; it names the copy that is kept.
         """
         problems: tuple[str, ...] = ()
-        rows, damaged = self._read()
+        rows, damaged = self._read(on_rows)
         if damaged:
             self._connection.close()
             known = self._note.read() if self._note else None
@@ -186,16 +200,22 @@ class SessionStore:
                 rows = sound + damaged
         return rows
 
-    def _read(self) -> tuple[list[StoredDownload], list[StoredDownload]]:
+    def _read(
+        self, on_rows: OnRows | None = None
+    ) -> tuple[list[StoredDownload], list[StoredDownload]]:
         """Return the list, and all damaged rows, including those of the history."""
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
-        for values in self._connection.execute(schema.SELECT):
+        passed, due = 0, _FIRST_ROWS
+        for values in self._connection.execute(schema.SELECT_IN_ORDER):
             row = self._seals.to_download(values)
             if row.proof is Proof.DAMAGED:
                 damaged.append(row)
             elif row.listed:
                 rows.append(row)
+                if on_rows is not None and len(rows) == due:
+                    on_rows(rows[passed:])
+                    passed, due = due, due + _MORE_ROWS
         rows.sort(key=_queue_order)
         return rows, damaged
 
@@ -245,6 +265,11 @@ class SessionStore:
                 _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
             )
             return list(self._undamaged(rows))
+
+    def find_kept(self) -> list[StoredDownload]:
+        """Return removed downloads whose partial data was kept for an undo."""
+        with self._reading() as connection:
+            return list(self._undamaged(connection.execute(_KEPT)))
 
     def forget(
         self, ids: Iterable[str] | None = None, *, text: str = "", ended_before: float | None = None
@@ -376,7 +401,7 @@ def _resolved(path: Path) -> Path:
         raise SessionStoreError(path, "its links cannot be followed") from error
     if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
         raise SessionStoreError(
-            path, "its name ends like that of a file which SQLite keeps beside a session"
+            path, f"its name must not end in {', '.join(files.SIDES)}, which SQLite uses itself"
         )
     return resolved
 
@@ -393,7 +418,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
     except OSError as error:  # the home may be read-only and the session elsewhere
         if (shortage := shortage_of_files(error)) is not None:
             raise SessionStoreError(path, str(shortage)) from error
-        reason = printable(error.strerror or str(error)).lower()
+        reason = system_reason(error)
         _log.warning("the key cannot be stored: %s", reason)
         if os.path.lexists(where := user_key_path()):
             problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
@@ -455,7 +480,7 @@ def _store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SessionStoreError(path, printable(error.strerror or str(error)).lower()) from error
+        raise SessionStoreError(path, system_reason(error)) from error
     except sqlite3.Error as error:
         is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         raise SessionStoreError(path, "disk full" if is_full else printable(str(error))) from error

@@ -43,11 +43,6 @@ def shortage_of_sockets(error: OSError) -> ShortageError | None:
     return _named(error.errno)
 
 
-def thread_shortage() -> ShortageError:
-    """Return the error for a thread that cannot be started."""
-    return ShortageError("no further thread can be started")
-
-
 def memory_shortage() -> ShortageError:
     """Return the error for memory that cannot be allocated."""
     return ShortageError(_PROBLEMS[errno.ENOMEM])

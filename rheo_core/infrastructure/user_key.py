@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, system_reason
 from rheo_core.user_files import user_folder
 
 from .files import create_whole, rename_without_clobbering, set_mode
@@ -55,9 +55,9 @@ def user_key() -> bytes:
                     raise shortage from error
                 _keys[path] = secrets.token_bytes(_KEY_BYTES)
                 _log.warning(
-                    "cannot use the key %s (%s): a later run begins unfinished downloads again",
+                    "cannot use the key %s (%s); unfinished downloads start over in the next run",
                     printable(str(path)),
-                    printable(error.strerror or str(error)).lower(),
+                    system_reason(error),
                 )
         return _keys[path]
 

@@ -1,6 +1,7 @@
 """aria2c commands. Their options have the names of those in input files of aria2."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from .command_options import getopt_syntax, read_options
 from .reader_api import Candidate
@@ -73,13 +74,16 @@ _REFUSED = {
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
 
-def downloads(line: int, words: list[str], ignored: list[str]) -> Iterator[Candidate]:
+def downloads(
+    line: int, words: list[str], ignored: list[str], folder: Path | None
+) -> Iterator[Candidate]:
     """Yield the downloads of a command. Its URLs are mirrors of one file, unless `-Z` is given.
 
     Args:
         line: number of its first line.
         words: those after `aria2c`.
         ignored: notes on other words, to be shown with the download.
+        folder: download folder; None if it is unknown.
     """
     urls: list[str] = []
     pairs: list[tuple[str, str]] = []
@@ -96,7 +100,7 @@ def downloads(line: int, words: list[str], ignored: list[str]) -> Iterator[Candi
     if not urls:
         problem = problem or "the aria2c command has no URL"
     for files in [[url] for url in urls] if is_sequence else [urls]:
-        candidate = aria2_entry(line, files, pairs, form=_FORM)
+        candidate = aria2_entry(line, files, pairs, folder, _FORM)
         yield candidate._replace(
             problem=problem or candidate.problem, ignored=[*candidate.ignored, *ignored]
         )

@@ -31,7 +31,7 @@ class BackgroundReader(Generic[T]):
         try:
             Thread(target=self._read_all, name="background-reader", daemon=True).start()
         except RuntimeError:
-            raise ShortageError("no further thread can be started") from None
+            raise ShortageError.of_threads() from None
 
     async def take(self) -> list[T]:
         """Wait for items and return them; return an empty list at the end."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from . import aria2c, curl, wget
 from .reader_api import Candidate, Lines, ReadOptions
@@ -43,20 +44,23 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         for words, has_more in read_commands(
             lines, lambda text, at: bool(_COMMAND.match(text, at))
         ):
-            yield from _downloads(line, words, ["the text after the command"] * has_more)
+            ignored = ["the text after the command"] * has_more
+            yield from _downloads(line, words, ignored, options.folder)
             line = lines.number
     except ValueError as error:
         yield Candidate(line, "command", problem=str(error), form="command")
 
 
-def _downloads(line: int, words: list[str], ignored: list[str]) -> Iterator[Candidate]:
+def _downloads(
+    line: int, words: list[str], ignored: list[str], folder: Path | None
+) -> Iterator[Candidate]:
     before: list[str] = []
     while words and (program := _IS_PROGRAM.fullmatch(words[0])) is None:
         before.append(words.pop(0))
     ignored = [route[0] for word in before if (route := _ROUTE.match(word))] + ignored
     name = program["program"] if words and program else ""
     if name == "aria2c":
-        yield from aria2c.downloads(line, words[1:], ignored)
+        yield from aria2c.downloads(line, words[1:], ignored, folder)
         return
     for request in (curl if name == "curl" else wget).requests(words[1:]):
         request.ignored += ignored

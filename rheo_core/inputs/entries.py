@@ -43,6 +43,7 @@ class Entry(NamedTuple):
     wants: str = ""  # field of `ReadOptions` that would help: "links", "base", "patterns"
     refused: str = ""  # options that `ReadOptions.list_options` would allow; a sentence
     used: str = ""  # options that it allows and are used; a sentence
+    existing: str = ""  # path of the existing file, if the verdict is ON_DISK
 
     @property
     def place(self) -> str:

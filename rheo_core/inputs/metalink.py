@@ -42,6 +42,8 @@ _TORRENT = "bittorrent"
 _CHUNK = 64 << 10  # characters
 _MAX_DEPTH = 100
 """Nesting of elements; the formats need 5. The time grows with the square of this."""
+_MAX_DIGITS = 18
+"""Digits of a size; one with more becomes a shorter one, which is refused as impossible."""
 _LOWEST_RANK = 1_000_000  # after all priorities that RFC 5854 4.2.15 allows
 
 
@@ -235,9 +237,9 @@ def _candidate(file: _File) -> Candidate:
 
 
 def _number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    if not (text.isascii() and text.isdigit()):
         raise ValueError(f"{what} {printable(text[:40])!r} is not a number of bytes")
-    return int(text)
+    return int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
 def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:

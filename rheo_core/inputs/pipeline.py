@@ -25,7 +25,16 @@ from rheo_core.user_files import open_regular
 from .entries import Entry, Verdict
 from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
-from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions, problem_of
+from .reader_api import (
+    MAX_LINE_LENGTH,
+    SUBSTITUTE,
+    WRONG_ENCODING,
+    Candidate,
+    InputError,
+    Lines,
+    ReadOptions,
+    problem_of,
+)
 
 _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -38,13 +47,11 @@ _LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
 """Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
 _PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
 _PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
-_SUBSTITUTE = "\ufffd"
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
 _PLACEHOLDERS = "the name uses #1 for a pattern in the URL; expand patterns"
 _PLACEHOLDER = re.compile(r"#(\d)")
-_WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 _MAX_IGNORED = 10
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
 
@@ -196,16 +203,16 @@ class _Reader:
     def _checked(self, candidate: Candidate) -> Entry:
         text = candidate.text
         admitted, verdict = None, Verdict.NO_URL if candidate.is_left_out else Verdict.INVALID
-        problem = candidate.problem
-        if not problem and (_SUBSTITUTE in text or _SUBSTITUTE in candidate.outside.url):
-            problem = _WRONG_ENCODING  # a substitute for bytes leads nowhere
+        problem, existing = candidate.problem, ""
+        if not problem and (SUBSTITUTE in text or _is_damaged(candidate.outside)):
+            problem = WRONG_ENCODING
         if not problem:
             try:
                 admitted = self._admit(candidate)
             except ValueError as error:
                 problem = problem_of(error)
             else:
-                verdict, problem = self._verdict_on(admitted.config, candidate.line)
+                verdict, problem, existing = self._verdict_on(admitted.config, candidate.line)
         return Entry(
             candidate.line,
             _shown(text),
@@ -217,21 +224,23 @@ class _Reader:
             candidate.wants,
             admitted.refused if admitted else "",
             admitted.used if admitted else "",
+            existing,
         )
 
     def _admit(self, candidate: Candidate) -> Admitted:
         options = self._options
         return admit(candidate.outside, options.exists, list_options=options.list_options)
 
-    def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
+    def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
+        """Return the verdict, the reason against the entry, and the path of an existing file."""
         if self._known and config.id in self._known:
-            return Verdict.DUPLICATE, "already in the list"
+            return Verdict.DUPLICATE, "already in the list", ""
         # Computing the id would cost more than everything else here.
         identity = hash(_identity(config))
         if (first := self._first_line.get(identity)) is not None:
-            return Verdict.DUPLICATE, f"already in the list, line {first}"
+            return Verdict.DUPLICATE, f"already in the list, line {first}", ""
         self._first_line[identity] = line
-        folder = self._options.folder
+        folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum the download compares: a wrong file must not pass for it.
         is_compared = strategy is FileExistsStrategy.SKIP and (
@@ -239,10 +248,19 @@ class _Reader:
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
-            # No `Path`: it would double the time of a long list.
-            if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
-                return Verdict.ON_DISK, f"already on disk: {name}"
-        return Verdict.OK, ""
+            path = f"{folder}/{config.destination_subdir or '.'}/{name}"
+            # First without `Path`, which would double the time of a long list.
+            if os.path.lexists(path) and Path(path).is_file():
+                return Verdict.ON_DISK, f"already on disk: {name}", path
+        return Verdict.OK, "", ""
+
+
+def _is_damaged(outside: Outside) -> bool:
+    """Return True if a request has a substitute for bytes: two names could become one."""
+    parts = (outside.filename, outside.destination_subdir, outside.headers, outside.wishes)
+    return SUBSTITUTE in outside.url or (
+        any(parts) and any(SUBSTITUTE in str(part) for part in parts)
+    )
 
 
 def _with_values(outside: Outside, values: Sequence[str]) -> Outside:

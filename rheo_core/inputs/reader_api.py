@@ -23,6 +23,9 @@ INVISIBLE = (
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
 """Invisible characters that copies from pages, letters and paths have around a line."""
+SUBSTITUTE = "\ufffd"
+"""Letter in place of bytes that are not UTF-8."""
+WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
 MAX_DOCUMENT_LENGTH = 16 << 20
 """Characters of a Metalink or a web page, which are read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
@@ -52,7 +55,9 @@ class ReadOptions:
         links: links to take from a page: a shell pattern (`*.iso`) for the name or the whole
             address. None: a page is not read as a list.
         patterns: expand `[001-120]` and `{a,b}` in URLs.
-        folder: download folder, to report files that exist. None: do not look.
+        folder: download folder; absolute folders in aria2 lists are relative to it. None if it is
+            unknown.
+        finds_files: report files in `folder` that exist.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
         list_options: allow options that texts may only ask for, such as proxy and CA file.
@@ -62,6 +67,7 @@ class ReadOptions:
     links: str | None = None
     patterns: bool = False
     folder: Path | None = None
+    finds_files: bool = False
     exists: FileExistsStrategy | None = None
     list_options: bool = False
 
@@ -154,6 +160,8 @@ def destination_fields(path: str, what: str) -> dict[str, str]:
     folders, _, name = path.replace("\\", "/").rpartition("/")
     if name in {"", "."} or "\x00" in path:
         raise ValueError(f"{what} {printable(path[:200])!r} must name a file")
+    if SUBSTITUTE in path:  # in place of bytes; two names could become one
+        raise ValueError(WRONG_ENCODING)
     fields = {"filename": sanitise_filename(name)}
     if safe := folder_path(folders):
         fields["destination_subdir"] = safe

@@ -1,13 +1,16 @@
 """Lists of one URL a line, as for wget, and input files of aria2."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.outside import Outside
+from rheo_core.domain.paths import is_absolute
 from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
@@ -46,7 +49,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             if line[:1] in " \t" and (option := _OPTION.match(line)):
                 pairs.append((option[1], option[2].strip()))
                 continue
-            yield _with_options(waiting, pairs) if pairs else waiting
+            yield _with_options(waiting, pairs, options.folder) if pairs else waiting
             waiting, pairs = None, []
         text = line.strip().rstrip(INVISIBLE).rstrip()
         if not text or text[0] == "#":
@@ -60,7 +63,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         *before, waiting = _separated(lines.number, text)
         yield from before
     if waiting is not None:
-        yield _with_options(waiting, pairs) if pairs else waiting
+        yield _with_options(waiting, pairs, options.folder) if pairs else waiting
 
 
 def _separated(number: int, text: str) -> list[Candidate]:
@@ -90,7 +93,7 @@ def _ends_in_cell(text: str, url: str) -> bool:
 
 
 def aria2_entry(
-    number: int, urls: list[str], pairs: list[tuple[str, str]], form: str = "aria2 entry"
+    number: int, urls: list[str], pairs: list[tuple[str, str]], folder: Path | None, form: str
 ) -> Candidate:
     """Return one download from mirrors and options of aria2.
 
@@ -98,6 +101,7 @@ def aria2_entry(
         number: number of its line.
         urls: the mirrors, the preferred one first.
         pairs: names and values of options, without dashes.
+        folder: download folder; None if it is unknown.
         form: name of the format.
     """
     if not all(map(sniff, urls)):
@@ -105,7 +109,7 @@ def aria2_entry(
         return Candidate(number, redact_unreadable(bad), Outside(bad), form=form)
     candidate = _mirrored(number, "\t".join(urls))
     text = " ".join(map(redact_url, urls))
-    return _with_options(candidate, pairs)._replace(text=text, form=form)
+    return _with_options(candidate, pairs, folder)._replace(text=text, form=form)
 
 
 def _mirrored(number: int, text: str) -> Candidate:
@@ -118,7 +122,9 @@ def _mirrored(number: int, text: str) -> Candidate:
     return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
 
 
-def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candidate:
+def _with_options(
+    candidate: Candidate, pairs: list[tuple[str, str]], folder: Path | None
+) -> Candidate:
     fields: dict[str, Any] = {}
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
@@ -129,6 +135,11 @@ def _with_options(candidate: Candidate, pairs: list[tuple[str, str]]) -> Candida
         try:
             if name in login:
                 login[name] = value
+            elif name == "dir" and is_absolute(value):
+                if (below := _below(value, folder)) is None:
+                    ignored.append(f"dir {printable(value[:50])}")
+                else:
+                    fields |= _folder(below)
             elif name in _READERS:
                 fields |= _READERS[name](value)
             elif name in _WISHES:
@@ -166,6 +177,17 @@ def _joined(fields: dict[str, Any]) -> dict[str, str]:
     folders = [fields.pop("dir", ""), fields.get("destination_subdir", "")]
     folder = "/".join(filter(None, folders))
     return {"destination_subdir": folder} if folder else {}
+
+
+def _below(path: str, folder: Path | None) -> str | None:
+    """Return an absolute path relative to the download folder; None if it is elsewhere.
+
+    aria2 writes absolute folders into its session file.
+    """
+    plain = Path(os.path.normpath(path))
+    if folder is None or ".." in Path(path).parts or not plain.is_relative_to(folder.absolute()):
+        return None
+    return plain.relative_to(folder.absolute()).as_posix()
 
 
 def _folder(value: str) -> dict[str, str]:

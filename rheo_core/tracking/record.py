@@ -1,10 +1,12 @@
 """DownloadRecord: the mutable state of one download."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from rheo_core.domain.details import TransferDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
@@ -44,6 +46,7 @@ class AttemptStats:
     media_type: str | None = None  # of the file, from the last accepted reply
     validation: ValidationResult | None = None
     meter: _Meter | None = None  # set while an attempt runs
+    look: Callable[[], TransferDetails] | None = None  # set while a transfer runs
     redirect_host: str | None = None  # host and port of the last redirect
 
 
@@ -70,7 +73,8 @@ class DownloadRecord:
     finished_at: float | None = None
     destination: Path | None = None
     listed: bool = True  # False after removal from the list; the history keeps it
-    before_removal: DownloadStatus | None = None
+    before_cancel: DownloadStatus | None = None  # for `restore`
+    before_removal: DownloadStatus | None = None  # set if the removal cancelled it
     waits_for_room: bool = False  # paused because its disk is full; resumes automatically
     keep_partial: bool = True  # False: the partial file is removed after an attempt
     revision: int = 0
@@ -91,6 +95,11 @@ class DownloadRecord:
             total_bytes=config.size_bytes,
             added_at=time.time() if added_at is None else added_at,
         )
+
+    @property
+    def is_kept(self) -> bool:
+        """True if it was cancelled, and its partial data is kept until the undo is over."""
+        return self.status is DownloadStatus.CANCELLED and self.bytes_downloaded > 0
 
     @property
     def name(self) -> str:

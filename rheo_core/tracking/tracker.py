@@ -3,29 +3,41 @@
 The cost of a snapshot grows with the number of changes, not with the number of downloads.
 """
 
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from typing import NamedTuple
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.speed import SpeedMetrics
+from rheo_core.domain.tuning import DEFAULT_TUNING
 
 from .base import BaseTracker
 from .record import DownloadRecord
 
 _MAX_REMOVED = 10_000
-"""Number of removed downloads kept for undo and for slow readers."""
+"""Number of removed downloads kept for slow readers."""
+
+
+class _Removed(NamedTuple):
+    """A removed download, which can be restored."""
+
+    revision: int
+    record: DownloadRecord
+    time: float  # of the monotonic clock
 
 
 class DownloadTracker(BaseTracker):
     """Tracker that keeps all records in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, undo_seconds: float = DEFAULT_TUNING.undo_seconds) -> None:
+        self._undo_seconds = undo_seconds
         self._revision = 0
         self._records: dict[str, DownloadRecord] = {}  # in the order of their latest change
         self._active: dict[str, DownloadRecord] = {}
         # Latest last. A plain dict would be slow to find its first entry after many removals.
-        self._removed: OrderedDict[str, tuple[int, DownloadRecord]] = OrderedDict()
+        self._removed: OrderedDict[str, _Removed] = OrderedDict()
         self._complete_since = 0  # removals up to this revision may be missing
         self._counts: Counter[DownloadStatus] = Counter()
         self._completed_bytes = 0
@@ -43,9 +55,7 @@ class DownloadTracker(BaseTracker):
         if self._records.get(record.id) is not record:
             return  # removed in the meantime
         if status is not None and status is not record.status:
-            self._count(record, -1)
-            record.status = status
-            self._count(record, +1)
+            self._change(record, status)
         self._set_revision(record)
 
     def remove(self, download_id: str) -> DownloadRecord | None:
@@ -53,15 +63,22 @@ class DownloadTracker(BaseTracker):
         if record is None:
             return None
         self._revision += 1
-        self._removed[download_id] = (self._revision, record)
-        if len(self._removed) > _MAX_REMOVED:
-            _, (self._complete_since, _) = self._removed.popitem(last=False)
+        self._removed[download_id] = _Removed(self._revision, record, time.monotonic())
+        self._forget_removed()
         return record
+
+    def _forget_removed(self) -> None:
+        """Forget old removals if there are many."""
+        too_old = time.monotonic() - self._undo_seconds
+        while len(self._removed) > _MAX_REMOVED:
+            if next(iter(self._removed.values())).time > too_old:
+                return
+            self._complete_since = self._removed.popitem(last=False)[1].revision
 
     def restore(self, download_id: str) -> DownloadRecord | None:
         if download_id in self._records or download_id not in self._removed:
             return None
-        _, record = self._removed[download_id]
+        record = self._removed[download_id].record
         self.add(record)
         return record
 
@@ -125,8 +142,8 @@ class DownloadTracker(BaseTracker):
         return changed
 
     def _removed_after(self, since: int) -> Iterator[str]:
-        for download_id, (revision, _) in reversed(self._removed.items()):
-            if revision <= since:
+        for download_id, removed in reversed(self._removed.items()):
+            if removed.revision <= since:
                 return
             yield download_id
 
@@ -141,6 +158,16 @@ class DownloadTracker(BaseTracker):
         if record is not None:
             self._count(record, -1)
         return record
+
+    def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
+        if record.status.is_active and status.is_active:  # an attempt passes through several
+            self._counts[record.status] -= 1
+            self._counts[status] += 1
+            record.status = status
+            return
+        self._count(record, -1)
+        record.status = status
+        self._count(record, +1)
 
     def _count(self, record: DownloadRecord, by: int) -> None:
         self._counts[record.status] += by

@@ -66,8 +66,8 @@ class StreamBody:
                 break
         return self.rest()
 
-    def all_here(self) -> bytes | None:
-        """Return the whole body if it came with the head, else None. Do not call after `fill`."""
+    async def whole(self) -> bytes | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
         if not self._content.is_eof():
             return None
         data = bytes(self.rest()) + self._content.read_nowait(-1)
@@ -168,8 +168,8 @@ class SocketBody(asyncio.BufferedProtocol):
         await self._wait_until_filled()
         return self.rest()
 
-    def all_here(self) -> memoryview | None:
-        """Return the whole body if it is here already, else None. Do not call after `fill`."""
+    async def whole(self) -> memoryview | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
         return None if self._missing else self.rest()
 
     def rest(self) -> memoryview:
@@ -306,9 +306,9 @@ async def receive(
     the end of the segment, which may move forward meanwhile, nor behind `ends_at`.
 
     Args:
-        body: the body.
-        part: the file.
-        segment: range to fill.
+        body: body of the reply.
+        part: file to fill.
+        segment: its range.
         record: counts the bytes.
         disk: threads for the writes.
         throttle: limits of speed.
@@ -333,35 +333,29 @@ async def receive(
     throttle.join()
     try:
         while writer.end is None or writer.offset < writer.end:
-            if throttle.is_on:
-                batch = await _fill_slowly(body, segment, throttle, batch_bytes(), count)
-            else:
-                batch = await body.fill(batch_bytes(), count)
+            batch = await _fill(body, segment, throttle, batch_bytes(), count)
             if not batch:
                 return True
             if segment.end is None:
                 check_growth(writer.offset + len(batch))
-            if len(batch) == segment.end and part.fits_in_memory(segment.end):
-                part.buffer(batch)
-                writer.offset = segment.written = segment.end
-            else:
-                await writer.write(batch)
+            await writer.take(batch)
         return False
     finally:
         throttle.leave()
         body.close()
         try:
-            await writer.write(body.rest())
-            await writer.finish()
+            await writer.finish(body.rest())
         finally:
             record.bytes_downloaded -= segment.received - segment.written
             segment.rewind()
 
 
-async def _fill_slowly(
+async def _fill(
     body: Body, segment: Segment, throttle: Throttle, capacity: int, count: Count
 ) -> memoryview:
-    """Fill a batch when the limits allow its bytes."""
+    """Fill a batch when the limits of speed allow its bytes."""
+    if not throttle.is_on:
+        return await body.fill(capacity, count)
     # Bytes that came with the head may be uncounted, so `left` may be 0 before the end.
     left = sys.maxsize if segment.end is None else max(segment.end - segment.received, 1)
     granted = await throttle.take(min(capacity, left))
@@ -395,6 +389,15 @@ class _Writer:
         end, ends_at = self._segment.end, self._ends_at
         return ends_at if end is None or (ends_at is not None and ends_at < end) else end
 
+    async def take(self, batch: memoryview) -> None:
+        """Buffer a batch that is a whole small file; write any other."""
+        size = self._segment.end
+        if len(batch) == size and self._part.fits_in_memory(size):
+            self._part.buffer(batch)
+            self.offset = self._segment.written = size
+        else:
+            await self.write(batch)
+
     async def write(self, batch: memoryview) -> None:
         """Start a write after the previous one has ended, so that two buffers are enough.
 
@@ -403,7 +406,7 @@ class _Writer:
         if self._is_broken:
             return
         self._is_broken = True
-        await self.finish()
+        await self._wait()
         if (end := self.end) is not None:
             batch = batch[: max(end - self.offset, 0)]
         if batch:
@@ -415,7 +418,12 @@ class _Writer:
             self.offset += len(batch)
         self._is_broken = False
 
-    async def finish(self) -> None:
+    async def finish(self, rest: memoryview) -> None:
+        """Write the rest, and wait until it is in the file."""
+        await self.write(rest)
+        await self._wait()
+
+    async def _wait(self) -> None:
         """Wait for the last write."""
         writing, self._writing = self._writing, None
         if writing is None:

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from rheo_core.domain.details import ConnectionDetails, TransferDetails
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
@@ -73,6 +74,7 @@ class ConnectionGroup:
         if reply.head.partial:
             self._ranges_work = True
         primary = self._context.sources.primary
+        self._context.record.stats.look = self.details
         self._start(segment, primary, self._receive_first(segment, reply))
         next_checkpoint = self._began + self._tuning.checkpoint_seconds
         try:
@@ -107,6 +109,25 @@ class ConnectionGroup:
             raise
         finally:
             self._context.record.stats.connections = 0
+            self._context.record.stats.look = None
+
+    def details(self) -> TransferDetails:
+        """Return the ranges of the file and their connections, as they are now."""
+        now = self._loop.time()
+        written = tuple((each.start, each.end) for each in self._segments.written())
+        connections = tuple(
+            ConnectionDetails(
+                segment.start,
+                segment.end,
+                segment.received,
+                printable(source.final_host),
+                segment.speed(now, 0.0) if now > segment.began_at else 0.0,
+                now - segment.began_at,
+                now - segment.active_at,
+            )
+            for segment, source in self._tasks.values()
+        )
+        return TransferDetails(self._segments.total, written, connections)
 
     def _start(
         self, segment: Segment, source: Source, work: "asyncio._CoroutineLike[None]"

@@ -170,7 +170,7 @@ class TransferContext:
             raise self._page_error(head, is_kept=is_kept)
 
     def is_in_danger(self, head: ResponseHead, state: PartState) -> bool:
-        """Tell whether this reply would replace a partial file that can be resumed."""
+        """Return True if this reply would replace a partial file that can be resumed."""
         return not (head.partial or self.record.config.accept_html) and self._is_kept(state)
 
     def check_beginning(self, head: ResponseHead, first: bytes, on_disk: bytes) -> None:
@@ -246,7 +246,7 @@ class TransferContext:
         return not any(throttle.is_limited for throttle in self._throttles.values())
 
     def is_throttled(self) -> bool:
-        """Tell whether a connection waits because of a limit."""
+        """Return True if a connection waits because of a limit."""
         return any(throttle.is_waiting for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:

@@ -106,7 +106,7 @@ def _amazon(fields: _Fields) -> _Promises:
 
 
 def _is_as_stored(fields: _Fields) -> bool:
-    """Tell whether headers of an object store about its object apply to the body.
+    """Return True if headers of an object store about its object apply to the body.
 
     No RFC defines these headers, and they pass through caches that compress bodies.
     """
@@ -114,7 +114,7 @@ def _is_as_stored(fields: _Fields) -> bool:
 
 
 def _is_changed(fields: _Fields) -> bool:
-    """Tell whether a store or a proxy says that it changed the body (RFC 7234 5.5.6)."""
+    """Return True if a store or a proxy says that it changed the body (RFC 7234 5.5.6)."""
     changes = fields.get("x-guploader-response-body-transformations", [])
     warnings = fields.get("warning", [])
     return any(map(str.strip, changes)) or any(each.strip().startswith("214") for each in warnings)

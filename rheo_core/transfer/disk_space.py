@@ -64,7 +64,7 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
         return
     if size > (whole := disk.f_blocks * disk.f_frsize):
         facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
-        raise DestinationError(path, f"disk full, {missing:,} bytes short: {facts}")
+        raise DestinationError(path, f"disk full: {facts}")
     raise DiskFullError(path, missing)
 
 

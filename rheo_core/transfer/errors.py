@@ -4,7 +4,6 @@ import errno
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -19,13 +18,13 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     NoNetworkError,
     ProtocolError,
-    RequestOptionsError,
     ShortageError,
 )
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import system_reason
 from rheo_core.infrastructure.http.problems import (
     failed_look_up,
     is_unreachable,
+    proxy_refusal,
     quoted,
     reason_of,
 )
@@ -56,7 +55,7 @@ def translation(
         return shortage
     match error:
         case aiohttp.ClientHttpProxyError():
-            return _proxy_refusal(error, host)
+            return proxy_refusal(host, error.status, error.message)
         case aiohttp.ClientProxyConnectionError():
             kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
             return kind(error.host, f"the proxy: {_os_problem(error)}")
@@ -94,13 +93,6 @@ def _shortage(error: OSError) -> ShortageError | None:
 
 def _cause(error: OSError) -> OSError:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-
-
-def _proxy_refusal(error: aiohttp.ClientHttpProxyError, host: str) -> DownloadError:
-    if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return RequestOptionsError("the proxy requires a login, or does not accept this one")
-    said = f"{error.status} {quoted(error.message)}".rstrip()
-    return ConnectionFailedError(host, f"the proxy refuses: {said}")
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
@@ -148,4 +140,4 @@ def named_errors(path: Path) -> Iterator[None]:
             raise DiskFullError(path, is_too_large=error.errno == errno.EFBIG) from error
         if error.errno == errno.ELOOP:
             raise DestinationError(path, "is a symbolic link") from error
-        raise DestinationError(path, printable(error.strerror or str(error)).lower()) from error
+        raise DestinationError(path, system_reason(error)) from error

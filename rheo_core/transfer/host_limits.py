@@ -119,14 +119,14 @@ class HostLimiter:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Tell whether no further download of a link at `host` may begin now."""
+        """Return True if no further download of a link at `host` may begin now."""
         final_host = self.likely(host)
         return self._takes_no_download(host) or (
             final_host != host and self._takes_no_download(final_host)
         )
 
     def is_full(self, host: str) -> bool:
-        """Tell whether a host accepts no further connection besides the reserved ones."""
+        """Return True if a host accepts no further connection besides the reserved ones."""
         return self._in_use(host) + self._reserved[host] >= self.allowed(host)
 
     def busy(self) -> frozenset[str]:
@@ -177,7 +177,7 @@ class HostLimiter:
             self._note_room()
 
     def has_other_connections(self, host: str) -> bool:
-        """Tell whether a host has other connections than the caller's."""
+        """Return True if a host has other connections than the caller's."""
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
@@ -192,22 +192,15 @@ class HostLimiter:
         """Return a place for a connection; see `Connection`."""
         return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
 
-    async def acquire(
-        self,
-        host: str,
-        explain: Callable[[str], None],
-        download_id: str,
-        *,
-        keeps_reservation: bool,
-    ) -> _Host:
-        """Count a connection as soon as there is room for it."""
-        if not self._has_place(host, download_id):
-            explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
-            while not self._has_place(host, download_id):
-                self._room.clear()
-                await self._room.wait()
-            explain("")
-        return self._take_place(host, "" if keeps_reservation else download_id)
+    async def wait_for_place(
+        self, host: str, explain: Callable[[str], None], download_id: str
+    ) -> None:
+        """Wait until there is room for a connection; take it before the next `await`."""
+        explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
+        while not self.has_place(host, download_id):
+            self._room.clear()
+            await self._room.wait()
+        explain("")
 
     def move(
         self, known: _Host, before: str, host: str, download_id: str, *, keeps_reservation: bool
@@ -217,7 +210,7 @@ class HostLimiter:
         Do not wait for room, because a waiting download would hold its slot.
         """
         takes_download = not keeps_reservation and self._running.get(download_id) == before
-        if host in self._rests or not self._has_place(host, download_id):
+        if host in self._rests or not self.has_place(host, download_id):
             return None
         if takes_download and self._has_enough_downloads(host):
             return None
@@ -225,7 +218,7 @@ class HostLimiter:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        moved = self._take_place(host, "" if keeps_reservation else download_id)
+        moved = self.take_place(host, "" if keeps_reservation else download_id)
         self.release(before, known)
         return moved
 
@@ -240,7 +233,7 @@ class HostLimiter:
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
-        """Tell whether a download has a reservation on another host than this one."""
+        """Return True if a download has a reservation on another host than this one."""
         return self._reservations.get(download_id, host) != host
 
     def end_reservation(self, download_id: str) -> None:
@@ -256,13 +249,14 @@ class HostLimiter:
             del self._hosts[host]
         self._note_room()
 
-    def _has_place(self, host: str, download_id: str) -> bool:
-        """Tell whether a download may connect now; reservations keep places."""
+    def has_place(self, host: str, download_id: str) -> bool:
+        """Return True if a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
         reserved = 0 if has_reservation else self._reserved[host]
         return self._in_use(host) + reserved < self.allowed(host)
 
-    def _take_place(self, host: str, download_id: str) -> _Host:
+    def take_place(self, host: str, download_id: str) -> _Host:
+        """Count a connection. The reservation of the download ends; "" keeps it."""
         if self._reservations.get(download_id) == host:
             _take_out(self._reservations, self._reserved, download_id)
         known = self._hosts.get(host)
@@ -296,7 +290,7 @@ class HostLimiter:
         return find_host(self._host_limits, host.rpartition(":")[0])
 
     def _limit_of(self, host: str) -> int:
-        limits = self._limits_of(host)
+        limits = self._limits_of(host) if self._host_limits else None
         return limits.connections if limits and limits.connections else self._limit
 
     def _look_again(self, host: str, known: _Host) -> None:
@@ -350,7 +344,7 @@ class Connection:
         self._hosts = hosts
         self._link_host = self.host = host
         self._explain = explain
-        self._download_id = download_id
+        self.download_id = download_id
         self._keeps_reservation = keeps_reservation
         self._known: _Host | None = None
         self._was_answered = False
@@ -364,17 +358,15 @@ class Connection:
         Raises:
             HostFullError: the host had no room in that time.
         """
-        is_passing = self._hosts.has_reservation_elsewhere(self._download_id, self.host)
-        try:
-            async with asyncio.timeout(self._hosts.tuning.passing_seconds if is_passing else None):
-                self._known = await self._hosts.acquire(
-                    self.host,
-                    self._explain,
-                    self._download_id,
-                    keeps_reservation=self._keeps_reservation,
-                )
-        except TimeoutError:
-            raise HostFullError(self.host) from None
+        hosts, host, download_id = self._hosts, self.host, self.download_id
+        if not hosts.has_place(host, download_id):
+            is_passing = hosts.has_reservation_elsewhere(download_id, host)
+            try:
+                async with asyncio.timeout(hosts.tuning.passing_seconds if is_passing else None):
+                    await hosts.wait_for_place(host, self._explain, download_id)
+            except TimeoutError:
+                raise HostFullError(host) from None
+        self._known = hosts.take_place(host, "" if self._keeps_reservation else download_id)
 
     async def move(self, host: str) -> None:
         """Count the connection at the host that a redirect leads to.
@@ -388,7 +380,7 @@ class Connection:
         if host == self.host:
             return
         if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
-            self._download_id, host
+            self.download_id, host
         ):
             self.end()
             self.host = host
@@ -399,7 +391,7 @@ class Connection:
             self._known,
             self.host,
             host,
-            self._download_id,
+            self.download_id,
             keeps_reservation=self._keeps_reservation,
         )
         if moved is None:
@@ -414,7 +406,7 @@ class Connection:
         """Take note that the host has answered, so it can serve this number of connections."""
         assert self._known is not None
         if not self._keeps_reservation:
-            self._hosts.end_reservation(self._download_id)
+            self._hosts.end_reservation(self.download_id)
         self._hosts.on_answer(self.host)
         if not self._was_answered:
             self._was_answered = True
@@ -422,7 +414,7 @@ class Connection:
             self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
 
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
-        """Tell whether an error means that a host refused the request.
+        """Return True if an error means that a host refused the request.
 
         If the host seems to want fewer connections, it gets fewer.
         """

@@ -24,11 +24,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import (
-    remove_leftover,
-    unfinished,
-    write_atomically,
-)
+from rheo_core.infrastructure.files import remove_leftover, unfinished
 from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
@@ -63,7 +59,7 @@ from .part_recovery import (
     set_aside,
     take_up,
 )
-from .part_state import STATE_MARK, Key, PartState, StateFile, encode_state
+from .part_state import STATE_MARK, Key, PartState, StateFile, write_state
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -124,7 +120,12 @@ class PartFile:
 
     def _go_to(self, place: Place) -> None:
         self._place = place
-        self.path, self.state_path = place
+        self.path = place.part
+
+    @property
+    def state_path(self) -> Path:
+        """Path of the state file."""
+        return self._place.state
 
     def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
         """Use the checksum of the whole file from a 206, unless an earlier reply had one.
@@ -247,7 +248,7 @@ class PartFile:
 
     @staticmethod
     def _is_anothers(part: FoundPart) -> bool:
-        """Tell whether another program is about to write an empty file."""
+        """Return True if another program is about to write an empty file."""
         is_empty = not os.fstat(part.descriptor).st_size
         return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
@@ -331,7 +332,7 @@ class PartFile:
         self.is_begun = True
 
     def fits_in_memory(self, size: int | None) -> bool:
-        """Tell whether a file of `size` bytes can wait in memory for its `commit`.
+        """Return True if a file of `size` bytes can wait in memory for its `commit`.
 
         A crash loses these bytes, but the disk saves two files and their names.
         """
@@ -426,9 +427,9 @@ class PartFile:
         state_file = self._place.find_state(self._key)
         if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
-        data = encode_state(state, self.path.name, self._key())
-        status = write_atomically(self.state_path, data, durable=durable, mark=STATE_MARK)
-        self._written_state = status
+        self._written_state = write_state(
+            self.state_path, state, self.path.name, self._key, durable=durable
+        )
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """Make a checkpoint; give up the last bytes if the state has no room.
@@ -472,7 +473,7 @@ class PartFile:
             self.close()  # always, because the lock would block that attempt
 
     def _is_there(self) -> bool:
-        """Tell whether the name still leads to the file."""
+        """Return True if the name still leads to the file."""
         with suppress(OSError):
             check_at(self.descriptor, self.path)
             return True
@@ -500,7 +501,7 @@ class PartFile:
                 unlink_same(self.state_path, state_file.identity)
 
     def _has_written_state(self) -> bool:
-        """Tell whether the state file is the one that this object wrote, and unchanged since."""
+        """Return True if the state file is the one that this object wrote, and unchanged since."""
         written = self._written_state
         if written is None:
             return False
@@ -552,7 +553,7 @@ class PartFile:
         return False
 
     def _is_blank(self) -> bool:
-        """Tell whether a crash before the first reply left the file: empty and without a state."""
+        """Return True if a crash before the first reply left the file empty and without a state."""
         if os.path.lexists(self.state_path):
             return False
         with suppress(OSError, FileInUseError):

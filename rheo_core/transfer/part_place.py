@@ -9,6 +9,7 @@ import errno
 import hmac
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,11 @@ class Place(NamedTuple):
     """Names of a part file and its state."""
 
     part: Path
-    state: Path
+
+    @property
+    def state(self) -> Path:
+        """Name of the state."""
+        return self.part.with_name(f"{self.part.name}.state")
 
     def find_state(self, key: Key) -> StateFile | None:
         """Read the file with the name of the state; None if there is none."""
@@ -62,7 +67,7 @@ def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | No
     None if no valid state exists. Every download calls this first and mostly finds nothing.
     """
     owner = None
-    if os.access(usual.state, os.F_OK):
+    if os.access(f"{usual.part}.state", os.F_OK):
         state_file = usual.find_state(key)
         state = None if state_file is None else state_file.state
         owner = None if state is None else state.source
@@ -91,8 +96,47 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
     yield from (place for place, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
+class PartNames:
+    """Names of the part files in folders, each of which is listed once. This blocks."""
+
+    def __init__(self) -> None:
+        self._stems: dict[Path, set[str] | None] = {}
+
+    def may_include(self, folder: Path, name: str) -> bool:
+        """Return True if a part file or a state of the file `name` may exist in `folder`."""
+        if folder not in self._stems:
+            self._stems[folder] = _stems_of_parts(folder)
+        stems = self._stems[folder]
+        if not stems:
+            return stems is None
+        shortened = shorten_filename(name, _MAX_STEM_BYTES)
+        return not stems.isdisjoint((_folded(name), _folded(shortened)))
+
+
+def _stems_of_parts(folder: Path) -> set[str] | None:
+    """Return the beginnings of the names of all part files in a folder; None: unknown."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError:
+        return None
+    parts = [name.removesuffix(".state").removesuffix(".part") for name in names if _is_part(name)]
+    return {stem for name in parts for stem in (_folded(name), _folded(name.rpartition(".")[0]))}
+
+
+def _is_part(name: str) -> bool:
+    return name.endswith((".part", ".part.state"))
+
+
+def _folded(name: str) -> str:
+    """Return a name in a form in which all spellings that a file system takes for one agree."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool:
-    """Tell whether a part file may be opened in a place, because no file there is foreign.
+    """Return True if a part file may be opened in a place, because no file there is foreign.
 
     Args:
         place: names of the part file and its state.
@@ -115,12 +159,12 @@ def may_be_ours(place: Place, state_file: StateFile | None, source: str) -> bool
 
 
 def is_empty_of_another_user(status: os.stat_result) -> bool:
-    """Tell whether another user owns an empty file, and so would own data written to it."""
+    """Return True if another user owns an empty file, and so would own data written to it."""
     return not status.st_size and status.st_uid != os.geteuid()
 
 
 def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
-    """Tell whether this program wrote the state, or may have before it was damaged."""
+    """Return True if this program wrote the state, or may have before it was damaged."""
     may_be_damaged = state_file.is_private and state_file.claimed_source in (None, source)
     return state_file.proves(source) or may_be_damaged
 
@@ -160,7 +204,7 @@ def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
 
 
 def _place(destination: Path, name: str) -> Place:
-    return Place(destination.with_name(name), destination.with_name(f"{name}.state"))
+    return Place(destination.with_name(name))
 
 
 def put_mark(descriptor: int, source: str, key: bytes) -> None:
@@ -171,7 +215,7 @@ def put_mark(descriptor: int, source: str, key: bytes) -> None:
 
 
 def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
-    """Tell whether an open file is a part file of this download.
+    """Return True if an open file is a part file of this download.
 
     None: the file system does not support marks, so the state decides.
     """
@@ -180,7 +224,7 @@ def has_mark(descriptor: int, source: str, key: bytes) -> bool | None:
 
 
 def has_any_mark(file: int | Path) -> bool | None:
-    """Tell whether a file has a mark of any key; None: marks are not supported."""
+    """Return True if a file has a mark of any key; None: marks are not supported."""
     mark = _read_mark(file)
     return None if mark is None else bool(mark)
 

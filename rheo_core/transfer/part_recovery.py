@@ -56,7 +56,7 @@ class FoundPart:
 
 
 def is_unproven(part: FoundPart) -> bool:
-    """Tell whether an earlier version of this program or another key wrote the file."""
+    """Return True if an earlier version of this program or another key wrote the file."""
     state_file = part.state_file
     return (
         state_file is not None
@@ -77,10 +77,10 @@ def set_aside(part: FoundPart, name: str) -> None:
     earlier = _find_set_aside(part.place.part.with_name(name))
     if earlier is not None and _is_of_this_user(part.descriptor):
         os.ftruncate(part.descriptor, 0)
-        fate, kept_path = "Its bytes are removed, because others are kept", earlier
+        fate, kept_path = "Its data is removed, because earlier data is kept", earlier
     else:
         kept_path = rename_to_first_free(part.descriptor, part.place.part, name)
-        fate = "Its bytes are kept"
+        fate = "Its data is kept"
     unlink_same(part.place.state, part.state_file.identity)
     _log.warning(
         "%s cannot be resumed, because another version or user of this program began it. %s as %s",
@@ -104,7 +104,7 @@ def _find_set_aside(usual: Path) -> Path | None:
 
 
 def _is_of_this_user(descriptor: int) -> bool:
-    """Tell whether this program made a file that a private state names.
+    """Return True if this program made a file that a private state names.
 
     Without support for marks, the state is the only evidence.
     """
@@ -160,19 +160,19 @@ def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
 
 
 def is_begun_by_us(part: FoundPart) -> bool:
-    """Tell whether a file beside a valid state is the one that the state describes."""
+    """Return True if a file beside a valid state is the one that the state describes."""
     return not os.fstat(part.descriptor).st_size or part.has_mark is not False
 
 
 def can_resume(state: PartState, pieces: PieceHashes | None) -> bool:
-    """Tell whether another attempt may continue from the bytes in `state`."""
+    """Return True if another attempt may continue from the bytes in `state`."""
     return state.can_resume or (pieces is not None and bool(state.written))
 
 
 def is_intact(
     descriptor: int, state: PartState, hashing: RunningHash, stop: threading.Event
 ) -> bool:
-    """Tell whether the file has every byte listed in `state`; False if stopped."""
+    """Return True if the file has every byte listed in `state`; False if stopped."""
     return all(
         crc_of(descriptor, written_range, hashing, stop) == written_range.crc
         for written_range in state.written

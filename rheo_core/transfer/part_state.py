@@ -1,4 +1,4 @@
-"""The content of state files, and the signature that proves them ours.
+"""State files: their content, the signature that proves them ours, reading and writing.
 
 A state is signed with the user's key (HMAC-SHA256, RFC 2104), together with the name of its part
 file: one that a server, another user or another place brought is not believed.
@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.signed_urls import unsigned
-from rheo_core.infrastructure.files import is_private
+from rheo_core.infrastructure.files import is_private, write_atomically
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
 
@@ -140,7 +140,7 @@ class StateFile:
     data: bytes
 
     def proves(self, source: str) -> bool:
-        """Tell whether this program wrote the state of this download."""
+        """Return True if this program wrote the state of this download."""
         return self.state is not None and self.state.source == source
 
     @property
@@ -192,6 +192,14 @@ def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
         with suppress(ValueError):
             state = decode_state(data, part_name, key())
     return StateFile(identity_of(status), state, is_private(status), data)
+
+
+def write_state(
+    path: Path, state: PartState, part_name: str, key: Key, *, durable: bool
+) -> os.stat_result:
+    """Write or replace a state file atomically; return its status. See `write_atomically`."""
+    data = encode_state(state, part_name, key())
+    return write_atomically(path, data, durable=durable, mark=STATE_MARK)
 
 
 def _read(descriptor: int) -> bytes:

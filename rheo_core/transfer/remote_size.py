@@ -7,7 +7,7 @@ from .segments import Segment
 
 
 async def size_at_server(context: TransferContext, size: int) -> int | None:
-    """Ask the server for what follows `size` bytes, and return the size of its file.
+    """Request the bytes after `size`, and return the size of the server's file.
 
     The reply to a whole file is short: 416, with the size (RFC 9110 15.5.17). The body of any other
     reply is not read.
@@ -17,7 +17,7 @@ async def size_at_server(context: TransferContext, size: int) -> int | None:
         size: bytes on the disk.
 
     Returns:
-        Bytes; None if the server does not tell.
+        Bytes; None if the server does not report it.
 
     Raises:
         DownloadError: the server cannot be asked.

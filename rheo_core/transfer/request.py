@@ -122,6 +122,7 @@ class Request:
         self._exchange = self._requester.get(
             self._source.url, range_headers, self._timeouts, self._options
         )
+        self._requester.recent.note(self.connection.download_id, self._exchange.hops)
         reply = await self._exchange.open(self._go_on_to)
         self.body = body_of(reply, self._timeouts.sock_read, self._tuning.max_batch_seconds)
         self._is_answered = True

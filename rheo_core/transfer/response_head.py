@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,8 +15,8 @@ from rheo_core.domain.media_types import media_type
 from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
 from rheo_core.domain.text import printable
 
+from .content_disposition import filename_from_disposition
 from .digests import digest_of
-from .naming import filename_from_disposition
 
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
@@ -71,7 +71,7 @@ class Validator:
         return cls(last_modified=modified, weak_etag=weak, coding=coding)
 
     def may_be(self, other: "Validator") -> bool:
-        """Tell whether a file with validator `other` may be of this version."""
+        """Return True if a file with validator `other` may be of this version."""
         are_weak_known = None not in (self.weak_etag, other.weak_etag)
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag
@@ -135,21 +135,10 @@ def parse_response_head(
     validator = Validator.of(headers)
     _check_possible(content_length)
     if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
-        head = _parse_whole(status, headers, content_length, offset, validator)
-    elif status == HTTPStatus.PARTIAL_CONTENT:
-        head = _parse_partial(headers, content_length, offset, validator)
-    else:
-        raise _refusal(status, reason, headers, offset, validator)
-    disposition = headers.get("Content-Disposition", "")
-    name = filename_from_disposition(disposition)
-    # `inline` alone means the same as no field at all (RFC 6266 4.2).
-    is_attachment = name is None and disposition.lower().lstrip().startswith("attachment")
-    return replace(
-        head,
-        name=name,
-        type=media_type(headers.get("Content-Type")),
-        is_attachment=is_attachment,
-    )
+        return _parse_whole(status, headers, content_length, offset, validator)
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        return _parse_partial(headers, content_length, offset, validator)
+    raise _refusal(status, reason, headers, offset, validator)
 
 
 def _refusal(
@@ -169,7 +158,7 @@ def _refusal(
         return RangeRefusedError(f"the server answered {status} to a range request")
     is_made_later = status == HTTPStatus.ACCEPTED and "Retry-After" in headers
     if 200 <= status < 300 and not is_made_later:
-        return ProtocolError(f"the server answered {status}, which brings no file")
+        return ProtocolError(f"the server answered {status}, which has no file")
     return status_error(status, reason, headers)
 
 
@@ -193,15 +182,18 @@ def _parse_whole(
     if status != HTTPStatus.OK:
         # A proxy changed the body (RFC 9110 15.3.4), so the server's headers do not describe it.
         validator, promised = Validator(), None
+    name, is_attachment = _disposition_of(headers)
     return ResponseHead(
         start=0,
         end=content_length,
         total=content_length,
         validator=validator,
-        name=None,
+        name=name,
         partial=False,
         promised=promised,
         modified=_modified(headers),
+        type=media_type(headers.get("Content-Type")),
+        is_attachment=is_attachment,
     )
 
 
@@ -235,15 +227,28 @@ def _parse_partial(
         raise RangeRefusedError(f"the server sent bytes from {start} instead of {offset}")
     if content_length is not None and content_length != end - start + 1:
         raise RangeRefusedError("Content-Range and Content-Length disagree")
+    name, is_attachment = _disposition_of(headers)
     return ResponseHead(
         start=start,
         end=end + 1,
         total=total,
         validator=validator,
-        name=None,
+        name=name,
         partial=True,
         promised=digest_of(headers, partial=True),
+        type=media_type(headers.get("Content-Type")),
+        is_attachment=is_attachment,
     )
+
+
+def _disposition_of(headers: MultiMapping[str]) -> tuple[str | None, bool]:
+    """Return the name of the file, and whether the reply is an attachment without a name."""
+    disposition = headers.get("Content-Disposition")
+    if disposition is None:
+        return None, False
+    name = filename_from_disposition(disposition)
+    # `inline` alone means the same as no field at all (RFC 6266 4.2).
+    return name, name is None and disposition.lower().lstrip().startswith("attachment")
 
 
 def _size_of_whole_range(headers: MultiMapping[str]) -> int | None:

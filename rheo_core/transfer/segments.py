@@ -115,7 +115,7 @@ class SegmentMap:
         self.join_seconds = seconds if known is None else min(known, seconds)
 
     def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
-        """Tell whether the largest segment takes longer than `seconds`.
+        """Return True if the largest segment takes longer than `seconds`.
 
         The speed is that of its connection, or `usual` (bytes/s) while that is young.
         """

@@ -100,7 +100,7 @@ class Sources:
         return sorted(brought, key=brought.__getitem__)
 
     def brought_another(self, version: Validator) -> bool:
-        """Tell whether bytes of another version than this one came."""
+        """Return True if bytes of another version than this one came."""
         return any(source.version != version for source, _, _ in self._brought)
 
     def choose(self, idle_host: str | None = None) -> Source | None:

@@ -82,6 +82,8 @@ class Transfer:
             DownloadError: the received bytes are kept for the next attempt.
         """
         try:
+            if self._ends_at is None:
+                return await self._rounds(part)
             async with asyncio.timeout_at(self._ends_at):
                 return await self._rounds(part)
         except TimeoutError as error:
@@ -149,7 +151,7 @@ class Transfer:
         raise ProtocolError("the server keeps changing its answer")
 
     def _needs_no_reply(self, state: PartState) -> bool:
-        """Tell whether a whole file on the disk needs no confirmation by the server.
+        """Return True if a whole file on the disk needs no confirmation by the server.
 
         Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
         the server whether it is still the same file.
@@ -157,7 +159,7 @@ class Transfer:
         return self._context.verified_at_end or self._came_now(state)
 
     def _came_now(self, state: PartState) -> bool:
-        """Tell whether this run received all bytes."""
+        """Return True if this run received all bytes."""
         return (
             self._record.stats_or_none is not None
             and self._record.stats_or_none.received == state.total
@@ -224,8 +226,8 @@ class Transfer:
         record.resume_from(state.offset)
         self._announce()
         if part.fits_in_memory(state.total) and not self._context.may_be_limited:
-            data = reply.body.all_here()
-            if data is not None:  # no connection is needed
+            data = await reply.body.whole()
+            if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
                 record.stats.transferred += len(data)
@@ -269,7 +271,7 @@ class Transfer:
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
-        """Tell whether written bytes stay, although a source sends the whole instead of the rest.
+        """Return True if written bytes stay, although a source sends the whole instead of the rest.
 
         They stay if pieces will find bad bytes, for the first such reply of a source. It may have
         another version, so the next request has its own validator.
@@ -319,18 +321,20 @@ class Transfer:
 
     async def _opened(self, request: Request) -> Request:
         """Send a request; say so if its reply is long in coming."""
+        loop = asyncio.get_running_loop()
         patience = self._context.options.tuning.reply_patience_seconds
-        seconds = self._context.options.response_timeout
-        limit = "" if seconds is None else f" (up to {seconds:g} s)"
-        timer = asyncio.get_running_loop().call_later(
-            patience, self._context.explain, f"waiting for the server's reply{limit}"
-        )
+        timer = loop.call_later(patience, self._explain_wait)
         try:
             return await request.open()
         finally:
             timer.cancel()
-            if timer.when() <= asyncio.get_running_loop().time():
+            if timer.when() <= loop.time():
                 self._context.explain("")
+
+    def _explain_wait(self) -> None:
+        seconds = self._context.options.response_timeout
+        limit = "" if seconds is None else f" (up to {seconds:g} s)"
+        self._context.explain(f"waiting for the server's reply{limit}")
 
 
 def _next_segment(state: PartState) -> Segment:
@@ -345,7 +349,7 @@ def _whole_of(state: PartState) -> Segment:
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
-    """Tell whether a 416 confirms that this version ends where the part file does."""
+    """Return True if a 416 confirms that this version ends where the part file does."""
     return (
         isinstance(refused, NothingLeftError)
         and refused.size == state.offset
@@ -356,7 +360,7 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:
-    """Tell whether the bytes under the new name are the beginning of the offered file."""
+    """Return True if the bytes under the new name are the beginning of the offered file."""
     return (
         state.offset > 0
         and state.validator.if_range is not None

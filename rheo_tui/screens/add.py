@@ -146,7 +146,7 @@ class AddScreen(ModalScreen[str]):
     async def _submit(self) -> None:
         text = self.query_one(LinksArea).text
         try:
-            entries = await self._check()
+            entries = self.query_one(EntryPreview).decided(await self._check())
             good = valid_configs(entries)
             if good:
                 self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
@@ -164,25 +164,32 @@ class AddScreen(ModalScreen[str]):
         if not entries:
             self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
             return
-        if not self.query_one(EntryPreview).ask(entries) or valid_configs(entries):
+        preview = self.query_one(EntryPreview)
+        has_news = bool(valid_configs(entries)) or any(map(preview.is_undecided, entries))
+        if not preview.ask(entries) or has_news:
             self._report(entries)
         if self.query_one(LinksArea).text != text:  # the user typed more meanwhile
             self._check_soon()
-        elif any(entry.verdict is Verdict.INVALID for entry in entries):
+        elif any(map(self._stays, entries)):
             self._keep(entries)
         else:
             self.dismiss("")
 
+    def _stays(self, entry: Entry) -> bool:
+        """Return True if the lines of an entry stay in the box."""
+        is_undecided = self.query_one(EntryPreview).is_undecided(entry)
+        return is_undecided or entry.verdict is Verdict.INVALID
+
     def _report(self, entries: list[Entry]) -> None:
         good = sum(entry.verdict is Verdict.OK for entry in entries)
         parts = [f"Added {count_text(good)}."] if good else []
-        for kind, words in (
-            (Verdict.DUPLICATE, "already in the list"),
-            (Verdict.ON_DISK, "already on the disk"),
-            (Verdict.INVALID, "not valid; kept in the box"),
+        undecided = [*filter(self.query_one(EntryPreview).is_undecided, entries)]
+        for some, words in (
+            (_with(Verdict.DUPLICATE, entries), "already in the list"),
+            (undecided, "already on the disk; choose below"),
+            (_with(Verdict.INVALID, entries), "not valid; kept in the box"),
         ):
-            numbers = (str(entry.line) for entry in entries if entry.verdict is kind)
-            lines = list(dict.fromkeys(numbers))
+            lines = list(dict.fromkeys(str(entry.line) for entry in some))
             if lines:
                 shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
@@ -193,11 +200,11 @@ class AddScreen(ModalScreen[str]):
         self.app.notify(" ".join(parts), severity=severity, markup=False)  # type: ignore[arg-type]
 
     def _keep(self, entries: list[Entry]) -> None:
-        """Keep only the lines of invalid entries in the box."""
+        """Keep only the lines of entries that are invalid or undecided in the box."""
         links = self.query_one(LinksArea)
         lines = links.text.splitlines()
         starts = sorted({entry.line - 1 for entry in entries})
-        bad = {entry.line - 1 for entry in entries if entry.verdict is Verdict.INVALID}
+        bad = {entry.line - 1 for entry in entries if self._stays(entry)}
         lines_left = [
             line
             for start, end in pairwise([*starts, len(lines)])
@@ -218,3 +225,7 @@ class AddScreen(ModalScreen[str]):
             self.dismiss(text)
         else:
             self.dismiss("")
+
+
+def _with(verdict: Verdict, entries: list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.verdict is verdict]

@@ -10,7 +10,9 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
+from rheo_tui.existing_files import Decision
 from rheo_tui.menus import MenuItem
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -18,10 +20,12 @@ from rheo_tui.table_model import Sort
 class Dialogs:
     """Opens screens over `app`; they reach the engine through `client`."""
 
-    def __init__(self, app: App[None], client: EngineClient) -> None:
+    def __init__(self, app: App[None], client: EngineClient, changes: Changes) -> None:
         self._app = app
         self._client = client
+        self._changes = changes
         self._text_left = ""
+        self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
     def add(self, text: str) -> None:
         """Open the box for links with `text`, or with the text left in it."""
@@ -41,11 +45,30 @@ class Dialogs:
 
         self._app.push_screen(LoadScreen(self._client))
 
-    def replace_url(self, row: DownloadSnapshot) -> None:
-        """Open the dialog that replaces the URL of `row`."""
-        from .replace_url import ReplaceUrlScreen
+    def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
+        """Open the dialog that edits `row`.
 
-        self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
+        Then call `closed` with True if it was saved, with False if what was typed is kept.
+        """
+        from .edit import EditScreen
+
+        draft = self._drafts.pop(row.id, {})
+
+        def left(draft: Mapping[str, str] | None) -> None:
+            if draft:
+                self._drafts[row.id] = draft
+            if draft is None or draft:
+                closed(draft is None)
+
+        self._app.push_screen(EditScreen(self._changes, row, draft), left)
+
+    def existing_file(
+        self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]
+    ) -> None:
+        """Open the choices for files on the disk; call `decided` with the decision, or None."""
+        from .existing_file import ExistingFileScreen
+
+        self._app.push_screen(ExistingFileScreen(rows), decided)
 
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""
@@ -75,11 +98,16 @@ class Dialogs:
 
         self._app.push_screen(HistoryScreen(self._client))
 
-    def settings(self, chosen: Callable[[Settings | None], Awaitable[None]]) -> None:
-        """Open the settings; call `chosen` with the new ones, or with None."""
+    def settings(
+        self,
+        apply: Callable[[Settings], Awaitable[bool]],
+        preview: Callable[[Settings], None],
+        reload: Callable[[], Awaitable[Settings]],
+    ) -> None:
+        """Open the settings; see `SettingsScreen`."""
         from .settings import SettingsScreen
 
-        self._app.push_screen(SettingsScreen(self._client.service.settings), chosen)
+        self._app.push_screen(SettingsScreen(self._client.service.settings, apply, preview, reload))
 
     def help(self, keymap: Mapping[str, str]) -> None:
         """Open the help."""

@@ -112,6 +112,7 @@ class LoadScreen(ModalScreen[int]):
             if self.query_one(EntryPreview).allows and seen not in (None, self._used):
                 await self._ask_again()
                 return
+            entries = self.query_one(EntryPreview).decided(entries)
             good = valid_configs(entries)
             if good:
                 self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
@@ -124,10 +125,12 @@ class LoadScreen(ModalScreen[int]):
 
     def _after(self, entries: list[Entry], added: int) -> None:
         """Close if everything was added; otherwise show the rest."""
+        preview = self.query_one(EntryPreview)
         bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        if self.query_one(EntryPreview).ask(bad):
+        undecided = [*filter(preview.is_undecided, entries)]
+        if preview.ask([*bad, *undecided]) and not undecided:
             return
-        if added and not bad:
+        if added and not bad and not undecided:
             self.app.notify(f"Added {count_text(added)}.", markup=False)
             self.dismiss(added)
             return
@@ -136,8 +139,10 @@ class LoadScreen(ModalScreen[int]):
         )
         if bad:
             message += f" Not valid: {count_text(len(bad), 'line')}, shown below."
+        if undecided:
+            message += f" Already on the disk: {count_text(len(undecided))}; choose below."
         self.app.notify(message, severity="warning", markup=False)
-        self._show(bad if added else entries, "")
+        self._show([*bad, *undecided] if added else entries, "")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:

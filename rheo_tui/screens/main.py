@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -38,9 +39,11 @@ from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
-from rheo_tui.file_manager import folder_of, open_folder
+from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
@@ -104,7 +107,8 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self._downloads = DownloadHandlers(service)
+        self.changes = Changes(service)
+        self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
         self._known_tabs: tuple[tuple[str, str], ...] = ()
@@ -220,7 +224,10 @@ class MainScreen(Screen[None]):
             total=self.model.lines,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
-            can_undo=self._downloads.undo_steps > 0,
+            running=latest.stats.queued + latest.stats.in_progress if latest else 0,
+            paused=latest.stats.paused if latest else 0,
+            can_undo=self.changes.can_undo,
+            can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
@@ -283,7 +290,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.client)
+        return Dialogs(self.app, self.client, self.changes)
 
     # Actions
 
@@ -310,12 +317,14 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         async def run() -> None:
-            steps = self._downloads.undo_steps
-            if text := await call():
-                self.toast(text, can_undo=self._downloads.undo_steps > steps)
+            steps = self.changes.count
+            text = await call()
+            await self.refresh_from_engine()  # first: the next key acts on what the list shows
+            if text:
+                self.toast(text, can_undo=self.changes.count > steps)
 
-        await self.client.guard(run(), title)
-        await self.refresh_from_engine()
+        if not await self.client.guard(run(), title):
+            await self.refresh_from_engine()
         self._show_context()
 
     def open_add(self, text: str) -> None:
@@ -334,9 +343,36 @@ class MainScreen(Screen[None]):
         self._dialogs.load()
 
     def do_link(self) -> None:
-        """Open the dialog that replaces the URL of the current download."""
-        if row := self.table.current:
-            self._dialogs.replace_url(row)
+        """Open the dialog that edits the current download, its URL first."""
+        row = self.table.current
+        if row is None:
+            return
+
+        def closed(is_saved: bool) -> None:
+            if is_saved:
+                self.toast(f"Edited {printable(row.name)}.", can_undo=True)
+            else:
+                self.toast("Not saved. Edit the download again to go on.")
+
+        self._dialogs.edit(row, closed)
+
+    def do_existing(self) -> None:
+        """Ask what to do about the files of downloads that are on the disk already."""
+        rows = [row for row in self.context().targets if row.has_file]
+        self._dialogs.existing_file(rows, partial(self._existing_decided, rows))
+
+    def _existing_decided(
+        self, rows: Sequence[DownloadSnapshot], decision: Decision | None
+    ) -> None:
+        if decision is None:
+            return
+        if decision.choice is Choice.OPEN:
+            row = rows[0]
+            self._open(Path(row.destination or self._service.settings.download_dir / row.name))
+            return
+        self.run_in_background(
+            BY_ID["existing"].title, partial(self._downloads.download_again, rows, decision)
+        )
 
     def do_history(self) -> None:
         """Open the history."""
@@ -344,7 +380,7 @@ class MainScreen(Screen[None]):
 
     def do_settings(self) -> None:
         """Open the settings."""
-        self._dialogs.settings(self._save_settings)
+        self._dialogs.settings(self._save_settings, self._show_settings, self._reload_settings)
 
     def do_palette(self) -> None:
         """Open the command palette."""
@@ -364,9 +400,11 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Clear the filter; if there is none, clear the marks, or return to all downloads."""
+        """Clear the filter, else end the range, clear the marks, or return to all downloads."""
         if self.query_one(FilterBar).display:
             self._filter_cleared()
+        elif self.model.has_range:
+            self.table.end_range()
         elif self.model.marked:
             self.model.marked.clear()
             self._marks_changed()
@@ -521,9 +559,16 @@ class MainScreen(Screen[None]):
         """Open the folder of the current download in the file manager."""
         row = self.table.current
         fallback = self._service.settings.download_dir
-        folder = folder_of(row.destination if row else "", fallback)
-        problem = open_folder(folder)
-        self.toast(problem or f"Opening {folder}.", bool(problem))
+        self._open(folder_of(row.destination if row else "", fallback))
+
+    def do_open(self) -> None:
+        """Open the file of the current download with its usual program."""
+        if row := self.table.current:
+            self._open(Path(row.destination))
+
+    def _open(self, path: Path) -> None:
+        problem = open_path(path)
+        self.toast(problem or f"Opening {printable(str(path))}.", bool(problem))
 
     # Sorting and filtering
 
@@ -594,12 +639,34 @@ class MainScreen(Screen[None]):
 
     # Settings and the command line
 
-    async def _save_settings(self, settings: Settings | None) -> None:
-        if settings is not None:
-            self.post_message(self.SettingsChanged(settings))
-            saved = self._service.change_settings(settings)
-            await self.client.guard(saved, "The settings apply, but cannot be saved")
-            await self.refresh_from_engine()
+    def _show_settings(self, settings: Settings) -> None:
+        self.post_message(self.SettingsChanged(settings))
+
+    async def _save_settings(self, settings: Settings) -> bool:
+        self._show_settings(settings)
+        saving = self._service.change_settings(settings)
+        is_saved = await self.client.guard(saving, "The settings apply, but cannot be saved")
+        await self.refresh_from_engine()
+        return is_saved
+
+    async def _reload_settings(self) -> Settings:
+        async def reload() -> None:
+            for problem in await self._service.reload_settings():
+                self.event_log.note(problem, "bad")
+                self.toast(problem, True)
+
+        await self.client.guard(reload(), "Cannot read the settings")
+        self._show_settings(self._service.settings)
+        return self._service.settings
+
+    def _mark_matching(self, text: str) -> None:
+        wanted, moment = parse_filter(text), self.model.moment()
+        try:
+            count = self.model.mark_matching(lambda row: wanted.matches(row, moment))
+        except SlowPatternError as error:
+            raise CommandError(f"{error}.") from None
+        self._marks_changed()
+        self.toast(f"Marked {count_text(count)} that match “{printable(text)}”.")
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
@@ -610,6 +677,14 @@ class MainScreen(Screen[None]):
     def do_command(self) -> None:
         """Open the command line."""
         self._open_command_line("")
+
+    def do_mark_matching(self) -> None:
+        """Open the command line for a pattern."""
+        self._open_command_line("mark ")
+
+    def do_set_priority(self) -> None:
+        """Open the command line for a priority."""
+        self._open_command_line("priority ")
 
     def _open_command_line(self, text: str) -> None:
         self.query_one(StatusFooter).display = False
@@ -664,6 +739,8 @@ class MainScreen(Screen[None]):
             case "filter":
                 self.query_one(FilterBar).show(command.text)
                 self._filter_by(command.text)
+            case "mark":
+                self._mark_matching(command.text)
             case "tab":
                 self._open_tab(self._tab_named(command.text))
             case "quit-when-done":

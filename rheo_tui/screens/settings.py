@@ -1,121 +1,325 @@
-"""SettingsScreen: the most frequently changed settings, validated before they apply."""
+"""SettingsScreen: every setting, made from the model; a change applies at once and is saved."""
 
 import os
-from collections.abc import Callable
+import shlex
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-from pydantic import ValidationError
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, Select, Static
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
 
-from rheo_core.config.problems import explain
 from rheo_core.config.settings import Settings
-from rheo_core.domain import FileExistsStrategy
+from rheo_core.config.store import settings_path
 from rheo_core.domain.text import printable
-from rheo_tui.formatting import rate_input
-from rheo_tui.themes import NAMES
+from rheo_tui.formatting import fit
+from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.widgets.line_input import PlainInput
 
-
-class _Field(NamedTuple):
-    """A setting that the user types."""
-
-    label: str
-    text: Callable[[Any], str] = str  # formats its value as the user types it
-    example: str = ""  # shown if the setting may be empty, which means off
-    is_first: bool = False  # first field of a group
+_LABEL_WIDTH = 24
+_KEYS = "↑↓ choose  ·  Enter change  ·  Ctrl+E open the file  ·  Esc close"
+_EDIT_KEYS = "Enter save  ·  empty: the default  ·  Esc leave"
+_CHOICE_KEYS = "↑↓ choose  ·  Enter save  ·  Esc leave"
 
 
-_FIELDS = {
-    "download_dir": _Field("Folder"),
-    "max_concurrent": _Field("Parallel downloads"),
-    "connections": _Field("Connections each"),
-    "connections_per_host": _Field("Connections per host"),
-    "max_retries": _Field("Retries"),
-    "speed_limit": _Field(
-        "Speed limit",
-        lambda rate: rate_input(rate) if rate else "",
-        "none, or a rate such as 2M",
-        True,
-    ),
-    "slow_limit": _Field("Slow mode limit", rate_input),
-    "schedule": _Field("Schedule", "; ".join, "none, or Mon-Fri 08:00-18:00 2M"),
-}
-_LABELS = {name: field.label for name, field in _FIELDS.items()}
-_STRATEGIES = {
-    FileExistsStrategy.SKIP: "skip: keep the existing file",
-    FileExistsStrategy.OVERWRITE: "overwrite: replace it",
-    FileExistsStrategy.RENAME: "rename: save as “name (1)”",
-    FileExistsStrategy.ERROR: "error: fail the download",
-}
+class SettingsScreen(ModalScreen[None]):
+    """Lists the settings; the one under the cursor can be changed.
 
+    Args:
+        settings: the present ones.
+        apply: applies and saves settings; returns False if they could not be saved.
+        preview: shows the colours of settings that are not applied yet.
+        reload: reads the settings file again; returns its problems and the settings.
+    """
 
-class SettingsScreen(ModalScreen[Settings | None]):
-    """Returns the new settings, or None if the user closes without saving."""
+    BINDINGS: ClassVar = [
+        ("escape", "leave", "Close"),
+        ("ctrl+e", "open_file", "Open the file"),
+        ("ctrl+s", "save", "Save"),
+    ]
 
-    BINDINGS: ClassVar = [("escape", "dismiss", "Close"), ("ctrl+s", "save", "Save")]
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        apply: Callable[[Settings], Awaitable[bool]],
+        preview: Callable[[Settings], None],
+        reload: Callable[[], Awaitable[Settings]],
+    ) -> None:
         super().__init__()
         self._settings = settings
+        self._apply = apply
+        self._preview = preview
+        self._reload = reload
+        self._shown: list[Setting | None] = []  # rows of the list; None: title of a group
+        self._edited: Setting | None = None
+        self._drafts: dict[str, str] = {}  # values that were typed and not saved, by name
 
     def compose(self) -> ComposeResult:
-        """Create one line for each setting."""
-        now = self._settings
-        with Vertical(classes="dialog dialog-form") as dialog:
+        """Create the search, the list and the place to change a value."""
+        with Vertical(classes="dialog dialog-settings") as dialog:
             dialog.border_title = "Settings"
-            for name, field in _FIELDS.items():
-                with Horizontal(classes="field field-first" if field.is_first else "field"):
-                    yield Label(field.label)
-                    text = field.text(getattr(now, name))
-                    yield PlainInput(text, placeholder=field.example, id=name, compact=True)
-            with Horizontal(classes="field field-first"):
-                yield Label("If the file exists")
-                strategies = [(text, kind) for kind, text in _STRATEGIES.items()]
-                yield _choice("file_exists_strategy", strategies, now.file_exists_strategy)
-            with Horizontal(classes="field"):
-                yield Label("Colours")
-                theme = now.theme if now.theme in NAMES else NAMES[0]
-                yield _choice("theme", [(name, name) for name in NAMES], theme)
+            yield PlainInput(placeholder="type to search", id="settings-search", compact=True)
+            yield OptionList(id="settings-list", compact=True, markup=False)
+            yield Static("", id="settings-help", markup=False)
+            yield PlainInput(id="settings-value", compact=True)
+            yield OptionList(id="settings-choices", compact=True, markup=False)
             yield Static("", id="settings-problem", markup=False)
-            yield Static("Enter save  ·  Tab go to next  ·  Esc close", classes="dialog-keys")
+            yield Static(_KEYS, id="settings-keys", classes="dialog-keys")
 
-    @on(Input.Submitted)
-    def action_save(self) -> None:
-        """Validate all settings; close with them if all are valid."""
-        try:
-            self.dismiss(self._checked())
-        except ValueError as problems:
-            self.query_one("#settings-problem", Static).update(str(problems))
+    def on_mount(self) -> None:
+        """Show all settings."""
+        self._list.can_focus = False  # the search keeps the focus; arrows move the cursor
+        self._value.display = self._choices.display = False
+        self._show()
 
-    def _checked(self) -> Settings:
-        """Return the validated settings.
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one("#settings-list", OptionList)
 
-        Raises:
-            ValueError: values are not valid; the message has one sentence for each.
-        """
-        values: dict[str, Any] = {
-            name: self.query_one(f"#{name}", Input).value.strip() or (field.example and "off")
-            for name, field in _FIELDS.items()
+    @property
+    def _value(self) -> Input:
+        return self.query_one("#settings-value", Input)
+
+    @property
+    def _choices(self) -> OptionList:
+        return self.query_one("#settings-choices", OptionList)
+
+    @property
+    def _current(self) -> Setting | None:
+        at = self._list.highlighted
+        return None if at is None else self._shown[at]
+
+    @property
+    def _current_name(self) -> str | None:
+        return None if self._current is None else self._current.name
+
+    # The list
+
+    def _show(self, name: str | None = None) -> None:
+        """Show the settings that match the search, with the cursor on `name` if it is there."""
+        words = self.query_one("#settings-search", Input).value
+        self._shown = []
+        options: list[Option] = []
+        for setting in all_settings(self._settings):
+            if not setting.matches(words):
+                continue
+            if not self._shown or self._group_of(self._shown[-1]) != setting.group:
+                self._shown.append(None)
+                options.append(Option(Text(setting.group, "bold"), disabled=True))
+            self._shown.append(setting)
+            options.append(Option(self._row(setting)))
+        self._list.set_options(options)
+        names = [None if setting is None else setting.name for setting in self._shown]
+        first = 1 if names else None  # below the title of its group
+        is_shown = name is not None and name in names
+        self._list.highlighted = names.index(name) if is_shown else first
+        if not options:
+            self._tell(f"No setting contains “{printable(words)}”.")
+
+    @staticmethod
+    def _group_of(setting: Setting | None) -> str:
+        return "" if setting is None else setting.group
+
+    def _row(self, setting: Setting) -> Text:
+        width = max(self._list.size.width - _LABEL_WIDTH - 5, 8)
+        shown = printable(self._drafts.get(setting.name, setting.shown))
+        row = Text(no_wrap=True, end="")
+        row.append("● " if setting.is_changed else "  ", self._style("changed"))
+        row.append(fit(setting.label, _LABEL_WIDTH))
+        row.append(" ")
+        is_draft = setting.name in self._drafts
+        row.append(fit(shown, width), self._style("draft" if is_draft else "value"))
+        return row
+
+    def _style(self, name: str) -> str:
+        variables = self.app.theme_variables
+        return {
+            "changed": variables.get("accent", ""),
+            "value": variables.get("primary", "") if not self.app.ansi_color else "bold",
+            "draft": variables.get("warning", ""),
+        }[name]
+
+    @on(Input.Changed, "#settings-search")
+    def _searched(self) -> None:
+        self._tell("")
+        self._show(self._current_name)
+
+    @on(OptionList.OptionHighlighted, "#settings-list")
+    def _moved(self) -> None:
+        setting = self._current
+        self.query_one("#settings-help", Static).update("" if setting is None else setting.help)
+
+    @on(Input.Submitted, "#settings-search")
+    def _entered(self) -> None:
+        self._edit()
+
+    @on(OptionList.OptionSelected, "#settings-list")
+    def _clicked(self) -> None:
+        self._edit()
+
+    def on_key(self, event: events.Key) -> None:
+        """Move the cursor of the list while the search has the focus."""
+        moves: dict[str, Callable[[], None]] = {
+            "up": self._list.action_cursor_up,
+            "down": self._list.action_cursor_down,
+            "pageup": self._list.action_page_up,
+            "pagedown": self._list.action_page_down,
         }
-        for name in ("file_exists_strategy", "theme"):
-            values[name] = self.query_one(f"#{name}", Select).value
+        if self._edited is None and event.key in moves:
+            event.stop()
+            moves[event.key]()
+        elif self._edited is None and event.key == "tab":
+            event.stop()
+            self._list.action_cursor_down()
+
+    def on_resize(self) -> None:
+        """Fit the values to the new width."""
+        self._show(self._current_name)
+
+    # One setting
+
+    def _edit(self) -> None:
+        setting = self._current
+        if setting is None:
+            return
+        if setting.name in TABLES:
+            self._tell(f"{setting.label} are tables: change them in the file with Ctrl+E.")
+            return
+        self._edited = setting
+        if setting.choices:
+            self._choices.set_options([Option(choice) for choice in setting.choices])
+            self._choices.display = True
+            self._choices.highlighted = _index(setting.choices, setting.text)
+            self._choices.focus()
+        else:
+            self._value.value = self._drafts.get(setting.name, setting.text)
+            self._value.display = True
+            self._value.focus()
+            self._value.action_select_all()
+        self._tell("")
+        self._show_keys(_CHOICE_KEYS if setting.choices else _EDIT_KEYS)
+
+    @on(Input.Changed, "#settings-value")
+    def _typed(self, event: Input.Changed) -> None:
+        if self._edited is None:
+            return
+        problem = self._problem_of(self._edited, event.value)
+        self._drafts[self._edited.name] = event.value
+        self._tell(problem)
+
+    def _problem_of(self, setting: Setting, text: str) -> str:
         try:
-            # Pass every field, so that no environment variable is read again.
-            checked = Settings(**{**self._settings.model_dump(), **values})
-        except ValidationError as error:
-            problems = (f"{sentence}." for sentence in explain(error, _LABELS).values())
-            raise ValueError("\n".join(problems)) from None
-        _create(checked.download_dir)
-        return self._settings.model_copy(update={name: getattr(checked, name) for name in values})
+            changed(self._settings, setting.name, text)
+        except ValueError as problem:
+            return str(problem)
+        return ""
+
+    @on(OptionList.OptionHighlighted, "#settings-choices")
+    def _looked_at(self, event: OptionList.OptionHighlighted) -> None:
+        if self._edited is not None and self._edited.name == "theme":
+            text = self._edited.choices[event.option_index]
+            self._preview(changed(self._settings, "theme", text))
+
+    @on(OptionList.OptionSelected, "#settings-choices")
+    async def _chosen(self, event: OptionList.OptionSelected) -> None:
+        if self._edited is not None:
+            await self._save(self._edited, self._edited.choices[event.option_index])
+
+    @on(Input.Submitted, "#settings-value")
+    async def action_save(self) -> None:
+        """Save the value that is being typed."""
+        if self._edited is not None and not self._edited.choices:
+            await self._save(self._edited, self._value.value)
+
+    async def _save(self, setting: Setting, text: str) -> None:
+        try:
+            settings = changed(self._settings, setting.name, text)
+            if setting.name == "download_dir":
+                _create(settings.download_dir)
+        except ValueError as problem:
+            self._tell(str(problem))
+            return
+        self._settings = settings
+        self._drafts.pop(setting.name, None)
+        is_saved = await self._apply(settings)
+        self._end_edit()
+        if is_saved:
+            self._tell("Saved.", is_good=True)
+        else:
+            self._tell("It applies until the app ends, but it is not saved.")
+
+    def _end_edit(self) -> None:
+        name = None if self._edited is None else self._edited.name
+        self._edited = None
+        self._value.display = self._choices.display = False
+        self.query_one("#settings-search").focus()
+        self._show(name)
+        self._show_keys(_KEYS)
+
+    def action_leave(self) -> None:
+        """Leave the value, then the search, then the screen; what was typed stays as a draft."""
+        search = self.query_one("#settings-search", Input)
+        if self._edited is not None:
+            if self._drafts.get(self._edited.name) == self._edited.text:
+                del self._drafts[self._edited.name]
+            self._preview(self._settings)
+            self._end_edit()
+            self._tell("")
+        elif search.value:
+            search.value = ""
+        else:
+            self.dismiss()
+
+    # The file
+
+    async def action_open_file(self) -> None:
+        """Open the settings file in the user's editor, and read it again afterwards."""
+        command = _editor()
+        if command is None:
+            self._tell(f"No editor was found; set EDITOR, or change {settings_path()}.")
+            return
+        path = settings_path()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self.app.suspend():  # nothing else may draw, so the loop waits
+                subprocess.run([*command, str(path)], check=False)  # noqa: ASYNC221
+        except (OSError, SuspendNotSupported) as error:
+            self._tell(f"Cannot open {printable(str(path))}: {printable(str(error))}.")
+            return
+        self.app.refresh(layout=True)
+        self._settings = await self._reload()
+        self._show(self._current_name)
+
+    def _tell(self, text: str, *, is_good: bool = False) -> None:
+        problem = self.query_one("#settings-problem", Static)
+        problem.update(text)
+        problem.set_class(is_good, "-good")
+
+    def _show_keys(self, text: str) -> None:
+        self.query_one("#settings-keys", Static).update(text)
 
 
-def _choice(name: str, options: list[tuple[str, Any]], value: object) -> Select[Any]:
-    return Select(options, value=value, allow_blank=False, id=name, compact=True)
+def _index(choices: tuple[str, ...], text: str) -> int:
+    return choices.index(text) if text in choices else 0
+
+
+def _editor() -> list[str] | None:
+    """Return the command of the user's editor; None if there is none."""
+    for name in ("VISUAL", "EDITOR"):
+        try:
+            if words := shlex.split(os.environ.get(name, "")):
+                return words
+        except ValueError:
+            continue
+    names = ("sensible-editor", "nano", "vi")
+    return next(([name] for name in names if shutil.which(name)), None)
 
 
 def _create(folder: Path) -> None:

@@ -1,9 +1,12 @@
 """LocalService: the service over an engine in this process."""
 
 import asyncio
+import os
 import shutil
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +21,21 @@ from rheo_core.domain import (
     DownloadSnapshot,
     DownloadStatus,
     FileConfig,
+    FileExistsStrategy,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent, DownloadEventType
+from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
-from .protocol import SessionLockedError
+from .protocol import Deletion, ManyDownloadsEvent, Place, SessionLockedError
+from .trash import delete_file, restore_file
 
 if TYPE_CHECKING:
+    from rheo_core.domain import DownloadInfo
     from rheo_core.downloads import DownloadManager
     from rheo_core.inputs import Entry, ReadOptions
 
@@ -36,6 +44,13 @@ _ENTRIES_PER_TURN = 100
 """Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
+_MAX_SINGLE_EVENTS = 200
+"""Downloads of one call that have an event each. More would push all others out of the log."""
+
+_MAX_QUIET_SECONDS = 2.0
+"""Time for which a call that changes many downloads keeps its changes back."""
+_NEVER = 2**63
+"""A revision after which nothing has changed."""
 
 
 class LocalService:
@@ -65,9 +80,12 @@ class LocalService:
         self._careful = careful
         # A `ThreadedService` fills and empties both deques from different threads.
         self._problems: deque[str] = deque()
-        self._events: deque[DownloadEvent] = deque(maxlen=_MAX_EVENTS)
+        self._events: deque[DownloadEvent | ManyDownloadsEvent] = deque(maxlen=_MAX_EVENTS)
+        self._subscriptions: dict[DownloadEventType, Subscription] = {}
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
+        self._quiet_until = 0.0  # the monotonic clock
+        self._held: dict[str, tuple[Path, Path]] = {}  # deleted files, and their former paths
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -83,7 +101,7 @@ class LocalService:
         )
         # Progress has no listener here, so the engine does not create 10 events/s per download.
         for event_type in set(DownloadEventType) - {DownloadEventType.PROGRESS}:
-            manager.on(event_type, self._events.append)
+            self._subscriptions[event_type] = manager.on(event_type, self._events.append)
         return manager
 
     @property
@@ -136,9 +154,21 @@ class LocalService:
         config = await self._manager.find_config(download_id, to_show=True)
         return config.source if config else None
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out."""
+        return self._manager.details(download_id)
+
     async def config_of(self, download_id: str) -> FileConfig | None:
-        """Return the request of a download, secrets included."""
-        return await self._manager.find_config(download_id, to_show=True)
+        """Return the options of a download, secrets included, with its present priority."""
+        config = await self._manager.find_config(download_id, to_show=True)
+        row = self._rows_now().get(download_id)
+        if config is None or row is None:
+            return None
+        return config.model_copy(update={"priority": row.priority})
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; return its id from now on."""
+        return await self._manager.edit(download_id, config)
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
@@ -153,12 +183,21 @@ class LocalService:
     async def close(self) -> None:
         """Stop running downloads, keep their partial data and release all resources."""
         await self._manager.close()
+        held, self._held = self._held, {}
+        for path, _ in held.values():
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def snapshot(self, since: int = 0) -> Snapshot:
-        """Return the changes after revision `since`."""
+        """Return the changes after revision `since`.
+
+        While a call changes many downloads, none are returned: sorting the list again and again
+        would take longer than the call.
+        """
+        if time.monotonic() < self._quiet_until:
+            return replace(self._manager.snapshot(_NEVER), revision=since)
         return self._manager.snapshot(since)
 
-    def take_events(self) -> list[DownloadEvent]:
+    def take_events(self) -> list[DownloadEvent | ManyDownloadsEvent]:
         """Return new events except progress, each one once."""
         return _drain(self._events)
 
@@ -171,13 +210,44 @@ class LocalService:
             entries.append(entry)
             if len(entries) % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        return entries
+        return self._with_owners(entries)
 
     async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return the entries of a list file."""
         from rheo_core.inputs import read_entries_file
 
-        return await read_entries_file(path, self._known(), self._with_folder(options))
+        entries = await read_entries_file(path, self._known(), self._with_folder(options))
+        return self._with_owners(entries)
+
+    def _with_owners(self, entries: "list[Entry]") -> "list[Entry]":
+        """Return the entries with verdicts that consider who owns an existing file.
+
+        The user may want the file of a completed download again. A file of another download does
+        not stand for an entry, because the entry gets the next number.
+        """
+        from rheo_core.inputs import Verdict
+
+        completed = {
+            row.id: row.destination
+            for row in self._rows.values()
+            if row.status is DownloadStatus.COMPLETED
+        }
+        owners = {path: download_id for download_id, path in completed.items()}
+        for at, entry in enumerate(entries if completed else ()):
+            if entry.config is None:
+                continue
+            if entry.verdict is Verdict.DUPLICATE:
+                path = completed.pop(entry.config.id, "")  # once: a second line is a duplicate
+                if os.path.lexists(path):
+                    problem = f"already on disk: {printable(Path(path).name)}"
+                    entries[at] = entry._replace(
+                        verdict=Verdict.ON_DISK, problem=problem, existing=path
+                    )
+            elif entry.verdict is Verdict.ON_DISK:
+                owner = owners.get(os.path.normpath(entry.existing))
+                if owner not in (None, entry.config.id):
+                    entries[at] = entry._replace(verdict=Verdict.OK, problem="", existing="")
+        return entries
 
     def free_space(self) -> int | None:
         """Return the free bytes in the download folder; None if they are unknown."""
@@ -187,19 +257,29 @@ class LocalService:
             return None
 
     def _with_folder(self, options: "ReadOptions | None") -> "ReadOptions":
-        """Return `options` with the download folder, if its files decide the verdicts."""
+        """Return `options` with the download folder, whose files decide the verdicts."""
         from rheo_core.inputs import ReadOptions
 
-        exists = self._settings.file_exists_strategy
-        folder = self._settings.download_dir if exists.keeps_existing else None
-        return replace(options or ReadOptions(), folder=folder, exists=exists)
+        settings = self._settings
+        return replace(
+            options or ReadOptions(),
+            folder=settings.download_dir,
+            finds_files=True,
+            exists=settings.file_exists_strategy,
+        )
 
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
-        await self._manager.add(configs)
+        with self._as_one_event(configs, DownloadEventType.QUEUED):
+            await self._manager.add(configs)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again.
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
+        """Queue ended downloads again, with another strategy or name if there is one.
 
         Raises:
             DownloadManagerError: a URL held a secret, which the history does not keep, or another
@@ -210,25 +290,29 @@ class LocalService:
             raise DownloadManagerError(
                 "the history does not store the secrets in its URL; add the URL again"
             )
-        await self._manager.add([config for config in configs if config])
+        changes = {"file_exists_strategy": exists, "filename": filename}
+        update = {name: value for name, value in changes.items() if value is not None}
+        await self._manager.add([config.model_copy(update=update) for config in configs if config])
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.pause, ids))
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended; return their number."""
+        with self._as_one_event(ids, DownloadEventType.PAUSED):
+            return len(await self._manager.pause_many(ids))
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
-        for download_id in ids:
-            await self._manager.resume(download_id)
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
+        with self._as_one_event(ids, DownloadEventType.RESUMED):
+            return len(await self._manager.resume_many(ids))
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended."""
-        await asyncio.gather(*map(self._manager.cancel, ids))
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number."""
+        with self._as_one_event(ids, DownloadEventType.CANCELLED):
+            return len(await self._manager.cancel_many(ids, keep_partial=True))
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
-        for download_id in ids:
-            await self._manager.retry(download_id)
+        with self._as_one_event(ids, DownloadEventType.QUEUED):
+            await self._manager.retry_many(ids)
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
@@ -242,14 +326,59 @@ class LocalService:
         """Download from `url` from now on; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list."""
-        await asyncio.gather(*map(self._manager.remove, ids))
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list; return their number."""
+        with self._as_one_event(ids, DownloadEventType.REMOVED, DownloadEventType.CANCELLED):
+            return len(await self._manager.remove_many(ids, keep_partial=True))
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
-        for download_id in ids:
-            await self._manager.restore(download_id)
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
+        with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
+            return len(await self._manager.restore_many(ids))
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list."""
+        deleted, problems, in_trash = [], [], 0
+        for row in await self._completed(ids):
+            path = Path(row.destination_path or "")
+            try:
+                held = await asyncio.to_thread(delete_file, path)
+            except OSError as error:
+                reason = printable(error.strerror or str(error)).lower()
+                problems.append(f"Cannot delete {printable(path.name)}: {reason}.")
+                continue
+            deleted.append(row.id)
+            if held is None:
+                in_trash += 1
+            else:
+                self._hold(row.id, held, path)
+        await self.remove(deleted)
+        return Deletion(tuple(deleted), in_trash, tuple(problems))
+
+    async def _completed(self, ids: Sequence[str]) -> "list[DownloadInfo]":
+        infos = filter(None, map(self._manager.get_download_info, ids))
+        return [info for info in infos if info.status is DownloadStatus.COMPLETED]
+
+    def _hold(self, download_id: str, held: Path, path: Path) -> None:
+        self._held[download_id] = held, path
+        # Until the undo is over.
+        loop = asyncio.get_running_loop()
+        loop.call_later(DEFAULT_TUNING.undo_seconds, self._let_go, download_id, held)
+
+    def _let_go(self, download_id: str, held: Path) -> None:
+        if self._held.get(download_id, (None,))[0] == held:
+            del self._held[download_id]
+            asyncio.get_running_loop().run_in_executor(None, held.unlink, True)
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files."""
+        for held, path in [self._held.pop(each) for each in ids if each in self._held]:
+            try:
+                await asyncio.to_thread(restore_file, held, path)
+            except OSError as error:
+                name, reason = printable(path.name), error.strerror or error
+                self._problems.append(f"{name} is kept as {held}: {reason}.")
+        return await self.restore(ids)
 
     async def forget(
         self,
@@ -261,15 +390,31 @@ class LocalService:
         """Delete downloads from the history and return their number."""
         return await self._manager.forget(ids, text=text, older_than_days=older_than_days)
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
         """Add `by` to the priority of each download; the lowest priority is 1."""
-        rows = self._rows_now()
-        for row in (rows[download_id] for download_id in ids if download_id in rows):
-            await self._manager.set_priority(row.id, max(1, row.priority + by))
+        places = self._manager.places(ids).items()
+        return await self._set_priorities({id_: max(1, was + by) for id_, (was, _) in places})
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download."""
-        await self._manager.move(download_id, to=where)
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority."""
+        return await self._set_priorities(dict.fromkeys(ids, priority))
+
+    async def _set_priorities(self, priorities: Mapping[str, int]) -> int:
+        with self._as_one_event(priorities, DownloadEventType.PRIORITY_CHANGED):
+            return len(await self._manager.set_priorities(priorities))
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together; return the number of those that moved."""
+        return len(await self._manager.move_block(ids, where))
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+        return self._manager.places(ids)
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return their number."""
+        with self._as_one_event(places, DownloadEventType.PRIORITY_CHANGED):
+            return len(await self._manager.set_places(places))
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings to downloads that start from now on, and save them.
@@ -345,6 +490,32 @@ class LocalService:
     async def stop_after(self, count: int | None) -> None:
         """Pause all downloads after `count` more bytes; None switches that off."""
         self._manager.set_limits(stop_after_bytes=count or 0)
+
+    @contextmanager
+    def _as_one_event(
+        self, changed: Sized, event_type: DownloadEventType, *others: DownloadEventType
+    ) -> Iterator[None]:
+        """Report a call that changes many downloads as one event of `event_type`.
+
+        The engine makes no event of these types meanwhile.
+        """
+        if len(changed) <= _MAX_SINGLE_EVENTS:
+            yield
+            return
+        muted = {event_type, *others} & self._subscriptions.keys()
+        for kind in muted:
+            self._subscriptions.pop(kind).unsubscribe()
+        self._quiet_until = time.monotonic() + _MAX_QUIET_SECONDS
+        try:
+            yield
+        finally:
+            self._quiet_until = 0.0
+            for kind in muted:
+                self._listen(kind)
+            self._events.append(ManyDownloadsEvent(event_type, len(changed), time.time()))
+
+    def _listen(self, event_type: DownloadEventType) -> None:
+        self._subscriptions[event_type] = self._manager.on(event_type, self._events.append)
 
     def _rows_now(self) -> dict[str, DownloadSnapshot]:
         """Return all rows; an update costs only the changed ones."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
-from rheo_tui.event_log import EventLog, log_line
+from rheo_tui.event_log import EventLog, line_of_many, log_line
 from rheo_tui.formatting import count_text
 
-from .protocol import DownloadService
+from .protocol import DownloadService, ManyDownloadsEvent
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
@@ -41,6 +41,7 @@ class EngineClient:
     ) -> None:
         self.service = service
         self.ready = False
+        self._is_starting = False
         self.latest: Snapshot | None = None
         self._event_log = event_log
         self._show_toast = show_toast
@@ -57,6 +58,7 @@ class EngineClient:
         """
         try:
             if not self._closed:
+                self._is_starting = True
                 await self.service.start()
                 self.ready = not self._closed
         except RheoError:
@@ -64,6 +66,7 @@ class EngineClient:
         except Exception as error:
             self.report("Cannot start the engine", error)
         finally:
+            self._is_starting = False
             self._tried.set()
 
     async def close(self) -> None:
@@ -79,13 +82,16 @@ class EngineClient:
         Args:
             name_of: returns the name of a download by its id; "" if it is unknown.
         """
-        if not self.ready:
+        if not (self.ready or self._is_starting):
             return None
         since = self.latest.revision if self.latest else 0
         try:
             for event in self.service.take_events():
-                self._event_log.write(log_line(event, name_of(event.download_id)))
-                self._on_event(event)
+                if isinstance(event, ManyDownloadsEvent):
+                    self._event_log.write(line_of_many(event))
+                else:
+                    self._event_log.write(log_line(event, name_of(event.download_id)))
+                    self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
@@ -93,6 +99,8 @@ class EngineClient:
                 self.report("Cannot update the list", error)
             return None
         self._poll_failed = False
+        if not self.ready and not snapshot.downloads:  # the list may follow
+            return None
         for problem in self.service.take_problems():
             self._event_log.note(problem, "bad")
             self._show_toast(problem, True)

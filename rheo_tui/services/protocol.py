@@ -6,17 +6,28 @@ the session file of another process. A daemon or a remote engine can implement i
 and results are frozen values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
-from rheo_core.events import DownloadEvent
+from rheo_core.domain import (
+    DownloadSnapshot,
+    FileConfig,
+    FileExistsStrategy,
+    RheoError,
+    Snapshot,
+)
+from rheo_core.domain.details import DownloadDetails
+from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
+Place = tuple[int, int | Fraction]
+"""Priority and rank: the place of a download in the queue."""
 READ_ONLY = "this session is open read-only"
 
 
@@ -30,6 +41,24 @@ class SessionLockedError(RheoError):
     def __init__(self, message: str, path: Path) -> None:
         self.path = path
         super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyDownloadsEvent:
+    """One event instead of the same one for each of many downloads."""
+
+    event_type: DownloadEventType
+    count: int  # of downloads
+    time: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Result of a deletion of files."""
+
+    ids: tuple[str, ...] = ()  # downloads whose files were deleted, and which left the list
+    in_trash: int = 0  # files of them that the user finds in the trash
+    problems: tuple[str, ...] = ()  # sentences about files that stay
 
 
 class ServiceFactory(Protocol):
@@ -77,8 +106,29 @@ class DownloadService(Protocol):
         None if the download is unknown.
         """
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return facts about one download that its snapshot leaves out; None if it is unknown.
+
+        Ask only for the download in view.
+        """
+
     async def config_of(self, download_id: str) -> FileConfig | None:
-        """Return the request of a download, secrets included; None if it is unknown."""
+        """Return the options of a download, secrets included, with its present priority.
+
+        None if the download is unknown.
+        """
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download that is not completed other options; keep its bytes and its place.
+
+        Returns:
+            Its id from now on, which changes with its name and folder; None if it is unknown or
+            completed.
+
+        Raises:
+            ValueError: another download in the list has this URL and name.
+            RheoError: the partial data cannot be moved to the new name.
+        """
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
@@ -94,8 +144,11 @@ class DownloadService(Protocol):
     def take_problems(self) -> Sequence[str]:
         """Return new messages for the user, such as about a damaged session; each one once."""
 
-    def take_events(self) -> Sequence[DownloadEvent]:
-        """Return new events, oldest first, each one once; progress events are left out."""
+    def take_events(self) -> Sequence[DownloadEvent | ManyDownloadsEvent]:
+        """Return new events, oldest first, each one once; progress events are left out.
+
+        A call that changes many downloads is one `ManyDownloadsEvent`.
+        """
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return an entry with a verdict for each download in `text`; queue nothing.
@@ -116,17 +169,31 @@ class DownloadService(Protocol):
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again, from the list or the history, with their options."""
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
+        """Queue ended downloads again, from the list or the history, with their options.
 
-    async def pause(self, ids: Sequence[str]) -> None:
-        """Pause downloads that have not ended; keep their partial data."""
+        Args:
+            ids: the downloads.
+            exists: strategy for the existing file; None: as before.
+            filename: name of the file of a single download; None: as before.
+        """
 
-    async def resume(self, ids: Sequence[str]) -> None:
-        """Put paused downloads back into the queue."""
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads that have not ended, keep their partial data; return their number."""
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel downloads that have not ended; delete their partial data."""
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Put paused downloads back into the queue; return their number."""
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads that have not ended; return their number.
+
+        Their partial data is kept for 10 minutes, but not longer than the program runs.
+        """
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
@@ -155,11 +222,26 @@ class DownloadService(Protocol):
             ValueError: `url` is not valid; the message is one sentence.
         """
 
-    async def remove(self, ids: Sequence[str]) -> None:
-        """Remove downloads from the list and cancel running ones; keep finished files."""
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list and return their number; cancel running ones.
 
-    async def restore(self, ids: Sequence[str]) -> None:
-        """Undo `remove`."""
+        Finished files stay, and partial data is kept as by `cancel`.
+        """
+
+    async def restore(self, ids: Sequence[str]) -> int:
+        """Undo `remove` or `cancel`; return the number of downloads restored."""
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads and remove these downloads from the list.
+
+        The files go to the trash. Where there is none, they are held until the undo is over.
+        """
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        """Undo `delete_files`: restore downloads and held files; return the number of downloads.
+
+        Files in the trash stay there.
+        """
 
     async def forget(
         self,
@@ -178,11 +260,26 @@ class DownloadService(Protocol):
             older_than_days: delete only those that ended earlier.
         """
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
-        """Add `by` to the priority of each download; the lowest priority is 1."""
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
+        """Add `by` to the priority of each download; return the number of changed ones.
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        """Move a queued download by one place, or to an end of the queue."""
+        The lowest priority is 1.
+        """
+
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority, 1 or more; return the number of changed ones."""
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads together, by one place or to an end of the queue.
+
+        Return the number of downloads that moved.
+        """
+
+    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+        """Return the places of unfinished downloads in the queue."""
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        """Put downloads back to former places; return the number of those that are unfinished."""
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings and save them to the settings file.

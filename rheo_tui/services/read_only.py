@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
+from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
 from rheo_core.tracking import DownloadRecord, DownloadTracker
@@ -85,6 +87,14 @@ class ReadOnlyService:
         record = self._tracker.get(download_id) or await self._session.find(download_id)
         return record.config if record else None
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        """Return what the file says about a download."""
+        record = self._tracker.get(download_id)
+        if record is None:
+            return None
+        folder = record.destination.parent if record.destination else self._settings.download_dir
+        return DownloadDetails(download_id, printable(str(folder)))
+
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
     ) -> list[DownloadSnapshot]:
@@ -108,7 +118,8 @@ class ReadOnlyService:
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
-    reload_settings = _refuse
+    reload_settings = set_priority = places = set_places = _refuse
+    delete_files = restore_files = edit = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

@@ -114,7 +114,7 @@ class DetailsPane(VerticalScroll):
 
     def _failure(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
         cause = cause_of(row)
-        if cause.advice and row.status is DownloadStatus.FAILED:
+        if cause.advice and row.status in (DownloadStatus.FAILED, DownloadStatus.SKIPPED):
             key = key_names(BY_ID[cause.action], self._keymap)[0]
             yield "Advice", Text(cause.advice.format(key=key))
         if row.error and row.error != status and not row.status.is_active:

@@ -2,19 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
-from rheo_core.domain.text import redact_url
+from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.file_manager import open_path
 from rheo_tui.formatting import count_text, size_text
 
+from .existing_files import CAPTION, ExistingFiles
 from .line_input import PlainInput
 from .line_view import LineView
 
@@ -142,6 +147,8 @@ class EntryPreview(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
+        self._entries: Sequence[Entry] = ()
+        self._free_space: Callable[[], int | None] = lambda: None
         self.allows = False
         """True if the user allows options of the text, such as a proxy or a CA file."""
 
@@ -151,6 +158,8 @@ class EntryPreview(Vertical):
             yield PlainInput(placeholder=what, classes=f"option option-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield Static("", classes="verdict-leave", markup=False)
+        yield Static(CAPTION, classes="verdict-existing", markup=False)
+        yield ExistingFiles()
         yield PreviewLines()
 
     @property
@@ -173,18 +182,64 @@ class EntryPreview(Vertical):
             needed = any(entry.wants == name for entry in entries)
             field = self._option_input(name)
             field.display = needed or (bool(entries) and bool(field.value))
-        self.say(summary(entries, free_space) or nothing)
+        self._entries, self._free_space = entries, free_space
+        self.say(summary(self.decided(entries), free_space) or nothing)
         leave = self.query_one(".verdict-leave", Static)
         leave.update(_OPTIONS_USED if self.allows else _OPTIONS_REFUSED)
         leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))
-        self.query_one(PreviewLines).show_entries(entries)
+        existing = self.query_one(ExistingFiles)
+        existing.show(entries)
+        self.query_one(".verdict-existing", Static).display = existing.display
+        others = [entry for entry in entries if entry.verdict is not Verdict.ON_DISK]
+        self.query_one(PreviewLines).show_entries(others)
+
+    @on(ExistingFiles.Decided)
+    def _count_again(self) -> None:
+        self.say(summary(self.decided(self._entries), self._free_space))
+
+    @on(ExistingFiles.Asked)
+    @work
+    async def _ask_about(self, event: ExistingFiles.Asked) -> None:
+        path = Path(event.entry.existing)
+        if event.choice is Choice.OPEN:
+            problem = open_path(path)
+            self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
+            return
+        from rheo_tui.screens.existing_file import NameScreen  # it imports widgets
+
+        if name := await self.app.push_screen_wait(NameScreen(path.name)):
+            decision = Decision(Choice.RENAME, name)
+            self.query_one(ExistingFiles).decide(event.entry, decision)
+
+    def decided(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries as the user decided about those whose file exists."""
+        return [self._decided(entry) for entry in entries]
+
+    def _decided(self, entry: Entry) -> Entry:
+        if entry.verdict is not Verdict.ON_DISK or entry.config is None:
+            return entry
+        decision = self.query_one(ExistingFiles).decision_on(entry)
+        if decision is None or decision.choice is Choice.SKIP:
+            return entry
+        return entry._replace(verdict=Verdict.OK, config=decision.applied_to(entry.config))
+
+    def is_undecided(self, entry: Entry) -> bool:
+        """Return True if the file of an entry exists, and the user has not decided about it."""
+        decision = self.query_one(ExistingFiles).decision_on(entry)
+        return entry.verdict is Verdict.ON_DISK and decision is None
 
     def ask(self, entries: Sequence[Entry]) -> bool:
-        """Focus the input for the first option needed; return False if none is needed."""
+        """Focus the input for the first option needed, or the files that exist.
+
+        Return False if the user need not decide anything.
+        """
         for name in _OPTION_PROMPTS:
             if any(entry.wants == name for entry in entries):
                 self._option_input(name).focus()
                 return True
+        if any(map(self.is_undecided, entries)):
+            self.query_one(ExistingFiles).focus()
+            return True
         return False
 
     def say(self, text: str) -> None:

@@ -56,6 +56,7 @@ class SummaryHeader(Widget):
             left=totals.left_bytes,
             unknown=totals.unknown,
             speed=snapshot.speed_bps,
+            reading=snapshot.stats.total if snapshot.is_loading else 0,
         )
 
     def show_marks(self, marked: int, hidden: int) -> None:

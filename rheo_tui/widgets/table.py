@@ -1,7 +1,8 @@
 """DownloadTable: draws only visible rows, and of those only the ones that look different."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -33,7 +34,7 @@ _RECHECK_SHARE = 0.02
 """Part of the time that a filter by age may take, because it looks at all rows."""
 _STEPS_PER_SECOND = 4
 """Steps of the moving piece in the bar of an unknown size."""
-_READING = ("Reading your list…",)
+_READING = "Reading your list…"
 _STATUS_STYLES = (
     "queued", "active", "retrying", "paused", "done", "failed", "skipped", "cancelled",
 )  # fmt: skip
@@ -105,8 +106,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._waiting = Waiting()
         self._current_id: str | None = None
         self._held_until = 0.0
+        self._is_loading = True  # until the first snapshot, and while more of the list follows
         self._recheck_at = 0.0
-        self._ready = False  # True after the first snapshot
+        self._range_keeps_on = False
+        self._pressed: str | None = None  # row on which the mouse button was pressed
+        self._has_dragged = False
 
     # Rows
 
@@ -141,14 +145,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def apply(self, snapshot: Snapshot) -> None:
         """Apply a snapshot and repaint only its changes."""
-        was_ready, self._ready = self._ready, True
+        was_loading, self._is_loading = self._is_loading, snapshot.is_loading
         priorities_differed = self.model.totals.priorities_differ
         change = self.model.apply(snapshot)
         waiting = Waiting.now(snapshot)
         waiting_changed, self._waiting = waiting != self._waiting, waiting
         if (
             change.order
-            or not was_ready
+            or was_loading
             or priorities_differed != self.model.totals.priorities_differ
         ):
             self._reordered()
@@ -252,11 +256,83 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the old and the new row."""
+        if self.model.has_range:
+            self._extend_range()
         self._refresh_rows((old, new))
         self._announce()
         self._scroll_to_cursor()
 
     # Handlers of actions
+
+    def do_range(self) -> None:
+        """Begin a range of marks at the current row, or end it."""
+        if self.model.has_range:
+            self.end_range()
+        elif self.current:
+            self._begin_range(self.current.id, keeps_on=True)
+
+    def do_range_up(self) -> None:
+        """Move up and mark the rows from the first one on."""
+        self._range_by(-1)
+
+    def do_range_down(self) -> None:
+        """Move down and mark the rows from the first one on."""
+        self._range_by(1)
+
+    def do_range_page_up(self) -> None:
+        """Move one screen up and mark the rows from the first one on."""
+        self._range_by(-self.page_size)
+
+    def do_range_page_down(self) -> None:
+        """Move one screen down and mark the rows from the first one on."""
+        self._range_by(self.page_size)
+
+    def do_range_first(self) -> None:
+        """Move to the first row and mark the rows from the first one of the range on."""
+        self._range_by(-self.model.lines)
+
+    def do_range_last(self) -> None:
+        """Move to the last row and mark the rows from the first one of the range on."""
+        self._range_by(self.model.lines)
+
+    def _range_by(self, lines: int) -> None:
+        if not self.model.has_range and self.current:
+            self._begin_range(self.current.id)
+        with self._extending():
+            self.cursor += lines
+
+    def _begin_range(self, download_id: str, *, keeps_on: bool = False) -> None:
+        """Begin a range of marks.
+
+        Args:
+            download_id: its first row.
+            keeps_on: True if it follows the cursor until it is ended; otherwise the next move of
+                the cursor ends it.
+        """
+        self.model.begin_range(download_id)
+        self._range_keeps_on = keeps_on
+        self.post_message(self.Marked())
+
+    @contextmanager
+    def _extending(self) -> Iterator[None]:
+        """Extend the range to the row on which the cursor is afterwards."""
+        kept, self._range_keeps_on = self._range_keeps_on, True
+        yield
+        self._range_keeps_on = kept
+
+    def end_range(self) -> None:
+        """End the range of marks; its marks stay."""
+        self.model.end_range()
+        self.post_message(self.Marked())
+
+    def _extend_range(self) -> None:
+        """Extend the range to the cursor, or end it."""
+        row_id = self.model.id_at(self.cursor)
+        if not self._range_keeps_on:
+            self.model.end_range()
+        elif row_id:
+            self.model.extend_range(row_id)
+            self.post_message(self.Marked())
 
     def do_cursor_up(self) -> None:
         """Move the cursor one row up."""
@@ -296,7 +372,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Marked())
 
     def do_mark_all(self) -> None:
-        """Mark all rows shown; unmark those that were marked."""
+        """Mark all rows shown; if they are marked, remove their marks."""
+        self.model.mark_shown()
+        self.post_message(self.Marked())
+
+    def do_invert_marks(self) -> None:
+        """Mark the rows shown that are not marked, and no others of them."""
         self.model.invert_marks()
         self.post_message(self.Marked())
 
@@ -344,12 +425,49 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         row = self.model.row_at(position)
         if row is None:
             return
+        if self._has_dragged:
+            return
         self.cursor = position
-        if offset.x < _MARK_CELLS:
+        if offset.x < _MARK_CELLS or event.ctrl:
             self.model.toggle_mark(row.id)
             self.post_message(self.Marked())
         elif event.chain == 2:
             self.post_message(self.Activated())
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Note the row on which a drag may begin."""
+        self._has_dragged = False
+        is_title = event.get_content_offset_capture(self).y < self._header_lines
+        row = None if is_title else self.model.row_at(self._position_at(event))
+        self._pressed = row.id if row is not None and event.button == 1 else None
+        if self._pressed:
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Mark the rows from the one on which the drag began to the one under the mouse."""
+        if self._pressed is None or event.button != 1:
+            return
+        position = self.validate_cursor(self._position_at(event))
+        if not self._has_dragged:
+            if self.model.id_at(position) == self._pressed:
+                return
+            self._has_dragged = True
+            self.hold()
+            self._begin_range(self._pressed)
+        with self._extending():
+            self.cursor = position
+
+    def on_mouse_up(self) -> None:
+        """End a drag."""
+        self.release_mouse()
+        self._pressed = None
+        if self._has_dragged:
+            self.end_range()
+
+    def _position_at(self, event: events.MouseEvent) -> int:
+        """Return the position of the row under the mouse; it may be outside the list."""
+        offset = event.get_content_offset_capture(self)
+        return self.scroll_offset.y + offset.y - self._header_lines
 
     def _column_at(self, x: int) -> Column | None:
         for place in self._layout(self._width).places:
@@ -497,8 +615,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.app.animation_level != "none"
 
     def _hint(self) -> tuple[str, ...]:
-        if not self._ready:
-            return _READING
+        if self._is_loading:
+            return (f"{_READING} {len(self.model.rows):,}" if self.model.rows else _READING,)
         if not self.model.rows:
             return self._empty
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"

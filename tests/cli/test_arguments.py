@@ -59,7 +59,7 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--filename", "a/b"), 2, "a name cannot contain /"),
         (("http://x", "http://y", "-o", "-"), 2, "exactly one URL"),
         (("http://x", "-o", "-", "--json"), 2, "both write to standard output"),
-        (("http://x", "-b", "sid=s3cret"), 2, "A cookie itself is sent with --header"),
+        (("http://x", "-b", "sid=s3cret"), 2, "To send a cookie itself, use --header"),
         (("-i", "missing.txt"), 1, "cannot read the list missing.txt: No such file"),
         (
             ("-i", "https://x.org/list"),

@@ -152,7 +152,7 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-H", "c4nary"], "--header: a header is not of the form 'Name: value'."),
+        (["-H", "c4nary"], "--header: write each header as 'Name: value'."),
         (["-H", "Range: c4nary"], "--header: header 'Range' is set by the engine."),
         (["--proxy", "ftp://c4nary@h"], "--proxy: it should be the URL of a proxy"),
         (["--proxy", ""], "--proxy: it should be the URL of a proxy, or off"),

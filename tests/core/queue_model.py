@@ -20,6 +20,7 @@ class Expected:
     priority: int
     rank: Rank
     status: S = S.QUEUED
+    before_cancel: S | None = None
 
     @property
     def key(self) -> tuple[int, Rank, str]:
@@ -47,6 +48,7 @@ class QueueModel:
         self._failed_and_removed: set[str] = set()
         self._fresh: list[str] = []  # have a place behind all others, unknown yet
         self._moved: tuple[str, list[str]] | None = None  # and the order it must have led to
+        self._is_held = False  # nothing starts
         self._passed: list[tuple[str, S]] = []
         self._in_session: dict[str, set[Stored | None]] = {}  # what a crash may leave of each
 
@@ -69,7 +71,8 @@ class QueueModel:
     def made_for(self, verb: str) -> list[str]:
         """The downloads with which a verb does something, in an order of no meaning."""
         if verb == "restore":
-            return sorted(self._removed.keys() - self.downloads.keys())
+            removed = self._removed.keys() - self.downloads.keys()
+            return sorted({*removed, *self.ids(S.CANCELLED)})
         begun = (S.QUEUED, S.PENDING, S.IN_PROGRESS, S.RETRYING)
         return self.ids(
             *{
@@ -115,6 +118,7 @@ class QueueModel:
             return "not_found"
         if not self._is_alive(id_):
             return "already_terminal"
+        self.downloads[id_].before_cancel = self.downloads[id_].status
         self.end(id_, S.CANCELLED)
         return "cancelled"
 
@@ -141,18 +145,35 @@ class QueueModel:
         return True
 
     def restore(self, id_: str) -> bool:
+        if id_ in self.downloads:
+            return self._reinstate(self.downloads[id_], self.downloads[id_].before_cancel)
         was = self._removed.pop(id_, None)
-        if was is None:
-            return False
-        if was.status.is_terminal:
+        if was is not None and was.status.is_terminal:
             self.downloads[id_] = was
             self._passed.append((id_, was.status))
             return True
-        self._append(id_, was.priority)  # its bytes are gone: it begins again, behind the others
-        if was.status is S.PAUSED:
-            self._set(id_, S.PAUSED)
+        if was is None:
+            return False
+        return self._reinstate(was, was.status)
+
+    def _reinstate(self, one: Expected, status: S | None) -> bool:
+        """Undo a cancellation: it begins again, at its place."""
+        if status is None or (one.id in self.downloads and one.status is not S.CANCELLED):
+            return False
+        self.downloads[one.id] = replace(one, status=S.QUEUED, before_cancel=None)
+        self._set(one.id, S.QUEUED)
+        if status is S.PAUSED:
+            self._set(one.id, S.PAUSED)
         self._dispatch()
         return True
+
+    def many(self, verb: str, ids: Iterable[str]) -> set[str]:
+        """The same for a set; nothing starts before all have changed."""
+        self._is_held = True
+        done = {id_ for id_ in ids if getattr(self, verb)(id_) in (True, "cancelled")}
+        self._is_held = False
+        self._dispatch()
+        return done
 
     def set_priority(self, id_: str, priority: int) -> bool:
         if not self._is_alive(id_):
@@ -283,7 +304,7 @@ class QueueModel:
 
     def _dispatch(self) -> None:
         """Free slots go to those that wait longest, and nobody fetches a file twice."""
-        while self.waiting() and len(self.running()) < self.slots:
+        while not self._is_held and self.waiting() and len(self.running()) < self.slots:
             first = self.waiting()[0]
             if first in self.files:
                 self._end(first, S.SKIPPED)

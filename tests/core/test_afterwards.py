@@ -158,7 +158,7 @@ async def test_a_command_that_takes_too_long_is_ended(
     following = CompletionHooks(on_complete=("sleep", "600"), timeout=0.5)
     manager, _ = await fetch(tmp_path / "files", [config], following=following)
     (row,) = manager.snapshot().downloads
-    assert "sleep: not done after 0.5 s" in row.reason
+    assert "sleep: timed out after 0.5 s" in row.reason
     assert row.status == "completed"
 
 

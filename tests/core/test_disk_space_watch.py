@@ -55,7 +55,7 @@ async def test_a_full_disk_pauses_and_room_resumes(
         await manager.wait_until_complete(timeout=10)  # for it goes on only if somebody tidies up
         assert status_of(manager, config) is DownloadStatus.PAUSED
         assert manager.snapshot().downloads[0].reason == REASON
-        assert "disk full, 3,000,000 bytes short" in error_of(manager, config)
+        assert "disk full, 3.0 MB short" in error_of(manager, config)
         assert "disk full, " in journal.last("paused").reason
         assert "retrying" not in journal.names() and "failed" not in journal.names()
         disk.free = 10_000_000

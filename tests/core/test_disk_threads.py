@@ -333,7 +333,7 @@ async def test_closed_while_jobs_wait(disk: DiskThreads) -> None:
 
 
 async def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is a shortage, and the next job does not wait for a thread that never began."""
+    """The shortage is reported, and the next job does not wait for a thread that never began."""
     disk = DiskThreads(1)
 
     def refuse(_: threading.Thread) -> None:

@@ -116,7 +116,7 @@ async def test_a_source_that_was_damaged_and_is_no_more(
 async def test_a_source_that_stays_bad(
     server: MisbehavingServer, tmp_path: Path, has_session: bool
 ) -> None:
-    """It is not committed, and another attempt fetches the bad pieces only."""
+    """The file is not committed, and another attempt fetches the bad pieces only."""
     server.on("/f", serving(SPOILT, ETag='"v1"'))
     config = asking(server.url("/f"))
     told = options(tmp_path) if has_session else {"download_dir": tmp_path / "files"}
@@ -307,7 +307,7 @@ async def test_another_size_is_refused(
     manager, _ = await fetch(tmp_path, [config])
     assert error_of(manager, config) == (
         "the server offers a different file: a file of 13 bytes has 1 piece(s) of 100,000 bytes, "
-        "31 piece hashes are given"
+        "but 31 piece hashes are given"
     )
     assert names_in(tmp_path) == []
 

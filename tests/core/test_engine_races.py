@@ -2,12 +2,18 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import CancelResult, DownloadStatus, PendingDownloadsError
+from rheo_core.domain import (
+    CancelResult,
+    DownloadStatus,
+    FileExistsStrategy,
+    PendingDownloadsError,
+)
 from rheo_core.domain.tuning import Tuning
 from tests.core.engine import (
     EAGER,
@@ -233,3 +239,63 @@ async def test_left_the_moment_it_was_taken_from_the_queue(tmp_path: Path, turns
                     await asyncio.sleep(0)
     assert caught.value.pending_count == 2
     assert [config.id for config in manager._parts.queue] == [file.id for file in files]
+
+
+async def test_a_download_that_waits_for_a_name_keeps_no_connection_from_its_owner(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    """The host accepts one connection, and the owner needs another one for its mirror."""
+    broken = asyncio.Event()
+
+    async def breaks(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=len(BODY))
+        await exchange.send(BODY[:1_000_000])
+        await broken.wait()
+        await exchange.reset()
+
+    async def refuses(exchange: Exchange) -> None:
+        await exchange.head("503 Service Unavailable", Content_Length=0)
+
+    owner = FileConfig(
+        url=server.on("/a/x.bin", breaks), mirrors=(server.on("/m/x.bin", serving(BODY)),)
+    )
+    waiting = FileConfig(url=server.on("/b/x.bin", serving(OTHER)))
+    refused = FileConfig(url=server.on("/c", refuses))
+    async with DownloadManager(
+        download_dir=tmp_path, connections=1, file_exists_strategy=FileExistsStrategy.ERROR
+    ) as manager:
+        await manager.add([owner])
+        await server.wait_for_requests(1)
+        await manager.add([waiting])
+        reason = "another download is writing this file"
+        await until(lambda: reason in [row.reason for row in manager.snapshot().downloads])
+        await manager.add([refused])
+        await until(lambda: status_of(manager, refused) is DownloadStatus.FAILED)
+        broken.set()
+        await manager.wait_until_complete(timeout=10)
+    assert status_of(manager, owner) is DownloadStatus.COMPLETED
+    assert (tmp_path / "x.bin").read_bytes() == BODY
+    assert "already exists" in error_of(manager, waiting)
+
+
+@pytest.mark.parametrize("strategy", list(FileExistsStrategy))
+async def test_two_links_whose_replies_swap_their_names_get_them(
+    server: MisbehavingServer, tmp_path: Path, strategy: FileExistsStrategy
+) -> None:
+    def named(name: str, body: bytes) -> Callable[[Exchange], Awaitable[None]]:
+        async def serve(exchange: Exchange) -> None:
+            await server.wait_for_requests(2)
+            await exchange.serve(body, Content_Disposition=f"attachment; filename={name}")
+
+        return serve
+
+    configs = [
+        FileConfig(url=server.on("/x.bin", named("y.bin", BODY))),
+        FileConfig(url=server.on("/y.bin", named("x.bin", OTHER))),
+    ]
+    manager, _ = await fetch(tmp_path, configs, file_exists_strategy=strategy)
+    assert manager.stats.completed == 2
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {BODY, OTHER}
+    if strategy is FileExistsStrategy.ERROR:
+        assert (tmp_path / "y.bin").read_bytes() == BODY
+        assert (tmp_path / "x.bin").read_bytes() == OTHER

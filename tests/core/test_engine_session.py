@@ -232,12 +232,15 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
     (state_home / "rheo" / "key").unlink()
     told: list[str] = []
     options = {"download_dir": tmp_path, "session_path": path, "on_problem": told.append}
-    for _ in range(2):
+    for turn in range(2):
+        later = FileConfig(url=server.on(f"/later{turn}", serving(BODY)))
         async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
-            assert shown(manager) == {"file": "paused"}
+            assert shown(manager)["file"] == "paused"
             await manager.retry(config.id)
-            await asyncio.sleep(0.3)
-        assert server.requests == []
+            await manager.add([later])  # runs behind any download that is queued
+            await manager.wait_until_complete(timeout=20)
+            assert status_of(manager, later) == "completed"
+        assert server.requests_for("/file") == []
     assert "those with a proxy or the like are paused" in told[0]
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.resume(config.id)

@@ -390,7 +390,7 @@ async def test_no_room_is_told_before_the_first_byte(
 
     config = FileConfig(url=server.on("/f", enormous))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
-    assert "disk full, 1,1" in error_of(manager, config)
+    assert "disk full: the file (1.1 PB)" in error_of(manager, config)
     assert names_in(tmp_path) == []
 
 

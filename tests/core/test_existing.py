@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.domain import DownloadStatus, HashAlgorithm, HashConfig
+from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashAlgorithm, HashConfig
 from rheo_core.domain.hash_validation import PieceHashes
-from tests.core.engine import error_of, fetch, names_in, serving, sha256, status_of
+from tests.core.engine import (
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    sha256,
+    status_of,
+)
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 BODY = b"what was asked for"
@@ -71,23 +79,6 @@ async def test_a_wrong_file_fails_and_stays(
     assert names_in(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == there
     assert server.requests == []
-
-
-@pytest.mark.parametrize("kind", ["folder", "fifo", "broken link"])
-async def test_what_is_no_file_is_not_the_file(
-    server: MisbehavingServer, tmp_path: Path, kind: str
-) -> None:
-    path = tmp_path / "a"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "fifo":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("nowhere")
-    config = FileConfig(url=server.on("/a", serving(BODY)), hash_config=known())
-    manager, _ = await fetch(tmp_path, [config])
-    assert error_of(manager, config).startswith(f"cannot compare the existing {path}: ")
-    assert os.path.lexists(path)
 
 
 async def test_a_checksum_file_counts_too(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -198,3 +189,62 @@ async def test_a_server_that_does_not_tell_its_size_proves_nothing(
     config = FileConfig(url=server.on("/a", serve), check_existing=True)
     manager, _ = await fetch(tmp_path, [config])
     assert "the file at the server has another size" in error_of(manager, config)
+
+
+def put_special(path: Path, kind: str) -> None:
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link to nothing"])
+@pytest.mark.parametrize("strategy", ["skip", "overwrite"])
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize("wishes", [{}, {"hash_config": known()}], ids=["", "hash"])
+async def test_what_is_not_a_file_fails_before_any_byte_is_written(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    kind: str,
+    strategy: str,
+    named: bool,
+    size: int,
+    wishes: dict[str, Any],
+) -> None:
+    put_special(tmp_path / "a.bin", kind)
+    told = {"Content_Disposition": "attachment; filename=a.bin"} if named else {}
+    url = server.on("/get" if named else "/a.bin", serving(b"x" * size, **told))
+    config = FileConfig(url=url, file_exists_strategy=FileExistsStrategy(strategy), **wishes)
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert error_of(manager, config) == (
+        f"cannot write {tmp_path / 'a.bin'}: exists and is not a regular file"
+    )
+    assert names_in(tmp_path) == ["a.bin"] and len(server.requests) == 1
+    assert not journal.names(progress=True).count("progress")
+
+
+@pytest.mark.parametrize("strategy", ["skip", "overwrite"])
+async def test_a_folder_named_like_the_url_stops_no_file_that_the_reply_names(
+    server: MisbehavingServer, tmp_path: Path, strategy: str
+) -> None:
+    (tmp_path / "download").mkdir()
+    told = {"Content_Disposition": "attachment; filename=a.bin"}
+    config = FileConfig(
+        url=server.on("/a.bin/download", serving(BODY, **told)),
+        file_exists_strategy=FileExistsStrategy(strategy),
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+async def test_a_link_to_a_file_is_skipped_as_the_file(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "real").write_bytes(b"mine")
+    (tmp_path / "a").symlink_to("real")
+    manager, _ = await fetch(tmp_path, [FileConfig(url=server.on("/a", serving(BODY)))])
+    assert manager.stats.skipped == 1 and not server.requests

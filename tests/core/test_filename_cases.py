@@ -10,7 +10,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.filenames import MAX_NAME_BYTES, filename_from_url, sanitise_filename
-from rheo_core.transfer.naming import filename_from_disposition
+from rheo_core.transfer.content_disposition import filename_from_disposition
 from tests.core.engine import Journal, serving
 from tests.core.test_filenames import LONGEST_SUFFIX, assert_safe
 from tests.servers.misbehaving import MisbehavingServer

@@ -254,3 +254,17 @@ def test_a_url_cannot_name_our_own_files(ending: str) -> None:
 )
 def test_other_names_stay(name: str) -> None:
     assert sanitise_filename(name) == name
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("日本.bin".encode(), "日本.bin"),
+        (b"caf\xe9.bin", "caf%E9.bin"),
+        (b"caf\xe8.bin", "caf%E8.bin"),
+        (b"\xff\xfe", "%FF%FE"),
+        (b"\xed\xa0\x80.bin", "%ED%A0%80.bin"),
+    ],
+)
+def test_bytes_that_the_locale_could_not_decode_stay_distinct(argument: bytes, name: str) -> None:
+    assert sanitise_filename(argument.decode("ascii", "surrogateescape")) == name

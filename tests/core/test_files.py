@@ -78,7 +78,7 @@ def put(path: Path, kind: str, victim: Path) -> None:
     ],
 )
 def test_what_others_put_in_the_way_stays(tmp_path: Path, kind: str, mark: bytes) -> None:
-    """It is neither written through nor removed, and what is to be written gets there."""
+    """The obstacle is neither written through nor removed, and the new content arrives."""
     victim = tmp_path / "victim"
     victim.touch(0o600)
     victim.write_bytes(MARK + b"victim")

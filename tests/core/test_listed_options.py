@@ -180,7 +180,7 @@ def test_the_session_keeps_what_the_list_chose(options: dict[str, Any]) -> None:
 async def test_the_environments_proxy_keeps_its_login_to_itself(
     tmp_path: Path, server: MisbehavingServer
 ) -> None:
-    """It is a stored one too, and an interface of the list may lead to somebody else's."""
+    """This login is a stored one too, and an interface of the list may lead to a foreign proxy."""
     async with proxy(tmp_path, f"me:{SECRET}") as way:
         rules = RequestRules(proxies={"http": f"http://me:{SECRET}@{HOST}:{way.port}"})
         url = server.on("/a", serving(BODY))

@@ -38,6 +38,7 @@ class World:
     def __init__(self) -> None:
         self.route = True
         self.names = True
+        self.looks = 0  # for name servers
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
 
     async def has_name_servers(_: str) -> bool:
+        world.looks += 1
         return world.names
 
     monkeypatch.setattr(network, "has_route", lambda: world.route)
@@ -121,7 +123,7 @@ async def test_name_servers_of_a_network_without_a_route_end_the_wait(
     network_watch = watch()
     looking = asyncio.create_task(network_watch.run())
     assert network_watch.is_lost(SILENT, A)
-    await asyncio.sleep(0.05)
+    await until(lambda: world.looks > 1)
     assert network_watch.must_wait(A)
     world.names = True
     await until(lambda: not network_watch.must_wait(A))
@@ -150,7 +152,7 @@ async def test_the_wait_ends_with_the_network(world: World, until: Until) -> Non
     world.names = False
     looking = asyncio.create_task(network_watch.run())
     assert network_watch.is_lost(SILENT, A)
-    await asyncio.sleep(0.05)
+    await until(lambda: world.looks > 1)
     assert network_watch.must_wait(A)
     world.names = True
     await until(lambda: not network_watch.must_wait(A))

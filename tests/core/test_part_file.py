@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
-from rheo_core.transfer import PartFile, commit
-from rheo_core.transfer import part_file as part_file_module
+from rheo_core.transfer import PartFile, commit, part_state
 from rheo_core.transfer.part_state import PartState, encode_state
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -143,7 +142,7 @@ def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "no space left on device")
 
     with monkeypatch.context() as context, pytest.raises(DiskFullError):
-        context.setattr(part_file_module, "write_atomically", full)
+        context.setattr(part_state, "write_atomically", full)
         other.adopt(part.destination)
     part.open()  # nobody holds its lock
     assert part.state.offset == 100

@@ -13,7 +13,7 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.transfer import PartFile, commit, committing, keep_unverified, reject
+from rheo_core.transfer import PartFile, commit, committing, keep_unverified, part_state, reject
 from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -95,7 +95,7 @@ def test_commit(part: PartFile, either_way: str) -> None:
 def test_commit_makes_no_other_file(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is what it is for: one file, and one name."""
     monkeypatch.setattr(part_file_module, "open_locked", failing(errno.EIO))
-    monkeypatch.setattr(part_file_module, "write_atomically", failing(errno.EIO))
+    monkeypatch.setattr(part_state, "write_atomically", failing(errno.EIO))
     commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA
 
@@ -172,7 +172,7 @@ def test_the_state_never_speaks_of_bytes_in_memory(
 
 @pytest.mark.parametrize("validator", [WEAK, STRONG])
 def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validator) -> None:
-    """It is whole: even without a validator nothing more is to be asked for."""
+    """The file is whole: even without a validator, nothing more has to be requested."""
     part = holding(tmp_path / "a.bin", validator=validator)
     part.release(keep=True)
     assert not part.is_buffering and not part.is_open
@@ -274,7 +274,7 @@ def test_discarded_data_does_not_come_back(part: PartFile) -> None:
 
 
 def test_what_another_one_left_meanwhile_is_written_over(part: PartFile) -> None:
-    """It was not there when this one began, or else nothing would be held."""
+    """The file appeared after this one began, or else nothing would be held."""
     holding(part.destination, b"x" * 150, STRONG).release(keep=True)
     part.flush_buffer()
     assert part.path.read_bytes() == DATA

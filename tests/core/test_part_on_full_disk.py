@@ -10,7 +10,7 @@ import pytest
 from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer import PartFile, commit, part_file
+from rheo_core.transfer import PartFile, commit, part_file, part_state
 from rheo_core.transfer.part_state import STATE_MARK
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -40,7 +40,7 @@ def full_once(monkeypatch: pytest.MonkeyPatch) -> None:
             raise failures.pop()
         write(path, data, **options)
 
-    monkeypatch.setattr(part_file, "write_atomically", full)
+    monkeypatch.setattr(part_state, "write_atomically", full)
 
 
 def test_a_state_finds_room_where_the_last_bytes_were(part: PartFile, full_once: None) -> None:
@@ -71,7 +71,7 @@ def test_nothing_to_give_up(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(part_file, "write_atomically", full)
+    monkeypatch.setattr(part_state, "write_atomically", full)
     with pytest.raises(DiskFullError):
         part.checkpoint_on_full_disk(())
 

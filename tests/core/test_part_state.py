@@ -60,7 +60,7 @@ def test_none_of_it_can_be_cut_off_or_added(state: PartState, more: bytes) -> No
 )
 @given(states())
 def test_another_name_or_key_proves_nothing(name: str, key: bytes, state: PartState) -> None:
-    """It was made elsewhere: by another user, or for a file that a server sent."""
+    """Such a state was made elsewhere: by another user, or for a file that a server sent."""
     with pytest.raises(ValueError, match="signature"):
         decode_state(encode_state(state, name, key), NAME, KEY)
 

@@ -42,8 +42,8 @@ URL = "http://example.org/f"
         ({"hashes": []}, "a list of piece hashes must not be empty"),
         ({"hashes": [SHA1, "12"]}, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
         ({"hashes": ["x"]}, "piece 1 of 1: sha1 hash 'x' is not hexadecimal (0-9, a-f)"),
-        ({"length": 5}, "10 bytes has 2 piece(s) of 5 bytes, 1 piece hashes are given"),
-        ({"hashes": [SHA1] * 2}, "10 bytes has 1 piece(s) of 10 bytes, 2 piece hashes are given"),
+        ({"length": 5}, "2 piece(s) of 5 bytes, but 1 piece hashes are given"),
+        ({"hashes": [SHA1] * 2}, "1 piece(s) of 10 bytes, but 2 piece hashes are given"),
     ],
 )
 def test_what_is_refused(fields: dict[str, Any], problem: str) -> None:
@@ -52,7 +52,9 @@ def test_what_is_refused(fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError) as caught:
         FileConfig(url=URL, size_bytes=10, pieces=good | fields)
     (told,) = caught.value.errors()
-    assert told["msg"].removeprefix("Value error, ").removeprefix("a file of ") == problem
+    assert (
+        told["msg"].removeprefix("Value error, ").removeprefix("a file of 10 bytes has ") == problem
+    )
 
 
 def test_a_long_text_that_is_no_hash_is_not_told_whole() -> None:

@@ -306,7 +306,7 @@ def test_any_head_is_judged_or_refused_in_our_words(
 def test_a_part_is_taken_only_where_it_fits(
     start: int, last: int, total: int, length: int | None
 ) -> None:
-    """Whatever the numbers: what is accepted begins where it was asked for and has an end."""
+    """Every accepted part begins at the requested offset and has an end."""
     fits = 10 == start <= last < total and length in (None, last - start + 1)
     try:
         told = partial(f"bytes {start}-{last}/{total}", length)

@@ -53,7 +53,7 @@ async def test_a_flood_of_output_is_read_and_dropped(
             await asyncio.sleep(0.01)
             assert list(temporary.iterdir()) == []
             assert nameless() == before
-    assert run.result() == "yes: not done after 1 s"
+    assert run.result() == "yes: timed out after 1 s"
     *kept, last = logged(caplog)
     assert MIB - 2000 < sum(len(text) - len("yes: ") + 1 for text in kept) <= MIB + 1
     assert last.endswith("more bytes of output were dropped")
@@ -112,7 +112,7 @@ async def test_a_secret_that_a_command_writes_is_not_logged(
 async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
     commands: CommandRunner, tmp_path: Path
 ) -> None:
-    """It is read until it ends or rheo does."""
+    """The pipe is read until the child or rheo ends."""
     done = tmp_path / "done"
     script = f"(sleep 0.3; head -c 3000000 /dev/zero; echo written > '{done}') & exit 0"
     async with asyncio.timeout(30):
@@ -141,7 +141,7 @@ async def test_a_time_out_ends_the_children_too(commands: CommandRunner, tmp_pat
     pid = tmp_path / "pid"
     command = ["sh", "-c", '"$1" -c "$2" "$3" & wait', "sh", sys.executable, DEAF, str(pid)]
     problem = await commands.run(command, {}, 3)
-    assert problem == "sh: not done after 3 s"
+    assert problem == "sh: timed out after 3 s"
     await until(lambda: not is_running(pid))
 
 

@@ -36,7 +36,7 @@ async def asked(
     """The cookies that each request for a file of `host` carried."""
     options = RequestOptions()
     if file:
-        (tmp_path / "cookies.txt").write_text(file)
+        (tmp_path / "cookies.txt").write_bytes(file.encode(errors="surrogateescape"))
         (tmp_path / "cookies.txt").chmod(0o600)
         options = RequestOptions(cookies=tmp_path / "cookies.txt")
     port = server.url("").rpartition(":")[2]
@@ -220,7 +220,8 @@ async def test_another_download_has_none_of_them(tmp_path: Path, server: Misbeha
         (lines(("a b", False, "/", False, 0, "id", "c4nary")), "line 2 is"),
         (lines(("", False, "/", False, 0, "id", "c4nary")), "line 2 is"),
         ("\0\xff", "line 1 is"),
-        (b"\xff", "it is"),
+        (b"\xff", "line 1 is"),
+        (lines(("h", False, "/", False, 0, "id", "c4nary")).replace("0", "c4nary"), "line 2 is"),
         ("", "it is"),
     ],
 )
@@ -236,3 +237,38 @@ async def test_a_file_that_is_none(
     assert told.startswith(f"cookies {file}: {problem}") and "c4nary" not in told
     assert told.endswith(" not in Netscape's cookies.txt format")
     assert journal.names() == ["queued", "failed"] and not server.requests
+
+
+ODD = {
+    "a word": "c4nary",
+    "a tab in the value": "www.example.org\tFALSE\t/\tFALSE\t0\tid\tc4\tnary",
+    "a field is missing": "www.example.org\tFALSE\t/\t0\tid",
+    "no host": "\tFALSE\t/\tFALSE\t0\tid\tc4nary",
+    "no time": "www.example.org\tFALSE\t/\tFALSE\tc4nary\tid\t1",
+    "not known whether https only": "www.example.org\tFALSE\t/\tyes\t0\tid\tc4nary",
+    "a control character": "www.example.org\tFALSE\t/\tFALSE\t0\tid\tc4\x01nary",
+    "bytes that are not UTF-8": "www.example.org\tFALSE\t/\tFALSE\t0\tid\tc4nary\udcff",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_one_odd_line_does_not_cost_the_others(
+    tmp_path: Path, server: MisbehavingServer, caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
+    server.on("/a/b", whole)
+    host = "www.example.org"
+    good = [lines((host, False, "/", False, 0, name, "1")) for name in ("a", "b")]
+    text = f"{good[0]}{ODD[odd]}\n{good[1]}"
+    assert await asked(tmp_path, server, host, file=text) == ["a=1; b=1"]
+    file = tmp_path / "cookies.txt"
+    sentence = f"cookies {file}: left out line 3: not in Netscape's cookies.txt format"
+    assert caplog.messages == [sentence]
+
+
+async def test_many_odd_lines_are_counted(
+    tmp_path: Path, server: MisbehavingServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on("/a/b", whole)
+    good = lines(("files.example.org", False, "/", False, 0, "a", "1"))
+    assert await asked(tmp_path, server, "files.example.org", file=good + "odd\n" * 9) == ["a=1"]
+    assert "left out lines 3, 4, 5, 6, 7, and 4 more: not in" in caplog.text

@@ -1,6 +1,6 @@
 """Logins: basic, digest, bearer and netrc, as servers see them."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -125,6 +125,33 @@ async def test_a_name_with_a_colon_goes_with_basic_alone(
     digest = FileConfig(url=url, filename="d", request=RequestOptions(auth="digest"))
     manager, _ = await fetch(tmp_path, [digest])
     assert "digest authentication does not allow a colon" in error_of(manager, digest)
+
+
+@pytest.mark.parametrize("place", ["url", "netrc"])
+async def test_bytes_that_are_not_utf8_are_sent_as_they_are(
+    tmp_path: Path, server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    async def whole(exchange: Exchange) -> None:
+        await exchange.serve(BODY)
+
+    url = server.on("/a", whole)
+    netrc = tmp_path / "netrc"
+    netrc.write_bytes(b"machine 127.0.0.1 login caf\xe9 password p\xff\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    options = RequestOptions(netrc=True)
+    if place == "url":
+        url, options = url.replace("://", "://caf%e9:p%ff@"), RequestOptions()
+    config = FileConfig(url=url, request=options)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    sent = server.requests[0].headers["authorization"].removeprefix("Basic ")
+    assert b64decode(sent) == b"caf\xe9:p\xff"
+    digest = FileConfig(url=url, filename="d", request=RequestOptions(auth="digest", netrc=True))
+    manager, _ = await fetch(tmp_path, [digest])
+    assert error_of(manager, digest) == (
+        "user: digest authentication needs a name and a password in UTF-8"
+    )
 
 
 async def test_a_wrong_digest_ends(tmp_path: Path, server: MisbehavingServer) -> None:

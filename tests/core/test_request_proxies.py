@@ -1,17 +1,19 @@
 """Proxies: real ones, by HTTP, CONNECT and SOCKS5, with and without a login."""
 
+import asyncio
 import os
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
 
-from rheo_core import FileConfig
+from rheo_core import DownloadManager, FileConfig
 from rheo_core.config import build_settings
 from rheo_core.domain.request_options import RequestOptions, read_proxy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.proxy import proxy
 from tests.servers.scenarios import redirect
 from tests.servers.tls import Authority
@@ -142,3 +144,46 @@ async def test_a_variable_of_no_use_is_told_without_its_login(
     told = error_of(manager, config)
     assert told.startswith("Environment: all_proxy is not valid: it should be the URL of")
     assert "s3" not in told and not server.requests
+
+
+async def test_a_login_that_is_not_utf8_is_sent_as_its_bytes(tmp_path: Path) -> None:
+    async with MisbehavingServer() as way:
+        way.on("http://files.invalid/a", serving(BODY))
+        options = RequestOptions(proxy=way.url("").replace("://", "://caf%e9:p%ff@"))
+        config = FileConfig(url="http://files.invalid/a", request=options)
+        manager, _ = await fetch(tmp_path, [config])
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        sent = way.requests[0].headers["proxy-authorization"].removeprefix("Basic ")
+        assert b64decode(sent) == b"caf\xe9:p\xff"
+
+
+async def test_a_variable_that_is_not_unicode_gets_a_whole_sentence(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    config = FileConfig(url=server.on("/a", serving(BODY)))
+    rules = RequestRules(proxies={"all": "http://a\udcff@h:1"})
+    manager, _ = await fetch(tmp_path, [config], request_rules=rules)
+    problem = "Environment: all_proxy is not valid: the proxy is not valid Unicode."
+    assert error_of(manager, config) == problem and not server.requests
+
+
+async def test_a_proxy_set_during_a_redirect_gets_the_next_hop(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    gate = asyncio.Event()
+
+    async def lead(exchange: Exchange) -> None:
+        await gate.wait()
+        await exchange.head("302 Found", Location="/b", Content_Length=0)
+
+    server.on("/b", serving(BODY))
+    config = FileConfig(url=server.on("/a", lead))
+    async with proxy(tmp_path) as way, DownloadManager(download_dir=tmp_path / "out") as manager:
+        await manager.add([config])
+        await server.wait_for_requests(1)
+        options = RequestOptions(proxy=f"http://127.0.0.1:{way.port}")
+        manager.set_defaults(request_rules=RequestRules(options))
+        gate.set()
+        await manager.wait_until_complete(timeout=20)
+        assert status_of(manager, config) == "completed", error_of(manager, config)
+        assert server.url("").rpartition(":")[2] in way.log

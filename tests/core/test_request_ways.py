@@ -375,7 +375,7 @@ class Flipping(Book):
 async def test_a_name_that_becomes_private_between_two_hops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: tuple[str, ...], through: str, to: str
 ) -> None:
-    """It gains nothing from it: neither for itself nor for others."""
+    """The host gains nothing from it, neither for itself nor for others."""
     monkeypatch.setattr(private_networks, "is_private", lambda host: host == "127.0.0.2")
     monkeypatch.setattr(resolver, "_CACHE_SECONDS", 0.0)
     book = GuardedResolver(Flipping(*later))

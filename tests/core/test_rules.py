@@ -79,15 +79,15 @@ def test_the_first_rule_holds() -> None:
         ),
         (
             [{"folder": "a", "type": ""}],
-            "has type = '' in rule 1, which should be a text or",
+            "has type = '' in rule 1, which should be a string or",
         ),
         ([{"folder": "a", "host": ["b", " "]}], "none of them empty"),
         (
             [{"folder": "a", "hosts": "b"}],
             "has the unknown name 'hosts' in rule 1; use folder, host",
         ),
-        ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a text or"),
-        ([{"folder": "a", "extension": ["b", 3]}], "should be a text or a list of texts"),
+        ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a string or"),
+        ([{"folder": "a", "extension": ["b", 3]}], "should be a string or a list of strings"),
         (["a"], "in rule 1, which should be"),
     ],
 )

@@ -14,6 +14,7 @@ from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.downloads import attempt
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
+from rheo_core.transfer import PartFile
 from tests import waiting
 from tests.core.engine import Gate, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -50,9 +51,11 @@ def place(server: MisbehavingServer, *, named_by_reply: bool = False) -> list[Fi
 
 
 @pytest.fixture(params=["with attributes", "without attributes"])
-def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "without attributes":
+def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    has_attributes: bool = request.param == "with attributes"
+    if not has_attributes:
         monkeypatch.setattr(attempt, "source_at", lambda _: None)
+    return has_attributes
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
@@ -89,7 +92,7 @@ async def test_a_link_that_was_never_fetched_is_not_skipped_for_anothers_file(
     """The list got a new first line, or the first link failed last time."""
     configs = place(server)
     await fetch(tmp_path, configs[1:], max_concurrent=8)
-    if source_at(tmp_path / "same.txt") is None:
+    if not source_at(tmp_path / "same.txt"):
         pytest.skip("needs extended attributes")
     await fetch(tmp_path, configs, max_concurrent=workers)
     assert sorted(bodies(tmp_path).values()) == [f"file {n}".encode() for n in range(COUNT)]
@@ -138,6 +141,41 @@ async def test_overwrite_replaces_the_same_files_in_every_run(
         assert names_in(tmp_path) == sorted(NAMES)
 
 
+@pytest.mark.parametrize("strategy", ["skip", "overwrite", "rename"])
+@pytest.mark.parametrize("names", [0, 40], ids=["new folder", "folder with foreign files"])
+async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    names: int,
+) -> None:
+    looks: list[Path] = []
+
+    def look_at(part: PartFile, *, prepare: bool) -> Any:
+        looks.append(part.destination)
+        return _look_at(part, prepare=prepare)
+
+    _look_at = attempt._look_at
+    monkeypatch.setattr(attempt, "_look_at", look_at)
+    for number in range(names):
+        (tmp_path / (f"same ({number}).txt" if number else "same.txt")).write_bytes(b"mine")
+    told = {"Content_Disposition": "attachment; filename=same.txt"}
+    links = [server.on(f"/get{n}", serving(f"file {n}".encode(), **told)) for n in range(60)]
+    configs = [FileConfig(url=link) for link in links]
+    for _ in range(2):
+        looks.clear()
+        await fetch(
+            tmp_path, configs, max_concurrent=4, file_exists_strategy=FileExistsStrategy(strategy)
+        )
+        assert len(looks) < 8 * (len(links) + names)
+    found = list(bodies(tmp_path).values())
+    assert found.count(b"mine") >= names - (strategy == "overwrite")
+    for number in range(len(links)):
+        copies = found.count(f"file {number}".encode())
+        assert copies == (2 if strategy == "rename" else 1) or (strategy, names) == ("skip", 40)
+
+
 async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -148,6 +186,21 @@ async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
         await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
         assert bodies(tmp_path).pop("same (1).txt") == b"mine"
         assert names_in(tmp_path) == ["same (1).txt", "same (2).txt", "same.txt"]
+
+
+async def test_overwrite_replaces_no_foreign_file_with_the_name_of_the_nth_link(
+    server: MisbehavingServer, tmp_path: Path, attributes: bool
+) -> None:
+    """Without attributes it may be that of an earlier run."""
+    (tmp_path / "same (1).txt").write_bytes(b"mine")
+    for _ in range(2):
+        await fetch(tmp_path, place(server)[:2], file_exists_strategy=OVERWRITE)
+        if attributes and source_at(tmp_path / "same.txt") is None:
+            pytest.skip("needs extended attributes")
+        expected = {"same.txt": b"file 0", "same (1).txt": b"file 1"}
+        if attributes:
+            expected |= {"same (1).txt": b"mine", "same (2).txt": b"file 1"}
+        assert bodies(tmp_path) == expected
 
 
 async def test_overwrite_replaces_no_file_of_a_number_while_a_reply_holds_the_name(

@@ -30,7 +30,7 @@ class SegmentsAgainstAFile(RuleBasedStateMachine):
         self.writing: dict[Segment, int] = {}  # up to where a thread writes just now
 
     def teardown(self) -> None:
-        """Whatever happened: one more connection after the other brings all that lacks."""
+        """Fetch the missing ranges, one connection after the other, until the file is whole."""
         if hasattr(self, "map"):
             for segment in tuple(self.connections):
                 self.fail(segment)

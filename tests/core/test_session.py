@@ -548,7 +548,7 @@ class TestProblems:
             assert (first.destination, first.final_name, first.bytes_downloaded) == (None, None, 0)
             assert (first.rank, first.priority) == (7, 3)
             assert (first.status, second.status) == (DownloadStatus.PAUSED, DownloadStatus.QUEUED)
-            assert first.reason == "its proxy would not be used; resume it to go without"
+            assert first.reason == "its proxy would not be used; resume it to connect without it"
         assert len(told) == 1 and told[0].startswith("2 of 2 downloads")
 
     @pytest.mark.parametrize("is_own", [True, False])

@@ -341,7 +341,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert content(path) == [1, 2]
 
     def test_killed_anywhere(self, path: Path) -> None:
-        """Whatever was acknowledged is there, and nothing that was not asked for."""
+        """Every acknowledged row is there, and no other."""
         code = """
 store = SessionStore.open(path).store
 for number in range(int(sys.argv[2]), 10**9):
@@ -1003,7 +1003,7 @@ def test_no_session_has_the_name_of_a_file_beside_another(tmp_path: Path, ending
     link.symlink_to(path)
     for refused in (path, link):
         for refuse in (check_place, SessionStore.open):
-            with pytest.raises(SessionStoreError, match="which SQLite keeps beside a session"):
+            with pytest.raises(SessionStoreError, match="which SQLite uses itself"):
                 refuse(refused)
     assert list(tmp_path.iterdir()) == [link]
 
@@ -1147,7 +1147,7 @@ def test_a_session_that_was_restored_or_removed_meanwhile_takes_nothing_more(
         lambda: store.forget(),
         store.empty_log,  # else nothing has row 2 any more
     ):
-        with pytest.raises(SessionStoreError, match="was replaced or removed by another program"):
+        with pytest.raises(SessionStoreError, match="another program replaced or removed it"):
             write()
     assert numbers(store) == [1, 2]
     store.close()

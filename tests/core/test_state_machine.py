@@ -96,6 +96,21 @@ class EngineAgainstAModel(EngineMachine):
         getattr(self.model, verb)()
         self.run(getattr(self.manager, verb)())
 
+    @rule(some=st.sets(paths), verb=st.sampled_from(VERBS))
+    def steer_many(self, some: set[str], verb: str) -> None:
+        ids = [self.ids[path] for path in sorted(some)]
+        expected = self.model.many(verb, ids)
+        changed = self.run(getattr(self.manager, f"{verb}_many")(ids))
+        assert set(changed) == expected and len(changed) == len(expected)
+
+    @rule(some=st.dictionaries(paths, priorities))
+    def set_priorities(self, some: dict[str, int]) -> None:
+        wanted = {self.ids[path]: priority for path, priority in some.items()}
+        expected = [
+            id_ for id_, priority in wanted.items() if self.model.set_priority(id_, priority)
+        ]
+        assert self.run(self.manager.set_priorities(wanted)) == expected
+
     @rule(slots=st.integers(1, 3))
     def set_slots(self, slots: int) -> None:
         self.most = max(slots, len(self.model.running()))

@@ -200,7 +200,8 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
 
 def test_a_reader_that_is_too_late_starts_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker_module, "_MAX_REMOVED", 3)
-    tracker, records = DownloadTracker(), [record(number) for number in range(6)]
+    tracker = DownloadTracker(undo_seconds=0.0)
+    records = [record(number) for number in range(6)]
     for one in records:
         tracker.add(one)
     early = Reader()

@@ -37,5 +37,6 @@ def test_these_words_are_fine(text: str) -> None:
 
 def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
     assert OPENING.match("Whether it is open.") and OPENING.match("What came.")
+    assert OPENING.match("Tell whether it is open.") and OPENING.match("It is open.")
     assert OPENING.match("Return whether it is open.") is None
-    assert OPENING.match("Whole files.") is None
+    assert OPENING.match("Whole files.") is None and OPENING.match("Items.") is None

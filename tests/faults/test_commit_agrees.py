@@ -36,7 +36,7 @@ async def test_a_file_that_has_its_name_is_there(
 async def test_a_small_file_that_has_its_name_is_there(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """It is created whole: there is nothing to tidy up, only its folder to sync."""
+    """The file is created whole: only its folder has to be synced."""
     url, folder = server.on("/file.bin", serving(SMALL, ETag='"v1"')), tmp_path / "files"
     folder.mkdir()
     inject = ("-P", str(folder), "-e", "trace=fsync", "-e", "inject=fsync:error=EIO")

@@ -88,7 +88,7 @@ def size_of(pieces: tuple[WrittenRange, ...]) -> int:
 
 
 def look(folder: Path) -> None:
-    """Whatever the moment of a kill: nothing has the final name, and nothing strange is there."""
+    """Check that nothing has the final name and nothing strange is in the folder."""
     ours = {"file.bin.part", "file.bin.part.state", "file.bin.part.state.new"}
     assert not folder.exists() or set(names_in(folder)) <= ours
 

@@ -54,6 +54,14 @@ def url(path: str, host: str = "far.example") -> str:
     return f"http://{host}:{PORT}{path}"
 
 
+def wait_for_bytes(path: Path, count: int) -> None:
+    """Wait until a file occupies `count` bytes of the disk; holes in it do not count."""
+    patience = time.monotonic() + 30
+    while not path.exists() or path.stat().st_blocks * 512 < count:
+        assert time.monotonic() < patience, f"{path.name} has too few bytes"
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     with FarAway(tmp_path) as far:
@@ -91,9 +99,7 @@ def test_t11_a_start_without_network_waits_and_costs_no_attempt(
 def test_t11_a_running_download_goes_on_from_its_bytes(stage: Stage, address: str) -> None:
     path = "/3000000/large"
     run = stage.start("--retries", "0", "-x", "2", url(path, address))
-    while not (stage.out / "large.part").exists():
-        time.sleep(0.05)
-    time.sleep(0.5)
+    wait_for_bytes(stage.out / "large.part", 500_000)
     stage.far.disconnect()
     time.sleep(OUTAGE_SECONDS)
     stage.far.connect()

@@ -111,7 +111,7 @@ async def test_a_server_cannot_plant_the_beginning_of_another_download(
 async def test_a_state_that_needs_no_key_is_not_believed(
     scene: Scene, version: int, mode: int, strategy: str
 ) -> None:
-    """However it came there: the server is asked for everything."""
+    """The server is asked for every byte."""
     url = scene.config().url
     scene.part.write_bytes(EVIL)
     scene.state.write_bytes(keyless(state_for(url, EVIL, len(EVIL)), version))
@@ -181,7 +181,7 @@ async def test_an_empty_part_file_of_another_user_is_left_alone(
 async def test_an_empty_part_file_that_another_program_has_open_is_left_alone(
     scene: Scene, size: int
 ) -> None:
-    """It has not written anything yet, and would write into the finished file."""
+    """The program has not written anything yet, and would write into the finished file."""
     code = "import sys; file = open(sys.argv[1], 'wb'); print(); input(); file.write(b'theirs')"
     asked = (sys.executable, "-c", code, str(scene.part))
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
@@ -526,7 +526,7 @@ async def test_verified_speaks_of_what_is_on_the_disk(scene: Scene, until: Until
 async def test_what_is_written_into_a_small_file_after_its_check_is_noticed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    """It was checked in memory, and meets the disk for its commit."""
+    """The file was checked in memory, and reaches the disk at its commit."""
     small, real_sync, real_create = GOOD[:100_000], os.fsync, create_whole
 
     def scribbling(descriptor: int) -> None:

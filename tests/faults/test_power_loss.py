@@ -92,7 +92,7 @@ async def test_l08_the_power_goes(
 async def test_l08_the_power_goes_with_a_small_file(
     server: MisbehavingServer, tmp_path: Path, size: int
 ) -> None:
-    """It is there whole or not at all, and there is never anything beside it."""
+    """The file is whole or missing, and nothing is ever beside it."""
     body, folder, log = body_of(size), tmp_path / "files", tmp_path / "log"
     url = server.on("/file.bin", serving(body))
     folder.mkdir()

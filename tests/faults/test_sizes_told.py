@@ -110,7 +110,7 @@ async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
     assert "is larger than the disk (24.0 MB)" in error_of(manager, config)
     assert journal.names() == ["queued", "failed"] and names_in(disk) == []
     result = await home.rheo("download", config.url, "-o", disk)
-    assert result.code == 4 and result.told_once("disk full, "), result.err
+    assert result.code == 4 and result.told_once("disk full: "), result.err
 
 
 # No length

@@ -107,7 +107,7 @@ os.link = refuse
 async def test_where_files_cannot_be_created_whole(
     server: MisbehavingServer, user: Home, tmp_path: Path, kind: str, size: int
 ) -> None:
-    """It goes the way of larger files: a part file, and a name when it is whole."""
+    """The file goes the way of larger ones: a part file, and a name when it is whole."""
     body, folder = body_of(size), tmp_path / "files"
     url = server.on("/file.bin", serving(body, **V1))
     for _ in range(2):  # the second time it is there

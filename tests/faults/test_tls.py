@@ -1,13 +1,17 @@
 """TLS (rows X and B17): trust in certificates, and ends of bodies without close_notify."""
 
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rheo_core import FileConfig
+from rheo_core.infrastructure.http.problems import reason_of
 from tests.clients import opened_client
 from tests.core.engine import error_of, status_of
 from tests.faults.oracle import Scene
@@ -148,6 +152,44 @@ async def test_x03_nothing_but_tls_1_0(scene: Scene, authority: Authority, trust
         outcome = await scene.fetch(whole(BODY), BODY)
     reason = "connection reset by the server" if has_lowest else "TLS handshake failed"
     outcome.failed(reason, requests=0)
+
+
+async def test_x03_a_client_certificate_is_asked_for(
+    scene: Scene, authority: Authority, trusting: Names
+) -> None:
+    context = authority.serving("127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones refuse after the handshake
+
+    def refuse() -> None:  # a loop of asyncio ends the connection before its alert is sent
+        with suppress(OSError):  # the listener is closed
+            while True:
+                connection, _ = listener.accept()
+                with connection, suppress(ssl.SSLError):
+                    context.wrap_socket(connection, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/file.bin"
+        outcome = await scene.fetch(None, config=scene.config(url=url))
+        listener.shutdown(socket.SHUT_RDWR)
+    reason = "the server refuses the TLS handshake; it may ask for a client certificate"
+    outcome.failed(reason, requests=0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the server asks for a client certificate"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "the server refuses the client certificate"),
+        ("WRONG_VERSION_NUMBER", "the server does not answer with TLS"),
+        ("SOMETHING_NEW", "TLS handshake failed (something_new)"),
+    ],
+)
+def test_x03_alerts_are_told_in_words(reason: str, sentence: str) -> None:
+    error = ssl.SSLError(1, f"[SSL: {reason}] text")
+    error.reason = reason
+    assert reason_of(error) == sentence
 
 
 async def test_x03_http_where_https_was_asked_for(scene: Scene, trusting: Names) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rheo_core import FileConfig
 from rheo_core.domain import FileExistsStrategy, HashAlgorithm, SpeedMetrics
+from rheo_core.domain.text import printable
 from rheo_core.events import DownloadProgressEvent, DownloadQueuedEvent
 from rheo_core.inputs import Entry, Verdict
 from tests.inputs.texts import (
@@ -80,7 +81,6 @@ class TestLists:
             ("out=..\\x", "out '..\\\\x' must not contain '..'"),
             ("out=/etc/passwd", "out '/etc/passwd' must be relative"),
             ("out=", "out '' must name a file"),
-            ("dir=/home/me", "dir '/home/me/file' must be relative"),
             ("dir=a/../../b", "must not contain '..'"),
             ("checksum=sha-256=12", "2 characters instead of 64"),
             ("checksum=crc32=12", "hash algorithm 'crc32' is unknown"),
@@ -94,6 +94,35 @@ class TestLists:
         assert line == 1
         assert problem in told
         assert read(text)[1].verdict is Verdict.OK
+
+    @pytest.mark.parametrize(
+        ("value", "folder"),
+        [
+            ("/home/me/files", ""),
+            ("/home/me/files/", ""),
+            ("/home/me/files/linux/isos", "linux/isos"),
+            ("/home/me//files/./.ssh", "ssh"),
+            ("/home/me", None),
+            ("/home/me/files/../x", None),
+            ("/home/me/filesystem", None),
+            ("//home/me/files/x", None),
+            ("/", None),
+            ("C:\\Users\\me", None),
+            ("\\\\server\\share", None),
+        ],
+    )
+    @pytest.mark.parametrize("knows_folder", [True, False])
+    def test_an_absolute_folder_of_a_session_file(
+        self, value: str, folder: str | None, knows_folder: bool
+    ) -> None:
+        text = f"https://x/1\n gid=b3c1\n dir={value}\n out=one.iso\n"
+        base = Path("/home/me/files") if knows_folder else None
+        (entry,) = read(text, folder=base)
+        assert entry.config is not None and entry.verdict is Verdict.OK
+        folder = folder if knows_folder else None
+        assert (entry.config.destination_subdir or "") == (folder or "")
+        assert entry.config.filename == "one.iso"
+        assert (f"dir {printable(value)}" in entry.note) == (folder is None)
 
     @pytest.mark.parametrize(
         ("name", "safe"), [("CON", "CON_"), ("a\x1b[2J", "a_[2J"), (".x", "x")]
@@ -239,7 +268,7 @@ class TestMetalink:
                 "262144",
                 6,
                 "a file of 4,702,863,360 bytes has 17,940 piece(s) of 262,144 bytes, "
-                "2 piece hashes are given",
+                "but 2 piece hashes are given",
             ),
             (SHA256, "g" * 64, 6, "is not hexadecimal"),
             ("http", "ftp", 6, "has no http or https URL"),
@@ -481,11 +510,11 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
         "https://x/a.iso\nhttps://x/b.iso\nhttps://x/dangling\n"
         '{"url": "https://y/a.iso", "file_exists_strategy": "overwrite"}\n'
     )
-    entries = read(text, folder=tmp_path)
+    entries = read(text, folder=tmp_path, finds_files=True)
     assert [(entry.verdict, entry.problem) for entry in entries] == [
         (Verdict.ON_DISK, "already on disk: a.iso"),
         (Verdict.OK, ""),
-        (Verdict.ON_DISK, "already on disk: dangling"),
+        (Verdict.OK, ""),  # it leads to no file, which the download will report
         (Verdict.ON_DISK, "already on disk: a.iso"),
     ]
 
@@ -505,7 +534,7 @@ def test_what_is_on_the_disk_is_compared_if_anything_is_known(
 ) -> None:
     (tmp_path / "a").touch()
     text = json.dumps({"url": "https://x/a", "file_exists_strategy": exists, **known})
-    (entry,) = read(text, folder=tmp_path)
+    (entry,) = read(text, folder=tmp_path, finds_files=True)
     assert (entry.verdict is Verdict.OK) == (exists == "skip")
 
 

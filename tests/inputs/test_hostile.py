@@ -1,4 +1,4 @@
-"""Whatever a text holds: entries or our own error with a line, bounded memory, no escape."""
+"""Hostile texts: entries or our own error with a line, in bounded memory, without escapes."""
 
 import random
 import subprocess
@@ -77,6 +77,7 @@ OPTIONS = st.builds(
     links=st.none() | st.just("*") | TEXT,
     patterns=st.booleans(),
     folder=st.none() | st.just(Path("/nowhere")),
+    finds_files=st.booleans(),
     exists=st.none() | st.sampled_from(FileExistsStrategy),
     list_options=st.booleans(),
 )

@@ -137,7 +137,21 @@ async def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> N
     assert await read_entries_file(path) == list(read_entries(LIST.splitlines()))
 
 
-@pytest.mark.parametrize("line", ["https://x/\u00e9.zip", f"{'a' * 64}  \u00e9.zip"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "https://x/\u00e9.zip",
+        f"{'a' * 64}  \u00e9.zip",
+        '{"url": "https://x/a", "filename": "\u00e9.zip"}',
+        '{"url": "https://x/a", "destination_subdir": "\u00e9"}',
+        "https://x/a\n out=\u00e9.zip",
+        "https://x/a\n dir=\u00e9",
+        "https://x/a\n header=X: \u00e9",
+        "https://x/a\n http-user=\u00e9",
+        "curl https://x/a -o '\u00e9.zip'",
+        "wget https://x/a --header 'X: \u00e9'",
+    ],
+)
 async def test_a_list_in_another_encoding_is_refused_and_not_guessed(
     tmp_path: Path, line: str
 ) -> None:

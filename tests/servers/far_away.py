@@ -38,7 +38,7 @@ class FarAway:
 
     @staticmethod
     def is_possible() -> bool:
-        """Tell whether this system lets its users make network namespaces."""
+        """Return True if this system lets its users make network namespaces."""
         if not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
             return False
         made = subprocess.run(["unshare", "-rnm", "ip", "link"], capture_output=True, check=False)

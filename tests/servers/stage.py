@@ -44,7 +44,7 @@ class Talk:
         self._over.set()
 
     async def refuse(self) -> None:
-        """Say that there is no such file."""
+        """Answer that there is no such file."""
         await self._exchange.head("404 Not Found", Content_Length=0)
         self._over.set()
 

@@ -87,7 +87,7 @@ class PlainListener:
 
 @asynccontextmanager
 async def plain_listener(say: bytes, *, wait: bool = True) -> AsyncIterator[PlainListener]:
-    """Say something before (or instead of waiting for) the handshake, then hang up."""
+    """Send something before (or instead of waiting for) the handshake, then hang up."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

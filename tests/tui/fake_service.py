@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,10 @@ from rheo_core.domain import (
     DownloadStats,
     DownloadStatus,
     FileConfig,
+    FileExistsStrategy,
     Snapshot,
 )
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
@@ -30,6 +33,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries
+from rheo_tui.services.protocol import Deletion, Place
 
 SPEED = 1_000_000.0
 
@@ -55,6 +59,9 @@ class FakeService:
         self._revision = 1
         self._changed: dict[str, int] = {}
         self._gone: dict[str, int] = {}
+        self.known_details: dict[str, DownloadDetails] = {}
+        self.details_asked: list[str] = []
+        self._before: dict[str, DownloadStatus] = {}  # states before cancellations
         self.past: dict[str, DownloadSnapshot] = {}  # removed from the list
         self._events: list[DownloadEvent] = []
         self._sequence = 0
@@ -98,12 +105,26 @@ class FakeService:
         row = (self.past | self.rows).get(download_id)
         return f"{row.url}?token=secret" if row else None
 
+    async def details(self, download_id: str) -> DownloadDetails | None:
+        self.details_asked.append(download_id)
+        return self.known_details.get(download_id, DownloadDetails(download_id, "/downloads"))
+
     async def config_of(self, download_id: str) -> FileConfig | None:
         row = self.rows.get(download_id)
         if row is None:
             return None
         known = self.configs.get(download_id)
         return known or FileConfig(url=f"{row.url}?token=secret", priority=row.priority)
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        self._record("edit", (download_id, config))
+        row = self.rows.get(download_id)
+        if row is None or row.status is DownloadStatus.COMPLETED:
+            return None
+        self.configs[download_id] = config
+        name = printable(config.get_destination_filename())
+        self.change(download_id, url=redact_url(config.source), name=name, priority=config.priority)
+        return download_id
 
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0
@@ -153,29 +174,50 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
             self.put(ended._replace(status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
 
-    async def pause(self, ids: Sequence[str]) -> None:
+    async def pause(self, ids: Sequence[str]) -> int:
         self._record("pause", list(ids))
+        ids = [row for row in ids if self._is(row, pausable=True)]
         for row in ids:
             self.change(row, status=DownloadStatus.PAUSED, speed_bps=0.0, eta_seconds=None)
             self._emit(DownloadPausedEvent, row)
+        return len(ids)
 
-    async def resume(self, ids: Sequence[str]) -> None:
+    async def resume(self, ids: Sequence[str]) -> int:
         self._record("resume", list(ids))
+        ids = [row for row in ids if self._is(row, DownloadStatus.PAUSED)]
         for row in ids:
             self.change(row, status=DownloadStatus.QUEUED)
             self._emit(DownloadResumedEvent, row)
+        return len(ids)
 
-    async def cancel(self, ids: Sequence[str]) -> None:
+    async def cancel(self, ids: Sequence[str]) -> int:
         self._record("cancel", list(ids))
+        ids = [row for row in ids if not self.rows[row].status.is_terminal]
         for row in ids:
+            self._before[row] = self.rows[row].status
             self.change(row, status=DownloadStatus.CANCELLED, speed_bps=0.0, eta_seconds=None)
             self._emit(DownloadCancelledEvent, row, cancelled_from=CancelledFrom.QUEUED)
+        return len(ids)
+
+    def _is(
+        self, download_id: str, status: DownloadStatus | None = None, *, pausable: bool = False
+    ) -> bool:
+        row = self.rows.get(download_id)
+        if row is None:
+            return False
+        is_pausable = not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
+        return is_pausable if pausable else row.status is status
 
     async def retry(self, ids: Sequence[str]) -> None:
         self._record("retry", list(ids))
@@ -202,19 +244,38 @@ class FakeService:
         self.change(download_id, url=redact_url(new))
         return True
 
-    async def remove(self, ids: Sequence[str]) -> None:
+    async def remove(self, ids: Sequence[str]) -> int:
         self._record("remove", list(ids))
         self._revision += 1
+        ids = [row for row in ids if row in self.rows]
         for row in ids:
             self._emit(DownloadRemovedEvent, row)
             self.past[row] = self.rows.pop(row)
             del self._changed[row]
             self._gone[row] = self._revision
+        return len(ids)
 
-    async def restore(self, ids: Sequence[str]) -> None:
+    async def restore(self, ids: Sequence[str]) -> int:
         self._record("restore", list(ids))
+        count = 0
         for row in ids:
-            self.put(self.past[row])
+            if row in self.past:
+                self.put(self.past[row])
+            elif self._is(row, DownloadStatus.CANCELLED):
+                self.change(row, status=self._before[row])
+            else:
+                continue
+            count += 1
+        return count
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        self._record("delete_files", list(ids))
+        await self.remove(ids)
+        return Deletion(tuple(ids), len(ids))
+
+    async def restore_files(self, ids: Sequence[str]) -> int:
+        self._record("restore_files", list(ids))
+        return await self.restore(ids)
 
     async def forget(
         self,
@@ -236,25 +297,43 @@ class FakeService:
             del self.past[row]
         return len(gone)
 
-    async def change_priority(self, ids: Sequence[str], by: int) -> None:
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
         self._record("change_priority", (list(ids), by))
-        for row in ids:
-            priority = max(1, self.rows[row].priority + by)
-            order = (-priority, self.rows[row].order[1])
-            self.change(row, priority=priority, order=order)
+        places = (await self.places(ids)).items()
+        return await self.set_places({row: (max(1, old + by), rank) for row, (old, rank) in places})
 
-    async def move(self, download_id: str, where: Literal["up", "down", "top", "bottom"]) -> None:
-        self._record("move", (download_id, where))
-        queue = sorted(
-            (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED),
-            key=lambda row: row.order,
-        )
-        at = next(index for index, row in enumerate(queue) if row.id == download_id)
-        other = at - 1 if where == "up" else at + 1
-        if 0 <= other < len(queue):
-            mine, theirs = queue[at].order, queue[other].order
-            self.change(download_id, order=theirs)
-            self.change(queue[other].id, order=mine)
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        self._record("set_priority", (list(ids), priority))
+        places = (await self.places(ids)).items()
+        return await self.set_places({row: (priority, rank) for row, (_, rank) in places})
+
+    async def places(self, ids: Sequence[str]) -> dict[str, Place]:
+        rows = [self.rows[row] for row in ids if row in self.rows]
+        return {
+            row.id: (row.priority, Fraction(row.order[1]))
+            for row in rows
+            if not row.status.is_terminal
+        }
+
+    async def set_places(self, places: Mapping[str, Place]) -> int:
+        for row, (priority, rank) in places.items():
+            self.change(row, priority=priority, order=(-priority, float(rank)))
+        return len(places)
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        self._record("move", (list(ids), where))
+        queued = (row for row in self.rows.values() if row.status is DownloadStatus.QUEUED)
+        before = [row.id for row in sorted(queued, key=lambda row: row.order)]
+        after = _moved(before.copy(), set(ids), where)
+        if after == before:
+            return 0
+        for at, download_id in enumerate(after):
+            if download_id in ids:
+                rest = [self.rows[row].order[1] for row in after[at:] if row not in ids]
+                low = self.rows[after[at - 1]].order[1] if at else rest[0] - 2
+                high = rest[0] if rest else low + 2
+                self.change(download_id, order=(-1, (low + high) / 2))
+        return len(ids)
 
     async def change_settings(self, settings: Settings) -> None:
         self._record("change_settings", settings)
@@ -388,3 +467,17 @@ class FakeService:
 def _contains(row: DownloadSnapshot, text: str) -> bool:
     text = text.strip().casefold()
     return text in row.name.casefold() or text in row.url.casefold()
+
+
+def _moved(queue: list[str], block: set[str], where: str) -> list[str]:
+    """Return the queue after a move of the block."""
+    if where in ("top", "bottom"):
+        rest = [row for row in queue if row not in block]
+        moved = [row for row in queue if row in block]
+        return moved + rest if where == "top" else rest + moved
+    if where == "down":
+        return _moved(queue[::-1], block, "up")[::-1]
+    for at in range(1, len(queue)):
+        if queue[at] in block and queue[at - 1] not in block:
+            queue[at - 1], queue[at] = queue[at], queue[at - 1]
+    return queue

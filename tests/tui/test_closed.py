@@ -116,7 +116,7 @@ async def test_nothing_starts_until_it_is_mended(
         if mended_by == "reload":
             await app.command("reload")
         else:
-            await app.pilot.press("comma", "enter")
+            await app.pilot.press("comma", *"parallel", "enter", "enter")
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
         await app.until(lambda: not app.bar)
     assert [request.headers["user-agent"] for request in server.requests] == ["Me/1"]
@@ -192,10 +192,10 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
     text = '[request]\nproxy = "socks4://127.0.0.1:9"\n'
     file.write_text(text)
     async with app_over(tmp_path) as app:
-        await app.pilot.press("comma")
-        app.app.screen.query_one("#max_concurrent", Input).value = "9"
-        await app.pilot.press("ctrl+s")
-        await app.until(lambda: "cannot be saved" in app.feedback)
+        await app.pilot.press("comma", *"parallel", "enter", "9", "enter")
+        line = app.app.screen.query_one("#settings-problem")
+        await app.until(lambda: "not saved" in str(line.render()))
+        assert any("cannot be saved" in note.message for note in app.app._notifications)
         assert app.bar
     assert file.read_text() == text
 
@@ -203,9 +203,7 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
 async def test_saving_in_the_app_keeps_a_broken_limit(tmp_path: Path, file: Path) -> None:
     file.write_text('max_size = "20 apples"\n')
     async with app_over(tmp_path) as app:
-        await app.pilot.press("comma")
-        app.app.screen.query_one("#max_concurrent", Input).value = "9"
-        await app.pilot.press("ctrl+s")
+        await app.pilot.press("comma", *"parallel", "enter", "9", "enter")
         await app.until(lambda: "max_concurrent = 9" in file.read_text())
     assert tomllib.loads(file.read_text()) == {"max_concurrent": 9, "max_size": "20 apples"}
 

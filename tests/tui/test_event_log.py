@@ -1,7 +1,13 @@
 """Lines of the event log."""
 
+from pathlib import Path
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import FileConfig
 from rheo_core.events import DownloadRepairingEvent
-from rheo_tui.event_log import log_line
+from rheo_tui.event_log import EventLog, log_line
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.poller import EngineClient
 
 
 def test_a_repair_is_logged_with_its_source() -> None:
@@ -12,3 +18,28 @@ def test_a_repair_is_logged_with_its_source() -> None:
     assert (line.name, line.level) == ("a.iso", "warning")
     assert line.text.startswith("repairing: bad pieces: 3 of 1,400; fetched again from b.example")
     assert line.text.isprintable()
+
+
+async def test_a_verb_on_many_downloads_is_one_line(tmp_path: Path) -> None:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    configs = [FileConfig(url=f"https://h.example/{number}") for number in range(500)]
+    configs = [each.model_copy(update={"start_at": 4e9}) for each in configs]
+    ids = [each.id for each in configs]
+    event_log = EventLog()
+    client = EngineClient(service, event_log, lambda *_: None, lambda _: None)
+    await client.start()
+    await service.add(configs)
+    await service.pause(ids)
+    await service.pause(ids[:1])  # nothing to do
+    await service.resume(ids[:2])
+    await service.remove(ids)
+    await client.poll(lambda _: "one")
+    await client.close()
+    lines = [(line.name, line.text) for line in event_log.lines]
+    assert lines == [
+        ("500 downloads", "queued"),
+        ("500 downloads", "paused"),
+        ("one", "resumed"),
+        ("one", "resumed"),
+        ("500 downloads", "removed"),
+    ]

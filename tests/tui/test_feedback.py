@@ -21,7 +21,7 @@ async def test_a_key_says_what_it_did_until_the_next_key() -> None:
     async with running() as app:
         await app.fill()
         await app.press("p")
-        assert footer(app).startswith(" Paused file-00000.iso.")
+        assert footer(app).startswith(" Paused file-00000.iso · u undo")
         await app.press("down")
         assert "Paused" not in footer(app)
 
@@ -32,7 +32,7 @@ async def test_it_says_how_many_were_left_out_and_why() -> None:
         app.service.change(first, status=DownloadStatus.CANCELLED)
         await app.update()
         await app.press("*", "p")
-        assert footer(app).startswith(" Paused 3 downloads; 1 had ended.")
+        assert footer(app).startswith(" Paused 3 downloads; 1 had ended · u undo")
 
 
 async def test_a_removal_offers_undo_and_the_key_works() -> None:

@@ -1,9 +1,5 @@
 """Keep data with a wrong checksum; replace the URL of a download."""
 
-import pytest
-from textual import events
-from textual.widgets import Input, Static
-
 from rheo_core.domain import (
     DownloadError,
     DownloadStatus,
@@ -11,7 +7,6 @@ from rheo_core.domain import (
     ValidationResult,
     WebPageError,
 )
-from rheo_tui.screens.replace_url import ReplaceUrlScreen
 from tests.tui.driving import Driver, running
 
 NEW = "https://mirror.example.org/file.iso?token=new"
@@ -94,61 +89,6 @@ async def test_keep_from_the_command_line() -> None:
         await app.until(lambda: app.called("keep") == [first])
 
 
-async def opened(app: Driver) -> Input:
-    await app.press("e")
-    assert isinstance(app.app.screen, ReplaceUrlScreen)
-    return app.app.screen.query_one(Input)
-
-
-def problem(app: Driver) -> str:
-    return str(app.app.screen.query_one("#url-problem", Static).render())
-
-
-@pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
-async def test_a_link_is_replaced_in_every_state_but_done(status: DownloadStatus) -> None:
-    async with running(size=(80, 24)) as app:
-        first, *_ = await app.fill()
-        app.service.change(first, status=status)
-        await app.update()
-        await app.press("slash", *"00000", "enter")  # wherever its state has put it
-        field = await opened(app)
-        field.post_message(events.Paste(NEW))  # belongs here, not in the box for links
-        await app.until(lambda: field.value == NEW)
-        await app.press("enter")
-        await app.until(lambda: app.app.screen is app.main)
-        assert app.called("replace_url") == [(first, NEW)]
-        assert "URL replaced." in app.messages()
-
-
-async def test_errors_stay_in_the_dialog() -> None:
-    async with running() as app:
-        first, *_ = await app.fill()
-        field = await opened(app)
-        for text, message in (
-            ("", "URL is empty."),
-            ("ftp://example.org/[b]x", "URL 'ftp://example.org/[b]x' has scheme 'ftp'; http and"),
-        ):
-            field.value = text
-            await app.press("enter")
-            await app.until(lambda message=message: message in problem(app))
-        app.service.fail_with = DownloadError("the list cannot be written")
-        field.value = NEW
-        await app.press("enter")
-        await app.until(lambda: problem(app) == "the list cannot be written.")
-        app.service.fail_with = RuntimeError()
-        await app.press("enter")
-        await app.until(lambda: problem(app) == "RuntimeError.")
-        app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
-        await app.press("enter")
-        await app.until(lambda: problem(app) == "This download is done, or no longer in the list.")
-        await app.press("escape")
-        assert app.app.screen is app.main
-        await app.update()
-        await app.press("6", "e")  # on its tab it is the only row
-        message = "Replace the URL: this download has ended (done)."
-        await app.until(lambda: message in app.messages())
-
-
 async def test_link_from_the_command_line() -> None:
     async with running() as app:
         first, second, _ = await app.fill()
@@ -166,4 +106,4 @@ async def test_link_from_the_command_line() -> None:
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")
-        assert "Replace the URL: this download has ended (done)." in app.messages()
+        assert "Edit: this download has ended (done)." in app.messages()

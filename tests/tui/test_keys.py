@@ -1,7 +1,6 @@
 from datetime import datetime
 
 import pytest
-from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
 from rheo_tui.actions import ACTIONS
@@ -49,9 +48,13 @@ async def test_actions_apply_to_marked_rows() -> None:
         assert app.table.model.marked == {first, second}
         await app.press("p")
         assert app.called("pause") == [[first, second]]
-        await app.press("*")
+        await app.press("^")
         assert app.table.model.marked == {third}
-        await app.press("escape")
+        await app.press("*")
+        assert app.table.model.marked == {first, second, third}
+        await app.press("*")
+        assert not app.table.model.marked
+        await app.press("space", "escape")
         assert not app.table.model.marked
 
 
@@ -125,7 +128,7 @@ async def test_disabled_actions_explain_themselves() -> None:
         assert "Retry: this download has not failed (done)." in app.messages()
         assert not app.called("cancel")
         await app.press("u")
-        assert "nothing has been removed" in app.messages()
+        assert "Undo: nothing to undo." in app.messages()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -207,44 +210,6 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "is not installed" in app.messages()
 
 
-async def test_settings_are_checked_then_saved() -> None:
-    async with running() as app:
-        await app.press(",")
-        assert isinstance(app.app.screen, SettingsScreen)
-        await app.press("tab", "9", "9", "enter")
-        assert isinstance(app.app.screen, SettingsScreen)
-        problem = str(app.app.screen.query_one("#settings-problem").render())
-        assert "Parallel downloads = '99' is not valid" in problem
-        assert "1 to 64" in problem
-        await app.press("backspace", "enter")
-        await app.until(lambda: app.called("change_settings"))
-        assert app.service.settings.max_concurrent == 9
-
-
-async def test_limits_in_the_settings() -> None:
-    async with running(FakeService(speed_limit="1500K", schedule=["08:00-18:00 2M"])) as app:
-        await app.press(",")
-        screen = app.app.screen
-        speed, slow, schedule = (
-            screen.query_one(f"#{name}", Input)
-            for name in ("speed_limit", "slow_limit", "schedule")
-        )
-        assert speed.value == "1500K"
-        assert slow.value == "100K"
-        assert schedule.value == "08:00-18:00 2M"
-        speed.value = ""
-        schedule.value = "23:00-06:00 off; 25:00-26:00 2M"
-        await app.press("enter")
-        problem = str(screen.query_one("#settings-problem").render())
-        assert problem.startswith("Schedule = ")
-        assert problem.count("\n") == 0
-        schedule.value = "Sat,Sun 00:00-24:00 off;08:00-18:00 1M"
-        await app.press("enter")
-        await app.until(lambda: app.called("change_settings"))
-        assert app.service.settings.speed_limit is None
-        assert app.service.settings.schedule == ("Sat,Sun 00:00-24:00 off", "08:00-18:00 1M")
-
-
 async def test_command_line() -> None:
     async with running() as app:
         ids = await app.fill()
@@ -292,7 +257,7 @@ async def test_commands_that_stop() -> None:
 
 
 async def test_help_and_palette_come_from_the_registry() -> None:
-    async with running(size=(120, 120)) as app:
+    async with running(size=(120, 3 * len(ACTIONS))) as app:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")

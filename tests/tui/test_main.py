@@ -91,12 +91,14 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)
-            app.screen.query_one("#max_retries", Input).value = "7"
-            app.screen.query_one("#speed_limit", Input).value = "2M"
-            await pilot.press("enter")
-            await pilot.pause()
+            for name, value in (("max_retries", "7"), ("speed_limit", "2M")):
+                app.screen.query_one("#settings-search", Input).value = name
+                await pilot.pause()
+                await pilot.press("enter", *value, "enter")
+                await pilot.pause()
             assert service.settings.max_retries == 7
             assert (await service.snapshot()).speed_limit_bps == 2_000_000
+            await pilot.press("escape", "escape")
             await pilot.press("[", "]", "x", "u")
             await pilot.pause()
             assert len(rows) == len(configs)

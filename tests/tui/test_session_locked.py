@@ -25,7 +25,8 @@ LOOKING = {
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
     *(f"tab_{tab.id}" for tab in TABS),
-    *("tab_own_1", "tab_own_2"),
+    *("tab_own_1", "tab_own_2", "invert_marks", "mark_matching", "open"),
+    *(action.id for action in ACTIONS if action.id.startswith("range")),
 }
 
 

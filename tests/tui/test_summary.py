@@ -144,7 +144,7 @@ def test_causes_on_the_disk() -> None:
     denied = row(0, error=str(DestinationError(path, "permission denied")))
     assert cause_of(denied).text == "permission denied"
     full = row(0, error=str(DiskFullError(path, 1000)))
-    assert cause_of(full).text == "disk full, 1,000 bytes short"
+    assert cause_of(full).text == "disk full, 1.0 kB short"
 
 
 def test_a_wrong_checksum_names_its_algorithm() -> None:

@@ -3,7 +3,7 @@
 import re
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[\t ]*([\t \x21-\x7e\x80-\xff]*)")
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;" + TOKEN + rb"(?:=" + TOKEN + rb")?)*)")
 
@@ -97,8 +97,8 @@ def _check_trailers(rest: bytes) -> None:
 def forgiven(raw: bytes) -> bytes:
     """Return a reply with what the wire forgives in a head put right.
 
-    That is: an empty line before it, line ends without CR, folds, white space behind a name, lines
-    that are not fields.
+    That is: an empty line before it, line ends without CR, another version of HTTP, control
+    characters in the reason, folds, white space behind a name, lines that are not fields.
 
     Raises:
         Refused: it is not forgiven.
@@ -124,6 +124,9 @@ def forgiven(raw: bytes) -> bytes:
             raise Refused(f"field {line!r}")
     if re.fullmatch(rb"HTTP/1\.[01] [0-9]{3}", first):  # no reason, nor the space before it
         first += b" "
+    first = re.sub(rb"^HTTP/(0\.9|2\.0) ", b"HTTP/1.1 ", first)
+    start = first[: len(b"HTTP/1.1 200 ")]
+    first = start + re.sub(rb"[\x01-\x1f\x7f]", b"?", first[len(start) :])
     text = b"\r\n".join([first, *kept, b"", b""])
     status = STATUS_LINE.fullmatch(first)
     if status is not None and int(status[1]) < 200 and int(status[1]) != 101:

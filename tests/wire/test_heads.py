@@ -3,6 +3,7 @@
 import pytest
 
 from rheo_core.domain.exceptions import ProtocolError
+from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, parse_head
 from tests.wire.feeding import receive
 
@@ -32,6 +33,19 @@ def test_a_connection_is_kept_as_the_head_says(
     if connection is not None:
         lines.append(f"Connection: {connection}")
     assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
+
+
+@pytest.mark.parametrize("length", [10**17, (1 << 64) - 1, 1 << 64, 10**30, 10**300])
+def test_a_length_of_any_size_is_a_number(length: int) -> None:
+    read = parse_head(head("HTTP/1.1 200 OK", f"Content-Length: {length}")).length
+    assert read == (length if length == MAX_FILE_BYTES else 10**18)
+
+
+@pytest.mark.parametrize("text", ["1,000", "-1", "0x10", "1e3", "five" * 30, "1 2", ""])
+def test_a_length_that_is_no_number_is_named_in_short(text: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_head(head("HTTP/1.1 200 OK", f"Content-Length: {text}"))
+    assert len(str(caught.value)) < 100
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

@@ -15,7 +15,7 @@ from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_he
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.references import split_authority
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import is_unicode, printable
 from rheo_core.user_files import read_secret, read_secret_async
 
 
@@ -34,11 +34,25 @@ class Login(NamedTuple):
         pair = f"{self.name}:{self.password or ''}"
         return f"Basic {b64encode(pair.encode(errors='surrogateescape')).decode()}"
 
+    @property
+    def digest_problem(self) -> str | None:
+        """Reason why digest authentication cannot use it (RFC 7616 3.4); None if it can."""
+        if ":" in self.name:
+            return "does not allow a colon in the name"
+        if not is_unicode(f"{self.name}{self.password}"):
+            return "needs a name and a password in UTF-8"
+        return None
+
 
 def login_of(text: str) -> Login:
     """Parse `name:password`, or a name alone."""
     name, colon, password = text.partition(":")
     return Login(name, password if colon else None)
+
+
+def decode_login(text: str) -> str:
+    """Decode %XX in a name or password of a URL. Bytes that are not UTF-8 stay as they are."""
+    return unquote(text, errors="surrogateescape")
 
 
 def split_login(url: str) -> tuple[str, Login | None]:
@@ -50,7 +64,7 @@ def split_login(url: str) -> tuple[str, Login | None]:
     if not at:
         return url, None
     name, colon, password = userinfo.partition(":")
-    login = Login(unquote(name), unquote(password) if colon else None)
+    login = Login(decode_login(name), decode_login(password) if colon else None)
     return f"{scheme}://{host}{rest}", login if userinfo else None
 
 

@@ -1,8 +1,10 @@
 """Cookies from files and from servers, and the hosts that may receive them (RFC 6265)."""
 
 import asyncio
+import logging
 import re
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,7 +15,7 @@ from aiohttp import CookieJar
 from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import at_most, printable
 from rheo_core.user_files import read_secret, read_secret_async
 
 from .base import Response
@@ -23,6 +25,12 @@ _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
 _IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70\s[^;]*")
 _MAX_AGE = re.compile(r"(?i);\s*max-age\s*=")
 _FIELDS = 7
+_FIELD_VALUE = re.compile(r"[^\x00-\x1f\x7f\udc80-\udcff]*")
+_MAX_SHOWN_LINES = 5
+
+_Cookie = tuple[URL, Morsel[str]]
+"""A cookie, and the URL of its host."""
+_log = logging.getLogger(__name__)
 
 
 class CookieFiles:
@@ -38,7 +46,8 @@ class CookieFiles:
         """Return the jar of a file.
 
         Raises:
-            RequestOptionsError: the file cannot be read, or other users can read or change it.
+            RequestOptionsError: the file cannot be read, holds no cookies, or other users can read
+                or change it.
         """
         if file not in self._jars:
             self._jars[file] = asyncio.create_task(_load(file))
@@ -54,7 +63,11 @@ async def _load(file: Path) -> CookieJar:
     jar = new_jar()
     with _explained(file):
         data = await read_secret_async(file)
-    for url, morsel in _parse(data, file):
+    cookies, odd = _parse(data, file)
+    if odd:
+        lines = f"line{'s' if odd[1:] else ''} {at_most([*map(str, odd)], ', ', _MAX_SHOWN_LINES)}"
+        _log.warning("%s: left out %s: %s", _shown(file), lines, _NOT_NETSCAPE)
+    for url, morsel in cookies:
         jar.update_cookies({morsel.key: morsel}, url)
     return jar
 
@@ -64,15 +77,15 @@ def new_jar() -> CookieJar:
     return CookieJar(unsafe=True, quote_cookie=False)
 
 
-def read_cookies(file: Path) -> list[tuple[URL, Morsel[str]]]:
-    """Return the cookies of a file, each with the URL of its host. Blocks.
+def check_cookies(file: Path) -> None:
+    """Check that a file of cookies can be used. Blocks.
 
     Raises:
-        RequestOptionsError: the file cannot be read, or other users can read or change it.
+        RequestOptionsError: as for `CookieFiles.jar`.
     """
     with _explained(file):
         data = read_secret(file)
-    return _parse(data, file)
+    _parse(data, file)
 
 
 @contextmanager
@@ -88,25 +101,30 @@ def _shown(file: Path) -> str:
     return f"cookies {printable(str(file))}"
 
 
-def _parse(data: bytes, file: Path) -> list[tuple[URL, Morsel[str]]]:
-    shown = _shown(file)
-    try:
-        # Text mode would have read CRLF as one character.
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeError:
-        text = ""
-    if not text.strip():
-        raise RequestOptionsError(f"{shown}: it is {_NOT_NETSCAPE}")
-    cookies = []
+def _parse(data: bytes, file: Path) -> tuple[list[_Cookie], list[int]]:
+    """Return the cookies of a file, and the numbers of the lines that are none.
+
+    One line that is not understood does not cost the login in the others. It is never guessed at,
+    because a cookie with a wrong host or without its mark for https would go astray.
+
+    Raises:
+        RequestOptionsError: no line is understood.
+    """
+    cookies, odd = [], []
+    # Text mode would have read CRLF as one character.
+    text = data.removeprefix(BOM_UTF8).decode(errors="surrogateescape").replace("\r\n", "\n")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.removeprefix("#HttpOnly_")  # before a host; concerns scripts in pages only
         if not line.strip() or line.startswith("#"):
             continue
         try:
             cookies.append(_read_line(line.split("\t")))
-        except (ValueError, OverflowError):  # its text would show the line, and so a cookie
-            raise RequestOptionsError(f"{shown}: line {number} is {_NOT_NETSCAPE}") from None
-    return cookies
+        except (ValueError, OverflowError):
+            odd.append(number)
+    if not text.strip() or (odd and not cookies):
+        what = f"line {odd[0]}" if odd else "it"
+        raise RequestOptionsError(f"{_shown(file)}: {what} is {_NOT_NETSCAPE}")
+    return cookies, odd
 
 
 def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
@@ -123,6 +141,8 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
     host, below, path, secure, expires, name, value = fields
     host = host.removeprefix(".").lower()
     if not host:  # aiohttp would send it to every host
+        raise ValueError
+    if secure.upper() not in ("TRUE", "FALSE") or not _FIELD_VALUE.fullmatch(f"{name}={value}"):
         raise ValueError
     morsel: Morsel[str] = Morsel()
     # `set` refuses names such as `a[b]`, which PHP uses. aiohttp sets the state directly too.

@@ -8,7 +8,7 @@ from rheo_core.domain.request_options import RequestOptions
 
 from .auth import check_netrc
 from .connectors import Route, check_interface
-from .cookies import read_cookies
+from .cookies import check_cookies
 from .tls import tls_of
 
 
@@ -23,7 +23,7 @@ def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
 
 def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]]]:
     if options.cookies is not None:
-        yield "cookies", partial(read_cookies, options.cookies)
+        yield "cookies", partial(check_cookies, options.cookies)
     if options.netrc:
         yield "netrc", check_netrc
     if options.ca_file is not None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from rheo_core.infrastructure.shortage import thread_shortage
+from rheo_core.domain.exceptions import ShortageError
 
 _MAX_THREADS = 32
 _MAX_THREADS_PER_HOST = 2
@@ -90,7 +90,7 @@ class LookUpThreads:
         except RuntimeError:  # the system's limit; the existing threads suffice
             if not self._count:
                 self._waiting.remove(job)
-                raise thread_shortage() from None
+                raise ShortageError.of_threads() from None
         else:
             self._count += 1
 

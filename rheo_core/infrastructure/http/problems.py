@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+from http import HTTPStatus
 
 from rheo_core.domain.exceptions import (
     CertificateError,
@@ -10,12 +11,32 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     HostNotFoundError,
     NoNetworkError,
+    RequestOptionsError,
 )
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.shortage import shortage_of_sockets
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _MAX_CHARACTERS = 200
+_REFUSED_CERTIFICATE = "the server refuses the client certificate"
+_NO_COMMON_VERSION = "the server offers no TLS version that is allowed here"
+_TLS_PROBLEMS = {
+    "WRONG_VERSION_NUMBER": "the server does not answer with TLS",
+    "NO_PROTOCOLS_AVAILABLE": _NO_COMMON_VERSION,
+    "UNSUPPORTED_PROTOCOL": _NO_COMMON_VERSION,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _NO_COMMON_VERSION,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": (
+        "the server refuses the TLS handshake; it may ask for a client certificate"
+    ),
+    "SSLV3_ALERT_BAD_CERTIFICATE": _REFUSED_CERTIFICATE,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _REFUSED_CERTIFICATE,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _REFUSED_CERTIFICATE,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _REFUSED_CERTIFICATE,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _REFUSED_CERTIFICATE,
+    "TLSV1_ALERT_UNKNOWN_CA": _REFUSED_CERTIFICATE,
+}
+"""By the reason of OpenSSL. Alerts come from the server (RFC 8446 6.2)."""
 
 
 def connection_problem(error: Exception, host: str) -> DownloadError:
@@ -40,6 +61,14 @@ def failed_look_up(host: str, error: OSError) -> ConnectionFailedError:
     return HostNotFoundError(host)
 
 
+def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:
+    """Return the error for a proxy that refused a request to `host` with this status."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return RequestOptionsError("the proxy requires a login, or rejected the one it got")
+    said = f"{status} {quoted(reason)}".rstrip()
+    return ConnectionFailedError(host, f"the proxy refused the connection: {said}")
+
+
 def is_silent(error: OSError) -> bool:
     """Return True if no name server answered."""
     return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
@@ -54,7 +83,8 @@ def reason_of(error: Exception) -> str:
     """Return in some words why a connection failed."""
     match error:
         case ssl.SSLError():
-            return f"TLS handshake failed ({quoted(error.reason or error).lower()})"
+            known = _TLS_PROBLEMS.get(error.reason or "")
+            return known or f"TLS handshake failed ({quoted(error.reason or error).lower()})"
         case ConnectionRefusedError():
             return "connection refused"
         case ConnectionResetError():

@@ -63,4 +63,5 @@ def _problem(key: str, proxy: str, error: ValueError) -> str:
     """Return a sentence with the name of the variable; the error shows its value redacted."""
     names = (name for name, value in os.environ.items() if value == proxy)
     name = next((name for name in names if name.lower() == f"{key}_proxy"), f"{key}_proxy")
-    return f"Environment: {name} is not valid: it {error}."
+    subject = "it " if str(error).startswith("should") else ""
+    return f"Environment: {name} is not valid: {subject}{error}."

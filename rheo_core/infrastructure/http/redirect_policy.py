@@ -1,12 +1,12 @@
-"""Redirect policy: the hops that are allowed, and the secrets that survive them.
+"""Redirect policy: the number of hops, those that are allowed, and the secrets that survive them.
 
-Fetch and RFC 9110 15.4 leave both to the client. The rules are decision 0012.
+Fetch and RFC 9110 15.4 leave these to the client. The rules are decision 0012.
 """
 
 import re
 from urllib.parse import quote, urlsplit
 
-from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError
+from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError, TooManyRedirectsError
 from rheo_core.domain.file_config import normalise_url, origin_of
 from rheo_core.domain.hosts import is_same_host
 from rheo_core.domain.references import resolve
@@ -18,6 +18,7 @@ from .auth import split_login
 from .base import Response
 from .private_networks import OriginHost
 
+_MAX_REDIRECTS = 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AUTHORITY = re.compile(r"(?:[A-Za-z]+:)?//[^/?#\\\s]*")
 _SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
@@ -91,6 +92,7 @@ class RedirectPolicy:
     def __init__(self, url: str, own: RequestOptions) -> None:
         self.url, self.login = split_login(url)
         self._own = own
+        self._hops = 0
         self._has_left = False  # a hop has led away from the origin of the user's URL
         self.origin: OriginHost | None = None  # None: no redirect yet
 
@@ -103,8 +105,12 @@ class RedirectPolicy:
         """Follow a hop from `before`; return `target` without its login.
 
         Raises:
+            TooManyRedirectsError: `_MAX_REDIRECTS` hops were followed before.
             ProtocolError: the hop is not allowed.
         """
+        self._hops += 1
+        if self._hops > _MAX_REDIRECTS:
+            raise TooManyRedirectsError(_MAX_REDIRECTS)
         if self.origin is None:
             self.origin = OriginHost.now(self.origin_host)
         target, login = split_login(target)

@@ -12,11 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
-from rheo_core.domain.exceptions import (
-    DownloadTimeoutError,
-    RequestOptionsError,
-    TooManyRedirectsError,
-)
+from rheo_core.domain.exceptions import DownloadTimeoutError, RequestOptionsError
 from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
@@ -28,11 +24,11 @@ from .base import BaseHttpClient, Response
 from .connectors import Route
 from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
 from .proxies import usual_proxy
+from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .tls import check_https_proxy, tls_of
 
-_MAX_REDIRECTS = 20
 _OURS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
@@ -66,6 +62,7 @@ class Requester:
         self.client = client
         self.response_timeout = response_timeout
         self.cookies = CookieFiles()
+        self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
@@ -98,14 +95,12 @@ class Requester:
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
 
         Raises:
-            RequestOptionsError: the user name contains a colon.
+            RequestOptionsError: the login cannot be used with digest authentication.
         """
         key = (origin_of(url), login)
         if key not in self._digests:
-            if ":" in login.name:
-                raise RequestOptionsError(
-                    "user: digest authentication does not allow a colon in the name"
-                )
+            if problem := login.digest_problem:
+                raise RequestOptionsError(f"user: digest authentication {problem}")
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
@@ -127,9 +122,9 @@ class Exchange:
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
-        self._is_plain = not requester.has_rules and own is NO_OPTIONS
         self._jar: aiohttp.CookieJar | None = None
         self._sent: AbstractAsyncContextManager[Response] | None = None
+        self.hops: list[SentHop] = []
 
     @property
     def origin_host(self) -> str:
@@ -148,7 +143,7 @@ class Exchange:
             admit: awaited with the URL of each redirect before it is followed; may raise.
 
         Raises:
-            TooManyRedirectsError: more than `_MAX_REDIRECTS` redirects.
+            TooManyRedirectsError: the redirects exceed the limit of `RedirectPolicy`.
             ProtocolError: a redirect is not valid or not allowed.
             RequestOptionsError: an option of the user cannot be applied.
             DownloadTimeoutError: the head of a reply is not complete in time.
@@ -156,7 +151,7 @@ class Exchange:
         """
         url, policy = self._policy.url, self._policy
         try:
-            for _ in range(_MAX_REDIRECTS + 1):
+            while True:
                 reply = await self._send(url)
                 if "Set-Cookie" in reply.headers:
                     self._store_cookies(reply)
@@ -172,7 +167,6 @@ class Exchange:
         except BaseException as error:
             await self.close(error)
             raise
-        raise TooManyRedirectsError(_MAX_REDIRECTS)
 
     async def __aenter__(self) -> Response:
         return await self.open()
@@ -194,9 +188,12 @@ class Exchange:
     async def _send(self, url: str) -> Response:
         headers: Mapping[str, str] = self._headers
         request_kwargs: dict[str, Any] = {}
-        if not self._is_plain or self._policy.login is not None or self._jar is not None:
+        # The rules may have changed since the last hop.
+        is_plain = not self._requester.has_rules and self._own is NO_OPTIONS
+        if not is_plain or self._policy.login is not None or self._jar is not None:
             headers, request_kwargs = await self._prepare(url)
         self._current_url = url
+        self.hops.append(SentHop(url, headers))
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
@@ -214,6 +211,7 @@ class Exchange:
                 ) from error
             raise
         self._sent = sent
+        self.hops[-1] = SentHop(url, headers, reply.status, reply.reason or "", reply.headers)
         return reply
 
     async def _send_guarded(
@@ -282,7 +280,7 @@ class Exchange:
         headers.pop("Authorization", None)
         if options.auth != "digest":
             headers["Authorization"] = login.basic
-        if options.auth == "digest" or ":" not in login.name:  # digest has no such name
+        if options.auth == "digest" or login.digest_problem is None:
             request_kwargs["middlewares"] = (self._requester.digest(url, login),)
 
     async def _add_cookies(

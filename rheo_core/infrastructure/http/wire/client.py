@@ -1,9 +1,10 @@
 """The client: requests on new and on kept connections, and their responses."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any
@@ -33,7 +34,7 @@ from .framing import Framing, Head
 
 _MAX_IDLE_SECONDS = 15.0
 _REQUEST_TIMEOUT = 408
-_FORBIDDEN = frozenset("\r\n\0")
+_FORBIDDEN = re.compile(r"[\r\n\0]")
 
 Handler = Callable[[Any], Awaitable[Any]]
 
@@ -90,16 +91,11 @@ class WireClient(BaseHttpClient):
             raise ValueError("allow_redirects is True; this client follows no redirects")
         if self._dialer is None:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
-        parts = urlsplit(url)
-        has_tls = parts.scheme == "https" or (proxy is not None and proxy.startswith("https:"))
-        way = Way(
-            parts.scheme,
-            host_of(parts),
-            port_of(parts),
-            self._context(ssl) if has_tls else None,
-            proxy,
-            route,
-        )
+        scheme, authority, _ = split_authority(url)
+        scheme = scheme.lower()
+        has_tls = scheme == "https" or (proxy is not None and proxy.startswith("https:"))
+        host, port = _server_of(scheme, authority)
+        way = Way(scheme, host, port, self._context(ssl) if has_tls else None, proxy, route)
         return WireRequest(self, url, way, CIMultiDict(headers), timeout, middlewares)
 
     def _context(self, ssl: SSLContext | bool) -> SSLContext:
@@ -216,9 +212,9 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         return WireResponse(self._text, head, self._connection.body)
 
     async def _ask_on_kept(self, message: bytes) -> Head | None:
-        """Ask on a kept connection; None if there is none, or the server has given it up.
+        """Send the request on a kept connection; None if there is none or the server has closed it.
 
-        Such a failure says nothing of the server (RFC 9112 9.3.1). It is not counted as one.
+        Such a failure is normal (RFC 9112 9.3.1) and is not counted against the server.
         """
         connection = self._client.take_idle(self._way)
         if connection is None:
@@ -265,10 +261,17 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         target = ascii_url(target)
         lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
         for name, value in self.headers.items():
-            if not _FORBIDDEN.isdisjoint(value) or not _FORBIDDEN.isdisjoint(name):
+            if _FORBIDDEN.search(value) or _FORBIDDEN.search(name):
                 raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
             lines.append(f"{name}: {value}\r\n")
         return "".join([*lines, login, "\r\n"]).encode(errors="surrogateescape")
+
+
+@lru_cache(maxsize=1024)
+def _server_of(scheme: str, authority: str) -> tuple[str, int]:
+    """Return host and port, without brackets."""
+    parts = urlsplit(f"{scheme}://{authority}")
+    return host_of(parts), port_of(parts)
 
 
 def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:

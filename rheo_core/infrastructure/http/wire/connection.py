@@ -17,7 +17,6 @@ from rheo_core.infrastructure.http.problems import connection_problem
 from .framing import MAX_HEAD_BYTES, ChunkDecoder, Framing, Head, end_of_head, parse_head
 
 _SCRATCH_BYTES = 256 << 10
-_HEAD_READ_BYTES = 64 << 10
 _PEEK_BYTES = 512
 _MIN_READ_BYTES = 4 << 10
 """Bytes that a body may take although its reader wants none: reading may go on for a moment."""
@@ -71,7 +70,7 @@ class WireConnection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         if self.body is not None:
             return self.body.get_buffer()
-        return self.scratch.view[:_HEAD_READ_BYTES]
+        return self.scratch.view
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.body is not None:
@@ -336,8 +335,15 @@ class WireBody:
         await self._wait_until_filled()
         return self.rest()
 
-    def all_here(self) -> memoryview | None:
-        """Return the whole body if it is here, else None; only before the first `fill`."""
+    async def whole(self) -> memoryview | None:
+        """Return a whole body of known length; None if it takes longer than one batch.
+
+        Call this only before the first `fill`, which returns bytes that came meanwhile.
+        """
+        if self._missing:
+            self._capacity = self._filled + self._missing
+            self._grow(self._capacity + 1)  # a surplus has room, too
+            await self._wait_until_filled()
         return self.rest() if self.is_over else None
 
     def rest(self) -> memoryview:
@@ -370,7 +376,11 @@ class WireBody:
                     raise DownloadTimeoutError(f"no data from {host}", self.stall_timeout)
                 seconds = min(seconds, left)
             self._waiter = self._loop.create_future()
-            await asyncio.wait({self._waiter}, timeout=seconds)
+            timer = self._loop.call_later(seconds, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
         if not self.is_over:
             self._transport.pause_reading()
         if self._error is not None and not self._filled:

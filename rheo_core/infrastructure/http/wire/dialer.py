@@ -4,9 +4,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from base64 import b64encode
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
@@ -16,17 +15,15 @@ from rheo_core.domain.exceptions import (
     ConnectionFailedError,
     HostNotFoundError,
     NoNetworkError,
-    RequestOptionsError,
 )
+from rheo_core.infrastructure.http.auth import Login, decode_login
 from rheo_core.infrastructure.http.connectors import Route, socket_options
-from rheo_core.infrastructure.http.problems import connection_problem, quoted
+from rheo_core.infrastructure.http.problems import connection_problem, proxy_refusal
 
 from .connection import Scratch, WireConnection
 
 _EYEBALLS_SECONDS = 0.25
 """Head start of one address before the next is tried beside it (RFC 8305 5)."""
-
-_PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 class Way(NamedTuple):
@@ -146,13 +143,10 @@ class Dialer:
         request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy_login(proxy)}\r\n"
         try:
             head = await connection.ask(request.encode(), is_tunnel=True)
-            if head.status == _PROXY_AUTHENTICATION_REQUIRED:
-                raise RequestOptionsError("the proxy requires a login, or does not accept this one")
             if not 200 <= head.status < 300:
-                said = f"{head.status} {quoted(head.reason)}".rstrip()
-                raise ConnectionFailedError(way.host, f"the proxy refuses: {said}")
+                raise proxy_refusal(way.host, head.status, head.reason)
             if connection.body is None or connection.body.has_surplus:
-                raise ConnectionFailedError(way.host, "the proxy sends bytes of its own")
+                raise ConnectionFailedError(way.host, "the proxy sent unexpected data")
             assert way.tls is not None
             inner = WireConnection(self._scratch, way.host)
             transport = await asyncio.get_running_loop().start_tls(
@@ -194,8 +188,8 @@ def proxy_login(proxy: SplitResult) -> str:
     """Return the header line with the login of a proxy's URL; empty if it has none."""
     if proxy.username is None:
         return ""
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
+    login = Login(decode_login(proxy.username), decode_login(proxy.password or ""))
+    return f"Proxy-Authorization: {login.basic}\r\n"
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:

@@ -12,12 +12,14 @@ import httptools
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from rheo_core.domain.exceptions import ProtocolError
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, shorten
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim replies before it."""
 
-_MAX_LENGTH_DIGITS = 20  # more than any size that is believed
+_MAX_LENGTH_DIGITS = 18  # more than any size that is believed
+_IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
+_MAX_SHOWN_LENGTH = 40
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _MAX_HEAD_END = 4  # bytes
@@ -189,10 +191,13 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
 
 
 def _length(value: str) -> int:
+    """Return a length; one beyond any disk becomes a shorter one, which is refused as such."""
     digits = value.strip(" \t")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_LENGTH_DIGITS):
-        raise ProtocolError(f"malformed reply: Content-Length is {printable(value)!r}")
-    return int(digits)
+    if not (digits.isascii() and digits.isdecimal()):
+        shown = printable(shorten(digits, _MAX_SHOWN_LENGTH))
+        raise ProtocolError(f"malformed reply: Content-Length is {shown!r}")
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MAX_LENGTH_DIGITS else _IMPOSSIBLE_LENGTH
 
 
 class ChunkDecoder:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.domain.filenames import sanitise_filename
-from rheo_core.transfer.naming import filename_from_disposition
+from rheo_core.transfer.content_disposition import filename_from_disposition
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "cases" / "content_disposition.json").read_text(encoding="utf-8")

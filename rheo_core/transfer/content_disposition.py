@@ -1,4 +1,4 @@
-"""File name that a reply suggests (RFC 6266 and RFC 8187), made safe.
+"""File names in Content-Disposition headers (RFC 6266 and RFC 8187).
 
 Malformed headers that servers send are read as browsers do if browsers agree. Otherwise they are
 ignored, and the URL names the file.

@@ -1,0 +1,55 @@
+"""KeptPartials: partial data of cancelled downloads, kept until their undo is over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from rheo_core.domain.tuning import Tuning
+from rheo_core.tracking import DownloadRecord
+
+
+class KeptPartials:
+    """Removes the partial data of cancelled downloads later than at once, so that undo finds it.
+
+    Args:
+        discard: removes the partial data of downloads, unless they were queued again.
+        tuning: the time until then.
+    """
+
+    def __init__(
+        self, discard: Callable[[Sequence[DownloadRecord]], Awaitable[None]], tuning: Tuning
+    ) -> None:
+        self._discard = discard
+        self._seconds = tuning.undo_seconds
+        self._kept: dict[str, tuple[float, DownloadRecord]] = {}  # when due, soonest first
+        self._filled = asyncio.Event()
+
+    def keep(self, record: DownloadRecord) -> None:
+        """Keep the data of a download for `undo_seconds`."""
+        self._kept.pop(record.id, None)
+        due = asyncio.get_running_loop().time() + self._seconds
+        self._kept[record.id] = (due, record)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Remove data whose time is over, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._filled.wait()
+            soonest = next(iter(self._kept.values()), None)
+            if soonest is None:
+                self._filled.clear()
+                continue
+            await asyncio.sleep(soonest[0] - loop.time())
+            now = loop.time()
+            await self.discard([record for due, record in self._kept.values() if due <= now])
+
+    async def discard_all(self) -> None:
+        """Remove all kept data at once: the program ends, or the disk is full."""
+        await self.discard([record for _, record in self._kept.values()])
+
+    async def discard(self, records: Sequence[DownloadRecord]) -> None:
+        """Remove the data of these downloads."""
+        for record in records:
+            self._kept.pop(record.id, None)
+        if records:
+            await self._discard(records)

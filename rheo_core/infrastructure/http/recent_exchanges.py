@@ -1,0 +1,68 @@
+"""RecentExchanges: heads of the latest requests and replies, for a user who looks at a download."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rheo_core.domain.details import Hop
+from rheo_core.domain.redaction import HIDDEN
+from rheo_core.domain.text import printable, redact, redact_url
+
+_MAX_EXCHANGES = 256
+_SHOWN_IN_REQUESTS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
+)
+"""Every other field of a request may be a secret of the user."""
+_HIDDEN_IN_REPLIES = frozenset(
+    {
+        "authentication-info", "proxy-authenticate", "set-cookie", "set-cookie2",
+        "www-authenticate",
+    }
+)  # fmt: skip
+
+
+class SentHop(NamedTuple):
+    """A request as it was sent, and the head of its reply; None if there was none."""
+
+    url: str
+    request: Mapping[str, str]
+    status: int = 0
+    reason: str = ""
+    reply: Mapping[str, str] | None = None
+
+
+class RecentExchanges:
+    """Keeps the hops of the latest exchange of each of the latest downloads.
+
+    Noting one costs O(1), so that it does not delay transfers. Texts are made on demand.
+    """
+
+    def __init__(self) -> None:
+        self._hops: dict[str, list[SentHop]] = {}  # by download, latest last
+
+    def note(self, download_id: str, hops: list[SentHop]) -> None:
+        """Keep the hops of an exchange, to which more may be added."""
+        self._hops.pop(download_id, None)
+        self._hops[download_id] = hops
+        if len(self._hops) > _MAX_EXCHANGES:
+            del self._hops[next(iter(self._hops))]
+
+    def of(self, download_id: str) -> tuple[Hop, ...]:
+        """Return the hops of the latest exchange of a download, without secrets."""
+        return tuple(map(_shown, self._hops.get(download_id, ())))
+
+
+def _shown(hop: SentHop) -> Hop:
+    return Hop(
+        redact_url(hop.url),
+        hop.status,
+        printable(hop.reason),
+        tuple(_fields(hop.request.items(), is_reply=False)),
+        tuple(_fields(hop.reply.items() if hop.reply else (), is_reply=True)),
+    )
+
+
+def _fields(fields: Iterable[tuple[str, str]], *, is_reply: bool) -> Iterable[tuple[str, str]]:
+    for name, value in fields:
+        known = name.lower()
+        is_shown = known not in _HIDDEN_IN_REPLIES if is_reply else known in _SHOWN_IN_REQUESTS
+        yield printable(name), printable(redact(value)) if is_shown else HIDDEN

@@ -1,0 +1,172 @@
+"""Fields of a download as the user edits them: a config -> texts, and texts -> a config."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from rheo_core.domain import FileConfig, HashConfig
+from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.filenames import sanitise_filename
+from rheo_core.domain.outside import MAX_PRIORITY
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.sizes import parse_rate
+from rheo_core.domain.text import printable
+
+from .formatting import rate_input
+
+Update = dict[str, Any]
+
+
+class Field(NamedTuple):
+    """One field: its text for a config, and the update of the config for a text.
+
+    `update` raises ValueError with a sentence if the text is not valid.
+    """
+
+    label: str
+    text: Callable[[FileConfig], str]
+    update: Callable[[str, FileConfig], Update]
+    example: str = ""
+    is_secret: bool = False
+    is_long: bool = False  # has several lines
+
+
+def _link(text: str, config: FileConfig) -> Update:
+    url = normalise_url(text)
+    return {"fetch_url": None if url == config.url else url}
+
+
+def _name(text: str, _: FileConfig) -> Update:
+    safe = sanitise_filename(text, may_begin_with_dash=True) if text else text
+    if safe != text:
+        raise ValueError(f"{printable(text)!r} cannot be a file name; {printable(safe)!r} can")
+    return {"filename": text or None}
+
+
+def _folder(text: str, config: FileConfig) -> Update:
+    return {"destination_subdir": _validated(config, destination_subdir=text or None)}
+
+
+def _hash(text: str, _: FileConfig) -> Update:
+    return {"hash_config": HashConfig.from_checksum_string(text) if text else None}
+
+
+def _priority(text: str, _: FileConfig) -> Update:
+    return {"priority": _number(text, MAX_PRIORITY)}
+
+
+def _headers(text: str, config: FileConfig) -> Update:
+    pairs = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError("a header has the form Name: value, one on each line")
+        pairs.append((name.strip(), value.strip()))
+    return {"headers": _validated(config, headers=tuple(pairs))}
+
+
+def _login(text: str, config: FileConfig) -> Update:
+    user = RequestOptions(user=text).user if text else None
+    return {"request": config.request.model_copy(update={"user": user, "bearer": None})}
+
+
+def _connections(text: str, config: FileConfig) -> Update:
+    return {"connections": _validated(config, connections=text or None)}
+
+
+def _limit(text: str, _: FileConfig) -> Update:
+    try:
+        return {"speed_limit": parse_rate(text) if text else None}
+    except ValueError as error:
+        raise ValueError(f"{printable(text)!r} is not valid: it {error}") from None
+
+
+def _number(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ValueError(f"{printable(text)!r} should be a number from 1 to {most:,}")
+    return int(text)
+
+
+def _validated(config: FileConfig, **value: object) -> object:
+    """Return the value of a field as `FileConfig` validates it."""
+    checked = FileConfig(url=config.url, **value)
+    return getattr(checked, next(iter(value)))
+
+
+def _hash_of(config: FileConfig) -> str:
+    expected = config.hash_config
+    return f"{expected.algorithm}:{expected.expected_hash}" if expected else ""
+
+
+def _login_of(config: FileConfig) -> str:
+    user = config.request.user
+    return user.get_secret_value() if user else ""
+
+
+FIELDS: Mapping[str, Field] = {
+    "link": Field("Link", lambda config: config.source, _link),
+    "name": Field("Name", lambda config: config.filename or "", _name, "as the server says"),
+    "folder": Field(
+        "Folder", lambda config: config.destination_subdir or "", _folder,
+        "below the download folder, such as isos/linux",
+    ),
+    "hash": Field(
+        "Hash", _hash_of, _hash, "such as sha256:…",
+    ),
+    "priority": Field("Priority", lambda config: str(config.priority), _priority, "1 or higher"),
+    "connections": Field(
+        "Connections", lambda config: str(config.connections or ""), _connections,
+        "as in the settings",
+    ),
+    "limit": Field(
+        "Speed limit",
+        lambda config: rate_input(config.speed_limit) if config.speed_limit else "",
+        _limit,
+        "none, or a rate such as 2M",
+    ),
+    "login": Field("Login", _login_of, _login, "name:password", is_secret=True),
+    "headers": Field(
+        "Headers",
+        lambda config: "\n".join(f"{name}: {value}" for name, value in config.headers),
+        _headers,
+        is_long=True,
+    ),
+}  # fmt: skip
+
+
+def texts_of(config: FileConfig) -> dict[str, str]:
+    """Return the text of each field."""
+    return {name: field.text(config) for name, field in FIELDS.items()}
+
+
+def problem_of(name: str, text: str, config: FileConfig) -> str:
+    """Return a sentence if a text is not valid in a field; otherwise ""."""
+    try:
+        _update(name, text, config)
+    except ValueError as error:
+        return f"{error}."
+    return ""
+
+
+def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
+    """Return the config with the fields whose texts have changed.
+
+    Raises:
+        ValueError: a text is not valid.
+    """
+    update: Update = {}
+    for name, text in texts.items():
+        update |= _update(name, text, config)
+    return config.model_copy(update=update)
+
+
+def _update(name: str, text: str, config: FileConfig) -> Update:
+    field = FIELDS[name]
+    if text == field.text(config):
+        return {}
+    try:
+        return field.update(text.strip(), config)
+    except ValidationError as error:
+        (details, *_) = error.errors(include_url=False, include_input=False)
+        raise ValueError(details["msg"].removeprefix("Value error, ")) from None

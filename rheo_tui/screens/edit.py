@@ -1,0 +1,147 @@
+"""EditScreen: link, name, folder and other options of a download that is not completed."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static, TextArea
+
+from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain.text import printable
+from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
+from rheo_tui.services.changes import Changes
+from rheo_tui.widgets.line_input import PlainInput
+
+Draft = Mapping[str, str]
+"""Texts that the user typed and did not save, by field."""
+
+
+class HeaderArea(TextArea):
+    """An area for headers; Tab goes on to the next field."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Keep a paste here, so that the app does not open the box for links."""
+        event.stop()
+
+
+class EditScreen(ModalScreen[Draft | None]):
+    """Edits one download; returns what was typed and not saved, or None after it was saved.
+
+    Args:
+        changes: changes the download, so that the edit can be undone.
+        row: the download.
+        draft: what was typed and not saved before.
+    """
+
+    BINDINGS: ClassVar = [("escape", "close", "Close"), ("ctrl+s", "save", "Save")]
+
+    def __init__(self, changes: Changes, row: DownloadSnapshot, draft: Draft) -> None:
+        super().__init__()
+        self._changes = changes
+        self._row = row
+        self._draft = draft
+        self._config: FileConfig | None = None  # until the service has sent it
+
+    def compose(self) -> ComposeResult:
+        """Create one line for each field, and one for its problem."""
+        with Vertical(classes="dialog dialog-form") as dialog:
+            dialog.border_title = f"Edit {printable(self._row.name)}".replace("[", r"\[")
+            with VerticalScroll(id="edit-fields", can_focus=False):
+                for name, field in FIELDS.items():
+                    with Horizontal(classes="field field-long" if field.is_long else "field"):
+                        yield Label(field.label)
+                        if field.is_long:
+                            yield HeaderArea(id=f"edit-{name}", compact=True)
+                        else:
+                            yield PlainInput(
+                                placeholder=field.example,
+                                password=field.is_secret,
+                                id=f"edit-{name}",
+                                compact=True,
+                            )
+                    yield Static("", id=f"problem-{name}", classes="field-problem", markup=False)
+            yield Static("", id="edit-problem", classes="field-problem", markup=False)
+            yield Static("Enter save  ·  Tab go to next  ·  Esc close", classes="dialog-keys")
+
+    @work(exit_on_error=False)
+    async def on_mount(self) -> None:
+        """Show the present values where the user has typed nothing yet."""
+        config = await self._changes.service.config_of(self._row.id)
+        if config is None:
+            self._show_problem("", "This download is no longer in the list.")
+            return
+        self._config = config
+        texts = texts_of(config) | dict(self._draft)
+        for name, widget in self._widgets():
+            if not _text_of(widget):
+                _set_text(widget, texts[name])
+                if isinstance(widget, Input) and widget.has_focus:
+                    widget.select_all()
+
+    def _widgets(self) -> Iterator[tuple[str, Input | TextArea]]:
+        for name, field in FIELDS.items():
+            if field.is_long:
+                yield name, self.query_one(f"#edit-{name}", TextArea)
+            else:
+                yield name, self.query_one(f"#edit-{name}", Input)
+
+    def _texts(self) -> dict[str, str]:
+        return {name: _text_of(widget) for name, widget in self._widgets()}
+
+    def _show_problem(self, name: str, sentence: str) -> None:
+        line = self.query_one(f"#problem-{name}" if name else "#edit-problem", Static)
+        line.update(sentence)
+        line.display = bool(sentence)
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _changed(self, event: Input.Changed | TextArea.Changed) -> None:
+        """Check a field while the user types."""
+        widget = event.control
+        name = (widget.id or "").removeprefix("edit-")
+        if self._config is not None and name in FIELDS:
+            self._show_problem(name, problem_of(name, _text_of(widget), self._config))
+
+    @on(Input.Submitted)
+    @work(exclusive=True, exit_on_error=False)
+    async def action_save(self) -> None:
+        """Save the fields and close, or show what is not valid."""
+        config, texts = self._config, self._texts()
+        if config is None:
+            return
+        for name, text in texts.items():
+            if problem_of(name, text, config):
+                self.query_one(f"#edit-{name}").focus()
+                return
+        try:
+            saved = await self._changes.edit(self._row.id, edited(config, texts))
+        except Exception as error:  # show any error here; the app runs on
+            reason = printable(str(error)).rstrip(".") or type(error).__name__
+            self._show_problem("", f"{reason}.")
+            return
+        if saved is None:
+            self._show_problem("", "This download is done, or no longer in the list.")
+        else:
+            self.dismiss(None)
+
+    def action_close(self) -> None:
+        """Close; what was typed comes back the next time."""
+        if self._config is None:
+            self.dismiss(self._draft)
+            return
+        before = texts_of(self._config)
+        self.dismiss({name: text for name, text in self._texts().items() if text != before[name]})
+
+
+def _text_of(widget: object) -> str:
+    return widget.text if isinstance(widget, TextArea) else str(getattr(widget, "value", ""))
+
+
+def _set_text(widget: Input | TextArea, text: str) -> None:
+    if isinstance(widget, TextArea):
+        widget.text = text
+    else:
+        widget.value = text

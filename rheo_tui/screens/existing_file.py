@@ -1,0 +1,111 @@
+"""ExistingFileScreen: choices for downloads whose file is on the disk; NameScreen: a new name."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.filenames import number_filename, sanitise_filename
+from rheo_core.domain.text import printable
+from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.formatting import count_text
+from rheo_tui.widgets.line_input import PlainInput
+
+_FOR_ONE = {Choice.OPEN, Choice.RENAME}
+_CHOICES = {
+    Choice.OPEN: ("v", "Open the file"),
+    Choice.AGAIN: ("a", "Download again, with a number"),
+    Choice.RENAME: ("r", "Download under another name"),
+    Choice.OVERWRITE: ("o", "Download again and overwrite"),
+}
+
+
+class NameScreen(ModalScreen[str]):
+    """Returns the new name of a download; "" if the user closes the screen."""
+
+    BINDINGS: ClassVar = [("escape", "dismiss('')", "Close")]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = number_filename(name, 1)
+
+    def compose(self) -> ComposeResult:
+        """Create the input with the name that a numbered copy would have."""
+        with Vertical(classes="dialog dialog-form") as dialog:
+            dialog.border_title = "Save under another name"
+            yield PlainInput(value=self._name, placeholder="file name", id="new-name", compact=True)
+            yield Static("Enter save  ·  Esc close", classes="dialog-keys")
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if name := event.value.strip():
+            self.dismiss(sanitise_filename(name))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Stop pastes that the input did not take; they belong nowhere else."""
+        event.stop()
+
+
+class ExistingFileScreen(ModalScreen[Decision | None]):
+    """Returns the user's decision on one or several downloads; None if there is none."""
+
+    BINDINGS: ClassVar = [
+        ("escape", "dismiss(None)", "Close"),
+        *((key, f"choose('{choice}')", title) for choice, (key, title) in _CHOICES.items()),
+    ]
+
+    def __init__(self, rows: Sequence[DownloadSnapshot]) -> None:
+        super().__init__()
+        self._rows = rows
+        self._choices = [choice for choice in _CHOICES if len(rows) == 1 or choice not in _FOR_ONE]
+
+    def compose(self) -> ComposeResult:
+        """Create the name and the choices."""
+        row = self._rows[0]
+        is_one = len(self._rows) == 1
+        with Vertical(classes="dialog dialog-small") as dialog:
+            dialog.border_title = "Already on the disk"
+            yield Static(
+                printable(row.destination or row.name) if is_one else count_text(len(self._rows)),
+                classes="existing-name",
+                markup=False,
+            )
+            yield OptionList(
+                *(
+                    Option(f"{_CHOICES[choice][0]}  {_CHOICES[choice][1]}")
+                    for choice in self._choices
+                ),
+                compact=True,
+            )
+            yield Static("Enter choose  ·  Esc close", classes="dialog-keys")
+
+    def on_mount(self) -> None:
+        """Start at the first choice."""
+        self.query_one(OptionList).highlighted = 0
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.action_choose(self._choices[event.option_index])
+
+    @work
+    async def action_choose(self, choice: str) -> None:
+        """Close with a choice, after asking for a name if it needs one."""
+        if choice not in self._choices:
+            return
+        name = ""
+        if choice == Choice.RENAME:
+            name = await self.app.push_screen_wait(NameScreen(self._rows[0].name))
+            if not name:
+                return
+        self.dismiss(Decision(Choice(choice), name))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Stop pastes, because they choose nothing."""
+        event.stop()

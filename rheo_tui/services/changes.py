@@ -1,0 +1,233 @@
+"""Changes: the user's changes of downloads, which can be undone and redone step by step."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from typing import Literal
+
+from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_tui.formatting import count_text, limit_text
+
+from .protocol import Deletion, DownloadService
+
+_MAX_STEPS = 1000
+Work = Callable[[], Awaitable[int]]
+"""Changes downloads and returns their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, and how to undo and redo it.
+
+    Sentences have `{}` in the place of the number of downloads.
+    """
+
+    undo: Work
+    redo: Work
+    undone: str  # such as `Restored {}`
+    redone: str
+    total: int = 0  # downloads that it changed
+    time: float = 0.0  # of the monotonic clock
+
+
+class Changes:
+    """Changes downloads through the service and keeps the steps back.
+
+    A step can be undone for 10 minutes, the time for which the engine keeps partial data and
+    removed downloads.
+    """
+
+    def __init__(self, service: DownloadService) -> None:
+        self.service = service
+        self.count = 0  # steps taken so far
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """True if there is a step to undo."""
+        oldest = time.monotonic() - DEFAULT_TUNING.undo_seconds
+        if self._done and self._done[0].time < oldest:
+            self._done = [step for step in self._done if step.time >= oldest]
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """True if there is a step to redo."""
+        return bool(self._undone)
+
+    async def undo(self) -> str:
+        """Undo the last step; return what was done, and what could not be."""
+        if not self.can_undo:
+            return ""
+        step = self._done.pop()
+        count = await step.undo()
+        self._undone.append(step)
+        return _report(step.undone, count, step.total)
+
+    async def redo(self) -> str:
+        """Redo the step that was undone last; return what was done, and what could not be."""
+        if not self._undone:
+            return ""
+        step = self._undone.pop()
+        count = await step.redo()
+        self._done.append(replace(step, time=time.monotonic()))
+        return _report(step.redone, count, step.total)
+
+    async def take(self, step: Step) -> int:
+        """Take a new step; return the number of downloads that it changed."""
+        return self._note(step, await step.redo())
+
+    def _note(self, step: Step, count: int) -> int:
+        """Keep a step that changed `count` downloads, and return that number."""
+        if count:
+            self.count += 1
+            self._undone.clear()
+            self._done.append(replace(step, total=count, time=time.monotonic()))
+            del self._done[:-_MAX_STEPS]
+        return count
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads; their partial data is kept until the undo is over."""
+        service = self.service
+        undo, redo = partial(service.restore, ids), partial(service.cancel, ids)
+        return await self.take(Step(undo, redo, "Restored {}", "Cancelled {}"))
+
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list; partial data is kept until the undo is over."""
+        service = self.service
+        undo, redo = partial(service.restore, ids), partial(service.remove, ids)
+        return await self.take(Step(undo, redo, "Restored {}", "Removed {}"))
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads, and remove these from the list."""
+        deletion = await self.service.delete_files(ids)
+        stay = "; files in the trash stay there" if deletion.in_trash else ""
+        step = Step(
+            partial(self.service.restore_files, deletion.ids),
+            partial(self._delete_files, deletion.ids),
+            f"Restored {{}}{stay}",
+            "Deleted the files of {}",
+        )
+        self._note(step, len(deletion.ids))
+        return deletion
+
+    async def _delete_files(self, ids: Sequence[str]) -> int:
+        return len((await self.service.delete_files(ids)).ids)
+
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads."""
+        pause, resume = partial(self.service.pause, ids), partial(self.service.resume, ids)
+        return await self.take(Step(resume, pause, "Resumed {}", "Paused {}"))
+
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Resume paused downloads."""
+        pause, resume = partial(self.service.pause, ids), partial(self.service.resume, ids)
+        return await self.take(Step(pause, resume, "Paused {}", "Resumed {}"))
+
+    async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
+        """Move queued downloads as a block."""
+        return await self._place(ids, partial(self.service.move, ids, where), "Moved {}")
+
+    async def change_priority(self, ids: Sequence[str], by: int) -> int:
+        """Add `by` to the priority of each download; the lowest priority is 1."""
+        redo = partial(self.service.change_priority, ids, by)
+        return await self._place(ids, redo, "Changed the priority of {}")
+
+    async def set_priority(self, ids: Sequence[str], priority: int) -> int:
+        """Give each download a priority, 1 or more."""
+        redo = partial(self.service.set_priority, ids, priority)
+        return await self._place(ids, redo, f"Priority is {priority} for {{}}")
+
+    async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
+        places = await self.service.places(ids)
+        undo = partial(self.service.set_places, places)
+        return await self.take(Step(undo, redo, "Put {} back to the former place", redone))
+
+    async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> None:
+        """Limit all downloads together.
+
+        Args:
+            rate: bytes/s; None lifts the limit.
+            before: the limit until now.
+            was_slow: True if slow mode was on until now.
+        """
+        undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
+        undone = "Slow mode is on" if was_slow else limit_sentence(before)
+        await self.take(Step(undo, partial(self._set_limit, rate), undone, limit_sentence(rate)))
+
+    async def limit_each(self, rate: int | None, rows: Iterable[DownloadSnapshot]) -> int:
+        """Limit single downloads to `rate` bytes/s each; None lifts their limits."""
+        before = {row.id: row.speed_limit_bps for row in rows}
+        return await self.take(
+            Step(
+                partial(self._limit_each, before),
+                partial(self._limit_each, dict.fromkeys(before, rate)),
+                "Put the speed limit of {} back",
+                f"{limit_sentence(rate)} for {{}}",
+            )
+        )
+
+    async def set_slow(self, on: bool) -> None:
+        """Switch slow mode on or off."""
+        undo, redo = partial(self._set_slow, not on), partial(self._set_slow, on)
+        texts = "Slow mode is off", "Slow mode is on"
+        await self.take(Step(undo, redo, texts[not on], texts[on]))
+
+    async def replace_url(self, download_id: str, url: str) -> bool:
+        """Download from another URL from now on; see `DownloadService.replace_url`."""
+        before = await self.service.url_of(download_id)
+        step = Step(
+            partial(self._replace_url, download_id, before or url),
+            partial(self._replace_url, download_id, url),
+            "Put the former URL back for {}",
+            "Replaced the URL of {}",
+        )
+        return bool(await self.take(step))
+
+    async def edit(self, download_id: str, config: FileConfig) -> str | None:
+        """Give a download other options; see `DownloadService.edit`."""
+        before = await self.service.config_of(download_id)
+        saved = await self.service.edit(download_id, config)
+        if before is not None and saved is not None:
+            undo, redo = (
+                partial(self._edit, saved, before),
+                partial(self._edit, download_id, config),
+            )
+            self._note(Step(undo, redo, "Put the options of {} back", "Edited {}"), 1)
+        return saved
+
+    async def _edit(self, download_id: str, config: FileConfig) -> int:
+        return int(await self.service.edit(download_id, config) is not None)
+
+    async def _set_limit(self, rate: int | None) -> int:
+        await self.service.set_speed_limit(rate)
+        return 1
+
+    async def _set_slow(self, on: bool) -> int:
+        await self.service.set_slow(on)
+        return 1
+
+    async def _limit_each(self, rates: Mapping[str, int | None]) -> int:
+        for rate, some in groupby(sorted(rates, key=lambda each: rates[each] or 0), rates.get):
+            await self.service.set_speed_limit(rate, list(some))
+        return len(rates)
+
+    async def _replace_url(self, download_id: str, url: str) -> int:
+        return int(await self.service.replace_url(download_id, url))
+
+
+def limit_sentence(rate: int | None) -> str:
+    """Return the limit in words, without a full stop."""
+    return "Speed limit is off" if rate is None else f"Speed limit is {limit_text(rate)}"
+
+
+def _report(sentence: str, count: int, total: int) -> str:
+    """Return what was done to `count` of `total` downloads."""
+    text = sentence.format(count_text(count))
+    if count >= total:
+        return f"{text}."
+    return f"{text}; {total - count:,} cannot, because they changed since or are gone."

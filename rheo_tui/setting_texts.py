@@ -1,0 +1,169 @@
+"""Settings as a person reads and types them: labels, groups, text, checks. Made from the model."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from rheo_core.config.problems import explain
+from rheo_core.config.settings import GROUPS, Settings
+from rheo_core.domain.text import printable
+
+from .formatting import rate_input, size_text, speed_text
+from .themes import NAMES
+
+TABLES = frozenset({"rules", "request", "hosts", "keys", "tabs"})
+"""Settings with an inner structure, which a line of text cannot hold."""
+_SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
+_SIZES = frozenset({"chunk_size", "max_size"})
+_LABELS = {name: field.title or name for name, field in Settings.model_fields.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, with its value.
+
+    Attributes:
+        name: as in the file.
+        label: title for people.
+        group: title of its group.
+        text: the value as a person types it.
+        shown: the value with its unit.
+        is_changed: it differs from the default.
+        help: meaning, default and name in the file.
+        choices: all values, if there are few; else empty.
+    """
+
+    name: str
+    label: str
+    group: str
+    text: str
+    shown: str
+    is_changed: bool
+    help: str
+    choices: tuple[str, ...]
+
+    def matches(self, words: str) -> bool:
+        """Return True if each of the words is in the label, the name or the help."""
+        text = f"{self.group} {self.label} {self.name} {self.help}".lower()
+        return all(word in text for word in words.lower().split())
+
+
+def all_settings(settings: Settings) -> Iterator[Setting]:
+    """Yield the settings in the order of the model."""
+    group = ""
+    for name, field in Settings.model_fields.items():
+        group = GROUPS.get(name, group)
+        value, default = getattr(settings, name), _default(field)
+        about = f"{field.description}. " if field.description else ""
+        yield Setting(
+            name,
+            _LABELS[name],
+            group,
+            _text(name, value),
+            _shown(name, value),
+            value != default,
+            f"{about}Default: {_text(name, default) or 'none'}. In the file: {name}",
+            _choices(name, field),
+        )
+
+
+def changed(settings: Settings, name: str, text: str) -> Settings:
+    """Return settings with another value.
+
+    Args:
+        settings: the present ones.
+        name: of the setting.
+        text: the value as a person types it; empty: the default.
+
+    Raises:
+        ValueError: the value is not valid. The message names the setting and what is allowed.
+    """
+    value = _typed(name, text.strip())
+    try:
+        # Pass every field, so that no environment variable is read again.
+        checked = Settings(**{**settings.model_dump(), name: value})
+    except ValidationError as error:
+        problems = explain(error, _LABELS).values()
+        raise ValueError("\n".join(f"{sentence}." for sentence in problems)) from None
+    return settings.model_copy(update={name: getattr(checked, name)})
+
+
+def _typed(name: str, text: str) -> Any:
+    field = Settings.model_fields[name]
+    if not text:
+        return _default(field)
+    return {"on": True, "off": False}.get(text, text) if field.annotation is bool else text
+
+
+def _default(field: FieldInfo) -> Any:
+    if field.default is not PydanticUndefined:
+        return field.default
+    return field.default_factory() if field.default_factory is not None else None  # type: ignore[call-arg]
+
+
+def _choices(name: str, field: FieldInfo) -> tuple[str, ...]:
+    if name == "theme":
+        return tuple(NAMES)
+    if field.annotation is bool:
+        return ("on", "off")
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        return tuple(each.value for each in field.annotation)
+    return ()
+
+
+def _text(name: str, value: Any) -> str:
+    match value:
+        case None:
+            return "off"
+        case bool():
+            return "on" if value else "off"
+        case Enum():
+            return str(value.value)
+        case int() if name in _SPEEDS | _SIZES:
+            return rate_input(value)
+        case int() | float():
+            return f"{value:.12g}"
+        case Path():
+            return _at_home(value)
+        case _ if name in TABLES:
+            return _count(name, value)
+        case tuple() if name == "schedule":
+            return "; ".join(value)
+        case tuple():
+            return shlex.join(value)
+    return str(value)
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is not None and name in _SPEEDS:
+        return speed_text(value)
+    if value is not None and name in _SIZES:
+        return size_text(value)
+    if isinstance(value, float):  # all of them are times
+        return f"{value:.12g} s"
+    return _text(name, value) or "none"
+
+
+def _at_home(path: Path) -> str:
+    """Return a path with `~` for the home folder."""
+    try:
+        return printable(str("~" / path.relative_to(Path.home())))
+    except (ValueError, RuntimeError):
+        return printable(str(path))
+
+
+def _count(name: str, value: Any) -> str:
+    """Return how much a table holds; its values may be secret."""
+    if name == "request":
+        value = value.model_fields_set
+    one = {"rules": "rule", "request": "option", "hosts": "host", "keys": "key", "tabs": "tab"}[
+        name
+    ]
+    return "" if not value else f"{len(value)} {one}{'' if len(value) == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""Details of one download: connections, redirects and heads, without secrets."""
+
+import asyncio
+from pathlib import Path
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import HashConfig
+from rheo_core.domain.details import TransferDetails
+from rheo_core.domain.file_config import host_of
+from rheo_core.domain.tuning import Tuning
+from tests.core.engine import Gate, serving, sha256
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
+
+BODY = body_of(8_000_000)
+HASTE = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
+
+
+async def test_connections_of_a_running_download(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gate))
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=HASTE) as manager:
+        await manager.add([config])
+        await asyncio.wait_for(gate.reached.wait(), 30)
+
+        def transfer() -> TransferDetails | None:
+            found = manager.details(config.id)
+            return found.transfer if found else None
+
+        def has_bytes() -> bool:
+            now = transfer()
+            return now is not None and any(each.received > each.start for each in now.connections)
+
+        await until(has_bytes)
+        now = transfer()
+        assert now is not None and now.total == len(BODY)
+        for connection in now.connections:
+            assert 0 <= connection.start <= connection.received <= (connection.end or len(BODY))
+            assert connection.host == host_of(config.url)
+            assert connection.age_seconds >= connection.idle_seconds >= 0
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+        assert transfer() is None
+
+
+async def test_redirects_and_heads_without_secrets(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    async def redirect(exchange: Exchange) -> None:
+        await exchange.head(
+            "302 Found", Location="/f?token=sekret", Set_Cookie="id=sekret", Content_Length=0
+        )
+
+    server.on("/f?token=sekret", serving(BODY, ETag='"v1"', X_Note="a\x1b[31m"))
+    config = FileConfig(
+        url=server.on("/begin?sig=sekret", redirect),
+        headers=(
+            ("Authorization", "Bearer sekret"),
+            ("X-Key", "sekret"),
+            ("Referer", "http://a/b"),
+        ),
+        hash_config=HashConfig.from_checksum_string(f"sha256:{sha256(BODY)}"),
+    )
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        details = manager.details(config.id)
+    assert details is not None
+    first, last = details.hops
+    assert (first.status, last.status) == (302, 200)
+    assert ("Authorization", "***") in first.request and ("X-Key", "***") in first.request
+    assert ("Accept-Encoding", "identity") in first.request
+    assert ("Set-Cookie", "***") in first.reply
+    assert ("ETag", '"v1"') in last.reply
+    assert details.expected_hash == f"sha256:{sha256(BODY)}"
+    assert details.referer == "http://a/b"
+    assert details.folder == str(tmp_path)
+    assert "sekret" not in repr(details) and "\x1b" not in repr(details)
+
+
+async def test_a_failed_request_is_kept_and_old_ones_are_not(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    configs = [FileConfig(url=server.url(f"/gone-{at}")) for at in range(300)]
+    async with DownloadManager(download_dir=tmp_path, max_concurrent=8) as manager:
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=30)
+        kept = [details.hops for c in configs if (details := manager.details(c.id))]
+    assert sum(map(bool, kept)) == 256
+    assert kept[-1][-1].status == 404
+
+
+async def test_the_place_in_the_queue(tmp_path: Path) -> None:
+    configs = [FileConfig(url=f"http://example.org/{at}") for at in range(5)]
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open(paused=True)
+    await manager.add(configs)
+    await manager.move(configs[4].id, to="top")
+    places = [details.place for c in configs if (details := manager.details(c.id))]
+    assert places == [2, 3, 4, 5, 1]
+    assert manager.details("unknown") is None
+    await manager.close()

@@ -1,0 +1,136 @@
+"""Editing a download: other options, another name or folder, and its bytes stay."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DestinationError, DownloadStatus, HashConfig
+from tests.core.engine import Gate, names_in, serving, sha256, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.waiting import Until
+
+BODY = body_of(3_000_000)
+SEEN = 2_000_000
+
+
+async def stopped_half_way(
+    manager: DownloadManager, server: MisbehavingServer, until: Until
+) -> FileConfig:
+    """Return a download that is paused with two thirds of its bytes."""
+    gate = Gate(BODY, SEEN, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gate))
+    await manager.add([config])
+    await asyncio.wait_for(gate.reached.wait(), 30)
+    info = manager.get_download_info
+    await until(lambda: (found := info(config.id)) and found.bytes_downloaded == SEEN)
+    await manager.pause(config.id)
+    gate.opened.set()
+    return config
+
+
+@pytest.mark.parametrize(
+    ("update", "path"),
+    [
+        ({"hash_config": HashConfig.from_checksum_string(f"sha256:{sha256(BODY)}")}, "f"),
+        ({"filename": "other.bin"}, "other.bin"),
+        ({"destination_subdir": "a/b"}, "a/b/f"),
+        ({"filename": "g", "destination_subdir": "c", "priority": 5}, "c/g"),
+        ({"headers": (("X-Key", "v"),), "connections": 2, "speed_limit": 50_000_000}, "f"),
+    ],
+)
+async def test_the_bytes_stay(
+    server: MisbehavingServer, tmp_path: Path, until: Until, update: dict[str, Any], path: str
+) -> None:
+    folder = tmp_path / "files"
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        config = await stopped_half_way(manager, server, until)
+        edited = await manager.edit(config.id, config.model_copy(update=update))
+        assert edited is not None
+        (row,) = manager.snapshot().downloads
+        assert (row.id, row.status, row.bytes_downloaded) == (edited, "paused", SEEN)
+        assert row.priority == update.get("priority", 1)
+        await manager.close()
+        assert names_in(folder)[-2:] == [f"{path}.part", f"{path}.part.state"]
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+        assert await manager.history() == []
+        await manager.resume(edited)
+        await manager.wait_until_complete(timeout=10)
+    assert (folder / path).read_bytes() == BODY
+    assert "range" in {name.lower() for name in server.requests[-1].headers}
+
+
+async def test_another_link_of_a_failed_download(server: MisbehavingServer, tmp_path: Path) -> None:
+    config = FileConfig(url=server.url("/gone"))
+    new = server.on("/new", serving(BODY))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.FAILED
+        update = {"fetch_url": new, "filename": "kept"}
+        edited = await manager.edit(config.id, config.model_copy(update=update))
+        await manager.wait_until_complete(timeout=10)
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+    assert (tmp_path / "kept").read_bytes() == BODY
+
+
+async def test_the_name_of_another_download_is_refused(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    url = server.on("/f", serving(BODY))
+    first, second = FileConfig(url=url), FileConfig(url=url, filename="g")
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open(paused=True)
+    await manager.add([first, second])
+    with pytest.raises(ValueError, match="another download in the list has this URL and name"):
+        await manager.edit(first.id, second)
+    assert status_of(manager, first) is DownloadStatus.QUEUED
+    await manager.close()
+
+
+async def test_a_folder_that_cannot_be_made_changes_nothing(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        (tmp_path / "file").write_text("in the way")
+        update = {"destination_subdir": "file/below"}
+        with pytest.raises(DestinationError):
+            await manager.edit(config.id, config.model_copy(update=update))
+        assert status_of(manager, config) is DownloadStatus.PAUSED
+        await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_a_completed_or_unknown_download_is_not_edited(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(b"x")))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        assert await manager.edit(config.id, config) is None
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=10)
+        assert await manager.edit(config.id, config) is None
+
+
+async def test_its_own_number_of_connections(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    from rheo_core.domain.tuning import Tuning
+
+    big = body_of(8_000_000)
+    gates = Gate(big, 1_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f", gates), connections=1)
+    tuning = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=tuning) as manager:
+        await manager.add([config])
+        await asyncio.wait_for(gates.reached.wait(), 30)
+        await asyncio.sleep(0.3)
+        assert len(server.requests) == 1
+        gates.opened.set()
+        await manager.wait_until_complete(timeout=10)

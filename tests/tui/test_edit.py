@@ -1,0 +1,192 @@
+"""The dialog that edits a download: validation while typing, and nothing typed is lost."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.widgets import Input, Static, TextArea
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadError, DownloadStatus, FileConfig
+from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
+from rheo_tui.screens.edit import EditScreen
+from rheo_tui.services.changes import Changes
+from rheo_tui.services.local import LocalService
+from tests.tui.driving import Driver, running
+
+URL = "https://example.org/files/file-00000.iso?token=secret"
+NEW = "https://mirror.example.org/new.iso?sig=other"
+
+
+async def opened(app: Driver) -> EditScreen:
+    await app.press("e")
+    screen = app.app.screen
+    assert isinstance(screen, EditScreen)
+    await app.until(lambda: screen._config is not None)
+    await app.pilot.pause()
+    return screen
+
+
+def field(screen: EditScreen, name: str) -> Input:
+    return screen.query_one(f"#edit-{name}", Input)
+
+
+def problem(screen: EditScreen, name: str) -> str:
+    line = screen.query_one(f"#problem-{name}" if name else "#edit-problem", Static)
+    return str(line.render()) if line.display else ""
+
+
+@pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
+async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
+    status: DownloadStatus,
+) -> None:
+    async with running(size=(80, 24)) as app:
+        first, *_ = await app.fill()
+        app.service.change(first, status=status)
+        await app.update()
+        await app.press("slash", *"00000", "enter")  # wherever its state has put it
+        screen = await opened(app)
+        assert field(screen, "link").value == URL
+        field(screen, "link").post_message(events.Paste(NEW))  # not in the box for links
+        await app.until(lambda: field(screen, "link").value == NEW)
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        ((edited_id, config),) = app.called("edit")
+        assert (edited_id, config.source, config.url) == (first, NEW, URL)
+        assert "Edited file-00000.iso" in app.messages()
+
+
+async def test_each_field_is_checked_while_typing() -> None:
+    async with running(size=(80, 40)) as app:
+        await app.fill()
+        screen = await opened(app)
+        for name, wrong, sentence in (
+            ("link", "ftp://example.org/[b]x", "has scheme 'ftp'; http and https are supported."),
+            ("name", "a/b", "'a/b' cannot be a file name; "),
+            ("folder", "../up", "'../up'"),
+            ("hash", "sha256:12", "64"),
+            ("priority", "0", "'0' should be a number from 1 to 1,000."),
+            ("connections", "99", "less than or equal to 64."),
+            ("limit", "fast", "'fast' is not valid: it should be bytes per second such as 500K"),
+        ):
+            widget = field(screen, name)
+            before = widget.value
+            widget.value = wrong
+            await app.pilot.pause()
+            assert sentence in problem(screen, name), name
+            await app.press("enter")  # nothing is saved, and the field gets the focus
+            assert widget.has_focus
+            widget.value = before
+            await app.pilot.pause()
+            assert problem(screen, name) == ""
+        screen.query_one("#edit-headers", TextArea).text = "X-Key"
+        await app.pilot.pause()
+        assert "a header has the form Name: value" in problem(screen, "headers")
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36)])
+async def test_escape_and_resize_keep_what_was_typed(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        await app.fill()
+        screen = await opened(app)
+        field(screen, "name").value = "other.iso"
+        screen.query_one("#edit-headers", TextArea).text = "X-Key: 1\nX-More: 2"
+        await app.pilot.resize_terminal(60, 20)
+        assert field(screen, "name").value == "other.iso"
+        await app.press("escape")
+        assert "Not saved. Edit the download again to go on." in app.messages()
+        screen = await opened(app)
+        assert field(screen, "name").value == "other.iso"
+        assert field(screen, "link").value == URL
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)
+        ((_, config),) = app.called("edit")
+        assert config.filename == "other.iso"
+        assert config.headers == (("X-Key", "1"), ("X-More", "2"))
+        screen = await opened(app)
+        await app.press("escape")
+        assert "Not saved" not in app.messages()
+
+
+async def test_errors_stay_in_the_dialog_with_what_was_typed() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        screen = await opened(app)
+        field(screen, "name").value = "other.iso"
+        app.service.fail_with = DownloadError("the list cannot be written")
+        await app.press("enter")
+        await app.until(lambda: problem(screen, "") == "the list cannot be written.")
+        app.service.fail_with = RuntimeError()
+        await app.press("enter")
+        await app.until(lambda: problem(screen, "") == "RuntimeError.")
+        app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
+        await app.press("enter")
+        gone = "This download is done, or no longer in the list."
+        await app.until(lambda: problem(screen, "") == gone)
+        assert field(screen, "name").value == "other.iso"
+        await app.press("escape")
+        await app.update()
+        await app.press("6", "e")  # on its tab it is the only row
+        await app.until(lambda: "Edit: this download has ended (done)." in app.messages())
+
+
+async def test_keys_typed_ahead_are_not_overwritten() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("e", *"http://a.b/c")
+        screen = app.app.screen
+        assert isinstance(screen, EditScreen)
+        await app.until(lambda: screen._config is not None)
+        assert field(screen, "link").value == "http://a.b/c"
+
+
+def test_unchanged_texts_change_nothing_and_no_secret_is_lost() -> None:
+    config = FileConfig(
+        url="https://me:pw@example.org/a?token=x",
+        filename="a.iso",
+        destination_subdir="b/c",
+        headers=(("Cookie", "k=v"),),
+        hash_config=None,
+        speed_limit=2_000_000,
+        connections=3,
+        priority=7,
+    ).with_options(FileConfig(url="http://a/", request={"user": "me:pw"}).request)
+    assert edited(config, texts_of(config)) == config
+    assert texts_of(config)["login"] == "me:pw"
+    assert not any(problem_of(name, text, config) for name, text in texts_of(config).items())
+
+
+def test_empty_texts_return_to_the_defaults() -> None:
+    config = FileConfig(
+        url="http://example.org/a", filename="b", destination_subdir="c", speed_limit=5,
+        connections=2, headers=(("X-Y", "z"),),
+    )  # fmt: skip
+    blank = {name: "" for name in FIELDS if name not in ("link", "priority")}
+    assert edited(config, blank) == FileConfig(url="http://example.org/a")
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[LocalService]:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    await service.start()
+    yield service
+    await service.close()
+
+
+async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalService) -> None:
+    config = FileConfig(url="http://127.0.0.1:9/a")
+    await service.add([config])
+    await service.pause([config.id])
+    await service.set_priority([config.id], 3)
+    changes = Changes(service)
+    before = await service.config_of(config.id)
+    assert before is not None and before.priority == 3
+    new = before.model_copy(update={"filename": "b", "speed_limit": 1000, "priority": 9})
+    assert await changes.edit(config.id, new) == new.id
+    row = (await service.snapshot()).downloads[-1]
+    assert (row.name, row.priority, row.speed_limit_bps, row.status) == ("b", 9, 1000, "paused")
+    assert await changes.undo() == "Put the options of 1 download back."
+    assert await service.config_of(config.id) == before
+    assert await changes.redo() == "Edited 1 download."
+    assert await service.config_of(new.id) == new

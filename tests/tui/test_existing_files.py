@@ -1,0 +1,244 @@
+"""Links whose file is on the disk already: the user opens it, renames, overwrites or skips."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from textual import events
+from textual.widgets import Input, OptionList
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_tui import file_manager
+from rheo_tui.app import RheoApp
+from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
+from rheo_tui.screens.load import LoadScreen
+from rheo_tui.services.local import LocalService
+from rheo_tui.widgets.existing_files import ExistingFiles
+from tests.core.engine import serving
+from tests.servers.misbehaving import MisbehavingServer
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+OLD = b"old"
+
+
+@asynccontextmanager
+async def engine(folder: Path, **settings: Any) -> AsyncIterator[Driver]:
+    """Run the app over a real engine."""
+    service = LocalService(build_settings(download_dir=folder, **settings), save=False)
+    app = RheoApp(service)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        driver = Driver(app, cast("FakeService", service), pilot)
+        await driver.until(lambda: app.is_attached and app.main.client.ready)
+        yield driver
+
+
+def place(server: MisbehavingServer, folder: Path, *names: str) -> list[str]:
+    """Put files on the server, and older ones of their names into the folder."""
+    for name in names:
+        (folder / name).write_bytes(OLD)
+    return [server.on(f"/{name}", serving(name.encode())) for name in names]
+
+
+async def paste(app: Driver, *urls: str) -> None:
+    app.app.post_message(events.Paste("\r".join(urls)))
+    await app.until(lambda: isinstance(app.app.screen, AddScreen) and choices(app))
+
+
+def choices(app: Driver) -> list[str]:
+    found = app.app.screen.query(ExistingFiles)
+    return [str(option.prompt) for each in found if each.display for option in each.options]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".state"}
+
+
+async def ended(app: Driver, count: int) -> list[DownloadSnapshot]:
+    """Wait until all downloads have ended and return them."""
+    for _ in range(500):
+        await app.update()
+        rows = list(app.main.model.rows.values())
+        if len(rows) == count and all(row.status.is_terminal for row in rows):
+            return rows
+        await app.pilot.pause(0.01)
+    raise AssertionError("the downloads have not ended")
+
+
+async def test_each_link_gets_the_choice_of_the_user(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    urls = place(server, tmp_path, "a.bin", "b.bin", "c.bin", "d.bin")
+    fresh = server.on("/new.bin", serving(b"new.bin"))
+    async with engine(tmp_path) as app:
+        await paste(app, *urls, fresh)
+        await app.press("enter")
+        assert isinstance(app.app.screen, AddScreen)
+        message = "Added 1 download. Lines 1, 2, 3, 4: already on the disk; choose below."
+        assert message in app.messages()
+        assert app.app.screen.query_one(LinksArea).text == "\n".join(urls)
+        await app.press("o", "a", "r")
+        await app.until(lambda: isinstance(app.app.screen, NameScreen))
+        field = app.app.screen.query_one(Input)
+        assert field.value == "c (1).bin"
+        field.value = "mine/../x.bin"
+        await app.press("enter", "down", "s")
+        assert [line.partition("(")[2] for line in choices(app)] == [
+            "overwrite)", "download again, with a number)", "save as mine_.._x.bin)", "skip)",
+        ]  # fmt: skip
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 4)
+    assert files(tmp_path) == {
+        "a.bin": b"a.bin",
+        "b.bin": OLD,
+        "b (1).bin": b"b.bin",
+        "c.bin": OLD,
+        "mine_.._x.bin": b"c.bin",
+        "d.bin": OLD,
+        "new.bin": b"new.bin",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("A", {"a.bin": OLD, "b.bin": OLD, "a (1).bin": b"a.bin", "b (1).bin": b"b.bin"}),
+        ("O", {"a.bin": b"a.bin", "b.bin": b"b.bin"}),
+        ("S", {"a.bin": OLD, "b.bin": OLD}),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["skip", "error"])
+async def test_one_key_decides_all(
+    server: MisbehavingServer, tmp_path: Path, key: str, expected: dict[str, bytes], strategy: str
+) -> None:
+    urls = place(server, tmp_path, "a.bin", "b.bin")
+    async with engine(tmp_path, file_exists_strategy=strategy) as app:
+        await paste(app, *urls)
+        await app.press("tab", key, "enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 0 if key == "S" else 2)
+    assert files(tmp_path) == expected
+
+
+async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_path: Path) -> None:
+    (folder := tmp_path / "out").mkdir()
+    urls = place(server, folder, "a.bin", "b.bin")
+    (listed := tmp_path / "links.txt").write_text("\n".join(urls))
+    async with engine(folder) as app:
+        await app.press("o")
+        app.app.screen.query_one("#path", Input).value = str(listed)
+        await app.until(lambda: len(choices(app)) == 2)
+        await app.press("enter")
+        assert isinstance(app.app.screen, LoadScreen)
+        assert "Already on the disk: 2 downloads; choose below." in app.messages()
+        await app.press("o", "s", "enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 1)
+    assert files(folder) == {"a.bin": b"a.bin", "b.bin": OLD}
+
+
+async def test_the_link_of_a_completed_download_may_be_downloaded_again(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    body = b"first"
+    url = server.on("/a.bin", lambda exchange: exchange.serve(body))
+    same_name = server.on("/2/a.bin", serving(b"of another link"))
+    async with engine(tmp_path) as app:
+        await app.command(f"add {url}")
+        await ended(app, 1)
+        body = b"second"
+        await paste(app, url, url)
+        assert [line.partition("  ")[0] for line in choices(app)] == ["= line 1"]
+        await app.press("tab", "o", "enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 1)
+        assert files(tmp_path) == {"a.bin": b"second"}
+        await app.command(f"add {same_name}")  # it is another file and gets the next number
+        await ended(app, 2)
+        (tmp_path / "a.bin").unlink()
+        await app.command(f"add {url}")
+        await app.until(lambda: "already in the list" in app.messages())
+    assert files(tmp_path) == {"a (1).bin": b"of another link"}
+
+
+@pytest.mark.parametrize("key", ["o", "a", "r"])
+@pytest.mark.parametrize("size", [None, 5], ids=["skipped", "failed"])
+async def test_a_row_that_ended_because_of_a_file_offers_the_choices(
+    server: MisbehavingServer, tmp_path: Path, key: str, size: int | None
+) -> None:
+    (url,) = place(server, tmp_path, "a.bin")
+    async with engine(tmp_path) as app:
+        await app.main.client.add([FileConfig(url=url, size_bytes=size)])
+        (row,) = await ended(app, 1)
+        assert row.status is (DownloadStatus.FAILED if size else DownloadStatus.SKIPPED)
+        await app.press("6" if size is None else "4", "d", key)
+        if key == "r":
+            await app.until(lambda: isinstance(app.app.screen, NameScreen))
+            await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 2 if key == "r" else 1)
+    copied = {"a.bin": OLD, "a (1).bin": b"a.bin"}
+    assert files(tmp_path) == ({"a.bin": b"a.bin"} if key == "o" else copied)
+
+
+async def test_the_reason_and_the_key_are_shown(server: MisbehavingServer, tmp_path: Path) -> None:
+    (url,) = place(server, tmp_path, "a.bin")
+    async with engine(tmp_path, file_exists_strategy="error") as app:
+        await app.main.client.add([FileConfig(url=url)])
+        await ended(app, 1)
+        await app.press("enter")
+        shown = str(app.app.export_screenshot()).replace("&#160;", " ")
+        assert "file exists already" in shown and "Press d to open the file" in shown
+
+
+async def test_several_rows_are_decided_together() -> None:
+    async with running() as app:
+        ids = await app.fill()
+        for row in ids[:2]:
+            app.service.change(row, status=DownloadStatus.SKIPPED)
+        await app.update()
+        await app.press("d")
+        message = "File on the disk: no file is in the way of this download (queued)."
+        assert message in app.messages()
+        await app.press("6", "*", "d")
+        assert isinstance(app.app.screen, ExistingFileScreen)
+        keys = [str(option.prompt)[0] for option in app.app.screen.query_one(OptionList).options]
+        assert keys == ["a", "o"]
+        await app.press("v", "r", "escape")  # for one file only
+        assert not app.called("add_again")
+        await app.press("d", "down", "enter")
+        await app.until(lambda: app.called("add_again"))
+        assert sorted(app.called("add_again")[0]) == sorted(ids[:2])
+        await app.until(lambda: "Queued again: 2 downloads (overwrite)." in app.messages())
+
+
+@pytest.mark.parametrize("where", ["row", "box"])
+async def test_the_file_is_opened(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    (folder := tmp_path / "out").mkdir()
+    (url,) = place(server, folder, "a b.bin")
+    url = url.replace(" ", "%20")
+    log = tmp_path / "opened"
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {log}.new && mv {log}.new {log}\n')
+    opener.chmod(0o755)
+    monkeypatch.setattr(file_manager, "_OPENERS", (str(opener),))
+    async with engine(folder) as app:
+        if where == "row":
+            await app.main.client.add([FileConfig(url=url)])
+            await ended(app, 1)
+            await app.press("6", "d", "v")
+        else:
+            await paste(app, url)
+            await app.press("tab", "v")
+        await app.until(log.exists)
+        assert log.read_text() == f"{folder}/a b.bin\n"
+        (folder / "a b.bin").unlink()
+        await app.press(*(["d", "v"] if where == "row" else ["v"]))
+        await app.until(lambda: "a b.bin does not exist." in app.messages())

@@ -1,0 +1,191 @@
+"""Finished files: delete to the trash, open, download again; pause and resume of all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import send2trash
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
+from rheo_tui.services.changes import Changes
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.trash import delete_file
+from rheo_tui.widgets.footer import StatusFooter
+from tests.core.engine import names_in, serving
+from tests.servers.misbehaving import MisbehavingServer
+from tests.tui.driving import running
+from tests.waiting import Until
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[LocalService]:
+    service = LocalService(build_settings(download_dir=tmp_path / "files"), save=False)
+    await service.start()
+    yield service
+    await service.close()
+
+
+async def done(
+    service: LocalService, server: MisbehavingServer, until: Until, *names: str
+) -> list[str]:
+    """Download a small file for each name; return their ids."""
+    configs = [FileConfig(url=server.on(f"/{name}", serving(name.encode()))) for name in names]
+    await service.add(configs)
+    await until(lambda: service._manager.stats.completed == len(names))
+    return [config.id for config in configs]
+
+
+def no_trash(_: object) -> None:
+    raise PermissionError("no trash here")
+
+
+async def test_files_go_to_the_trash_and_the_row_returns(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trash = tmp_path / "trash"
+    trash.mkdir()
+    monkeypatch.setattr(send2trash, "send2trash", lambda path: path.rename(trash / path.name))
+    ids = await done(service, server, until, "a", "b")
+    changes = Changes(service)
+    deletion = await changes.delete_files(ids)
+    assert (deletion.ids, deletion.in_trash, deletion.problems) == (tuple(ids), 2, ())
+    assert names_in(tmp_path / "files") == []
+    assert names_in(trash) == ["a", "b"]
+    assert await changes.undo() == "Restored 2 downloads; files in the trash stay there."
+    assert len((await service.snapshot()).downloads) == 2
+
+
+async def test_without_a_trash_files_return_with_undo(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    ids = await done(service, server, until, "a", "b")
+    changes = Changes(service)
+    assert (await changes.delete_files(ids)).in_trash == 0
+    assert [name for name in names_in(tmp_path / "files") if not name.startswith(".")] == []
+    (tmp_path / "files" / "b").write_text("another")
+    assert await changes.undo() == "Restored 2 downloads."
+    assert (tmp_path / "files" / "a").read_text() == "a"
+    assert (tmp_path / "files" / "b").read_text() == "another"
+    (problem,) = service.take_problems()
+    assert "b is kept as" in problem and "another file has its name now" in problem
+
+
+async def test_held_files_go_with_the_program(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    await service.delete_files(await done(service, server, until, "a"))
+    assert len(names_in(tmp_path / "files")) == 1
+    await service.close()
+    assert names_in(tmp_path / "files") == []
+
+
+async def test_a_file_that_is_gone_is_named_and_its_row_stays(
+    service: LocalService, server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    ids = await done(service, server, until, "a")
+    (tmp_path / "files" / "a").unlink()
+    deletion = await Changes(service).delete_files(ids)
+    assert deletion.problems == ("Cannot delete a: no such file or directory.",)
+    assert len((await service.snapshot()).downloads) == 1
+
+
+async def test_links_and_folders_are_never_deleted(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("x")
+    link.symlink_to(target)
+    for path in (link, tmp_path):
+        with pytest.raises(OSError, match="is not a file"):
+            delete_file(path)
+    assert link.is_symlink() and target.exists()
+
+
+def test_the_trash_of_the_desktop_gets_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.iso"
+    file.write_text("x")
+    code = "import sys, pathlib; from rheo_tui.services.trash import delete_file; "
+    code += "print(delete_file(pathlib.Path(sys.argv[1])))"
+    env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(file)], env=env, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "None\n"
+    assert not file.exists()
+    assert [path.name for path in (tmp_path / "data" / "Trash" / "files").iterdir()] == ["a.iso"]
+
+
+async def test_a_download_again_keeps_the_file_that_is_there(
+    service: LocalService, server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    ids = await done(service, server, until, "a.txt")
+    (tmp_path / "files" / "a.txt").write_text("edited")
+    await service.add_again(ids, FileExistsStrategy.RENAME)
+    await until(lambda: "a (1).txt" in names_in(tmp_path / "files"))
+    assert (tmp_path / "files" / "a.txt").read_text() == "edited"
+
+
+async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[Path] = []
+
+    def open_path(path: Path) -> str:
+        opened.append(path)
+        return ""
+
+    monkeypatch.setattr("rheo_tui.screens.main.open_path", open_path)
+    async with running() as app:
+        first, *_ = await app.fill()
+        await app.press("O")
+        assert "Open the file: there is no finished file (queued)." in app.messages()
+        await app.press("delete")
+        assert "Delete the file too: this download has no finished file (queued)." in app.messages()
+        await app.press("A")
+        assert "Download again: this download is not done (queued)." in app.messages()
+        path = str(tmp_path / "file.iso")
+        app.service.change(first, status=DownloadStatus.COMPLETED, destination=path)
+        await app.update()
+        await app.press("3", "1", "G", "enter", "G", "O")
+        assert opened == [Path(path)]
+        await app.press("delete")
+        footer = app.main.query_one(StatusFooter).render().plain
+        assert "Moved file-00000.iso to the trash · u undo" in footer
+        await app.press("u")
+        assert first in app.service.rows
+        await app.press("G", "A")
+        assert app.called("add_again") == [[first]]
+
+
+async def test_pause_and_resume_all_and_undo() -> None:
+    async with running() as app:
+        first, second, third, fourth = await app.fill(4)
+        app.service.change(first, status=DownloadStatus.PAUSED)
+        app.service.change(fourth, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("slash", *"00002", "enter", "P")
+        assert app.called("pause") == [[second, third]]
+        assert "Paused 2 downloads" in app.messages()
+        await app.press("P")
+        assert "Pause all: nothing runs or waits." in app.messages()
+        await app.press("u")
+        assert app.service.rows[first].status is DownloadStatus.PAUSED
+        assert app.service.rows[third].status is DownloadStatus.QUEUED
+        await app.press("S")
+        assert app.called("resume")[-1] == [first]
+        await app.press("S")
+        assert "Resume all: nothing is paused." in app.messages()

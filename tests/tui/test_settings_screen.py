@@ -1,0 +1,140 @@
+"""The screen of all settings: search, change, check, preview, the file."""
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from rheo_core.config.settings import GROUPS, Settings
+from rheo_tui.screens.settings import SettingsScreen
+from rheo_tui.setting_texts import TABLES, all_settings, changed
+from rheo_tui.themes import NAMES
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+async def edit(app: Driver, search: str, *keys: str) -> SettingsScreen:
+    """Open the settings, search, and begin to change the first that is found."""
+    await app.press(",", *search, "enter", *keys)
+    screen = app.app.screen
+    assert isinstance(screen, SettingsScreen)
+    return screen
+
+
+def problem(screen: SettingsScreen) -> str:
+    return str(screen.query_one("#settings-problem").render())
+
+
+def help_of(screen: SettingsScreen) -> str:
+    return str(screen.query_one("#settings-help").render())
+
+
+def test_every_setting_has_a_title_a_group_and_a_meaning() -> None:
+    names = list(Settings.model_fields)
+    assert next(iter(GROUPS)) == names[0]
+    assert set(GROUPS) <= set(names)
+    for setting in all_settings(Settings()):
+        assert setting.label != setting.name
+        assert setting.group
+        assert "Default:" in setting.help
+
+
+@pytest.mark.parametrize("name", [n for n in Settings.model_fields if n not in TABLES])
+def test_the_text_of_a_setting_is_read_as_the_same_value(name: str) -> None:
+    settings = Settings(
+        speed_limit="1500K",
+        schedule=["08:00-18:00 2M", "23:00-06:00 off"],
+        on_complete=["notify", "a b"],
+        timeout=2.5,
+    )
+    (text,) = (each.text for each in all_settings(settings) if each.name == name)
+    assert changed(settings, name, text) == settings
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_no_text_means_the_default(name: str) -> None:
+    settings = Settings(speed_limit="1500K", schedule=["08:00-18:00 2M"], max_concurrent=9)
+    usual = Settings()
+    assert getattr(changed(settings, name, " "), name) == getattr(usual, name)
+
+
+async def test_a_change_is_checked_while_typing_and_saved() -> None:
+    async with running() as app:
+        screen = await edit(app, "parallel", "9", "9")
+        assert "Parallel downloads = '99' is not valid" in problem(screen)
+        assert "1 to 64" in problem(screen)
+        await app.press("enter")
+        assert not app.called("change_settings")
+        await app.press("backspace")
+        assert not problem(screen)
+        await app.press("enter")
+        await app.until(lambda: app.called("change_settings"))
+        assert app.service.settings.max_concurrent == 9
+        await app.until(lambda: problem(screen) == "Saved.")
+        await app.press("escape", "escape")
+        assert app.app.screen is app.main
+
+
+async def test_what_was_typed_stays_after_esc() -> None:
+    async with running() as app:
+        screen = await edit(app, "parallel", "9", "9", "escape")
+        assert not screen.query_one("#settings-value").display
+        await app.press("enter")
+        assert screen.query_one("#settings-value", Input).value == "99"
+        await app.press("escape")
+        assert not app.called("change_settings")
+
+
+async def test_limits_are_shown_as_they_are_typed() -> None:
+    async with running(FakeService(speed_limit="1500K", schedule=["08:00-18:00 2M"])) as app:
+        screen = await edit(app, "schedule")
+        value = screen.query_one("#settings-value", Input)
+        assert value.value == "08:00-18:00 2M"
+        value.value = "23:00-06:00 off; 25:00-26:00 2M"
+        await app.until(lambda: problem(screen).startswith("Schedule = "))
+        value.value = "Sat,Sun 00:00-24:00 off;08:00-18:00 1M"
+        await app.press("enter")
+        await app.until(lambda: app.called("change_settings"))
+        assert app.service.settings.schedule == ("Sat,Sun 00:00-24:00 off", "08:00-18:00 1M")
+        assert app.service.settings.speed_limit == 1_500_000
+
+
+async def test_colours_are_shown_while_moving_and_kept_by_enter() -> None:
+    async with running() as app:
+        screen = await edit(app, "colours", "down")
+        await app.until(lambda: app.app.theme == NAMES[1])
+        await app.press("escape")
+        await app.until(lambda: app.app.theme == NAMES[0])
+        await app.press("enter", "down", "enter")
+        await app.until(lambda: app.service.settings.theme == NAMES[1])
+        assert app.app.theme == NAMES[1]
+        assert problem(screen) == "Saved."
+
+
+async def test_the_help_line_explains_the_setting_under_the_cursor() -> None:
+    async with running() as app:
+        await app.press(",", "down")
+        screen = app.app.screen
+        assert isinstance(screen, SettingsScreen)
+        assert "max_concurrent" in help_of(screen)
+        await app.press(*"no such setting")
+        assert "No setting contains" in problem(screen)
+        assert screen.query_one("#settings-list", OptionList).option_count == 0
+        await app.press("enter", "escape", "escape")
+        assert app.app.screen is app.main
+
+
+async def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with running() as app:
+        screen = await edit(app, "folder")
+        screen.query_one("#settings-value", Input).value = str(tmp_path / "file" / "sub")
+        await app.press("enter")
+        assert "Cannot use folder" in problem(screen)
+        assert not app.called("change_settings")
+
+
+async def test_tables_are_changed_in_the_file() -> None:
+    async with running() as app:
+        screen = await edit(app, "hosts")
+        assert "Ctrl+E" in problem(screen)

@@ -1,0 +1,159 @@
+"""Undo and redo: every change goes back step by step, and the feedback tells the truth."""
+
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain import DownloadStatus
+from rheo_tui.services.changes import Changes
+from rheo_tui.widgets.footer import StatusFooter
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+def state_of(app: Driver) -> object:
+    """Return what undo must bring back."""
+    rows = app.service.rows.values()
+    return (
+        {(row.id, row.status, row.priority, row.order, row.speed_limit_bps) for row in rows},
+        app.service._limit,
+        app.service._is_slow,
+    )
+
+
+KEYS = [
+    ("p",), ("c",), ("x",), ("J",), ("+",), ("[",), ("t",), ("ctrl+end",),
+    ("*", "p"), ("*", "c"), ("*", "x"), ("*", "+"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", KEYS, ids="-".join)
+async def test_each_change_can_be_undone_and_redone(keys: tuple[str, ...]) -> None:
+    async with running() as app:
+        await app.fill(4)
+        before = state_of(app)
+        await app.press(*keys)
+        after = state_of(app)
+        assert after != before
+        assert "u undo" in app.main.query_one(StatusFooter).render().plain
+        await app.press("u")
+        assert state_of(app) == before
+        await app.press("ctrl+r")
+        assert state_of(app) == after
+        await app.press("u")
+        assert state_of(app) == before
+
+
+async def test_steps_go_back_in_their_order() -> None:
+    async with running() as app:
+        await app.fill(4)
+        states = [state_of(app)]
+        for key in ("J", "plus", "p", "x", "c", "["):
+            await app.press(key)
+            states.append(state_of(app))
+        for state in reversed(states[:-1]):
+            await app.press("u")
+            assert state_of(app) == state
+        await app.press("u")
+        assert "Undo: nothing to undo." in app.messages()
+        for state in states[1:]:
+            await app.press("ctrl+r")
+            assert state_of(app) == state
+        await app.press("ctrl+r")
+        assert "Redo: nothing to redo." in app.messages()
+
+
+async def test_a_new_change_ends_redo() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("p", "u", "c", "ctrl+r")
+        assert "Redo: nothing to redo." in app.messages()
+
+
+async def test_it_says_what_could_not_be_restored() -> None:
+    async with running() as app:
+        first, *_ = await app.fill(4)
+        await app.press("*", "x")
+        del app.service.past[first]
+        await app.press("u")
+        assert "Restored 3 downloads; 1 cannot, because they changed since" in app.messages()
+        assert len(app.service.rows) == 3
+
+
+async def test_commands_can_be_undone_too() -> None:
+    async with running() as app:
+        first, *_ = await app.fill()
+        before = state_of(app)
+        for command in (f"cancel {first}", f"pause {first}", "limit 1M", "limit all 2M"):
+            await app.command(command)
+            assert state_of(app) != before
+            await app.press("u")
+            assert state_of(app) == before
+
+
+async def test_a_replaced_url_returns_with_its_secrets() -> None:
+    service = FakeService()
+    async with running(service) as app:
+        first, *_ = await app.fill()
+        await app.command(f"link {first[:6]} https://example.org/other.iso")
+        await app.press("u")
+        old = "https://example.org/files/file-00000.iso?token=secret"
+        assert app.called("replace_url")[-1] == (first, old)
+        assert "Put the former URL back for 1 download." in app.messages()
+
+
+async def test_nothing_changed_is_no_step() -> None:
+    async with running() as app:
+        await app.fill()
+        await app.press("K")
+        assert "Already at the top." in app.messages()
+        await app.press("u")
+        assert "nothing to undo" in app.messages()
+
+
+async def test_steps_end_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService()
+    changes = Changes(service)
+    now = 1000.0
+    monkeypatch.setattr("rheo_tui.services.changes.time.monotonic", lambda: now)
+    await changes.set_slow(True)
+    now += 300.0
+    await changes.set_slow(False)
+    now += 301.0
+    assert await changes.undo() == "Slow mode is on."
+    assert await changes.undo() == ""
+
+
+async def test_a_block_of_marks_moves_together() -> None:
+    async with running() as app:
+        first, second, third, fourth = await app.fill(4)
+        await app.press("space", "space", "J")
+        assert app.table.model.shown == [third, first, second, fourth]
+        await app.press("K", "K", "K")
+        assert app.table.model.shown == [first, second, third, fourth]
+        await app.press("ctrl+end")
+        assert app.table.model.shown == [third, fourth, first, second]
+        await app.press("ctrl+home")
+        assert app.table.model.shown == [first, second, third, fourth]
+
+
+async def test_cancelled_rows_return_on_a_real_engine(tmp_path: Path) -> None:
+    from rheo_core.config.settings import build_settings
+    from rheo_core.domain import FileConfig
+    from rheo_tui.services.local import LocalService
+
+    settings = build_settings(download_dir=tmp_path, max_concurrent=1)
+    service = LocalService(settings, save=False, session_path=tmp_path / "session.db")
+    await service.start()
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{at}") for at in range(50)]
+    await service.add(configs)
+    ids = [config.id for config in configs[1:]]
+    await service.pause(ids[:10])
+    changes = Changes(service)
+    for change in (changes.cancel, changes.remove):
+        assert await change(ids) == len(ids)
+        assert await changes.undo() == "Restored 49 downloads."
+        rows = {row.id: row.status for row in (await service.snapshot()).downloads}
+        assert [rows[each] for each in ids[:10]] == [DownloadStatus.PAUSED] * 10
+        assert all(not rows[each].is_terminal for each in ids[10:])
+    await service.close()
