@@ -86,6 +86,7 @@ docs: settings-docs  ## Write the generated parts of docs/ anew
 	@$(BIN)/python -m scripts.command_docs
 	@$(BIN)/python -m scripts.event_docs
 	@$(BIN)/python -m scripts.filter_docs
+	@$(BIN)/python -m scripts.action_docs
 	@$(BIN)/python -m scripts.module_docs
 
 .PHONY: lock

@@ -64,6 +64,7 @@ class Action:
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
     takes_targets: bool = False  # as a command, it acts on the downloads that are named
+    in_menu: bool = False  # in the menu of the selection, though it takes no targets
     tab: str = ""  # key of a tab, passed to the handler that all tabs share
 
     @property
@@ -296,7 +297,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "link", "e", "Edit", "Downloads",  # the id is that of earlier versions, for users' keys
         "Change link, name, folder, hash, headers, login or limits; partial data is kept.",
-        label="edit", disabled=_changes(_edit),
+        label="edit", disabled=_changes(_edit), in_menu=True,
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
@@ -343,7 +344,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "set_priority", "#", "Set the priority", "Queue",
         "Enter a number; a higher priority starts first.",
-        disabled=_not_ended, opens_input=True,
+        disabled=_not_ended, opens_input=True, in_menu=True,
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
@@ -369,6 +370,11 @@ ACTIONS: tuple[Action, ...] = (
         "limit_down", "[", "Lower the speed limit", "Queue",
         "The limit applies to all downloads together.",
         disabled=_changes(_at_lowest_limit), owner="downloads",
+    ),
+    Action(
+        "limit_menu", "L", "Limit the speed", "Queue",
+        "Choose a limit for the selection or for all downloads together.",
+        disabled=_changes(), in_menu=True,
     ),
     Action(
         "slow", "t", "Switch slow mode", "Queue",
@@ -466,7 +472,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "details", "enter", "Show details", "View",
         "Show all facts about the current download, or the finished downloads.",
-        label="details", disabled=_needs_line,
+        label="details", disabled=_needs_line, in_menu=True,
     ),
     Action(
         "failures", "!", "Show failures by cause", "View",
@@ -502,18 +508,24 @@ ACTIONS: tuple[Action, ...] = (
         label="load", disabled=_changes(),
     ),
     Action(
-        "copy", "y", "Copy the URL", "View",
-        "Copy the whole URL, including secrets.",
-        disabled=_needs_current,
+        "menu", "full_stop", "Open the menu", "View",
+        "Show everything that can be done with the selection.",
+        label="menu", disabled=_needs_line,
+    ),
+    Action(
+        "copy", "y", "Copy", "View",
+        "Copy the link, name, path, hash, error, a curl command or a JSON line.",
+        disabled=_needs_line, in_menu=True,
     ),
     Action(
         "open", "O", "Open the file", "View",
         "Open the finished file with its usual program.",
-        disabled=_open,
+        disabled=_open, in_menu=True,
     ),
     Action(
         "folder", "f", "Open the folder", "View",
         "Open the folder of the file.",
+        in_menu=True,
     ),
     Action(
         "cursor_up", "up,k", "Go up", "Move",
@@ -602,6 +614,11 @@ def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
 def key_name(key: str) -> str:
     """Return a key as people read it."""
     return {"enter": "Enter", "escape": "Esc", "ctrl+p": "^p"}.get(key, format_key(key))
+
+
+def menu_actions() -> list[Action]:
+    """Return the actions on the selection, in the order of the registry."""
+    return [action for action in ACTIONS if action.takes_targets or action.in_menu]
 
 
 def unknown_actions(keymap: Mapping[str, str]) -> list[str]:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from rheo_core.config.problems import explain, unknown_setting
+from rheo_core.config.problems import unknown_setting
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.schedule import start_text
@@ -18,6 +16,7 @@ from .actions import BY_ID, Context, can_pause
 from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
 from .services.protocol import READ_ONLY, DownloadService
+from .setting_texts import TABLES, changed
 
 
 class CommandHandlers:
@@ -148,14 +147,14 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
     """
     if name not in Settings.model_fields:
         raise CommandError(f"{unknown_setting(name)}.")
+    if name in TABLES:
+        raise CommandError(f"{name} has values inside; change it in the settings file.")
     if not value:
         raise CommandError(f"set {name} needs a value; it is {setting_text(settings, name)} now.")
     try:
-        # Pass every field, so that no environment variable is read again.
-        checked = Settings(**{**settings.model_dump(), name: value})
-    except ValidationError as error:
-        raise CommandError(f"{next(iter(explain(error).values()))}.") from None
-    return settings.model_copy(update={name: getattr(checked, name)})
+        return changed(settings, name, value, labels={})
+    except ValueError as problem:
+        raise CommandError(str(problem)) from None
 
 
 def setting_text(settings: Settings, name: str) -> str:

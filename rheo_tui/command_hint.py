@@ -43,13 +43,14 @@ def hint_for(
         names = [name for name in COMMANDS if name.startswith(verb)]
         return Hint("  ".join(names)) if names else Hint("There is no such command.", True)
     usage = f"{verb} {spec.usage}".rstrip()
-    if spec.argument not in ("", "filter") and not argument:
-        return Hint(f"{usage}{_SEPARATOR}{spec.help}")
+    about = Hint(f"{usage}{_SEPARATOR}{spec.help}")
+    if spec.argument and not argument:
+        return about
     try:
         command = parse_command(line, rows, moment)
     except CommandError as error:
-        return Hint(str(error), is_error=True)
+        return about if error.is_incomplete else Hint(str(error), is_error=True)
     if not spec.takes_targets or command.for_all:
-        return Hint(f"{usage}{_SEPARATOR}{spec.help}")
+        return about
     targets = selection if command.targets is None else [rows[each] for each in command.targets]
     return Hint(f"{summary_of(targets)}{_SEPARATOR}{spec.help}")

@@ -12,7 +12,7 @@ from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
 from .command_targets import TargetError, find_id, find_targets
-from .commands import COMMANDS, CommandSpec
+from .commands import COMMANDS, PLACES, CommandSpec
 
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
@@ -20,7 +20,15 @@ _OFF = ("off", "none", "0")
 
 
 class CommandError(ValueError):
-    """A command is not valid; the message is one sentence for the user."""
+    """A command is not valid; the message is one sentence for the user.
+
+    Attributes:
+        is_incomplete: True if more text at the end can correct it.
+    """
+
+    def __init__(self, message: str, *, is_incomplete: bool = False) -> None:
+        self.is_incomplete = is_incomplete
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +69,20 @@ def parse_command(
     spec = COMMANDS.get(verb)
     if spec is None:
         raise CommandError(
-            f"Unknown command “{verb}”. Commands: {', '.join(COMMANDS)}."
-            if not verb
-            else f"Unknown command “{verb}”. Press Tab to complete a command, or ? for help."
+            f"Unknown command “{verb}”. Type a letter and press Tab to complete a command."
         )
     if not spec.usage and argument:
         raise CommandError(f"{verb} takes no argument, not “{argument}”.")
-    if spec.argument not in ("", "filter") and not argument:
+    if spec.argument and verb != "filter" and not argument:
         raise CommandError(f"{verb} needs an argument, such as “{spec.example}”.")
     try:
         return _parse(spec, argument, rows, moment)
     except TargetError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(str(error), is_incomplete=error.is_incomplete) from None
     except FilterError as error:
         raise CommandError(
-            f"The filter is wrong at character {error.column + 1}: {error}."
+            f"The filter is wrong at character {error.column + 1}: {error}.",
+            is_incomplete=error.is_incomplete,
         ) from None
 
 
@@ -101,6 +108,11 @@ def _parse(
             return Command(verb, text=argument)
         case "filter":
             return Command(verb, text=str(parse_filter(argument)))
+        case "place":
+            place, _, targets = argument.partition(" ")
+            if place not in PLACES:
+                raise CommandError(f"“{place}” is not a place: use {', '.join(PLACES)}.")
+            return Command(verb, find_targets(targets, rows, moment), text=place)
         case "days":
             return Command(verb, number=_parse_days(argument))
         case "number":

@@ -16,7 +16,15 @@ _MAX_NAMED_IDS = 3
 
 
 class TargetError(ValueError):
-    """Targets are not valid; the message is one sentence for the user."""
+    """Targets are not valid; the message is one sentence for the user.
+
+    Attributes:
+        is_incomplete: True if more text at the end can correct it.
+    """
+
+    def __init__(self, message: str, *, is_incomplete: bool = False) -> None:
+        self.is_incomplete = is_incomplete
+        super().__init__(message)
 
 
 def find_targets(
@@ -45,7 +53,8 @@ def find_targets(
         ids = tuple(row.id for row in rows.values() if wanted.matches(row, moment))
     except FilterError as error:
         where = f"character {error.column + 1} of “{printable(text)}”"
-        raise TargetError(f"The filter is wrong at {where}: {error}.") from None
+        message = f"The filter is wrong at {where}: {error}."
+        raise TargetError(message, is_incomplete=error.is_incomplete) from None
     except SlowPatternError as error:
         raise TargetError(f"{error}.") from None
     if not ids:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadStatus
+from rheo_core.domain.text import redact
 
 from .actions import ACTIONS, Action, Context, can_pause
 
 Argument = Literal[
-    "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab"
+    "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab", "place"
 ]
 _MAX_NAMED = 3
 _TARGETS = "[TARGETS]"
@@ -68,6 +69,10 @@ _OWN = (
         "at", f"TIME {_TARGETS}", "Start downloads at a time; now lets them start at once.",
         "at 23:30 size>1g", "time", takes_targets=True,
     ),
+    CommandSpec(
+        "move", f"PLACE {_TARGETS}", "Move queued downloads: up, down, top or bottom.",
+        "move up", "place", takes_targets=True,
+    ),
     CommandSpec("link", "ID URL", "Continue a download from another URL.",
                 "link 3fa9 https://example.org/file.iso", "url"),
     CommandSpec("add", "TEXT", "Add the links in a text.",
@@ -88,37 +93,58 @@ _OWN = (
                 "quit-when-done"),
 )  # fmt: skip
 _HIDDEN = frozenset(
-    {"command", "palette", "tab_own_1", "tab_own_2", "mark_matching", "set_priority"}
+    action.id
+    for action in ACTIONS
+    if action.tab
+    or action.opens_input
+    or action.group == "Move"
+    or action.id.startswith("range_")
+    or action.id == "palette"
 )
-"""Actions that make no sense on the command line."""
+"""Actions that are of no use on the command line: moves of the cursor, and those that open it."""
+PLACES = {
+    action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
+}
+"""Places of the command `move`, and the actions that it runs."""
 COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
     spec.name: spec
     for spec in map(_of_action, ACTIONS)
-    if spec.action_id not in _HIDDEN and spec.name not in {own.name for own in _OWN}
+    if spec.action_id not in {*_HIDDEN, *PLACES.values()}
+    and spec.name not in {own.name for own in _OWN}
 }
 """Commands by their names."""
 
 
 def equal_command(action: Action, context: Context) -> str:
     """Return the command that does the same as `action` in `context`, without the colon."""
-    name = action.id.replace("_", "-")
+    name = action.id.replace("_", " " if action.id in PLACES.values() else "-")
     if action.id == "pause" and not any(map(can_pause, context.targets)):
         name = "resume"
     if not action.takes_targets:
         return name
-    return f"{name} {_targets_text(context)}".rstrip()
+    return f"{name} {targets_text(context)}".rstrip()
 
 
-def _targets_text(context: Context) -> str:
-    """Return targets as text; "" for the selection, if it has no short name."""
+def targets_text(context: Context) -> str:
+    """Return the targets of a context as text; "" for the selection, if it has no short name."""
     if context.on_fold:
         done = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
         return f"status:{','.join(status.word for status in done)}"
     if len(context.targets) > _MAX_NAMED:
         return ""
-    return " ".join(map(short_id, context.targets))
+    return " ".join(row.id[:8] for row in context.targets)
 
 
-def short_id(row: DownloadSnapshot) -> str:
-    """Return the beginning of an ID, as the app shows it."""
-    return row.id[:8]
+def without_secrets(line: str) -> str:
+    """Return a command as it may be logged and stored.
+
+    A text to add may be a curl command with a login, and so may the value of a hook: no rule finds
+    all secrets in these, so nothing of them is shown.
+    """
+    name, _, argument = line.partition(" ")
+    words, kind = argument.split(), COMMANDS[name].argument if name in COMMANDS else ""
+    if kind == "text" and not all("://" in word for word in words):
+        return f"{name} …"
+    if kind == "setting" and words[:1] and words[0].startswith("on_"):
+        return f"{name} {words[0]} …"
+    return redact(line)

@@ -9,10 +9,11 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 
 from .command_parser import split_line
-from .commands import COMMANDS
+from .commands import COMMANDS, PLACES
+from .setting_texts import TABLES
 from .tabs import TABS
 
-_MIN_ID_LENGTH = 1
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def complete_filter(text: str, rows: Mapping[str, DownloadSnapshot]) -> str:
@@ -60,13 +61,16 @@ def complete_command(
     before, last = _split_last(line)
     is_first = before.count(" ") == 1
     if spec.argument == "setting":
-        names = [name for name in Settings.model_fields if name not in ("request", "hosts")]
+        names = [name for name in Settings.model_fields if name not in TABLES]
         return _first(before, last, names) if is_first else _present_value(before, last, settings)
+    if spec.argument == "place" and is_first:
+        return _first(before, last, PLACES)
     if spec.argument == "tab":
         return _first(before, last, (*(tab.title.lower() for tab in TABS), *tabs))
     if not last or not (spec.takes_targets or spec.argument in ("filter", "url")):
         return ""
-    ids = (row_id[:8] for row_id in rows) if spec.argument != "filter" else ()
+    may_be_id = spec.argument != "filter" and set(last.lower()) <= _HEXADECIMAL
+    ids = (row_id[:8] for row_id in rows) if may_be_id else ()
     found = _first(before, last, ids)
     return found or ("" if spec.argument == "url" else complete_filter(line, rows))
 
@@ -88,7 +92,7 @@ def _first(before: str, word: str, candidates: Iterable[str]) -> str:
 def _names_ids(line: str) -> bool:
     """Return True if a command names downloads, which may have gone since."""
     words = line.split()[1:]
-    return any(len(word) >= 4 and set(word) <= set("0123456789abcdef") for word in words)
+    return any(len(word) >= 4 and set(word) <= _HEXADECIMAL for word in words)
 
 
 def _terms(word: str, rows: Mapping[str, DownloadSnapshot]) -> Iterator[str]:

@@ -57,7 +57,10 @@ class RowOrder:
     def fill_from(self, order: "RowOrder", ids: Iterable[str]) -> None:
         """Replace all ids by some of another order, given as they stand there."""
         self._ids = list(ids)
-        self._keys = {download_id: order._keys[download_id] for download_id in self._ids}
+        if len(self._ids) == len(order):
+            self._keys = order._keys.copy()  # ten times as fast
+        else:
+            self._keys = dict(zip(self._ids, map(order._keys.__getitem__, self._ids), strict=True))
 
     def fill(self, keys: Mapping[str, Key]) -> None:
         """Replace all ids by those of `keys`."""

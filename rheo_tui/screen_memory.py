@@ -9,6 +9,8 @@ from pathlib import Path
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.files import write_atomically
 
+from .commands import without_secrets
+
 _log = logging.getLogger(__name__)
 _MAX_COMMANDS = 200
 _MAX_BYTES = 1 << 20
@@ -57,7 +59,7 @@ class ScreenMemory:
         """Write the file, without texts that contain secrets. Blocks."""
         if self.path is None:
             return
-        commands = [each for each in self.commands if redact(each) == each]
+        commands = [each for each in self.commands if without_secrets(each) == each]
         wanted = self.filter if redact(self.filter) == self.filter else ""
         content = {"filter": wanted, "tab": self.tab, "commands": commands}
         try:

@@ -1,7 +1,7 @@
 """Settings as a person reads and types them: labels, groups, text, checks. Made from the model."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -74,13 +74,16 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
         )
 
 
-def changed(settings: Settings, name: str, text: str) -> Settings:
+def changed(
+    settings: Settings, name: str, text: str, labels: Mapping[str, str] = _LABELS
+) -> Settings:
     """Return settings with another value.
 
     Args:
         settings: the present ones.
         name: of the setting.
         text: the value as a person types it; empty: the default.
+        labels: names of settings for messages, by their names in the file.
 
     Raises:
         ValueError: the value is not valid. The message names the setting and what is allowed.
@@ -90,7 +93,7 @@ def changed(settings: Settings, name: str, text: str) -> Settings:
         # Pass every field, so that no environment variable is read again.
         checked = Settings(**{**settings.model_dump(), name: value})
     except ValidationError as error:
-        problems = explain(error, _LABELS).values()
+        problems = explain(error, labels).values()
         raise ValueError("\n".join(f"{sentence}." for sentence in problems)) from None
     return settings.model_copy(update={name: getattr(checked, name)})
 

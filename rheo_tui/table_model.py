@@ -374,7 +374,7 @@ class TableModel:
         rows, moment = self.rows, self._moment
         listed, finished = list(self._all), list[str]()
         for each in filter(None, (self.tab.filter, self.filter)):
-            listed = [row_id for row_id in listed if each.matches(rows[row_id], moment)]
+            listed = each.select(map(rows.__getitem__, listed), moment)
         if self.folds:
             done = {row_id for row_id in listed if _is_done(rows[row_id])}
             finished = [row_id for row_id in listed if row_id in done]

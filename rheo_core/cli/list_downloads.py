@@ -94,6 +94,7 @@ def _write_json(rows: "Iterable[DownloadSnapshot]") -> None:
 
 def _write_table(rows: "Iterable[DownloadSnapshot]") -> None:
     from rheo_core.domain.sizes import size_text
+    from rheo_core.domain.text import printable
 
     count = 0
     for count, row in enumerate(rows, 1):
@@ -102,7 +103,7 @@ def _write_table(rows: "Iterable[DownloadSnapshot]") -> None:
         reason = row.reason or row.error or ""
         name = f"{row.name}  ({reason})" if reason else row.name
         done, size = size_text(row.bytes_downloaded), size_text(row.total_bytes)
-        sys.stdout.write(_ROW.format(row.id[:8], row.status.word, done, size, name))
+        sys.stdout.write(_ROW.format(row.id[:8], row.status.word, done, size, printable(name)))
     sys.stdout.flush()
     if not count:
         typer.echo("rheo: no download matches.", err=True)

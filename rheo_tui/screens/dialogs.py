@@ -13,6 +13,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
 from rheo_tui.existing_files import Decision
 from rheo_tui.failure_groups import FailureGroup
+from rheo_tui.menus import MenuItem
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
@@ -79,6 +80,16 @@ class Dialogs:
         from .sort import SortScreen
 
         self._app.push_screen(SortScreen(sort), chosen)
+
+    def menu(self, title: str, items: Sequence[MenuItem], chosen: Callable[[str], None]) -> None:
+        """Open a menu; call `chosen` with the id of the chosen item."""
+        from .menu import MenuScreen
+
+        def close(item_id: str | None) -> None:
+            if item_id is not None:
+                chosen(item_id)
+
+        self._app.push_screen(MenuScreen(title, items), close)
 
     def keep_tab(self, filter_text: str, name: str, chosen: Callable[[str | None], None]) -> None:
         """Ask for the name of a tab; call `chosen` with it, with "" to remove `name`, or None."""

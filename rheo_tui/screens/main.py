@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
@@ -26,14 +27,15 @@ from rheo_core.domain.filters import (
     parse_filter,
     parse_typed,
 )
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable
+from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS
+from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
@@ -68,6 +70,9 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
+_LONG_LIST = 10_000
+"""Downloads from which a filter takes longer than a key may wait."""
+_TYPING_SECONDS = 0.1
 
 
 class MainScreen(Screen[None]):
@@ -113,6 +118,8 @@ class MainScreen(Screen[None]):
         self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
+        self._known_tabs: tuple[tuple[str, str], ...] = ()
+        self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
 
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
@@ -149,7 +156,7 @@ class MainScreen(Screen[None]):
 
     def _recall(self) -> None:
         """Show the filter and the tab of the last run."""
-        self.model.set_own_tabs(own_tabs(self._tabs))
+        self._take_tabs()
         known = (tab for tab in self._all_tabs if tab.id == self.memory.tab)
         self.model.tab = next(known, ALL)
         with suppress(FilterError):  # of another version
@@ -160,6 +167,9 @@ class MainScreen(Screen[None]):
         """Save filter, tab and commands for the next run. Blocks."""
         self.memory.filter, self.memory.tab = str(self.model.filter), self.model.tab.id
         self.memory.save()
+
+    def _remember_soon(self) -> None:
+        self.run_worker(asyncio.to_thread(self.remember), exclusive=True, group="memory")
 
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
@@ -453,6 +463,8 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def _show_tabs(self) -> None:
+        if tuple(self._tabs.items()) != self._known_tabs:  # the settings file was read again
+            self._take_tabs()
         if self.client.latest:
             counts = self.model.own_counts()
             own = {tab: counts[tab.id] for tab in self.model.own_tabs}
@@ -467,7 +479,7 @@ class MainScreen(Screen[None]):
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""
         tab, kept = self.model.tab, self.model.tab.filter & self.model.filter
-        name = "" if tab in TABS else tab.title
+        name = "" if tab in TABS or self.model.filter else tab.title
 
         def chosen(new: str | None) -> None:
             if new is not None:
@@ -480,14 +492,25 @@ class MainScreen(Screen[None]):
     def _tabs(self) -> dict[str, str]:
         return self._service.settings.tabs
 
+    def _take_tabs(self) -> None:
+        """Take the user's tabs from the settings; if the open one is gone, show all downloads."""
+        self._known_tabs = tuple(self._tabs.items())
+        self.model.set_own_tabs(own_tabs(self._tabs))
+        if self.model.tab not in self._all_tabs:
+            self._open_tab(ALL)
+
     def _keep_tabs(self, tabs: dict[str, str], opened: str) -> None:
         """Save the user's tabs, and open one by its name; "" opens all downloads."""
-        self.model.set_own_tabs(own_tabs(tabs))
-        self.query_one(FilterBar).show("")
-        self.model.filter = NO_FILTER
-        self._open_tab(next((tab for tab in self.model.own_tabs if tab.title == opened), ALL))
-        settings = self._service.settings.model_copy(update={"tabs": tabs})
-        self.run_worker(self._save_settings(settings), exit_on_error=False)
+
+        async def save() -> None:
+            await self._save_settings(self._service.settings.model_copy(update={"tabs": tabs}))
+            self.query_one(FilterBar).show("")
+            self.model.filter = NO_FILTER
+            self._take_tabs()
+            named = (tab for tab in self.model.own_tabs if tab.title == opened)
+            self._open_tab(next(named, ALL))
+
+        self.run_worker(save(), exit_on_error=False)
 
     @on(TabBar.Chosen)
     def _tab_chosen(self, event: TabBar.Chosen) -> None:
@@ -509,13 +532,59 @@ class MainScreen(Screen[None]):
         log.set_class(asked, "-open", "-asked")
         log.update_lines()
 
-    async def do_copy(self, context: Context) -> str:
-        """Copy the URL of the current download, secrets included."""
-        row = context.current
-        if row is None:
-            return ""
-        self.app.copy_to_clipboard(await self._service.url_of(row.id) or row.url)
-        return "URL copied."
+    def do_menu(self) -> None:
+        """Open the menu of everything that can be done with the selection."""
+        context = self._dispatcher.whole_context()
+        items = menus.action_items(context, self.keymap)
+        self._dialogs.menu(menus.heading("", context.targets), items, self.action_run)
+
+    @on(DownloadTable.MenuRequested)
+    def _menu_requested(self) -> None:
+        self.action_run("menu")
+
+    def do_copy(self) -> None:
+        """Open the menu of facts to copy."""
+        from rheo_tui.copying import BY_ID as FACTS
+        from rheo_tui.copying import Fact, copied, copy_items
+
+        rows = self._dispatcher.whole_context().targets
+
+        async def copy(fact: Fact) -> str:
+            texts = await copied(fact, rows, self._service.config_of)
+            if not texts:
+                return f"Nothing copied: there is no {fact.id}."
+            self.app.copy_to_clipboard("\n".join(texts))
+            title = fact.title.partition(",")[0]
+            lines = f" ({count_text(len(texts), 'line')})" if len(rows) > 1 else ""
+            return f"{title} copied{lines}."
+
+        def chosen(fact_id: str) -> None:
+            self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
+
+        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows), chosen)
+
+    def do_limit_menu(self) -> None:
+        """Open the menu of speed limits for the selection."""
+        context = self._dispatcher.whole_context()
+        self._open_limit_menu(context, for_all=not context.targets)
+
+    def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
+        scope = "limit all" if for_all else "limit"
+
+        def chosen(item: str) -> None:
+            if item == menus.ALL:
+                self._open_limit_menu(context, for_all=True)
+            elif item == menus.SLOW:
+                self.action_run("slow")
+            elif item == menus.OTHER:
+                self.call_after_refresh(self._open_command_line, f"{scope} ")
+            else:
+                targets = "" if for_all else targets_text(context)
+                self._run_line(f"{scope} {item} {targets}".rstrip())
+
+        rows = context.targets
+        title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
+        self._dialogs.menu(title, menus.limit_items(rows, for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -554,14 +623,24 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
-        self._filter_by(event.text)
+        """Filter at once; in a long list, when the user pauses, so that no key has to wait."""
+        self._typing.stop()
+        if len(self.model.rows) <= _LONG_LIST:
+            self._filter_by(event.text)
+            return
+        self.query_one(FilterBar).show_mistake(parse_typed(event.text)[1])
+        self._typing = self.set_timer(_TYPING_SECONDS, partial(self._filter_by, event.text))
 
     @on(FilterBar.Done)
-    def _filter_done(self) -> None:
+    def _filter_done(self, event: FilterBar.Done) -> None:
+        self._typing.stop()
+        self._filter_by(event.text)
         self.table.focus()
+        self._remember_soon()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
+        self._typing.stop()
         self.query_one(FilterBar).show("")
         self._filter_by("")
         self.table.focus()
@@ -662,21 +741,27 @@ class MainScreen(Screen[None]):
 
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
-        try:
-            command = parse_command(event.text, self.model.rows, self.model.moment())
-            self._run_command(command)
-        except CommandError as error:
-            self.toast(str(error), error=True)
-            return
-        self.query_one(CommandLine).close()
         line = event.text.strip().removeprefix(":")
-        self.memory.add_command(line)
-        if not COMMANDS[command.verb].action_id:  # the dispatcher logs actions
-            self.log_command(line)
+        if self._run_line(line):
+            self.query_one(CommandLine).close()
+            self.memory.add_command(line)
+            self._remember_soon()
+
+    def _run_line(self, line: str) -> bool:
+        """Run a command and log it; show why it is not valid, and return False."""
+        try:
+            command = parse_command(line, self.model.rows, self.model.moment())
+            self._run_command(command)
+        except (CommandError, SlowPatternError) as error:
+            self.toast(str(error), error=True)
+            return False
+        if not COMMANDS[command.verb].action_id and command.verb != "move":
+            self.log_command(line)  # the dispatcher logs actions
+        return True
 
     def log_command(self, command: str) -> None:
         """Write a command to the log, without secrets."""
-        self.event_log.note(f":{redact(command)}")
+        self.event_log.note(f":{without_secrets(command)}")
 
     def _run_command(self, command: Command) -> None:
         rows, spec = self.model.rows, COMMANDS[command.verb]
@@ -693,10 +778,12 @@ class MainScreen(Screen[None]):
                 self._open_tab(self._tab_named(command.text))
             case "quit-when-done":
                 self._toggle_quit_when_done()
-            case _ if spec.action_id:
+            case _ if (
+                action_id := PLACES[command.text] if command.verb == "move" else spec.action_id
+            ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]
-                self.call_later(self._dispatcher.run, spec.action_id, named)
+                self.call_later(self._dispatcher.run, action_id, named)
             case _:
                 run = partial(self._commands.run, command, rows, self._dispatcher.whole_context())
                 self.run_in_background(command.verb, run)

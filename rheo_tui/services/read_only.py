@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
@@ -84,8 +84,13 @@ class ReadOnlyService:
 
     async def url_of(self, download_id: str) -> str | None:
         """Return the whole URL, secrets included."""
+        config = await self.config_of(download_id)
+        return config.source if config else None
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        """Return the request of a download, secrets included."""
         record = self._tracker.get(download_id) or await self._session.find(download_id)
-        return record.config.source if record else None
+        return record.config if record else None
 
     async def details(self, download_id: str) -> DownloadDetails | None:
         """Return what the file says about a download."""
@@ -119,7 +124,7 @@ class ReadOnlyService:
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
     reload_settings = set_priority = places = set_places = _refuse
-    delete_files = restore_files = config_of = edit = _refuse
+    delete_files = restore_files = edit = _refuse
 
     def free_space(self) -> int | None:
         """Return None, because nothing can be added."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,12 +10,15 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_tui.command_hint import Hint
 
 from .line_input import Completer, LineInput
+
+_TYPING_SECONDS = 0.05
 
 
 class CommandLine(Vertical):
@@ -51,6 +55,7 @@ class CommandLine(Vertical):
         self._history = history
         self._draft = ""  # typed before the arrow keys took an earlier command
         self._back = 0  # number of steps into the history
+        self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
 
     def compose(self) -> ComposeResult:
         """Create the colon, the input, and the line below."""
@@ -58,23 +63,25 @@ class CommandLine(Vertical):
             yield Static(":", id="command-sign")
             yield LineInput(
                 suggester=Completer(self._complete),
-                select_on_focus=False,
+                select_on_focus=False,  # the text that the line opens with stays
                 id="command-text",
                 compact=True,
             )
         yield Static("", id="command-hint", markup=False)
 
     def open(self, text: str = "") -> None:
-        """Show the line with `text` in it and focus it."""
+        """Show the line with `text` in it, and focus it."""
         self._back = 0
         field = self.query_one(LineInput)
-        field.value, field.cursor_position = text, len(text)
+        field.value = text
+        field.cursor_position = len(text)
         self.display = True
         self._show_hint(text)
         self.screen.set_focus(field)  # at once, because keys may be typed ahead
 
     def close(self) -> None:
         """Hide the line."""
+        self._typing.stop()
         self.display = False
         self.post_message(self.Left())
 
@@ -109,8 +116,10 @@ class CommandLine(Vertical):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self.display:
-            self._show_hint(event.value)
+        self._typing.stop()
+        if self.display:  # later, because it may look at all downloads
+            show = partial(self._show_hint, event.value)
+            self._typing = self.set_timer(_TYPING_SECONDS, show)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

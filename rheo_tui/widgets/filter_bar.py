@@ -49,8 +49,11 @@ class FilterBar(Vertical):
 
         text: str
 
+    @dataclass
     class Done(Message):
         """The user returns to the list; the filter stays."""
+
+        text: str
 
     class Cleared(Message):
         """The user has cleared the filter."""
@@ -59,6 +62,7 @@ class FilterBar(Vertical):
         super().__init__(id=id)
         self._completer = Completer(complete)
         self._mistake = _Mistake()
+        self._count = ""
 
     def compose(self) -> ComposeResult:
         """Create the slash, the input and the count, and the line below."""
@@ -87,7 +91,9 @@ class FilterBar(Vertical):
 
     def show_count(self, shown: int, total: int) -> None:
         """Show the number of rows left, and of all rows."""
-        self.query_one("#filter-count", Static).update(f"{shown:,} of {total:,}")
+        self._count = f"{shown:,} of {total:,}"
+        if self._mistake.column is None:
+            self.query_one("#filter-count", Static).update(self._count)
 
     def show_mistake(self, error: FilterError | None) -> None:
         """Show a mistake at its character; a calm hint if more typing can correct it."""
@@ -96,7 +102,9 @@ class FilterBar(Vertical):
             self._mistake.column = column
             self.query_one(LineInput).refresh()
         self.query_one("#filter-hint", Static).update(self._hint(error))
-        self.query_one("#filter-count").set_class(column is not None, "-stale")
+        count = self.query_one("#filter-count", Static)
+        count.update(self._count if column is None else f"wrong at {column + 1}")
+        count.set_class(column is not None, "-wrong")
 
     def _hint(self, error: FilterError | None) -> Text:
         field = self.query_one(LineInput)
@@ -134,7 +142,7 @@ class FilterBar(Vertical):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Done() if event.value.strip() else self.Cleared())
+        self.post_message(self.Done(event.value) if event.value.strip() else self.Cleared())
 
     @on(LineInput.Left)
     def _left(self, event: LineInput.Left) -> None:

@@ -26,6 +26,7 @@ from .row import RowLook, RowPainter, RowStyles, header_line, hint_line, left_te
 
 _MARK_CELLS = 2
 """Cells at the left edge in which a click marks a row."""
+_RIGHT_BUTTON = 3
 _MIN_TITLED_HEIGHT = 12
 _HOLD_SECONDS = 2.0
 """Time after a key in which rows keep their places while they change."""
@@ -77,6 +78,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     @dataclass
     class Activated(Message):
         """The user double-clicked the current row."""
+
+    @dataclass
+    class MenuRequested(Message):
+        """The user clicked the current row with the right button."""
 
     @dataclass
     class Marked(Message):
@@ -411,6 +416,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             return
         self.hold()
         position = self.scroll_offset.y + offset.y - self._header_lines
+        if event.button == _RIGHT_BUTTON:
+            if self.model.id_at(position) is not None:
+                self.cursor = position
+                self.post_message(self.MenuRequested())
+            return
         if self.model.id_at(position) == FOLD:
             self.cursor = position
             self.toggle_fold()

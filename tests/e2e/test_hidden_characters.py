@@ -30,7 +30,7 @@ def hidden_in(painted: bytes) -> set[str]:
 
 INPUTS = {
     "add box": ("a", "Add links"),
-    "filter": ("/", "name:*.iso"),
+    "filter": ("/", "status:failed  host:"),
     "command line": (":", "Tab completes"),
     "history": ("h", "part of a name or URL"),
     "load dialog": ("o", "links.txt"),

@@ -49,6 +49,7 @@ class FakeService:
         self.started = False
         self.read_only = False
         self.file: Path | None = None
+        self.configs: dict[str, FileConfig] = {}  # of `config_of`, if they are not simple
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -63,7 +64,6 @@ class FakeService:
         self._gone: dict[str, int] = {}
         self.known_details: dict[str, DownloadDetails] = {}
         self.details_asked: list[str] = []
-        self.configs: dict[str, FileConfig] = {}  # of edited downloads
         self._before: dict[str, DownloadStatus] = {}  # states before cancellations
         self.past: dict[str, DownloadSnapshot] = {}  # removed from the list
         self._events: list[DownloadEvent] = []

@@ -362,6 +362,9 @@ async def test_hostile_names_are_only_text() -> None:
         for _ in HOSTILE:
             await app.press("down", "y")
             shown = "".join(app.lines()) + app.app.export_screenshot()
+            await app.press("escape", "full_stop")
+            shown += app.app.export_screenshot()
+            await app.press("escape", "y", "n")
             assert "\x1b" not in shown
             assert "\u202e" not in shown
         assert "x[/" in "".join(app.lines())

@@ -4,12 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.filters import parse_filter
 from rheo_tui.app import RheoApp
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.screens import main
 from rheo_tui.screens.keep_tab import KeepTabScreen
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import TABS, own_tabs
@@ -23,6 +25,10 @@ FAILED, RUNNING = DownloadStatus.FAILED, DownloadStatus.IN_PROGRESS
 
 def hint(app: Driver) -> str:
     return str(app.main.query_one("#filter-hint", Static).render())
+
+
+def count(app: Driver) -> str:
+    return str(app.main.query_one("#filter-count", Static).render())
 
 
 async def type_filter(app: Driver, text: str) -> None:
@@ -52,7 +58,9 @@ async def test_a_mistake_is_shown_at_its_character_and_the_filter_stays() -> Non
         assert hint(app).index("↑") == 2 + len("file-00001 size")
         assert "size does not take “:”" in hint(app)
         assert app.table.model.shown == [ids[1]]
-        assert app.main.query_one("#filter-count").has_class("-stale")
+        assert "wrong at 16" in count(app)
+        await type_filter(app, "file-00001")
+        assert "1 of 5" in count(app)
 
 
 async def test_what_is_not_finished_is_no_mistake_yet() -> None:
@@ -61,7 +69,7 @@ async def test_what_is_not_finished_is_no_mistake_yet() -> None:
         await type_filter(app, "00001 or status:")
         assert len(app.table.model.shown) == 1
         assert "status needs a value" in hint(app)
-        assert not app.main.query_one("#filter-count").has_class("-stale")
+        assert "1 of 5" in count(app)
 
 
 async def test_a_mistake_far_to_the_right_stays_on_the_screen() -> None:
@@ -121,6 +129,17 @@ async def test_tabs_of_the_settings_are_on_keys_8_and_9() -> None:
         assert " 8 Big 2 " in bar and " 9 Slow 0 " in bar and " · More 2 " in bar
 
 
+async def test_tabs_follow_the_settings_file() -> None:
+    service = FakeService(tabs={"Big": "size>5m"})
+    async with running(service, size=(140, 30)) as app:
+        await app.fill(2)
+        await app.press("8")
+        service.settings = service.settings.model_copy(update={"tabs": {"Small": "size<5m"}})
+        await app.command("reload")
+        await app.until(lambda: "8 Small 0" in app.main.query_one(TabBar).render().plain)
+        assert app.main.model.tab.id == "all"
+
+
 async def test_filter_and_tab_are_kept_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "state" / "screen.json"
     for run in range(2):
@@ -150,6 +169,22 @@ def test_secrets_and_damaged_files_are_not_kept(tmp_path: Path) -> None:
     for text in ("", "[1]", '{"filter": 1, "commands": [2, "x"]}', "\x00", "[" * 100_000):
         path.write_text(text)
         assert ScreenMemory.load(path).filter == ""
+
+
+async def test_in_a_long_list_the_filter_waits_until_the_user_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(main, "_LONG_LIST", 4)
+    async with running() as app:
+        await app.fill(5)
+        await app.press("slash", *"0000")
+        await app.press(*"3")
+        await app.until(lambda: len(app.table.model.shown) == 1)
+        monkeypatch.setattr(main, "_TYPING_SECONDS", 60.0)
+        await app.press("backspace", *"4 size:")
+        assert app.table.model.rows[app.table.model.shown[0]].name == "file-00003.iso"
+        await app.press("backspace", "backspace", "backspace", "backspace", "backspace", "enter")
+        assert app.table.model.rows[app.table.model.shown[0]].name == "file-00004.iso"
 
 
 # The model
@@ -229,3 +264,11 @@ def test_a_change_costs_the_same_in_a_long_list() -> None:
 
 def test_built_in_tabs_are_filters() -> None:
     assert [str(tab.filter) for tab in TABS][:3] == ["", "status:active", "status:queued,retrying"]
+
+
+async def test_the_arrow_at_a_mistake_has_an_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    async with running() as app:
+        await type_filter(app, "size:5 x")
+        shown = app.app.export_screenshot().replace("&#160;", " ")
+        assert "↑" not in shown and "^ size does not take" in shown

@@ -202,7 +202,7 @@ async def test_details_and_log() -> None:
 async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as app:
         await app.fill()
-        await app.press("y")
+        await app.press("y", "y")
         assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)

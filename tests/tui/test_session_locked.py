@@ -21,7 +21,7 @@ from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
 LOOKING = {
-    *("filter", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy"),
+    *("filter", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy", "menu"),
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
     *(f"tab_{tab.id}" for tab in TABS),

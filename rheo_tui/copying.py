@@ -1,0 +1,119 @@
+"""Facts about downloads that the user can copy: link, name, hash, a curl command and more."""
+
+import shlex
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain.listing import ListedDownload
+from rheo_core.domain.redaction import HIDDEN
+from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.text import redact_url
+
+from .menus import MenuItem
+
+_NONE = "there is none"
+Read = Callable[[DownloadSnapshot, FileConfig | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact about a download.
+
+    Attributes:
+        id: its name in the code.
+        key: key in the menu.
+        title: its name in the menu.
+        read: returns it as text; "" if it is not known.
+        needs_config: True if it is not in the row alone.
+    """
+
+    id: str
+    key: str
+    title: str
+    read: Read
+    needs_config: bool = False
+
+
+def _link(row: DownloadSnapshot, config: FileConfig | None) -> str:
+    return config.source if config else row.url
+
+
+def _hash(row: DownloadSnapshot, config: FileConfig | None) -> str:
+    if check := row.validation:
+        return f"{check.algorithm}:{check.calculated_hash}"
+    if config and (wanted := config.hash_config):
+        return f"{wanted.algorithm}:{wanted.expected_hash}"
+    return ""
+
+
+def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
+    """Return a curl command in which secrets are replaced."""
+    words = ["curl", "--location", "--output", row.name]
+    if config:
+        options = RequestOptions(headers=config.headers).over(config.request)
+        words += _curl_options(options)
+    return shlex.join([*words, row.url])
+
+
+def _curl_options(options: RequestOptions) -> Iterator[str]:
+    for name, _ in options.headers:  # any of them may be a secret
+        yield from ("--header", f"{name}: {HIDDEN}")
+    if options.bearer:
+        yield from ("--header", f"Authorization: Bearer {HIDDEN}")
+    if options.user:
+        yield from ("--user", HIDDEN)
+    if options.user_agent:
+        yield from ("--user-agent", options.user_agent)
+    if options.referer:
+        yield from ("--referer", redact_url(options.referer))
+    if options.proxy:
+        yield from ("--proxy", redact_url(options.proxy.get_secret_value()))
+    if options.cookies:
+        yield from ("--cookie", str(options.cookies))
+    if options.ip_version:
+        yield f"--ipv{options.ip_version}"
+
+
+def _json(row: DownloadSnapshot, _: FileConfig | None) -> str:
+    return ListedDownload.of(row).to_line()
+
+
+FACTS = (
+    Fact("link", "l", "Link, including secrets", _link, needs_config=True),
+    Fact("name", "n", "Name", lambda row, _: row.name),
+    Fact("path", "p", "Path", lambda row, _: row.destination),
+    Fact("hash", "h", "Hash", _hash, needs_config=True),
+    Fact("error", "e", "Error", lambda row, _: row.error or ""),
+    Fact("curl", "c", "curl command, without secrets", _curl, needs_config=True),
+    Fact(
+        "json", "j", "JSON line, without secrets", lambda row, _: ListedDownload.of(row).to_line()
+    ),
+    Fact("id", "i", "ID", lambda row, _: row.id),
+)
+BY_ID = {fact.id: fact for fact in FACTS}
+
+
+def copy_items(rows: Sequence[DownloadSnapshot]) -> list[MenuItem]:
+    """Return the items of the menu; facts that no download has are disabled."""
+    return [
+        MenuItem(
+            fact.id,
+            f"{fact.key},y" if fact.id == "link" else fact.key,
+            fact.key,
+            fact.title,
+            "" if fact.needs_config or any(fact.read(row, None) for row in rows) else _NONE,
+        )
+        for fact in FACTS
+    ]
+
+
+async def copied(
+    fact: Fact,
+    rows: Sequence[DownloadSnapshot],
+    config_of: Callable[[str], Awaitable[FileConfig | None]],
+) -> list[str]:
+    """Return a fact about downloads, without those that do not have it."""
+    if not fact.needs_config:
+        return list(filter(None, (fact.read(row, None) for row in rows)))
+    return list(filter(None, [fact.read(row, await config_of(row.id)) for row in rows]))

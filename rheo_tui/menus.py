@@ -1,0 +1,65 @@
+"""Menus: their items, from the registry of actions and the steps of the speed limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rheo_core.domain import DownloadSnapshot
+
+from .actions import SPEED_LIMITS, Context, key_names, menu_actions
+from .command_targets import summary_of
+from .formatting import limit_text, rate_input
+
+ALL, OTHER, SLOW = "all", "other", "slow"
+"""Items of the limit menu that are not limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """One choice.
+
+    Attributes:
+        id: the result.
+        keys: Textual's names of keys that choose it, separated by commas.
+        shown_keys: the keys as people read them.
+        title: text of the choice.
+        reason: reason why it is disabled; "" if it is not.
+    """
+
+    id: str
+    keys: str
+    shown_keys: str
+    title: str
+    reason: str = ""
+
+
+def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
+    """Return the actions on the selection; disabled ones have their reason."""
+    items = []
+    for action in menu_actions():
+        keys = keymap.get(action.id, action.keys).split(",")
+        own = ",".join(key for key in map(str.strip, keys) if key != "enter")  # chooses an item
+        shown = " ".join(key_names(action, {action.id: own})) if own else ""
+        items.append(MenuItem(action.id, own, shown, action.title, action.disabled(context)))
+    return items
+
+
+def limit_items(targets: Sequence[DownloadSnapshot], *, for_all: bool) -> list[MenuItem]:
+    """Return speed limits for the selection, or for all downloads together."""
+    has_any = for_all or any(not row.status.is_terminal for row in targets)
+    reason = "" if has_any else "no unfinished download is selected"
+    rates = [rate for rate in SPEED_LIMITS if rate is not None]
+    items = [MenuItem("off", "0", "0", "No limit", reason)]
+    items += [
+        MenuItem(rate_input(rate), str(number), str(number), limit_text(rate), reason)
+        for number, rate in enumerate(rates, 1)
+    ]
+    items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…", reason))
+    if not for_all:
+        items.append(MenuItem(ALL, "a", "a", "All downloads together…"))
+    items.append(MenuItem(SLOW, "t", "t", "Slow mode on or off"))
+    return items
+
+
+def heading(verb: str, rows: Sequence[DownloadSnapshot]) -> str:
+    """Return the title of a menu on downloads."""
+    return f"{verb} {summary_of(rows)}".strip()

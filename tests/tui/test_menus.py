@@ -1,0 +1,130 @@
+"""The menus: all that can be done with the selection, facts to copy, speed limits."""
+
+import json
+import shlex
+
+from textual.widgets import OptionList
+
+from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
+from rheo_core.domain.request_options import RequestOptions
+from rheo_tui.actions import menu_actions
+from rheo_tui.screens.menu import MenuScreen
+from rheo_tui.widgets.command_line import CommandLine
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+def options(app: Driver) -> dict[str, bool]:
+    """Return the items of the open menu, and whether they are disabled."""
+    shown = app.app.screen.query_one(OptionList)
+    each = (shown.get_option_at_index(at) for at in range(shown.option_count))
+    return {str(option.prompt): option.disabled for option in each}
+
+
+async def test_the_menu_has_every_action_on_the_selection_dim_with_the_reason() -> None:
+    async with running(size=(100, 40)) as app:
+        first, *_ = await app.fill(3)
+        await app.press("full_stop")
+        assert isinstance(app.app.screen, MenuScreen)
+        assert len(options(app)) == len(menu_actions())
+        retry = next(text for text in options(app) if "Retry" in text)
+        assert options(app)[retry] and "this download has not failed (queued)" in retry
+        await app.press("r")
+        assert isinstance(app.app.screen, MenuScreen)
+        await app.press("c")
+        assert app.called("cancel") == [[first]]
+
+
+async def test_enter_chooses_and_escape_leaves() -> None:
+    async with running(size=(100, 40)) as app:
+        first, *_ = await app.fill(3)
+        await app.press("full_stop", "escape")
+        assert not app.service.calls
+        await app.press("full_stop", "enter")
+        assert app.called("pause") == [[first]]
+
+
+async def test_a_right_click_selects_and_opens_the_menu() -> None:
+    async with running() as app:
+        _, second, _ = await app.fill(3)
+        await app.pilot.click(app.table, offset=(20, 2), button=3)
+        await app.until(lambda: isinstance(app.app.screen, MenuScreen))
+        assert app.table.current is not None and app.table.current.id == second
+
+
+async def test_facts_are_copied_without_secrets_but_the_link() -> None:
+    service = FakeService()
+    async with running(service) as app:
+        first, *_ = await app.fill(2)
+        service.configs[first] = FileConfig(
+            url=f"{service.rows[first].url}?token=secret",
+            headers={"X-Api-Key": "c4nary"},
+            request=RequestOptions(
+                user="me:c4nary", user_agent="Me/1 (x)", proxy="http://a:c4nary@p:3"
+            ),
+            hash_config=HashConfig.from_checksum_string(f"sha256:{'ab' * 32}"),
+        )
+        service.fail(first, "HTTP 404 Not Found")
+        await app.update()
+
+        async def copy(key: str) -> str:
+            await app.press("y", key)
+            await app.until(lambda: "copied." in app.messages())
+            return app.app.clipboard
+
+        name = "file-00000.iso"
+        assert await copy("y") == f"https://example.org/files/{name}?token=secret"
+        assert await copy("n") == name
+        assert (await copy("p")).endswith(f"/{name}")
+        assert await copy("h") == f"sha256:{'ab' * 32}"
+        assert await copy("e") == "HTTP 404 Not Found"
+        assert await copy("i") == first
+        assert json.loads(await copy("j"))["download_id"] == first
+        command = await copy("c")
+        assert "c4nary" not in command and "secret" not in command
+        assert shlex.split(command) == [
+            "curl", "--location", "--output", name, "--header", "X-Api-Key: ***",
+            "--user", "***", "--user-agent", "Me/1 (x)", "--proxy", "http://p:3",
+            f"https://example.org/files/{name}",
+        ]  # fmt: skip
+
+
+async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> None:
+    async with running() as app:
+        await app.fill(3)
+        await app.press("y")
+        assert options(app)["e     Error  there is none"]
+        await app.press("h")
+        await app.until(lambda: "Nothing copied: there is no hash." in app.messages())
+        await app.press("space", "space", "y", "n")
+        await app.until(lambda: "Name copied (2 lines)." in app.messages())
+        assert app.app.clipboard == "file-00000.iso\nfile-00001.iso"
+
+
+async def test_a_limit_for_the_selection_or_for_all() -> None:
+    async with running(size=(100, 40)) as app:
+        first, *_ = await app.fill(3)
+        await app.press("L", "4")
+        await app.until(lambda: app.called("limit_each") == [(1_000_000, [first])])
+        assert app.main.event_log.lines[-1].text == f":limit 1M {first[:8]}"
+        await app.press("L", "a", "5")
+        await app.until(lambda: app.called("set_speed_limit") == [2_000_000])
+        await app.press("L", "a", "0")
+        await app.until(lambda: app.called("set_speed_limit") == [2_000_000, None])
+        await app.press("L", "t")
+        await app.until(lambda: app.called("set_slow") == [True])
+        await app.press("L", "colon")
+        line = app.main.query_one(CommandLine)
+        await app.until(lambda: line.display)
+        await app.press(*"3M", "enter")
+        await app.until(lambda: (3_000_000, [first]) in app.called("limit_each"))
+
+
+async def test_no_limit_for_what_has_ended() -> None:
+    async with running(size=(100, 40)) as app:
+        first, *_ = await app.fill(1)
+        app.service.change(first, status=DownloadStatus.FAILED)
+        await app.update()
+        await app.press("L", "4")
+        assert isinstance(app.app.screen, MenuScreen)
+        assert not app.called("limit_each")
