@@ -87,6 +87,28 @@ async def test_a_disk_that_fills_up_meanwhile_costs_no_byte(
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+async def test_data_that_is_kept_for_an_undo_goes_first(
+    server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
+) -> None:
+    disk.free = 10_000_000
+    removed = FileConfig(url=server.on("/removed", Hold(BODY, 1_000_000, ETag='"v1"')))
+    waits = FileConfig(url=server.on("/waits", serving(BODY)))
+    async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
+        await manager.add([removed])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        assert await manager.remove(removed.id, keep_partial=True)
+        assert "removed.part" in names_in(tmp_path)
+        disk.free = 100
+        await manager.add([waits])
+        await until(lambda: status_of(manager, waits) is DownloadStatus.PAUSED)
+        assert "removed.part" not in names_in(tmp_path)
+        server.on("/removed", serving(BODY))
+        disk.free = 10_000_000
+        assert await manager.restore(removed.id)  # it begins again
+        await until(lambda: manager.stats.completed == 2)
+    assert (tmp_path / "removed").read_bytes() == BODY
+
+
 async def test_what_fits_goes_first(
     server: MisbehavingServer, tmp_path: Path, disk: Disk, until: Until
 ) -> None:
