@@ -68,9 +68,7 @@ class DownloadController:
     ) -> None:
         """End a cancelled download that neither waits nor runs any more."""
         record.before_cancel = state_to_restore(record)
-        if keep_partial:
-            self.kept.keep(record)
-        else:
+        if not (keep_partial and self.kept.keep(record)):
             self._worker.names.release(record)
             record.bytes_downloaded = 0
         self._lifecycle.cancelled(record, was)

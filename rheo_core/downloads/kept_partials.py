@@ -23,12 +23,16 @@ class KeptPartials:
         self._kept: dict[str, tuple[float, DownloadRecord]] = {}  # when due, soonest first
         self._filled = asyncio.Event()
 
-    def keep(self, record: DownloadRecord) -> None:
-        """Keep the data of a download for `undo_seconds`."""
+    def keep(self, record: DownloadRecord) -> bool:
+        """Keep the data of a download for `undo_seconds`; False if none is known.
+
+        Even then a part file of an earlier run may exist, which is removed at that time.
+        """
         self._kept.pop(record.id, None)
         due = asyncio.get_running_loop().time() + self._seconds
         self._kept[record.id] = (due, record)
         self._filled.set()
+        return record.stats_or_none is not None or record.bytes_downloaded > 0
 
     async def run(self) -> None:
         """Remove data whose time is over, until cancelled."""

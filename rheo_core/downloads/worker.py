@@ -296,18 +296,15 @@ class DownloadWorker:
         return record.destination or self.folders.path_of(record.config)
 
     async def _after_failure(self, record: DownloadRecord, error: Exception) -> float | None:
-        if self.make_room is not None and isinstance(error, DiskFullError):
-            await self.make_room()
-        if (
-            self.disk_space is not None
-            and isinstance(error, DiskFullError)
-            and not error.is_too_large
-        ):
-            # Waiting costs no attempt.
-            needed = await self.disk_space.needed_by(record, error)
-            self._context.lifecycle.paused_for_room(record, error)
-            self.disk_space.keep(record, needed)
-            return None
+        if isinstance(error, DiskFullError) and not error.is_too_large:
+            if self.make_room is not None:
+                await self.make_room()
+            if self.disk_space is not None:
+                # Waiting costs no attempt.
+                needed = await self.disk_space.needed_by(record, error)
+                self._context.lifecycle.paused_for_room(record, error)
+                self.disk_space.keep(record, needed)
+                return None
         if isinstance(error, HostFullError):
             record.stats.redirect_host = error.host
             self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")

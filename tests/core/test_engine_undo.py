@@ -158,6 +158,58 @@ async def test_a_restored_download_has_its_place_again(
     await manager.close()
 
 
+async def test_the_name_of_a_cancelled_download_is_free_for_another_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    first = FileConfig(url=server.on("/a/f", serving(b"first")))
+    second = FileConfig(url=server.on("/b/f", serving(b"second")))
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open(paused=True)
+    await manager.add([first])
+    await manager.cancel(first.id, keep_partial=True)
+    await manager.add([second])
+    manager.start()
+    await manager.wait_until_complete(timeout=10)
+    await manager.close()
+    assert names_in(tmp_path) == ["f"]
+
+
+async def test_a_restored_download_gets_another_name_if_its_own_was_given_away(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    first = FileConfig(url=server.on("/a/f", serving(b"first")))
+    second = FileConfig(url=server.on("/b/f", serving(b"second")))
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open(paused=True)
+    await manager.add([first])
+    await manager.cancel(first.id, keep_partial=True)
+    await manager.add([second])
+    await manager.restore(first.id)
+    manager.start()
+    await manager.wait_until_complete(timeout=10)
+    await manager.close()
+    assert (tmp_path / "f").read_bytes() == b"second"
+    assert (tmp_path / "f (1)").read_bytes() == b"first"
+
+
+async def test_the_name_of_kept_bytes_is_not_given_to_another_link(
+    server: MisbehavingServer, tmp_path: Path, until: Until, gate: Gate
+) -> None:
+    config = FileConfig(url=server.on("/a/f", gate))
+    other = FileConfig(url=server.on("/b/f", serving(b"other")))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await half_done(manager, gate, config, until)
+        assert await manager.remove_many([config.id], keep_partial=True) == [config.id]
+        await manager.add([other])
+        await manager.wait_until_complete(timeout=10)
+        gate.opened.set()
+        assert await manager.restore_many([config.id]) == [config.id]
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert (tmp_path / "f (1)").read_bytes() == b"other"
+    assert len(server.requests) == 3 and server.requests[-1].range_start == SEEN
+
+
 def order_of(manager: DownloadManager) -> str:
     rows = sorted(manager.snapshot().downloads, key=lambda row: row.order)
     return "".join(row.name for row in rows)

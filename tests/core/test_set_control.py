@@ -9,6 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, ProcessQueueError
+from rheo_core.domain.tuning import Tuning
 from tests.core.engine import Gate, Journal, names_in, serving, status_of
 from tests.core.test_scale import calls, configs, filled
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -97,6 +98,23 @@ async def test_data_of_an_earlier_run_is_removed_with_its_download(
     assert (tmp_path / "other.bin.part").read_bytes() == b"of another program"
 
 
+async def test_data_of_an_earlier_run_goes_when_the_undo_of_a_set_is_over(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    config = FileConfig(url=server.on("/file", Gate(BODY, 1_500_000, ETag='"v"')))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded > 1e6)
+        await manager.pause(config.id)
+    manager = DownloadManager(download_dir=tmp_path, tuning=Tuning(undo_seconds=0.2))
+    await manager.open(paused=True)
+    await manager.add([config, *configs(20)])
+    await manager.remove_many([config.id, *(file.id for file in configs(20))], keep_partial=True)
+    assert names_in(tmp_path) == ["file.part", "file.part.state"]
+    await until(lambda: names_in(tmp_path) == [])
+    await manager.close()
+
+
 async def test_more_than_ten_thousand_removed_downloads_return(tmp_path: Path) -> None:
     manager, ids = await filled(tmp_path, 12_000)
     assert len(await manager.remove_many(ids[::-1])) == len(ids)
@@ -160,6 +178,7 @@ VERBS: dict[str, Verb] = {
     "cancel": lambda manager, ids: manager.cancel_many(ids),
     "retry": lambda manager, ids: manager.retry_many(ids),
     "set priorities": lambda manager, ids: manager.set_priorities(dict.fromkeys(ids, 7)),
+    "set places": lambda manager, ids: manager.set_places(dict.fromkeys(ids, (3, 1))),
     "remove": lambda manager, ids: manager.remove_many(ids),
     "restore": lambda manager, ids: manager.restore_many(ids),
 }

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.domain import DownloadStatus
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_tui.services.changes import Changes
+from rheo_tui.services.local import LocalService
 from rheo_tui.widgets.footer import StatusFooter
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -156,4 +158,26 @@ async def test_cancelled_rows_return_on_a_real_engine(tmp_path: Path) -> None:
         rows = {row.id: row.status for row in (await service.snapshot()).downloads}
         assert [rows[each] for each in ids[:10]] == [DownloadStatus.PAUSED] * 10
         assert all(not rows[each].is_terminal for each in ids[10:])
+    await service.close()
+
+
+async def test_undo_of_a_long_list_tells_the_truth(tmp_path: Path) -> None:
+    """One step for all of them; those that were added again or went on meanwhile are told."""
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{number}") for number in range(12_000)]
+    ids = [config.id for config in configs]
+    service = LocalService(build_settings(download_dir=tmp_path, max_concurrent=1), save=False)
+    await service._manager.open(paused=True)
+    await service.add(configs)
+    changes = Changes(service)
+    assert await changes.pause(ids) == 12_000
+    assert await changes.remove(ids) == 12_000
+    await service.add(configs[:2_000])
+    assert await changes.undo() == (
+        "Restored 10,000 downloads; 2,000 cannot, because they changed since or are gone."
+    )
+    assert await changes.undo() == (
+        "Resumed 10,000 downloads; 2,000 cannot, because they changed since or are gone."
+    )
+    stats = (await service.snapshot()).stats
+    assert (stats.total, stats.queued) == (12_000, 12_000)
     await service.close()
