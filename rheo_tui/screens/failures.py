@@ -22,7 +22,7 @@ _MAX_NAMES = 4
 
 
 class GroupAction(NamedTuple):
-    """What to do with the downloads of a group."""
+    """An action on the downloads of a group."""
 
     action: str  # id of an action, or "mark"
     rows: Sequence[DownloadSnapshot]
