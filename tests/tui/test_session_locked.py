@@ -26,6 +26,7 @@ LOOKING = {
     *("command", "palette", "help", "quit"),
     *(f"tab_{tab.id}" for tab in TABS),
     *("tab_own_1", "tab_own_2", "invert_marks", "mark_matching", "open"),
+    *("failures", "suspend"),
     *(action.id for action in ACTIONS if action.id.startswith("range")),
 }
 

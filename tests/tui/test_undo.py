@@ -162,7 +162,7 @@ async def test_cancelled_rows_return_on_a_real_engine(tmp_path: Path) -> None:
 
 
 async def test_undo_of_a_long_list_tells_the_truth(tmp_path: Path) -> None:
-    """One step for all of them; those that were added again or went on meanwhile are told."""
+    """One step for all of them; it names those that were added again or went on."""
     configs = [FileConfig(url=f"http://127.0.0.1:9/{number}") for number in range(12_000)]
     ids = [config.id for config in configs]
     service = LocalService(build_settings(download_dir=tmp_path, max_concurrent=1), save=False)
