@@ -3,7 +3,12 @@
 import time
 from collections import Counter
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, RequestOptionsError
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DiskFullError,
+    HashMismatchError,
+    RequestOptionsError,
+)
 from rheo_core.domain.sizes import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -14,7 +19,7 @@ from rheo_core.events import (
     DownloadRetryingEvent,
     DownloadSkippedEvent,
 )
-from rheo_core.events.describe import describe, is_digest_mismatch, is_web_page, name_of
+from rheo_core.events.describe import describe, is_web_page, name_of
 
 from .exit import ExitCode
 
@@ -45,7 +50,9 @@ def _hint(event: DownloadEvent) -> str:
     """Return the flag that saves what the server sent all the same."""
     if is_web_page(event):
         return "; --accept-html saves the page"
-    if is_digest_mismatch(event):
+    if isinstance(event, DownloadFailedEvent) and HashMismatchError.is_of_headers(
+        event.error.message
+    ):
         return "; --ignore-digest saves the file"
     return ""
 

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import Literal, NamedTuple
 
-from rheo_core.domain.exceptions import HashMismatchError, WebPageError
+from rheo_core.domain.exceptions import WebPageError
 from rheo_core.domain.sizes import duration_text, size_text, speed_text
 
 from .models import (
@@ -78,13 +78,6 @@ def is_web_page(event: DownloadEvent) -> bool:
     """Check whether a download failed because a web page came instead of a file."""
     return isinstance(event, DownloadFailedEvent) and (
         event.error.exc_type.rpartition(".")[2] == WebPageError.__name__
-    )
-
-
-def is_digest_mismatch(event: DownloadEvent) -> bool:
-    """Return True if a download failed because of a checksum in the server's headers."""
-    return isinstance(event, DownloadFailedEvent) and HashMismatchError.is_of_headers(
-        event.error.message
     )
 
 

@@ -203,7 +203,7 @@ class _Reader:
     def _checked(self, candidate: Candidate) -> Entry:
         text = candidate.text
         admitted, verdict = None, Verdict.NO_URL if candidate.is_left_out else Verdict.INVALID
-        problem = candidate.problem
+        problem, existing = candidate.problem, ""
         if not problem and (SUBSTITUTE in text or _is_damaged(candidate.outside)):
             problem = WRONG_ENCODING
         if not problem:
@@ -212,7 +212,7 @@ class _Reader:
             except ValueError as error:
                 problem = problem_of(error)
             else:
-                verdict, problem = self._verdict_on(admitted.config, candidate.line)
+                verdict, problem, existing = self._verdict_on(admitted.config, candidate.line)
         return Entry(
             candidate.line,
             _shown(text),
@@ -224,23 +224,21 @@ class _Reader:
             candidate.wants,
             admitted.refused if admitted else "",
             admitted.used if admitted else "",
-            self._existing(admitted.config) if admitted and verdict is Verdict.ON_DISK else "",
+            existing,
         )
 
     def _admit(self, candidate: Candidate) -> Admitted:
         options = self._options
         return admit(candidate.outside, options.exists, list_options=options.list_options)
 
-    def _existing(self, config: FileConfig) -> str:
-        return str(config.get_destination_path(self._options.folder or Path()))
-
-    def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str]:
+    def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
+        """Return the verdict, the reason against the entry, and the path of an existing file."""
         if self._known and config.id in self._known:
-            return Verdict.DUPLICATE, "already in the list"
+            return Verdict.DUPLICATE, "already in the list", ""
         # Computing the id would cost more than everything else here.
         identity = hash(_identity(config))
         if (first := self._first_line.get(identity)) is not None:
-            return Verdict.DUPLICATE, f"already in the list, line {first}"
+            return Verdict.DUPLICATE, f"already in the list, line {first}", ""
         self._first_line[identity] = line
         folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
@@ -251,9 +249,10 @@ class _Reader:
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
             # No `Path`: it would double the time of a long list.
-            if os.path.lexists(f"{folder}/{config.destination_subdir or '.'}/{name}"):
-                return Verdict.ON_DISK, f"already on disk: {name}"
-        return Verdict.OK, ""
+            path = f"{folder}/{config.destination_subdir or '.'}/{name}"
+            if os.path.lexists(path):
+                return Verdict.ON_DISK, f"already on disk: {name}", path
+        return Verdict.OK, "", ""
 
 
 def _is_damaged(outside: Outside) -> bool:
