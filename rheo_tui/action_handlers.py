@@ -6,6 +6,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 
 from .actions import Context, can_move, can_pause, can_retry, has_wrong_hash, limit_step
+from .existing_files import Decision
 from .formatting import count_text, limit_text
 from .services.protocol import DownloadService
 
@@ -68,6 +69,11 @@ class DownloadHandlers:
         elif paths:
             sentences.append(f"Kept the data of {count_text(len(paths))}.")
         return " ".join(sentences) or "No data is left to keep."
+
+    async def download_again(self, rows: Rows, decision: Decision) -> str:
+        """Queue downloads again whose files are on the disk."""
+        await self._service.add_again(_ids(rows), decision.strategy, decision.filename)
+        return _done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""

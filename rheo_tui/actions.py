@@ -142,11 +142,6 @@ def _ended(row: DownloadSnapshot) -> str:
     return f"this download has ended ({_state(row)})"
 
 
-_existing = _needs(
-    lambda row: row.has_file,
-    lambda row: f"no file is in the way of this download ({_state(row)})",
-    "no file is in the way of the marked downloads",
-)
 _not_ended = _needs(
     lambda row: not row.status.is_terminal, _ended, "all marked downloads have ended"
 )
@@ -167,6 +162,13 @@ _keep = _needs(
     can_keep,
     lambda _: "this download did not fail on a checksum or a web page",
     "no marked download failed on a checksum or a web page",
+)
+
+
+_existing = _needs(
+    lambda row: row.has_file,
+    lambda row: f"no file is in the way of this download ({_state(row)})",
+    "no file is in the way of the marked downloads",
 )
 
 

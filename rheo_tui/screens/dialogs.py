@@ -10,6 +10,7 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
+from rheo_tui.existing_files import Decision
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -46,6 +47,14 @@ class Dialogs:
 
         self._app.push_screen(ReplaceUrlScreen(self._client.service, row))
 
+    def existing_file(
+        self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]
+    ) -> None:
+        """Open the choices for files on the disk; call `decided` with the decision, or None."""
+        from .existing_file import ExistingFileScreen
+
+        self._app.push_screen(ExistingFileScreen(rows), decided)
+
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""
         from .sort import SortScreen
@@ -79,9 +88,3 @@ class Dialogs:
         placeholder = "Search for an action"
         palette = CommandPalette(providers=[ActionProvider], placeholder=placeholder)
         self._app.push_screen(palette)
-
-    def existing_file(self, rows: Sequence[DownloadSnapshot]) -> None:
-        """Open the choices for downloads whose files are on the disk."""
-        from .existing_file import ExistingFileScreen
-
-        self._app.push_screen(ExistingFileScreen(self._client, rows))

@@ -1,7 +1,6 @@
 """ExistingFileScreen: choices for downloads whose file is on the disk; NameScreen: a new name."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
@@ -15,9 +14,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filenames import number_filename, sanitise_filename
 from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
-from rheo_tui.file_manager import open_path
 from rheo_tui.formatting import count_text
-from rheo_tui.services.poller import EngineClient
 from rheo_tui.widgets.line_input import PlainInput
 
 _FOR_ONE = {Choice.OPEN, Choice.RENAME}
@@ -56,17 +53,16 @@ class NameScreen(ModalScreen[str]):
         event.stop()
 
 
-class ExistingFileScreen(ModalScreen[None]):
-    """Asks what to do about one or several downloads, and does it."""
+class ExistingFileScreen(ModalScreen[Decision | None]):
+    """Returns the user's decision on one or several downloads; None if there is none."""
 
     BINDINGS: ClassVar = [
-        ("escape", "dismiss", "Close"),
+        ("escape", "dismiss(None)", "Close"),
         *((key, f"choose('{choice}')", title) for choice, (key, title) in _CHOICES.items()),
     ]
 
-    def __init__(self, client: EngineClient, rows: Sequence[DownloadSnapshot]) -> None:
+    def __init__(self, rows: Sequence[DownloadSnapshot]) -> None:
         super().__init__()
-        self._client = client
         self._rows = rows
         self._choices = [choice for choice in _CHOICES if len(rows) == 1 or choice not in _FOR_ONE]
 
@@ -100,7 +96,7 @@ class ExistingFileScreen(ModalScreen[None]):
 
     @work
     async def action_choose(self, choice: str) -> None:
-        """Carry out a choice, after asking for a name if it needs one."""
+        """Close with a choice, after asking for a name if it needs one."""
         if choice not in self._choices:
             return
         name = ""
@@ -108,25 +104,7 @@ class ExistingFileScreen(ModalScreen[None]):
             name = await self.app.push_screen_wait(NameScreen(self._rows[0].name))
             if not name:
                 return
-        if choice == Choice.OPEN:
-            self._open()
-        elif not await self._download_again(Decision(Choice(choice), name)):
-            return
-        self.dismiss()
-
-    def _open(self) -> None:
-        row = self._rows[0]
-        path = Path(row.destination or self._client.service.settings.download_dir / row.name)
-        self.app.notify(open_path(path) or f"Opening {printable(str(path))}.", markup=False)
-
-    async def _download_again(self, decision: Decision) -> bool:
-        ids = [row.id for row in self._rows]
-        again = self._client.service.download_again(ids, decision.strategy, decision.filename)
-        if not await self._client.guard(again, "Cannot queue the download again"):
-            return False
-        what = printable(self._rows[0].name) if len(ids) == 1 else count_text(len(ids))
-        self.app.notify(f"Queued again: {what} ({decision.words}).", markup=False)
-        return True
+        self.dismiss(Decision(Choice(choice), name))
 
     def on_paste(self, event: events.Paste) -> None:
         """Stop pastes, because they choose nothing."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -25,7 +26,8 @@ from rheo_tui.command_handlers import CommandHandlers
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
-from rheo_tui.file_manager import folder_of, open_path
+from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.file_manager import folder_of, open_file, open_folder
 from rheo_tui.filters import parse_filter
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
@@ -290,6 +292,26 @@ class MainScreen(Screen[None]):
         if row := self.table.current:
             self._dialogs.replace_url(row)
 
+    def do_existing(self) -> None:
+        """Ask what to do about the files of downloads that are on the disk already."""
+        rows = [row for row in self.context().targets if row.has_file]
+        self._dialogs.existing_file(rows, partial(self._existing_decided, rows))
+
+    def _existing_decided(
+        self, rows: Sequence[DownloadSnapshot], decision: Decision | None
+    ) -> None:
+        if decision is None:
+            return
+        if decision.choice is Choice.OPEN:
+            row = rows[0]
+            path = Path(row.destination or self._service.settings.download_dir / row.name)
+            problem = open_file(path)
+            self.toast(problem or f"Opening {path}.", bool(problem))
+            return
+        self.run_in_background(
+            BY_ID["existing"].title, partial(self._downloads.download_again, rows, decision)
+        )
+
     def do_history(self) -> None:
         """Open the history."""
         self._dialogs.history()
@@ -297,10 +319,6 @@ class MainScreen(Screen[None]):
     def do_settings(self) -> None:
         """Open the settings."""
         self._dialogs.settings(self._save_settings)
-
-    def do_existing(self) -> None:
-        """Ask what to do about the files of downloads that are on the disk already."""
-        self._dialogs.existing_file([row for row in self.context().targets if row.has_file])
 
     def do_palette(self) -> None:
         """Open the command palette."""
@@ -371,7 +389,7 @@ class MainScreen(Screen[None]):
         row = self.table.current
         fallback = self._service.settings.download_dir
         folder = folder_of(row.destination if row else "", fallback)
-        problem = open_path(folder)
+        problem = open_folder(folder)
         self.toast(problem or f"Opening {folder}.", bool(problem))
 
     # Sorting and filtering

@@ -231,8 +231,13 @@ class LocalService:
         """Queue downloads."""
         await self._manager.add(configs)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again.
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
+        """Queue ended downloads again, with another strategy or name if there is one.
 
         Raises:
             DownloadManagerError: a URL held a secret, which the history does not keep, or another
@@ -243,7 +248,9 @@ class LocalService:
             raise DownloadManagerError(
                 "the history does not store the secrets in its URL; add the URL again"
             )
-        await self._manager.add([config for config in configs if config])
+        changes = {"file_exists_strategy": exists, "filename": filename}
+        update = {name: value for name, value in changes.items() if value is not None}
+        await self._manager.add([config.model_copy(update=update) for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause downloads that have not ended."""
@@ -274,15 +281,6 @@ class LocalService:
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Download from `url` from now on; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
-
-    async def download_again(
-        self, ids: Sequence[str], exists: FileExistsStrategy, filename: str | None = None
-    ) -> None:
-        """Queue ended downloads again, with another strategy, and another name if there is one."""
-        changes = {"file_exists_strategy": exists, "filename": filename}
-        update = {name: value for name, value in changes.items() if value is not None}
-        configs = [await self._manager.find_config(download_id) for download_id in ids]
-        await self._manager.add([config.model_copy(update=update) for config in configs if config])
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Remove downloads from the list."""

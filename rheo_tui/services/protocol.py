@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
+from rheo_core.domain import (
+    DownloadSnapshot,
+    FileConfig,
+    FileExistsStrategy,
+    RheoError,
+    Snapshot,
+)
 from rheo_core.events import DownloadEvent
 
 if TYPE_CHECKING:
-    from rheo_core.domain import FileExistsStrategy
     from rheo_core.inputs import Entry, ReadOptions
 
 READ_ONLY = "this session is open read-only"
@@ -114,8 +119,19 @@ class DownloadService(Protocol):
     async def add(self, configs: Sequence[FileConfig]) -> None:
         """Queue downloads."""
 
-    async def add_again(self, ids: Sequence[str]) -> None:
-        """Queue ended downloads again, from the list or the history, with their options."""
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
+        """Queue ended downloads again, from the list or the history, with their options.
+
+        Args:
+            ids: the downloads.
+            exists: strategy for the existing file; None: as before.
+            filename: name of the file of a single download; None: as before.
+        """
 
     async def pause(self, ids: Sequence[str]) -> None:
         """Pause downloads that have not ended; keep their partial data."""
@@ -151,17 +167,6 @@ class DownloadService(Protocol):
 
         Raises:
             ValueError: `url` is not valid; the message is one sentence.
-        """
-
-    async def download_again(
-        self, ids: Sequence[str], exists: "FileExistsStrategy", filename: str | None = None
-    ) -> None:
-        """Queue ended downloads of the list again although their files exist.
-
-        Args:
-            ids: the downloads.
-            exists: strategy for the existing file.
-            filename: other name of the file of a single download; None: as before.
         """
 
     async def remove(self, ids: Sequence[str]) -> None:

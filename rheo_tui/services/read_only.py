@@ -102,7 +102,6 @@ class ReadOnlyService:
     check = check_file = add = add_again = set_speed_limit = _refuse
     set_slow = set_start = stop_after = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
-    download_again = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
     reload_settings = _refuse
 

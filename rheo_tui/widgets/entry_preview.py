@@ -16,7 +16,7 @@ from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.existing_files import Choice, Decision
-from rheo_tui.file_manager import open_path
+from rheo_tui.file_manager import open_file
 from rheo_tui.formatting import count_text, size_text
 
 from .existing_files import CAPTION, ExistingFiles
@@ -202,7 +202,7 @@ class EntryPreview(Vertical):
     async def _ask_about(self, event: ExistingFiles.Asked) -> None:
         path = Path(event.entry.existing)
         if event.choice is Choice.OPEN:
-            problem = open_path(path)
+            problem = open_file(path)
             self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
             return
         from rheo_tui.screens.existing_file import NameScreen  # it imports widgets

@@ -147,7 +147,12 @@ class FakeService:
             )
             self._emit(DownloadQueuedEvent, config.id, priority=config.priority)
 
-    async def add_again(self, ids: Sequence[str]) -> None:
+    async def add_again(
+        self,
+        ids: Sequence[str],
+        exists: FileExistsStrategy | None = None,
+        filename: str | None = None,
+    ) -> None:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
@@ -195,13 +200,6 @@ class FakeService:
             return False
         self.change(download_id, url=redact_url(new))
         return True
-
-    async def download_again(
-        self, ids: Sequence[str], exists: FileExistsStrategy, filename: str | None = None
-    ) -> None:
-        self._record("download_again", (list(ids), exists, filename))
-        for row in ids:
-            self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
 
     async def remove(self, ids: Sequence[str]) -> None:
         self._record("remove", list(ids))

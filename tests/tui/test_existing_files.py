@@ -11,13 +11,12 @@ from textual.widgets import Input, OptionList
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
-from rheo_tui.screens import existing_file
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
-from rheo_tui.widgets import entry_preview
 from rheo_tui.widgets.existing_files import ExistingFiles
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
@@ -211,10 +210,10 @@ async def test_several_rows_are_decided_together() -> None:
         keys = [str(option.prompt)[0] for option in app.app.screen.query_one(OptionList).options]
         assert keys == ["a", "o"]
         await app.press("v", "r", "escape")  # for one file only
-        assert not app.called("download_again")
+        assert not app.called("add_again")
         await app.press("d", "down", "enter")
-        await app.until(lambda: app.called("download_again"))
-        assert sorted(app.called("download_again")[0][0]) == sorted(ids[:2])
+        await app.until(lambda: app.called("add_again"))
+        assert sorted(app.called("add_again")[0]) == sorted(ids[:2])
         await app.until(lambda: "Queued again: 2 downloads (overwrite)." in app.messages())
 
 
@@ -225,14 +224,11 @@ async def test_the_file_is_opened(
     (folder := tmp_path / "out").mkdir()
     (url,) = place(server, folder, "a b.bin")
     url = url.replace(" ", "%20")
-    opened: list[Path] = []
-
-    def note(path: Path) -> str:
-        opened.append(path)
-        return "" if path.exists() else "gone"
-
-    module = {"row": existing_file, "box": entry_preview}[where]
-    monkeypatch.setattr(module, "open_path", note)
+    log = tmp_path / "opened"
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {log}.new && mv {log}.new {log}\n')
+    opener.chmod(0o755)
+    monkeypatch.setattr(file_manager, "_OPENERS", (str(opener),))
     async with engine(folder) as app:
         if where == "row":
             await app.main.client.add([FileConfig(url=url)])
@@ -241,7 +237,8 @@ async def test_the_file_is_opened(
         else:
             await paste(app, url)
             await app.press("tab", "v")
-        await app.until(lambda: opened == [folder / "a b.bin"])
+        await app.until(log.exists)
+        assert log.read_text() == f"{folder}/a b.bin\n"
         (folder / "a b.bin").unlink()
         await app.press(*(["d", "v"] if where == "row" else ["v"]))
-        await app.until(lambda: "gone" in app.messages())
+        await app.until(lambda: "a b.bin does not exist any more." in app.messages())
