@@ -34,6 +34,7 @@ class Context:
     finished: int = 0  # completed or skipped
     running: int = 0  # neither ended nor paused
     paused: int = 0
+    details_open: bool = False
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -230,6 +231,10 @@ def _needs_current(context: Context) -> str:
     return "" if context.current else "nothing selected"
 
 
+def _needs_details(context: Context) -> str:
+    return "" if context.details_open else "the details are closed"
+
+
 def _needs_line(context: Context) -> str:
     return "" if context.current or context.on_fold else "nothing selected"
 
@@ -409,8 +414,8 @@ ACTIONS: tuple[Action, ...] = (
         )
     ),
     Action(
-        "clear", "escape", "Clear filter, marks or tab", "List",
-        "Clear the filter first, then the marks, then show all downloads.",
+        "clear", "escape", "Close details, clear marks", "List",
+        "Close the details first, then clear filter and marks, then show all downloads.",
     ),
     *(
         Action(
@@ -422,8 +427,28 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "details", "enter", "Show details", "View",
-        "Show all facts about the current download, or the finished downloads.",
+        "Inspect the current download, or show the finished downloads.",
         label="details", disabled=_needs_line,
+    ),
+    Action(
+        "next_page", "tab", "Next page of the details", "View",
+        "Overview, connections, speed, request, log.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "previous_page", "shift+tab", "Previous page of the details", "View",
+        "Go back one page.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "details_down", "ctrl+d", "Scroll the details down", "View",
+        "Scroll by half a page.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "details_up", "ctrl+u", "Scroll the details up", "View",
+        "Scroll by half a page.",
+        disabled=_needs_details,
     ),
     Action(
         "log", "l", "Show log", "View",
