@@ -36,6 +36,8 @@ _LABEL_WIDTH = 10
 _TWO_COLUMNS_FROM = 90
 _STALLED_SECONDS = 3.0
 _GRAPH_ROWS = 5
+_CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 80, "Speed": 50, "Age": 80, "State": 0}
+"""Columns of the connections, and the width from which each is shown."""
 _DONE, _MOVING, _MISSING = "■", "▪", "·"
 Fact = tuple[str, Text]
 StyleOf = Callable[[str], Style]
@@ -224,7 +226,7 @@ def _title(seen: Inspected, style: StyleOf) -> Text:
         facts.append(percent_text(fraction).strip())
     if row.status.is_active:
         facts += [speed_text(row.speed_bps), _left(row)]
-    text = Text(printable(row.name), style("title"), no_wrap=True, overflow="ellipsis")
+    text = Text(no_wrap=True, overflow="ellipsis").append(printable(row.name), style("title"))
     return text.append(f"   {' · '.join(filter(None, facts))}", style("label"))
 
 
@@ -279,22 +281,24 @@ def _scale(total: int, width: int, style: StyleOf) -> Text:
 
 
 def _connection_table(transfer: TransferDetails, style: StyleOf, width: int) -> Table:
-    table = Table.grid(padding=(0, 2), expand=False)
-    columns = ("", "Range", "Source", "Speed", "Age", "State")
-    for title in columns:
-        justify = "right" if title in ("Speed", "Age") else "left"
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_row(*(Text(title, style("label")) for title in columns))
+    """Return a line for each connection; a narrow one has only its range and state."""
+    columns = [name for name, needed in _CONNECTION_COLUMNS.items() if width >= needed]
+    table = Table.grid(padding=(0, 2))
+    for name in columns:
+        is_number = name in ("Speed", "Age")
+        table.add_column(justify="right" if is_number else "left", no_wrap=True)
+    table.add_row(*(Text(name, style("label")) for name in columns))
     for each in sorted(transfer.connections):
         word, look = _connection_state(each)
-        table.add_row(
-            Text("●", style(look)),
-            Text(_range_text(each, transfer.total)),
-            Text(each.host.removesuffix(":443").removesuffix(":80"), overflow="ellipsis"),
-            Text(speed_text(each.speed_bps) or "0 B/s"),
-            Text(duration_text(each.age_seconds), style("label")),
-            Text(word, style(look)),
-        )
+        cells = {
+            "": Text("●", style(look)),
+            "Range": Text(_range_text(each, transfer.total)),
+            "Source": Text(each.host.removesuffix(":443").removesuffix(":80")),
+            "Speed": Text(speed_text(each.speed_bps) or "0 B/s"),
+            "Age": Text(duration_text(each.age_seconds), style("label")),
+            "State": Text(word, style(look)),
+        }
+        table.add_row(*(cells[name] for name in columns))
     return table
 
 
@@ -334,13 +338,17 @@ def speed(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
         facts.append(f"▲ attempt {shown[-1].attempt}")
     lines = [Text(line, style("good"), no_wrap=True) for line in
              graph_lines(values, width, _GRAPH_ROWS, max(top, 1.0))]  # fmt: skip
-    began = f"-{duration_text(float(len(shown)))}"
-    axis = Text(f"{began.rjust(max(width - len(shown) // 2, len(began)))}", style("label"))
-    axis.append("now".rjust(max(width - len(axis.plain), 0)))
     body = [_title(seen, style), Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
-    return Group(*body, axis)
+    return Group(*body, Text(_axis(len(shown), width), style("label"), no_wrap=True))
+
+
+def _axis(samples: int, width: int) -> str:
+    """Return the line below the graph: when its samples begin, and that they end now."""
+    began, now = f"-{duration_text(float(samples))}", "now"
+    at = min(width - samples // 2, width - len(began) - len(now) - 1)
+    return now.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(now)) + now
 
 
 def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:
