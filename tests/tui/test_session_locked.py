@@ -24,6 +24,9 @@ LOOKING = {
     *("filter", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy"),
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
+    *("open", "invert_marks", "mark_matching", "range", "next_page", "previous_page"),
+    *("range_up", "range_down", "range_page_up", "range_page_down", "range_first", "range_last"),
+    *("details_up", "details_down"),
     *(f"tab_{tab.id}" for tab in TABS),
 }
 
