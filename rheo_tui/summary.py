@@ -54,6 +54,7 @@ class Summary:
     quits_when_done: bool = False
     marked: int = 0
     hidden_marks: int = 0
+    marks_range: bool = False  # the cursor marks rows as it moves
     done: int = 0
     wanted: int = 0
     left: int = 0
@@ -114,6 +115,8 @@ def _badges(summary: Summary) -> list[Part]:
     parts = []
     if summary.read_only:
         parts.append(Part(0, (Span(" read-only ", "badge"),)))
+    if summary.marks_range:
+        parts.append(Part(1, (Span(" marking ", "badge"),)))
     if summary.marked:
         hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
         parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))

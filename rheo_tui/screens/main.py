@@ -212,7 +212,8 @@ class MainScreen(Screen[None]):
 
     def _show_context(self) -> None:
         context, marked = self.context(), len(self.model.marked)
-        self.query_one(SummaryHeader).show_marks(marked, marked - context.marked)
+        header, is_range = self.query_one(SummaryHeader), self.table.is_marking
+        header.show_marks(marked, marked - context.marked, is_range=is_range)
         self.query_one(StatusFooter).show(context, self._place())
 
     def _place(self) -> str:
