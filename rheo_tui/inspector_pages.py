@@ -45,7 +45,7 @@ StyleOf = Callable[[str], Style]
 
 
 class Inspected(NamedTuple):
-    """What the inspector knows about one download."""
+    """Facts about one download, for the inspector."""
 
     row: DownloadSnapshot
     status: str  # status and reason in words
