@@ -64,9 +64,7 @@ class DownloadController:
             was = DownloadStatus.QUEUED if record.waits_for_room else before
             if not await self._halt(record, keep_partial=keep_partial):
                 return CancelResult.ALREADY_TERMINAL
-            if keep_partial:
-                self.kept.keep(record)
-            else:
+            if not (keep_partial and self.kept.keep(record)):
                 self._worker.names.release(record)
             waited = before in (DownloadStatus.QUEUED, DownloadStatus.PAUSED)
             self._lifecycle.cancelled(

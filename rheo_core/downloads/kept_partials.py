@@ -26,14 +26,15 @@ class KeptPartials:
         self._kept: dict[str, tuple[float, DownloadRecord]] = {}  # when due, soonest first
         self._filled = asyncio.Event()
 
-    def keep(self, record: DownloadRecord) -> None:
-        """Keep the data of a download for `undo_seconds`; one without an attempt has none."""
+    def keep(self, record: DownloadRecord) -> bool:
+        """Keep the data of a download for `undo_seconds`; False if it has none yet."""
         if record.stats_or_none is None and not record.bytes_downloaded:
-            return
+            return False
         self._kept.pop(record.id, None)
         due = asyncio.get_running_loop().time() + self._seconds
         self._kept[record.id] = (due, record)
         self._filled.set()
+        return True
 
     async def run(self) -> None:
         """Remove data whose time is over, until cancelled."""

@@ -158,6 +158,22 @@ async def test_a_restored_download_has_its_place_again(
     await manager.close()
 
 
+async def test_the_name_of_a_cancelled_download_is_free_for_another_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    first = FileConfig(url=server.on("/a/f", serving(b"first")))
+    second = FileConfig(url=server.on("/b/f", serving(b"second")))
+    manager = DownloadManager(download_dir=tmp_path)
+    await manager.open(paused=True)
+    await manager.add([first])
+    await manager.cancel(first.id, keep_partial=True)
+    await manager.add([second])
+    manager.start()
+    await manager.wait_until_complete(timeout=10)
+    await manager.close()
+    assert names_in(tmp_path) == ["f"]
+
+
 def order_of(manager: DownloadManager) -> str:
     rows = sorted(manager.snapshot().downloads, key=lambda row: row.order)
     return "".join(row.name for row in rows)
