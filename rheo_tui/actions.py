@@ -35,6 +35,7 @@ class Context:
     running: int = 0  # neither ended nor paused
     paused: int = 0
     lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
+    details_open: bool = False
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -248,6 +249,10 @@ def _needs_current(context: Context) -> str:
     return "" if context.current else "nothing selected"
 
 
+def _needs_details(context: Context) -> str:
+    return "" if context.details_open else "the details are closed"
+
+
 def _needs_line(context: Context) -> str:
     return "" if context.current or context.on_fold else "nothing selected"
 
@@ -445,8 +450,8 @@ ACTIONS: tuple[Action, ...] = (
         )
     ),
     Action(
-        "clear", "escape", "Clear filter, marks or tab", "List",
-        "Clear the filter first, then the marks, then show all downloads.",
+        "clear", "escape", "Close details, clear marks", "List",
+        "Close the details first, then clear filter and marks, then show all downloads.",
     ),
     *(
         Action(
@@ -471,13 +476,33 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "details", "enter", "Show details", "View",
-        "Show all facts about the current download, or the finished downloads.",
+        "Inspect the current download, or show the finished downloads.",
         label="details", disabled=_needs_line, in_menu=True,
     ),
     Action(
         "failures", "!", "Show failures by cause", "View",
         "Failed downloads in groups, with advice; retry or remove a group.",
         disabled=lambda context: "" if context.failed else "nothing has failed",
+    ),
+    Action(
+        "next_page", "tab", "Next page of the details", "View",
+        "Overview, connections, speed, request, log.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "previous_page", "shift+tab", "Previous page of the details", "View",
+        "Go back one page.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "details_down", "ctrl+d", "Scroll the details down", "View",
+        "Scroll by half a page.",
+        disabled=_needs_details,
+    ),
+    Action(
+        "details_up", "ctrl+u", "Scroll the details up", "View",
+        "Scroll by half a page.",
+        disabled=_needs_details,
     ),
     Action(
         "log", "l", "Show log", "View",

@@ -64,17 +64,28 @@ def graph_text(values: Sequence[float], width: int, top: float) -> str:
         width: cells of the graph.
         top: the value of full height.
     """
+    return graph_lines(values, width, 1, top)[0]
+
+
+def graph_lines(values: Sequence[float], width: int, rows: int, top: float) -> list[str]:
+    """Return a graph like that of `graph_text` on several rows, the highest first."""
     samples = [0.0] * max(0, 2 * width - len(values)) + list(values[-2 * width :])
-    heights = [_dots(value, top) for value in samples] if width > 0 else []
-    pairs = zip(heights[::2], heights[1::2], strict=True)
+    heights = [_dots(value, top, 4 * rows) for value in samples] if width > 0 else []
+    return [_graph_row(heights, 4 * row) for row in range(rows - 1, -1, -1)]
+
+
+def _graph_row(heights: Sequence[int], below: int) -> str:
+    """Return the dots from the height `below` on, four high."""
+    inside = [max(0, min(height - below, 4)) for height in heights]
+    pairs = zip(inside[::2], inside[1::2], strict=True)
     return "".join(chr(_BRAILLE + _LEFT_DOTS[left] + _RIGHT_DOTS[right]) for left, right in pairs)
 
 
-def _dots(value: float, top: float) -> int:
-    """Return a height of 0 to 4 dots; what moves has at least one."""
+def _dots(value: float, top: float, most: int) -> int:
+    """Return a height of 0 to `most` dots; what moves has at least one."""
     if value <= 0 or top <= 0:
         return 0
-    return max(1, min(4, round(value / top * 4)))
+    return max(1, min(most, round(value / top * most)))
 
 
 def size_pair_text(done: int, total: int | None) -> str:

@@ -55,6 +55,7 @@ class Summary:
     reading: int = 0  # downloads read so far, while the session is read
     marked: int = 0
     hidden_marks: int = 0
+    marks_range: bool = False  # the cursor marks rows as it moves
     done: int = 0
     wanted: int = 0
     left: int = 0
@@ -117,6 +118,8 @@ def _badges(summary: Summary) -> list[Part]:
         parts.append(Part(0, (Span(f" {summary.badge} ", "badge"),)))
     if summary.reading:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
+    if summary.marks_range:
+        parts.append(Part(1, (Span(" marking ", "badge"),)))
     if summary.marked:
         hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
         parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))

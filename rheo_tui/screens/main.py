@@ -1,6 +1,7 @@
 """MainScreen: everything around the table; the handlers of the actions that show things."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
+from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.filters import (
     NO_FILTER,
     FilterError,
@@ -43,10 +45,12 @@ from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
+from rheo_tui.inspector_pages import Inspected
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
+from rheo_tui.speed_history import SpeedHistory
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
 from rheo_tui.terminal_notifications import TerminalNotifier
@@ -120,6 +124,8 @@ class MainScreen(Screen[None]):
         self._quits_when_done = False
         self._known_tabs: tuple[tuple[str, str], ...] = ()
         self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
+        self._speeds = SpeedHistory()
+        self._details: DownloadDetails | None = None  # of the download in view
 
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
@@ -207,6 +213,7 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
+        self._speeds.sample(snapshot.downloads, time.monotonic())
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
         self._show_problem()
@@ -236,6 +243,7 @@ class MainScreen(Screen[None]):
             running=latest.stats.queued + latest.stats.in_progress if latest else 0,
             paused=latest.stats.paused if latest else 0,
             lowered_hosts=latest.lowered_hosts if latest else 0,
+            details_open=self.query_one(DetailsPane).display,
             can_undo=self.changes.can_undo,
             can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
@@ -262,7 +270,8 @@ class MainScreen(Screen[None]):
 
     def _show_context(self) -> None:
         context, marked = self.context(), len(self.model.marked)
-        self.query_one(SummaryHeader).show_marks(marked, marked - context.marked)
+        header, is_range = self.query_one(SummaryHeader), self.table.is_marking
+        header.show_marks(marked, marked - context.marked, is_range=is_range)
         self.query_one(StatusFooter).show(context, self._place())
 
     def _place(self) -> str:
@@ -273,12 +282,37 @@ class MainScreen(Screen[None]):
         return f"{tab}{self.table.cursor + 1:,} of {self.model.lines:,}"
 
     def _show_details(self) -> None:
-        details = self.query_one(DetailsPane)
-        if details.display:
-            table = self.table
-            row = table.current
-            lines = self.event_log.of(row.id) if row else []
-            details.show(row, table.status_of(row) if row else "", lines)
+        pane, row = self.query_one(DetailsPane), self.table.current
+        if not pane.display:
+            return
+        if row is None:
+            pane.show(None)
+            return
+        if self._details is None or self._details.id != row.id:
+            self._details = None
+        self._show_inspected(row)
+        self._fetch_details(row.id)
+
+    def _show_inspected(self, row: DownloadSnapshot) -> None:
+        seen = Inspected(
+            row,
+            self.table.status_of(row),
+            self._details,
+            self._speeds.of(row.id),
+            tuple(self.event_log.of(row.id)),
+        )
+        self.query_one(DetailsPane).show(seen)
+
+    @work(exclusive=True, group="details", exit_on_error=False)
+    async def _fetch_details(self, download_id: str) -> None:
+        """Ask the service for the details of the download in view, and of no other."""
+        if not self.client.ready:
+            return
+        details = await self._service.details(download_id)
+        row = self.table.current
+        if details is not None and row is not None and row.id == details.id:
+            self._details = details
+            self._show_inspected(row)
 
     def _show_count(self) -> None:
         bar = self.query_one(FilterBar)
@@ -431,8 +465,10 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Clear the filter, else end the range, clear the marks, or return to all downloads."""
-        if self.query_one(FilterBar).display:
+        """Close or clear one thing: details, filter, range, marks or tab."""
+        if self.query_one(DetailsPane).display:
+            self._toggle_details()
+        elif self.query_one(FilterBar).display:
             self._filter_cleared()
         elif self.model.has_range:
             self.table.end_range()
@@ -520,10 +556,30 @@ class MainScreen(Screen[None]):
         """Show or hide the details, or the finished downloads if the cursor is on their line."""
         if self.table.on_fold:
             self.table.toggle_fold()
-            return
+        else:
+            self._toggle_details()
+
+    def _toggle_details(self) -> None:
         details = self.query_one(DetailsPane)
         self.set_class(not details.display, "-details")
-        self._show_details()
+        self.call_after_refresh(self._show_details)
+        self.call_after_refresh(self._show_context)
+
+    def do_next_page(self) -> None:
+        """Open the next page of the details."""
+        self.query_one(DetailsPane).turn(1)
+
+    def do_previous_page(self) -> None:
+        """Open the previous page of the details."""
+        self.query_one(DetailsPane).turn(-1)
+
+    def do_details_down(self) -> None:
+        """Scroll the details down."""
+        self.query_one(DetailsPane).scroll_page(1)
+
+    def do_details_up(self) -> None:
+        """Scroll the details up."""
+        self.query_one(DetailsPane).scroll_page(-1)
 
     def do_log(self) -> None:
         """Show or hide the log."""

@@ -167,8 +167,8 @@ class LocalService:
         """Return the options of a download, secrets included, with its present priority."""
         config = await self._manager.find_config(download_id, to_show=True)
         row = self._rows_now().get(download_id)
-        if config is None or row is None:
-            return None
+        if config is None or row is None:  # unknown, or only in the history
+            return config
         return config.model_copy(update={"priority": row.priority})
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:

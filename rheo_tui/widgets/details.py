@@ -1,161 +1,143 @@
-"""DetailsPane: all facts about the current download, and its log lines."""
+"""DetailsPane: the inspector, with all that is known about the current download, on five pages."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.table import Table
+from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_core.domain.text import printable
-from rheo_tui.actions import BY_ID, key_names
-from rheo_tui.causes import algorithm_text, cause_of
-from rheo_tui.event_log import LogLine
-from rheo_tui.formatting import (
-    clock_text,
-    duration_text,
-    fraction_done,
-    limit_text,
-    percent_text,
-    size_text,
-    speed_text,
-)
-from rheo_tui.statuses import LOOKS
-
-_LABEL_WIDTH = 9
+from rheo_tui.inspector_pages import PAGES, Inspected, Page
 
 
-class DetailsPane(VerticalScroll):
-    """A pane that is hidden until opened; Tab focuses it, arrow keys scroll it.
+class PageBar(Widget):
+    """Shows the titles of the pages on one line; a click opens one."""
 
-    Only changes repaint it.
-    """
+    COMPONENT_CLASSES: ClassVar = {"pages--current", "pages--plain"}
+
+    @dataclass
+    class Chosen(Message):
+        """The user clicked a page."""
+
+        page: Page
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.current = PAGES[0]
+
+    def render(self) -> Text:
+        """Render the titles; the current one stands out."""
+        text = Text(no_wrap=True, end="")
+        for page, title in self._titles():
+            name = "pages--current" if page is self.current else "pages--plain"
+            text.append(title, self.get_component_rich_style(name))
+        return text
+
+    def _titles(self) -> list[tuple[Page, str]]:
+        """Return the pages with their titles; a narrow pane shows only the current one whole."""
+        titles = [(page, f" {page.title} ") for page in PAGES]
+        if sum(len(title) for _, title in titles) <= self.size.width:
+            return titles
+        return [(page, title if page is self.current else title[:4]) for page, title in titles]
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the page under the mouse."""
+        x = 0
+        for page, title in self._titles():
+            if x <= event.x < x + len(title):
+                self.post_message(self.Chosen(page))
+            x += len(title)
+
+
+class DetailsPane(Vertical):
+    """A pane that is hidden until opened. Only changes repaint it."""
 
     COMPONENT_CLASSES: ClassVar = {
         "details--label",
         "details--bad",
         "details--good",
         "details--title",
+        "details--active",
+        "details--warning",
     }
 
     def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._keymap = keymap
         self._seen: object = None
+        self._shown: Inspected | None = None
 
     def compose(self) -> ComposeResult:
-        """Create the text."""
-        yield Static(id="details-text", markup=False)
+        """Create the titles of the pages and the text."""
+        yield PageBar(id="details-pages")
+        with VerticalScroll(id="details-scroll", can_focus=False):
+            yield Static(id="details-text", markup=False)
 
-    def show(self, row: DownloadSnapshot | None, status: str, lines: list[LogLine]) -> None:
-        """Show a row.
+    @property
+    def page(self) -> Page:
+        """The page that is open."""
+        return self.query_one(PageBar).current
 
-        Args:
-            row: the download, or None.
-            status: its status and reason in words.
-            lines: its lines of the event log, oldest first.
-        """
-        seen = (row, status, len(lines))
-        if seen == self._seen:
-            return
-        previous = self._seen
-        self._seen = seen
-        text = self.query_one("#details-text", Static)
-        text.update(self._table(row, status, lines) if row else "No download selected.")
-        if not isinstance(previous, tuple) or row is None or previous[0] is None:
-            return
-        if previous[0].id != row.id:
-            self.scroll_home(animate=False)
+    def show(self, seen: Inspected | None) -> None:
+        """Show a download, or that none is selected."""
+        before, self._shown = self._shown, seen
+        self._update()
+        if seen is not None and (before is None or before.row.id != seen.row.id):
+            self._scroll.scroll_home(animate=False)
+
+    def open_page(self, page: Page) -> None:
+        """Open a page."""
+        bar = self.query_one(PageBar)
+        bar.current = page
+        bar.refresh()
+        self._scroll.scroll_home(animate=False)
+        self._update()
+
+    def turn(self, by: int) -> None:
+        """Open the next page, or the previous one for -1."""
+        self.open_page(PAGES[(PAGES.index(self.page) + by) % len(PAGES)])
+
+    def scroll_page(self, by: int) -> None:
+        """Scroll by half the height, down for 1 and up for -1."""
+        scroll = self._scroll
+        scroll.scroll_relative(y=by * max(scroll.size.height // 2, 1), animate=False)
+
+    @property
+    def _scroll(self) -> VerticalScroll:
+        return self.query_one("#details-scroll", VerticalScroll)
+
+    def on_page_bar_chosen(self, event: PageBar.Chosen) -> None:
+        """Open the page that was clicked."""
+        event.stop()
+        self.open_page(event.page)
+
+    def on_resize(self) -> None:
+        """Fit the page to another width."""
+        self._update()
 
     def notify_style_update(self) -> None:
         """Build the text again after a change of theme, because it contains colours."""
         super().notify_style_update()
         self._seen = None
 
-    def _table(self, row: DownloadSnapshot, status: str, lines: list[LogLine]) -> Table:
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=_LABEL_WIDTH, no_wrap=True)
-        table.add_column(overflow="fold")
-        label = self.get_component_rich_style("details--label", partial=True)
-        for name, value in self._facts(row, status):
-            table.add_row(Text(name, label), value)
-        for at, line in enumerate(reversed(lines)):
-            clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
-            table.add_row(Text("Log" if at == 0 else "", label), Text(f"{clock} {line.text}"))
-        return table
-
-    def _facts(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
-        style = self.get_component_rich_style
-        yield "Name", Text(printable(row.name), style("details--title", partial=True))
-        yield "Status", Text(f"{LOOKS[row.status].glyph} {printable(status)}")
-        yield from self._failure(row, status)
-        yield "Size", Text(_size(row))
-        if speed := _speed(row):
-            yield "Speed", Text(speed)
-        if row.speed_limit_bps is not None:
-            yield "Limit", Text(limit_text(row.speed_limit_bps))
-        if row.start_at is not None and not row.status.is_terminal:
-            yield "Starts", Text(clock_text(row.start_at))
-        yield "URL", Text(printable(row.url))
-        if row.destination:
-            yield "File", Text(printable(row.destination))
-        if row.attempt:
-            ended = row.status is DownloadStatus.FAILED
-            turn = max(row.failures if ended else row.failures + 1, 1)
-            yield "Attempt", Text(f"{turn} of {max(row.max_attempts, turn)}")
-        yield "Priority", Text(str(row.priority))
-        yield from self._hashes(row)
-        yield from _times(row)
-        yield "ID", Text(row.id)
-
-    def _failure(self, row: DownloadSnapshot, status: str) -> Iterator[tuple[str, Text]]:
-        cause = cause_of(row)
-        if cause.advice and row.status in (DownloadStatus.FAILED, DownloadStatus.SKIPPED):
-            key = key_names(BY_ID[cause.action], self._keymap)[0]
-            yield "Advice", Text(cause.advice.format(key=key))
-        if row.error and row.error != status and not row.status.is_active:
-            bad = self.get_component_rich_style("details--bad", partial=True)
-            yield "Error", Text(printable(row.error), bad)
-
-    def _hashes(self, row: DownloadSnapshot) -> Iterator[tuple[str, Text]]:
-        check = row.validation
-        if check is None:
+    def _update(self) -> None:
+        width = self._scroll.scrollable_content_region.width
+        seen = (self._shown, self.page, width)
+        if seen == self._seen or not width:
             return
-        name = "details--good" if check.is_valid else "details--bad"
-        style = self.get_component_rich_style(name, partial=True)
-        verdict = "matches" if check.is_valid else "does not match"
-        yield "Hash", Text(f"{algorithm_text(check.algorithm)} {verdict}", style)
-        yield "Expected", Text(printable(check.expected_hash))
-        yield "Actual", Text(printable(check.calculated_hash), style)
+        self._seen = seen
+        text = self.query_one("#details-text", Static)
+        if self._shown is None:
+            text.update("No download selected.")
+        else:
+            shown = self._shown._replace(keymap=self._keymap)
+            text.update(self.page.render(shown, self._style, width))
 
-
-def _size(row: DownloadSnapshot) -> str:
-    done = size_text(row.bytes_downloaded)
-    if row.total_bytes is None:
-        return f"{done} of unknown size" if row.bytes_downloaded else "unknown"
-    fraction = fraction_done(row.bytes_downloaded, row.total_bytes) or 0.0
-    exact = f"{row.total_bytes:,} bytes"
-    return f"{done} of {size_text(row.total_bytes)} ({exact}), {percent_text(fraction).strip()}"
-
-
-def _speed(row: DownloadSnapshot) -> str:
-    if row.status.is_active:
-        left = duration_text(row.eta_seconds)
-        return speed_text(row.speed_bps) + (f", {left} left" if left else "")
-    if row.average_speed_bps:
-        return f"{speed_text(row.average_speed_bps)} on average"
-    return ""
-
-
-def _times(row: DownloadSnapshot) -> Iterator[tuple[str, Text]]:
-    for name, moment in (
-        ("Added", row.added_at or None),
-        ("Started", row.started_at),
-        ("Finished", row.finished_at),
-    ):
-        if moment is not None:
-            yield name, Text(clock_text(moment))
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"details--{name}", partial=True)

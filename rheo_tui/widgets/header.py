@@ -59,9 +59,12 @@ class SummaryHeader(Widget):
             reading=snapshot.stats.total if snapshot.is_loading else 0,
         )
 
-    def show_marks(self, marked: int, hidden: int) -> None:
-        """Show the number of marked rows, and of those among them that are hidden."""
-        self._show(marked=marked, hidden_marks=hidden)
+    def show_marks(self, marked: int, hidden: int, *, is_range: bool = False) -> None:
+        """Show the number of marked rows, and of those among them that are hidden.
+
+        `is_range` says that the cursor marks rows as it moves.
+        """
+        self._show(marked=marked, hidden_marks=hidden, marks_range=is_range)
 
     def show_folder(self, folder: Path, free: int | None) -> None:
         """Show the download folder and the free bytes of its disk; None if they are unknown."""

@@ -125,6 +125,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.model.id_at(self.cursor) == FOLD
 
     @property
+    def is_marking(self) -> bool:
+        """True if the cursor marks rows until the range is ended."""
+        return self.model.has_range and self._range_keeps_on
+
+    @property
     def page_size(self) -> int:
         """Number of rows that fit."""
         return max(1, self.size.height - self._header_lines)

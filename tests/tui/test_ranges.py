@@ -43,6 +43,18 @@ async def test_ranges_by_keys(keys: tuple[str, ...], expected: list[int]) -> Non
         assert marked(app) == expected
 
 
+async def test_the_header_says_that_the_cursor_marks() -> None:
+    async with running(size=(120, 30)) as app:
+        await app.fill(9)
+        header = app.main.query_one(SummaryHeader)
+        await app.press("v", "down")
+        assert " marking " in header.render().plain
+        await app.press("v", "down")
+        assert " marking " not in header.render().plain
+        await app.press("shift+down")
+        assert " marking " not in header.render().plain
+
+
 async def test_a_range_by_drag() -> None:
     async with running() as app:
         await app.fill(9)
