@@ -164,7 +164,7 @@ def _failure(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     row, cause = seen.row, cause_of(seen.row)
     if row.error and row.error != seen.status and not row.status.is_active:
         yield "Error", Text(printable(row.error), style("bad"))
-    if cause.advice and row.status is DownloadStatus.FAILED:
+    if cause.advice and row.status in (DownloadStatus.FAILED, DownloadStatus.SKIPPED):
         key = key_names(BY_ID[cause.action], seen.keymap)[0]
         yield "Advice", Text(cause.advice.format(key=key))
 
