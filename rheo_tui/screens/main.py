@@ -150,7 +150,6 @@ class MainScreen(Screen[None]):
             self, {"screen": self, "table": self.table, "downloads": self._downloads}
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
-        self.table.focus()
         self._recall()
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.

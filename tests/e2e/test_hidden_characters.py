@@ -34,7 +34,7 @@ INPUTS = {
     "command line": (":", "Tab completes"),
     "history": ("h", "part of a name or URL"),
     "load dialog": ("o", "links.txt"),
-    "link dialog": ("e", "Replace the URL"),
+    "edit dialog": ("e", "Priority"),
     "settings": (",", "Parallel downloads"),
     "palette": (CTRL_P, "Search for an action"),
 }
