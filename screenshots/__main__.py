@@ -7,10 +7,12 @@ may differ by a percent from run to run; times and dates do not.
 import asyncio
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from textual.pilot import Pilot
@@ -24,7 +26,6 @@ from rheo_tui.services.local import LocalService
 HERE = Path(__file__).parent
 MOMENT = 1_772_000_000.0  # what every clock on the pictures shows
 FREE = 76_000_000_000  # bytes on every disk
-SIZES = ((80, 24), (120, 36), (200, 50))
 PASTED = """\
 https://example.org/talks/2026-keynote.webm
 curl 'https://members.example.org/get?file=77&sig=4fd1' \\
@@ -39,6 +40,8 @@ https://example.org/talks/2026-keynote.webm
 Anna's notes are at https://example.org/notes.txt, she says.
 """
 
+_TEXT = '<text xml:space="preserve" '
+
 Scene = Callable[["Stage"], Awaitable[None]]
 
 
@@ -48,6 +51,11 @@ class Stage:
     def __init__(self, app: RheoApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
+        self.pictures: list[str] = []
+
+    def take(self) -> None:
+        """Take a picture."""
+        self.pictures.append(self.app.export_screenshot(title="rheo-tui"))
 
     async def until_done(self, count: int) -> None:
         """Let it run until so many downloads are complete."""
@@ -83,6 +91,27 @@ async def details(stage: Stage) -> None:
     await stage.pilot.press("enter")
 
 
+async def connections(stage: Stage) -> None:
+    await stage.until_halfway("debian-13.2.0-amd64-netinst.iso")
+    await stage.select("debian-13.2.0-amd64-netinst.iso")
+    await stage.pilot.press("enter", "tab")
+
+
+async def failures(stage: Stage) -> None:
+    await stage.until_halfway("debian-13.2.0-amd64-netinst.iso")
+    await stage.pilot.press("exclamation_mark")
+
+
+async def command(stage: Stage) -> None:
+    await stage.until_done(2)
+    await stage.pilot.press("colon", *"retry status:fai")
+
+
+async def menu(stage: Stage) -> None:
+    await main_view(stage)
+    await stage.pilot.press("full_stop")
+
+
 async def add(stage: Stage) -> None:
     await stage.until_done(1)
     stage.app.main.open_add(PASTED.rstrip())
@@ -90,7 +119,7 @@ async def add(stage: Stage) -> None:
 
 async def settings(stage: Stage) -> None:
     await stage.until_done(1)
-    await stage.pilot.press("comma")
+    await stage.pilot.press("comma", "down", "enter", "9", "9")
 
 
 async def help_page(stage: Stage) -> None:
@@ -110,46 +139,121 @@ async def history(stage: Stage) -> None:
     stage.app.clear_notifications()
 
 
-async def draw(name: str, scene: Scene, size: tuple[int, int]) -> None:
-    """Play a scene and write its picture."""
+async def play(scene: Scene, size: tuple[int, int], **changes: Any) -> list[str]:
+    """Play a scene, with some settings changed; return the pictures taken, and one of its end."""
     with (
         tempfile.TemporaryDirectory(prefix="rheo-screenshot-") as home,
         patch.dict(os.environ, HOME=home),
     ):
         async with DemoServer() as server:
-            chosen = Settings(download_dir=Path(home) / "Downloads", connections=1)
+            usual: dict[str, Any] = {"download_dir": Path(home) / "Downloads", "connections": 1}
             session = Path(home) / "session.db"
-            service = LocalService(chosen, save=False, session_path=session)
+            service = LocalService(Settings(**usual | changes), save=False, session_path=session)
             app = RheoApp(service, server.configs())
             async with app.run_test(size=size) as pilot:
-                await scene(Stage(app, pilot))
+                stage = Stage(app, pilot)
+                await scene(stage)
                 await pilot.pause(0.4)
-                picture = app.export_screenshot(title="rheo-tui")
+                stage.take()
             port = re.search(r":(\d+)/", server.url("/"))
     assert port is not None
-    picture = picture.replace(port[1], "8080").replace(home, "~")
-    picture = re.sub(r"terminal-\d+-", "rheo-", picture)
-    # Some viewers would drop the spaces at the start of a text.
-    picture = picture.replace("<text ", '<text xml:space="preserve" ')
+    return [
+        # Some viewers would drop the spaces at the start of a text.
+        picture.replace(port[1], "8080").replace(home, "~").replace("<text ", _TEXT)
+        for picture in stage.pictures
+    ]
+
+
+async def draw(name: str, scene: Scene, size: tuple[int, int], **changes: Any) -> None:
+    """Play a scene and write the picture of its end."""
+    picture = (await play(scene, size, **changes))[-1]
+    _write(name, re.sub(r"terminal-\d+-", "rheo-", picture))
+
+
+def _write(name: str, picture: str) -> None:
     (HERE / f"{name}.svg").write_text(picture, "utf-8")
     print(f"screenshots/{name}.svg")
 
 
+RECORDED_KEYS = (
+    "", "", "down", "enter", "", "tab", "", "enter", "slash", *"iso", "escape",
+    "comma", "down", "escape", "full_stop", "escape", "exclamation_mark", "", "escape", "",
+)  # fmt: skip
+"""One key for each frame of the recording; "" waits."""
+FRAME_SECONDS = 0.7
+
+
+async def record() -> None:
+    """Record a short session as an animated SVG."""
+
+    async def session(stage: Stage) -> None:
+        for key in RECORDED_KEYS:
+            if key:
+                await stage.pilot.press(key)
+            await stage.pilot.pause(FRAME_SECONDS)
+            stage.take()
+
+    pictures = await play(session, (80, 24))
+    size = re.search(r'viewBox="[^"]*"', pictures[0])
+    assert size is not None
+    style = (
+        f".frame{{visibility:hidden;animation:show {FRAME_SECONDS * len(pictures):.1f}s step-end "
+        f"infinite}}@keyframes show{{0%{{visibility:visible}}{100 / len(pictures):.3f}%"
+        "{visibility:hidden}}"
+    )
+    frames = "".join(map(_frame, range(len(pictures)), pictures))
+    start = f'<svg {size[0]} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>'
+    _write("recording", f"{start}{frames}</svg>")
+
+
+def _frame(at: int, picture: str) -> str:
+    """Return the content of a picture, shown in its turn; its style has names of its own."""
+    content = picture[picture.index(">", picture.index("<svg")) + 1 : picture.rindex("</svg>")]
+    content = re.sub(r"terminal-\d+-", f"f{at}-", content)
+    return f'<g class="frame" style="animation-delay:{at * FRAME_SECONDS:.1f}s">{content}</g>'
+
+
+PICTURES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any]]] = {
+    "main-80x24": (main_view, (80, 24), {}),
+    "main-120x36": (main_view, (120, 36), {}),
+    "main-200x50": (main_view, (200, 50), {}),
+    "light": (main_view, (100, 30), {"theme": "rheo-light"}),
+    "16-colours": (main_view, (100, 30), {"theme": "ansi-dark"}),
+    "narrow": (main_view, (40, 14), {}),
+    "details": (details, (120, 36), {}),
+    "connections": (connections, (120, 36), {"connections": 4, "connections_per_host": 32}),
+    "failures": (failures, (100, 30), {}),
+    "command": (command, (100, 30), {}),
+    "menu": (menu, (100, 30), {}),
+    "add": (add, (100, 40), {}),
+    "settings": (settings, (100, 36), {}),
+    "help": (help_page, (120, 40), {}),
+    "filter": (filtered, (100, 30), {}),
+    "history": (history, (100, 30), {}),
+}
+
+
 async def draw_all() -> None:
-    """Every picture, one after the other."""
-    for columns, lines in SIZES:
-        await draw(f"main-{columns}x{lines}", main_view, (columns, lines))
-    await draw("details", details, (120, 36))
-    await draw("add", add, (100, 40))
-    await draw("settings", settings, (100, 30))
-    await draw("help", help_page, (120, 40))
-    await draw("filter", filtered, (100, 30))
-    await draw("history", history, (100, 30))
+    """Draw all pictures at the same time: most of a scene is waiting for bytes."""
+    command = (sys.executable, "-m", "screenshots")
+    names = [*PICTURES, "recording"]
+    drawing = [await asyncio.create_subprocess_exec(*command, name) for name in names]
+    if any(await asyncio.gather(*(process.wait() for process in drawing))):
+        sys.exit("not all pictures were drawn")
 
 
-if __name__ == "__main__":
+async def draw_named(name: str) -> None:
+    """Draw one picture."""
     with (
         patch.object(time, "time", lambda: MOMENT),
         patch.object(LocalService, "free_space", lambda _: FREE),
     ):
-        asyncio.run(draw_all())
+        if name == "recording":
+            await record()
+        else:
+            scene, size, changes = PICTURES[name]
+            await draw(name, scene, size, **changes)
+
+
+if __name__ == "__main__":
+    asyncio.run(draw_named(sys.argv[1]) if sys.argv[1:] else draw_all())
