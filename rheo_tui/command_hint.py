@@ -6,9 +6,9 @@ from typing import NamedTuple
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filters import Moment
 
-from .command_parser import CommandError, parse_command, split_line
+from .command_parser import CommandError, parse_command
 from .command_targets import summary_of
-from .commands import COMMANDS
+from .commands import COMMANDS, split_line
 
 _INTRODUCTION = "Tab completes · ↑ earlier commands · without targets: the selection"
 _SEPARATOR = "  ·  "

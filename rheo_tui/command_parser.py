@@ -12,7 +12,7 @@ from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.sizes import parse_rate, parse_size
 
 from .command_targets import TargetError, find_id, find_targets
-from .commands import COMMANDS, PLACES, CommandSpec
+from .commands import COMMANDS, PLACES, CommandSpec, split_line
 
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
@@ -44,12 +44,6 @@ class Command:
     start_at: float | None = None  # seconds since the epoch; None: now
     size: int | None = None  # bytes; None: no limit
     number: int = 0  # days, or a priority
-
-
-def split_line(line: str) -> tuple[str, str]:
-    """Return the verb of a line, with or without the colon, and the rest."""
-    verb, _, argument = line.strip().removeprefix(":").partition(" ")
-    return verb, argument.strip()
 
 
 def parse_command(

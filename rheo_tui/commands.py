@@ -135,13 +135,19 @@ def targets_text(context: Context) -> str:
     return " ".join(row.id[:8] for row in context.targets)
 
 
+def split_line(line: str) -> tuple[str, str]:
+    """Return the verb of a line, with or without the colon, and the rest."""
+    verb, _, argument = line.strip().removeprefix(":").partition(" ")
+    return verb, argument.strip()
+
+
 def without_secrets(line: str) -> str:
     """Return a command as it may be logged and stored.
 
     A text to add may be a curl command with a login, and so may the value of a hook: no rule finds
     all secrets in these, so nothing of them is shown.
     """
-    name, _, argument = line.partition(" ")
+    name, argument = split_line(line)
     words, kind = argument.split(), COMMANDS[name].argument if name in COMMANDS else ""
     if kind == "text" and not all("://" in word for word in words):
         return f"{name} …"

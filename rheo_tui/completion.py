@@ -8,8 +8,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 
-from .command_parser import split_line
-from .commands import COMMANDS, PLACES
+from .commands import COMMANDS, PLACES, split_line
 from .setting_texts import TABLES
 from .tabs import TABS
 

@@ -27,7 +27,6 @@ from rheo_core.transfer import (
     ResponseHead,
     Transfer,
     commit,
-    exact_source_of,
     fetch_checksum,
     source_of,
 )
@@ -49,7 +48,7 @@ class Attempt:
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
-        self._exact_source = exact_source_of(record.config.url)
+        self._exact_source = context.names.source_of(record.config.url)
         self._expected: HashConfig | None = None  # from the user or a sidecar
         self._locked: set[Path] = set()
         self._occupant: _Occupant | None = None  # of the path that was claimed last

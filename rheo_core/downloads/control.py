@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import DestinationError
+from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import FileConfig, normalise_url
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.tracking import BaseTracker, DownloadRecord
@@ -191,6 +191,8 @@ class DownloadController:
             record = self._tracker.get(download_id)
             if record is None or _is_completed(record):
                 return None
+            if source_of(config.url) != source_of(record.config.url):
+                raise ValueError("the URL of a download cannot change; fetch_url can")
             if config.id != download_id and self._tracker.get(config.id) is not None:
                 raise ValueError("another download in the list has this URL and name")
             stays_paused = not record.status.is_terminal and not can_pause(record)
@@ -204,7 +206,7 @@ class DownloadController:
             else:
                 try:
                     await self._rename(record, again)
-                except DestinationError:
+                except DownloadError:
                     if not record.status.is_terminal and not stays_paused:
                         self._admission.requeue(record.config)
                     raise

@@ -323,7 +323,8 @@ class DownloadManager:
             The id of the download from now on; None if it is unknown or completed.
 
         Raises:
-            ValueError: another download in the list has the URL and name of `config`.
+            ValueError: `config` has another `url` (a new link is its `fetch_url`), or another
+                download in the list has its URL and name.
             DestinationError: the partial data cannot be moved to the new name. Nothing changed.
         """
         edited = await self._parts.control.edit(download_id, config)

@@ -1,10 +1,12 @@
 """NameNumbers: the n-th link of one name in a list means the n-th name."""
 
 from collections.abc import Iterator, Set
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import exact_source_of
 
@@ -30,7 +32,7 @@ class NameNumbers:
 
     def add(self, record: DownloadRecord) -> None:
         """Number a new download."""
-        name, source = self._name_of(record.config), _number_of(exact_source_of(record.config.url))
+        name, source = self._numbers_of(record.config)
         if self._first.setdefault(name, source) != source and not self._may_differ:
             more = self._more.setdefault(name, {})
             last = next(reversed(more.values()), 0)
@@ -40,11 +42,15 @@ class NameNumbers:
 
     def release(self, record: DownloadRecord) -> None:
         """Give back the number of a download that ended without a file."""
-        name, source = self._name_of(record.config), _number_of(exact_source_of(record.config.url))
+        name, source = self._numbers_of(record.config)
         more = self._more.get(name, {})
         more.pop(source, None)
         if not more and self._first.get(name) == source:
             del self._first[name]
+
+    def source_of(self, url: str) -> str:
+        """Return the source that a finished file of a URL is marked with."""
+        return exact_source_of(url, self._key)
 
     def has_source(self, source: str) -> bool:
         """Return True if a download of this run has a source."""
@@ -82,6 +88,14 @@ class NameNumbers:
     def _may_differ(self) -> bool:
         """True if the types of replies may lead files of one name to different folders."""
         return any(rule.type for rule in self._folders.rules)
+
+    @cached_property
+    def _key(self) -> bytes:
+        return user_key(warns=False)  # without a stored one, this run still knows its files
+
+    def _numbers_of(self, config: FileConfig) -> tuple[int, int]:
+        """Return numbers for name and source of a download."""
+        return self._name_of(config), _number_of(self.source_of(config.url))
 
     def _name_of(self, config: FileConfig) -> int:
         if self._folders.rules:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rheo_core.domain.engine_options import DEFAULTS
 from rheo_core.domain.exceptions import (
+    DestinationError,
     DiskFullError,
     DownloadError,
     HostFullError,
@@ -40,7 +41,7 @@ from rheo_core.transfer.errors import named_errors
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders
+from .destination import DestinationResolver, Folders, check_inside
 from .disk_space_watch import DiskSpaceWatch
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
@@ -235,15 +236,20 @@ class DownloadWorker:
         path, earlier = self.folders.path_of(config), self.destination(record)
 
         def move(part: PartFile) -> None:
+            if config.destination_subdir is not None:
+                check_inside(path, config.destination_subdir)
             with named_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             PartFile(path, part.source, key=self._context.options.key).adopt(earlier)
 
-        if path != earlier and self._context.locks.try_acquire(path):
-            try:
-                await self._with_part(record, move)
-            finally:
-                self._context.locks.release(path)
+        if path == earlier:
+            return
+        if not self._context.locks.try_acquire(path):
+            raise DestinationError(path, "another download is writing this file")
+        try:
+            await self._with_part(record, move)
+        finally:
+            self._context.locks.release(path)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check; None if there is no such data.

@@ -23,7 +23,7 @@ class FileMetadata:
 
     modified: int | None = None  # time at the server, seconds since the epoch
     origin: str | None = None  # URL; it is stored without its secrets
-    source: str | None = None  # hash of the URL
+    source: str | None = None  # keyed hash of the URL
 
     def apply(self, descriptor: int) -> None:
         """Write the metadata to an open file. Blocks."""

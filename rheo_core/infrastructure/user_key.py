@@ -23,6 +23,7 @@ _KEY_BYTES = 32
 _NOWHERE = Path(os.devnull) / "rheo"  # not even root can create it
 _guard = threading.Lock()
 _keys: dict[Path, bytes] = {}
+_unstored: dict[Path, str] = {}  # reasons that were not logged yet
 
 
 def state_folder() -> Path:
@@ -35,11 +36,14 @@ def user_key_path() -> Path:
     return state_folder() / "key"
 
 
-def user_key() -> bytes:
+def user_key(*, warns: bool = True) -> bytes:
     """Return the user's key, which is created on first use. Blocks.
 
     If the key cannot be stored, a random one lasts as long as this process. Downloads work, but a
     later run cannot resume them. The log says so once.
+
+    Args:
+        warns: log it if the key cannot be stored.
 
     Raises:
         ShortageError: the file cannot be opened now. A random key would make every unfinished
@@ -54,11 +58,13 @@ def user_key() -> bytes:
                 if (shortage := shortage_of_files(error)) is not None:
                     raise shortage from error
                 _keys[path] = secrets.token_bytes(_KEY_BYTES)
-                _log.warning(
-                    "cannot use the key %s (%s); unfinished downloads start over in the next run",
-                    printable(str(path)),
-                    system_reason(error),
-                )
+                _unstored[path] = system_reason(error)
+        if warns and (reason := _unstored.pop(path, None)) is not None:
+            _log.warning(
+                "cannot use the key %s (%s); unfinished downloads start over in the next run",
+                printable(str(path)),
+                reason,
+            )
         return _keys[path]
 
 

@@ -180,12 +180,16 @@ class PartFile:
         return owner_of(self._place, self.destination, self.source, self._key)
 
     def adopt(self, earlier: Path) -> None:
-        """Move the part file of this download from another name to this one."""
+        """Move the part file of this download from another name to this one.
+
+        If foreign files have the names here, it gets another name, as in `open`.
+        """
         other = PartFile(earlier, self.source, key=self._key)
-        is_taken = os.path.lexists(self.path) or os.path.lexists(self.state_path)
-        if is_taken or not other.take_alone():
+        if not other.take_alone():
             return
         try:
+            if not self._go_to_free_place():
+                return
             with named_errors(self.path):
                 # Bytes without a state count as foreign, so the state comes first and goes last.
                 self._write_state(other.state, durable=False)
@@ -194,6 +198,17 @@ class PartFile:
                 other.remove_state()
         finally:
             other.close()
+
+    def _go_to_free_place(self) -> bool:
+        """Go to a place without files; return False if there is none, or a part file of ours."""
+        for place in places(self.destination, self.source, self._key):
+            if not (os.path.lexists(place.part) or os.path.lexists(place.state)):
+                self._go_to(place)
+                return True
+            state_file = place.find_state(self._key)
+            if state_file is not None and state_file.proves(self.source):
+                return False
+        return False
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create the file, or resume that of an earlier attempt.

@@ -30,6 +30,7 @@ STATE_MARK = b"rheo part state "
 """The beginning of the state files of every version."""
 _VERSION = STATE_MARK + b"5"
 _MAX_STATE_BYTES = 1 << 20
+_SOURCE_DIGITS = 32
 
 Key = Callable[[], bytes]
 """Return the key that signs states; called when a state is read or written."""
@@ -77,16 +78,21 @@ def source_of(url: str) -> str:
     Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
     the same, and the validator decides whether it is.
     """
-    return _hash(unsigned(url))
+    return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 
 
-def exact_source_of(url: str) -> str:
-    """Return the id of a source with its signature, for which no validator decides."""
-    return _hash(url.partition("#")[0])
+def exact_source_of(url: str, key: bytes) -> str:
+    """Return the id of a source with its signature, for which no validator decides.
+
+    The user's key is needed to compute it: everybody who can read a finished file can read its
+    source, and could guess a weak password in the URL from a plain hash.
+    """
+    text = b"finished file of " + _encoded(url.partition("#")[0])
+    return hmac.digest(key, text, "sha256").hex()[:_SOURCE_DIGITS]
 
 
-def _hash(url: str) -> str:
-    return hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
+def _encoded(url: str) -> bytes:
+    return url.encode(errors="surrogatepass")
 
 
 def encode_state(state: PartState, part_name: str, key: bytes) -> bytes:

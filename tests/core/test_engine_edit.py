@@ -112,6 +112,70 @@ async def test_a_folder_that_cannot_be_made_changes_nothing(
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("foreign", ["g.part", "g.part.state"])
+async def test_the_bytes_stay_if_a_foreign_file_has_the_name_of_the_new_part_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until, foreign: str
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        (tmp_path / foreign).write_text("foreign")
+        edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        assert edited is not None
+        await manager.resume(edited)
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "g").read_bytes() == BODY
+    assert names_in(tmp_path) == ["g", foreign]
+    assert server.requests[-1].range_start
+
+
+async def test_the_bytes_do_not_leave_the_download_folder_through_a_link(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    (tmp_path / "outside").mkdir()
+    folder = tmp_path / "files"
+    async with DownloadManager(download_dir=folder) as manager:
+        config = await stopped_half_way(manager, server, until)
+        (folder / "link").symlink_to(tmp_path / "outside")
+        update = {"destination_subdir": "link"}
+        with pytest.raises(DestinationError, match="a link leads outside"):
+            await manager.edit(config.id, config.model_copy(update=update))
+        await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert (folder / "f").read_bytes() == BODY
+    assert names_in(tmp_path / "outside") == []
+
+
+async def test_the_name_that_another_download_is_writing_is_refused(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, SEEN)
+    other = FileConfig(url=server.on("/g", gate))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        await manager.add([other])
+        await asyncio.wait_for(gate.reached.wait(), 30)
+        with pytest.raises(DestinationError, match="another download is writing this file"):
+            await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        gate.opened.set()
+        await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert names_in(tmp_path) == ["f", "g"]
+    assert server.requests[-1].range_start
+
+
+async def test_another_url_is_refused(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    """Its part file would be that of another download."""
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        with pytest.raises(ValueError, match="fetch_url can"):
+            await manager.edit(config.id, FileConfig(url=server.url("/g")))
+        await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=10)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
 async def test_a_completed_or_unknown_download_is_not_edited(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """The server's time and the origin, on the file before anybody can see it."""
 
 import errno
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.infrastructure.file_metadata import FileMetadata
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.transfer import exact_source_of
 from tests.core.engine import fetch, names_in, quick_retries, serving
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
@@ -162,7 +165,41 @@ async def test_without_the_setting_it_tells_nothing(
     server: MisbehavingServer, attributes: Path
 ) -> None:
     await fetch(attributes, [FileConfig(url=server.on("/f", serving(b"x")))])
-    assert os.listxattr(attributes / "f") == [SOURCE]  # a hash
+    assert os.listxattr(attributes / "f") == [SOURCE]  # a keyed hash
+
+
+async def test_the_source_needs_the_users_key(
+    server: MisbehavingServer, attributes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else everybody who can read the file could guess a weak password in its URL."""
+    url = server.on("/f?a=1", serving(b"x")).replace("http://", "http://me:hunter2@")
+    await fetch(attributes, [FileConfig(url=url)])
+    source = os.getxattr(attributes / "f", SOURCE)
+    assert source == exact_source_of(url, user_key()).encode() and len(source) == 32
+    assert source != hashlib.sha256(url.encode()).hexdigest()[:32].encode()
+    assert source != exact_source_of(url, bytes(32)).encode()
+
+    monkeypatch.setattr("rheo_core.infrastructure.user_key._keys", {})  # as another process
+    await fetch(attributes, [FileConfig(url=url)], file_exists_strategy="overwrite")
+    assert os.getxattr(attributes / "f", SOURCE) == source
+
+
+async def test_without_a_storable_key_a_process_still_knows_its_files(
+    server: MisbehavingServer,
+    attributes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", os.devnull)
+    configs = [FileConfig(url=server.on(f"/{n}/f", serving(b"%d" % n))) for n in range(3)]
+    await fetch(attributes, configs[1:2])
+    assert "cannot use the key" not in caplog.text  # nothing is unfinished
+    for _ in range(2):
+        await fetch(attributes, configs[1:], file_exists_strategy="overwrite")
+        assert [(attributes / name).read_bytes() for name in ("f", "f (1)")] == [b"1", b"2"]
+    await fetch(attributes, configs)
+    assert names_in(attributes) == ["f", "f (1)", "f (2)"]
+    assert user_key() and caplog.text.count("cannot use the key") == 1
 
 
 def room_for(folder: Path, origin: bytes) -> dict[str, bytes]:

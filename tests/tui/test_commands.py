@@ -192,6 +192,8 @@ def test_the_hint_names_a_mistake(line: str) -> None:
     [
         ("add https://me:c4nary@example.org/x", "add https://example.org/x"),
         ("add curl -u me:c4nary https://example.org/x", "add …"),
+        (" add curl -u me:c4nary https://example.org/x", "add …"),  # as typed after the colon
+        (":add curl -u me:c4nary https://example.org/x", "add …"),
         ("add https://example.org/x -H 'X-Api-Key: c4nary'", "add …"),
         (
             "link 3fa9 https://example.org/?token=c4nary9876",
