@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from .downloads import DownloadSnapshot, DownloadStatus
 from .file_config import host_of
 from .hosts import host_key
-from .sizes import parse_duration, parse_rate, parse_size
+from .units import parse_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:
     from regex import Pattern
