@@ -396,7 +396,7 @@ class MainScreen(Screen[None]):
             if is_saved:
                 self.toast(f"Edited {printable(row.name)}.", can_undo=True)
             else:
-                self.toast("Not saved. Edit the download again to go on.")
+                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(row, closed)
 
@@ -510,7 +510,7 @@ class MainScreen(Screen[None]):
         """Say that a filter was dropped because it takes too long."""
         problem, self.model.problem = self.model.problem, ""
         if problem:
-            self.toast(f"The filter is off: {problem}", error=True)
+            self.toast(f"Filter removed: {problem}", error=True)
 
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""
