@@ -15,8 +15,9 @@ from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 from rheo_tui.tabs import OWN_KEYS, TABS
 
-Owner = Literal["screen", "table", "downloads"]
-"""The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
+Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
+"""The object that handles an action: `MainScreen`, `DownloadTable`, `DownloadHandlers`,
+`FilterHandlers` or `Inspector`."""
 Reason = Callable[["Context"], str]
 """Returns the reason why an action is disabled, or ""."""
 
@@ -404,7 +405,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "filter", "/", "Filter", "List",
         "Show downloads that match words or conditions, such as status:failed size>1g.",
-        label="filter", opens_input=True,
+        label="filter", opens_input=True, owner="filters",
     ),
     Action(
         "sort", "s", "Sort", "List",
@@ -459,7 +460,7 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
             f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
-            tab=tab.key,
+            owner="filters", tab=tab.key,
         )
         for tab in TABS
     ),
@@ -467,7 +468,7 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
             f"Show the downloads of your tab {number}; F keeps a filter as a tab.",
-            disabled=_needs_own_tab(number), tab=key,
+            disabled=_needs_own_tab(number), owner="filters", tab=key,
         )
         for number, key in enumerate(OWN_KEYS, 1)
     ),
@@ -489,22 +490,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "next_page", "tab", "Next page of the details", "View",
         "Go to the next page: overview, connections, speed, request, log.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "previous_page", "shift+tab", "Previous page of the details", "View",
         "Go back one page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "details_down", "ctrl+d", "Scroll the details down", "View",
         "Scroll by half a page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "details_up", "ctrl+u", "Scroll the details up", "View",
         "Scroll by half a page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "log", "l", "Show log", "View",
