@@ -230,7 +230,7 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
     what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
         return f"Moved {what} to the trash."
-    return f"Deleted {what}. There is no trash, but undo is possible for 10 minutes."
+    return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."
 
 
 def done_text(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:

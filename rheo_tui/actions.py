@@ -15,8 +15,9 @@ from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 from rheo_tui.tabs import OWN_KEYS, TABS
 
-Owner = Literal["screen", "table", "downloads"]
-"""The object that handles an action: `MainScreen`, `DownloadTable` or `DownloadHandlers`."""
+Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
+"""The object that handles an action: `MainScreen`, `DownloadTable`, `DownloadHandlers`,
+`FilterHandlers` or `Inspector`."""
 Reason = Callable[["Context"], str]
 """Returns the reason why an action is disabled, or ""."""
 
@@ -187,8 +188,8 @@ _keep = _needs(
 
 _existing = _needs(
     lambda row: row.has_file,
-    lambda row: f"no file is in the way of this download ({_state(row)})",
-    "no file is in the way of the marked downloads",
+    lambda row: f"no file blocks this download ({_state(row)})",
+    "no file blocks the marked downloads",
 )
 _done = _needs(
     is_done,
@@ -270,8 +271,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "pause_all", "P", "Pause all", "Downloads",
-        "Pause all downloads that run or wait, whether shown or not.",
-        disabled=_changes(lambda context: "" if context.running else "nothing runs or waits"),
+        "Pause all active and queued downloads, whether shown or not.",
+        disabled=_changes(
+            lambda context: "" if context.running else "no download is active or queued"
+        ),
         acts_on=frozenset(DownloadStatus) - _RETRYABLE - _STANDING,
         owner="downloads",
     ),
@@ -284,7 +287,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop; the partial data is kept until it is too late to undo this.",
+        "Stop the download; its partial data is deleted when undo is no longer possible.",
         label="cancel", disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -306,17 +309,17 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
-        "Save data with a wrong checksum as NAME.unverified, or a web page sent instead.",
+        "Save data with a wrong checksum as NAME.unverified, or a web page sent instead of it.",
         disabled=_keep, owner="downloads", takes_targets=True,
     ),
     Action(
         "existing", "d", "File on the disk", "Downloads",
-        "Open it, download again, save under another name, or overwrite it.",
+        "Open the existing file, download again, save under another name, or overwrite it.",
         disabled=_existing,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
-        "Completed files stay on the disk.",
+        "Remove the download from the list; completed files stay on the disk.",
         label="remove", disabled=_any_target, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -338,12 +341,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
-        "A higher priority starts first.",
+        "Raise the priority; downloads with a higher one start first.",
         disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
-        "The lowest priority is 1.",
+        "Lower the priority; the lowest one is 1.",
         disabled=_not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -373,7 +376,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
-        "The limit applies to all downloads together.",
+        "Lower the speed limit of all downloads together.",
         disabled=_changes(_at_lowest_limit), owner="downloads",
     ),
     Action(
@@ -383,17 +386,17 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "slow", "t", "Switch slow mode", "Queue",
-        "Limit all downloads together to slow_limit, or lift that limit.",
+        "Limit all downloads together to slow_limit, or remove that limit.",
         disabled=_changes(), owner="downloads",
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
-        "Above the highest step there is no limit.",
+        "Raise the speed limit of all downloads together, or remove it at the highest step.",
         disabled=_changes(_without_limit), owner="downloads",
     ),
     Action(
         "lift", "H", "Lift limits of hosts", "Queue",
-        "Use all connections again at hosts that refused some, such as with HTTP 429.",
+        "Remove the connection limits of hosts that refused connections, such as with HTTP 429.",
         disabled=_changes(
             lambda context: "" if context.lowered_hosts else "no host has a lower limit"
         ),
@@ -402,7 +405,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "filter", "/", "Filter", "List",
         "Show downloads that match words or conditions, such as status:failed size>1g.",
-        label="filter", opens_input=True,
+        label="filter", opens_input=True, owner="filters",
     ),
     Action(
         "sort", "s", "Sort", "List",
@@ -416,12 +419,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "mark_all", "*", "Mark all shown", "List",
-        "Mark the downloads shown; if all are marked, remove their marks.",
+        "Mark the downloads shown; if all are marked, unmark them.",
         disabled=_needs_rows, owner="table",
     ),
     Action(
         "invert_marks", "^", "Invert marks", "List",
-        "Mark the downloads shown that are not marked; the others lose their mark.",
+        "Mark the unmarked downloads shown, and unmark the others.",
         disabled=_needs_rows, owner="table",
     ),
     Action(
@@ -431,13 +434,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "range", "v", "Mark a range", "List",
-        "Mark rows while the cursor moves, as Shift and an arrow do; press the key again to end.",
+        "Mark rows while the cursor moves, like Shift and an arrow; press the key again to end.",
         disabled=_needs_rows, owner="table",
     ),
     *(
         Action(
             f"range_{move}", f"shift+{key}", f"Mark {where}", "List",
-            "Move the cursor and mark the rows on the way.",
+            "Move the cursor and mark the rows it passes.",
             disabled=_needs_rows, owner="table",
         )
         for move, key, where in (
@@ -457,7 +460,7 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
             f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
-            tab=tab.key,
+            owner="filters", tab=tab.key,
         )
         for tab in TABS
     ),
@@ -465,13 +468,13 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
             f"Show the downloads of your tab {number}; F keeps a filter as a tab.",
-            disabled=_needs_own_tab(number), tab=key,
+            disabled=_needs_own_tab(number), owner="filters", tab=key,
         )
         for number, key in enumerate(OWN_KEYS, 1)
     ),
     Action(
         "keep_tab", "F", "Keep the filter as a tab", "Tabs",
-        "Give the filter a name; or rename or remove the tab that is open.",
+        "Save the filter as a tab, or rename or remove the open tab.",
         disabled=_changes(_needs_filter),
     ),
     Action(
@@ -481,28 +484,28 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "failures", "!", "Show failures by cause", "View",
-        "Failed downloads in groups, with advice; retry or remove a group.",
+        "Show failed downloads in groups, with advice; retry or remove a group.",
         disabled=lambda context: "" if context.failed else "nothing has failed",
     ),
     Action(
         "next_page", "tab", "Next page of the details", "View",
-        "Overview, connections, speed, request, log.",
-        disabled=_needs_details,
+        "Go to the next page: overview, connections, speed, request, log.",
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "previous_page", "shift+tab", "Previous page of the details", "View",
         "Go back one page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "details_down", "ctrl+d", "Scroll the details down", "View",
         "Scroll by half a page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "details_up", "ctrl+u", "Scroll the details up", "View",
         "Scroll by half a page.",
-        disabled=_needs_details,
+        disabled=_needs_details, owner="inspector",
     ),
     Action(
         "log", "l", "Show log", "View",
@@ -516,14 +519,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "undo", "u", "Undo", "Downloads",
-        "Undo the last change; each key press goes one step back.",
+        "Undo the last change; press it again for earlier ones.",
         label="undo",
         disabled=_changes(lambda context: "" if context.can_undo else "nothing to undo"),
         owner="downloads",
     ),
     Action(
         "redo", "ctrl+r", "Redo", "Downloads",
-        "Redo the change that was undone last.",
+        "Redo the last change that was undone.",
         disabled=_changes(lambda context: "" if context.can_redo else "nothing to redo"),
         owner="downloads",
     ),
@@ -584,7 +587,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "settings", "comma", "Change settings", "App",
-        "Change folder, limits, schedule, retries.",
+        "Change the folder, limits, schedule, retries and more.",
         disabled=_changes(),
     ),
     Action(
@@ -603,11 +606,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "suspend", "ctrl+z", "Suspend", "App",
-        "Downloads stand still until fg continues the app.",
+        "Suspend the app and its downloads; fg resumes them.",
     ),
     Action(
         "quit", "q", "Quit", "App",
-        "Partial downloads are kept.",
+        "Quit the app; partial downloads are kept.",
         label="quit",
     ),
 )  # fmt: skip

@@ -148,7 +148,7 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
     if name not in Settings.model_fields:
         raise CommandError(f"{unknown_setting(name)}.")
     if name in TABLES:
-        raise CommandError(f"{name} has values inside; change it in the settings file.")
+        raise CommandError(f"{name} is a table; change it in the settings file.")
     if not value:
         raise CommandError(f"set {name} needs a value; it is {setting_text(settings, name)} now.")
     try:

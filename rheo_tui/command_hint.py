@@ -10,7 +10,7 @@ from .command_parser import CommandError, parse_command
 from .command_targets import summary_of
 from .commands import COMMANDS, split_line
 
-_INTRODUCTION = "Tab completes · ↑ earlier commands · without targets: the selection"
+_INTRODUCTION = "Tab completes · ↑ earlier commands · no targets: the selection"
 _SEPARATOR = "  ·  "
 
 
@@ -41,7 +41,7 @@ def hint_for(
     spec = COMMANDS.get(verb)
     if spec is None:
         names = [name for name in COMMANDS if name.startswith(verb)]
-        return Hint("  ".join(names)) if names else Hint("There is no such command.", True)
+        return Hint("  ".join(names)) if names else Hint("Unknown command.", True)
     usage = f"{verb} {spec.usage}".rstrip()
     about = Hint(f"{usage}{_SEPARATOR}{spec.help}")
     if spec.argument and not argument:

@@ -70,7 +70,7 @@ def find_id(prefix: str, ids: Collection[str]) -> str:
     """
     matches = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
     if not matches:
-        hint = f"; for a part of a name, type name:{prefix}" if _ID.fullmatch(prefix) else ""
+        hint = f"; to search names, type name:{prefix}" if _ID.fullmatch(prefix) else ""
         raise TargetError(f"No download ID starts with “{prefix}”{hint}.")
     if len(matches) > 1:
         named = ", ".join(download_id[:8] for download_id in matches[:_MAX_NAMED_IDS])

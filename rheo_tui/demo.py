@@ -230,7 +230,7 @@ async def repeat(
         await asyncio.to_thread(_empty, folder)
         server.forget_requests()
         await client.service.add(configs)
-        say("The demo begins again.")
+        say("The demo starts again.")
 
 
 def _has_ended(snapshot: Snapshot | None) -> bool:

@@ -10,8 +10,8 @@ from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.sizes import parse_rate
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import parse_rate
 
 from .formatting import rate_input
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from rheo_core.domain.sizes import duration_text as duration_text  # for the screens, from here
-from rheo_core.domain.sizes import limit_text as limit_text
-from rheo_core.domain.sizes import size_text as size_text
-from rheo_core.domain.sizes import speed_text as speed_text
+from rheo_core.domain.units import duration_text as duration_text  # for the screens, from here
+from rheo_core.domain.units import limit_text as limit_text
+from rheo_core.domain.units import size_text as size_text
+from rheo_core.domain.units import speed_text as speed_text
 
 _ELLIPSIS = "…"
 _MAX_EXTENSION_WIDTH = 10

@@ -156,7 +156,7 @@ def _resumable(status: int, reply: Mapping[str, str]) -> str:
     if etag and not etag.startswith("W/"):
         return "yes: it has a strong ETag"
     if "last-modified" in reply:
-        return "yes, if its date proves the version"
+        return "yes, if its date identifies the version"
     return "no: the ETag is weak" if etag else "no: the server sends neither ETag nor date"
 
 
@@ -369,7 +369,7 @@ def request(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     """Return the latest request: redirects, and the heads of requests and replies."""
     hops = seen.details.hops if seen.details else ()
     if not hops:
-        return Text("No request yet, or it was long ago.", style("label"))
+        return Text("No recent request.", style("label"))
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, max_width=24)
     table.add_column(overflow="fold")

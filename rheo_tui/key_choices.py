@@ -55,7 +55,7 @@ def with_keys(keymap: Keymap, action: Action, keys: list[str]) -> dict[str, str]
         for other in ACTIONS:
             if other is not action and key in keys_of(other, keymap):
                 raise ValueError(
-                    f"{shown(key)} is the key of “{other.title}”; give that another one first."
+                    f"{shown(key)} is the key of “{other.title}”; change that one first."
                 )
     changed = {id_: value for id_, value in keymap.items() if id_ != action.id}
     if keys != keys_of(action, {}):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from rheo_core.domain.sizes import size_text
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.units import size_text
 from rheo_core.inputs import Entry, Verdict
 from rheo_core.inputs.sources import LocatedEntry, explain_entry
 

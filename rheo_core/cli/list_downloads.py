@@ -93,8 +93,8 @@ def _write_json(rows: "Iterable[DownloadSnapshot]") -> None:
 
 
 def _write_table(rows: "Iterable[DownloadSnapshot]") -> None:
-    from rheo_core.domain.sizes import size_text
     from rheo_core.domain.text import printable
+    from rheo_core.domain.units import size_text
 
     count = 0
     for count, row in enumerate(rows, 1):

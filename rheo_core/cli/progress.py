@@ -8,8 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
-from rheo_core.domain.sizes import duration_text, size_text, speed_text
 from rheo_core.domain.text import printable, redact
+from rheo_core.domain.units import duration_text, size_text, speed_text
 from rheo_core.events import (
     DownloadEvent,
     DownloadFailedEvent,

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 from rheo_core.domain.exceptions import HashMismatchError
-from rheo_core.domain.sizes import size_text
+from rheo_core.domain.units import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from rheo_core.domain.schedule import parse_start
-from rheo_core.domain.sizes import parse_size
 from rheo_core.domain.text import shorten
+from rheo_core.domain.units import parse_size
 
 from .exit import ExitCode, fail
 

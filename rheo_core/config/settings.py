@@ -33,7 +33,7 @@ from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
-from rheo_core.domain.sizes import MAX_FILE_BYTES
+from rheo_core.domain.units import MAX_FILE_BYTES
 from rheo_core.user_files import user_folder
 
 from .hosts import HostPattern, HostSettings, name_each_once

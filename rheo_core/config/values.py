@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from rheo_core.domain.filters import FilterError, parse_filter
 from rheo_core.domain.schedule import parse_span
-from rheo_core.domain.sizes import parse_rate, parse_size
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import parse_rate, parse_size
 
 TIB = 1 << 40
 

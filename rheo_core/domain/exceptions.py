@@ -20,7 +20,7 @@ RheoError
 
 from pathlib import Path
 
-from .sizes import duration_text, size_text
+from .units import duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Longest wait for which a server is obeyed. A download fails if it asks for more."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from .downloads import DownloadSnapshot, DownloadStatus
 from .file_config import host_of
 from .hosts import host_key
-from .sizes import parse_duration, parse_rate, parse_size
+from .units import parse_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:
     from regex import Pattern
@@ -342,36 +342,36 @@ FIELDS: dict[str, TextField | NumberField | ChoiceField] = {
     ),
     "host": ChoiceField(
         _host_test,
-        "host, or a domain above it; a word without a dot is a part between dots",
+        "host or parent domain; a word without a dot matches one label of it",
         "example.org",
     ),
-    "name": TextField(lambda row: row.name, "part of the name; * stands for any text", "*.iso"),
-    "url": TextField(lambda row: row.url, "part of the URL; * stands for any text", "/pub/"),
+    "name": TextField(lambda row: row.name, "part of the name; * matches any text", "*.iso"),
+    "url": TextField(lambda row: row.url, "part of the URL; * matches any text", "/pub/"),
     "folder": TextField(
         lambda row: row.destination.rpartition("/")[0],
-        "part of the folder; * stands for any text",
+        "part of the folder; * matches any text",
         "isos",
         has_patterns=False,
     ),
     "error": TextField(lambda row: row.error or "", "part of the last error", "404"),
-    "id": TextField(lambda row: row.id, "start of the ID", "3fa9", begins=True),
+    "id": TextField(lambda row: row.id, "beginning of the ID", "3fa9", begins=True),
     "size": NumberField(
-        lambda row, _: row.total_bytes, parse_size, "size, if it is known", ">1g"
+        lambda row, _: row.total_bytes, parse_size, "size of the file", ">1g"
     ),
     "progress": NumberField(
-        lambda row, _: _progress(row), _percent, "part done in percent", ">90", "bytes"
+        lambda row, _: _progress(row), _percent, "percentage downloaded", ">90", "bytes"
     ),
     "speed": NumberField(
         lambda row, _: row.speed_bps if row.status is DownloadStatus.IN_PROGRESS else None,
-        _rate, "speed of downloads that receive data, in bytes per second", "<10k", "bytes",
+        _rate, "current speed in bytes per second", "<10k", "bytes",
     ),
     "left": NumberField(
         lambda row, _: row.eta_seconds if row.status.is_active else None,
-        parse_duration, "time left", "<5m", "bytes",
+        parse_duration, "estimated time left", "<5m", "bytes",
     ),
     "age": NumberField(
-        lambda row, now: now - row.added_at, parse_duration, "time since it was added", "<1d",
-        "time",
+        lambda row, now: now - row.added_at, parse_duration, "time since it was added to the list",
+        "<1d", "time",
     ),
     "tries": NumberField(
         lambda row, _: row.attempt, _number, "number of attempts", ">2",

@@ -300,7 +300,7 @@ class _Parser:
         of = FIELDS.get(name)
         if of is None:
             raise FilterError(
-                f"“{written}” is not a field: use {', '.join(FIELDS)}, or put the word in quotes",
+                f"“{written}” is not a field: use {', '.join(FIELDS)}, or quote the word",
                 start,
             )
         compare = sign.removeprefix(":") or ":"
@@ -337,19 +337,19 @@ class _Parser:
     def _quoted(self) -> str:
         match = _QUOTED.match(self._text, self._at)
         if match is None:
-            raise FilterError("the text in quotes does not end", self._at, is_incomplete=True)
+            raise FilterError("the closing quote is missing", self._at, is_incomplete=True)
         if not match[1]:
-            raise FilterError("there is no text between the quotes", self._at)
+            raise FilterError("the quotes are empty", self._at)
         self._at = match.end()
         if self._word():
-            raise FilterError("a blank must follow the quotes", self._at)
+            raise FilterError("a space must follow the closing quote", self._at)
         return _ESCAPE.sub(r"\1", match[1])
 
     def _pattern(self) -> str:
         match = _PATTERN.match(self._text, self._at)
         if match is None:
             raise FilterError(
-                "the expression does not end with “/”; put a path in quotes",
+                "the closing “/” is missing; put a path in quotes",
                 self._at,
                 is_incomplete=True,
             )

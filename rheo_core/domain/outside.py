@@ -14,8 +14,8 @@ from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
 from .request_headers import is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
-from .sizes import MAX_FILE_BYTES, size_text
 from .text import printable, redact_unreadable
+from .units import MAX_FILE_BYTES, size_text
 
 MAX_CHECKED_URLS = 1000
 """Number of URLs of one download that are examined."""

@@ -4,7 +4,7 @@ from pathlib import PurePath
 from typing import Literal, NamedTuple
 
 from rheo_core.domain.exceptions import WebPageError
-from rheo_core.domain.sizes import duration_text, size_text, speed_text
+from rheo_core.domain.units import duration_text, size_text, speed_text
 
 from .models import (
     DownloadCompletedEvent,

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError
-from rheo_core.domain.sizes import size_text
+from rheo_core.domain.units import size_text
 
 _MIN_BYTES = 1 << 30
 _DISK_PARTS = 100

@@ -12,8 +12,8 @@ from multidict import MultiMapping
 from rheo_core.domain.exceptions import DownloadError, HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
-from rheo_core.domain.sizes import MAX_FILE_BYTES, size_text
 from rheo_core.domain.text import is_unicode, printable
+from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 
 from .content_disposition import filename_from_disposition
 from .digests import digest_of

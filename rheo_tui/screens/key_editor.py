@@ -16,8 +16,8 @@ from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
 
 _KEY_WIDTH = 20
-_KEYS = "Enter new key · + further key · Backspace default · 1 2 3 presets · Esc close"
-_WAITING = "Press the new key for “{}” (Esc: leave it)."
+_KEYS = "Enter new key · + another key · Backspace default · 1 2 3 presets · Esc close"
+_WAITING = "Press the new key for “{}” (Esc keeps the old one)."
 
 
 class KeyEditorScreen(ModalScreen[None]):
@@ -128,7 +128,7 @@ class KeyEditorScreen(ModalScreen[None]):
 
     def action_preset(self, name: str) -> None:
         """Use the keys of a preset for all actions."""
-        self._save(dict(PRESETS[name]), f"The keys are those of “{name}”.")
+        self._save(dict(PRESETS[name]), f"Keys set to “{name}”.")
 
     def _change(self, action: Action, keys: list[str]) -> None:
         try:
@@ -144,7 +144,7 @@ class KeyEditorScreen(ModalScreen[None]):
         is_saved = await self._apply(keymap)
         self._show()
         self._tell(
-            done if is_saved else "It applies until the app ends, but it is not saved.",
+            done if is_saved else "The change applies until you quit, but it could not be saved.",
             is_good=is_saved,
         )
 

@@ -1,9 +1,7 @@
 """MainScreen: everything around the table; the handlers of the actions that show things."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,18 +14,13 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.filters import (
-    NO_FILTER,
-    FilterError,
     SlowPatternError,
     parse_filter,
-    parse_typed,
 )
 from rheo_core.domain.text import printable
 from rheo_tui import menus
@@ -38,21 +31,19 @@ from rheo_tui.command_handlers import CommandHandlers, setting_text, with_settin
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
-from rheo_tui.completion import complete_command, complete_filter
+from rheo_tui.completion import complete_command
 from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.event_log import EventLog
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
-from rheo_tui.inspector_pages import Inspected
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
-from rheo_tui.speed_history import SpeedHistory
 from rheo_tui.table_model import TableModel
-from rheo_tui.tabs import ALL, TABS, Tab, own_tabs
+from rheo_tui.tabs import ALL, TABS, Tab
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.terminal_title import TerminalTitle
 from rheo_tui.toasts import Toasts
@@ -67,6 +58,8 @@ from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
 
 from .dialogs import Dialogs
+from .filter_handlers import FilterHandlers
+from .inspector import Inspector
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
@@ -74,9 +67,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
-_LONG_LIST = 10_000
-"""Downloads from which a filter takes longer than a key may wait."""
-_TYPING_SECONDS = 0.1
 
 
 class MainScreen(Screen[None]):
@@ -122,10 +112,8 @@ class MainScreen(Screen[None]):
         self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
-        self._known_tabs: tuple[tuple[str, str], ...] = ()
-        self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
-        self._speeds = SpeedHistory()
-        self._details: DownloadDetails | None = None  # of the download in view
+        self._inspector = Inspector(self, service, self.client, self.event_log)
+        self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
 
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
@@ -134,7 +122,7 @@ class MainScreen(Screen[None]):
         yield SummaryHeader(folder, badge=self._badge, id="summary")
         yield ClosedBar(id="closed")
         yield TabBar(id="tabs")
-        yield FilterBar(self._complete_filter, id="filter")
+        yield FilterBar(self._filters.complete, id="filter")
         with Container(id="body"):
             yield DownloadTable(self.model, read_only=read_only, id="table")
             yield DetailsPane(self.keymap, id="details")
@@ -147,26 +135,24 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """Build the dispatch table, open the engine and begin to poll."""
         self._dispatcher = Dispatcher(
-            self, {"screen": self, "table": self.table, "downloads": self._downloads}
+            self,
+            {
+                "screen": self,
+                "table": self.table,
+                "downloads": self._downloads,
+                "filters": self._filters,
+                "inspector": self._inspector,
+            },
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
-        self._recall()
+        self._filters.recall(self.memory.filter, self.memory.tab)
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
         self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
-        self.set_interval(1.0, self._show_details)
+        self.set_interval(1.0, self._inspector.show)
         self._watch_disk()
-
-    def _recall(self) -> None:
-        """Show the filter and the tab of the last run."""
-        self._take_tabs()
-        known = (tab for tab in self._all_tabs if tab.id == self.memory.tab)
-        self.model.tab = next(known, ALL)
-        with suppress(FilterError):  # of another version
-            self.model.filter = parse_filter(self.memory.filter)
-            self.query_one(FilterBar).show(self.memory.filter)
 
     def remember(self) -> None:
         """Save filter, tab and commands for the next run. Blocks."""
@@ -212,15 +198,15 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
-        self._speeds.sample(snapshot.downloads, time.monotonic())
+        self._inspector.sample(snapshot.downloads)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
         self._show_problem()
-        self._show_tabs()
+        self._filters.show_tabs(snapshot.stats)
         self.query_one(ClosedBar).apply(snapshot)
-        self._show_count()
+        self._filters.show_count()
         self._show_context()
-        self._show_details()
+        self._inspector.show()
         stats = snapshot.stats
         if self._quits_when_done and not stats.queued and not stats.in_progress:
             await self.app.run_action("quit")
@@ -279,44 +265,6 @@ class MainScreen(Screen[None]):
             return ""
         tab = "" if self.model.tab is ALL else f"{self.model.tab.title} "
         return f"{tab}{self.table.cursor + 1:,} of {self.model.lines:,}"
-
-    def _show_details(self) -> None:
-        pane, row = self.query_one(DetailsPane), self.table.current
-        if not pane.display:
-            return
-        if row is None:
-            pane.show(None)
-            return
-        if self._details is None or self._details.id != row.id:
-            self._details = None
-        self._show_inspected(row)
-        self._fetch_details(row.id)
-
-    def _show_inspected(self, row: DownloadSnapshot) -> None:
-        seen = Inspected(
-            row,
-            self.table.status_of(row),
-            self._details,
-            self._speeds.of(row.id),
-            tuple(self.event_log.of(row.id)),
-        )
-        self.query_one(DetailsPane).show(seen)
-
-    @work(exclusive=True, group="details", exit_on_error=False)
-    async def _fetch_details(self, download_id: str) -> None:
-        """Ask the service for the details of the download in view, and of no other."""
-        if not self.client.ready:
-            return
-        details = await self._service.details(download_id)
-        row = self.table.current
-        if details is not None and row is not None and row.id == details.id:
-            self._details = details
-            self._show_inspected(row)
-
-    def _show_count(self) -> None:
-        bar = self.query_one(FilterBar)
-        if bar.display:
-            bar.show_count(self.model.shown_count, len(self.model.rows))
 
     def toast(self, text: str, error: bool = False, can_undo: bool = False) -> None:
         """Show a sentence at the bottom; as a toast if a dialog covers the bottom."""
@@ -395,7 +343,7 @@ class MainScreen(Screen[None]):
             if is_saved:
                 self.toast(f"Edited {printable(row.name)}.", can_undo=True)
             else:
-                self.toast("Not saved. Edit the download again to go on.")
+                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(row, closed)
 
@@ -475,41 +423,7 @@ class MainScreen(Screen[None]):
             self.model.marked.clear()
             self._marks_changed()
         elif self.model.tab is not ALL:
-            self._open_tab(ALL)
-
-    @property
-    def _all_tabs(self) -> tuple[Tab, ...]:
-        return (*TABS, *self.model.own_tabs)
-
-    def do_tab(self, key: str) -> None:
-        """Show the downloads of the tab on a key."""
-        self._open_tab(next(tab for tab in self._all_tabs if tab.key == key))
-
-    def _open_tab(self, tab: Tab) -> None:
-        self.model.tab = tab
-        self._refilter()
-
-    def _refilter(self) -> None:
-        """Show what matches the filter and the tab now."""
-        self.table.refilter()
-        self._show_problem()
-        self._show_tabs()
-        self._show_count()
-        self._show_context()
-
-    def _show_tabs(self) -> None:
-        if tuple(self._tabs.items()) != self._known_tabs:  # the settings file was read again
-            self._take_tabs()
-        if self.client.latest:
-            counts = self.model.own_counts()
-            own = {tab: counts[tab.id] for tab in self.model.own_tabs}
-            self.query_one(TabBar).show(self.client.latest.stats, self.model.tab, own)
-
-    def _show_problem(self) -> None:
-        """Say that a filter was dropped because it takes too long."""
-        problem, self.model.problem = self.model.problem, ""
-        if problem:
-            self.toast(f"The filter is off: {problem}", error=True)
+            self._filters.open_tab(ALL)
 
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""
@@ -518,38 +432,24 @@ class MainScreen(Screen[None]):
 
         def chosen(new: str | None) -> None:
             if new is not None:
-                others = {each: text for each, text in self._tabs.items() if each != name}
+                tabs = self._service.settings.tabs
+                others = {each: text for each, text in tabs.items() if each != name}
                 self._keep_tabs({**others, new: str(kept)} if new else others, new)
 
         self._dialogs.keep_tab(str(kept), name, chosen)
-
-    @property
-    def _tabs(self) -> dict[str, str]:
-        return self._service.settings.tabs
-
-    def _take_tabs(self) -> None:
-        """Take the user's tabs from the settings; if the open one is gone, show all downloads."""
-        self._known_tabs = tuple(self._tabs.items())
-        self.model.set_own_tabs(own_tabs(self._tabs))
-        if self.model.tab not in self._all_tabs:
-            self._open_tab(ALL)
 
     def _keep_tabs(self, tabs: dict[str, str], opened: str) -> None:
         """Save the user's tabs, and open one by its name; "" opens all downloads."""
 
         async def save() -> None:
             await self._save_settings(self._service.settings.model_copy(update={"tabs": tabs}))
-            self.query_one(FilterBar).show("")
-            self.model.filter = NO_FILTER
-            self._take_tabs()
-            named = (tab for tab in self.model.own_tabs if tab.title == opened)
-            self._open_tab(next(named, ALL))
+            self._filters.open_kept(opened)
 
         self.run_worker(save(), exit_on_error=False)
 
     @on(TabBar.Chosen)
     def _tab_chosen(self, event: TabBar.Chosen) -> None:
-        self._open_tab(event.tab)
+        self._filters.open_tab(event.tab)
 
     def do_details(self) -> None:
         """Show or hide the details, or the finished downloads if the cursor is on their line."""
@@ -561,24 +461,8 @@ class MainScreen(Screen[None]):
     def _toggle_details(self) -> None:
         details = self.query_one(DetailsPane)
         self.set_class(not details.display, "-details")
-        self.call_after_refresh(self._show_details)
+        self.call_after_refresh(self._inspector.show)
         self.call_after_refresh(self._show_context)
-
-    def do_next_page(self) -> None:
-        """Open the next page of the details."""
-        self.query_one(DetailsPane).turn(1)
-
-    def do_previous_page(self) -> None:
-        """Open the previous page of the details."""
-        self.query_one(DetailsPane).turn(-1)
-
-    def do_details_down(self) -> None:
-        """Scroll the details down."""
-        self.query_one(DetailsPane).scroll_page(1)
-
-    def do_details_up(self) -> None:
-        """Scroll the details up."""
-        self.query_one(DetailsPane).scroll_page(-1)
 
     def do_log(self) -> None:
         """Show or hide the log."""
@@ -662,10 +546,6 @@ class MainScreen(Screen[None]):
         """Open the choice of a column."""
         self._dialogs.sort(self.model.sort, self._sort_by)
 
-    def do_filter(self) -> None:
-        """Open the filter bar."""
-        self.query_one(FilterBar).open()
-
     @on(DownloadTable.SortRequested)
     def _sort_requested(self, event: DownloadTable.SortRequested) -> None:
         self._sort_by(event.column)
@@ -678,42 +558,35 @@ class MainScreen(Screen[None]):
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
-        """Filter at once; in a long list, when the user pauses, so that no key has to wait."""
-        self._typing.stop()
-        if len(self.model.rows) <= _LONG_LIST:
-            self._filter_by(event.text)
-            return
-        self.query_one(FilterBar).show_mistake(parse_typed(event.text)[1])
-        self._typing = self.set_timer(_TYPING_SECONDS, partial(self._filter_by, event.text))
+        self._filters.type(event.text)
 
     @on(FilterBar.Done)
     def _filter_done(self, event: FilterBar.Done) -> None:
-        self._typing.stop()
-        self._filter_by(event.text)
+        self._filters.apply(event.text)
         self.table.focus()
         self._remember_soon()
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
-        self._typing.stop()
-        self.query_one(FilterBar).show("")
-        self._filter_by("")
+        self._filters.show_and_apply("")
         self.table.focus()
 
-    def _filter_by(self, text: str) -> None:
-        """Filter by `text`; a mistake in it is shown, and the filter stays."""
-        wanted, mistake = parse_typed(text)
-        self.query_one(FilterBar).show_mistake(mistake)
-        if wanted is not None and wanted != self.model.filter:
-            self.model.filter = wanted
-            self._refilter()
+    def _show_filtered(self) -> None:
+        self._show_problem()
+        self._show_context()
+
+    def _show_problem(self) -> None:
+        """Say that a filter was dropped because it takes too long."""
+        problem, self.model.problem = self.model.problem, ""
+        if problem:
+            self.toast(f"Filter removed: {problem}", error=True)
 
     # From the widgets
 
     @on(DownloadTable.CursorMoved)
     def _cursor_moved(self) -> None:
         self._show_context()
-        self._show_details()
+        self._inspector.show()
 
     @on(DownloadTable.Activated)
     def _activated(self) -> None:
@@ -783,12 +656,9 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).display = True
         self.table.focus()
 
-    def _complete_filter(self, text: str) -> str:
-        return complete_filter(text, self.model.rows)
-
     def _complete_command(self, line: str) -> str:
         settings, history = self._service.settings, self.memory.commands
-        return complete_command(line, self.model.rows, history, settings, self._tabs)
+        return complete_command(line, self.model.rows, history, settings, settings.tabs)
 
     def _command_hint(self, line: str) -> Hint:
         context = self._dispatcher.whole_context()
@@ -825,12 +695,11 @@ class MainScreen(Screen[None]):
                 changed = with_setting(self._service.settings, command.text, command.value)
                 self.run_in_background("set", partial(self._set, changed, command.text))
             case "filter":
-                self.query_one(FilterBar).show(command.text)
-                self._filter_by(command.text)
+                self._filters.show_and_apply(command.text)
             case "mark":
                 self._mark_matching(command.text)
             case "tab":
-                self._open_tab(self._tab_named(command.text))
+                self._filters.open_tab(self._tab_named(command.text))
             case "quit-when-done":
                 self._toggle_quit_when_done()
             case _ if (
@@ -850,8 +719,8 @@ class MainScreen(Screen[None]):
         return f"{name} is {setting_text(settings, name)} now."
 
     def _tab_named(self, name: str) -> Tab:
-        for tab in self._all_tabs:
+        for tab in self._filters.tabs:
             if name.casefold() == tab.title.casefold():
                 return tab
-        names = ", ".join(tab.title.lower() for tab in self._all_tabs)
+        names = ", ".join(tab.title.lower() for tab in self._filters.tabs)
         raise CommandError(f"There is no tab “{name}”. Tabs: {names}.")

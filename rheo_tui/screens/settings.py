@@ -256,7 +256,7 @@ class SettingsScreen(ModalScreen[None]):
         if is_saved:
             self._tell("Saved.", is_good=True)
         else:
-            self._tell("It applies until the app ends, but it is not saved.")
+            self._tell("The change applies until you quit, but it could not be saved.")
 
     def _end_edit(self) -> None:
         name = None if self._edited is None else self._edited.name

@@ -9,8 +9,8 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
-from rheo_core.domain.sizes import MAX_FILE_BYTES
 from rheo_core.domain.tuning import Tuning
+from rheo_core.domain.units import MAX_FILE_BYTES
 from rheo_core.downloads import RetryHandler, disk_space_watch
 from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of

@@ -70,7 +70,7 @@ def test_commands() -> None:
     ("line", "message"),
     [
         ("cancel 3f", "matches 2 downloads"),
-        ("pause 00", "No download ID starts with “00”; for a part of a name, type name:00."),
+        ("pause 00", "No download ID starts with “00”; to search names, type name:00."),
         ("pause zz", "No download matches “zz”."),
         ("retry status:fooo", "wrong at character 8 of “status:fooo”: “fooo” is not valid"),
         ("explode 3f", "Unknown command “explode”"),
@@ -299,7 +299,7 @@ async def test_set_changes_a_setting_at_once() -> None:
         for line, message in (
             ("set max_concurrent 99", "max_concurrent"),
             ("set max_concurent 5", "did you mean max_concurrent"),
-            ("set keys x", "keys has values inside"),
+            ("set keys x", "keys is a table"),
             ("set speed_limit", "speed_limit needs a value; it is off now"),
         ):
             await app.command(line)

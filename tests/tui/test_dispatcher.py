@@ -5,6 +5,8 @@ import pytest
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import ACTIONS, BY_ID, Owner
 from rheo_tui.dispatcher import dispatch_table
+from rheo_tui.screens.filter_handlers import FilterHandlers
+from rheo_tui.screens.inspector import Inspector
 from rheo_tui.screens.main import MainScreen
 from rheo_tui.widgets.table import DownloadTable
 
@@ -12,6 +14,8 @@ OWNERS: dict[Owner, type] = {
     "screen": MainScreen,
     "table": DownloadTable,
     "downloads": DownloadHandlers,
+    "filters": FilterHandlers,
+    "inspector": Inspector,
 }
 
 

@@ -95,7 +95,7 @@ async def test_escape_and_resize_keep_what_was_typed(size: tuple[int, int]) -> N
         await app.pilot.resize_terminal(60, 20)
         assert field(screen, "name").value == "other.iso"
         await app.press("escape")
-        assert "Not saved. Edit the download again to go on." in app.messages()
+        assert "Not saved. Edit the download again to continue." in app.messages()
         screen = await opened(app)
         assert field(screen, "name").value == "other.iso"
         assert field(screen, "link").value == URL

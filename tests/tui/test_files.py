@@ -181,7 +181,7 @@ async def test_pause_and_resume_all_and_undo() -> None:
         assert app.called("pause") == [[second, third]]
         assert "Paused 2 downloads" in app.messages()
         await app.press("P")
-        assert "Pause all: nothing runs or waits." in app.messages()
+        assert "Pause all: no download is active or queued." in app.messages()
         await app.press("u")
         assert app.service.rows[first].status is DownloadStatus.PAUSED
         assert app.service.rows[third].status is DownloadStatus.QUEUED

@@ -11,7 +11,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Sn
 from rheo_core.domain.filters import parse_filter
 from rheo_tui.app import RheoApp
 from rheo_tui.screen_memory import ScreenMemory
-from rheo_tui.screens import main
+from rheo_tui.screens import filter_handlers
 from rheo_tui.screens.keep_tab import KeepTabScreen
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import TABS, own_tabs
@@ -174,13 +174,13 @@ def test_secrets_and_damaged_files_are_not_kept(tmp_path: Path) -> None:
 async def test_in_a_long_list_the_filter_waits_until_the_user_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(main, "_LONG_LIST", 4)
+    monkeypatch.setattr(filter_handlers, "_LONG_LIST", 4)
     async with running() as app:
         await app.fill(5)
         await app.press("slash", *"0000")
         await app.press(*"3")
         await app.until(lambda: len(app.table.model.shown) == 1)
-        monkeypatch.setattr(main, "_TYPING_SECONDS", 60.0)
+        monkeypatch.setattr(filter_handlers, "_TYPING_SECONDS", 60.0)
         await app.press("backspace", *"4 size:")
         assert app.table.model.rows[app.table.model.shown[0]].name == "file-00003.iso"
         await app.press("backspace", "backspace", "backspace", "backspace", "backspace", "enter")

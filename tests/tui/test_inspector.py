@@ -68,7 +68,7 @@ async def opened(app: Driver) -> str:
     app.service.known_details[first] = details_of(first)
     await app.update()
     await app.press("enter")
-    await app.until(lambda: app.main._details is not None)
+    await app.until(lambda: app.main._inspector._details is not None)
     await app.pilot.pause()
     return first
 

@@ -122,6 +122,6 @@ async def test_the_demo_says_what_it_is_and_goes_on(tmp_path: Path) -> None:
                         break
             finally:
                 repeating.cancel()
-            assert said[:2] == ["The demo begins again."] * 2
+            assert said[:2] == ["The demo starts again."] * 2
             assert " demo " in app.main.query_one(SummaryHeader).render().plain
             assert len(app.main.model.rows) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from rheo_core.domain.exceptions import ProtocolError
-from rheo_core.domain.sizes import MAX_FILE_BYTES
+from rheo_core.domain.units import MAX_FILE_BYTES
 from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, parse_head
 from tests.wire.feeding import receive
 

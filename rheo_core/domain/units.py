@@ -1,4 +1,4 @@
-"""Sizes, rates and durations as people write and read them: one grammar, one format."""
+"""Units: sizes, rates and durations, parsed and formatted in one grammar."""
 
 import math
 import re

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.sizes import parse_duration, parse_rate, parse_size, size_text
+from rheo_core.domain.units import parse_duration, parse_rate, parse_size, size_text
 
 
 @pytest.mark.parametrize(
