@@ -693,6 +693,8 @@ class MainScreen(Screen[None]):
         self._filter_by(event.text)
         self.table.focus()
         self._remember_soon()
+        if mistake := parse_typed(event.text)[1]:
+            self.toast(f"Filter: {mistake}.", error=True)
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:
