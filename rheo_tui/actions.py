@@ -633,6 +633,9 @@ def bindings() -> list[Binding]:
     ]
 
 
+_KEY_NAMES = {"enter": "Enter", "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
+
+
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """Return the keys of `action` as people read them."""
     keys = keymap.get(action.id, action.keys).split(",")
@@ -641,7 +644,11 @@ def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
 
 def key_name(key: str) -> str:
     """Return a key as people read it."""
-    return {"enter": "Enter", "escape": "Esc", "ctrl+p": "^p"}.get(key, format_key(key))
+    *modifiers, last = key.split("+") if len(key) > 1 else [key]
+    shown = _KEY_NAMES.get(last) or format_key(last)
+    if modifiers or len(shown) > 1:
+        shown = shown[:1].upper() + shown[1:]
+    return "+".join((*map(str.capitalize, modifiers), shown))
 
 
 def menu_actions() -> list[Action]:

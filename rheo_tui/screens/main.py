@@ -74,8 +74,6 @@ class MainScreen(Screen[None]):
 
     AUTO_FOCUS = "DownloadTable"  # before the styles hide the inputs, keys would go to one of them
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (24, "-medium"), (30, "-high")]  # noqa: RUF012
 
     @dataclass
     class SessionLocked(Message):
@@ -565,6 +563,8 @@ class MainScreen(Screen[None]):
         self._filters.apply(event.text)
         self.table.focus()
         self._remember_soon()
+        if mistake := parse_typed(event.text)[1]:
+            self.toast(f"Filter: {mistake}.", error=True)
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:

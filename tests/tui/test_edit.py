@@ -190,3 +190,15 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     assert await service.config_of(config.id) == before
     assert await changes.redo() == "Edited 1 download."
     assert await service.config_of(new.id) == new
+
+
+@pytest.mark.parametrize("size", [(80, 24), (80, 15), (40, 10)])
+async def test_no_field_is_squeezed_out_and_the_keys_stay_in_sight(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        await app.fill()
+        screen = await opened(app)
+        rows = [screen.query_one(f"#edit-{name}").virtual_region.height for name in FIELDS]
+        assert all(rows)
+        keys = screen.query_one(".dialog-keys").region
+        assert keys.bottom < size[1]
+        assert keys.height

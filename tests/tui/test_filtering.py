@@ -24,7 +24,8 @@ FAILED, RUNNING = DownloadStatus.FAILED, DownloadStatus.IN_PROGRESS
 
 
 def hint(app: Driver) -> str:
-    return str(app.main.query_one("#filter-hint", Static).render())
+    line = app.main.query_one("#filter-hint", Static)
+    return str(line.render()) if line.display else ""
 
 
 def count(app: Driver) -> str:
@@ -48,6 +49,16 @@ async def test_conditions_filter_while_they_are_typed() -> None:
         app.service.fail(ids[7], "HTTP 404 Not Found")
         await app.update()
         assert app.table.model.shown == [ids[3], ids[7]]
+
+
+async def test_enter_shows_a_condition_that_is_not_valid() -> None:
+    async with running() as app:
+        await app.fill(5)
+        await app.press("slash", *"size", "greater_than_sign", "x")
+        assert "it should be a size" in hint(app)
+        await app.press("enter")
+        assert "it should be a size" in app.messages()
+        assert not hint(app)
 
 
 async def test_a_mistake_is_shown_at_its_character_and_the_filter_stays() -> None:

@@ -117,7 +117,7 @@ def test_empty_tabs_give_way_first() -> None:
     ("error", "text", "action"),
     [
         (HttpStatusError(404, "Not Found"), "404 Not Found", "link"),
-        (HttpStatusError(401, "Unauthorized"), "401 needs a login", "retry"),
+        (HttpStatusError(401, "Unauthorized"), "401 needs a login", "link"),
         (HttpStatusError(500, "Internal Server Error"), "500 Internal Server Error", "retry"),
         (ConnectionFailedError("a.example:443", "connection refused"), "connection refused",
          "retry"),
