@@ -21,6 +21,7 @@ from rheo_core.domain import DownloadSnapshot, RheoError
 from rheo_core.domain.filters import (
     SlowPatternError,
     parse_filter,
+    parse_typed,
 )
 from rheo_core.domain.text import printable
 from rheo_tui import menus
