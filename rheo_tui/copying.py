@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.listing import ListedDownload
 from rheo_core.domain.redaction import HIDDEN
-from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_options import DIRECT, RequestOptions
 from rheo_core.domain.text import redact_url
 
 from .menus import MenuItem
@@ -50,6 +50,8 @@ def _hash(row: DownloadSnapshot, config: FileConfig | None) -> str:
 def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
     """Return a curl command in which secrets are replaced."""
     words = ["curl", "--location", "--output", row.name]
+    if any(sign in row.url for sign in "[]{}"):  # they would stand for several URLs
+        words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
         words += _curl_options(options)
@@ -64,11 +66,11 @@ def _curl_options(options: RequestOptions) -> Iterator[str]:
     if options.user:
         yield from ("--user", HIDDEN)
     if options.user_agent:
-        yield from ("--user-agent", options.user_agent)
+        yield from ("--user-agent", redact_url(options.user_agent))
     if options.referer:
         yield from ("--referer", redact_url(options.referer))
-    if options.proxy:
-        yield from ("--proxy", redact_url(options.proxy.get_secret_value()))
+    if proxy := options.proxy_url:
+        yield from ("--noproxy", "*") if proxy == DIRECT else ("--proxy", redact_url(proxy))
     if options.cookies:
         yield from ("--cookie", str(options.cookies))
     if options.ip_version:

@@ -289,7 +289,9 @@ class Attempt:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
         is_renamed = self._strategy is FileExistsStrategy.RENAME
-        numbers = self._numbers(path)
+        is_checked = is_checkable(self._record, self._expected)
+        owners = self._usable_owners()
+        numbers = self._numbers(path, owners)
         for index, number in enumerate(numbers):
             candidate = numbered(path, number)
             was_locked = candidate in self._locked
@@ -329,17 +331,25 @@ class Attempt:
                 if not was_locked:  # else our part file has this name
                     self._unlock(candidate)  # the owner of the file must find it
                 continue
-            existing.append(candidate)
             if is_own:
                 existing = [candidate]
                 break
-            if not look.source and not is_checkable(self._record, self._expected):
-                break  # further ones would tell nothing
+            if existing and not is_checked:  # it may stand for another link of this name
+                others = {*self._owners_of(look), UNKNOWN_OWNER}
+                self._context.names.pass_over(path, number, others)
+                if not was_locked:
+                    self._unlock(candidate)
+                continue
+            existing.append(candidate)
+            if not is_checked:
+                if not look.source:
+                    break  # further ones would tell nothing
+                owners.discard(UNKNOWN_OWNER)  # only our own file would be better
         paths = (*existing, *taken)
         self._existing = await find_existing(self._context, self._record, paths, self._expected)
         return None
 
-    def _numbers(self, path: Path) -> Iterator[int]:
+    def _numbers(self, path: Path, owners: set[str]) -> Iterator[int]:
         """Yield the numbers that the name of the file may have, the best one first; 0: none.
 
         The n-th link of one name begins with the n-th name.
@@ -348,11 +358,17 @@ class Attempt:
         is_nth = path == self._expected_path and not is_renamed
         first = self._record.name_number if is_nth else 0
         yield first
-        owners = set() if is_renamed else {self._record.id, self._exact_source}
-        if self._strategy is FileExistsStrategy.SKIP:
-            owners.add(UNKNOWN_OWNER)
         others = self._context.names.numbers(path, owners)
         yield from (number for number in others if number != first)
+
+    def _usable_owners(self) -> set[str]:
+        """Return the owners of existing files that this download may use."""
+        match self._strategy:
+            case FileExistsStrategy.RENAME:
+                return set()
+            case FileExistsStrategy.SKIP:
+                return {self._record.id, self._exact_source, UNKNOWN_OWNER}
+        return {self._record.id, self._exact_source}
 
     def _nth_name(self) -> str | None:
         """Return the name for the n-th link of a name; None for the first link."""

@@ -82,11 +82,11 @@ class DownloadController:
 
     async def _discard_kept(self, records: Sequence[DownloadRecord]) -> None:
         """Remove the partial data of cancelled downloads, unless another one continues it."""
-        in_use = await self._sources_in_use()
+        in_use = await self._partials_in_use({source_of(each.config.url) for each in records})
         useless = [
             record
             for record in records
-            if source_of(record.config.url) not in in_use
+            if self._partial_of(record) not in in_use
             and self._tracker.get(record.id) in (None, record)  # otherwise it was queued again
         ]
         had_bytes = [record for record in useless if record.bytes_downloaded]
@@ -97,12 +97,18 @@ class DownloadController:
         for record in had_bytes:
             self._lifecycle.changed(record)
 
-    async def _sources_in_use(self) -> set[str]:
-        """Return the sources of downloads that may have partial data and were not cancelled."""
-        in_use: set[str] = set()
+    async def _partials_in_use(self, sources: set[str]) -> set[tuple[str, Path]]:
+        """Return the partial data of these sources that downloads may continue."""
+        in_use: set[tuple[str, Path]] = set()
         async for some in in_slices(tuple(self._tracker.records())):
-            in_use.update(source_of(each.config.url) for each in some if _may_continue(each))
+            for each in filter(_may_continue, some):
+                if source_of(each.config.url) in sources:
+                    in_use.add(self._partial_of(each))
         return in_use
+
+    def _partial_of(self, record: DownloadRecord) -> tuple[str, Path]:
+        """Return source and destination, which tell partial data apart."""
+        return source_of(record.config.url), self._worker.destination(record)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -222,6 +228,7 @@ class DownloadController:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
         await self._worker.move_part(record, again.config)
+        self.kept.forget(record)
         self._worker.names.release(record)
         again.name_number = 0
         self._worker.names.add(again)

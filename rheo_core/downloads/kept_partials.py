@@ -34,6 +34,10 @@ class KeptPartials:
         self._filled.set()
         return record.stats_or_none is not None or record.bytes_downloaded > 0
 
+    def forget(self, record: DownloadRecord) -> None:
+        """Leave the data of a download alone: another one has taken its place."""
+        self._kept.pop(record.id, None)
+
     async def run(self) -> None:
         """Remove data whose time is over, until cancelled."""
         loop = asyncio.get_running_loop()

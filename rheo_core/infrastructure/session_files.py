@@ -162,6 +162,17 @@ def _describe_saved(salvaged: Salvaged, fault: str, known: Tally | None) -> str:
     return message
 
 
+def check_regular(path: Path) -> None:
+    """Check that a session, if it exists, is a regular file: opening a FIFO would wait for ever.
+
+    Raises:
+        ForeignFileError: it is not.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ForeignFileError(path, "it is not a regular file; choose another one")
+
+
 def check_files(path: Path) -> None:
     """Check that the session and the files of SQLite next to it may be opened for writing.
 
@@ -169,11 +180,9 @@ def check_files(path: Path) -> None:
         ForeignFileError: one of them is not a regular file, or not one of SQLite, or the session
             belongs to another user.
     """
+    check_regular(path)
     with suppress(FileNotFoundError):
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ForeignFileError(path, "it is not a regular file; choose another one")
-        if os.geteuid() not in (0, status.st_uid):
+        if os.geteuid() not in (0, path.stat().st_uid):
             # It cannot be made private, and our lock next to it would keep its owner out.
             raise ForeignFileError(path, "it belongs to another user; choose another one")
     for suffix in SIDES:

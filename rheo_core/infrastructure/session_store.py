@@ -137,6 +137,7 @@ class SessionStore:
 
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
+        files.check_regular(path)
         fault = files.find_fault(path)
         with ExitStack() as opened:
             store = cls(path, _seals_for(path)[0])

@@ -1,6 +1,7 @@
 """`rheo list`: the list of the app, read while the app writes it."""
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -125,6 +126,14 @@ async def test_a_session_that_is_missing_or_foreign(rheo: Run, session: Path) ->
     done = await rheo("list", "--session", session)
     assert done.code == 2 and str(session) in done.err
     assert session.read_bytes() == b"something else"
+
+
+async def test_a_fifo_is_refused_at_once(rheo: Run, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    result = await rheo("list", "--session", str(fifo))
+    assert result.code == 2
+    assert "it is not a regular file" in result.err
 
 
 async def test_an_older_session_is_not_migrated(

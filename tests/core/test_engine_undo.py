@@ -114,6 +114,39 @@ async def test_kept_bytes_go_when_the_program_ends(
     assert names_in(tmp_path) == []
 
 
+async def test_kept_bytes_go_although_another_download_has_the_url(
+    server: MisbehavingServer, tmp_path: Path, until: Until, gate: Gate
+) -> None:
+    config = FileConfig(url=server.on("/f", gate))
+    other = FileConfig(url=config.url, filename="other")
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await half_done(manager, gate, config, until)
+        await half_done(manager, gate, other, until)
+        await manager.pause(other.id)
+        await manager.cancel(config.id, keep_partial=True)
+        assert "f.part" in names_in(tmp_path)
+    assert names_in(tmp_path) == ["other.part", "other.part.state"]
+
+
+async def test_a_cancelled_one_under_another_name_keeps_its_bytes_and_leaves_no_trace(
+    server: MisbehavingServer, tmp_path: Path, until: Until, gate: Gate
+) -> None:
+    config = FileConfig(url=server.on("/f", gate))
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+    tuning = Tuning(undo_seconds=0.2)
+    async with DownloadManager(download_dir=folder, session_path=session, tuning=tuning) as manager:
+        await half_done(manager, gate, config, until)
+        await manager.cancel(config.id, keep_partial=True)
+        edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        assert edited is not None
+        await manager.pause(edited)
+        await asyncio.sleep(0.4)
+    assert names_in(folder) == ["g.part", "g.part.state"]
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+        assert await manager.history() == []
+
+
 @pytest.mark.parametrize("verb", ["cancel", "remove"])
 async def test_kept_bytes_of_a_killed_program_go_at_the_next_start(
     server: MisbehavingServer,

@@ -86,6 +86,27 @@ async def test_names_from_replies_are_found_again_by_their_links(
 
 
 @pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.usefixtures("attributes")
+async def test_the_files_of_links_that_are_not_known_any_more_stand_for_the_same_numbers(
+    server: MisbehavingServer, tmp_path: Path, workers: int
+) -> None:
+    """Their signatures were renewed, or the user has another key than in the first run."""
+    paths = [f"/{number}/same.txt" for number in range(40)]
+
+    def links(signature: str) -> list[FileConfig]:
+        urls = [f"{path}?X-Amz-Signature={signature}" for path in paths]
+        return [FileConfig(url=server.on(url, serving(url.encode()))) for url in urls]
+
+    await fetch(tmp_path, links("old"), max_concurrent=8)
+    before = bodies(tmp_path)
+    assert len(before) == len(paths)
+    asked = len(server.requests)
+    manager, _ = await fetch(tmp_path, links("new"), max_concurrent=workers)
+    assert manager.stats.skipped == len(paths)
+    assert bodies(tmp_path) == before and len(server.requests) == asked
+
+
+@pytest.mark.parametrize("workers", [1, 8])
 async def test_a_link_that_was_never_fetched_is_not_skipped_for_anothers_file(
     server: MisbehavingServer, tmp_path: Path, workers: int
 ) -> None:

@@ -3,11 +3,14 @@
 import json
 import shlex
 
+import pytest
 from textual.widgets import OptionList
 
 from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
 from rheo_core.domain.request_options import RequestOptions
+from rheo_core.tracking import DownloadRecord
 from rheo_tui.actions import menu_actions
+from rheo_tui.copying import BY_ID
 from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.widgets.command_line import CommandLine
 from tests.tui.driving import Driver, running
@@ -87,6 +90,27 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
             "--user", "***", "--user-agent", "Me/1 (x)", "--proxy", "http://p:3",
             f"https://example.org/files/{name}",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (FileConfig(url="http://h/disc[1-3].iso"), ["--globoff", "http://h/disc[1-3].iso"]),
+        (FileConfig(url="http://h/{a,b}.iso"), ["--globoff", "http://h/{a,b}.iso"]),
+        (
+            FileConfig(url="http://h/a", request=RequestOptions(proxy="off")),
+            ["--noproxy", "*", "http://h/a"],
+        ),
+        (
+            FileConfig(url="http://h/a", request=RequestOptions(user_agent="x token=c4nary98")),
+            ["--user-agent", "x token=***", "http://h/a"],
+        ),
+    ],
+)
+def test_the_curl_command_does_the_same(config: FileConfig, words: list[str]) -> None:
+    row = DownloadRecord.of(config, 0.0).snapshot()
+    command = shlex.split(BY_ID["curl"].read(row, config))
+    assert command[4:] == words
 
 
 async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> None:
