@@ -16,8 +16,8 @@ from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
 
 _KEY_WIDTH = 20
-_KEYS = "Enter new key · + another key · Backspace default · 1 2 3 presets · Esc close"
-_WAITING = "Press the new key for “{}” (Esc keeps the old one)."
+_KEYS = "Enter new key · + add key · Backspace default · 1-3 presets · Esc close"
+_WAITING = "Press the new key for “{}” (Esc: leave it)."
 
 
 class KeyEditorScreen(ModalScreen[None]):

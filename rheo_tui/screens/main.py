@@ -18,10 +18,7 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.filters import (
-    SlowPatternError,
-    parse_filter,
-)
+from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers
@@ -566,6 +563,8 @@ class MainScreen(Screen[None]):
         self._filters.apply(event.text)
         self.table.focus()
         self._remember_soon()
+        if mistake := parse_typed(event.text)[1]:
+            self.toast(f"Filter: {mistake}.", error=True)
 
     @on(FilterBar.Cleared)
     def _filter_cleared(self) -> None:

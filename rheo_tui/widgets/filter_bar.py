@@ -126,6 +126,14 @@ class FilterBar(Vertical):
             text = f"{' ' * _SIGN_WIDTH}{sentence}"
         return Text(text, style, no_wrap=True, overflow="ellipsis")
 
+    def on_descendant_focus(self) -> None:
+        """Show the second line while the user types."""
+        self.add_class("-typing")
+
+    def on_descendant_blur(self) -> None:
+        """Hide the second line."""
+        self.remove_class("-typing")
+
     def on_key(self, event: events.Key) -> None:
         """Complete on Tab, which keeps the focus; Enter and Esc leave the bar."""
         if event.key in ("tab", "shift+tab"):

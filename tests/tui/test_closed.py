@@ -194,7 +194,7 @@ async def test_saving_in_the_app_keeps_the_broken_file(tmp_path: Path, file: Pat
     async with app_over(tmp_path) as app:
         await app.pilot.press("comma", *"parallel", "enter", "9", "enter")
         line = app.app.screen.query_one("#settings-problem")
-        await app.until(lambda: "not saved" in str(line.render()))
+        await app.until(lambda: "could not be saved" in str(line.render()))
         assert any("cannot be saved" in note.message for note in app.app._notifications)
         assert app.bar
     assert file.read_text() == text

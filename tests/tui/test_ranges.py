@@ -133,9 +133,9 @@ async def test_a_priority_as_a_number_for_all_marked() -> None:
 async def test_move_by_command() -> None:
     async with running() as app:
         first, *rest = await app.fill(4)
-        await app.command("move-bottom")
+        await app.command("move bottom")
         assert app.table.model.shown == [*rest, first]
-        await app.command(f"move-top {first[:6]}")
+        await app.command(f"move top {first[:6]}")
         assert app.table.model.shown == [first, *rest]
 
 
