@@ -489,7 +489,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "next_page", "tab", "Next page of the details", "View",
-        "Go to the next page: overview, connections, speed, request, log.",
+        "Overview, connections, speed, request, log.",
         disabled=_needs_details, owner="inspector",
     ),
     Action(
