@@ -17,7 +17,7 @@ from .actions import (
     limit_step,
 )
 from .existing_files import Decision
-from .formatting import count_text, limit_text
+from .formatting import at_most_names, count_text, limit_text
 from .services.changes import Changes, limit_sentence
 from .services.protocol import Deletion
 
@@ -184,7 +184,8 @@ class DownloadHandlers:
         hosts = await self._service.lift_host_limits()
         if not hosts:
             return "No host has a lower limit."
-        return f"Lifted the limit of {', '.join(map(printable, shown_hosts(hosts)))}."
+        names = [printable(host.removesuffix(":443").removesuffix(":80")) for host in hosts]
+        return f"Lifted the limit of {at_most_names(names, _MAX_HOSTS)}."
 
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
@@ -202,16 +203,6 @@ class DownloadHandlers:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
         await self.changes.limit_each(rate, rows)
         return f"{limit_sentence(rate)} for {count_text(len(rows))}."
-
-
-def shown_hosts(hosts: Sequence[str]) -> list[str]:
-    """Return hosts for a sentence: without their usual ports, and only the first of many."""
-    names = [host.removesuffix(":443").removesuffix(":80") for host in hosts]
-    return (
-        names
-        if len(names) <= _MAX_HOSTS
-        else [*names[: _MAX_HOSTS - 1], f"{len(names) - _MAX_HOSTS + 1} more"]
-    )
 
 
 def unfinished(rows: Rows) -> list[DownloadSnapshot]:

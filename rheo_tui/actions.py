@@ -467,14 +467,14 @@ ACTIONS: tuple[Action, ...] = (
     *(
         Action(
             f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
-            f"Show the downloads of your tab {number}; F keeps a filter as a tab.",
+            f"Show the downloads of your tab {number}; F saves a filter as a tab.",
             disabled=_needs_own_tab(number), owner="filters", tab=key,
         )
         for number, key in enumerate(OWN_KEYS, 1)
     ),
     Action(
-        "keep_tab", "F", "Keep the filter as a tab", "Tabs",
-        "Save the filter as a tab, or rename or remove the open tab.",
+        "keep_tab", "F", "Save the filter as a tab", "Tabs",
+        "Name the filter to keep it as a tab, or rename or remove the open tab.",
         disabled=_changes(_needs_filter),
     ),
     Action(
@@ -489,7 +489,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "next_page", "tab", "Next page of the details", "View",
-        "Go to the next page: overview, connections, speed, request, log.",
+        "Overview, connections, speed, request, log.",
         disabled=_needs_details, owner="inspector",
     ),
     Action(

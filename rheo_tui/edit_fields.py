@@ -61,7 +61,7 @@ def _headers(text: str, config: FileConfig) -> Update:
     for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError("a header has the form Name: value, one on each line")
+            raise ValueError("Write each header as Name: value, on a line of its own")
         pairs.append((name.strip(), value.strip()))
     return {"headers": _validated(config, headers=tuple(pairs))}
 

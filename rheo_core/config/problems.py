@@ -1,4 +1,4 @@
-"""Sentences on values that are not valid."""
+"""Messages about settings that are unknown or not valid."""
 
 import re
 import tomllib

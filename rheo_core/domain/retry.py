@@ -1,4 +1,4 @@
-"""Retry policy: errors that are retried, and delays between attempts."""
+"""Retry policy: statuses that are retried, and the backoff between attempts."""
 
 import random
 from enum import Enum

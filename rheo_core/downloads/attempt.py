@@ -1,4 +1,4 @@
-"""Attempt: one try of a download, from its destination to the file under its final name."""
+"""Attempt: one try of a download: choose its path, fetch the file, give it its final name."""
 
 import asyncio
 import os

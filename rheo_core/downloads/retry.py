@@ -1,4 +1,4 @@
-"""Retries: if, when and why a failed attempt is made again."""
+"""Retry handler: if and when a failed attempt is repeated; delays come from `domain/retry.py`."""
 
 import asyncio
 from abc import ABC, abstractmethod

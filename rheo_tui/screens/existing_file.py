@@ -20,7 +20,7 @@ from rheo_tui.widgets.line_input import PlainInput
 _FOR_ONE = {Choice.OPEN, Choice.RENAME}
 _CHOICES = {
     Choice.OPEN: ("v", "Open the file"),
-    Choice.AGAIN: ("a", "Download again, with a number"),
+    Choice.AGAIN: ("a", "Download again under a numbered name"),
     Choice.RENAME: ("r", "Download under another name"),
     Choice.OVERWRITE: ("o", "Download again and overwrite"),
 }

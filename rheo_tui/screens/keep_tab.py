@@ -30,9 +30,9 @@ class KeepTabScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Create the filter and the input."""
-        keys = "Enter keep · Esc close"
+        keys = "Enter save · Esc close"
         with Vertical(classes="dialog dialog-form") as dialog:
-            dialog.border_title = "Keep the filter as a tab"
+            dialog.border_title = "Save the filter as a tab"
             yield Static(printable(self._filter_text), id="kept-filter", markup=False)
             yield PlainInput(
                 self._name,

@@ -18,11 +18,7 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, RheoError
-from rheo_core.domain.filters import (
-    SlowPatternError,
-    parse_filter,
-    parse_typed,
-)
+from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers

@@ -82,7 +82,7 @@ async def test_each_field_is_checked_while_typing() -> None:
             assert problem(screen, name) == ""
         screen.query_one("#edit-headers", TextArea).text = "X-Key"
         await app.pilot.pause()
-        assert "a header has the form Name: value" in problem(screen, "headers")
+        assert "Write each header as Name: value" in problem(screen, "headers")
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36)])

@@ -193,7 +193,7 @@ async def test_the_reason_and_the_key_are_shown(server: MisbehavingServer, tmp_p
         await ended(app, 1)
         await app.press("enter")
         shown = str(app.app.export_screenshot()).replace("&#160;", " ")
-        assert "file exists already" in shown and "Press d to open the file" in shown
+        assert "file already exists" in shown and "Press d to open the file" in shown
 
 
 async def test_several_rows_are_decided_together() -> None:

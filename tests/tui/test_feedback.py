@@ -67,7 +67,9 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
         app.service.change(ids[0], priority=1)
         await app.update()
         await app.press("H")
-        assert footer(app).startswith(" Lifted the limit of 0.example, 1.example, 3 more.")
+        assert footer(app).startswith(
+            " Lifted the limit of 0.example, 1.example, 2.example and 2 more."
+        )
 
 
 async def test_what_makes_no_sense_says_why() -> None:
