@@ -20,7 +20,7 @@ from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
 _TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
-_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab go to verdicts  ·  Esc close"
+_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab verdicts, folder  ·  Esc close"
 _HINT = (
     "Paste links, one per line, curl commands, aria2 or wget lists, Metalinks, checksum lists, web "
     "pages, or any text that contains links. Patterns such as [001-120] and {a,b} work too."
