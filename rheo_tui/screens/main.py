@@ -386,13 +386,14 @@ class MainScreen(Screen[None]):
 
     def do_link(self) -> None:
         """Open the dialog that edits the current download, its URL first."""
-        row = self.table.current
-        if row is None:
-            return
+        if self.table.current is not None:
+            self._edit(self.table.current)
 
+    def _edit(self, row: DownloadSnapshot) -> None:
         def closed(is_saved: bool) -> None:
             if is_saved:
-                self.toast(f"Edited {printable(row.name)}.", can_undo=True)
+                again = " and queued it again" if row.status.is_terminal else ""
+                self.toast(f"Edited {printable(row.name)}{again}.", can_undo=True)
             else:
                 self.toast("Not saved. Edit the download again to go on.")
 
@@ -426,6 +427,8 @@ class MainScreen(Screen[None]):
             if choice.action == "mark":
                 self.model.marked |= {row.id for row in choice.rows}
                 self._marks_changed()
+            elif choice.action == "link":
+                self._edit(choice.rows[0])
             else:
                 self._dispatcher.run(choice.action, choice.rows)
 
