@@ -732,6 +732,7 @@ class MainScreen(Screen[None]):
     def _show_settings(self, settings: Settings) -> None:
         self.keymap.clear()
         self.keymap.update(settings.keys)
+        self.query_one(StatusFooter).refresh()
         self.post_message(self.SettingsChanged(settings))
 
     async def _save_settings(self, settings: Settings) -> bool:
