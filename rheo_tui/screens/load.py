@@ -131,7 +131,6 @@ class LoadScreen(ModalScreen[int]):
         if preview.ask([*bad, *undecided]) and not undecided:
             return
         if added and not bad and not undecided:
-            self.app.notify(f"Added {count_text(added)}.", markup=False)
             self.dismiss(added)
             return
         message = (

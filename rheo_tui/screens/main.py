@@ -374,7 +374,7 @@ class MainScreen(Screen[None]):
         if reason := BY_ID["add"].disabled(self.context()):
             self.toast(f"Cannot add: {reason}.")
             return
-        self._dialogs.add(text)
+        self._dialogs.add(text, self.toast)
 
     def do_add(self) -> None:
         """Open the box for links."""
@@ -382,7 +382,7 @@ class MainScreen(Screen[None]):
 
     def do_load(self) -> None:
         """Open the dialog that loads a list."""
-        self._dialogs.load()
+        self._dialogs.load(self.toast)
 
     def do_link(self) -> None:
         """Open the dialog that edits the current download, its URL first."""
