@@ -42,8 +42,8 @@ class DownloadHandlers:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
         running = [row for row in context.targets if can_pause(row)]
         if running:
-            await self.changes.pause(_ids(running))
-            return done_text("Paused", running, context.targets)
+            count = await self.changes.pause(_ids(running))
+            return done_text("Paused", running, context.targets, count=count)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
         await self.changes.resume(_ids(paused))
         return done_text("Resumed", paused, context.targets)
@@ -51,8 +51,8 @@ class DownloadHandlers:
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
-        await self.changes.cancel(_ids(rows))
-        return done_text("Cancelled", rows, context.targets)
+        count = await self.changes.cancel(_ids(rows))
+        return done_text("Cancelled", rows, context.targets, count=count)
 
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
@@ -93,8 +93,8 @@ class DownloadHandlers:
 
     async def do_pause_all(self, context: Context) -> str:
         """Pause all downloads that run or wait."""
-        await self.changes.pause(_ids(context.targets))
-        return done_text("Paused", context.targets, context.targets)
+        count = await self.changes.pause(_ids(context.targets))
+        return done_text("Paused", context.targets, context.targets, count=count)
 
     async def do_resume_all(self, context: Context) -> str:
         """Resume all paused downloads."""
@@ -224,8 +224,19 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."
 
 
-def done_text(verb: str, rows: Rows, targets: Rows, left_out: str = "had ended") -> str:
-    """Return what was done to `rows`, and how many of `targets` were left out and why."""
-    what = printable(rows[0].name) if len(rows) == 1 else count_text(len(rows))
-    others = len(targets) - len(rows)
+def done_text(
+    verb: str,
+    rows: Rows,
+    targets: Rows,
+    left_out: str = "had ended",
+    *,
+    count: int | None = None,
+) -> str:
+    """Return what was done to `rows`, and how many of `targets` were left out and why.
+
+    `count` is the number of rows that changed, since some may have ended meanwhile; None: all.
+    """
+    count = len(rows) if count is None else count
+    what = printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+    others = len(targets) - count
     return f"{verb} {what}; {others:,} {left_out}." if others else f"{verb} {what}."

@@ -488,12 +488,12 @@ ACTIONS: tuple[Action, ...] = (
         disabled=lambda context: "" if context.failed else "nothing has failed",
     ),
     Action(
-        "next_page", "tab", "Next page of the details", "View",
+        "next_page", "tab", "Next details page", "View",
         "Overview, connections, speed, request, log.",
         disabled=_needs_details, owner="inspector",
     ),
     Action(
-        "previous_page", "shift+tab", "Previous page of the details", "View",
+        "previous_page", "shift+tab", "Previous details page", "View",
         "Go back one page.",
         disabled=_needs_details, owner="inspector",
     ),

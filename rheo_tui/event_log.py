@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
-from rheo_core.events import DownloadEvent
+from rheo_core.events import DownloadEvent, DownloadFailedEvent
 from rheo_core.events.describe import Level, describe, status_of
 from rheo_tui.formatting import count_text
 from rheo_tui.services.protocol import ManyDownloadsEvent
@@ -59,9 +59,10 @@ def log_line(event: DownloadEvent, name: str = "") -> LogLine:
         name: name of the download; "" takes the name in its URL.
     """
     description = describe(event)
+    is_failure = isinstance(event, DownloadFailedEvent)
     return LogLine(
         time=event.occurred_at.timestamp(),
-        text=printable(str(description)),
+        text=printable(f"✗ {description.detail}" if is_failure else str(description)),
         level=description.level,
         download_id=event.download_id,
         name=printable(name or filename_from_url(event.url)),

@@ -38,6 +38,9 @@ _STALLED_SECONDS = 3.0
 _GRAPH_ROWS = 5
 _CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 80, "Speed": 50, "Age": 80, "State": 0}
 """Columns of the connections, and the width from which each is shown."""
+_LIMIT_IN_SIGHT = 2.0
+"""A higher limit, as a multiple of the peak, is not drawn, because it would flatten the graph."""
+_NO_DOTS, _LIMIT = "\u2800", "┈"
 _DONE, _MOVING, _MISSING = "■", "▪", "·"
 Fact = tuple[str, Text]
 StyleOf = Callable[[str], Style]
@@ -336,12 +339,27 @@ def speed(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     marks, count = _attempt_marks(shown, width)
     if count:
         facts.append(f"▲ attempt {shown[-1].attempt}")
-    lines = [Text(line, style("good"), no_wrap=True) for line in
-             graph_lines(values, width, _GRAPH_ROWS, max(top, 1.0))]  # fmt: skip
+    limit = seen.row.speed_limit_bps or 0
+    if top < limit <= _LIMIT_IN_SIGHT * top:
+        top = limit
+    lines = _graph(values, width, max(top, 1.0), limit, style)
     body = [_title(seen, style), Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
     return Group(*body, Text(_axis(len(shown), width), style("label"), no_wrap=True))
+
+
+def _graph(values: list[float], width: int, top: float, limit: int, style: StyleOf) -> list[Text]:
+    """Return the graph, with the limit as a line behind it unless it is 0."""
+    texts = []
+    at = int((1 - limit / top) * _GRAPH_ROWS) if 0 < limit <= top else -1
+    for row, line in enumerate(graph_lines(values, width, _GRAPH_ROWS, top)):
+        text = Text(no_wrap=True)
+        for cell in line:
+            is_limit = row == at and cell == _NO_DOTS
+            text.append(_LIMIT if is_limit else cell, style("warning" if is_limit else "good"))
+        texts.append(text)
+    return texts
 
 
 def _axis(samples: int, width: int) -> str:

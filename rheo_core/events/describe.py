@@ -59,7 +59,7 @@ def describe(event: DownloadEvent) -> Description:
         case DownloadPriorityChangedEvent():
             return Description("priority", str(event.priority))
         case DownloadValidatingEvent():
-            return Description("verifying", event.algorithm.value)
+            return Description("checking", event.algorithm.value)
         case DownloadRemovedEvent():
             return Description("removed", "no longer in the list")
         case _:

@@ -228,8 +228,10 @@ class _Reader:
         )
 
     def _admit(self, candidate: Candidate) -> Admitted:
-        options = self._options
-        return admit(candidate.outside, options.exists, list_options=options.list_options)
+        options, outside = self._options, candidate.outside
+        if options.subfolder and not outside.destination_subdir:
+            outside = outside._replace(destination_subdir=options.subfolder)
+        return admit(outside, options.exists, list_options=options.list_options)
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
         """Return the verdict, the reason against the entry, and the path of an existing file."""

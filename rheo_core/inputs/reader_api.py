@@ -57,6 +57,7 @@ class ReadOptions:
         patterns: expand `[001-120]` and `{a,b}` in URLs.
         folder: download folder; absolute folders in aria2 lists are relative to it. None if it is
             unknown.
+        subfolder: folder below the download folder for downloads whose text names none.
         finds_files: report files in `folder` that exist.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
@@ -67,6 +68,7 @@ class ReadOptions:
     links: str | None = None
     patterns: bool = False
     folder: Path | None = None
+    subfolder: str | None = None
     finds_files: bool = False
     exists: FileExistsStrategy | None = None
     list_options: bool = False

@@ -20,7 +20,7 @@ from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
 _TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
-_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab go to verdicts  ·  Esc close"
+_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab verdicts, folder  ·  Esc close"
 _HINT = (
     "Paste links, one per line, curl commands, aria2 or wget lists, Metalinks, checksum lists, web "
     "pages, or any text that contains links. Patterns such as [001-120] and {a,b} work too."
@@ -63,6 +63,7 @@ class AddScreen(ModalScreen[str]):
         super().__init__()
         self._client = client
         self._text = text
+        self.report = ""  # what was added, if that closed the box
         self._timer: Timer | None = None
         self._is_adding = False
         self._checked: list[Entry] = []
@@ -166,21 +167,28 @@ class AddScreen(ModalScreen[str]):
             return
         preview = self.query_one(EntryPreview)
         has_news = bool(valid_configs(entries)) or any(map(preview.is_undecided, entries))
-        if not preview.ask(entries) or has_news:
-            self._report(entries)
-        if self.query_one(LinksArea).text != text:  # the user typed more meanwhile
-            self._check_soon()
-        elif any(map(self._stays, entries)):
-            self._keep(entries)
-        else:
+        must_decide = preview.ask(entries)
+        has_typed_more = self.query_one(LinksArea).text != text
+        if not has_typed_more and not any(map(self._stays, entries)):
+            self.report = "" if must_decide and not has_news else self._sentence(entries)
             self.dismiss("")
+            return
+        if not must_decide or has_news:
+            bad = any(entry.verdict is Verdict.INVALID for entry in entries)
+            severity = "warning" if bad else "information"
+            self.app.notify(self._sentence(entries), severity=severity, markup=False)  # type: ignore[arg-type]
+        if has_typed_more:
+            self._check_soon()
+        else:
+            self._keep(entries)
 
     def _stays(self, entry: Entry) -> bool:
         """Return True if the lines of an entry stay in the box."""
         is_undecided = self.query_one(EntryPreview).is_undecided(entry)
         return is_undecided or entry.verdict is Verdict.INVALID
 
-    def _report(self, entries: list[Entry]) -> None:
+    def _sentence(self, entries: list[Entry]) -> str:
+        """Return how many downloads were added, and which lines were not."""
         good = sum(entry.verdict is Verdict.OK for entry in entries)
         parts = [f"Added {count_text(good)}."] if good else []
         undecided = [*filter(self.query_one(EntryPreview).is_undecided, entries)]
@@ -195,9 +203,7 @@ class AddScreen(ModalScreen[str]):
                 parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
         refused = [e for e in entries if e.refused and e.verdict is Verdict.OK]
         parts += [f"Line {entry.line} {entry.refused}." for entry in refused[:1]]
-        bad = any(entry.verdict is Verdict.INVALID for entry in entries)
-        severity = "warning" if bad else "information"
-        self.app.notify(" ".join(parts), severity=severity, markup=False)  # type: ignore[arg-type]
+        return " ".join(parts)
 
     def _keep(self, entries: list[Entry]) -> None:
         """Keep only the lines of entries that are invalid or undecided in the box."""

@@ -13,6 +13,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_tui.columns import Column
 from rheo_tui.existing_files import Decision
 from rheo_tui.failure_groups import FailureGroup
+from rheo_tui.formatting import count_text
 from rheo_tui.menus import MenuItem
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
@@ -32,8 +33,11 @@ class Dialogs:
         self._text_left = ""
         self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
-    def add(self, text: str) -> None:
-        """Open the box for links with `text`, or with the text left in it."""
+    def add(self, text: str, say: Callable[[str], None]) -> None:
+        """Open the box for links with `text`, or with the text left in it.
+
+        Once it has closed, pass what it added to `say`.
+        """
         from .add import AddScreen
 
         # Enter adds only the paste, so text that was left before waits until later.
@@ -41,14 +45,21 @@ class Dialogs:
 
         def left(rest: str | None) -> None:
             self._text_left = "\n".join(filter(None, (waiting, rest)))
+            if screen.report:
+                say(screen.report)
 
-        self._app.push_screen(AddScreen(self._client, text or self._text_left), left)
+        screen = AddScreen(self._client, text or self._text_left)
+        self._app.push_screen(screen, left)
 
-    def load(self) -> None:
-        """Open the dialog that loads a list."""
+    def load(self, say: Callable[[str], None]) -> None:
+        """Open the dialog that loads a list; pass what it added to `say`."""
         from .load import LoadScreen
 
-        self._app.push_screen(LoadScreen(self._client))
+        def loaded(count: int | None) -> None:
+            if count:
+                say(f"Added {count_text(count)}.")
+
+        self._app.push_screen(LoadScreen(self._client), loaded)
 
     def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
         """Open the dialog that edits `row`.

@@ -17,7 +17,7 @@ from rheo_tui.actions import BY_ID, key_names
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 
-_KEYS = "Enter mark them · r retry · x remove · Esc close"
+_KEYS = "Enter mark them · r retry · e edit the first · x remove · Esc close"
 _MAX_NAMES = 4
 
 
@@ -40,6 +40,8 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         ("escape,exclamation_mark,q", "dismiss", "Close"),
         ("r", "choose('retry')", "Retry"),
         ("x", "choose('remove')", "Remove"),
+        ("e", "choose('link')", "Edit the first"),
+        ("w", "choose('keep')", "Keep unverified data"),
     ]
 
     def __init__(self, groups: Sequence[FailureGroup], keymap: Mapping[str, str]) -> None:

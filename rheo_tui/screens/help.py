@@ -20,7 +20,7 @@ _INTRO = (
     "Paste links anywhere to add them."
 )
 _COLUMN_WIDTH = 37
-_KEY_WIDTH = 8
+_KEY_WIDTH = 10
 
 
 class HelpScreen(ModalScreen[None]):
@@ -116,8 +116,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _group(self, group: str) -> list[Text]:
         title = Text(group, f"bold {self.app.theme_variables.get('primary', '')}")
-        # The keys of ranges are long and many; the action `range` tells of them.
-        actions = [each for each in ACTIONS if each.group == group and "shift+" not in each.keys]
+        actions = [each for each in ACTIONS if each.group == group]
         lines = [Text.assemble(self._keys(action), " ", action.title) for action in actions]
         return [title, *lines, Text("")]
 

@@ -45,7 +45,7 @@ class LoadScreen(ModalScreen[int]):
             dialog.border_title = "Load a list"
             yield LineInput(placeholder="~/links.txt", id="path", compact=True)
             yield EntryPreview()
-            yield Static("Enter add  ·  Tab go to verdicts  ·  Esc close", classes="dialog-keys")
+            yield Static("Enter add  ·  Tab verdicts, folder  ·  Esc close", classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Show the hint."""
@@ -131,7 +131,6 @@ class LoadScreen(ModalScreen[int]):
         if preview.ask([*bad, *undecided]) and not undecided:
             return
         if added and not bad and not undecided:
-            self.app.notify(f"Added {count_text(added)}.", markup=False)
             self.dismiss(added)
             return
         message = (

@@ -318,7 +318,7 @@ class MainScreen(Screen[None]):
         if reason := BY_ID["add"].disabled(self.context()):
             self.toast(f"Cannot add: {reason}.")
             return
-        self._dialogs.add(text)
+        self._dialogs.add(text, self.toast)
 
     def do_add(self) -> None:
         """Open the box for links."""
@@ -326,17 +326,18 @@ class MainScreen(Screen[None]):
 
     def do_load(self) -> None:
         """Open the dialog that loads a list."""
-        self._dialogs.load()
+        self._dialogs.load(self.toast)
 
     def do_link(self) -> None:
         """Open the dialog that edits the current download, its URL first."""
-        row = self.table.current
-        if row is None:
-            return
+        if self.table.current is not None:
+            self._edit(self.table.current)
 
+    def _edit(self, row: DownloadSnapshot) -> None:
         def closed(is_saved: bool) -> None:
             if is_saved:
-                self.toast(f"Edited {printable(row.name)}.", can_undo=True)
+                again = " and queued it again" if row.status.is_terminal else ""
+                self.toast(f"Edited {printable(row.name)}{again}.", can_undo=True)
             else:
                 self.toast("Not saved. Edit the download again to continue.")
 
@@ -370,6 +371,8 @@ class MainScreen(Screen[None]):
             if choice.action == "mark":
                 self.model.marked |= {row.id for row in choice.rows}
                 self._marks_changed()
+            elif choice.action == "link":
+                self._edit(choice.rows[0])
             else:
                 self._dispatcher.run(choice.action, choice.rows)
 
@@ -598,6 +601,7 @@ class MainScreen(Screen[None]):
     def _show_settings(self, settings: Settings) -> None:
         self.keymap.clear()
         self.keymap.update(settings.keys)
+        self.query_one(StatusFooter).refresh()
         self.post_message(self.SettingsChanged(settings))
 
     async def _save_settings(self, settings: Settings) -> bool:

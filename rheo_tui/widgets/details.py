@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from rheo_tui.actions import BY_ID, key_names
 from rheo_tui.inspector_pages import PAGES, Inspected, Page
 
 
@@ -27,9 +28,17 @@ class PageBar(Widget):
 
         page: Page
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._keymap = keymap
         self.current = PAGES[0]
+
+    @property
+    def _keys(self) -> str:
+        turn, close = (
+            key_names(BY_ID[action], self._keymap)[0] for action in ("next_page", "clear")
+        )
+        return f"{turn} next page · {close} close"
 
     def render(self) -> Text:
         """Render the titles; the current one stands out."""
@@ -37,6 +46,12 @@ class PageBar(Widget):
         for page, title in self._titles():
             name = "pages--current" if page is self.current else "pages--plain"
             text.append(title, self.get_component_rich_style(name))
+        hint = f"{self._keys} "
+        if text.cell_len + len(hint) < self.size.width:
+            text.append(
+                hint.rjust(self.size.width - text.cell_len),
+                self.get_component_rich_style("pages--plain"),
+            )
         return text
 
     def _titles(self) -> list[tuple[Page, str]]:
@@ -75,7 +90,7 @@ class DetailsPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Create the titles of the pages and the text."""
-        yield PageBar(id="details-pages")
+        yield PageBar(self._keymap, id="details-pages")
         with VerticalScroll(id="details-scroll", can_focus=False):
             yield Static(id="details-text", markup=False)
 

@@ -44,8 +44,7 @@ _OPTION_PROMPTS = {  # fields of ReadOptions
     "links": "links of the page to add: *.iso, or * for all",
     "base": "URL of the page or list: https://…",
 }
-
-
+_SUBFOLDER = "folder below the download folder, such as isos/linux"
 _OPTIONS_REFUSED = (
     "Ignored options of links, such as a proxy. Press F8 to use them; your stored logins are not "
     "sent along."
@@ -161,12 +160,16 @@ class EntryPreview(Vertical):
         yield Static(CAPTION, classes="verdict-existing", markup=False)
         yield ExistingFiles()
         yield PreviewLines()
+        yield PlainInput(placeholder=_SUBFOLDER, id="subfolder", compact=True)
 
     @property
     def options(self) -> ReadOptions:
         """Options of the user for the text. Patterns are expanded, because the user sees them."""
         links, base = (self._option_input(name).value.strip() or None for name in ("links", "base"))
-        return ReadOptions(patterns=True, links=links, base=base, list_options=self.allows)
+        subfolder = self.query_one("#subfolder", Input).value.strip() or None
+        return ReadOptions(
+            patterns=True, links=links, base=base, subfolder=subfolder, list_options=self.allows
+        )
 
     def show(
         self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]

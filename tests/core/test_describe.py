@@ -71,7 +71,7 @@ def made(kind: type[DownloadEvent], **fields: Any) -> DownloadEvent:
         (made(DownloadResumedEvent), "resumed", "info"),
         (made(DownloadPriorityChangedEvent, priority=4), "priority: 4", "info"),
         (made(DownloadRemovedEvent), "removed: no longer in the list", "info"),
-        (made(DownloadValidatingEvent, algorithm=HashAlgorithm.MD5), "verifying: md5", "info"),
+        (made(DownloadValidatingEvent, algorithm=HashAlgorithm.MD5), "checking: md5", "info"),
     ],
 )
 def test_each_event_in_words(event: DownloadEvent, text: str, level: str) -> None:

@@ -377,3 +377,26 @@ async def test_an_empty_list_says_how_to_begin() -> None:
         assert any("Paste links anywhere" in line for line in app.lines())
         await app.fill()
         assert "Name" in app.lines()[0]
+
+
+async def test_a_folder_is_chosen_for_all_links_that_name_none() -> None:
+    async with running() as app:
+        await app.press("a")
+        await paste(app, "https://example.org/a.iso\nhttps://example.org/b.iso\n  dir=own")
+        field = app.app.screen.query_one("#subfolder", Input)
+        await app.press("tab", "tab")  # past the verdicts
+        assert app.app.focused is field
+        field.value = "isos/linux"
+        await app.until(lambda: any("isos/linux/a.iso" in line for line in verdicts(app)))
+        assert any("own/b.iso" in line for line in verdicts(app))
+        field.value = "../away"
+        await app.until(lambda: any("must not contain '..'" in line for line in verdicts(app)))
+
+
+async def test_the_bottom_line_says_what_was_added_and_the_log_stays_in_sight() -> None:
+    async with running() as app:
+        await paste(app, "https://example.org/a.iso\nhttps://example.org/b.iso")
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await app.until(lambda: app.messages() == "Added 2 downloads.")
+        assert not app.app._notifications

@@ -3,8 +3,14 @@
 from pathlib import Path
 
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import FileConfig
-from rheo_core.events import DownloadRepairingEvent
+from rheo_core.domain import FileConfig, HashAlgorithm
+from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.events import (
+    DownloadFailedEvent,
+    DownloadRepairingEvent,
+    DownloadValidatingEvent,
+    ErrorInfo,
+)
 from rheo_tui.event_log import EventLog, log_line
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.poller import EngineClient
@@ -18,6 +24,19 @@ def test_a_repair_is_logged_with_its_source() -> None:
     assert (line.name, line.level) == ("a.iso", "warning")
     assert line.text.startswith("repairing: bad pieces: 3 of 1,400; fetched again from b.example")
     assert line.text.isprintable()
+
+
+def test_a_failure_begins_with_its_cause() -> None:
+    error = ErrorInfo.from_exception(HttpStatusError(404, "Not Found"))
+    event = DownloadFailedEvent(download_id="1", url="http://x/a.iso", error=error)
+    assert log_line(event).text == "✗ HTTP 404 Not Found"
+
+
+def test_a_check_is_called_as_in_the_table() -> None:
+    event = DownloadValidatingEvent(
+        download_id="1", url="http://x/a.iso", algorithm=HashAlgorithm.SHA256
+    )
+    assert log_line(event).text == "checking: sha256"
 
 
 async def test_a_verb_on_many_downloads_is_one_line(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Failures by cause and host."""
 
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.failure_groups import failure_groups
+from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.failures import FailuresScreen
 from tests.tui.driving import Driver, running
 from tests.tui.test_commands import row
@@ -68,6 +69,24 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
         await app.press("enter")
         assert app.app.screen is app.main
         assert app.main.model.marked == set(ids[:3])
+
+
+async def test_the_keys_in_the_advice_work_there() -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        app.service.fail(ids[2], "HTTP 401 Unauthorized")
+        await app.update()
+        screen = await opened(app)
+        assert "Press e and enter a login" in text(screen, "#failures-advice")
+        await app.press("e")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        edit = app.app.screen
+        await app.until(lambda: edit.query_one("#edit-link", Input).value)
+        edit.query_one("#edit-login", Input).value = "ann:secret"
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        assert [download_id for download_id, _ in app.called("edit")] == [ids[2]]
+        assert "Edited file-00002.iso and queued it again" in app.messages()
 
 
 async def test_many_names_are_counted() -> None:

@@ -39,6 +39,18 @@ async def test_it_says_how_many_were_left_out_and_why() -> None:
         assert footer(app).startswith(" Paused 3 downloads; 1 had ended · u undo")
 
 
+@pytest.mark.parametrize(("keys", "done"), [(("P",), "Paused"), (("*", "c"), "Cancelled")])
+async def test_it_does_not_count_what_ended_meanwhile(keys: tuple[str, ...], done: str) -> None:
+    async with running() as app:
+        first, *_ = await app.fill(4)
+        *before, last = keys
+        if before:
+            await app.press(*before)
+        app.service.change(first, status=DownloadStatus.COMPLETED)
+        await app.press(last)
+        assert footer(app).startswith(f" {done} 3 downloads; 1 had ended · u undo")
+
+
 async def test_a_removal_offers_undo_and_the_key_works() -> None:
     async with running() as app:
         await app.fill()

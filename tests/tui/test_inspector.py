@@ -4,19 +4,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.style import Style
 from textual.widgets import Static
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
 from rheo_tui.app import RheoApp
-from rheo_tui.inspector_pages import PAGES
+from rheo_tui.inspector_pages import PAGES, Inspected, speed
 from rheo_tui.services.local import LocalService
-from rheo_tui.speed_history import SpeedHistory
+from rheo_tui.speed_history import Sample, SpeedHistory
 from rheo_tui.widgets.details import DetailsPane, PageBar
 from tests.core.engine import Gate
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.tui.driving import Driver, running
+from tests.tui.test_table_model import row
 from tests.waiting import Until
 
 SIZES = [(40, 10), (60, 16), (80, 24), (120, 36), (200, 50)]
@@ -168,7 +171,29 @@ async def test_keys_of_the_pages_say_why_they_do_nothing() -> None:
     async with running() as app:
         await app.fill()
         await app.press("tab")
-        assert "Next page of the details: the details are closed." in app.messages()
+        assert "Next details page: the details are closed." in app.messages()
+
+
+async def test_the_bar_of_pages_names_its_keys_if_there_is_space() -> None:
+    async with running(size=(80, 24)) as app:
+        await opened(app)
+        assert str(pane(app).query_one(PageBar).render()).endswith("Tab next page · Esc close ")
+        await app.pilot.resize_terminal(40, 24)
+        await app.pilot.pause()
+        assert "next page" not in str(pane(app).query_one(PageBar).render())
+
+
+@pytest.mark.parametrize(
+    ("limit", "at"), [(1_000_000, 0), (500_000, 2), (1_900_000, 0), (5_000_000, -1), (None, -1)]
+)
+def test_the_limit_is_a_line_in_the_graph(limit: int | None, at: int) -> None:
+    samples = tuple(Sample(1_000_000.0, 1) for _ in range(4))
+    seen = Inspected(row(0, speed_limit_bps=limit), "downloading", None, samples)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(speed(seen, lambda _: Style(), 80))
+    lines = captured.get().splitlines()[2:7]
+    assert [place for place, line in enumerate(lines) if "┈" in line] == ([at] if at >= 0 else [])
 
 
 def test_samples_once_a_second_of_what_runs_and_not_for_ever() -> None:
