@@ -157,6 +157,7 @@ async def test_answers_to_a_download_say_nothing_of_its_own_refusals() -> None:
             async with some.connection("a:1", print, "x"):
                 some.refused("a:1", "x", "HTTP 503")
         assert some.allowed("a:1") == 1
+        some.lift()
 
 
 async def test_waits_have_numbers_a_cause_and_an_end_and_can_be_lifted() -> None:
@@ -235,6 +236,11 @@ def statuses(manager: DownloadManager) -> Counter[str]:
     return Counter(row.status.value for row in manager.snapshot().downloads)
 
 
+def all_wait_but_two(counts: Counter[str]) -> bool:
+    """Return True if two of forty run; one of the others may still wait for its first reply."""
+    return counts["in_progress"] == 2 and counts["queued"] >= 37 and counts.total() == 40
+
+
 @pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset"])
 async def test_t05_refusals_lower_the_parallelism_of_their_host(
     server: MisbehavingServer, tmp_path: Path, until: Until, refusal: str
@@ -248,7 +254,7 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
         await manager.add(configs)
         await until(lambda: limited.refused > 0 and limited.busy == 2)
         # A download that does not wait uses up its retries, and this never comes.
-        await until(lambda: statuses(manager) == {"in_progress": 2, "queued": 38})
+        await until(lambda: all_wait_but_two(statuses(manager)))
         limited.go_on.set()
         await manager.wait_until_complete(timeout=20)
         assert manager.stats.completed == 40
