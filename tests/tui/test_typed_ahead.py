@@ -32,6 +32,7 @@ async def test_tab_moves_inside_the_dialog() -> None:
     async with running() as app:
         type_at_once(app, ",", "tab", "enter", "7")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
+        await app.until(lambda: app.app.screen.query("#settings-value"))
         field = app.app.screen.query_one("#settings-value", Input)
         await app.until(lambda: field.value == "7" and field.has_focus)
         assert "max_concurrent" in str(app.app.screen.query_one("#settings-help").render())
