@@ -299,8 +299,9 @@ class HostLimiter:
         self, host: str, explain: Callable[[str], None], download_id: str
     ) -> None:
         """Wait until there is room for a connection; take it before the next `await`."""
-        explain(f"host limit: {self.allowed(host)} of {self.allowed(host)} connections")
         while not self.has_place(host, download_id):
+            allowed = self.allowed(host)  # it may change meanwhile
+            explain(f"host limit: {allowed} of {allowed} connections")
             self._room.clear()
             await self._room.wait()
         explain("")

@@ -336,6 +336,8 @@ class Transfer:
                 self._context.explain("")
 
     def _explain_wait(self) -> None:
+        if self._record.reason:  # it waits for something else, such as room at the host
+            return
         seconds = self._context.options.response_timeout
         limit = "" if seconds is None else f" (up to {seconds:g} s)"
         self._context.explain(f"waiting for the server's reply{limit}")
