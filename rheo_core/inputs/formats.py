@@ -4,7 +4,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from . import checksum_list, commands, ef2, foreign, json_lines, plain_text, table, url_list
+from . import (
+    checksum_list,
+    commands,
+    ef2,
+    foreign,
+    json_lines,
+    plain_text,
+    shortcut,
+    table,
+    url_list,
+)
 from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
@@ -30,7 +40,7 @@ class Format(NamedTuple):
 
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Read a Metalink, a feed or a web page, depending on the first element."""
+    """Read a Metalink, a feed, a .webloc or a web page, depending on the first element."""
     from . import feed, metalink, web_page  # rarely needed, and slow to import
 
     taken: list[str] = []
@@ -48,6 +58,8 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         reader = metalink.read
     elif root in feed.ROOTS:
         reader = feed.read
+    elif root == shortcut.WEBLOC_ROOT:
+        reader = shortcut.read_webloc
     yield from reader(lines, options)
 
 
@@ -56,6 +68,7 @@ LINE_FORMATS = (
     Format(foreign.sniff_powershell, foreign.read),
     Format(commands.sniff, commands.read),
     Format(ef2.sniff, ef2.read),
+    Format(shortcut.sniff, shortcut.read),
     Format(json_lines.sniff, json_lines.read),
     Format(table.sniff, table.read),
     Format(checksum_list.sniff, checksum_list.read),

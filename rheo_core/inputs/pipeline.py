@@ -9,7 +9,7 @@ import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader, StringIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +22,7 @@ from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.user_files import open_regular
 
+from . import shortcut
 from .entries import Entry, Verdict
 from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
@@ -103,6 +104,8 @@ def decoded(file: BufferedReader) -> TextIO:
         OSError: it cannot be read, or begins with binary data.
     """
     head = file.peek(len(codecs.BOM_UTF32_LE))
+    if head.startswith(shortcut.BINARY_MARK):
+        return StringIO(shortcut.webloc_as_xml(file))
     marked = (encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if head.startswith(mark))
     encoding = next(marked, "")
     if not encoding and b"\0" in head:

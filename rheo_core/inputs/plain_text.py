@@ -18,13 +18,10 @@ _FORM = "text"
 _RELATIVE = "relative to the base address"
 _FILE = re.compile(r"\.[A-Za-z0-9]{2,5}$")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SECTION = re.compile(r"\[[A-Za-z]+\]")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not `git+https:`
 _MAX_WORD_LENGTH = 8192
 """Characters passed to linkify at once, because its time may grow with their square."""
-_OTHER_KEY = re.compile(r"(?:IconFile|Icon|BASEURL|WorkingDirectory)\s*=", re.IGNORECASE)
-"""Keys of shortcuts whose URLs do not name the file."""
 _FENCES = "`|"
 """Marks of code and tables around a URL. A URL cannot contain them unencoded."""
 _EMPHASIS = "*_~'"
@@ -40,18 +37,13 @@ _BRACKETS = dict(
 
 
 def sniff(text: str) -> bool:
-    """Check whether a text with this first line is plain text: several words, no URL first.
-
-    Shortcuts to pages, which begin with the head of a section, are read as plain text too.
-    """
-    if _SECTION.fullmatch(text):
-        return True
+    """Check whether a text with this first line is plain text: several words, no URL first."""
     return len(text.split(maxsplit=1)) == 2 and not _SCHEME.match(text)
 
 
 def names_url(text: str) -> bool:
     """Check whether a line names an address of any scheme."""
-    return "://" in text and not _OTHER_KEY.match(text)
+    return "://" in text
 
 
 def is_relative(text: str, options: ReadOptions) -> bool:
@@ -87,7 +79,7 @@ def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
 def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the URLs of one line, or the URL of a path relative to `options.base`."""
     text = next(lines).strip()
-    urls = [] if _OTHER_KEY.match(text) else list(urls_in(text))
+    urls = list(urls_in(text))
     if not urls and is_relative(text, options):
         yield _relative(lines.number, text, base_of(options, lines.number) or "")
         return

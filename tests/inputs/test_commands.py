@@ -340,13 +340,6 @@ def test_the_programs_that_are_installed_take_the_same_values(
     assert set(wrong) <= {"max-redirect", "hsts-file"}  # their help does not show the value
 
 
-def test_the_icon_of_a_shortcut_is_no_download() -> None:
-    text = "[InternetShortcut]\nURL=https://x/a.iso\nIconFile=https://x/favicon.ico\n"
-    first, last = read(text)
-    assert first.config is not None and first.config.url == "https://x/a.iso"
-    assert last.verdict is Verdict.NO_URL
-
-
 def test_a_url_with_options_behind_it_is_a_command_in_a_letter_too() -> None:
     """A list refuses it because of its white space."""
     text = "please get\nhttps://x/a --range 0-9\nhttps://x/b -- the new one\nLink: https://x/c\n"

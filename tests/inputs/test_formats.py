@@ -1,6 +1,7 @@
 """Every format but curl's: what is read, what is refused, by line."""
 
 import json
+import plistlib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin
@@ -13,7 +14,8 @@ from rheo_core import FileConfig
 from rheo_core.domain import FileExistsStrategy, HashAlgorithm, SpeedMetrics
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadProgressEvent, DownloadQueuedEvent
-from rheo_core.inputs import Entry, Verdict
+from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_core.inputs.sources import read_sources
 from tests.inputs.texts import (
     APACHE_PAGE,
     ARIA2_LIST,
@@ -189,11 +191,6 @@ class TestProse:
     )
     def test_what_is_no_url_is_passed_over(self, text: str) -> None:
         assert urls_of(text) == []
-
-    def test_a_shortcut_of_windows(self) -> None:
-        assert urls_of("[InternetShortcut]\r\nURL=https://x/one.iso\r\nIconIndex=0\r\n") == [
-            "https://x/one.iso"
-        ]
 
     def test_none_in_it(self) -> None:
         text = "\n# note\nnothing to see\nhere, or there\n"
@@ -588,3 +585,66 @@ def test_links_are_those_that_the_standard_library_finds(text: str) -> None:
     assert [entry.text for entry in entries if not entry.problem] == [
         urljoin("http://x/", link) for link in dict.fromkeys(parser.found)
     ]
+
+
+class TestShortcuts:
+    """The URLs of icons, base addresses and fragments are not downloaded."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[InternetShortcut]\r\nURL=https://x/a.iso\r\nIconFile=https://x/favicon.ico\r\n",
+            "[DEFAULT]\nBASEURL=https://x/\n[InternetShortcut]\nURL=https://x/a.iso\nHotKey=0\n",
+            "[InternetShortcut]\nURL=https://x/a.iso\n\n"
+            "[{000214A0-0000-0000-C000-000000000046}]\nProp3=19,2\n",
+            "[Desktop Entry]\nType=Link\nName[de]=ein Name\nURL = https://x/a.iso\n"
+            "Icon=https://x/icon.png\n",
+            '<?xml version="1.0"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" '
+            '"http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n<plist version="1.0"><dict>\n'
+            "<key>URL</key>\n<string>https://x/a.iso</string>\n</dict></plist>\n",
+        ],
+        ids=["url", "url with a base", "url with a property", "desktop", "webloc"],
+    )
+    def test_the_url_alone(self, text: str) -> None:
+        assert urls_of(text) == ["https://x/a.iso"]
+        assert problems(text) == []
+
+    def test_what_follows_is_read_too(self) -> None:
+        two = "[InternetShortcut]\nURL=https://x/a\n[InternetShortcut]\nURL=https://x/b\n"
+        assert urls_of(f"{two}https://x/c?d=e\n") == [
+            "https://x/a",
+            "https://x/b",
+            "https://x/c?d=e",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("[Desktop Entry]\nName=x\n", "the shortcut names no URL"),
+            ("<plist><dict><key>URL</key><true/></dict></plist>", "the shortcut names no URL"),
+            (
+                "<plist><array><string>http://x/</string></array></plist>",
+                "the shortcut names no URL",
+            ),
+            ("<plist><dict><key>URL</key>", "the property list is damaged"),
+            (
+                '<!DOCTYPE plist [<!ENTITY a "b">]><plist><string>&a;</string></plist>',
+                "the property list is damaged",
+            ),
+        ],
+    )
+    def test_without_a_url(self, text: str, problem: str) -> None:
+        assert problems(text) == [(1, problem)]
+
+    def test_a_binary_webloc(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.webloc"
+        path.write_bytes(plistlib.dumps({"URL": "https://x/a"}, fmt=plistlib.FMT_BINARY))
+        ((_, entry),) = read_sources([], [str(path)], ReadOptions())
+        assert entry.config is not None and entry.config.url == "https://x/a"
+
+    @pytest.mark.parametrize("damage", [b"bplist00", b"bplist00\x00\xff" * 9, b"bplist"])
+    def test_a_damaged_binary_webloc(self, damage: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "a.webloc"
+        path.write_bytes(damage)
+        ((_, entry),) = read_sources([], [str(path)], ReadOptions())
+        assert entry.problem == "cannot be read: the property list is damaged"
