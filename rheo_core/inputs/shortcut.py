@@ -65,9 +65,9 @@ def webloc_as_xml(file: BufferedReader) -> str:
 
     try:
         url = _url_of(file.read(_MAX_BINARY_LENGTH))
+        return plistlib.dumps({"URL": url}).decode()
     except ValueError as error:
         raise OSError(errno.EILSEQ, str(error)) from None
-    return plistlib.dumps({"URL": url}).decode()
 
 
 def _url_of(webloc: bytes) -> str:

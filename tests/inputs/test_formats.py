@@ -642,9 +642,16 @@ class TestShortcuts:
         ((_, entry),) = read_sources([], [str(path)], ReadOptions())
         assert entry.config is not None and entry.config.url == "https://x/a"
 
-    @pytest.mark.parametrize("damage", [b"bplist00", b"bplist00\x00\xff" * 9, b"bplist"])
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            b"bplist",
+            b"bplist00\x00\xff" * 9,
+            plistlib.dumps({"URL": "https://x/\x01"}, fmt=plistlib.FMT_BINARY),
+        ],
+    )
     def test_a_damaged_binary_webloc(self, damage: bytes, tmp_path: Path) -> None:
         path = tmp_path / "a.webloc"
         path.write_bytes(damage)
         ((_, entry),) = read_sources([], [str(path)], ReadOptions())
-        assert entry.problem == "cannot be read: the property list is damaged"
+        assert entry.config is None and entry.problem.startswith("cannot be read: ")
