@@ -23,6 +23,8 @@ _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
 _QUOTES = 'write hosts in quotes, as in [hosts."example.org"]'
 _VERBS = ("contains", "ends", "has", "names", "should")
 """First words of messages whose subject is the value."""
+_OF_NUMBERS = ("int", "float", "less_than", "greater_than")
+"""Beginnings of the types of pydantic's errors about numbers."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
 """Names of values that a sentence must not show, and of tables that may contain them."""
 _COMMANDS = frozenset({"on_complete", "on_error"})
@@ -74,8 +76,11 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
         return _unknown(shown, name, model)
     message = re.sub(r"^(Value error,|Input|String) |, unable to .*", "", details["msg"])
     message = re.sub(r"valid dictionary( or instance of \w+)?", "table", message)
+    limits = _range(fields.get(name))
+    if limits and details["type"].startswith(_OF_NUMBERS):
+        message = f"should be a {'whole ' * details['type'].startswith('int')}number{limits}"
     value = "…" if _may_be_secret(path, details["input"]) else _value_text(details["input"])
-    message = f"{'it ' * message.startswith(_VERBS)}{message}{_limits(fields.get(name), message)}"
+    message = f"{'it ' * message.startswith(_VERBS)}{message}"
     return f"{shown} = {value} is not valid: {message}"
 
 
@@ -113,8 +118,8 @@ def _value_text(value: object) -> str:
     return shorten(text, _MAX_VALUE_LENGTH)
 
 
-def _limits(field: FieldInfo | None, message: str) -> str:
-    """Return the range of a number, unless the message contains it."""
+def _range(field: FieldInfo | None) -> str:
+    """Return the range of a number as text that follows its kind; "" if it has none."""
     low = high = None
     for limit in field.metadata if field else ():
         if isinstance(limit, Ge):
@@ -122,10 +127,8 @@ def _limits(field: FieldInfo | None, message: str) -> str:
         elif isinstance(limit, Le):
             high = limit.le
         elif isinstance(limit, Gt):
-            return "" if "greater" in message else f", above {limit.gt}"
-    if low is None or high is None:
-        return ""
-    return f" ({low:,} to {high:,})"
+            return f" above {limit.gt}"
+    return "" if low is None or high is None else f" from {low:,} to {high:,}"
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:

@@ -51,7 +51,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
 
     def compose(self) -> ComposeResult:
         """Create the groups, and the advice on the one under the cursor."""
-        with Vertical(classes="dialog dialog-settings") as dialog:
+        with Vertical(classes="dialog dialog-menu") as dialog:
             dialog.border_title = "Failures"
             yield OptionList(
                 *(Option(Text(group.title, no_wrap=True, end="")) for group in self._groups),
