@@ -299,7 +299,7 @@ class Transfer:
         """Send the request to one source after the other; return the first with a usable reply.
 
         Raises:
-            HostFullError: a source leads to a host without room.
+            HostFullError: a source is at a host without room, or leads to one.
             DownloadError: error of the first source, if no reply is usable.
         """
         first: DownloadError | None = None
