@@ -58,6 +58,7 @@ class Transfer:
         *,
         verified_at_end: bool,
     ) -> None:
+        self._requester = requester
         self._disk = disk
         self._record = record
         self._place = place
@@ -325,14 +326,12 @@ class Transfer:
 
     async def _opened(self, request: Request) -> Request:
         """Send a request; say so if its reply is long in coming."""
-        loop = asyncio.get_running_loop()
-        patience = self._context.options.tuning.reply_patience_seconds
-        timer = loop.call_later(patience, self._explain_wait)
+        patience = self._requester.patience
+        patience.start(self._explain_wait)
         try:
             return await request.open()
         finally:
-            timer.cancel()
-            if timer.when() <= loop.time():
+            if not patience.stop(self._explain_wait):
                 self._context.explain("")
 
     def _explain_wait(self) -> None:
