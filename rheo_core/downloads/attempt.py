@@ -40,7 +40,6 @@ class Attempt:
         self._record = record
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
-        self._exact_source = context.names.source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
     async def run(self, requested: Path) -> None:
@@ -135,9 +134,10 @@ class Attempt:
             nonlocal part
             claim.name_in_reply, claim.has_reply = head.name, True
             path = self._better_place(part.destination, head)
-            if path == part.destination and claim.occupant is Occupant.SPECIAL:
-                raise special_problem(path)
-            if path != part.destination:
+            if path is None:
+                if claim.occupant is Occupant.SPECIAL:
+                    raise special_problem(part.destination)
+            else:
                 if part.is_open:
                     await context.disk.run(part.discard)
                 # Two downloads that got each other's name would wait for each other.
@@ -161,20 +161,23 @@ class Attempt:
         context.reporter.report(record, last=True)
         return await Verification(context, record, transfer, claim.checksum).run(part)
 
-    def _better_place(self, path: Path, head: ResponseHead) -> Path:
-        """Return the path of the file, now that a reply tells its name and type.
+    def _better_place(self, path: Path, head: ResponseHead) -> Path | None:
+        """Return the path of the file, now that a reply tells its name and type; None: the same.
 
         The user's name wins over the server's. The folder stays if it is not the one that was
         chosen before the reply, because the download began there under other settings.
         """
         config, folders = self._record.config, self._context.folders
         named = head.name if config.filename is None else None
+        better = None if named is None else path.with_name(named)
         if folders.rules and path.parent == folders.path_of(config).parent:
             name = named or config.get_destination_filename()
             folder = folders.folder_of(config, name, head.type or config.type)
             if folder != path.parent:
-                return writable_path(folder / name)
-        return path if named is None else writable_path(path.with_name(named))
+                better = folder / name
+        if better is None or (better := writable_path(better)) == path:
+            return None
+        return better
 
     async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
@@ -184,11 +187,10 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        expected = record.name_number and context.folders.path_of(record.config)
-        is_expected = requested == expected
+        is_nth = record.name_number > 0 and requested == context.folders.path_of(record.config)
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
-        claim.expected_path = requested if is_expected else None
+        claim.expected_path = requested if is_nth else None
         subdir = record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, requested, subdir)
@@ -198,12 +200,13 @@ class Attempt:
             await disk.run(part.discard)  # not needed any more
             assert claim.existing is not None
             raise _FileIsThereError(claim.existing)
-        if path != requested:
+        is_other = path is not requested and path != requested
+        if is_other:
             part = self._part(path)
             await self._adopt(part, requested)
         if claim.occupant is Occupant.SPECIAL and (claim.name_in_reply or record.config.filename):
             raise special_problem(path)  # else the server may give another name
-        if not part.is_open and (path != requested or claim.occupant is not Occupant.NOTHING):
+        if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
             await context.reading.run_stoppable(part.open)
         record.destination = path
@@ -258,7 +261,7 @@ class Attempt:
         return FileMetadata(
             modified=part.state.modified if options.server_time else None,
             origin=self._record.config.url if options.origin else None,
-            source=self._exact_source,
+            source=self._claim.source,
         )
 
 

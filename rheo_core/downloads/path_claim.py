@@ -53,6 +53,7 @@ class PathClaim:
         expected_path: the path before any reply, if it is used.
         occupant: contents of the path that was claimed last.
         existing: the file that stands for this download, if `claim` returned None.
+        source: of the download, as its finished file is marked; see `exact_source_of`.
     """
 
     def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
@@ -65,7 +66,7 @@ class PathClaim:
         self.expected_path: Path | None = None
         self.occupant: Occupant | None = None
         self.existing: Path | None = None
-        self._source = context.names.source_of(record.config.url)
+        self.source = context.names.source_of(record.config.url)
         self._locked: set[Path] = set()
         self._is_asked_for = False  # the user or a server asked for the name claimed last
         self._is_nth = False  # it is the name of the n-th link, which nobody asked for
@@ -175,10 +176,10 @@ class PathClaim:
                     break
                 taken.append(candidate)
                 continue
-            look = await self._look(candidate, part if candidate == path else None)
+            look = await self._look(candidate, None if number else part)
             self.occupant = look.occupant
             if self._may_take(look, is_best=not index, has_existing=bool(existing)):
-                if look.occupant is Occupant.NOTHING and part is not None and candidate == path:
+                if look.occupant is Occupant.NOTHING and part is not None and not number:
                     return await self._begun_at_next(path, numbers) or candidate
                 return candidate
             if look.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
@@ -192,7 +193,7 @@ class PathClaim:
                 if not was_locked:
                     self.unlock(candidate)  # the owner of the file must find it
                 continue
-            if look.source == self._source:
+            if look.source == self.source:
                 existing = [candidate]
                 break
             existing.append(candidate)
@@ -209,9 +210,10 @@ class PathClaim:
 
         The n-th link of one name begins with the n-th name.
         """
+        first = self._record.name_number
         is_renamed = self.strategy is FileExistsStrategy.RENAME
-        is_nth = path == self.expected_path and not is_renamed
-        first = self._record.name_number if is_nth else 0
+        if first and (is_renamed or path != self.expected_path):
+            first = 0
         yield first
         others = self._context.names.numbers(path, owners)
         yield from (number for number in others if number != first)
@@ -222,8 +224,8 @@ class PathClaim:
             case FileExistsStrategy.RENAME:
                 return set()
             case FileExistsStrategy.SKIP:
-                return {self._record.id, self._source, UNKNOWN_OWNER}
-        return {self._record.id, self._source}
+                return {self._record.id, self.source, UNKNOWN_OWNER}
+        return {self._record.id, self.source}
 
     def _note_origin_of(self, name: str, *, is_best: bool) -> None:
         """Note who asked for a name: the user, a server, or nobody."""
@@ -232,8 +234,10 @@ class PathClaim:
 
     def _nth_name(self) -> str | None:
         """Return the name for the n-th link of a name; None for the first link."""
-        number, name = self._record.name_number, self._record.config.get_destination_filename()
-        return number_filename(name, number) if number else None
+        number = self._record.name_number
+        if not number:
+            return None
+        return number_filename(self._record.config.get_destination_filename(), number)
 
     def _is_name_asked_for(self, name: str) -> bool:
         """Return True if the user or a server asked for a name that no earlier attempt numbered."""
@@ -265,7 +269,7 @@ class PathClaim:
 
         Without attributes, the n-th file of an earlier run is known by its name alone.
         """
-        is_known = self._is_asked_for or source == self._source
+        is_known = self._is_asked_for or source == self.source
         return is_known or (self._is_nth and source is None)
 
     def _kept_for_others(self, look: "_Look", *, is_spare: bool) -> set[str]:
@@ -277,7 +281,7 @@ class PathClaim:
         """
         if self._is_anothers(look) or self.strategy is not FileExistsStrategy.SKIP:
             return self._owners_of(look)
-        if is_spare and look.source != self._source:  # it may stand for another link of this name
+        if is_spare and look.source != self.source:  # it may stand for another link of this name
             return {*self._owners_of(look), UNKNOWN_OWNER}
         return set()
 
@@ -286,7 +290,7 @@ class PathClaim:
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
             return True
-        is_other = look.source not in (None, "", self._source)
+        is_other = look.source not in (None, "", self.source)
         return is_other and context.names.has_source(look.source or "")
 
     def _owners_of(self, look: "_Look") -> set[str]:
@@ -303,7 +307,7 @@ class PathClaim:
         if self.strategy is not FileExistsStrategy.SKIP:
             return False
         source = await self._context.disk.submit_maybe_inline(source_at, path)
-        return source == self._source
+        return source == self.source
 
     async def _has_begun_at_first_name(self, path: Path) -> bool:
         """Lock `path` if an earlier run, of this link alone, began there; return success."""
