@@ -181,7 +181,8 @@ class Transfer:
             RangeRefusedError: only a new start can help.
         """
         was_whole = part.state.is_whole
-        segment = _whole_of(part.state) if self._is_anew else _next_segment(part.state)
+        is_anew = self._is_anew or not part.state.written
+        segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
             head = reply.head
             if not head.partial:
@@ -217,10 +218,10 @@ class Transfer:
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(each.end - each.start for each in written)
+        part.state = part.state.with_all(written)
+        size = part.state.offset
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._record.stats.received = size
-        part.state = replace(part.state, total=size, written=written)
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
