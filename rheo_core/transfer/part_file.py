@@ -284,10 +284,10 @@ class PartFile:
         Raises:
             DestinationError, FileInUseError: as `open`.
         """
-        if os.path.lexists(f"{self.destination}.part"):
-            return self.open()  # a crash left it before its first byte, or it is foreign
         folder = self.destination.parent
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if os.path.lexists(f"{self.destination}.part"):
+            self.open()  # a crash left it before its first byte, or it is foreign
+        elif not os.access(folder, os.W_OK | os.X_OK):
             with named_errors(self.path):
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK | os.X_OK):
