@@ -27,7 +27,8 @@ class Tuning:
             stall, and a slot waits for the end.
         lead_seconds: time for which all links at a host are taken to lead to the full host that
             one of them led to. Others may lead elsewhere, so some are requested again afterwards.
-        passing_seconds: time that a connection waits for room at a host that only redirects it.
+        passing_seconds: time that a download waits in its slot for room at a host before it
+            returns to the queue.
         shortage_growth_seconds: time after which one more download may run.
         shortage_rest_seconds: time before another try if nothing runs whose end would help.
         shortage_patience_seconds: time for such tries. Other programs may end meanwhile.

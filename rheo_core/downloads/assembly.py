@@ -13,7 +13,7 @@ from rheo_core.tracking import BaseTracker
 from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .admission import Admission
-from .control import DownloadController
+from .control import ControlContext, DownloadController
 from .disk_space_watch import DiskSpaceWatch
 from .hooks import HookRunner
 from .lifecycle import Lifecycle
@@ -81,8 +81,9 @@ def assemble(
         hosts.on_answer = watch.note_answer
     if options.wait_for_settings:
         pool.is_blocked = worker.is_blocked
-    control = DownloadController(queue, tracker, lifecycle, worker, admission, pool, options.tuning)
-    sets = SetController(queue, tracker, lifecycle, worker, pool, control, session)
+    context = ControlContext(queue, tracker, lifecycle, worker, admission, pool)
+    control = DownloadController(context, options.tuning)
+    sets = SetController(context, control, session)
     worker.make_room = control.kept.discard_all
     speed = SpeedPolicy(
         limits,

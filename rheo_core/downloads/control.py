@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from weakref import WeakValueDictionary
@@ -25,36 +26,34 @@ from .session import Session
 from .worker import DownloadWorker
 
 
+@dataclass(frozen=True, slots=True)
+class ControlContext:
+    """Parts of a manager that the verbs use."""
+
+    queue: PriorityDownloadQueue
+    tracker: BaseTracker
+    lifecycle: Lifecycle
+    worker: DownloadWorker
+    admission: Admission
+    pool: WorkerPool
+
+
 class DownloadController:
     """Carries out the verbs of `DownloadManager`, which documents them."""
 
-    def __init__(
-        self,
-        queue: PriorityDownloadQueue,
-        tracker: BaseTracker,
-        lifecycle: Lifecycle,
-        worker: DownloadWorker,
-        admission: Admission,
-        pool: WorkerPool,
-        tuning: Tuning = DEFAULT_TUNING,
-    ) -> None:
-        self._queue = queue
-        self._tracker = tracker
-        self._lifecycle = lifecycle
-        self._worker = worker
-        self._admission = admission
-        self._pool = pool
+    def __init__(self, context: ControlContext, tuning: Tuning = DEFAULT_TUNING) -> None:
+        self._context = context
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.kept = KeptPartials(self._discard_kept, tuning)
 
     async def add(self, files: Sequence[FileConfig]) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning."""
-        await self._admission.add(files, self._pool)
+        await self._context.admission.add(files, self._context.pool)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None:
                 return CancelResult.NOT_FOUND
             was = cancelled_from(record)
@@ -69,13 +68,13 @@ class DownloadController:
         """End a cancelled download that neither waits nor runs any more."""
         record.before_cancel = state_to_restore(record)
         if not (keep_partial and self.kept.keep(record)):
-            self._worker.names.release(record)
+            self._context.worker.names.release(record)
             record.bytes_downloaded = 0
-        self._lifecycle.cancelled(record, was)
+        self._context.lifecycle.cancelled(record, was)
 
     async def discard_left(self, session: Session | None) -> None:
         """Remove partial data that an earlier run kept for an undo and could not remove."""
-        left = [record for record in self._tracker.records() if record.is_kept]
+        left = [record for record in self._context.tracker.records() if record.is_kept]
         if session is not None:
             left += await session.find_kept()
         await self.kept.discard(left)
@@ -87,20 +86,21 @@ class DownloadController:
             record
             for record in records
             if self._partial_of(record) not in in_use
-            and self._tracker.get(record.id) in (None, record)  # otherwise it was queued again
+            and self._context.tracker.get(record.id)
+            in (None, record)  # otherwise it was queued again
         ]
         had_bytes = [record for record in useless if record.bytes_downloaded]
         for record in useless:
             record.bytes_downloaded = 0  # at once, so that `restore` does not count on them
-            self._worker.names.release(record)
-        await self._worker.discard_many(useless)
+            self._context.worker.names.release(record)
+        await self._context.worker.discard_many(useless)
         for record in had_bytes:
-            self._lifecycle.changed(record)
+            self._context.lifecycle.changed(record)
 
     async def _partials_in_use(self, sources: set[str]) -> set[tuple[str, Path]]:
         """Return the partial data of these sources that downloads may continue."""
         in_use: set[tuple[str, Path]] = set()
-        async for some in in_slices(tuple(self._tracker.records())):
+        async for some in in_slices(tuple(self._context.tracker.records())):
             for each in filter(_may_continue, some):
                 if source_of(each.config.url) in sources:
                     in_use.add(self._partial_of(each))
@@ -108,66 +108,68 @@ class DownloadController:
 
     def _partial_of(self, record: DownloadRecord) -> tuple[str, Path]:
         """Return source and destination, which tell partial data apart."""
-        return source_of(record.config.url), self._worker.destination(record)
+        return source_of(record.config.url), self._context.worker.destination(record)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or not can_pause(record):
                 return False
             if not await self._halt(record, keep_partial=True):
                 return False
-            self._lifecycle.paused(record)
+            self._context.lifecycle.paused(record)
             return True
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at the place it had."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None:
                 return False
             if record.status is DownloadStatus.RETRYING:
-                return self._pool.skip_wait(record.config)
+                return self._context.pool.skip_wait(record.config)
             if record.status is not DownloadStatus.PAUSED:
                 return False
-            self._queue.put(record.config, record.priority, record.rank, record.redirect_host)
-            self._lifecycle.resumed(record)
+            self._context.queue.put(
+                record.config, record.priority, record.rank, record.redirect_host
+            )
+            self._context.lifecycle.resumed(record)
             return True
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or record.status is DownloadStatus.COMPLETED:
                 return False
             if not record.status.is_terminal:
-                return self._pool.skip_wait(record.config)
-            again = self._admission.fresh_record(record)
+                return self._context.pool.skip_wait(record.config)
+            again = self._context.admission.fresh_record(record)
             if record.stats_or_none is not None and record.stats_or_none.received is not None:
                 # The server need not be asked again for received bytes.
                 again.stats.received = record.stats_or_none.received
-            self._admission.enqueue(again)
-            self._lifecycle.changed(again)
+            self._context.admission.enqueue(again)
+            self._context.lifecycle.changed(again)
             return True
 
     async def accept_html(self, download_id: str) -> bool:
         """Queue a failed download again and save the web page that the server sends instead."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return False
-            again = self._admission.fresh_record(record)
+            again = self._context.admission.fresh_record(record)
             again.config = record.config.model_copy(update={"accept_html": True})
-            self._admission.enqueue(again)
-            self._lifecycle.changed(again)
+            self._context.admission.enqueue(again)
+            self._context.lifecycle.changed(again)
             return True
 
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on."""
         url = normalise_url(url)
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or _is_completed(record):
                 return False
             stays_paused = not record.status.is_terminal and not can_pause(record)
@@ -177,35 +179,35 @@ class DownloadController:
             fetch_url = None if url == record.config.url else url
             config = record.config.model_copy(update={"fetch_url": fetch_url})
             if record.status.is_terminal:
-                again = self._admission.fresh_record(record)
+                again = self._context.admission.fresh_record(record)
                 again.config = config
-                self._admission.enqueue(again)
-                self._lifecycle.changed(again)
+                self._context.admission.enqueue(again)
+                self._context.lifecycle.changed(again)
             else:
                 record.config = config
                 record.stats.failures = 0  # those of the old link
                 record.stats.redirect_host = None
                 if stays_paused:
-                    self._lifecycle.changed(record)
+                    self._context.lifecycle.changed(record)
                 else:
-                    self._admission.requeue(config)
+                    self._context.admission.requeue(config)
             return True
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or _is_completed(record):
                 return None
             if source_of(config.url) != source_of(record.config.url):
                 raise ValueError("the URL of a download cannot change; fetch_url can")
-            if config.id != download_id and self._tracker.get(config.id) is not None:
+            if config.id != download_id and self._context.tracker.get(config.id) is not None:
                 raise ValueError("another download in the list has this URL and name")
             stays_paused = not record.status.is_terminal and not can_pause(record)
             await self._halt(record, keep_partial=True)
             if _is_completed(record):  # it completed meanwhile
                 return None
-            again = self._admission.reinstated_record(record)
+            again = self._context.admission.reinstated_record(record)
             again.config, again.id, again.priority = config, config.id, config.priority
             if config.id == download_id:
                 again.destination, again.final_name = record.destination, record.final_name
@@ -214,40 +216,40 @@ class DownloadController:
                     await self._rename(record, again)
                 except DownloadError:
                     if not record.status.is_terminal and not stays_paused:
-                        self._admission.requeue(record.config)
+                        self._context.admission.requeue(record.config)
                     raise
             if stays_paused:
-                self._tracker.add(again)
-                self._lifecycle.paused(again)
+                self._context.tracker.add(again)
+                self._context.lifecycle.paused(again)
             else:
-                self._admission.enqueue(again)
-                self._lifecycle.changed(again)
+                self._context.admission.enqueue(again)
+                self._context.lifecycle.changed(again)
             return again.id
 
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
-        await self._worker.move_part(record, again.config)
+        await self._context.worker.move_part(record, again.config)
         self.kept.forget(record)
-        self._worker.names.release(record)
+        self._context.worker.names.release(record)
         again.name_number = 0
-        self._worker.names.add(again)
-        self._lifecycle.renamed(record)
+        self._context.worker.names.add(again)
+        self._context.lifecycle.renamed(record)
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or record.status is not DownloadStatus.FAILED:
                 return None
-            path = await self._worker.keep_unverified(record)
+            path = await self._context.worker.keep_unverified(record)
             if path is not None:
-                self._lifecycle.kept(record, path)
+                self._context.lifecycle.kept(record, path)
             return path
 
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
-        record = self._tracker.get(download_id)
+        record = self._context.tracker.get(download_id)
         if record is None:
             return False
         was = state_to_restore(record)
@@ -261,49 +263,49 @@ class DownloadController:
             record: the download.
             was: its state before it was cancelled, for `restore`.
         """
-        if self._tracker.get(record.id) is not record or not record.status.is_terminal:
+        if self._context.tracker.get(record.id) is not record or not record.status.is_terminal:
             return False
         is_cancelled = record.status is DownloadStatus.CANCELLED and not was.is_terminal
         record.before_removal = was if is_cancelled else None
-        self._lifecycle.removed(record)
+        self._context.lifecycle.removed(record)
         return True
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove` or `cancel`: restore the previous state; a running one starts again."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is not None:
                 if record.status is not DownloadStatus.CANCELLED or record.before_cancel is None:
                     return False
                 self._reinstate(record, record.before_cancel)
                 return True
-            record = self._tracker.restore(download_id)
+            record = self._context.tracker.restore(download_id)
             if record is None:
                 return False
             was, record.before_removal = record.before_removal, None
             if was is None:
-                self._lifecycle.restored(record)
+                self._context.lifecycle.restored(record)
             else:
                 self._reinstate(record, was)
             return True
 
     def _reinstate(self, record: DownloadRecord, was: DownloadStatus) -> None:
         """Put a cancelled download back to its place, with the bytes that are kept."""
-        again = self._admission.reinstated_record(record)
+        again = self._context.admission.reinstated_record(record)
         if was is DownloadStatus.PAUSED:
-            self._tracker.add(again)
-            self._lifecycle.paused(again)
+            self._context.tracker.add(again)
+            self._context.lifecycle.paused(again)
         else:
-            self._admission.enqueue(again)
-            self._lifecycle.changed(again)
+            self._context.admission.enqueue(again)
+            self._context.lifecycle.changed(again)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority (1 or more, higher first); False if it is unknown or has ended."""
         check_priority(priority)
-        record = self._tracker.get(download_id)
+        record = self._context.tracker.get(download_id)
         if record is None or record.status.is_terminal:
             return False
-        self._queue.set_priority(download_id, priority)
+        self._context.queue.set_priority(download_id, priority)
         self.note_priority(record, priority)
         return True
 
@@ -316,14 +318,14 @@ class DownloadController:
         """Set the place of a download that the queue has given it."""
         was, record.priority, record.rank = record.priority, priority, rank
         if was == priority:
-            self._lifecycle.changed(record)
+            self._context.lifecycle.changed(record)
         else:
-            self._lifecycle.priority_changed(record)
+            self._context.lifecycle.priority_changed(record)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Make a download wait until a time (seconds since the epoch)."""
         async with self._verb(download_id):
-            record = self._tracker.get(download_id)
+            record = self._context.tracker.get(download_id)
             if record is None or record.status.is_terminal:
                 return False
             is_due = start_at is None or start_at <= time.time()
@@ -332,9 +334,9 @@ class DownloadController:
                 return False
             record.config = record.config.model_copy(update={"start_at": start_at})
             if stays:
-                self._lifecycle.changed(record)
+                self._context.lifecycle.changed(record)
             else:
-                self._admission.requeue(record.config)
+                self._context.admission.requeue(record.config)
             return True
 
     async def move(
@@ -347,12 +349,12 @@ class DownloadController:
     ) -> bool:
         """Move a waiting download; it gets the priority of its new neighbour."""
         if to in ("up", "down"):
-            earlier, later = self._queue.neighbours(download_id)
+            earlier, later = self._context.queue.neighbours(download_id)
             before, after, to = (earlier, None, None) if to == "up" else (None, later, None)
             if before is None and after is None:
                 return False
-        place = self._queue.move(download_id, before=before, after=after, to=to)
-        record = self._tracker.get(download_id)
+        place = self._context.queue.move(download_id, before=before, after=after, to=to)
+        record = self._context.tracker.get(download_id)
         if place is None or record is None:
             return False
         self.note_place(record, *place)
@@ -369,12 +371,12 @@ class DownloadController:
         if record.status.is_terminal:
             return False
         record.keep_partial = keep_partial
-        ran = not self._queue.remove(record.id) and await self._pool.stop(record.id)
+        ran = not self._context.queue.remove(record.id) and await self._context.pool.stop(record.id)
         record.keep_partial = True
         if record.status.is_terminal:  # it ended before the stop took effect
             return False
         if not keep_partial and not (ran and record.status.is_active):
-            await self._worker.discard(record)
+            await self._context.worker.discard(record)
         return True
 
     def is_changing(self, download_id: str) -> bool:

@@ -4,21 +4,20 @@ import asyncio
 import unicodedata
 from collections import Counter
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 
 class PathLocks:
     """Locks for paths, including the names of their part and state files."""
 
     def __init__(self) -> None:
-        self._held: set[str] = set()
+        self._held: dict[str, str] = {}  # names -> their path as `_folded`
         self._spellings = Counter[str]()  # of held paths, by `_folded`
+        self._turns: set[str] = set()  # paths whose numbered names a download chooses from
         self._released = asyncio.Event()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def turn(self, path: Path) -> asyncio.Lock:
-        """Return a lock for one choice at a time among `path` and its numbered names."""
-        return self._turns.setdefault(_folded(path), asyncio.Lock())
+    def turn(self, path: Path) -> "Turn":
+        """Return a context for one choice at a time among `path` and its numbered names."""
+        return Turn(_folded(str(path)), self._turns, self._released)
 
     async def acquire(self, path: Path) -> None:
         """Lock the path; wait while another download holds it."""
@@ -28,33 +27,54 @@ class PathLocks:
 
     def try_acquire(self, path: Path) -> bool:
         """Lock the path if it is free; return success."""
-        names = _names_of(path)
-        if not self._held.isdisjoint(names):
+        name = str(path)
+        names = _names_of(name)
+        if not self._held.keys().isdisjoint(names):
             return False
-        self._held.update(names)
-        self._spellings[_folded(path)] += 1
+        folded = _folded(name)
+        self._held.update(dict.fromkeys(names, folded))
+        self._spellings[folded] += 1
         return True
 
     def has_other_spelling(self, path: Path) -> bool:
-        """Return True if another locked path differs in case or Unicode form only."""
-        return self._spellings[_folded(path)] > 1
+        """Return True if another locked path differs from this one in case or Unicode form only."""
+        return self._spellings[self._held[str(path)]] > 1
 
     def release(self, path: Path) -> None:
         """Unlock the path."""
-        self._held.difference_update(_names_of(path))
-        folded = _folded(path)
+        name = str(path)
+        folded = self._held[name]
+        for each in _names_of(name):
+            del self._held[each]
         self._spellings[folded] -= 1
         if not self._spellings[folded]:
             del self._spellings[folded]
         self._released.set()
 
 
-def _folded(path: Path) -> str:
+class Turn:
+    """Context in which one download chooses among the numbered names of a path."""
+
+    def __init__(self, path: str, taken: set[str], released: asyncio.Event) -> None:
+        self._path = path
+        self._taken = taken
+        self._released = released
+
+    async def __aenter__(self) -> None:
+        while self._path in self._taken:
+            self._released.clear()
+            await self._released.wait()
+        self._taken.add(self._path)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._taken.remove(self._path)
+        self._released.set()
+
+
+def _folded(path: str) -> str:
     """Return a path in the form that some file systems compare: without case, in NFC."""
-    text = str(path)
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
 
 
-def _names_of(path: Path) -> tuple[str, ...]:
-    name = str(path)
-    return name, f"{name}.part", f"{name}.part.state", f"{name}.part.state.new"
+def _names_of(path: str) -> tuple[str, ...]:
+    return path, f"{path}.part", f"{path}.part.state", f"{path}.part.state.new"

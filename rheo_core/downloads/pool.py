@@ -1,9 +1,13 @@
-"""WorkerPool: slots for downloads. One that waits for its next attempt holds no slot."""
+"""WorkerPool: slots for downloads. One that waits for its next attempt holds no slot.
+
+A task runs one attempt after the other, as long as a slot is free and a download waits. A
+dispatcher starts further tasks.
+"""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
+from itertools import count
 
 from rheo_core.domain.exceptions import WorkerPoolAlreadyStartedError
 from rheo_core.domain.file_config import FileConfig
@@ -15,6 +19,8 @@ from .queue import PriorityDownloadQueue
 from .shortage import Shortage
 
 _log = logging.getLogger(__name__)
+_TURN_ATTEMPTS = 8
+"""Attempts after which a task lets others run. One that finds its file on the disk never waits."""
 
 Attempt = Callable[[FileConfig], Awaitable[float | None]]
 """Make one attempt; return the seconds to wait before another, None if no other follows."""
@@ -47,6 +53,7 @@ class WorkerPool:
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._is_paused = False
         self._slot_free = asyncio.Event()
+        self._left = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
 
     def start(self, *, paused: bool = False) -> None:
@@ -122,9 +129,9 @@ class WorkerPool:
 
     async def until_left(self, download_id: str) -> None:
         """Wait until a download that reported its end has released its file and slot."""
-        task = self._running.get(download_id)
-        if task is not None:
-            await asyncio.wait({task})
+        while download_id in self._running:
+            self._left.clear()
+            await self._left.wait()
 
     def skip_wait(self, config: FileConfig) -> bool:
         """Put a download that waits for its next attempt back into the queue at once."""
@@ -149,28 +156,53 @@ class WorkerPool:
         return is_lost or self._hosts.is_busy(host) or self.is_blocked(host)
 
     def _run(self, config: FileConfig) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_attempt(config))
-        self._running[config.id] = task
-        host = self._queue.host_for(config.id)
-        self._hosts.reserve(config.id, self._hosts.likely(host))
-        task.add_done_callback(partial(self._leave, config.id))
+        task = asyncio.get_running_loop().create_task(self._run_attempts(config))
+        self._enter(config.id, task)
+        task.add_done_callback(self._note_end)
 
-    async def _run_attempt(self, config: FileConfig) -> None:
-        delay = await self._attempt(config)
-        if delay is not None:
-            loop = asyncio.get_running_loop()
-            self._waiting[config.id] = loop.call_later(delay, self._wake, config)
+    async def _run_attempts(self, config: FileConfig) -> None:
+        """Run an attempt of a download, and then attempts of others that wait."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in count(1):
+            delay = await self._attempt(config)
+            if delay is not None:
+                self._waiting[config.id] = loop.call_later(delay, self._wake, config)
+            if number % _TURN_ATTEMPTS == 0:
+                await asyncio.sleep(0)
+            self._leave(config.id)
+            following = None if task.cancelling() else self._take_next()
+            if following is None:
+                return
+            config = following
+            self._enter(config.id, task)
+
+    def _take_next(self) -> FileConfig | None:
+        """Take a download that waits if a slot is free; None if the task should end."""
+        if self._dispatcher is None or not self._has_slot():
+            return None
+        return self._queue.take(self._must_wait)
+
+    def _enter(self, download_id: str, task: asyncio.Task[None]) -> None:
+        self._running[download_id] = task
+        host = self._queue.host_for(download_id)
+        self._hosts.reserve(download_id, self._hosts.likely(host))
 
     def _wake(self, config: FileConfig) -> None:
         if self._waiting.pop(config.id, None) is not None:
             self._requeue(config)
 
-    def _leave(self, download_id: str, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
-        if self._running[download_id] is not task:  # another attempt has begun
-            return
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """Let the download of a task leave if its attempt was cancelled or raised an error."""
+        for download_id in [each for each in self._running if self._running[each] is task]:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
+            self._leave(download_id)
+
+    def _leave(self, download_id: str) -> None:
         del self._running[download_id]
+        self._left.set()
         self._hosts.cancel_reservation(download_id)
         if download_id not in self._waiting:
             self._queue.task_done(download_id)

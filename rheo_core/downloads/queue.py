@@ -101,11 +101,17 @@ class PriorityDownloadQueue:
             is_full: returns True for a host (with its port) that accepts no further connection.
                 Call `look_again` when that changes.
         """
-        self._line_up()
-        while (first := self._first(is_full)) is None:
+        while (config := self.take(is_full)) is None:
             self._filled.clear()
             await self._until_filled()
-            self._line_up()
+        return config
+
+    def take(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig | None:
+        """Take the first download whose host is not full; None if there is none now."""
+        self._line_up()
+        first = self._first(is_full)
+        if first is None:
+            return None
         self._take_out(first.id)
         self._taken[first.id] = first.host
         return first.config

@@ -7,15 +7,12 @@ from typing import Literal
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.tracking import BaseTracker, DownloadRecord
+from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
-from .control import DownloadController, can_pause, cancelled_from, state_to_restore
-from .lifecycle import Lifecycle
-from .pool import WorkerPool
-from .queue import Place, PriorityDownloadQueue
+from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
+from .queue import Place
 from .session import Session
-from .worker import DownloadWorker
 
 Matches = Callable[[DownloadRecord], bool]
 
@@ -30,20 +27,9 @@ class SetController:
     """
 
     def __init__(
-        self,
-        queue: PriorityDownloadQueue,
-        tracker: BaseTracker,
-        lifecycle: Lifecycle,
-        worker: DownloadWorker,
-        pool: WorkerPool,
-        control: DownloadController,
-        session: Session | None,
+        self, context: ControlContext, control: DownloadController, session: Session | None
     ) -> None:
-        self._queue = queue
-        self._tracker = tracker
-        self._lifecycle = lifecycle
-        self._worker = worker
-        self._pool = pool
+        self._context = context
         self._control = control
         self._session = session
         self._turn = asyncio.Lock()
@@ -56,7 +42,7 @@ class SetController:
             paused = []
             async for some in in_slices(idle):
                 for record in self._still_idle(some, can_pause):
-                    self._lifecycle.paused(record)
+                    self._context.lifecycle.paused(record)
                     paused.append(record.id)
             return paused + _chosen(busy, await stopping)
 
@@ -92,7 +78,7 @@ class SetController:
     async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
         """Set priorities by id; return the ids of the downloads that have not ended."""
         async with self._alone():
-            self._queue.set_priorities(priorities)
+            self._context.queue.set_priorities(priorities)
             records = list(filter(_has_not_ended, self._records(priorities)))
             async for some in in_slices(records):
                 for record in some:
@@ -104,14 +90,14 @@ class SetController:
     ) -> list[str]:
         """Move waiting downloads together; return the ids of those that moved."""
         async with self._alone():
-            block = self._queue.in_order(ids)
+            block = self._context.queue.in_order(ids)
             if to in ("down", "top"):  # the last one first, so that none overtakes another
                 block.reverse()
             moved, stuck = list[str](), set[str]()  # at the end, with all that follow directly
             async for some in in_slices(block):
                 for download_id in some:
                     if to in ("up", "down"):
-                        beyond = self._queue.neighbours(download_id)[to == "down"]
+                        beyond = self._context.queue.neighbours(download_id)[to == "down"]
                         if beyond is None or beyond in stuck:
                             stuck.add(download_id)
                             continue
@@ -127,7 +113,7 @@ class SetController:
     async def set_places(self, places: Mapping[str, Place]) -> list[str]:
         """Give downloads that have not ended other places; return their ids."""
         async with self._alone():
-            self._queue.set_places(places)
+            self._context.queue.set_places(places)
             records = list(filter(_has_not_ended, self._records(places)))
             async for some in in_slices(records):
                 for record in some:
@@ -136,12 +122,14 @@ class SetController:
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await self.pause([record.id for record in self._tracker.records() if can_pause(record)])
+        await self.pause(
+            [record.id for record in self._context.tracker.records() if can_pause(record)]
+        )
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
         is_paused = DownloadStatus.PAUSED
-        await self.resume([r.id for r in self._tracker.records() if r.status is is_paused])
+        await self.resume([r.id for r in self._context.tracker.records() if r.status is is_paused])
 
     async def verbs_done(self) -> None:
         """Wait until all running verbs have ended."""
@@ -170,7 +158,7 @@ class SetController:
             *(self._control.cancel(id_, keep_partial=keep_partial) for id_ in busy)
         )
         if not keep_partial:
-            await self._worker.discard_many(idle)
+            await self._context.worker.discard_many(idle)
         cancelled: list[str] = []
         async for some in in_slices(idle):
             for record in self._still_idle(some, _has_not_ended):
@@ -189,14 +177,14 @@ class SetController:
         for record in filter(matches, records):
             is_busy = self._control.is_changing(record.id) or self._runs(record.id)
             (busy.append(record.id) if is_busy else idle.append(record))
-        self._queue.remove_many([record.id for record in idle])
+        self._context.queue.remove_many([record.id for record in idle])
         return idle, busy
 
     def _runs(self, download_id: str) -> bool:
         """Return True if a download runs; one that waits for its next attempt stops waiting."""
-        if self._queue.waits(download_id) or self._pool.stop_waiting(download_id):
+        if self._context.queue.waits(download_id) or self._context.pool.stop_waiting(download_id):
             return False
-        return download_id in self._queue
+        return download_id in self._context.queue
 
     def _still_idle(
         self, records: Iterable[DownloadRecord], matches: Matches
@@ -204,15 +192,15 @@ class SetController:
         """Yield the downloads that no other verb has changed since `_halt`."""
         for record in records:
             if (
-                self._tracker.get(record.id) is record
+                self._context.tracker.get(record.id) is record
                 and matches(record)
-                and record.id not in self._queue
+                and record.id not in self._context.queue
                 and not self._control.is_changing(record.id)
             ):
                 yield record
 
     def _records(self, ids: Iterable[str]) -> list[DownloadRecord]:
-        known = map(self._tracker.get, dict.fromkeys(ids))
+        known = map(self._context.tracker.get, dict.fromkeys(ids))
         return [record for record in known if record is not None]
 
 

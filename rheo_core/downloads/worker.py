@@ -103,7 +103,12 @@ class DownloadWorker:
         emitter = emitter or EventEmitter()
         self.resolver = DestinationResolver(FileExistsStrategy(file_exists_strategy), disk)
         self._context = AttemptContext(
-            requester=Requester(client, request_rules, response_timeout=options.response_timeout),
+            requester=Requester(
+                client,
+                request_rules,
+                response_timeout=options.response_timeout,
+                patience=options.tuning.reply_patience_seconds,
+            ),
             disk=disk,
             reading=reading,
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),

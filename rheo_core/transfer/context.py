@@ -187,8 +187,10 @@ class TransferContext:
             raise self._page_error(head, is_kept=True, is_page_inside=is_page_only_now)
 
     def _is_kept(self, state: PartState) -> bool:
+        if not self.record.bytes_downloaded:
+            return False
         is_resumable = state.validator.if_range is not None or self.record.config.pieces is not None
-        return (is_resumable or state.is_whole) and self.record.bytes_downloaded > 0
+        return is_resumable or state.is_whole
 
     def _page_error(
         self, head: ResponseHead, *, is_kept: bool, is_page_inside: bool = False

@@ -127,14 +127,21 @@ def _certificate_problem(error: Exception) -> str:
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
+class named_errors:  # noqa: N801
     """Raise OSError as DestinationError with the path and the reason, or as ShortageError."""
-    try:
-        yield
-    except ReplacedError as error:
-        raise DestinationError(Path(error.filename), str(error.strerror)) from error
-    except OSError as error:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ReplacedError):
+            raise DestinationError(Path(error.filename), str(error.strerror)) from error
+        if not isinstance(error, OSError):
+            return
+        path = self._path
         if (shortage := shortage_of_files(error)) is not None:
             raise shortage from error
         if error.errno in _DISK_FULL:

@@ -464,19 +464,18 @@ class Connection:
         self._was_answered = False
 
     async def begin(self) -> None:
-        """Wait for room and take it.
+        """Wait a short time for room and take it.
 
-        A download with a reservation on another host waits only a short time. Other downloads may
-        wait for its reserved place, and this host may wait for one of them.
+        A waiting download holds its slot, and may hold a reserved place. Other downloads may wait
+        for either of them, and this host may wait for one of those.
 
         Raises:
-            HostFullError: the host had no room in that time.
+            HostFullError: the host had no room in that time. The download waits in the queue.
         """
         hosts, host, download_id = self._hosts, self.host, self.download_id
         if not hosts.has_place(host, download_id):
-            is_passing = hosts.has_reservation_elsewhere(download_id, host)
             try:
-                async with asyncio.timeout(hosts.tuning.passing_seconds if is_passing else None):
+                async with asyncio.timeout(hosts.tuning.passing_seconds):
                     await hosts.wait_for_place(host, self._explain, download_id)
             except TimeoutError:
                 raise HostFullError(host) from None

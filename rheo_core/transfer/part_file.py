@@ -11,6 +11,7 @@ import stat
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from isal import isal_zlib
@@ -104,7 +105,6 @@ class PartFile:
         self.destination = destination
         self.source = source
         self._key = key
-        self._go_to(usual_place(destination))
         self.state = PartState(source)
         self.durable = durable
         self.pieces = pieces
@@ -118,9 +118,14 @@ class PartFile:
         self._reserve: Reserve | None = None  # for bodies of unknown length
         self._written_state: os.stat_result | None = None  # of the last state file
 
-    def _go_to(self, place: Place) -> None:
-        self._place = place
-        self.path = place.part
+    @cached_property
+    def _place(self) -> Place:  # of a file that never has a part file, it is not needed
+        return usual_place(self.destination)
+
+    @property
+    def path(self) -> Path:
+        """Path of the part file."""
+        return self._place.part
 
     @property
     def state_path(self) -> Path:
@@ -177,7 +182,7 @@ class PartFile:
 
     def owner(self) -> str | None:
         """Return the source of the download that began this file; None without a signed state."""
-        return owner_of(self._place, self.destination, self.source, self._key)
+        return owner_of(self.destination, self.source, self._key)
 
     def adopt(self, earlier: Path) -> None:
         """Move the part file of this download from another name to this one.
@@ -203,7 +208,7 @@ class PartFile:
         """Go to a place without files; return False if there is none, or a part file of ours."""
         for place in places(self.destination, self.source, self._key):
             if not (os.path.lexists(place.part) or os.path.lexists(place.state)):
-                self._go_to(place)
+                self._place = place
                 return True
             state_file = place.find_state(self._key)
             if state_file is not None and state_file.proves(self.source):
@@ -224,7 +229,7 @@ class PartFile:
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         for place in places(self.destination, self.source, self._key):
-            self._go_to(place)
+            self._place = place
             with named_errors(self.path):
                 if self._open_here(stop or threading.Event()):
                     return
@@ -279,11 +284,11 @@ class PartFile:
         Raises:
             DestinationError, FileInUseError: as `open`.
         """
-        folder = self.path.parent
-        with named_errors(self.path):
-            if os.path.lexists(self.path):
-                self.open()  # a crash left it before its first byte, or it is foreign
-            elif not os.access(folder, os.W_OK | os.X_OK):
+        folder = self.destination.parent
+        if os.path.lexists(f"{self.destination}.part"):
+            self.open()  # a crash left it before its first byte, or it is foreign
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            with named_errors(self.path):
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
@@ -533,14 +538,14 @@ class PartFile:
         """
         usual = usual_place(self.destination)
         for place in (usual, *own_places(self.destination, self.source)):
-            self._go_to(place)
+            self._place = place
             try:
                 state_file = tidy_up(place, self.destination, self.source, self._key)
             except FileInUseError:
                 return False
             if state_file is not None and state_file.proves(self.source):
                 return self._open_alone(state_file)
-        self._go_to(usual)
+        self._place = usual
         return False
 
     def _open_alone(self, state_file: StateFile) -> bool:

@@ -12,6 +12,7 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +27,8 @@ _ATTRIBUTE = "user.rheo.part"
 _MARK_BYTES = 16
 """Part of an HMAC; this length fits into the inode of ext4 and needs no extra block."""
 _TAG_LETTERS = 8
-_TAGS = 4
-"""Number of own names of a download; its source has enough digits for them."""
+_TAG_OFFSETS = range(0, 4 * _TAG_LETTERS, _TAG_LETTERS)
+"""Offsets in the source of a download of the tags in its own names."""
 _MAX_STEM_BYTES = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
 
 
@@ -58,17 +59,17 @@ def own_places(destination: Path, source: str) -> list[Place]:
 
 
 def _tags(source: str) -> list[str]:
-    return [source[at * _TAG_LETTERS :][:_TAG_LETTERS] for at in range(_TAGS)]
+    return [source[at : at + _TAG_LETTERS] for at in _TAG_OFFSETS]
 
 
-def owner_of(usual: Place, destination: Path, source: str, key: Key) -> str | None:
+def owner_of(destination: Path, source: str, key: Key) -> str | None:
     """Return the source of the download that began the part file, `source` if one of several did.
 
     None if no valid state exists. Every download calls this first and mostly finds nothing.
     """
     owner = None
-    if os.access(f"{usual.part}.state", os.F_OK):
-        state_file = usual.find_state(key)
+    if os.access(f"{destination}.part.state", os.F_OK):
+        state_file = usual_place(destination).find_state(key)
         state = None if state_file is None else state_file.state
         owner = None if state is None else state.source
     if owner != source and _has_own_state(destination, source):
@@ -84,7 +85,7 @@ def _has_own_state(destination: Path, source: str) -> bool:
         states: list[str | Path] = [f"{destination}.{tag}.part.state" for tag in _tags(source)]
     else:
         states = [place.state for place in own_places(destination, source)]
-    return any(os.access(state, os.F_OK) for state in states)
+    return any(map(os.access, states, repeat(os.F_OK)))
 
 
 def places(destination: Path, source: str, key: Key) -> Iterator[Place]:

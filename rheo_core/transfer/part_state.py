@@ -9,9 +9,9 @@ import hmac
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class PartState:
     @property
     def offset(self) -> int:
         """Number of written bytes."""
-        return sum(each.end - each.start for each in self.written)
+        return size_of(self.written)
 
     @property
     def is_whole(self) -> bool:
@@ -67,6 +67,18 @@ class PartState:
         return bool(self.written) and (
             self.validator.if_range is not None or self.offset == self.total
         )
+
+    def with_all(self, written: tuple[WrittenRange, ...]) -> "PartState":
+        """Return the state of the whole file, which has these ranges."""
+        return replace(self, total=size_of(written), written=written)
+
+
+def size_of(written: Iterable[WrittenRange]) -> int:
+    """Return the number of bytes in ranges."""
+    size = 0
+    for each in written:
+        size += each.end - each.start
+    return size
 
 
 _JSON = TypeAdapter(PartState)

@@ -83,7 +83,7 @@ class Request:
         """Send the request and read the head of the reply.
 
         Raises:
-            HostFullError: a redirect led to a host without room.
+            HostFullError: the host had no room for a while, or a redirect led to a full one.
             ChangedError: the reply has another version of the file than `state`.
             RangeRefusedError: the reply does not have the range.
             WebPageError: the reply has a web page as the range.

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 
 from multidict import MultiMapping
@@ -266,7 +267,10 @@ def _check_is_whole(
     Content-Range has no meaning with status 200 (RFC 9110 14.4). But a body exactly as long as the
     range that it names is that range, and must not be saved as the whole file.
     """
-    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    content_range = headers.get("Content-Range")
+    if content_range is None:
+        return
+    match = _CONTENT_RANGE.fullmatch(content_range.strip())
     if match is None or match[3] == "*":
         return
     start, end, total = int(match[1]), int(match[2]) + 1, int(match[3])
@@ -278,13 +282,17 @@ def _check_is_whole(
 
 def _only(headers: MultiMapping[str], name: str) -> str:
     """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
-    values = {value.strip() for value in headers.getall(name, [])}
-    value = values.pop() if len(values) == 1 else ""
+    lines = headers.getall(name, [])
+    value = lines[0].strip() if lines else ""
+    if any(line.strip() != value for line in lines[1:]):
+        return ""
     return value if is_unicode(value) else ""
 
 
 def _coding(headers: MultiMapping[str]) -> str | None:
-    codings = ", ".join(headers.getall("Content-Encoding", [])).strip().lower()
+    if "Content-Encoding" not in headers:
+        return None
+    codings = ", ".join(headers.getall("Content-Encoding")).strip().lower()
     # Any text will do to see a difference, but a state holds no bytes that are not UTF-8.
     escaped = codings.encode("ascii", "backslashreplace").decode()
     return None if codings in ("", "identity") else escaped
@@ -310,6 +318,7 @@ def _modified(headers: MultiMapping[str]) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
+@lru_cache(maxsize=256)  # the files of a list often have few dates
 def _parse_date(value: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(value)

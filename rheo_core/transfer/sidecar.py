@@ -87,7 +87,7 @@ async def fetch_checksum(
         options: options of the download for its requests.
 
     Raises:
-        HostFullError: a redirect led to a host without room.
+        HostFullError: a host had no room for a while, or a redirect led to a full one.
         DownloadError: a checksum file exists, or may exist, and cannot be fetched.
     """
     filename = unquote(urlsplit(url).path.rpartition("/")[2])

@@ -58,6 +58,7 @@ class Transfer:
         *,
         verified_at_end: bool,
     ) -> None:
+        self._requester = requester
         self._disk = disk
         self._record = record
         self._place = place
@@ -180,7 +181,8 @@ class Transfer:
             RangeRefusedError: only a new start can help.
         """
         was_whole = part.state.is_whole
-        segment = _whole_of(part.state) if self._is_anew else _next_segment(part.state)
+        is_anew = self._is_anew or not part.state.written
+        segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
             head = reply.head
             if not head.partial:
@@ -216,10 +218,10 @@ class Transfer:
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        size = sum(each.end - each.start for each in written)
+        part.state = part.state.with_all(written)
+        size = part.state.offset
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._record.stats.received = size
-        part.state = replace(part.state, total=size, written=written)
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
@@ -299,7 +301,7 @@ class Transfer:
         """Send the request to one source after the other; return the first with a usable reply.
 
         Raises:
-            HostFullError: a source leads to a host without room.
+            HostFullError: a source is at a host without room, or leads to one.
             DownloadError: error of the first source, if no reply is usable.
         """
         first: DownloadError | None = None
@@ -325,14 +327,12 @@ class Transfer:
 
     async def _opened(self, request: Request) -> Request:
         """Send a request; say so if its reply is long in coming."""
-        loop = asyncio.get_running_loop()
-        patience = self._context.options.tuning.reply_patience_seconds
-        timer = loop.call_later(patience, self._explain_wait)
+        patience = self._requester.patience
+        patience.start(self._explain_wait)
         try:
             return await request.open()
         finally:
-            timer.cancel()
-            if timer.when() <= loop.time():
+            if not patience.stop(self._explain_wait):
                 self._context.explain("")
 
     def _explain_wait(self) -> None:

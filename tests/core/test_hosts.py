@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import HostFullError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostLimits, HostWait
+from rheo_core.domain.tuning import Tuning
 from rheo_core.transfer import HostLimiter, host_limits
-from tests.core.engine import Gate, quick_retries, serving, status_of
+from tests.core.engine import Gate, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.waiting import Until
 
@@ -47,6 +50,21 @@ async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> Non
         assert told == ["host limit: 1 of 1 connections"]
     await asyncio.wait_for(waiting, 30)
     assert told[1:] == ["", "works"]
+
+
+@pytest.mark.parametrize("reserved", [None, "a:1", "b:1"])
+async def test_who_waits_long_gives_up_the_slot(reserved: str | None) -> None:
+    """A lower limit takes even a reserved place away."""
+    some = HostLimiter(2, tuning=Tuning(passing_seconds=0.01))
+    async with some.connection("a:1", print, "x"):
+        if reserved is not None:
+            some.reserve("y", reserved)
+        some.limit = 1
+        with pytest.raises(HostFullError) as caught:
+            await some.connection("a:1", print, "y").begin()
+        assert caught.value.host == "a:1"
+    async with some.connection("a:1", print, "y"):
+        assert some.in_use == 1
 
 
 async def test_a_limit_that_is_raised_lets_go_on() -> None:
@@ -237,15 +255,8 @@ def statuses(manager: DownloadManager) -> Counter[str]:
 
 
 def all_wait_but_two(manager: DownloadManager) -> bool:
-    """Return True if two of forty run, and no other has a connection.
-
-    One that got its slot before the limit was lowered waits there for room at the host.
-    """
-    rows = manager.snapshot().downloads
-    late = [row.reason for row in rows if row.status is DownloadStatus.PENDING]
-    counts = statuses(manager)
-    is_known = all(reason.startswith("host limit: ") for reason in late)
-    return is_known and counts["in_progress"] == 2 and counts["queued"] + len(late) == 38
+    """Return True if two of forty run, and all others have returned to the queue."""
+    return statuses(manager) == {"in_progress": 2, "queued": 38}
 
 
 @pytest.mark.parametrize("refusal", ["429 Too Many Requests", "503 Busy", "reset"])
@@ -256,7 +267,10 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
     limited = LimitedServer(2, refusal)
     configs = [FileConfig(url=server.on(f"/{n}", limited)) for n in range(40)]
     async with DownloadManager(
-        download_dir=tmp_path, max_concurrent=8, retry_handler=quick_retries(8)
+        download_dir=tmp_path,
+        max_concurrent=8,
+        retry_handler=quick_retries(8),
+        tuning=Tuning(passing_seconds=0.05),
     ) as manager:
         await manager.add(configs)
         await until(lambda: limited.refused > 0 and limited.busy == 2)
@@ -291,6 +305,40 @@ async def test_other_hosts_go_on_beside_a_full_one(
             gate.opened.set()
             await manager.wait_until_complete(timeout=10)
             assert manager.stats.completed == 6
+
+
+async def test_hosts_that_get_full_under_a_download_give_its_slot_back(
+    tmp_path: Path, until: Until
+) -> None:
+    """Each host gets a lower limit while a download with a slot looks for its checksum."""
+    gate, sums = Gate(BODY, 1000), Gate(f"{sha256(BODY)}\n".encode(), 1)
+    async with AsyncExitStack() as stack:
+        full = [await stack.enter_async_context(MisbehavingServer()) for _ in range(3)]
+        other = await stack.enter_async_context(MisbehavingServer())
+        first, second = [], []
+        for number, each in enumerate(full):
+            first.append(FileConfig(url=each.on("/a", gate), filename=f"a{number}"))
+            each.on("/b.sha256", sums)
+            url = each.on("/b", serving(BODY))
+            second.append(FileConfig(url=url, filename=f"b{number}", sidecar=True))
+        free = FileConfig(url=other.on("/free", serving(BODY)))
+        async with DownloadManager(
+            download_dir=tmp_path,
+            max_concurrent=6,
+            connections_per_host=2,
+            tuning=Tuning(passing_seconds=0.05),
+        ) as manager:
+            await manager.add([*first, *second, free])
+            await until(lambda: all(len(each.requests) == 2 for each in full))
+            manager.set_limits(connections_per_host=1)
+            sums.opened.set()
+            await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
+            await until(lambda: statuses(manager)["queued"] == 3)
+            reasons = {row.reason for row in manager.snapshot().downloads if row.reason}
+            assert reasons == {f"host limit: {host_of(each.url)} is full" for each in second}
+            gate.opened.set()
+            await manager.wait_until_complete(timeout=20)
+            assert manager.stats.completed == 7
 
 
 async def test_other_hosts_go_on_though_many_of_one_come_first(

@@ -11,7 +11,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy
-from rheo_core.downloads import attempt
+from rheo_core.downloads import path_claim
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
 from rheo_core.transfer import PartFile
@@ -54,7 +54,7 @@ def place(server: MisbehavingServer, *, named_by_reply: bool = False) -> list[Fi
 def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has_attributes: bool = request.param == "with attributes"
     if not has_attributes:
-        monkeypatch.setattr(attempt, "source_at", lambda _: None)
+        monkeypatch.setattr(path_claim, "source_at", lambda _: None)
     return has_attributes
 
 
@@ -177,8 +177,8 @@ async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
         looks.append(part.destination)
         return _look_at(part, prepare=prepare)
 
-    _look_at = attempt._look_at
-    monkeypatch.setattr(attempt, "_look_at", look_at)
+    _look_at = path_claim._look_at
+    monkeypatch.setattr(path_claim, "_look_at", look_at)
     for number in range(names):
         (tmp_path / (f"same ({number}).txt" if number else "same.txt")).write_bytes(b"mine")
     told = {"Content_Disposition": "attachment; filename=same.txt"}

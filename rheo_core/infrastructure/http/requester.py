@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,8 @@ from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_core.infrastructure.shared_timer import SharedTimer
 from rheo_core.version import __version__
 
 from .auth import DigestLogin, Login, NetrcFile, login_of
@@ -48,6 +52,7 @@ class Requester:
         rules: options of all requests and of hosts, in addition to those of each download.
         response_timeout: limit for connecting and for the head of the reply, for each hop, seconds;
             None: no limit. No byte and no interim reply (RFC 9110 15.2) restarts it.
+        patience: seconds until `patience` calls back those that still wait for a reply.
     """
 
     def __init__(
@@ -56,11 +61,14 @@ class Requester:
         rules: RequestRules | None = None,
         *,
         response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS,
+        patience: float = DEFAULT_TUNING.reply_patience_seconds,
     ) -> None:
         # It warns of odd names of cookies, which servers choose and nobody can change.
         logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
         self.client = client
         self.response_timeout = response_timeout
+        self.limits = SharedTimer(math.inf if response_timeout is None else response_timeout)
+        self.patience = SharedTimer(patience)
         self.cookies = CookieFiles()
         self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())
@@ -197,19 +205,24 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        seconds = self._requester.response_timeout
+        limit = asyncio.timeout(None)
+        expire = partial(_expire, limit)
+        self._requester.limits.start(expire)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 if self._policy.origin is not None or request_kwargs:
                     reply = await self._send_guarded(sent, request_kwargs)
                 else:
                     reply = await sent.__aenter__()
         except TimeoutError as error:
             if limit.expired():
+                seconds = self._requester.response_timeout
                 raise DownloadTimeoutError(
                     f"no complete reply from {self.host}", seconds
                 ) from error
             raise
+        finally:
+            self._requester.limits.stop(expire)
         self._sent = sent
         self.hops[-1] = SentHop(url, headers, reply.status, reply.reason or "", reply.headers)
         return reply
@@ -328,3 +341,7 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 request_kwargs["ssl"] = tls
+
+
+def _expire(limit: asyncio.Timeout) -> None:
+    limit.reschedule(asyncio.get_running_loop().time())

@@ -84,10 +84,9 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         ProtocolError: it is malformed, or the end of its body is in doubt.
     """
     fields = _parse(raw)
-    headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in fields.fields
-    )
+    # In one piece: a field holds no line end, and its name is ASCII.
+    texts = b"\n".join(fields.fields).decode("utf-8", "surrogateescape").split("\n")
+    headers = CIMultiDict(zip(texts[::2], texts[1::2], strict=False))
     if is_tunnel and 200 <= fields.status < 300:
         framing, length = Framing.LENGTH, 0
     else:
@@ -112,7 +111,7 @@ class _Fields:
 
     def __init__(self, raw: bytes) -> None:
         self.reason = b""
-        self.fields: list[tuple[bytes, bytes]] = []
+        self.fields: list[bytes] = []  # names and values, in turn
         self._is_complete = self._has_body = False
         self._parser = httptools.HttpResponseParser(self)
         try:
@@ -129,7 +128,7 @@ class _Fields:
     def on_header(self, name: bytes, value: bytes) -> None:
         if name[-1:] <= b" ":  # llhttp forgives it; to others it may be no field
             raise ValueError("white space behind a name")
-        self.fields.append((name, value))
+        self.fields += name, value
 
     def on_headers_complete(self) -> None:
         self._is_complete = True

@@ -1,0 +1,361 @@
+"""PathClaim: the path for the file of an attempt, chosen by name and strategy, then locked."""
+
+import os
+from collections.abc import Iterator
+from enum import Enum, auto
+from pathlib import Path
+from typing import NamedTuple
+
+from rheo_core.domain.exceptions import DestinationError
+from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.filenames import is_numbered, number_filename
+from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.infrastructure.file_metadata import source_at
+from rheo_core.infrastructure.files import folds_names
+from rheo_core.infrastructure.identity import Identity, identity_at
+from rheo_core.tracking import DownloadRecord
+from rheo_core.transfer import PartFile, source_of
+
+from .attempt_context import AttemptContext
+from .destination import numbered
+from .existing import check_at_server, find_existing, is_checkable
+from .name_numbers import UNKNOWN_OWNER
+
+
+class Occupant(Enum):
+    """Contents of the path for a file."""
+
+    NOTHING = auto()
+    OURS = auto()  # the beginning of this very download
+    ANOTHERS = auto()  # the beginning of another one
+    FILE = auto()
+    SPECIAL = auto()  # a folder, a device, or a link that leads to no file
+
+
+class ReplyIsOpenError(Exception):
+    """A claim has to wait for another download, or to ask the server.
+
+    The connection of the open reply may be the only one that the host may have.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+class PathClaim:
+    """Chooses the path for the file of one attempt, and keeps its locks until `release`.
+
+    Attributes:
+        strategy: of the download, for a file that exists.
+        checksum: from the user or a checksum file.
+        name_in_reply: the name that the server gave, if any.
+        has_reply: a reply is open, and counts as a connection to its host.
+        expected_path: the path before any reply, if it is used.
+        occupant: contents of the path that was claimed last.
+        existing: the file that stands for this download, if `claim` returned None.
+        source: of the download, as its finished file is marked; see `exact_source_of`.
+    """
+
+    def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
+        self._context = context
+        self._record = record
+        self.strategy = record.config.file_exists_strategy or context.resolver.default_strategy
+        self.checksum: HashConfig | None = None
+        self.name_in_reply: str | None = None
+        self.has_reply = False
+        self.expected_path: Path | None = None
+        self.occupant: Occupant | None = None
+        self.existing: Path | None = None
+        self.source = context.names.source_of(record.config.url)
+        self._locked: set[Path] = set()
+        self._is_asked_for = False  # the user or a server asked for the name claimed last
+        self._is_nth = False  # it is the name of the n-th link, which nobody asked for
+
+    async def claim(self, path: Path, part: PartFile | None = None) -> Path | None:
+        """Lock the path of the file; None if `existing` stands for it.
+
+        Two links of one name are two files. A file that another download of this run wrote or
+        began is neither skipped nor overwritten: the next number is used. A file of this number
+        is not overwritten either, unless this link wrote it: nobody asked for that name. If
+        nothing is at `path` yet, `part` is prepared for it.
+
+        Raises:
+            ReplyIsOpenError: close the reply, and claim the path again.
+        """
+        self._is_asked_for = self._is_nth = False
+        if self.strategy is FileExistsStrategy.ERROR:
+            return await self._claim_strictly(path)
+        async with self._context.locks.turn(path):  # else two would pass over each other's names
+            if await self._has_begun_at_first_name(path):
+                return path
+            claimed = await self._claim_number(path, part)
+        if claimed is None:
+            await self._check_existing(path)
+        return claimed
+
+    async def may_overwrite(self, path: Path) -> bool:
+        """Return True if a file that is at `path` when the download is complete may be replaced."""
+        if self.strategy is not FileExistsStrategy.OVERWRITE:
+            return False
+        if self._is_asked_for:
+            return True
+        return self._may_replace(await self._context.disk.submit_maybe_inline(source_at, path))
+
+    def holds(self, path: Path) -> bool:
+        """Return True if this attempt has locked `path`."""
+        return path in self._locked
+
+    async def try_lock(self, path: Path) -> bool:
+        """Lock `path` if no other download holds it, in any spelling; return success."""
+        locks = self._context.locks
+        if path in self._locked:
+            return True
+        if not locks.try_acquire(path):
+            return False
+        if locks.has_other_spelling(path):
+            try:
+                is_same_file = await self._context.disk.run(folds_names, path.parent)
+            except BaseException:
+                locks.release(path)
+                raise
+            if is_same_file:
+                locks.release(path)
+                return False
+        self._locked.add(path)
+        return True
+
+    def unlock(self, path: Path) -> None:
+        """Release `path` if this attempt has locked it."""
+        if path in self._locked:
+            self._locked.discard(path)
+            self._context.locks.release(path)
+
+    def release(self) -> None:
+        """Release all paths."""
+        for path in tuple(self._locked):
+            self.unlock(path)
+
+    async def _claim_strictly(self, path: Path) -> Path | None:
+        locks, lifecycle = self._context.locks, self._context.lifecycle
+        if not await self.try_lock(path):
+            if self.has_reply:
+                raise ReplyIsOpenError(path)
+            lifecycle.explain(self._record, "another download is writing this file")
+            # That one may need the reserved connection, and would wait for it for ever.
+            self._context.hosts.end_reservation(self._record.id)
+            await locks.acquire(path)
+            self._locked.add(path)
+            lifecycle.explain(self._record, "")
+        return await self._context.resolver.resolve(path, self.strategy)
+
+    async def _check_existing(self, path: Path) -> None:
+        """Ask the server for the size of the existing file, if that is the only way to check it.
+
+        The caller lets others take their turn meanwhile: they may have the connections of the host.
+        """
+        if self._record.config.check_existing and not is_checkable(self._record, self.checksum):
+            if self.has_reply:
+                raise ReplyIsOpenError(path)
+            assert self.existing is not None
+            await check_at_server(self._context, self._record, self.existing)
+
+    async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
+        """Claim the best number of a name; None if `existing` stands for the download."""
+        existing: list[Path] = []
+        taken: list[Path] = []  # names that other downloads of this run hold
+        is_checked = is_checkable(self._record, self.checksum)
+        owners = self._usable_owners()
+        numbers = self._numbers(path, owners)
+        for index, number in enumerate(numbers):
+            candidate = numbered(path, number)
+            was_locked = self.holds(candidate)  # our part file has this name
+            self._note_origin_of(candidate.name, is_best=not index)
+            if not await self.try_lock(candidate):
+                if await self._passes_over_own(candidate):
+                    existing = [candidate]
+                    break
+                taken.append(candidate)
+                continue
+            look = await self._look(candidate, None if number else part)
+            self.occupant = look.occupant
+            if self._may_take(look, is_best=not index, has_existing=bool(existing)):
+                if look.occupant is Occupant.NOTHING and part is not None and not number:
+                    return await self._begun_at_next(path, numbers) or candidate
+                return candidate
+            if look.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
+                self.unlock(candidate)  # the next link of this name goes there
+                break
+            if look.occupant is not Occupant.FILE:
+                continue
+            others = self._kept_for_others(look, is_spare=bool(existing) and not is_checked)
+            if others:
+                self._context.names.pass_over(path, number, others)
+                if not was_locked:
+                    self.unlock(candidate)  # the owner of the file must find it
+                continue
+            if look.source == self.source:
+                existing = [candidate]
+                break
+            existing.append(candidate)
+            if not is_checked:
+                if not look.source:
+                    break  # further ones would tell nothing
+                owners.discard(UNKNOWN_OWNER)  # only our own file would be better
+        paths = (*existing, *taken)
+        self.existing = await find_existing(self._context, self._record, paths, self.checksum)
+        return None
+
+    def _numbers(self, path: Path, owners: set[str]) -> Iterator[int]:
+        """Yield the numbers that the name of the file may have, the best one first; 0: none.
+
+        The n-th link of one name begins with the n-th name.
+        """
+        first = self._record.name_number
+        is_renamed = self.strategy is FileExistsStrategy.RENAME
+        if first and (is_renamed or path != self.expected_path):
+            first = 0
+        yield first
+        others = self._context.names.numbers(path, owners)
+        yield from (number for number in others if number != first)
+
+    def _usable_owners(self) -> set[str]:
+        """Return the owners of existing files that this download may use."""
+        match self.strategy:
+            case FileExistsStrategy.RENAME:
+                return set()
+            case FileExistsStrategy.SKIP:
+                return {self._record.id, self.source, UNKNOWN_OWNER}
+        return {self._record.id, self.source}
+
+    def _note_origin_of(self, name: str, *, is_best: bool) -> None:
+        """Note who asked for a name: the user, a server, or nobody."""
+        self._is_asked_for = is_best and self._is_name_asked_for(name)
+        self._is_nth = is_best and name == self._nth_name()
+
+    def _nth_name(self) -> str | None:
+        """Return the name for the n-th link of a name; None for the first link."""
+        number = self._record.name_number
+        if not number:
+            return None
+        return number_filename(self._record.config.get_destination_filename(), number)
+
+    def _is_name_asked_for(self, name: str) -> bool:
+        """Return True if the user or a server asked for a name that no earlier attempt numbered."""
+        if not is_numbered(name) or name == self.name_in_reply:
+            return True
+        return name == self._record.config.get_destination_filename()
+
+    def _may_take(self, look: "_Look", *, is_best: bool, has_existing: bool) -> bool:
+        """Return True if the file may have a path with these contents.
+
+        Args:
+            look: the contents.
+            is_best: the path has the best number.
+            has_existing: a better number has a file that may stand for the download.
+        """
+        match look.occupant:
+            case Occupant.NOTHING:
+                return not has_existing
+            case Occupant.OURS:
+                return True
+            case Occupant.SPECIAL:
+                return is_best and self.strategy is not FileExistsStrategy.RENAME
+            case Occupant.FILE if self.strategy is FileExistsStrategy.OVERWRITE:
+                return not self._is_anothers(look) and self._may_replace(look.source)
+        return False
+
+    def _may_replace(self, source: str | None) -> bool:
+        """Return True if `overwrite` may replace a file with this source; see `source_at`.
+
+        Without attributes, the n-th file of an earlier run is known by its name alone.
+        """
+        is_known = self._is_asked_for or source == self.source
+        return is_known or (self._is_nth and source is None)
+
+    def _kept_for_others(self, look: "_Look", *, is_spare: bool) -> set[str]:
+        """Return the owners for whom an existing file is left; none if it may stand for this one.
+
+        Args:
+            look: the file.
+            is_spare: another file may stand for this download already.
+        """
+        if self._is_anothers(look) or self.strategy is not FileExistsStrategy.SKIP:
+            return self._owners_of(look)
+        if is_spare and look.source != self.source:  # it may stand for another link of this name
+            return {*self._owners_of(look), UNKNOWN_OWNER}
+        return set()
+
+    def _is_anothers(self, look: "_Look") -> bool:
+        """Return True if a file belongs to another download of this run."""
+        context, mine = self._context, self._record.id
+        if look.identity is not None and context.written.get(look.identity, mine) != mine:
+            return True
+        is_other = look.source not in (None, "", self.source)
+        return is_other and context.names.has_source(look.source or "")
+
+    def _owners_of(self, look: "_Look") -> set[str]:
+        """Return the id and the source of the download that a file belongs to, if known."""
+        owners = set[str]()
+        if look.identity is not None and look.identity in self._context.written:
+            owners.add(self._context.written[look.identity])
+        if look.source:
+            owners.add(look.source)
+        return owners or {UNKNOWN_OWNER}
+
+    async def _passes_over_own(self, path: Path) -> bool:
+        """Return True if another download holds our file, because it passes over it now."""
+        if self.strategy is not FileExistsStrategy.SKIP:
+            return False
+        source = await self._context.disk.submit_maybe_inline(source_at, path)
+        return source == self.source
+
+    async def _has_begun_at_first_name(self, path: Path) -> bool:
+        """Lock `path` if an earlier run, of this link alone, began there; return success."""
+        return self._record.name_number > 0 and await self._begun_at(path) is not None
+
+    async def _begun_at_next(self, path: Path, numbers: Iterator[int]) -> Path | None:
+        """Lock the next number if the names are numbered and an earlier run began there."""
+        if self.strategy is not FileExistsStrategy.RENAME:
+            return None
+        return await self._begun_at(numbered(path, next(numbers)))
+
+    async def _begun_at(self, path: Path) -> Path | None:
+        """Lock a path if an earlier run began there."""
+        look = await self._look(path)
+        if look.occupant is not Occupant.OURS or not await self.try_lock(path):
+            return None
+        self.occupant = look.occupant
+        return path
+
+    async def _look(self, path: Path, part: PartFile | None = None) -> "_Look":
+        """Look at a path; prepare `part` for it if nothing is there."""
+        is_wanted = part is not None
+        if part is None:
+            part = PartFile(path, source_of(self._record.config.url), key=self._context.options.key)
+        return await self._context.disk.submit_maybe_inline(_look_at, part, prepare=is_wanted)
+
+
+class _Look(NamedTuple):
+    """Result of a look at a path."""
+
+    occupant: Occupant
+    identity: Identity | None = None  # of a file
+    source: str | None = None  # of the download that wrote the file, if it is known
+
+
+def _look_at(part: PartFile, *, prepare: bool) -> _Look:
+    owner = part.owner()
+    path = part.destination
+    if os.path.lexists(path):
+        occupant = Occupant.FILE if path.is_file() else Occupant.SPECIAL
+        return _Look(occupant, identity_at(path), source_at(path))
+    if owner is None:
+        if prepare:
+            part.prepare()
+        return _Look(Occupant.NOTHING)
+    return _Look(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
+
+
+def special_problem(path: Path) -> DestinationError:
+    """Return the error for a path that is not one of a regular file."""
+    return DestinationError(path, "exists and is not a regular file")

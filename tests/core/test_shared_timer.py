@@ -1,0 +1,53 @@
+"""One timer of the loop for all that wait for the same time."""
+
+import asyncio
+
+from rheo_core.infrastructure.shared_timer import SharedTimer
+from tests.waiting import Until
+
+
+async def test_each_is_called_at_its_time_and_not_after_a_stop(until: Until) -> None:
+    loop, timer = asyncio.get_running_loop(), SharedTimer(0.1)
+    called: dict[int, float] = {}
+    began = {}
+    calls = [lambda number=number: called.setdefault(number, loop.time()) for number in range(5)]
+    for number, call in enumerate(calls):
+        began[number] = loop.time()
+        timer.start(call)
+        await asyncio.sleep(0)
+    assert timer.stop(calls[0]) and timer.stop(calls[3]) and not timer.stop(calls[3])
+    await until(lambda: len(called) == 3)
+    assert list(called) == [1, 2, 4]
+    assert all(called[number] - began[number] >= 0.099 for number in called)
+    assert not timer.stop(calls[1])
+
+
+async def test_a_timer_without_waits_keeps_nothing_in_the_loop() -> None:
+    timer = SharedTimer(60.0)
+    timer.start(print)
+    assert timer._handle is not None
+    timer.stop(print)
+    assert timer._handle is None
+    timer.start(print)
+    assert timer._handle is not None
+    timer.stop(print)
+
+
+async def test_a_call_may_start_and_stop_others(until: Until) -> None:
+    timer, called = SharedTimer(0.01), list[str]()
+
+    def first() -> None:
+        called.append("first")
+        timer.stop(second)
+        timer.start(third)
+
+    def second() -> None:
+        called.append("second")
+
+    def third() -> None:
+        called.append("third")
+
+    timer.start(first)
+    timer.start(second)
+    await until(lambda: "third" in called)
+    assert called == ["first", "third"]
