@@ -61,7 +61,7 @@ async def later() -> float:
         lambda: math.inf,
         lambda: -1,
         lambda: True,
-    ],  # fmt: skip
+    ],
     ids=["raises", "cancelled", "async", "text", "nan", "endless", "negative", "bool"],
 )
 async def test_a_retry_handler_with_a_bug_fails_its_download(
