@@ -109,6 +109,9 @@ class EngineOptions:
     def __post_init__(self) -> None:
         for name, minimum in _MINIMA.items():
             _check_number(name, getattr(self, name), minimum)
+        for name in _WHOLE:
+            if not isinstance(value := getattr(self, name), int):
+                raise ValueError(f"{name} is {value!r}; it must be a whole number")
         for name in _POSITIVE:
             _check_number(name, getattr(self, name), 0, is_allowed=False)
 
@@ -129,6 +132,7 @@ _MINIMA = {
     "stall_speed": 0,
     "network_timeout": 0,
 }
+_WHOLE = ("max_concurrent", "connections", "connections_per_host", "chunk_size")
 _POSITIVE = ("timeout", "connect_timeout", "response_timeout", "stall_timeout")
 
 

@@ -16,13 +16,15 @@ class ErrorCategory(Enum):
 
 _LASTING_SERVER_ERRORS = {501, 505, 511}
 """Not implemented, HTTP version, sign-in at the network: time cures none of them."""
+_TOO_EARLY = 425
+"""The server asks for the same request again, in a finished handshake (RFC 8470 5.2)."""
 
 
 class RetryPolicy(BaseModel):
     """HTTP statuses that are retried.
 
-    An unknown status from 500 to 599 counts as 500 (RFC 9110 15). A reply with Retry-After is
-    retried whatever its status, unless the caller lists the status as permanent.
+    An unknown status from 500 to 599 counts as 500 (RFC 9110 15), and 425 as 503. A reply with
+    Retry-After is retried whatever its status, unless the caller lists the status as permanent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,9 +53,10 @@ class RetryPolicy(BaseModel):
             return has_wait and not is_of_caller
         if status_code in self.transient_status_codes or self.retry_unknown_errors or has_wait:
             return True
-        is_unknown = status_code not in _LASTING_SERVER_ERRORS
-        is_counted = "transient_status_codes" not in self.model_fields_set
-        return 500 <= status_code < 600 and is_unknown and is_counted
+        if "transient_status_codes" in self.model_fields_set:
+            return False
+        is_server_error = 500 <= status_code < 600 and status_code not in _LASTING_SERVER_ERRORS
+        return is_server_error or status_code == _TOO_EARLY
 
 
 class RetryConfig(BaseModel):

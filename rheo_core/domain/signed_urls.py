@@ -3,21 +3,35 @@
 import re
 from urllib.parse import unquote
 
-_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
-_ALONE = {
-    "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "key-pair-id", "policy", "signature",
-    "expires", "security-token", "token", "hdnea", "hdnts", "hdntl", "__gda__", "__token__",
-    "verify",
-}  # fmt: skip
-_WITH_SIGNATURE = {
-    # Shared access signatures of Azure, which all have `sig`. Elsewhere these names mean much else.
-    "sig": {
-        "sig", "se", "sp", "sv", "sr", "st", "ss", "srt", "sip", "spr", "skoid", "sktid", "skt",
-        "ske", "sks", "skv", "saoid", "suoid", "scid", "sdd", "ses",
-    },
-    "hm": {"hm", "ex", "is"},  # Discord
-    "md5": {"md5", "expires", "e", "st"},  # nginx: secure_link
-}  # fmt: skip
+_PREFIXES = (
+    "x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-tos-", "x-bce-", "x-xet-", "q-",
+)  # fmt: skip
+_ALONE = frozenset({
+    "access_token", "auth", "auth_key", "authorization", "awsaccesskeyid", "expires",
+    "googleaccessid", "hdnea", "hdntl", "hdnts", "jwt", "key-pair-id", "ossaccesskeyid", "policy",
+    "security-token", "sign", "signature", "tempauth", "token", "verify", "__gda__", "__token__",
+})  # fmt: skip
+_TOGETHER: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
+    (frozenset(required.split()), frozenset(more.split()))
+    for required, more in (
+        # Shared access signatures of Azure, which GitHub uses too
+        ("sig", "sig se sp sv sr st ss srt sip spr skoid sktid skt ske sks skv saoid suoid scid"
+                " sdd ses rscc rscd rsce rscl rsct"),
+        ("x-amz-signature", "actor_id key_id"),  # GitHub
+        ("hm", "hm ex is"),  # Discord
+        ("md5", "md5 e st"),  # nginx: secure_link
+        ("st e", "st e"),
+        ("h e", "h e"),  # Limelight
+        ("token", "e expire"),
+        ("sign", "t time timestamp ts"),
+        ("signature", "time timestamp ts"),
+        ("rlkey", "st"),  # Dropbox: `rlkey` names the share
+        ("_download_id", "_download_id _notify_domain"),
+        ("confirm uuid", "at confirm uuid"),  # Google Drive
+    )
+)  # fmt: skip
+"""Names that must all be there, and those that then belong to the signature. Elsewhere these
+names mean much else."""
 _USERINFO = re.compile(r"(?<=://)[^/?#@]*@")
 
 
@@ -35,7 +49,7 @@ def unsigned(url: str) -> str:
         return url
     fields = query.split("&")
     names = [unquote(field.partition("=")[0]).lower() for field in fields]
-    signing = _ALONE.union(*(more for one, more in _WITH_SIGNATURE.items() if one in names))
+    signing = _ALONE.union(*(more for required, more in _TOGETHER if required.issubset(names)))
     kept = [
         field
         for field, name in zip(fields, names, strict=True)

@@ -9,6 +9,7 @@ from rheo_core.domain.exceptions import (
     ConnectionFailedError,
     DownloadError,
     DownloadTimeoutError,
+    IncompleteError,
     NoNetworkError,
 )
 from rheo_core.domain.tuning import Tuning
@@ -16,6 +17,10 @@ from rheo_core.infrastructure import network
 from rheo_core.infrastructure.http.private_networks import may_be_private
 
 _log = logging.getLogger(__name__)
+_LOST = (ConnectionFailedError, DownloadTimeoutError, IncompleteError)
+"""Failures that a lost network may cause."""
+_SAME_LOSS_LOOKS = 3
+"""Looks within which another failure belongs to the same loss, because only a try shows its end."""
 
 
 class NetworkWatch:
@@ -39,6 +44,8 @@ class NetworkWatch:
         self._had_route = network.has_route()  # when the network was last known to be there
         self._lost = asyncio.Event()
         self._lost_at = 0.0  # the loop's clock, as all times here
+        self._tried_at = -math.inf  # when it was last taken for back
+        self._is_seen = False  # the route or a name server is missing
         self._unreached: dict[str, float] = {}  # host -> its first failure since it last answered
         self._unanswered: dict[str, None] = {}  # names that no name server answered for
         self._answered_at = -math.inf  # last answer of any other host, while some are unreached
@@ -55,7 +62,7 @@ class NetworkWatch:
             error: reason of the failure.
             host: the host of the download, with its port.
         """
-        if not isinstance(error, ConnectionFailedError | DownloadTimeoutError):
+        if not isinstance(error, _LOST):
             return False
         if self._has_given_up or not self._is_without_network(error, host):
             return False
@@ -65,10 +72,13 @@ class NetworkWatch:
             return False  # other hosts answer while this one fails
         if isinstance(error, NoNetworkError) and error.is_look_up:
             self._unanswered[error.host] = None
+        is_without_route = self._had_route and not network.has_route()
+        self._is_seen = self._is_seen or bool(self._unanswered) or is_without_route
         if not self._lost.is_set():
-            self._lost_at = now
             self._lost.set()
-            _log.warning("no network (%s); downloads wait until it is back", error)
+            if now - self._tried_at > _SAME_LOSS_LOOKS * self._tuning.network_look_seconds:
+                self._lost_at = now
+                _log.warning("no network (%s); downloads wait until it is back", error)
         return True
 
     def note_answer(self, host: str) -> None:
@@ -92,27 +102,26 @@ class NetworkWatch:
                 self._has_given_up = True
                 self._end()
             elif self._lost.is_set() and await self._is_back():
-                _log.warning("the network is back")
+                if self._is_seen:
+                    _log.warning("the network is back")
+                else:  # only a try shows whether it is
+                    self._tried_at = asyncio.get_running_loop().time()
                 self._unreached.clear()
                 self._end()
 
     def _is_without_network(self, error: DownloadError, host: str) -> bool:
         if isinstance(error, NoNetworkError):
-            if error.is_look_up:
-                return True
-            # Without a route before, a new one would not tell that a local host is back.
-            may_wait = self._had_route or not may_be_private(error.host)
-        else:
-            may_wait = self._had_route and not may_be_private(host.rpartition(":")[0])
+            # Where there is only IPv4, an address of IPv6 says nothing about the network.
+            return not (error.is_ipv6_only and network.has_route())
+        may_wait = self._had_route and not may_be_private(host.rpartition(":")[0])
         return may_wait and not network.has_route()  # with a route, only that host fails
 
     async def _is_back(self) -> bool:
-        """Look for a route, and look up one of the names that failed.
+        """Look for the route that was there, and look up one of the names that failed.
 
         A network that never had a default route may have name servers all the same.
         """
-        may_lack_route = bool(self._unanswered) and not self._had_route
-        if not may_lack_route and not network.has_route():
+        if self._had_route and not network.has_route():
             return False
         if not self._unanswered:
             return True
@@ -125,6 +134,7 @@ class NetworkWatch:
 
     def _end(self) -> None:
         self._lost.clear()
+        self._is_seen = False
         self._unanswered.clear()
         self._had_route = network.has_route()
         self._on_return()

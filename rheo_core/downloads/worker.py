@@ -1,5 +1,6 @@
 """DownloadWorker: runs attempts and handles failed ones."""
 
+import asyncio
 import inspect
 import logging
 import math
@@ -353,7 +354,7 @@ class DownloadWorker:
             if is_number and 0 <= float(delay) < math.inf:  # type: ignore[arg-type]
                 return float(delay)  # type: ignore[arg-type]
             raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # nobody cancels this, which never waits
             _log.exception("the retry handler failed; the download is not retried")
             return None
 
@@ -361,7 +362,7 @@ class DownloadWorker:
         """Return the number of retries to show."""
         try:
             return max(int(self.retry_handler.max_retries), 0)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             _log.exception("the retry handler failed")
             return 0
 

@@ -30,14 +30,17 @@ class Reserve:
     """
 
     def __init__(self, descriptor: int) -> None:
-        disk = os.fstatvfs(descriptor)
-        self.bytes = min(reserve_of(disk), _free(disk) // _FREE_PARTS)
+        disk = _disk_of(descriptor)
+        self.bytes = 0 if disk is None else min(reserve_of(disk), _free(disk) // _FREE_PARTS)
         self._granted = 0  # bytes that may be written before the next look
 
     def allows(self, count: int, descriptor: int) -> bool:
         """Claim `count` more bytes; return False if they would use up the reserve."""
         if count > self._granted and self.bytes:
-            left = _free(os.fstatvfs(descriptor)) - self.bytes
+            disk = _disk_of(descriptor)
+            if disk is None:
+                return True
+            left = _free(disk) - self.bytes
             if left < count:
                 return False
             self._granted = max(min(left // 2, self.bytes // _LOOKS), count)
@@ -57,7 +60,9 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
         DiskFullError: the file does not fit.
         DestinationError: it is larger than the whole disk, so waiting is useless.
     """
-    disk = os.fstatvfs(descriptor)
+    disk = _disk_of(descriptor)
+    if disk is None:
+        return
     written = os.fstat(descriptor).st_blocks * 512
     missing = size - written - _free(disk)
     if missing <= 0 or not disk.f_blocks:  # some file systems do not know their size
@@ -66,6 +71,14 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
         facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
         raise DestinationError(path, f"disk full: {facts}")
     raise DiskFullError(path, missing)
+
+
+def _disk_of(descriptor: int) -> os.statvfs_result | None:
+    """Return the sizes of the disk of a file; None if they are refused, as on some phones."""
+    try:
+        return os.fstatvfs(descriptor)
+    except OSError:
+        return None
 
 
 def _free(disk: os.statvfs_result) -> int:

@@ -3,7 +3,7 @@
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -34,7 +34,10 @@ _RANGE_REFUSALS = {
     HTTPStatus.PRECONDITION_FAILED,
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 }
-_QUOTA_REFUSALS = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+_NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+"""Refusals that stay, even if they used up a quota."""
+_QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
+_NUMBER = re.compile(r"-?\d{1,10}(?:\.\d*)?", re.ASCII)
 _UNKNOWN_QUOTA_SECONDS = 60.0
 _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
 
@@ -166,7 +169,7 @@ def _refusal(
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
     """Return the error for a reply that brings no file now, with the wait that it asks for."""
     wait = _retry_after(headers.get("Retry-After", ""))
-    if wait is None and status in _QUOTA_REFUSALS:
+    if wait is None and status >= 400 and status not in _NOT_OF_QUOTA:
         wait = _quota_wait(headers)
     return HttpStatusError(status, printable(reason), retry_after=wait)
 
@@ -320,22 +323,33 @@ def _modified(headers: MultiMapping[str]) -> int | None:
 
 @lru_cache(maxsize=256)  # the files of a list often have few dates
 def _parse_date(value: str) -> datetime | None:
+    """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone."""
     try:
         parsed = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    if parsed.tzinfo is None and not value.rstrip().endswith("-0000"):  # no known zone
+        return parsed.replace(tzinfo=UTC)
     return parsed if parsed.tzinfo else None
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds (RFC 9110 10.2.3); None if absent or not valid."""
+    """Return the seconds (RFC 9110 10.2.3); None if there is no value.
+
+    A value that is not valid still asks to come back, at a time of our choice.
+    """
     text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:10])
-    moment = _parse_date(text)
-    if moment is None:
+    if not text:
         return None
-    return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+    if (moment := _parse_date(text)) is not None:
+        return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+    return max(_number(text) or 0.0, 0.0)
+
+
+def _number(text: str) -> float | None:
+    """Return the number at the beginning of a field; None if there is none."""
+    match = _NUMBER.match(text.strip())
+    return float(match[0]) if match else None
 
 
 def _quota_wait(headers: MultiMapping[str]) -> float | None:
@@ -343,12 +357,15 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
 
     `x-ratelimit-reset` is a time in seconds since the epoch (GitHub), or a number of seconds.
     """
-    if headers.get("x-ratelimit-remaining", "").strip() != "0":
-        return None
-    reset = _retry_after(headers.get("x-ratelimit-reset", ""))
-    if reset is None:
-        return _UNKNOWN_QUOTA_SECONDS
-    return reset if reset < _EARLIEST_EPOCH_SECONDS else max(reset - time.time(), 0.0)
+    for name in _QUOTA_NAMES:
+        remaining = _number(headers.get(f"{name}-remaining", ""))
+        if remaining is None or remaining > 0:
+            continue
+        reset = _number(headers.get(f"{name}-reset", ""))
+        if reset is None:
+            return _UNKNOWN_QUOTA_SECONDS
+        return max(reset if reset < _EARLIEST_EPOCH_SECONDS else reset - time.time(), 0.0)
+    return None
 
 
 def check_version(

@@ -1,5 +1,6 @@
 """Programs that embed the library: their handlers, emitters, numbers and names."""
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -41,14 +42,27 @@ def raising() -> None:
     raise ZeroDivisionError("a bug of the user")
 
 
+def cancelled() -> None:
+    raise asyncio.CancelledError
+
+
 async def later() -> float:
     return 0.0
 
 
 @pytest.mark.parametrize(
     "answer",
-    [raising, later, lambda: "soon", lambda: math.nan, lambda: math.inf, lambda: -1, lambda: True],
-    ids=["raises", "async", "text", "nan", "endless", "negative", "bool"],
+    [
+        raising,
+        cancelled,
+        later,
+        lambda: "soon",
+        lambda: math.nan,
+        lambda: math.inf,
+        lambda: -1,
+        lambda: True,
+    ],
+    ids=["raises", "cancelled", "async", "text", "nan", "endless", "negative", "bool"],
 )
 async def test_a_retry_handler_with_a_bug_fails_its_download(
     server: MisbehavingServer,
@@ -86,6 +100,12 @@ async def test_a_number_of_retries_that_is_none_stops_nothing(
 def test_numbers_are_checked_by_the_constructor(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} is "):
         DownloadManager(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["max_concurrent", "connections", "connections_per_host"])
+def test_counts_are_whole_numbers(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 1.5; it must be a whole number"):
+        DownloadManager(**{name: 1.5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["stall_speed", "speed_limit_bps", "network_timeout"])

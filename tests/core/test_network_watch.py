@@ -17,6 +17,7 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     HostNotFoundError,
     HttpStatusError,
+    IncompleteError,
     NoNetworkError,
 )
 from rheo_core.domain.tuning import Tuning
@@ -60,7 +61,13 @@ def watch(patience: float | None = None) -> NetworkWatch:
 
 @pytest.mark.parametrize(
     "error",
-    [SILENT, UNREACHABLE, ConnectionFailedError("h", "reset"), DownloadTimeoutError("no data", 1)],
+    [
+        SILENT,
+        UNREACHABLE,
+        ConnectionFailedError("h", "reset"),
+        DownloadTimeoutError("no data", 1),
+        IncompleteError(1, 2),
+    ],
 )
 async def test_without_a_route_no_failure_is_that_of_a_host(
     world: World, error: DownloadError
@@ -73,14 +80,40 @@ async def test_without_a_route_no_failure_is_that_of_a_host(
 
 @pytest.mark.parametrize(
     "error",
-    [UNREACHABLE, ConnectionFailedError("h", "refused"), HostNotFoundError("h")],
+    [ConnectionFailedError("h", "refused"), HostNotFoundError("h"), IncompleteError(1, 2)],
 )
-async def test_with_a_route_only_silent_look_ups_are_a_lost_network(
+async def test_with_a_route_other_failures_are_those_of_a_host(
     world: World, error: DownloadError
 ) -> None:
     network_watch = watch()
     assert not network_watch.is_lost(error, A)
     assert network_watch.is_lost(SILENT, A)
+
+
+async def test_an_address_of_ipv6_says_nothing_about_a_network_of_ipv4(world: World) -> None:
+    error = NoNetworkError("a.example", "network is unreachable")
+    error.is_ipv6_only = True
+    network_watch = watch()
+    assert not network_watch.is_lost(error, A)
+    world.route = False
+    assert network_watch.is_lost(error, A)
+
+
+@pytest.mark.parametrize("route", [True, False])
+async def test_an_unreachable_network_is_tried_again_until_the_patience_ends(
+    world: World, until: Until, caplog: pytest.LogCaptureFixture, route: bool
+) -> None:
+    """The default route may lead to a router that has lost its own network."""
+    world.route = route
+    network_watch = watch(patience=0.2)
+    looking = asyncio.create_task(network_watch.run())
+    tries = 0
+    while network_watch.is_lost(UNREACHABLE, A):
+        tries += 1
+        await until(lambda: not network_watch.must_wait(A))
+    looking.cancel()
+    assert tries > 2
+    assert caplog.text.count("no network (") == 1 and "network is back" not in caplog.text
 
 
 async def test_a_status_is_never_a_lost_network(world: World) -> None:
@@ -104,16 +137,26 @@ async def test_a_machine_that_never_had_a_route_judges_by_the_error(world: World
     assert network_watch.is_lost(UNREACHABLE, A)
 
 
-async def test_a_local_host_that_needs_no_route_does_not_wait_for_one(world: World) -> None:
+async def test_a_local_host_that_needs_no_route_does_not_wait_for_one(
+    world: World, until: Until
+) -> None:
     world.route = False
     network_watch = watch()
+    looking = asyncio.create_task(network_watch.run())
     flapping = NoNetworkError("10.5.0.1", "network is unreachable")
-    assert not network_watch.is_lost(flapping, "10.5.0.1:80")
-    assert not network_watch.is_lost(flapping, A)  # through a proxy there
-    world.route = True
-    network_watch = watch()
-    world.route = False  # both went away, and will come back together
     assert network_watch.is_lost(flapping, "10.5.0.1:80")
+    await until(lambda: not network_watch.must_wait("10.5.0.1:80"))
+    looking.cancel()
+
+
+async def test_a_local_host_waits_for_a_route_that_it_had(world: World) -> None:
+    network_watch = watch()
+    looking = asyncio.create_task(network_watch.run())
+    world.route = False  # both went away, and will come back together
+    assert network_watch.is_lost(NoNetworkError("10.5.0.1", "down"), "10.5.0.1:80")
+    await asyncio.sleep(10 * TUNING.network_look_seconds)
+    assert network_watch.must_wait("10.5.0.1:80")
+    looking.cancel()
 
 
 async def test_name_servers_of_a_network_without_a_route_end_the_wait(

@@ -235,10 +235,12 @@ def retry_after(value: str) -> float | None:
         (" 7 ", 7),
         (DATE, 0),
         ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("soon", None),
-        ("٣", None),
+        ("-1", 0),
+        ("1.5", 1.5),
+        ("7, 8", 7),
+        ("soon", 0),
+        ("٣", 0),
+        ("Sun Nov  6 08:49:37 1994", 0),
     ],
 )
 def test_retry_after(value: str, seconds: float | None) -> None:
@@ -250,6 +252,27 @@ def test_retry_after_a_date() -> None:
     told = retry_after(format_datetime(moment, usegmt=True))
     assert told is not None
     assert 3600 < told <= 7200
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1.5"}, 1.5),
+        ({"X-Rate-Limit-Remaining": "-1", "X-Rate-Limit-Reset": "7"}, 7),
+        ({"RateLimit-Remaining": "0;w=21600", "RateLimit-Reset": "3"}, 3),
+        ({"x-ratelimit-remaining": "0"}, 60),
+        ({"x-ratelimit-remaining": "12", "x-ratelimit-reset": "7"}, None),
+        ({"x-ratelimit-reset": "7"}, None),
+    ],
+)
+def test_wait_for_a_quota(headers: dict[str, str], seconds: float | None) -> None:
+    def wait(status: int) -> float | None:
+        with pytest.raises(HttpStatusError) as caught:
+            head(status, headers)
+        return caught.value.retry_after
+
+    assert wait(403) == wait(429) == wait(420) == seconds
+    assert wait(404) is None  # it may just have used up the quota
 
 
 def test_retry_after_ages_is_long() -> None:

@@ -12,6 +12,7 @@ from rheo_core.config import build_settings
 from rheo_core.domain.request_options import RequestOptions, read_proxy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
+from rheo_core.infrastructure.http.proxies import usual_proxy
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.proxy import proxy
@@ -131,6 +132,34 @@ async def test_the_variables_of_the_environment(
             await manager.wait_until_complete(timeout=20)
         assert status_of(manager, config) == "completed"
         assert (server.url("").rpartition(":")[2] in way.log) is used
+
+
+@pytest.mark.parametrize(
+    ("exempt", "place", "is_direct"),
+    [
+        ("h.example", "h.example", True),
+        ("h.example", "h.example.:8080", True),
+        ("h.example:80", "h.example", True),
+        ("h.example:81", "h.example", False),
+        ("h.example:81", "h.example:81", True),
+        ("*.example", "a.h.example", True),
+        ("*.example", "example", False),
+        ("192.168.1.*", "192.168.1.5:81", True),
+        ("a b  h.example", "h.example", True),
+        ("a,\tH.Example", "h.example", True),
+        ("h.example", "xh.example", False),
+        ("::1", "[::1]:80", True),
+        ("[::1]", "[::1]", True),
+        ("[fc00::]/7", "[fd00::1]:81", True),
+        ("fc00::/7", "[2001:db8::1]", False),
+        ("[2001:db8::1]:81", "[2001:db8::1]:81", True),
+        ("10.0.0.0/33, 10.0.0.9", "10.0.0.9", True),
+        ("10", "10.0.0.9", False),
+    ],
+)
+def test_entries_of_no_proxy(exempt: str, place: str, is_direct: bool) -> None:
+    proxies = {"http": "http://p:1", "no": exempt}
+    assert usual_proxy(proxies, "http", place) == (None if is_direct else "http://p:1")
 
 
 def test_the_scheme_of_desktops_means_socks() -> None:

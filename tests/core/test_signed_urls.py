@@ -24,6 +24,19 @@ SIGNATURES = {
     "discord": "ex={0}&is={0}&hm={0}",
     "oss": "OSSAccessKeyId=a&Expires={0}&Signature={0}",
     "token": "token={0}",
+    "github": "sp=r&sv=2018-11-09&sr=b&se={0}&rscd=a&skt={0}&ske={0}&sig={0}&jwt=x.{0}",
+    "github 2": f"{AWS}&actor_id={{0}}&key_id=0",
+    "hugging face": "X-Xet-Signed-Range=bytes%3D0-{0}&Policy={0}&Signature={0}&Key-Pair-Id=K",
+    "dropbox": "_download_id={0}&_notify_domain=x",
+    "google drive": "confirm=t&uuid={0}&at=x{0}",
+    "obs": "X-Obs-Date={0}&X-Obs-Signature={0}",
+    "nginx": "st=x{0}&e={0}",
+    "limelight": "h=x{0}&e={0}",
+    "qiniu": "e={0}&token=a:{0}",
+    "alibaba": "auth_key={0}-0-0-x{0}",
+    "sharepoint": "tempauth=v1.{0}",
+    "sign": "sign=x{0}&timestamp={0}",
+    "backblaze": "Authorization=3_{0}",
 }
 
 
@@ -39,6 +52,8 @@ def test_a_new_signature_is_the_same_object(form: str) -> None:
         "https://h/a?id=1",
         "https://h/a?st=1&sp=2",  # of Azure only next to `sig`
         "https://h/a?e=1&ex=2&is=3",
+        "https://h/a?h=1&confirm=t&timestamp=3&key_id=4",
+        "https://h/a?rlkey=1&dl=1",
         "https://h/a%20b?x=%7E&&y",
         "https://h/a?versionId=1",
         "https://h/a?",

@@ -42,7 +42,9 @@ async def is_downloaded(server: MisbehavingServer, folder: Path, size: int, **wi
 
 @SIZES
 @pytest.mark.parametrize("number", [*ODD, errno.EXDEV, errno.ENOTTY], ids=errno.errorcode.get)
-@pytest.mark.parametrize("call", ["fchmod", "chmod", "link", "utime", "setxattr"])
+@pytest.mark.parametrize(
+    "call", ["fchmod", "chmod", "link", "utime", "setxattr", "getxattr", "fstatvfs", "statvfs"]
+)
 async def test_a_call_that_is_an_improvement_only(
     server: MisbehavingServer,
     tmp_path: Path,

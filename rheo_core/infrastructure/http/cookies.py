@@ -22,7 +22,7 @@ from .base import Response
 
 _NOT_NETSCAPE = "not in Netscape's cookies.txt format"
 _DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
-_IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70\s[^;]*")
+_IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70(?:\s[^;]*)?(?=;|$)")
 _MAX_AGE = re.compile(r"(?i);\s*max-age\s*=")
 _FIELDS = 7
 _FIELD_VALUE = re.compile(r"[^\x00-\x1f\x7f\udc80-\udcff]*")
@@ -176,6 +176,17 @@ def store_cookies(jar: CookieJar, reply: Response) -> None:
         if not _has_false_prefix(field, reply.url):
             accepted.append(_as_aiohttp_reads(field))
     jar.update_cookies_from_headers(accepted, reply.url)
+    if any('"' in field for field in accepted):
+        _keep_quotes(jar)
+
+
+def _keep_quotes(jar: CookieJar) -> None:
+    """Send values as servers set them (RFC 6265 5.4): aiohttp removes their quotes."""
+    for morsel in jar:
+        if morsel.coded_value != morsel.value:
+            value = morsel.coded_value
+            state = {"key": morsel.key, "value": value, "coded_value": value}
+            morsel.__setstate__(state)  # type: ignore[attr-defined]
 
 
 def _as_aiohttp_reads(field: str) -> str:

@@ -2,8 +2,10 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -11,6 +13,9 @@ from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import read_proxy
 
 _KEYS = ("http", "https", "all")
+_PORTS = {"http": 80, "https": 443}
+_SEPARATORS = re.compile(r"[,\s]+")
+_NO_BRACKETS = str.maketrans("", "", "[]")
 
 
 def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | None:
@@ -26,7 +31,7 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
     """
     key = scheme if proxies.get(scheme) else "all"
     proxy = proxies.get(key)
-    if not proxy or _is_exempt(place, proxies):
+    if not proxy or _is_exempt(place, scheme, proxies):
         return None
     try:
         return read_proxy(proxy)
@@ -34,21 +39,32 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
         raise RequestOptionsError(_problem(key, proxy, error)) from None
 
 
-def _is_exempt(place: str, proxies: Mapping[str, str]) -> bool:
-    """Check whether `no_proxy` names a host. A dot at the end means nothing, as in curl."""
-    names = ",".join(name.strip().rstrip(".") for name in proxies.get("no", "").split(","))
-    return bool(proxy_bypass_environment(place, {"no": names})) or _is_within(place, proxies)
+def _is_exempt(place: str, scheme: str, proxies: Mapping[str, str]) -> bool:
+    """Check whether `no_proxy` names a host. A dot at the end means nothing, as in curl.
+
+    Its entries are names of hosts and domains, with a port or without, addresses, networks
+    (`10.0.0.0/8`), and patterns (`*.example.org`), separated by commas or blanks.
+    """
+    url = urlsplit(f"//{place}")
+    host = (url.hostname or "").partition("%")[0].rstrip(".")
+    port = url.port or _PORTS.get(scheme)
+    entries = [entry.rstrip(".").lower() for entry in _SEPARATORS.split(proxies.get("no", ""))]
+    if any("*" in entry and fnmatchcase(host, entry) for entry in entries):
+        return True
+    shown = f"[{host}]" if ":" in host else host
+    named = {"no": ",".join(entries)}
+    return bool(proxy_bypass_environment(f"{shown}:{port}", named)) or _is_within(host, entries)
 
 
-def _is_within(place: str, proxies: Mapping[str, str]) -> bool:
-    """Check whether an address is in a network of `no_proxy` (`10.0.0.0/8`), as in curl."""
+def _is_within(host: str, entries: Iterable[str]) -> bool:
+    """Check whether an address is one of the entries, or in a network among them."""
     try:
-        address = ipaddress.ip_address((urlsplit(f"//{place}").hostname or "").partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    for entry in proxies.get("no", "").split(","):
+    for entry in entries:
         with suppress(ValueError):
-            if "/" in entry and address in ipaddress.ip_network(entry.strip(), strict=False):
+            if address in ipaddress.ip_network(entry.translate(_NO_BRACKETS), strict=False):
                 return True
     return False
 

@@ -99,16 +99,21 @@ class Dialer:
     async def _connect_to(self, host: str, port: int, way: Way, *, is_tls: bool) -> WireConnection:
         options = socket_options(way.route)
         local = options.local_address
+        addresses: list[AddrInfoType] = []
         try:
+            addresses = await self._addresses(host, port, options.family)
             opened = await aiohappyeyeballs.start_connection(
-                await self._addresses(host, port, options.family),
+                addresses,
                 local_addr_infos=[_address_info(*local)] if local else None,
                 socket_factory=options.factory,
                 happy_eyeballs_delay=_EYEBALLS_SECONDS,
                 interleave=1,
             )
         except OSError as error:
-            raise connection_problem(error, host) from error
+            problem = connection_problem(error, host)
+            if isinstance(problem, NoNetworkError) and not problem.is_look_up:
+                problem.is_ipv6_only = all(each[0] == socket.AF_INET6 for each in addresses)
+            raise problem from error
         return await self._take(opened, host, way.tls if is_tls else None)
 
     async def _addresses(
