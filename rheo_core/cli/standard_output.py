@@ -3,11 +3,13 @@
 import errno
 import os
 import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 from .exit import ExitCode, fail
 
@@ -34,11 +36,26 @@ def copy_to_output(folder: Path) -> None:
     Only whole files are written, so that a retry or a wrong checksum changes nothing that another
     program has read already.
     """
+    _end_on_signals()
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
                 while data := file.read(_READ_BYTES):
                     _write(data)
+
+
+def _end_on_signals() -> None:
+    """End the command on Ctrl-C and the like, because the reader may take nothing for ever.
+
+    The handlers of the run do nothing any more. A signal that is ignored stays so, as there.
+    """
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)  # the folder of the file is removed on the way
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
 
 
 def _write(data: bytes) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shlex
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -240,6 +241,31 @@ async def test_a_pipe_that_does_not_block_gets_the_whole_file(
         assert await asyncio.to_thread(pipe.read) == BODY
     _, err = await process.communicate()
     assert (process.returncode, b"Traceback" in err) == (0, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_a_command_whose_output_nobody_reads(
+    server: MisbehavingServer,
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *command, url, "-o", "-",
+        stdout=write, stderr=asyncio.subprocess.PIPE,
+        env=environment | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    os.close(write)
+    await asyncio.to_thread(os.read, read, 1)  # so that it has begun to write
+    process.send_signal(number)
+    async with asyncio.timeout(10):
+        _, err = await process.communicate()
+    os.close(read)
+    assert (process.returncode, b"Traceback" in err) == (128 + number, False)
+    assert list(tmp_path.glob("rheo-*")) == []
 
 
 async def test_text_that_an_output_without_a_buffer_takes_in_part_is_reported(
