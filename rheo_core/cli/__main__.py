@@ -2,12 +2,20 @@
 
 import errno
 import gc
+import io
 import os
 import signal
 import sys
 from contextlib import suppress
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_LOST_OUTPUT = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EBADF,  # it is open for reading
+    errno.EAGAIN,  # a pipe that another program made non-blocking
+}
 
 
 def main() -> None:
@@ -30,7 +38,7 @@ def report_lost_output(program: str, error: OSError) -> int:
     Raises:
         OSError: it is `error`, which has another cause.
     """
-    if error.errno not in {*_DISK_ERRORS, errno.EPIPE}:
+    if error.errno not in {*_LOST_OUTPUT, errno.EPIPE}:
         raise error
     with suppress(OSError):
         if error.errno != errno.EPIPE:  # a reader that has enough knows it
@@ -44,7 +52,8 @@ def take_over() -> None:
     """Repair what a careless parent process leaves to its children.
 
     If standard streams are closed, files and sockets would get their numbers, and Python has no
-    objects for them. If SIGCHLD is ignored, the system keeps no exit status of a child.
+    objects for them. If standard output has no buffer, Python drops what a full disk does not take.
+    If SIGCHLD is ignored, the system keeps no exit status of a child.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -53,6 +62,9 @@ def take_over() -> None:
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: drops what does not fit
+        whole = io.BufferedWriter(sys.stdout.buffer)
+        sys.stdout = io.TextIOWrapper(whole, sys.stdout.encoding, sys.stdout.errors)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 

@@ -3,8 +3,6 @@
 import asyncio
 import errno
 import json
-import os
-import select
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +15,7 @@ from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressE
 
 from .arguments import Places
 from .report import TERMINAL_EVENTS
+from .standard_output import write_all
 
 _MAX_WAITING = 64
 """Lines that may wait for a slow reader; beyond that, progress events are dropped."""
@@ -97,21 +96,13 @@ class JsonLines:
 
     def _write(self, line: bytes) -> bool:
         """Write a line; return False if nobody can read it. Downloads continue without a reader."""
-        while line:
-            try:
-                line = line[os.write(self._descriptor, line) :]
-            except BlockingIOError:  # another program that shares the pipe changed it
-                self._wait_until_writable()
-            except OSError as error:
-                if error.errno not in _READER_GONE:
-                    self.problem = error.strerror
-                return False
+        try:
+            write_all(self._descriptor, line)
+        except OSError as error:
+            if error.errno not in _READER_GONE:
+                self.problem = error.strerror
+            return False
         return True
-
-    def _wait_until_writable(self) -> None:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        poll.poll()
 
 
 def _line_of(event: DownloadEvent, place: tuple[str, int] | None) -> bytes:

@@ -1,33 +1,89 @@
 """`-o -`: a file on standard output, once it is complete and verified."""
 
-import shutil
+import errno
+import os
+import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+from .exit import ExitCode, fail
 
 STANDARD_OUTPUT = "-"
+_READ_BYTES = 1 << 20
 
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
     """Make a folder for the file, in $TMPDIR, and remove it at the end."""
-    with TemporaryDirectory(prefix="rheo-", ignore_cleanup_errors=True) as folder:
-        yield folder
+    try:
+        folder = TemporaryDirectory(prefix="rheo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        problem = f"cannot create a temporary folder: {reason}. Set TMPDIR to another one."
+        fail(problem, ExitCode.DISK)
+    with folder as name:
+        yield name
 
 
 def copy_to_output(folder: Path) -> None:
-    """Write the file in a folder to standard output.
+    """Write the file in a folder to standard output; end the command if that fails.
 
     Only whole files are written, so that a retry or a wrong checksum changes nothing that another
     program has read already.
-
-    Raises:
-        OSError: standard output cannot be written.
     """
+    _end_on_signals()
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
-            sys.stdout.buffer.flush()
+                while data := file.read(_READ_BYTES):
+                    _write(data)
+
+
+def _end_on_signals() -> None:
+    """End the command on Ctrl-C and the like, because the reader may take nothing for ever.
+
+    The handlers of the run do nothing any more. A signal that is ignored stays so, as there.
+    """
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)  # the folder of the file is removed on the way
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def _write(data: bytes) -> None:
+    try:
+        write_all(sys.stdout.fileno(), data)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has enough, and needs no sentence
+            raise
+        fail(f"the output cannot be written: {error.strerror}.", ExitCode.DISK)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, also if another program that shares the pipe made it non-blocking.
+
+    Not through sys.stdout: without a buffer (PYTHONUNBUFFERED), it drops what does not fit.
+
+    Raises:
+        OSError: the descriptor cannot be written.
+    """
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            _wait_until_writable(descriptor)
+
+
+def _wait_until_writable(descriptor: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    poll.poll()

@@ -1,6 +1,7 @@
 """Existing files that a download leaves alone (SKIP)."""
 
 import os
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import printable, system_reason
+from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
@@ -23,6 +25,9 @@ from rheo_core.user_files import open_regular
 
 from .attempt_context import AttemptContext
 from .validation import FileValidator
+
+_CLOCK_SECONDS = 2.0
+"""Precision of times on FAT, and of clocks."""
 
 
 async def find_existing(
@@ -76,6 +81,28 @@ async def _find(
             return path
     assert first is not None
     raise first
+
+
+def is_written_by(record: DownloadRecord, path: Path, source: str) -> bool:
+    """Return True if a completed download wrote a file, and no other program its successor. Blocks.
+
+    The file's attribute proves that. Without one (some disks and copies have none, and the history
+    knows no secrets of a URL), size and time must be those of the download.
+
+    Args:
+        record: the download.
+        path: its path.
+        source: the source with which it marks its file.
+
+    Raises:
+        OSError: there is no file.
+    """
+    status = path.lstat()
+    if source_at(path) == source:
+        return True
+    ended = record.finished_at or 0.0
+    is_old = status.st_mtime <= ended + _CLOCK_SECONDS
+    return stat.S_ISREG(status.st_mode) and status.st_size == record.total_bytes and is_old
 
 
 async def check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:

@@ -591,6 +591,19 @@ class DownloadManager:
         record = self._parts.tracker.get(download_id)
         return inspect(record, self._parts.queue, self._parts.worker) if record else None
 
+    async def has_own_file(self, download_id: str) -> bool:
+        """Return True if the file of a completed download is the one that it wrote.
+
+        Ask this before you delete the file: another program may have put one of its own there.
+
+        Raises:
+            OSError: there is no file.
+        """
+        record = self._parts.tracker.get(download_id)
+        if record is None:
+            return False
+        return await self._parts.worker.has_own_file(record)
+
     async def find_config(self, download_id: str, *, to_show: bool = False) -> FileConfig | None:
         """Return the config of a download in the list or the history; None if it is unknown.
 

@@ -44,6 +44,7 @@ from .attempt import Attempt
 from .attempt_context import AttemptContext
 from .destination import DestinationResolver, Folders, check_inside
 from .disk_space_watch import DiskSpaceWatch
+from .existing import is_written_by
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
@@ -264,6 +265,16 @@ class DownloadWorker:
             DestinationError: the data cannot be renamed.
         """
         return await self._with_part(record, keep_unverified)
+
+    async def has_own_file(self, record: DownloadRecord) -> bool:
+        """Return True if the file of a completed download is the one that it wrote.
+
+        Raises:
+            OSError: there is no file.
+        """
+        source = self.names.source_of(record.config.url)
+        path = self.destination(record)
+        return await self._context.reading.run(is_written_by, record, path, source)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running."""

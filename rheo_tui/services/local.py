@@ -347,6 +347,8 @@ class LocalService:
         for row in await self._completed(ids):
             path = Path(row.destination_path or "")
             try:
+                if not await self._manager.has_own_file(row.id):
+                    raise OSError("it is not the downloaded file any more")
                 held = await asyncio.to_thread(delete_file, path)
             except OSError as error:
                 reason = printable(error.strerror or str(error)).lower()

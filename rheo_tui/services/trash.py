@@ -4,10 +4,11 @@ All functions block.
 """
 
 import errno
-import os
 import secrets
 import stat
 from pathlib import Path
+
+from rheo_core.infrastructure.files import rename_without_clobbering
 
 _HELD = ".rheo-deleted-"
 
@@ -41,6 +42,7 @@ def restore_file(held: Path, path: Path) -> None:
     Raises:
         OSError: the name is taken meanwhile, or the file is gone.
     """
-    if os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "another file has its name now")
-    held.rename(path)
+    try:
+        rename_without_clobbering(held, path)
+    except FileExistsError as error:
+        raise FileExistsError(errno.EEXIST, "another file has its name now") from error

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shlex
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -194,3 +195,107 @@ async def test_no_thread_to_begin_with_is_one_sentence(
     line = f'eval "$RHEO" download http://127.0.0.1:9/x -o {folder} {flag}'
     code, out, err = await shell.run(line)
     assert (code, out, err) == (1, "", "rheo: no further thread can be started\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@needs_full
+async def test_a_file_that_a_full_output_does_not_take_is_an_error_of_the_disk(
+    server: MisbehavingServer, shell: Shell, unbuffered: str
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    code, _, err = await shell.run(f"PYTHONUNBUFFERED={unbuffered} $RHEO {url} -q -o - >{FULL}")
+    sentence = "rheo: the output cannot be written: No space left on device.\n"
+    assert (code, err) == (4, sentence)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+async def test_no_file_is_cut_short_on_an_output_that_takes_a_part(
+    server: MisbehavingServer, shell: Shell, unbuffered: str
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    reader = "(head -c 1000 >/dev/null; sleep 0.5)"
+    line = f"(PYTHONUNBUFFERED={unbuffered} $RHEO {url} -q -o -; echo $? >&2) | {reader}"
+    _, _, err = await shell.run(line)
+    assert err == "1\n"  # the reader had enough
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+async def test_a_pipe_that_does_not_block_gets_the_whole_file(
+    server: MisbehavingServer,
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    unbuffered: str,
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    process = await asyncio.create_subprocess_exec(
+        *command, url, "-o", "-",
+        stdout=write, stderr=asyncio.subprocess.PIPE,
+        env=environment | {"PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(write)
+    assert process.stderr is not None
+    assert (await process.stderr.readline()).startswith(b"done")
+    with os.fdopen(read, "rb") as pipe:
+        assert await asyncio.to_thread(pipe.read) == BODY
+    _, err = await process.communicate()
+    assert (process.returncode, b"Traceback" in err) == (0, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_a_command_whose_output_nobody_reads(
+    server: MisbehavingServer,
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *command, url, "-o", "-",
+        stdout=write, stderr=asyncio.subprocess.PIPE,
+        env=environment | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    os.close(write)
+    await asyncio.to_thread(os.read, read, 1)  # so that it has begun to write
+    process.send_signal(number)
+    async with asyncio.timeout(10):
+        _, err = await process.communicate()
+    os.close(read)
+    assert (process.returncode, b"Traceback" in err) == (128 + number, False)
+    assert list(tmp_path.glob("rheo-*")) == []
+
+
+async def test_text_that_an_output_without_a_buffer_takes_in_part_is_reported(
+    command: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(write, False)
+    process = await asyncio.create_subprocess_exec(
+        *command, "download", "--help",
+        stdout=write, stderr=asyncio.subprocess.PIPE,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    os.close(write)
+    _, err = await process.communicate()
+    os.close(read)
+    assert process.returncode == 1
+    assert err.startswith(b"rheo: the output cannot be written: ")
+
+
+async def test_an_output_that_is_open_for_reading_is_reported(shell: Shell) -> None:
+    code, _, err = await shell.run("$RHEO --version 1</dev/null")
+    assert (code, err) == (1, "rheo: the output cannot be written: Bad file descriptor\n")
+
+
+async def test_a_missing_temporary_folder_is_one_sentence(
+    server: MisbehavingServer, shell: Shell
+) -> None:
+    url = server.on("/file.bin", serving(BODY))
+    line = f"(ulimit -f 0; $RHEO {url} -o -; echo $?) | cat"
+    _, out, err = await shell.run(line)
+    assert out == "4\n"
+    assert err.startswith("rheo: cannot create a temporary folder: ")

@@ -1,9 +1,11 @@
 """Finished files: delete to the trash, open, download again; pause and resume of all."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,82 @@ async def test_a_file_that_is_gone_is_named_and_its_row_stays(
     deletion = await Changes(service).delete_files(ids)
     assert deletion.problems == ("Cannot delete a: no such file or directory.",)
     assert len((await service.snapshot()).downloads) == 1
+
+
+def overwrite_in_place(path: Path) -> None:
+    path.write_text("edited by the user")
+
+
+def replace(path: Path) -> None:
+    path.unlink()
+    path.write_text("of another program")
+
+
+def replace_by_same_size(path: Path) -> None:
+    path.unlink()
+    path.write_text("x")
+    os.utime(path, (time.time() + 60, time.time() + 60))
+
+
+def remove_attributes(path: Path) -> None:
+    """Copy the file as a backup without attributes does, with its time."""
+    copy = path.with_name("copy")
+    shutil.copyfile(path, copy)
+    shutil.copystat(path, copy)
+    for name in os.listxattr(copy):
+        os.removexattr(copy, name)
+    copy.rename(path)
+
+
+@pytest.mark.parametrize("change", [replace, replace_by_same_size])
+async def test_a_file_of_another_program_is_not_deleted(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    ids = await done(service, server, until, "a")
+    change(file := tmp_path / "files" / "a")
+    theirs = file.read_text()
+    deletion = await Changes(service).delete_files(ids)
+    assert deletion.problems == ("Cannot delete a: it is not the downloaded file any more.",)
+    await service.close()
+    assert file.read_text() == theirs
+
+
+@pytest.mark.parametrize("change", [overwrite_in_place, remove_attributes])
+async def test_the_downloaded_file_is_deleted_whatever_its_attributes(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    ids = await done(service, server, until, "a")
+    change(tmp_path / "files" / "a")
+    assert (await Changes(service).delete_files(ids)).ids == tuple(ids)
+
+
+async def test_redo_does_not_delete_what_came_after_undo(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    ids, changes = await done(service, server, until, "a"), Changes(service)
+    await changes.delete_files(ids)
+    (file := tmp_path / "files" / "a").write_text("another")
+    await changes.undo()
+    await changes.redo()
+    await service.close()
+    assert file.read_text() == "another"
 
 
 async def test_links_and_folders_are_never_deleted(tmp_path: Path) -> None:
