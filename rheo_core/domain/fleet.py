@@ -52,7 +52,7 @@ class FleetEntry:
 
     key: str  # shard and place in it
     url: str  # what the row has, without secrets, if `problem` is set
-    size_bytes: int | None = None  # positive; as the list promises it
+    size_bytes: int | None = None  # as the list promises it
     hash: str | None = None  # `sha256:…`
     name: str | None = None
     extra: dict[str, object] = field(default_factory=dict)  # kept columns, JSON values
@@ -60,8 +60,9 @@ class FleetEntry:
 
     def to_line(self) -> str:
         """Return the entry as a line of JSON, with its line end."""
-        if not (self.size_bytes or self.hash or self.name or self.extra or self.problem):
-            return f'{{"key":"{self.key}","url":{_quoted(self.url)}}}\n'  # most of a long list
+        others = self.hash or self.name or self.extra or self.problem
+        if self.size_bytes is None and not others:  # most lines of a long list
+            return f'{{"key":"{self.key}","url":{_quoted(self.url)}}}\n'
         fields = {name: value for name, value in asdict(self).items() if value not in (None, {})}
         return json.dumps(fields, separators=(",", ":")) + "\n"
 
