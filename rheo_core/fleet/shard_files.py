@@ -1,5 +1,6 @@
 """Shard lists: the entries of each shard, as JSON lines compressed by gzip."""
 
+import gzip
 import zlib
 from collections.abc import Iterator
 
@@ -20,7 +21,6 @@ _MEMBER_LINES = 200
 """Lines compressed at a time. A gzip file may consist of many members (RFC 1952 2.2), so an open
 shard needs no state of a compressor, which would take more memory than its data."""
 _LEVEL = 2
-_WINDOW = zlib.MAX_WBITS + 16  # with a gzip header
 
 
 class ShardWriter:
@@ -106,5 +106,9 @@ def read_shard(target: Target, shard: int, pass_number: int = 1) -> Iterator[Fle
         FileNotFoundError: the shard has no list.
         OSError: it cannot be read, or is damaged.
     """
-    data = target.read(shard_list_name(shard, pass_number))
-    return map(FleetEntry.from_line, igzip.decompress(data).splitlines())
+    name = shard_list_name(shard, pass_number)
+    try:
+        lines = gzip.decompress(target.read(name)).splitlines()
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{name} is damaged: {error}") from None
+    return map(FleetEntry.from_line, lines)

@@ -49,3 +49,14 @@ def test_a_list_for_too_many_shards_is_refused(
     writer.add(0, Row("https://example.org/1"))
     with pytest.raises(ValueError, match="more than 2 shards of 1 entries; choose a larger"):
         writer.add(0, Row("https://example.org/2"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 9])
+def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
+    writer = ShardWriter(open_target(str(tmp_path)), 9)
+    writer.add(0, Row("https://example.org/0"))
+    writer.finish()
+    path = tmp_path / "_rheo/shards/000000.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-9] + damage)
+    with pytest.raises(OSError, match=r"CRC|000000.jsonl.gz is damaged"):
+        list(read_shard(open_target(str(tmp_path)), 0))
