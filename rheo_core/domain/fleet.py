@@ -4,6 +4,7 @@ All of them are written to the output folder as JSON, and read by other processe
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Literal, TypeVar
@@ -52,18 +53,27 @@ class FleetEntry:
 
     key: str  # shard and place in it
     url: str  # what the row has, without secrets, if `problem` is set
-    size_bytes: int | None = None  # positive; as the list promises it
+    size_bytes: int | None = None  # as the list promises it
     hash: str | None = None  # `sha256:…`
     name: str | None = None
-    extra: dict[str, object] = field(default_factory=dict)  # kept columns, JSON values
+    extra: Mapping[str, object] = field(default_factory=dict)  # kept columns, JSON values
     problem: str | None = None  # the reason why the row cannot be downloaded
 
     def to_line(self) -> str:
         """Return the entry as a line of JSON, with its line end."""
-        if not (self.size_bytes or self.hash or self.name or self.extra or self.problem):
-            return f'{{"key":"{self.key}","url":{_quoted(self.url)}}}\n'  # most of a long list
-        fields = {name: value for name, value in asdict(self).items() if value not in (None, {})}
-        return json.dumps(fields, separators=(",", ":")) + "\n"
+        line = f'{{"key":"{self.key}","url":{_quoted(self.url)}'
+        others = self.hash or self.name or self.extra or self.problem
+        if self.size_bytes is None and not others:  # most lines of a long list
+            return line + "}\n"
+        fields = {
+            "size_bytes": self.size_bytes,
+            "hash": self.hash,
+            "name": self.name,
+            "extra": dict(self.extra) or None,
+            "problem": self.problem,
+        }
+        known = {name: value for name, value in fields.items() if value is not None}
+        return f"{line},{json.dumps(known, separators=(',', ':'))[1:]}\n"
 
     @classmethod
     def from_line(cls, line: str | bytes) -> "FleetEntry":
