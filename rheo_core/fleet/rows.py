@@ -8,7 +8,7 @@ from rheo_core.domain.checksum_lists import ChecksumLine
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable, redact_unreadable, redact_url, shorten
-from rheo_core.inputs import problem_of
+from rheo_core.inputs.reader_api import SUBSTITUTE, WRONG_ENCODING, problem_of
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _MAX_SHOWN_LENGTH = 200
@@ -17,7 +17,11 @@ _LOGIN = "the URL contains a login, which every file of the run would repeat; us
 
 
 class ListError(ValueError):
-    """A list cannot be used; one sentence."""
+    """A list that cannot be used; one sentence."""
+
+
+class NoColumnError(ListError):
+    """A list lacks a column that is named, or that holds the URLs."""
 
 
 class Row(NamedTuple):
@@ -58,6 +62,8 @@ def checked_row(
     try:
         if not isinstance(url, str) or not url:
             raise ValueError("there is no URL")
+        if not url.isascii() and SUBSTITUTE in url:
+            raise ValueError(WRONG_ENCODING)
         normal = normalise_url(url)
         if "@" in normal.split("/", 3)[2]:
             raise ValueError(_LOGIN)
