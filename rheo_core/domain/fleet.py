@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 Spread = Literal["sites", "order"]
 LayoutName = Literal["files", "tar"]
+Outcome = Literal["completed", "failed", "unreadable"]
 FleetState = Literal["running", "stopped", "failed", "complete"]
 
 PLAN_VERSION = 1
@@ -47,6 +48,12 @@ def shard_list_name(shard: int, pass_number: int = 1) -> str:
     return f"{FOLDER}/shards/{shard:06d}{suffix}.jsonl.gz"
 
 
+def journal_name(shard: int, pass_number: int = 1) -> str:
+    """Return the path of a shard's journal, which exists while the shard is not complete."""
+    suffix = f".p{pass_number}" if pass_number > 1 else ""
+    return f"{FOLDER}/journals/{shard:06d}{suffix}.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class FleetEntry:
     """One row of the user's list: one line of `_rheo/shards/000123.jsonl.gz`."""
@@ -78,6 +85,39 @@ class FleetEntry:
     @classmethod
     def from_line(cls, line: str | bytes) -> "FleetEntry":
         """Return the entry of a line that `to_line` wrote."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOutcome:
+    """Result of one entry: one line of a journal, and one row of a manifest."""
+
+    key: str
+    outcome: Outcome
+    file: str | None = None  # name in the folder of the shard, or in its tar
+    status: int | None = None  # of the last HTTP reply
+    size: int | None = None  # bytes
+    type: str | None = None  # media type from the server
+    hash: str | None = None  # `sha256:…`
+    final_url: str | None = None  # after redirects, without secrets
+    error: str | None = None
+    kind: str | None = None  # of the error, such as `timeout` or `http_404`
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def to_line(self) -> bytes:
+        """Return the outcome as a line of JSON, with its line end."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: value for name, value in values.items() if value is not None}
+        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "EntryOutcome":
+        """Return the outcome of a line that `to_line` wrote.
+
+        Raises:
+            ValueError, TypeError: it is another line.
+        """
         return cls(**json.loads(line))
 
 

@@ -35,7 +35,7 @@ from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, numbered, writable_path
 from .existing import check_at_server, find_existing, is_checkable
 from .name_numbers import UNKNOWN_OWNER
-from .verification import Verification, is_hashed
+from .verification import Verification, compute_hash, is_hashed
 
 T = TypeVar("T")
 
@@ -72,6 +72,7 @@ class Attempt:
             part = await self._fetch_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
+        await compute_hash(context, record, part)
         context.written[await self._commit(part)] = record.id
         return context.lifecycle.completed(record)
 
@@ -245,15 +246,18 @@ class Attempt:
         return part
 
     def _new_part(self, path: Path) -> PartFile:
-        options = self._context.options
-        return PartFile(
+        options, config = self._context.options, self._record.config
+        part = PartFile(
             path,
             self._source,
             durable=options.durable,
-            pieces=self._record.config.pieces,
+            pieces=config.pieces,
             key=options.key,
             is_read_back=self._expected is not None,
         )
+        if config.compute_hash is not None:
+            part.hashing.use(config.compute_hash)
+        return part
 
     async def _claim(self, path: Path, part: PartFile | None = None) -> Path | None:
         """Lock the path of the file; None if `_existing` stands for it.
