@@ -26,6 +26,7 @@ from .fleet_parameters import (
     SpreadBy,
     UrlColumn,
 )
+from .fleet_work import work
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan
@@ -41,6 +42,8 @@ fleet = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+fleet.command()(work)
 
 
 @fleet.command()
