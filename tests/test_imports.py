@@ -22,7 +22,8 @@ import asyncio, gc, json, logging, os, sys, threading, warnings
 warnings.simplefilter("error")
 import aiohttp, pydantic, pydantic_settings, platformdirs, sortedcontainers, yarl
 
-WATCHED = ("textual", "rich", "typer", "rheo_tui", "rheo_core")
+OPTIONAL = ("dask", "distributed", "fsspec", "pyarrow", "ray", "s3fs")  # packages of extras
+WATCHED = ("textual", "rich", "typer", "rheo_tui", "rheo_core", *OPTIONAL)
 
 
 def describe(name):

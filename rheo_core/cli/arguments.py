@@ -58,7 +58,7 @@ def downloads(
     located: Iterator[LocatedEntry],
     diagnostics: Diagnostics,
     requests: RequestOptions,
-    switches: Mapping[str, bool],
+    switches: Mapping[str, object],
     places: Places | None = None,
 ) -> Iterator[Item]:
     """Yield downloads and diagnostics; end the command if there is no download.
@@ -67,7 +67,7 @@ def downloads(
         located: entries with the place where each was read.
         diagnostics: reports everything in front of the first download.
         requests: options of requests, for every download.
-        switches: fields of `FileConfig`, and whether a flag switches them on.
+        switches: fields of `FileConfig` with the values of flags; one that is not true is unset.
         places: filled with the place of each download; None: nobody needs them.
     """
     if places is not None:
@@ -77,7 +77,7 @@ def downloads(
     if first is None:
         raise typer.Exit(ExitCode.FAILED)
     items = chain([first], items)
-    if changes := {name: True for name, is_on in switches.items() if is_on}:
+    if changes := {name: value for name, value in switches.items() if value}:
         items = _map_downloads(lambda config: config.model_copy(update=changes), items)
     if requests is not NO_OPTIONS:
         items = _map_downloads(lambda config: config.with_options(requests), items)

@@ -15,6 +15,7 @@ from .parameters import (
     CaFile,
     Certificate,
     Checksum,
+    ComputeHash,
     Connections,
     Continue,
     Cookies,
@@ -64,6 +65,7 @@ def download(
     output: OutputDir = None,
     filename: Filename = None,
     checksum: Checksum = None,
+    compute_hash: ComputeHash = None,
     mirrors: Mirrors = None,
     sidecar: Sidecar = False,
     glob: Glob = False,
@@ -156,6 +158,7 @@ def download(
         "sidecar": sidecar,
         "accept_html": accept_html,
         "ignore_digest": ignore_digest,
+        "compute_hash": compute_hash,
     }
     places: arguments.Places | None = {} if json_events else None
     items = arguments.downloads(located, diagnostics, requests, switches, places)

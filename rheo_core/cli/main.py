@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from rheo_core import __version__
 
 from .download import download
+from .fleet import fleet
 from .list_downloads import list_downloads
 from .parameters import DownloadDir, Verbose, Workers
 from .settings import CommonOptions
@@ -89,3 +90,4 @@ def main(
 
 app.command()(download)
 app.command("list")(list_downloads)
+app.add_typer(fleet)

@@ -7,6 +7,7 @@ import typer
 from typer.models import OptionInfo
 
 from rheo_core.domain.file_exists import FileExistsStrategy
+from rheo_core.domain.hash_algorithms import HashAlgorithm
 
 from .input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
 
@@ -50,6 +51,13 @@ Checksum = Annotated[
         "--hash",
         metavar="ALG:HEX",
         help="Expected hash, such as sha256:9f86...; for a single URL.",
+    ),
+]
+ComputeHash = Annotated[
+    HashAlgorithm | None,
+    typer.Option(
+        metavar="|".join(HashAlgorithm),
+        help="Compute this hash of each file while downloading, and report it.",
     ),
 ]
 Mirrors = Annotated[

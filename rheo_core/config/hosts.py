@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.request_options import RequestOptions
 
@@ -49,7 +50,7 @@ class HostSettings(RequestOptions):
     max_concurrent: int | None = Field(
         default=None,
         ge=1,
-        le=64,
+        le=MAX_CONCURRENT,
         strict=True,
         description="Number of its parallel downloads",
     )

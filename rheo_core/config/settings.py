@@ -27,6 +27,7 @@ from rheo_core.domain.engine_options import (
     DEFAULT_RESPONSE_TIMEOUT_SECONDS,
     DEFAULT_STALL_TIMEOUT_SECONDS,
     DEFAULTS,
+    MAX_CONCURRENT,
 )
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.paths import absolute_path
@@ -152,7 +153,7 @@ class Settings(BaseSettings):
         title="Parallel downloads",
         default=DEFAULTS.max_concurrent,
         ge=1,
-        le=64,
+        le=MAX_CONCURRENT,
         description="Number of parallel downloads",
     )
     connections: int = Field(

@@ -14,6 +14,9 @@ from .request_rules import RequestRules
 from .rules import Rule
 from .tuning import DEFAULT_TUNING, Tuning
 
+MAX_CONCURRENT = 4096
+"""Largest number of parallel downloads that a setting may ask for."""
+
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 30.0
 DEFAULT_RESPONSE_TIMEOUT_SECONDS = 300.0
 DEFAULT_STALL_TIMEOUT_SECONDS = 60.0

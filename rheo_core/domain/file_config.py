@@ -23,6 +23,7 @@ from pydantic import (
 
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in this module too
 from .filenames import filename_from_url, sanitise_filename
+from .hash_algorithms import HashAlgorithm
 from .hash_hints import hash_in_fragment
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, dotted_host, host_key
@@ -252,6 +253,10 @@ class FileConfig(BaseModel):
     ignore_digest: bool = Field(
         default=False,
         description="Save the file even if it does not match a checksum in the server's headers",
+    )
+    compute_hash: HashAlgorithm | None = Field(
+        default=None,
+        description="Hash to compute while downloading; the completed event has it",
     )
     # Not validated again: pydantic would copy the headers that the downloads of a command share.
     headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(

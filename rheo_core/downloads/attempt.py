@@ -54,6 +54,7 @@ class Attempt:
             part = await self._fetch_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
+        await compute_hash(context, record, part)
         context.written[await self._commit(part)] = record.id
         return context.lifecycle.completed(record)
 
@@ -225,15 +226,17 @@ class Attempt:
                     self._claim.unlock(requested)
 
     def _part(self, path: Path) -> PartFile:
-        options = self._context.options
+        options, config = self._context.options, self._record.config
         part = PartFile(
             path,
             self._source,
             durable=options.durable,
-            pieces=self._record.config.pieces,
+            pieces=config.pieces,
             key=options.key,
             is_read_back=self._claim.checksum is not None,
         )
+        if config.compute_hash is not None:
+            part.hashing.use(config.compute_hash)
         self._parts.append(part)
         return part
 

@@ -116,6 +116,8 @@ def facts_of(event: DownloadEvent) -> dict[str, str]:
         if event.validation is not None:
             checked = event.validation
             facts["RHEO_HASH"] = f"{checked.algorithm.value}:{checked.calculated_hash}"
+        if event.computed_hash is not None:
+            facts["RHEO_HASH"] = event.computed_hash
     elif isinstance(event, DownloadFailedEvent):
         facts["RHEO_ERROR"] = printable(event.error.message)
     return facts

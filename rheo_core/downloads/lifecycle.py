@@ -10,7 +10,7 @@ from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.domain.text import redact
+from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
     BaseEmitter,
     DownloadCancelledEvent,
@@ -107,16 +107,22 @@ class Lifecycle:
     def completed(self, record: DownloadRecord) -> None:
         """Report that the file has its final name."""
         record.end_attempt()
-        record.stats.error = record.stats.http_status = None
+        stats = record.stats
+        stats.error = stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
         self._publish(
             record,
             DownloadCompletedEvent,
             destination_path=str(record.destination),
             total_bytes=record.bytes_downloaded,
-            elapsed_seconds=record.stats.elapsed,
+            elapsed_seconds=stats.elapsed,
             average_speed_bps=record.average_speed_bps or 0.0,
-            validation=record.stats.validation,
+            validation=stats.validation,
+            computed_hash=stats.computed_hash,
+            http_status=stats.reply_status,
+            media_type=stats.media_type and printable(stats.media_type),
+            final_url=stats.final_url and redact(stats.final_url),
+            attempts=stats.attempt,
         )
 
     def skipped(self, record: DownloadRecord, path: Path) -> None:
@@ -140,7 +146,14 @@ class Lifecycle:
             "%s failed: %s", redact(record.config.url), info.message, extra={IS_EVENT: True}
         )
         self._end(record, DownloadStatus.FAILED)
-        self._publish(record, DownloadFailedEvent, error=info, validation=record.stats.validation)
+        self._publish(
+            record,
+            DownloadFailedEvent,
+            error=info,
+            validation=record.stats.validation,
+            elapsed_seconds=record.stats.elapsed,
+            attempts=record.stats.attempt,
+        )
 
     def retrying(
         self, record: DownloadRecord, error: Exception, delay: float, max_retries: int

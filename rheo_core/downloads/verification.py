@@ -1,6 +1,7 @@
 """Verification: check a whole file against its checksums, and fetch bad pieces again."""
 
 import logging
+import threading
 from contextlib import suppress
 from functools import partial
 
@@ -39,6 +40,26 @@ def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
     A validator of the user may accept every file.
     """
     return expected is not None and context.validator is None
+
+
+async def compute_hash(context: AttemptContext, record: DownloadRecord, part: PartFile) -> None:
+    """Compute the hash that the user wants to know, if there is one.
+
+    Raises:
+        FileAccessError: the file cannot be read.
+    """
+    algorithm = record.config.compute_hash
+    if algorithm is None:
+        return
+    if part.is_buffering:  # hashing it takes less time than a hand-over to a thread
+        digest = part.digest(algorithm, threading.Event())
+    else:
+        try:
+            digest = await context.reading.run_stoppable(partial(part.digest, algorithm))
+        except OSError as error:
+            problem = system_reason(error)
+            raise FileAccessError(f"cannot read {part.path} to hash it: {problem}") from error
+    record.stats.computed_hash = f"{algorithm.value}:{digest}"
 
 
 class Verification:

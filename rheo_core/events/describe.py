@@ -90,4 +90,5 @@ def _facts(event: DownloadCompletedEvent) -> str:
     time = f" in {duration_text(event.elapsed_seconds)}" if event.elapsed_seconds else ""
     speed = speed_text(event.average_speed_bps) if event.total_bytes else ""
     checked = "hash verified" if event.validation else ""
-    return ", ".join(filter(None, (f"{size_text(event.total_bytes)}{time}", speed, checked)))
+    size = f"{size_text(event.total_bytes)}{time}"
+    return ", ".join(filter(None, (size, speed, checked, event.computed_hash)))

@@ -145,6 +145,20 @@ class DownloadCompletedEvent(DownloadEvent):
     elapsed_seconds: float = Field(default=0.0, ge=0, description="Time of all attempts, seconds")
     average_speed_bps: float = Field(default=0.0, ge=0, description="Average, bytes/s")
     validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
+    computed_hash: str | None = Field(
+        default=None, description="Hash that --compute-hash asks for, such as sha256:9f86..."
+    )
+    http_status: int | None = Field(
+        default=None,
+        description="HTTP status of the last reply; null if the file needed no request",
+    )
+    media_type: str | None = Field(
+        default=None, description="Media type of the file, from the server"
+    )
+    final_url: str | None = Field(
+        default=None, description="URL that sent the last reply, after redirects; without secrets"
+    )
+    attempts: int = Field(default=0, ge=0, description="Number of attempts")
 
 
 class DownloadFailedEvent(DownloadEvent):
@@ -153,6 +167,8 @@ class DownloadFailedEvent(DownloadEvent):
     event_type: str = DownloadEventType.FAILED.value
     error: ErrorInfo = Field(description="Reason of the failure")
     validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
+    elapsed_seconds: float = Field(default=0.0, ge=0, description="Time of all attempts, seconds")
+    attempts: int = Field(default=0, ge=0, description="Number of attempts")
 
 
 class DownloadSkippedEvent(DownloadEvent):

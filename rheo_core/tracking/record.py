@@ -44,7 +44,10 @@ class AttemptStats:
     error: str | None = None  # of the last failed attempt
     http_status: int | None = None  # of that error
     media_type: str | None = None  # of the file, from the last accepted reply
+    reply_status: int | None = None  # HTTP status of the last accepted reply
+    final_url: str | None = None  # URL that sent it, after redirects; may have secrets
     validation: ValidationResult | None = None
+    computed_hash: str | None = None  # `sha256:…`, if `FileConfig.compute_hash` asks for it
     meter: _Meter | None = None  # set while an attempt runs
     look: Callable[[], TransferDetails] | None = None  # set while a transfer runs
     redirect_host: str | None = None  # host and port of the last redirect

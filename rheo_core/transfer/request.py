@@ -11,7 +11,7 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import Tuning
-from rheo_core.infrastructure.http import Exchange, Requester, Response
+from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop
 
 from .body import Body, body_of
 from .errors import translation
@@ -143,6 +143,12 @@ class Request:
         self._sources.check_host(self._host)
         await self.connection.move(self._host)
         self._is_sent_there = True
+
+    @property
+    def last_hop(self) -> SentHop:
+        """The request that was not redirected, with its reply."""
+        assert self._exchange is not None, "the request is not open"
+        return self._exchange.hops[-1]
 
     def check_version(self) -> None:
         """Check that the reply has the version of the partial file.

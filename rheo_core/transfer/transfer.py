@@ -184,7 +184,8 @@ class Transfer:
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
-            head = reply.head
+            head, hop, stats = reply.head, reply.last_hop, self._record.stats
+            stats.reply_status, stats.final_url = hop.status, hop.url
             if not head.partial:
                 await self._check_page(reply, part)
             # Set it before anything can fail, because a download that waits for room needs it.

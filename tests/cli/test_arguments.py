@@ -38,7 +38,7 @@ def test_help_names_every_option(flag: str) -> None:
         ((), 2, "no URL given"),
         (("ftp://x/y",), 1, "argument 1: URL 'ftp://x/y' has scheme 'ftp'"),
         (("",), 1, "argument 1"),
-        (("http://x", "-w", "99"), 2, "--workers = '99'"),
+        (("http://x", "-w", "9999"), 2, "--workers = '9999'"),
         (("http://x", "-w", "many"), 2, "--workers = 'many' is not valid: it should be"),
         (("http://x", "--retries", "-1"), 2, "--retries = '-1'"),
         (("http://x", "--limit-rate", "fast"), 2, "500K"),
@@ -112,16 +112,16 @@ def settings_file(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_bad_setting_ends_with_2(tmp_path: Path, quiet: tuple[str, ...]) -> None:
-    path = settings_file(tmp_path, "max_concurrent = 99\n")
+    path = settings_file(tmp_path, "max_concurrent = 9999\n")
     result = run("download", *quiet, "ftp://x")
-    assert result.stderr.startswith(f"rheo: {path}, line 1: max_concurrent = 99 is not valid")
+    assert result.stderr.startswith(f"rheo: {path}, line 1: max_concurrent = 9999 is not valid")
     assert len(result.stderr.splitlines()) == 1
     assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("text", "flags"),
-    [("max_concurrent = 99", ("-w", "3")), ("theme = ''", ()), ("[keys]\nquit = 5", ())],
+    [("max_concurrent = 9999", ("-w", "3")), ("theme = ''", ()), ("[keys]\nquit = 5", ())],
 )
 def test_a_bad_setting_that_does_not_count_is_no_obstacle(
     tmp_path: Path, text: str, flags: tuple[str, ...]

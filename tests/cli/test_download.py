@@ -142,6 +142,14 @@ async def test_existing_file(
     assert ((folder / "a small.bin").read_bytes() == b"mine") == (strategy != "overwrite")
 
 
+async def test_a_hash_is_computed_and_reported(demo: DemoServer, rheo: Run, folder: Path) -> None:
+    digest = f"sha256:{demo.sha256(SMALL.path)}"
+    flags = ("download", demo.url(SMALL.path), "-o", folder, "--compute-hash", "sha256")
+    assert digest in (await rheo(*flags, "--exists", "overwrite")).err
+    lines = (await rheo(*flags, "--exists", "overwrite", "--json")).out.splitlines()
+    assert json.loads(lines[-1])["computed_hash"] == digest
+
+
 @pytest.mark.parametrize("way", ["flag", "checksums", "json", "size"])
 async def test_an_existing_file_that_is_wrong(
     demo: DemoServer, rheo: Run, folder: Path, way: str

@@ -48,7 +48,7 @@ def test_the_environment_gives_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ('[hosts."a.org:80"]', 1, "without a port"),
         ('[hosts."*"]', 1, "example.org or *.example.org"),
         ('[hosts."a.org"]\nconnections = 0', 2, "hosts.a.org.connections = 0 is not valid"),
-        ("[hosts.a]\nmax_concurrent = true", 2, "it should be a whole number from 1 to 64"),
+        ("[hosts.a]\nmax_concurrent = true", 2, "it should be a whole number from 1 to 4,096"),
         ("[hosts.a]\nspeed_limit = 'fast'", 2, "it should be bytes per second such as"),
         ("[hosts.a]\nspeedlimit = 1", 2, "is not a setting; did you mean speed_limit?"),
         ("[hosts]\na = 3", 2, "hosts.a = 3 is not valid: it should be a table."),

@@ -97,7 +97,7 @@ def test_speed_limit(text: object, value: int | None) -> None:
     ("name", "value"),
     [
         ("max_concurrent", 0),
-        ("max_concurrent", 65),
+        ("max_concurrent", 4097),
         ("max_concurrent", True),
         ("max_retries", -1),
         ("max_retries", 101),

@@ -51,7 +51,7 @@ def test_the_schema_knows_what_toml_has() -> None:
     assert '"null"' not in json.dumps(schema)
     assert {"const": "off"} in schema["properties"]["history_days"]["anyOf"]
     assert {"type": "string"} in schema["properties"]["chunk_size"]["anyOf"]
-    assert schema["properties"]["max_concurrent"]["maximum"] == 64
+    assert schema["properties"]["max_concurrent"]["maximum"] == 4096
 
 
 SCHEMA = Draft202012Validator(json.loads(settings_schema()))

@@ -132,7 +132,7 @@ def test_no_secret_in_another_setting_is_told(path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "parts"),
     [
-        ("\nmax_concurrent = 99\n", 2, ("max_concurrent = 99", "1 to 64")),
+        ("\nmax_concurrent = 9999\n", 2, ("max_concurrent = 9999", "1 to 4,096")),
         ("theme='x'\nmax_retries = true\n", 2, ("max_retries = true",)),
         ("file_exists_strategy = 'maybe'\n", 1, ("'maybe'", "'skip'", "'rename'")),
         ("speed_limit = 'fast'\n", 1, ("'fast'", "500K")),
@@ -161,7 +161,7 @@ def test_bad_value_is_told_and_left_out(
 
 
 def test_the_good_rest_is_used(path: Path) -> None:
-    path.write_text("max_concurrent = 99\nmax_retries = 9\n[keys]\nquit = 3\npause = 'p'\n")
+    path.write_text("max_concurrent = 9999\nmax_retries = 9\n[keys]\nquit = 3\npause = 'p'\n")
     loaded = load_settings(path)
     assert len(loaded.problems) == 2
     assert loaded.settings == build_settings(max_retries=9, keys={"pause": "p"})
@@ -269,7 +269,7 @@ def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.Monke
     assert len(loaded.environment_problems) == 3
     assert loaded.problems == loaded.environment_problems
     assert "RHEO_MAX_CONCURRENT = 'many'" in loaded.problems[0]
-    assert "1 to 64" in loaded.problems[0]
+    assert "1 to 4,096" in loaded.problems[0]
 
 
 def build_settings_without_environment(

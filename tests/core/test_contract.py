@@ -117,7 +117,8 @@ FIELDS: dict[type[BaseModel], str] = {
     FileConfig: (
         "url type description priority size_human size_bytes filename destination_subdir "
         "hash_config timeout file_exists_strategy mirrors fetch_url headers speed_limit start_at "
-        "sidecar request pieces check_existing accept_html connections ignore_digest list_options"
+        "sidecar request pieces check_existing accept_html connections ignore_digest list_options "
+        "compute_hash"
     ),
     DownloadInfo: (
         "id url status bytes_downloaded total_bytes error http_status average_speed_bps "
@@ -186,8 +187,11 @@ EVENTS: dict[str, str] = {
     "queued": "priority",
     "started": "total_bytes offset",
     "progress": "chunk_size bytes_downloaded total_bytes speed progress_percent",
-    "completed": "destination_path total_bytes elapsed_seconds average_speed_bps validation",
-    "failed": "error validation",
+    "completed": (
+        "destination_path total_bytes elapsed_seconds average_speed_bps validation "
+        "computed_hash http_status media_type final_url attempts"
+    ),
+    "failed": "error validation elapsed_seconds attempts",
     "skipped": "reason destination_path validation",
     "cancelled": "cancelled_from",
     "retrying": "retry max_retries delay_seconds error",

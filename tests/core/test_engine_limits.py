@@ -52,6 +52,20 @@ async def test_a_host_has_its_own_number_of_downloads(
     assert manager.stats.completed == 6
 
 
+async def test_hundreds_of_downloads_run_at_once(server: MisbehavingServer, tmp_path: Path) -> None:
+    gate = Gate(b"0123456789", 1)
+    files = [FileConfig(url=server.on(f"/{number}", gate)) for number in range(300)]
+    async with DownloadManager(
+        download_dir=tmp_path, max_concurrent=4096, connections_per_host=4096
+    ) as manager:
+        await manager.add(files)
+        async with asyncio.timeout(30):
+            await server.wait_for_requests(300)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=30)
+    assert manager.stats.completed == 300
+
+
 async def test_a_host_has_its_own_number_of_connections(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:

@@ -1,6 +1,8 @@
 """One sync of a folder serves all who waited for it, and nobody who came after it began."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rheo_core.infrastructure import folder_sync
-from rheo_core.infrastructure.folder_sync import sync_folder
+from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
+from tests.faults.program import needs_strace, strace
 
 WAIT = 20  # seconds, for what must come
 
@@ -94,3 +97,19 @@ def test_nothing_is_kept_of_a_folder_that_was_synced(tmp_path: Path) -> None:
     sync_folder(tmp_path)
     sync_folder(tmp_path / "missing")
     assert not folder_sync._next and not folder_sync._turns
+
+
+@needs_strace
+def test_a_whole_file_system_is_synced(tmp_path: Path) -> None:
+    """strace sees the call; a missing folder is an error."""
+    program = (
+        "import sys, pathlib\n"
+        "from rheo_core.infrastructure.folder_sync import sync_file_system\n"
+        "sync_file_system(pathlib.Path(sys.argv[1]))\n"
+    )
+    log = tmp_path / "log"
+    command = strace("-y", "-e", "trace=syncfs", log=log)
+    subprocess.run([*command, sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert f"<{tmp_path}>) = 0" in log.read_text()
+    with pytest.raises(FileNotFoundError):
+        sync_file_system(tmp_path / "missing")

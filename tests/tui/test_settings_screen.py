@@ -61,12 +61,12 @@ def test_no_text_means_the_default(name: str) -> None:
 
 async def test_a_change_is_checked_while_typing_and_saved() -> None:
     async with running() as app:
-        screen = await edit(app, "parallel", "9", "9")
-        assert "Parallel downloads = '99' is not valid" in problem(screen)
-        assert "1 to 64" in problem(screen)
+        screen = await edit(app, "parallel", *"9999")
+        assert "Parallel downloads = '9999' is not valid" in problem(screen)
+        assert "1 to 4,096" in problem(screen)
         await app.press("enter")
         assert not app.called("change_settings")
-        await app.press("backspace")
+        await app.press("backspace", "backspace", "backspace")
         assert not problem(screen)
         await app.press("enter")
         await app.until(lambda: app.called("change_settings"))

@@ -3,6 +3,7 @@
 from .aiohttp_client import AiohttpClient
 from .base import BaseHttpClient, Response
 from .connectors import Route, create_secure_connector
+from .recent_exchanges import SentHop
 from .requester import Exchange, Requester
 from .tls import create_ssl_context
 from .wire import WireBody, WireClient, WireResponse
@@ -14,6 +15,7 @@ __all__ = [
     "Requester",
     "Response",
     "Route",
+    "SentHop",
     "WireBody",
     "WireClient",
     "WireResponse",

@@ -1,0 +1,231 @@
+"""Values of a fleet run: a long list of URLs, split into shards for many workers.
+
+All of them are written to the output folder as JSON, and read by other processes and machines.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Literal, TypeVar
+
+Spread = Literal["sites", "order"]
+LayoutName = Literal["files", "tar"]
+Outcome = Literal["completed", "failed", "unreadable"]
+FleetState = Literal["running", "stopped", "failed", "complete"]
+
+PLAN_VERSION = 1
+DEFAULT_SHARD_SIZE = 10_000
+MAX_SHARD_SIZE = 100_000  # a place in a shard has five digits
+MAX_SHARDS = 1_000_000  # a shard has six
+
+FOLDER = "_rheo"
+PLAN_NAME = f"{FOLDER}/plan.json"
+STATUS_NAME = f"{FOLDER}/status.json"
+STOP_NAME = f"{FOLDER}/stop"
+
+_T = TypeVar("_T")
+
+
+def key_of(shard: int, place: int) -> str:
+    """Return the key of an entry, which is also its file's name: `00012300456`."""
+    return f"{shard:06d}{place:05d}"
+
+
+def part_name(shard: int, pass_number: int = 1) -> str:
+    """Return the name of a shard's results, without a suffix: `part-000123`, `part-000123.p2`."""
+    return f"part-{shard:06d}" + (f".p{pass_number}" if pass_number > 1 else "")
+
+
+def facts_name(shard: int, pass_number: int = 1) -> str:
+    """Return the path of a shard's facts in the output folder. They exist once it is complete."""
+    return f"{part_name(shard, pass_number)}.json"
+
+
+def shard_list_name(shard: int, pass_number: int = 1) -> str:
+    """Return the path of a shard's list in the output folder."""
+    suffix = f".p{pass_number}" if pass_number > 1 else ""
+    return f"{FOLDER}/shards/{shard:06d}{suffix}.jsonl.gz"
+
+
+def journal_name(shard: int, pass_number: int = 1) -> str:
+    """Return the path of a shard's journal, which exists while the shard is not complete."""
+    suffix = f".p{pass_number}" if pass_number > 1 else ""
+    return f"{FOLDER}/journals/{shard:06d}{suffix}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetEntry:
+    """One row of the user's list: one line of `_rheo/shards/000123.jsonl.gz`."""
+
+    key: str  # shard and place in it
+    url: str  # what the row has, without secrets, if `problem` is set
+    size_bytes: int | None = None  # as the list promises it
+    hash: str | None = None  # `sha256:…`
+    name: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)  # kept columns, JSON values
+    problem: str | None = None  # the reason why the row cannot be downloaded
+
+    def to_line(self) -> str:
+        """Return the entry as a line of JSON, with its line end."""
+        line = f'{{"key":"{self.key}","url":{_quoted(self.url)}'
+        others = self.hash or self.name or self.extra or self.problem
+        if self.size_bytes is None and not others:  # most lines of a long list
+            return line + "}\n"
+        fields = {
+            "size_bytes": self.size_bytes,
+            "hash": self.hash,
+            "name": self.name,
+            "extra": dict(self.extra) or None,
+            "problem": self.problem,
+        }
+        known = {name: value for name, value in fields.items() if value is not None}
+        return f"{line},{json.dumps(known, separators=(',', ':'))[1:]}\n"
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> "FleetEntry":
+        """Return the entry of a line that `to_line` wrote."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOutcome:
+    """Result of one entry: one line of a journal, and one row of a manifest."""
+
+    key: str
+    outcome: Outcome
+    file: str | None = None  # name in the folder of the shard, or in its tar
+    status: int | None = None  # of the last HTTP reply
+    size: int | None = None  # bytes
+    type: str | None = None  # media type from the server
+    hash: str | None = None  # `sha256:…`
+    final_url: str | None = None  # after redirects, without secrets
+    error: str | None = None
+    kind: str | None = None  # of the error, such as `timeout` or `http_404`
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def to_line(self) -> bytes:
+        """Return the outcome as a line of JSON, with its line end."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: value for name, value in values.items() if value is not None}
+        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "EntryOutcome":
+        """Return the outcome of a line that `to_line` wrote.
+
+        Raises:
+            ValueError, TypeError: it is another line.
+        """
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """Work of one call on a worker. It contains no URL and no secret."""
+
+    out: str  # local path or fsspec URL
+    shard: int
+    pass_number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PartFacts:
+    """Size and checksum of one file of a shard: its manifest or its tar."""
+
+    size_bytes: int
+    sha256: str  # hexadecimal
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """Results of one shard in numbers. The file `part-000123.json` commits the shard."""
+
+    shard: int
+    pass_number: int = 1
+    entries: int = 0
+    counts: dict[str, int] = field(default_factory=dict)  # by outcome: completed, failed, …
+    bytes: int = 0  # of the files
+    seconds: float = 0.0
+    errors: dict[str, int] = field(default_factory=dict)  # failed entries by kind
+    parts: dict[str, PartFacts] = field(default_factory=dict)  # by name in the output folder
+    worker: str = ""  # host and process
+    version: str = ""  # of rheo
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """One shard of a plan. At most one shard of a lane runs at a time."""
+
+    lane: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """Plan of a run: `_rheo/plan.json`. Shards are numbered by their place in `shards`."""
+
+    list_digest: str  # `sha256:…` of the lists and of the options that change what is read
+    entries: int
+    unreadable: int
+    lanes: int
+    shards: tuple[ShardPlan, ...]
+    shard_size: int = DEFAULT_SHARD_SIZE
+    spread: Spread = "sites"
+    layout: LayoutName = "files"
+    keep: tuple[str, ...] = ()  # columns of the list that the manifests repeat
+    concurrency: int = 256  # downloads at a time, a shard
+    host_connections: int = 16  # of the whole cluster
+    host_rate: float | None = None  # bytes/s of the whole cluster; None: not limited
+    split_sites: dict[str, int] = field(default_factory=dict)  # large sites: number of lanes
+    retries: int = 1
+    max_size: int | None = None  # bytes
+    compute_hash: str | None = None  # algorithm
+    version: int = PLAN_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class RunningShard:
+    """A shard at work."""
+
+    shard: int
+    since: float  # seconds since the epoch
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """Progress of a run: `_rheo/status.json`."""
+
+    state: FleetState
+    started: float  # seconds since the epoch
+    updated: float
+    shards: int
+    shards_done: int = 0
+    shards_failed: int = 0  # given up for this run
+    entries: int = 0
+    entries_done: int = 0
+    counts: dict[str, int] = field(default_factory=dict)  # entries by outcome
+    bytes: int = 0
+    errors: dict[str, int] = field(default_factory=dict)  # failed entries by kind
+    entries_per_second: float = 0.0
+    running: tuple[RunningShard, ...] = ()
+    message: str = ""  # the last error of a shard or of the cluster
+    dashboard: str = ""  # URL of the engine's own dashboard
+
+
+def to_json(value: object) -> str:
+    """Return one of these dataclasses as JSON."""
+    return json.dumps(asdict(value), separators=(",", ":"))  # type: ignore[call-overload]
+
+
+def from_json(kind: type[_T], text: str | bytes) -> _T:
+    """Return the dataclass `kind` that `to_json` wrote; unknown fields are ignored.
+
+    Raises:
+        ValueError: the text is not JSON of this kind.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(text)

@@ -1,0 +1,181 @@
+"""Journal: the ended entries of a shard that is not complete, so that a kill costs little.
+
+The first line names the run. Each further line is an `EntryOutcome`, or the start of a worker. A
+kill may leave a torn last line, which is cut.
+"""
+
+import errno
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rheo_core.domain.exceptions import RheoError
+from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
+from rheo_core.infrastructure.locks import lock
+
+_HELD = {errno.EAGAIN, errno.EACCES}
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ShardBusyError(RheoError):
+    """Another worker has the journal of the shard."""
+
+
+class Journal:
+    """Open and locked journal of one shard.
+
+    Attributes:
+        outcomes: ended entries of earlier workers, by key.
+        is_continued: files in the folder of the shard belong to this run. If False, there is no
+            journal of this run, or this machine restarted: its files may lack data, because they
+            are synced with the facts only.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        """Open or create the journal, and lock it.
+
+        Args:
+            path: the journal; its folder exists.
+            run: identifies the run and the shard.
+
+        Raises:
+            ShardBusyError: another worker has it.
+            OSError: it cannot be opened or locked.
+        """
+        self._path = path
+        self._descriptor = _open_locked(path)
+        self.outcomes: dict[str, EntryOutcome] = {}
+        self.is_continued = False
+        try:
+            self._read(run)
+            self._write(_machine_line())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def note(self, outcome: EntryOutcome) -> None:
+        """Append the end of an entry.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self._write(outcome.to_line())
+
+    def remove(self) -> None:
+        """Remove the journal: the facts say all now."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the journal, which releases its lock."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _read(self, run: str) -> None:
+        head = json.dumps({"run": run}).encode() + b"\n"
+        text = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+        if not text.startswith(head):
+            os.ftruncate(self._descriptor, 0)
+            self._write(head)
+            return
+        machines: dict[str, str] = {}  # starts of the kernel, by machine
+        end = len(head)
+        for line in text[end:].splitlines(keepends=True):
+            if not line.endswith(b"\n") or not self._take(line, machines):
+                break
+            end += len(line)
+        os.ftruncate(self._descriptor, end)
+        host, boot = _machine()
+        self.is_continued = machines.get(host, boot) == boot
+        if not self.is_continued:
+            os.ftruncate(self._descriptor, len(head))
+            self.outcomes.clear()
+
+    def _take(self, line: bytes, machines: dict[str, str]) -> bool:
+        """Take note of a line; return False if it is none of ours."""
+        try:
+            if line.startswith(b'{"host":'):
+                machine = json.loads(line)
+                machines[machine["host"]] = machine["boot"]
+            else:
+                outcome = EntryOutcome.from_line(line)
+                self.outcomes[outcome.key] = outcome
+        except (ValueError, TypeError, KeyError):
+            return False
+        return True
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+def believed(
+    outcomes: Mapping[str, EntryOutcome], keys: Iterable[str], folder: Path
+) -> dict[str, EntryOutcome]:
+    """Return the outcomes that the files in `folder` confirm.
+
+    A file of another size is removed, because its entry is downloaded again.
+    """
+    confirmed = {}
+    for key in keys:
+        outcome = outcomes.get(key)
+        if outcome is None:
+            continue
+        if outcome.file is None:
+            confirmed[key] = outcome
+            continue
+        path = folder / outcome.file
+        with suppress(FileNotFoundError):
+            if path.lstat().st_size == outcome.size:
+                confirmed[key] = outcome
+            else:
+                path.unlink()
+    return confirmed
+
+
+def _open_locked(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | UNTRUSTED_FILE
+    while True:
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            lock(descriptor)
+            if is_at(descriptor, path):
+                return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _HELD:
+                raise ShardBusyError(f"another worker is at work on {path.name}") from None
+            raise OSError(
+                error.errno, "the file system does not support locks", str(path)
+            ) from error
+        os.close(descriptor)  # its last owner completed the shard between the two calls
+
+
+def _machine() -> tuple[str, str]:
+    """Return the name of this machine, and the id of its present start ("": unknown)."""
+    with suppress(OSError):
+        return platform.node(), _BOOT_ID.read_text().strip()
+    return platform.node(), ""
+
+
+def _machine_line() -> bytes:
+    host, boot = _machine()
+    return json.dumps({"host": host, "boot": boot}, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,67 @@
+"""A tar of files in the order of their keys, as WebDataset reads it: `part-000123.tar`.
+
+Equal files make equal tars: times, owners and modes are constants.
+"""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rheo_core.domain.fleet import EntryOutcome, PartFacts
+from rheo_core.fleet.keys import name_in_tar
+from rheo_core.fleet.targets import Target
+
+_MODE = 0o644
+
+
+def store_tar(
+    folder: Path, part: str, outcomes: Sequence[EntryOutcome], target: Target
+) -> dict[str, PartFacts]:
+    """Write the tar beside the files, then move or upload it."""
+    name, path = f"{part}.tar", folder / "shard.tar"
+    facts = write_tar(path, folder, outcomes)
+    target.put_file(name, path)
+    return {name: facts}
+
+
+def write_tar(path: Path, folder: Path, outcomes: Sequence[EntryOutcome]) -> PartFacts:
+    """Write a tar; return its size and checksum.
+
+    Raises:
+        OSError: a file cannot be read, does not have its size, or the tar cannot be written.
+    """
+    with path.open("wb") as file:
+        hashing = _HashingFile(file)
+        with tarfile.open(fileobj=hashing, mode="w|", bufsize=1 << 20) as tar:  # type: ignore[call-overload]
+            for outcome in outcomes:
+                _add(tar, folder, outcome)
+    return PartFacts(hashing.size, hashing.digest.hexdigest())
+
+
+def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
+    assert outcome.file is not None and outcome.size is not None
+    info = tarfile.TarInfo(name_in_tar(outcome.file, outcome.type))
+    info.size, info.mode = outcome.size, _MODE
+    with (folder / outcome.file).open("rb") as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != outcome.size:
+            raise OSError(f"{outcome.file} has {found} bytes instead of {outcome.size}")
+        tar.addfile(info, file)
+
+
+class _HashingFile:
+    """Counts and hashes what is written."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        self._file.write(data)
+        return len(data)

@@ -1,0 +1,107 @@
+"""Files of lists: local ones, those of object stores, and standard input."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rheo_core.domain.text import redact
+
+from .rows import ListError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+STANDARD_INPUT = "-"
+_BLOCK_BYTES = 1 << 20
+_REMOTE_PATTERN = frozenset("*?[")
+
+
+@contextmanager
+def found_sources(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Return paths and URLs that can be read twice.
+
+    Standard input is copied to a temporary file, which ends with the context. Patterns in an
+    object store (`s3://bucket/*.parquet`) are expanded; the shell expands those of local paths.
+
+    Raises:
+        ListError: a list cannot be found.
+    """
+    with tempfile.TemporaryDirectory(prefix="rheo-") as folder:
+        yield tuple(each for name in names for each in _found(name, Path(folder)))
+
+
+def _found(name: str, folder: Path) -> list[str]:
+    if name == STANDARD_INPUT:
+        copy = folder / "standard-input"
+        with os.fdopen(os.dup(0), "rb") as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        return [str(copy)]
+    if "://" not in name:
+        if Path(name).is_dir():
+            raise ListError(f"cannot read the list {name}: it is a folder; name its files")
+        return [name]
+    if name.startswith(("http://", "https://")):
+        raise ListError(f"cannot read the list {redact(name)}: save it to a file first")
+    if _REMOTE_PATTERN.isdisjoint(name):
+        return [name]
+    files, path = _remote(name)
+    if not (paths := sorted(files.glob(path))):
+        raise ListError(f"no list matches {name}")
+    return [files.unstrip_protocol(each) for each in paths]
+
+
+@contextmanager
+def open_source(source: str) -> Iterator[BufferedReader]:
+    """Open a list for reading; decompress it if its name ends in `.gz`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with _opened(source) as file:
+        if source.endswith(".gz"):
+            with gzip.GzipFile(fileobj=file) as plain:
+                yield BufferedReader(plain)
+        else:
+            yield file
+
+
+def _opened(source: str) -> BufferedReader:
+    if "://" not in source:
+        return Path(source).open("rb")
+    files, path = _remote(source)
+    return BufferedReader(files.open(path, "rb"), _BLOCK_BYTES)
+
+
+def _remote(url: str) -> tuple["AbstractFileSystem", str]:
+    try:
+        import fsspec
+
+        return cast("tuple[AbstractFileSystem, str]", fsspec.core.url_to_fs(url))
+    except (ImportError, ValueError) as error:
+        raise ListError(f"cannot read the list {redact(url)}: {error}") from None
+
+
+def digest_of(sources: Sequence[str]) -> str:
+    """Return one SHA-256 of all lists: `sha256:HEX`. Their names do not count.
+
+    Raises:
+        ListError: a list cannot be read.
+    """
+    whole = hashlib.sha256()
+    for source in sources:
+        one = hashlib.sha256()
+        try:
+            with _opened(source) as file:
+                while block := file.read(_BLOCK_BYTES):
+                    one.update(block)
+        except OSError as error:
+            raise ListError(f"cannot read the list {source}: {error.strerror or error}") from error
+        whole.update(one.digest())
+    return f"sha256:{whole.hexdigest()}"

@@ -1,0 +1,80 @@
+"""Manifest: a Parquet file with one row for every entry of a shard, failed ones too."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rheo_core.domain.fleet import EntryOutcome, FleetEntry
+from rheo_core.domain.text import redact_url
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_KEPT_PREFIX = "kept_"
+
+
+def write_manifest(
+    path: Path,
+    entries: Sequence[FleetEntry],
+    outcomes: Mapping[str, EntryOutcome],
+    keep: Sequence[str],
+) -> None:
+    """Write the manifest of a shard, in the order of its entries. Secrets in URLs are removed.
+
+    Kept columns are text, so that all manifests of a run have one schema.
+
+    Args:
+        path: the file to write.
+        entries: all entries of the shard.
+        outcomes: the outcome of each, by key.
+        keep: columns of the user's list to repeat.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    ended = [outcomes[entry.key] for entry in entries]
+    columns: dict[str, pyarrow.Array] = {
+        "key": pa.array([entry.key for entry in entries], pa.string()),
+        "url": pa.array([redact_url(entry.url) for entry in entries], pa.string()),
+    }
+    for name, kind in _kinds().items():
+        columns[name] = pa.array([getattr(each, name) for each in ended], kind)
+    columns["name"] = pa.array([entry.name for entry in entries], pa.string())
+    for name in keep:
+        values = [_text(entry.extra.get(name)) for entry in entries]
+        columns[kept_name(name, columns)] = pa.array(values, pa.string())
+    parquet.write_table(pa.table(columns), path, compression="zstd")
+
+
+def kept_name(name: str, taken: Mapping[str, object]) -> str:
+    """Return the name of a kept column: its own, unless the manifest has a column of that name."""
+    return f"{_KEPT_PREFIX}{name}" if name in taken else name
+
+
+def _kinds() -> dict[str, "pyarrow.DataType"]:
+    """Return the types of the columns that come from outcomes."""
+    import pyarrow as pa
+
+    return {
+        "outcome": pa.string(),
+        "status": pa.int16(),
+        "size": pa.int64(),
+        "type": pa.string(),
+        "hash": pa.string(),
+        "error": pa.string(),
+        "kind": pa.string(),
+        "attempts": pa.int16(),
+        "seconds": pa.float32(),
+        "file": pa.string(),
+        "final_url": pa.string(),
+    }
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,53 @@
+"""Parquet lists, read in batches."""
+
+import math
+from collections.abc import Iterator
+from io import BufferedReader
+
+from .columns import TableOptions, find_columns
+from .rows import ListError, Row
+
+_BATCH_ROWS = 4096
+_BUFFER_BYTES = 1 << 20  # of each column; otherwise a row group is read at once
+
+
+def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> Iterator[Row]:
+    """Yield the rows of an open Parquet file.
+
+    Raises:
+        ListError: pyarrow is missing, the file is not a Parquet file, or it lacks a column.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ListError("Parquet lists need pyarrow: pip install 'rheo-tui[fleet]'") from None
+    try:
+        table = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        columns = find_columns(table.schema_arrow.names, options, source)
+        number = 1
+        for batch in table.iter_batches(_BATCH_ROWS, columns=columns.names, use_threads=False):
+            for values in _values(batch.to_pydict()):
+                yield columns.row(number, values)
+                number += 1
+    except pyarrow.ArrowException as error:
+        raise ListError(f"cannot read the list {source}: {error}") from None
+
+
+def _values(columns: dict[str, list[object]]) -> Iterator[dict[str, object]]:
+    plain = {name: list(map(_plain, values)) for name, values in columns.items()}
+    for row in zip(*plain.values(), strict=True):
+        yield dict(zip(plain, row, strict=True))
+
+
+def _plain(value: object) -> object:
+    """Return a value of Parquet as one of JSON: times and decimals as text."""
+    if value is None or isinstance(value, str | int):  # and bool
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

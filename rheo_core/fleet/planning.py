@@ -1,0 +1,219 @@
+"""Plans: lists become shards, once for each output folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from hashlib import sha256
+from itertools import count
+from typing import Any
+
+from rheo_core.domain.fleet import (
+    DEFAULT_SHARD_SIZE,
+    MAX_SHARD_SIZE,
+    PLAN_NAME,
+    PLAN_VERSION,
+    FleetPlan,
+    LayoutName,
+    Spread,
+    from_json,
+    to_json,
+)
+
+from .columns import TableOptions
+from .lanes import HeavySites, Lanes, authority_of, site_of
+from .list_files import digest_of
+from .rows import ListError, Row
+from .shard_files import ShardWriter
+from .tables import read_rows
+from .targets import Target
+
+MAX_LANES = 4_096
+"""Lanes of a plan. Each has an open shard while the lists are read."""
+_REPORT_ROWS = 100_000
+_FIXED = {
+    "shard_size": "--shard-size",
+    "spread": "--spread",
+    "lanes": "--lanes",
+    "layout": "--layout",
+}
+"""Fields of a plan that never change, with their flags; keys and files depend on them."""
+
+
+class PlanError(ValueError):
+    """An output folder has no usable plan, or another one; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """Options of a plan. None leaves the value of an existing plan, or the default."""
+
+    sources: Sequence[str] = ()
+    table: TableOptions = field(default_factory=TableOptions)
+    shard_size: int | None = None  # entries
+    spread: Spread | None = None
+    lanes: int | None = None
+    layout: LayoutName | None = None
+    concurrency: int | None = None  # downloads at a time, a shard
+    host_connections: int | None = None  # of the whole cluster
+    host_rate: float | None = None  # bytes/s of the whole cluster
+    retries: int | None = None
+    max_size: int | None = None  # bytes
+    compute_hash: str | None = None  # algorithm
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Fields of `FleetPlan` that have a value."""
+        names = [each.name for each in fields(self) if each.name not in ("sources", "table")]
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def read_plan(target: Target) -> FleetPlan | None:
+    """Return the plan of an output folder; None if it has none.
+
+    Raises:
+        PlanError: it is damaged, or of another version.
+        OSError: it cannot be read.
+    """
+    try:
+        text = target.read(PLAN_NAME)
+    except FileNotFoundError:
+        return None
+    try:
+        plan = from_json(FleetPlan, text)
+    except ValueError:
+        raise PlanError(f"{PLAN_NAME} is damaged; choose another output folder") from None
+    if plan.version != PLAN_VERSION:
+        raise PlanError(f"{PLAN_NAME} is of another version of rheo; choose another output folder")
+    return plan
+
+
+def plan_fleet(
+    target: Target,
+    request: PlanRequest,
+    usual_lanes: int,
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> FleetPlan:
+    """Return the plan of an output folder; split the lists into shards if it has none.
+
+    Args:
+        target: the output folder.
+        request: lists and options.
+        usual_lanes: number of lanes if the request names none.
+        on_progress: called with the number of rows written so far, now and then.
+
+    Raises:
+        ListError: a list cannot be read, or has no usable row.
+        PlanError: the folder has another plan.
+        OSError: the folder cannot be written.
+    """
+    check_request(request)
+    digest = _digest(request) if request.sources else None
+    while (existing := read_plan(target)) is None:
+        if digest is None:
+            raise PlanError("the output folder has no plan; name a list")
+        plan = _split(target, request, usual_lanes, digest, on_progress)
+        if target.create(PLAN_NAME, to_json(plan).encode()):
+            return plan  # otherwise, another process was faster
+    return _agreed(target, existing, request, digest)
+
+
+def check_request(request: PlanRequest) -> None:
+    """Raise PlanError if a number of a request is out of its range."""
+    limits = {
+        "shard_size": MAX_SHARD_SIZE,
+        "lanes": MAX_LANES,
+        "concurrency": 4_096,
+        "host_connections": 1_000_000,
+    }
+    for name, most in limits.items():
+        value = getattr(request, name)
+        if value is not None and not 1 <= value <= most:
+            raise PlanError(f"--{name.replace('_', '-')} is {value}; it must be from 1 to {most:,}")
+
+
+def _digest(request: PlanRequest) -> str:
+    """Return a digest of the lists, and of the options that decide what is read from them."""
+    columns = replace(request.table, format=None)
+    whole = sha256(f"{digest_of(request.sources)} {columns}".encode())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str | None) -> FleetPlan:
+    """Return an existing plan with the given options, as far as they may change.
+
+    Raises:
+        PlanError: the lists, or options that decide about keys and files, are others.
+    """
+    if digest not in (None, plan.list_digest):
+        raise PlanError(
+            "the output folder belongs to another list, or to other columns of it; choose another "
+            "folder"
+        )
+    for name, flag in _FIXED.items():
+        before, now = getattr(plan, name), getattr(request, name)
+        if now not in (None, before):
+            raise PlanError(
+                f"the output folder was planned with {flag} {before}, not {now}; leave it out, or "
+                "choose another folder"
+            )
+    changed = replace(plan, **request.given)
+    if changed != plan:
+        target.put(PLAN_NAME, to_json(changed).encode())
+    return changed
+
+
+def _split(
+    target: Target,
+    request: PlanRequest,
+    usual_lanes: int,
+    digest: str,
+    on_progress: Callable[[int], None],
+) -> FleetPlan:
+    given = {"shard_size": DEFAULT_SHARD_SIZE, "lanes": usual_lanes, **request.given}
+    given["keep"] = request.table.keep
+    draft = FleetPlan(list_digest=digest, entries=0, unreadable=0, shards=(), **given)
+    lanes: Lanes | None = None
+    if draft.spread == "sites":
+        lanes = Lanes.balanced(draft.lanes, _heavy_sites(request), draft.host_connections)
+    writer = ShardWriter(target, draft.shard_size)
+    entries = unreadable = 0
+    for entries, row in zip(count(1), _rows(request), strict=False):
+        lane = 0
+        if row.problem is not None:
+            unreadable += 1
+        elif lanes is not None:
+            lane = lanes.lane_of(row.url)
+        writer.add(lane, row)
+        if entries % _REPORT_ROWS == 0:
+            on_progress(entries)
+    if entries == unreadable:
+        raise ListError(_no_url(unreadable))
+    shards = writer.finish()
+    if lanes is None:  # nothing has to wait for another shard
+        shards = tuple(replace(shard, lane=number) for number, shard in enumerate(shards))
+    return replace(
+        draft,
+        entries=entries,
+        unreadable=unreadable,
+        shards=shards,
+        split_sites=dict(lanes.split_sites()) if lanes is not None else {},
+    )
+
+
+def _heavy_sites(request: PlanRequest) -> HeavySites:
+    heavy = HeavySites()
+    for row in _rows(request):
+        if row.problem is None:
+            heavy.add(site_of(authority_of(row.url)))
+    return heavy
+
+
+def _rows(request: PlanRequest) -> Iterator[Row]:
+    for source in request.sources:
+        yield from read_rows(source, request.table)
+
+
+def _no_url(unreadable: int) -> str:
+    if not unreadable:
+        return "the list contains no URL"
+    return f"none of the {unreadable:,} rows of the list has a usable URL"

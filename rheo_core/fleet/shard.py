@@ -1,0 +1,216 @@
+"""run_shard: the work of one call on a worker, and its commit.
+
+A shard is complete when its facts exist. They are written last and atomically, so that it does not
+matter where a worker is killed: the next one reads the journal and goes on.
+"""
+
+import asyncio
+import hashlib
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rheo_core.domain.fleet import (
+    EntryOutcome,
+    FleetEntry,
+    FleetPlan,
+    PartFacts,
+    ShardFacts,
+    ShardTask,
+    facts_name,
+    from_json,
+    part_name,
+    shard_list_name,
+    to_json,
+)
+from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
+from rheo_core.version import __version__
+
+from .journal import Journal, believed
+from .kinds import UNREADABLE
+from .layouts import LAYOUTS
+from .manifest import write_manifest
+from .places import ShardPlaces
+from .planning import PlanError, read_plan
+from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
+from .shard_files import read_shard
+from .targets import Target, open_target
+
+_NO_OPTIONS = WorkerOptions()
+
+
+def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
+    """Complete a shard, and return its facts. Blocks.
+
+    A complete shard is left alone; one that another worker began is continued.
+
+    Args:
+        task: the shard.
+        worker: options of this worker.
+
+    Raises:
+        ShardBusyError: another worker has the shard.
+        ShardError: this worker cannot go on; another may.
+        OSError: a file cannot be read or written.
+        ValueError: the output folder or its plan cannot be used; one sentence.
+    """
+    return asyncio.run(work_on_shard(task, worker))
+
+
+async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
+    """Complete a shard as `run_shard` does, on the running event loop."""
+    began = time.monotonic()
+    target = open_target(task.out)
+    plan = await asyncio.to_thread(_read_plan, target)
+    places = ShardPlaces.of(task, plan, target, worker.scratch)
+    facts = await asyncio.to_thread(read_facts, target, task)
+    if facts is not None:
+        _tidy_up(places)
+        return facts
+    places.make()
+    with Journal(places.journal, _digest_of_list(target, task)) as journal:
+        facts = await asyncio.to_thread(read_facts, target, task)
+        if facts is None:  # else another worker has completed it just before
+            entries = await asyncio.to_thread(_read_entries, target, task)
+            outcomes = await _download(entries, places, plan, worker, journal)
+            commit = _Commit(task, plan, target, places, entries, outcomes)
+            facts = await asyncio.to_thread(commit.run, began)
+        _tidy_up(places)
+    return facts
+
+
+def _read_plan(target: Target) -> FleetPlan:
+    plan = read_plan(target)
+    if plan is None:
+        raise PlanError("the output folder has no plan")
+    return plan
+
+
+def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
+    """Return the facts of a shard; None if it is not complete."""
+    try:
+        text = target.read(facts_name(task.shard, task.pass_number))
+    except FileNotFoundError:
+        return None
+    return from_json(ShardFacts, text)
+
+
+def _digest_of_list(target: Target, task: ShardTask) -> str:
+    """Return what a journal is valid for: exactly these entries."""
+    name = shard_list_name(task.shard, task.pass_number)
+    return hashlib.sha256(target.read(name)).hexdigest()
+
+
+def _read_entries(target: Target, task: ShardTask) -> list[FleetEntry]:
+    return list(read_shard(target, task.shard, task.pass_number))
+
+
+async def _download(
+    entries: Sequence[FleetEntry],
+    places: ShardPlaces,
+    plan: FleetPlan,
+    worker: WorkerOptions,
+    journal: Journal,
+) -> dict[str, EntryOutcome]:
+    """Return the outcomes of all entries, after downloading those that have none."""
+    keys = [entry.key for entry in entries]
+    outcomes = await asyncio.to_thread(believed, journal.outcomes, keys, places.folder)
+    for entry in entries:
+        if entry.problem is not None:
+            outcomes[entry.key] = EntryOutcome(
+                entry.key, "unreadable", error=entry.problem, kind=UNREADABLE
+            )
+    downloads = ShardDownloads(places.folder, plan, worker, journal)
+    await downloads.run([entry for entry in entries if entry.key not in outcomes])
+    outcomes |= downloads.outcomes
+    if missing := len(entries) - len(outcomes):
+        raise ShardError(f"{missing:,} entries of the shard ended without a result")
+    return outcomes
+
+
+def _tidy_up(places: ShardPlaces) -> None:
+    """Remove what only an incomplete shard needs."""
+    if places.journal.exists():
+        places.remove()
+        places.journal.with_suffix(".parquet").unlink(missing_ok=True)
+        places.journal.unlink(missing_ok=True)
+
+
+class _Commit:
+    """Stores the results of a shard; the facts come last."""
+
+    def __init__(
+        self,
+        task: ShardTask,
+        plan: FleetPlan,
+        target: Target,
+        places: ShardPlaces,
+        entries: Sequence[FleetEntry],
+        outcomes: Mapping[str, EntryOutcome],
+    ) -> None:
+        self._task = task
+        self._plan = plan
+        self._target = target
+        self._places = places
+        self._entries = entries
+        self._outcomes = outcomes
+        self._part = part_name(task.shard, task.pass_number)
+
+    def run(self, began: float) -> ShardFacts:
+        """Store everything, and return the facts. Blocks.
+
+        Args:
+            began: start of this worker's work, by the monotonic clock.
+
+        Raises:
+            OSError: something cannot be stored. The journal still has all outcomes.
+        """
+        name = facts_name(self._task.shard, self._task.pass_number)
+        facts = self._facts(self._store(), time.monotonic() - began)
+        if not self._target.create(name, to_json(facts).encode()):
+            # Another worker, with a scratch folder of its own, was faster. Some of its parts may be
+            # replaced by ours now, so all become ours.
+            facts = self._facts(self._store(), time.monotonic() - began)
+            self._target.put(name, to_json(facts).encode())
+        if self._target.path is not None:
+            sync_folder(self._target.path)
+        return facts
+
+    def _store(self) -> dict[str, PartFacts]:
+        """Store files and manifest, and sync them."""
+        ended = [self._outcomes[entry.key] for entry in self._entries]
+        completed = [each for each in ended if each.outcome == "completed"]
+        self._places.sweep({each.file for each in completed if each.file is not None})
+        store = LAYOUTS[self._plan.layout]
+        parts = store(self._places.folder, self._part, completed, self._target)
+        path = self._places.journal.with_suffix(".parquet")
+        write_manifest(path, self._entries, self._outcomes, self._plan.keep)
+        parts[f"{self._part}.parquet"] = _part_facts(path)
+        self._target.put_file(f"{self._part}.parquet", path)
+        if self._target.path is not None:
+            sync_file_system(self._target.path)
+        return parts
+
+    def _facts(self, parts: dict[str, PartFacts], seconds: float) -> ShardFacts:
+        ended = list(self._outcomes.values())
+        return ShardFacts(
+            shard=self._task.shard,
+            pass_number=self._task.pass_number,
+            entries=len(self._entries),
+            counts=dict(Counter[str](each.outcome for each in ended)),
+            bytes=sum(each.size or 0 for each in ended),
+            seconds=round(seconds, 3),
+            errors=dict(Counter(each.kind for each in ended if each.kind is not None)),
+            parts=parts,
+            worker=f"{platform.node()}:{os.getpid()}",
+            version=__version__,
+        )
+
+
+def _part_facts(path: Path) -> PartFacts:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    return PartFacts(path.stat().st_size, digest.hexdigest())

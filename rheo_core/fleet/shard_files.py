@@ -1,0 +1,114 @@
+"""Shard lists: the entries of each shard, as JSON lines compressed by gzip."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+
+from isal import igzip
+
+from rheo_core.domain.fleet import (
+    MAX_SHARDS,
+    FleetEntry,
+    ShardPlan,
+    key_of,
+    shard_list_name,
+)
+
+from .rows import Row
+from .targets import Target
+
+_MEMBER_LINES = 200
+"""Lines compressed at a time. A gzip file may consist of many members (RFC 1952 2.2), so an open
+shard needs no state of a compressor, which would take more memory than its data."""
+_LEVEL = 2
+
+
+class ShardWriter:
+    """Fills one shard of each lane at a time, and stores those that are full."""
+
+    def __init__(self, target: Target, shard_size: int, pass_number: int = 1) -> None:
+        self._target = target
+        self._shard_size = shard_size
+        self._pass_number = pass_number
+        self._open: dict[int, _OpenShard] = {}
+        self._plans: list[ShardPlan] = []
+
+    def add(self, lane: int, row: Row) -> None:
+        """Append a row to the open shard of a lane.
+
+        Raises:
+            ValueError: there are too many shards.
+            OSError: the shard cannot be stored.
+        """
+        shard = self._open.get(lane)
+        if shard is None:
+            shard = self._open[lane] = self._next_shard(lane)
+        shard.add(row)
+        if shard.entries == self._shard_size:
+            self._store(lane, shard)
+
+    def finish(self) -> tuple[ShardPlan, ...]:
+        """Store the shards that are still open; return the plans of all, by number."""
+        for lane, shard in list(self._open.items()):
+            self._store(lane, shard)
+        return tuple(self._plans)
+
+    def _next_shard(self, lane: int) -> "_OpenShard":
+        number = len(self._plans)
+        if number == MAX_SHARDS:
+            raise ValueError(
+                f"the list needs more than {MAX_SHARDS:,} shards of {self._shard_size:,} entries; "
+                "choose a larger --shard-size"
+            )
+        self._plans.append(ShardPlan(lane, 0))
+        return _OpenShard(number)
+
+    def _store(self, lane: int, shard: "_OpenShard") -> None:
+        name = shard_list_name(shard.number, self._pass_number)
+        self._target.put(name, shard.compressed())
+        self._plans[shard.number] = ShardPlan(lane, shard.entries)
+        del self._open[lane]
+
+
+class _OpenShard:
+    """Shard that is being filled; its lines are compressed, a few hundred at a time."""
+
+    __slots__ = ("_compressed", "_lines", "entries", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.entries = 0
+        self._lines: list[str] = []
+        self._compressed: list[bytes] = []
+
+    def add(self, row: Row) -> None:
+        key = key_of(self.number, self.entries)
+        self.entries += 1
+        self._lines.append(FleetEntry(key, *row).to_line())
+        if len(self._lines) == _MEMBER_LINES:
+            self._compress()
+
+    def compressed(self) -> bytes:
+        self._compress()
+        return b"".join(self._compressed)
+
+    def _compress(self) -> None:
+        if self._lines:
+            text = "".join(self._lines).encode("ascii")
+            self._compressed.append(igzip.compress(text, _LEVEL, mtime=0))
+            self._lines.clear()
+
+
+def read_shard(target: Target, shard: int, pass_number: int = 1) -> Iterator[FleetEntry]:
+    """Yield the entries of a shard in the order of their keys.
+
+    Raises:
+        FileNotFoundError: the shard has no list.
+        OSError: it cannot be read, or is damaged.
+    """
+    name = shard_list_name(shard, pass_number)
+    try:
+        lines = gzip.decompress(target.read(name)).splitlines()
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"{name} is damaged: {error}") from None
+    return map(FleetEntry.from_line, lines)

@@ -1,0 +1,210 @@
+"""Targets: the output folder of a fleet run, on a file system or in an object store."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from rheo_core.domain.text import redact
+from rheo_core.infrastructure.files import (
+    create_whole,
+    rename_without_clobbering,
+    write_atomically,
+)
+from rheo_core.infrastructure.identity import random_path
+
+_PRIVATE = 0o700
+_INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
+
+
+class Target(Protocol):
+    """An output folder. Names are relative to it, with `/` between folders.
+
+    Every method blocks, and raises OSError with a reason if the store refuses.
+    """
+
+    @property
+    def path(self) -> Path | None:
+        """Local path of the folder; None in an object store."""
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file atomically."""
+
+    def put_file(self, name: str, source: Path) -> None:
+        """Move a local file here, or upload it; replace what has this name."""
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Create a file atomically; return False, and change nothing, if the name is taken."""
+
+    def exists(self, name: str) -> bool:
+        """Return True if there is a file or a folder of this name."""
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names in a folder, without its own; an empty list if it does not exist."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
+
+
+def open_target(out: str) -> Target:
+    """Return the output folder `out`, a local path or a URL that fsspec knows.
+
+    Raises:
+        ValueError: fsspec does not know such URLs, or needs a package for them; one sentence.
+    """
+    if "://" not in out:
+        return LocalTarget(Path(out))
+    protocol, _, rest = out.partition("://")
+    if protocol == "file":
+        return LocalTarget(Path(rest))
+    if "@" in rest.partition("/")[0]:
+        raise ValueError(
+            f"output folder {redact(out)} contains a login; every worker would get it by the "
+            "scheduler. Give it to the workers in their environment"
+        )
+    return RemoteTarget(out)
+
+
+class LocalTarget:
+    """Folder on a file system, local or shared."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+
+    @property
+    def path(self) -> Path:
+        """Absolute path of the folder."""
+        return self._path
+
+    def read(self, name: str) -> bytes:
+        return (self._path / name).read_bytes()
+
+    def put(self, name: str, data: bytes) -> None:
+        write_atomically(self._made(name), data)
+
+    def put_file(self, name: str, source: Path) -> None:
+        path = self._made(name)
+        try:
+            source.replace(path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # the scratch folder is on another disk
+                raise
+            temporary = random_path(path.parent)
+            shutil.copyfile(source, temporary)
+            temporary.replace(path)
+            source.unlink()
+
+    def create(self, name: str, data: bytes) -> bool:
+        path = self._made(name)
+        with suppress(FileExistsError):
+            if create_whole(path, data) is None:  # as on NFS
+                temporary = random_path(path.parent)
+                write_atomically(temporary, data)
+                try:
+                    rename_without_clobbering(temporary, path)
+                finally:
+                    temporary.unlink(missing_ok=True)
+            return True
+        return False
+
+    def exists(self, name: str) -> bool:
+        return (self._path / name).exists()
+
+    def names(self, folder: str = "") -> list[str]:
+        try:
+            return [each.name for each in (self._path / folder).iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def remove(self, name: str) -> None:
+        (self._path / name).unlink(missing_ok=True)
+
+    def _made(self, name: str) -> Path:
+        """Return the path of a file, after creating its folder. Lists of URLs are private."""
+        path = self._path / name
+        if not path.parent.is_dir():
+            self._path.mkdir(parents=True, exist_ok=True)
+            for parent in reversed(path.relative_to(self._path).parents[:-1]):
+                (self._path / parent).mkdir(_PRIVATE, exist_ok=True)
+        return path
+
+
+class RemoteTarget:
+    """Folder in an object store, through fsspec."""
+
+    path = None
+
+    def __init__(self, out: str) -> None:
+        protocol = out.partition("://")[0]
+        try:
+            import fsspec
+
+            files, root = fsspec.core.url_to_fs(out)
+        except ImportError as error:
+            extra = _INSTALLS.get(protocol)
+            package = f"'rheo-tui[fleet,{extra}]'" if extra else getattr(error, "name", None)
+            hint = f": pip install {package}" if package else f". {error}"
+            raise ValueError(f"output folder {out} needs a package{hint}") from None
+        except ValueError:
+            raise ValueError(f"output folder {out}: {protocol}:// is unknown") from None
+        self._files: Any = files
+        self._root = root.rstrip("/")
+
+    def read(self, name: str) -> bytes:
+        with _os_errors(name):
+            return bytes(self._files.cat_file(self._at(name)))
+
+    def put(self, name: str, data: bytes) -> None:
+        with _os_errors(name):
+            self._files.pipe_file(self._at(name), data)
+
+    def put_file(self, name: str, source: Path) -> None:
+        with _os_errors(name):
+            self._files.put_file(str(source), self._at(name))
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            with _os_errors(name):
+                self._files.pipe_file(self._at(name), data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def exists(self, name: str) -> bool:
+        with _os_errors(name):
+            self._files.invalidate_cache()
+            return bool(self._files.exists(self._at(name)))
+
+    def names(self, folder: str = "") -> list[str]:
+        path = self._at(folder).rstrip("/")
+        try:
+            with _os_errors(folder):
+                self._files.invalidate_cache()
+                found = self._files.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+        names = (each.rstrip("/").rpartition("/")[2] for each in found)
+        return [name for name in names if name]
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError), _os_errors(name):
+            self._files.rm_file(self._at(name))
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+@contextmanager
+def _os_errors(name: str) -> Iterator[None]:
+    """Raise OSError in place of the errors of a store's own library."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"the object store refuses {name}: {redact(str(error))}") from error

@@ -1,0 +1,130 @@
+"""Journals: cut anywhere, of another run, locked by another worker; what they say is believed only
+as far as the files are there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.fleet import journal as journal_module
+from rheo_core.fleet.journal import Journal, ShardBusyError, believed
+
+DONE = EntryOutcome("00000100000", "completed", file="00000100000.jpg", status=200, size=3)
+FAILED = EntryOutcome("00000100001", "failed", error="the server\nhas {it}", kind="http_404")
+EMPTY = EntryOutcome("00000100002", "completed", file="00000100002", size=0)
+ALL = [DONE, FAILED, EMPTY]
+
+
+def written(path: Path, outcomes: list[EntryOutcome], run: str = "run") -> bytes:
+    with Journal(path, run) as journal:
+        for outcome in outcomes:
+            journal.note(outcome)
+    return path.read_bytes()
+
+
+def read(path: Path, run: str = "run") -> dict[str, EntryOutcome] | None:
+    with Journal(path, run) as journal:
+        return journal.outcomes if journal.is_continued else None
+
+
+def test_what_is_noted_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    written(path, ALL)
+    assert read(path) == {each.key: each for each in ALL}
+    written(path, [replace(DONE, size=4)])
+    found = read(path)
+    assert found is not None and found[DONE.key].size == 4
+
+
+def test_a_new_one_and_one_of_another_run_continue_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    assert read(path) is None
+    written(path, ALL)
+    assert read(path, "other") is None
+    assert read(path, "other") == {}
+    assert read(path) is None
+
+
+@given(data=st.data())
+def test_a_cut_costs_only_the_lines_behind_it(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut"
+    path.unlink(missing_ok=True)
+    text = written(path, ALL)
+    cut = data.draw(st.integers(0, len(text)))
+    tail = data.draw(st.sampled_from([b"", b"\0" * 40, b"{", b"\n", b'{"key":1}\n', b"null\n"]))
+    path.write_bytes(text[:cut] + tail)
+    whole = text[:cut].count(b"\n") - 2  # after the head and the machine
+    expected = {each.key: each for each in ALL[: max(whole, 0)]}
+    found = read(path)
+    if cut < text.index(b"\n") + 1:
+        assert found is None
+    else:
+        assert found == expected
+    written(path, [FAILED])  # a torn line does not swallow the next one
+    again = read(path)
+    assert again is not None and again[FAILED.key] == FAILED
+
+
+def test_a_restart_of_the_machine_makes_it_worthless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are synced with the facts only, so a loss of power may have emptied them."""
+    path = tmp_path / "j"
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr(journal_module, "_BOOT_ID", boot)
+    boot.write_text("first\n")
+    written(path, ALL)
+    assert read(path)
+    boot.write_text("second\n")
+    assert read(path) is None
+    assert read(path) == {}
+    with monkeypatch.context() as other:
+        other.setattr("platform.node", lambda: "elsewhere")
+        boot.write_text("third\n")
+        written(path, ALL)
+    boot.write_text("second\n")
+    assert read(path)  # another machine went on
+
+
+def test_one_worker_at_a_time(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", "run"), pytest.raises(ShardBusyError, match="another worker"):
+        Journal(tmp_path / "j", "run")
+    assert read(tmp_path / "j") == {}
+
+
+def test_a_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(journal_module, "lock", no_locks)
+    with pytest.raises(OSError, match="does not support locks"):
+        Journal(tmp_path / "j", "run")
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    (tmp_path / "link").symlink_to(tmp_path / "j")
+    with pytest.raises(OSError):
+        Journal(tmp_path / "link", "run")
+    with Journal(tmp_path / "j", "run"), pytest.raises(ShardBusyError):
+        Journal(tmp_path / "j", "run")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("found", [b"abc", b"ab", b"abcd", None])
+def test_it_is_believed_only_with_the_file(tmp_path: Path, found: bytes | None) -> None:
+    path = tmp_path / (DONE.file or "")
+    if found is not None:
+        path.write_bytes(found)
+    outcomes = {each.key: each for each in (DONE, FAILED)}
+    confirmed = believed(outcomes, [DONE.key, FAILED.key, "other"], tmp_path)
+    assert (DONE.key in confirmed) is (found == b"abc")
+    assert confirmed[FAILED.key] == FAILED
+    assert path.exists() is (found == b"abc")

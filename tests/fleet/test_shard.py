@@ -1,0 +1,100 @@
+"""One shard with a real server: files, manifest, facts, and what a worker finds when it goes on."""
+
+import asyncio
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain.fleet import ShardTask
+from rheo_core.fleet.rows import Row
+from rheo_core.fleet.shard import run_shard, work_on_shard
+from rheo_core.fleet.shard_downloads import WorkerOptions
+from tests.fleet.runs import body_for, gone, planned, rows_of, serve
+from tests.servers.misbehaving import MisbehavingServer
+
+
+async def test_every_entry_has_a_file_or_a_reason(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    rows = [
+        *rows_of(server, 5),
+        Row(server.on("/gone.jpg", gone), extra={"caption": "x", "n": 3}),
+        Row("ftp://x", problem="row 7: scheme 'ftp'", extra={"caption": "y"}),
+        Row(server.on("/plain?id=3", serve), hash="sha256:" + "0" * 64),
+    ]
+    run = planned(tmp_path / "out", rows, keep=("caption", "n"), compute_hash="sha256")
+    facts = await work_on_shard(run.tasks[0])
+    run.check()
+    assert facts.counts == {"completed": 5, "failed": 2, "unreadable": 1}
+    assert facts.errors == {"http_404": 1, "unreadable": 1, "hash": 1}
+    assert set(facts.parts) == {"part-000000.parquet"}
+    manifest = run.manifest()
+    assert manifest[0]["file"] == "00000000000.jpg"
+    assert (manifest[0]["status"], manifest[0]["type"]) == (200, "image/jpeg")
+    assert manifest[0]["attempts"] == 1 and manifest[0]["seconds"] > 0
+    assert (manifest[5]["status"], manifest[5]["kind"]) == (404, "http_404")
+    assert (manifest[5]["caption"], manifest[5]["n"]) == ("x", "3")
+    assert manifest[6]["error"] == "row 7: scheme 'ftp'"
+    assert "hash mismatch" in manifest[7]["error"]
+
+
+async def test_a_complete_shard_is_left_alone(server: MisbehavingServer, tmp_path: Path) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 3))
+    first = await work_on_shard(run.tasks[0])
+    assert await work_on_shard(run.tasks[0]) == first
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("scratch", [None, "scratch"])
+async def test_a_tar_in_the_order_of_the_keys(
+    server: MisbehavingServer, tmp_path: Path, scratch: str | None
+) -> None:
+    rows = [*rows_of(server, 4), Row(server.on("/untyped", serve)), Row(server.on("/x", gone))]
+    worker = WorkerOptions(scratch=tmp_path / scratch if scratch else None)
+    tars = []
+    for name in ("one", "two"):
+        run = planned(tmp_path / name, rows, layout="tar")
+        facts = await work_on_shard(run.tasks[0], worker)
+        path = run.out / "part-000000.tar"
+        tars.append(path.read_bytes())
+        assert facts.parts[path.name].size_bytes == len(tars[-1])
+        with tarfile.open(path) as tar:
+            names = [f"0000000000{number}.jpg" for number in range(5)]
+            assert tar.getnames() == names
+            for member, row in zip(tar, rows, strict=False):
+                file = tar.extractfile(member)
+                assert file is not None
+                assert file.read() == body_for("/" + row.url.split("/", 3)[3])
+        left = {path.name for path in run.out.iterdir()}
+        assert left == {"_rheo", "part-000000.json", "part-000000.parquet", "part-000000.tar"}
+    assert tars[0] == tars[1]
+    if scratch:
+        assert not [path for path in (tmp_path / scratch).rglob("*") if path.is_file()]
+
+
+async def test_an_object_store(server: MisbehavingServer, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    run = planned(tmp_path / "out", rows_of(server, 3), layout="tar")
+    memory.put(str(run.out), "/bucket/run", recursive=True)
+    task = ShardTask("memory://bucket/run", 0)
+    facts = await work_on_shard(task, WorkerOptions(scratch=tmp_path / "scratch"))
+    assert facts.counts == {"completed": 3}
+    assert memory.info("/bucket/run/part-000000.tar")["size"] == (
+        facts.parts["part-000000.tar"].size_bytes
+    )
+    assert await work_on_shard(task, WorkerOptions(scratch=tmp_path / "scratch")) == facts
+    assert len(server.requests) == 3
+
+
+async def test_two_at_once_do_not_mix(server: MisbehavingServer, tmp_path: Path) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 100), concurrency=8)
+    await asyncio.gather(*map(work_on_shard, run.tasks))
+    run.check()
+
+
+def test_run_shard_needs_no_loop(tmp_path: Path) -> None:
+    run = planned(tmp_path / "out", [Row("ftp://x", problem="row 1: no")])
+    assert run_shard(run.tasks[0]).counts == {"unreadable": 1}
+    run.check()

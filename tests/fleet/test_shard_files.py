@@ -1,0 +1,62 @@
+"""Shard lists: every row has one key, and comes back as it was."""
+
+import gzip
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from rheo_core.domain.fleet import ShardPlan
+from rheo_core.fleet import shard_files
+from rheo_core.fleet.rows import Row, checked_row
+from rheo_core.fleet.shard_files import ShardWriter, read_shard
+from rheo_core.fleet.targets import open_target
+
+
+def test_rows_come_back_with_their_keys(tmp_path: Path) -> None:
+    rows = [
+        Row("https://example.org/a"),
+        Row("https://example.org/ü", 0, f"md5:{'0' * 32}", "ü.png", {"caption": "süß", "n": [1]}),
+        checked_row(3, "ftp://example.org/b", extra=MappingProxyType({"caption": None})),
+    ]
+    target = open_target(str(tmp_path))
+    writer = ShardWriter(target, 2)
+    for row in rows:
+        writer.add(5, row)
+    assert writer.finish() == (ShardPlan(5, 2), ShardPlan(5, 1))
+    entries = [*read_shard(target, 0), *read_shard(target, 1)]
+    assert [each.key for each in entries] == ["00000000000", "00000000001", "00000100000"]
+    fields = [(e.url, e.size_bytes, e.hash, e.name, e.extra, e.problem) for e in entries]
+    assert fields == [(*row[:4], dict(row.extra), row.problem) for row in rows]
+
+
+def test_a_list_is_a_gzip_file_whatever_its_length(tmp_path: Path) -> None:
+    writer = ShardWriter(open_target(str(tmp_path)), 1_000)
+    for number in range(777):
+        writer.add(0, Row(f"https://example.org/{number}"))
+    writer.finish()
+    lines = gzip.decompress((tmp_path / "_rheo/shards/000000.jsonl.gz").read_bytes()).splitlines()
+    assert len(lines) == 777
+    assert lines[-1] == b'{"key":"00000000776","url":"https://example.org/776"}'
+
+
+def test_a_list_for_too_many_shards_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_files, "MAX_SHARDS", 2)
+    writer = ShardWriter(open_target(str(tmp_path)), 1)
+    writer.add(0, Row("https://example.org/0"))
+    writer.add(0, Row("https://example.org/1"))
+    with pytest.raises(ValueError, match="more than 2 shards of 1 entries; choose a larger"):
+        writer.add(0, Row("https://example.org/2"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 9])
+def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
+    writer = ShardWriter(open_target(str(tmp_path)), 9)
+    writer.add(0, Row("https://example.org/0"))
+    writer.finish()
+    path = tmp_path / "_rheo/shards/000000.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-9] + damage)
+    with pytest.raises(OSError, match=r"CRC|000000.jsonl.gz is damaged"):
+        list(read_shard(open_target(str(tmp_path)), 0))

@@ -1,0 +1,99 @@
+"""Output folders: what is created once, replaced and listed, on a disk and in a store."""
+
+import stat
+import uuid
+from pathlib import Path
+
+import pytest
+
+from rheo_core.fleet.targets import Target, open_target
+
+
+@pytest.fixture(params=["folder", "store"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """Return an output folder that does not exist yet."""
+    if request.param == "folder":
+        return open_target(str(tmp_path / "out"))
+    return open_target(f"memory://{uuid.uuid4()}/out")
+
+
+def test_a_missing_folder_is_empty(target: Target) -> None:
+    assert target.names() == target.names("_rheo") == []
+    assert not target.exists("_rheo/plan.json")
+
+
+def test_a_file_is_created_once(target: Target) -> None:
+    assert target.create("part-000000.json", b"first")
+    assert not target.create("part-000000.json", b"second")
+    assert target.read("part-000000.json") == b"first"
+
+
+def test_a_file_is_replaced_as_often_as_wanted(target: Target) -> None:
+    target.put("_rheo/status.json", b"first")
+    target.put("_rheo/status.json", b"second")
+    assert target.read("_rheo/status.json") == b"second"
+    assert target.names("_rheo") == ["status.json"]
+
+
+def test_a_file_is_removed_even_if_it_is_gone(target: Target) -> None:
+    target.put("_rheo/stop", b"")
+    target.remove("_rheo/stop")
+    target.remove("_rheo/stop")
+    assert not target.exists("_rheo/stop")
+    with pytest.raises(FileNotFoundError):
+        target.read("_rheo/stop")
+
+
+def test_a_local_file_is_moved_here(target: Target, tmp_path: Path) -> None:
+    source = tmp_path / "scratch.tar"
+    source.write_bytes(b"bytes")
+    target.put_file("part-000000.tar", source)
+    assert target.read("part-000000.tar") == b"bytes"
+
+
+def test_a_file_of_another_disk_is_copied_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path("/dev/shm") / f"rheo-{uuid.uuid4()}"
+    if not source.parent.is_dir() or source.parent.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    source.write_bytes(b"bytes")
+    target = open_target(str(tmp_path))
+    target.put_file("part-000000.tar", source)
+    assert target.read("part-000000.tar") == b"bytes"
+    assert target.names() == ["part-000000.tar"] and not source.exists()
+
+
+def test_lists_are_private_and_results_are_not(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path / "out"))
+    target.put("_rheo/shards/000000.jsonl.gz", b"")
+    target.create("part-000000.json", b"")
+    mode_of = {
+        name: stat.S_IMODE((tmp_path / "out" / name).stat().st_mode)
+        for name in ("_rheo", "_rheo/shards", "part-000000.json")
+    }
+    assert mode_of["_rheo"] == mode_of["_rheo/shards"] == 0o700
+    assert mode_of["part-000000.json"] & 0o400
+
+
+def test_the_url_of_a_local_file_is_its_path(tmp_path: Path) -> None:
+    assert open_target(f"file://{tmp_path}").path == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("nowhere://bucket/out", "nowhere:// is unknown"),
+        ("s3://key:secret@bucket/out", "contains a login"),
+    ],
+)
+def test_an_unusable_output_folder_is_named(out: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as raised:
+        open_target(out)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    with pytest.raises(ValueError, match=r"pip install 'rheo-tui\[fleet,s3\]'"):
+        open_target("s3://bucket/out")
