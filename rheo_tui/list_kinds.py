@@ -1,11 +1,8 @@
 """The kind of a list file, by the forms of its entries."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rheo_core.inputs import Entry
-
-from .formatting import count_text
 
 _KINDS = {  # beginnings of `Entry.form`
     "aria2 entry": "aria2 list",
@@ -28,16 +25,10 @@ def kind_of(entries: Sequence[Entry]) -> str:
     """Return what a list is, such as `aria2 list, 208 entries`; "" for no entries."""
     if not entries:
         return ""
-    forms = Counter(_kind(entry.form) for entry in entries if entry.form or entry.config)
-    kinds = [kind for kind, _ in forms.most_common(2)]
-    if not kinds:
-        kind = _PLAIN
-    elif len(kinds) == 1 or forms[kinds[0]] > 10 * forms[kinds[1]]:
-        kind = kinds[0]
-    else:
-        kind = _MIXED
-    count = count_text(len(entries), "entry") if len(entries) == 1 else f"{len(entries):,} entries"
-    return f"{kind}, {count}"
+    kinds = {_kind(entry.form) for entry in entries if entry.form or entry.config}
+    kinds = kinds - {_PLAIN} or {_PLAIN}  # other lists may contain plain URLs
+    kind = kinds.pop() if len(kinds) == 1 else _MIXED
+    return f"{kind}, {'1 entry' if len(entries) == 1 else f'{len(entries):,} entries'}"
 
 
 def _kind(form: str) -> str:

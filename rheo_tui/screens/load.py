@@ -107,8 +107,7 @@ class LoadScreen(ModalScreen[int]):
         picker = self.query_one(PathPicker)
         if event.key == "down" and self.query_one("#path").has_focus and picker.display:
             event.stop()
-            picker.focus()
-            picker.action_first()
+            self._is_choosing()
 
     @on(PathPicker.Chosen)
     def _chosen(self, event: PathPicker.Chosen) -> None:
@@ -203,7 +202,7 @@ class LoadScreen(ModalScreen[int]):
                 await self._ask_again()
                 return
             proposals, defaults = self._preview.proposals, self._preview.defaults()
-            if defaults is None:
+            if defaults is None or self._is_choosing():
                 return
             count = sum(each.outcome in (Outcome.ADD, Outcome.RENEW) for each in proposals)
             if count:
@@ -217,6 +216,14 @@ class LoadScreen(ModalScreen[int]):
         finally:
             self._is_adding = False
         await self._after(proposals, count)
+
+    def _is_choosing(self) -> bool:
+        """Focus the paths to choose from, if the present one is not yet that of a list."""
+        picker = self.query_one(PathPicker)
+        if picker.display:
+            picker.focus()
+            picker.action_first()
+        return picker.display
 
     async def _ask_again(self) -> None:
         """Show a list that has changed, without using its options."""
