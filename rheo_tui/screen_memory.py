@@ -1,4 +1,4 @@
-"""ScreenMemory: filter, tab and commands of the screen, kept from one run to the next."""
+"""ScreenMemory: filter, tab, commands and lists, kept from one run to the next."""
 
 import json
 import logging
@@ -13,6 +13,7 @@ from .commands import without_secrets
 
 _log = logging.getLogger(__name__)
 _MAX_COMMANDS = 200
+_MAX_LISTS = 20
 _MAX_BYTES = 1 << 20
 
 
@@ -25,12 +26,14 @@ class ScreenMemory:
         filter: text of the filter.
         tab: id of the tab that is open.
         commands: latest commands, oldest first.
+        lists: paths of the list files that were loaded lately, newest first.
     """
 
     path: Path | None = None
     filter: str = ""
     tab: str = ""
     commands: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> "ScreenMemory":
@@ -46,14 +49,20 @@ class ScreenMemory:
         for name in ("filter", "tab"):
             if isinstance(text := stored.get(name), str):
                 setattr(self, name, printable(text))
-        commands = stored.get("commands")
-        if isinstance(commands, list):
-            self.commands = tuple(printable(each) for each in commands if isinstance(each, str))
+        for name in ("commands", "lists"):
+            if isinstance(texts := stored.get(name), list):
+                shown = (printable(each) for each in texts if isinstance(each, str))
+                setattr(self, name, tuple(shown))
 
     def add_command(self, line: str) -> None:
         """Append a command, and drop an earlier copy of it."""
         others = (each for each in self.commands if each != line)
         self.commands = (*others, line)[-_MAX_COMMANDS:]
+
+    def add_list(self, path: str) -> None:
+        """Put the path of a list file first, and drop an earlier copy of it."""
+        others = (each for each in self.lists if each != path)
+        self.lists = (path, *others)[:_MAX_LISTS]
 
     def save(self) -> None:
         """Write the file, without texts that contain secrets. Blocks."""
@@ -61,7 +70,8 @@ class ScreenMemory:
             return
         commands = [each for each in self.commands if without_secrets(each) == each]
         wanted = self.filter if redact(self.filter) == self.filter else ""
-        content = {"filter": wanted, "tab": self.tab, "commands": commands}
+        lists = [each for each in self.lists if printable(each) == each]
+        content = {"filter": wanted, "tab": self.tab, "commands": commands, "lists": lists}
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self.path, json.dumps(content).encode(), durable=False)

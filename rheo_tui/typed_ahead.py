@@ -11,13 +11,18 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 from textual.timer import Timer
+from textual.worker import Worker
 
 Input = events.Key | events.Paste
 Handle = Callable[[Input], Awaitable[None]]
 """Gives a key or a paste to the focused widget."""
 
+KEY_WORK = "key"
+"""Group of the workers that are part of the effect of a key, such as a check of what was pasted."""
+
 _PATIENCE_SECONDS = 1.0
 """Longest wait for the effect of a key; a widget that closes may lose the word that it is done."""
+_LOOK_SECONDS = 0.01
 
 
 class TypedAhead:
@@ -34,6 +39,7 @@ class TypedAhead:
         self._waiting: deque[Input] = deque()
         self._turn = 0  # counts the keys that were handed over
         self._patience: Timer | None = None  # set while a key takes effect
+        self._given_up: list[Worker[object]] = []  # workers that took too long
 
     async def take(self, key: Input) -> None:
         """Hand over a key or a paste, or keep it until its turn."""
@@ -42,7 +48,7 @@ class TypedAhead:
             return
         self._turn += 1
         turn = self._turn
-        self._patience = self._app.set_timer(_PATIENCE_SECONDS, lambda: self._next(turn))
+        self._patience = self._app.set_timer(_PATIENCE_SECONDS, lambda: self._give_up(turn))
         pumps = self._pumps()
         await self._handle(key)
         self._pass_on(pumps, turn)
@@ -61,8 +67,31 @@ class TypedAhead:
         for at, pump in enumerate(pumps, start=1):
             if pump.call_later(self._pass_on, pumps[at:], turn):
                 return
-        if not self._app.screen.call_after_refresh(self._app.call_later, self._next, turn):
+        if not self._app.screen.call_after_refresh(self._app.call_later, self._done, turn):
+            self._app.call_later(self._done, turn)
+
+    def _done(self, turn: int) -> None:
+        """Go on to the next key, unless the present one has started work that still runs."""
+        if self._works():
+            self._app.set_timer(_LOOK_SECONDS, lambda: self._look_again(turn))
+        else:
             self._app.call_later(self._next, turn)
+
+    def _look_again(self, turn: int) -> None:
+        if self._works():
+            self._app.set_timer(_LOOK_SECONDS, lambda: self._look_again(turn))
+        elif turn == self._turn:
+            self._pass_on(self._pumps(), turn)  # the work may have opened a dialog
+
+    def _works(self) -> list[Worker[object]]:
+        workers = self._app.workers
+        running = [each for each in workers if each.group == KEY_WORK and not each.is_finished]
+        return [worker for worker in running if worker not in self._given_up]
+
+    async def _give_up(self, turn: int) -> None:
+        if turn == self._turn:
+            self._given_up = self._works()
+            await self._next(turn)
 
     async def _next(self, turn: int) -> None:
         if turn != self._turn or self._patience is None:

@@ -1,7 +1,7 @@
 """Anything a user pastes or loads -> entries, each with a verdict."""
 
 from .entries import Entry, Verdict
-from .pipeline import bounded_lines, read_entries, read_entries_file
+from .pipeline import bounded_lines, read_entries, read_entries_file, recheck_entries
 from .reader_api import ReadOptions, problem_of
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "problem_of",
     "read_entries",
     "read_entries_file",
+    "recheck_entries",
 ]

@@ -73,6 +73,20 @@ def read_entries(
     return _Reader(known, options).read(Lines(lines))
 
 
+def recheck_entries(
+    entries: Iterable[Entry], known: Container[str] = (), options: ReadOptions = ReadOptions()
+) -> Iterator[Entry]:
+    """Yield entries of one text, some of whose configs the user has changed, with new verdicts.
+
+    Args:
+        entries: All entries of the text, in their order.
+        known: Ids of downloads that exist already.
+        options: The options with which the text was read.
+    """
+    reader = _Reader(known, options)
+    return map(reader.rechecked, entries)
+
+
 async def read_entries_file(
     path: Path, known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> list[Entry]:
@@ -229,6 +243,12 @@ class _Reader:
             admitted.used if admitted else "",
             existing,
         )
+
+    def rechecked(self, entry: Entry) -> Entry:
+        if entry.config is None or entry.verdict is Verdict.INVALID:
+            return entry
+        verdict, problem, existing = self._verdict_on(entry.config, entry.line)
+        return entry._replace(verdict=verdict, problem=printable(problem), existing=existing)
 
     def _admit(self, candidate: Candidate) -> Admitted:
         options, outside = self._options, candidate.outside

@@ -1,5 +1,7 @@
-"""AddScreen: a box for links, with a verdict on each line while the user types."""
+"""AddScreen: a box for links, with a table of what each becomes while the user types."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -10,17 +12,23 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, TextArea
 
-from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.inputs import Entry, ReadOptions
+from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
+from rheo_tui.typed_ahead import KEY_WORK
+from rheo_tui.widgets.entry_preview import EntryPreview
 
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
 _TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
-_KEYS = "Enter add  ·  Ctrl+J new line  ·  Tab verdicts, folder  ·  Esc close"
+_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Esc close"
+_NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (
     "Paste links, one per line, curl commands, aria2 or wget lists, Metalinks, checksum lists, web "
     "pages, or any text that contains links. Patterns such as [001-120] and {a,b} work too."
@@ -51,31 +59,48 @@ class LinksArea(TextArea):
 
 
 class AddScreen(ModalScreen[str]):
-    """Queues the valid lines; the others stay in the box. Returns the text left in the box."""
+    """Queues the valid lines; the others stay in the box. Returns the text left in the box.
+
+    Args:
+        client: reaches the engine.
+        changes: changes downloads, so that this can be undone.
+        rows: all downloads in the list by their ids.
+        draft: the user's work on the entries, which outlives the screen.
+        text: the text to begin with.
+    """
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
-        ("enter", "submit", "Add"),
+        ("enter,ctrl+s", "submit", "Add"),
+        ("tab", "go(1)", "Next"),
+        ("shift+tab", "go(-1)", "Previous"),
         (EntryPreview.ALLOW_KEY, "allow", "Use the options of the links"),
     ]
 
-    def __init__(self, client: EngineClient, text: str = "") -> None:
+    def __init__(
+        self,
+        client: EngineClient,
+        changes: Changes,
+        rows: Mapping[str, DownloadSnapshot],
+        draft: EntryDraft,
+        text: str = "",
+    ) -> None:
         super().__init__()
         self._client = client
+        self._preview = EntryPreview(client, changes, rows, draft, self._check, _KEYS)
         self._text = text
         self.report = ""  # what was added, if that closed the box
         self._timer: Timer | None = None
         self._is_adding = False
-        self._checked: list[Entry] = []
+        self._checking = asyncio.Lock()
         self._checked_for: tuple[str, ReadOptions] | None = None
 
     def compose(self) -> ComposeResult:
-        """Create the box, the verdicts and the keys."""
+        """Create the box and the table."""
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Add links"
             yield LinksArea(id="links", show_line_numbers=True, tab_behavior="focus")
-            yield EntryPreview()
-            yield Static(_KEYS, classes="dialog-keys")
+            yield self._preview
 
     def on_mount(self) -> None:
         """Show the hint, or insert the text that was pasted."""
@@ -95,15 +120,16 @@ class AddScreen(ModalScreen[str]):
         links.scroll_cursor_visible()
         links.focus()
 
+    # Checking
+
     @on(TextArea.Changed)
     def _text_changed(self) -> None:
-        self.query_one(EntryPreview).allows = False  # the user allowed the previous text
+        self._preview.allows = False  # the user allowed the previous text
         self._changed()
 
     def action_allow(self) -> None:
         """Use the options of the links, or stop using them."""
-        verdicts = self.query_one(EntryPreview)
-        verdicts.allows = not verdicts.allows
+        self._preview.allows = not self._preview.allows
         self._check_now()
 
     @on(Input.Changed)
@@ -116,23 +142,41 @@ class AddScreen(ModalScreen[str]):
         if not self._is_adding:
             self._check_soon()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="check")
     async def _check_soon(self) -> None:
         await self._check()
 
-    async def _check(self) -> list[Entry]:
-        text = self.query_one(LinksArea).text
-        verdicts, service = self.query_one(EntryPreview), self._client.service
-        request = text, verdicts.options
-        if request == self._checked_for:
-            return self._checked
-        if len(text) > _LONG_TEXT:
-            verdicts.say("Checking the lines…")
-        entries = await service.check(*request) if text.strip() else []
-        self._checked_for, self._checked = request, entries
-        nothing = _HINT if not text.strip() else "These lines contain nothing to add."
-        verdicts.show(entries, nothing, service.free_space)
-        return entries
+    async def _check(self) -> None:
+        """Show proposals for the text as it is now, unless they are shown already."""
+        async with self._checking:
+            self._fill()  # a key may arrive with the paste, before the first layout
+            text = self.query_one(LinksArea).text
+            request = text, self._preview.options
+            if request == self._checked_for:
+                return
+            if len(text) > _LONG_TEXT:
+                self._preview.say("Checking the lines…")
+            entries: list[Entry] = []
+            if text.strip():
+                entries = await self._client.service.check(*request)
+            nothing = _HINT if not text.strip() else "These lines contain nothing to add."
+            await self._preview.show(entries, nothing)
+            self._checked_for = request
+
+    @work(group=KEY_WORK)
+    async def action_go(self, by: int) -> None:
+        """Go to another field; which ones there are depends on the text."""
+        if isinstance(self.focused, LinksArea):
+            await self._check()
+        self.focus_next() if by > 0 else self.focus_previous()
+
+    @on(EntryPreview.LineWanted)
+    def _go_to_line(self, event: EntryPreview.LineWanted) -> None:
+        links = self.query_one(LinksArea)
+        links.move_cursor((event.line - 1, 0), center=True)
+        links.focus()
+
+    # Adding
 
     @on(LinksArea.Submitted)
     @on(Input.Submitted)
@@ -140,77 +184,55 @@ class AddScreen(ModalScreen[str]):
         """Add the valid entries."""
         if not self._is_adding:
             self._is_adding = True
-            self._fill()  # Enter may arrive with the paste, before the first layout
             self._submit()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group=KEY_WORK)
     async def _submit(self) -> None:
-        text = self.query_one(LinksArea).text
         try:
-            entries = self.query_one(EntryPreview).decided(await self._check())
-            good = valid_configs(entries)
-            if good:
-                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
-                added = await self._client.add(good)
+            await self._check()
+            text, proposals = self.query_one(LinksArea).text, self._preview.proposals
+            defaults = self._preview.defaults()
+            if defaults is None:
+                return
+            count = sum(each.outcome in (Outcome.ADD, Outcome.RENEW) for each in proposals)
+            if count:
+                self._preview.say(f"Adding {count_text(count)}…")
+                added = await self._preview.add(defaults)
                 self._checked_for = None  # the list has changed
                 if not added:
                     await self._check()
                     return
         finally:
             self._is_adding = False
-        self._after(entries, text)
+        self._after(proposals, text, defaults)
 
-    def _after(self, entries: list[Entry], text: str) -> None:
+    def _after(self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults) -> None:
         """Close if nothing in `text` is left to do; otherwise keep the rest."""
-        if not entries:
+        if not proposals:
             self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
             return
-        preview = self.query_one(EntryPreview)
-        has_news = bool(valid_configs(entries)) or any(map(preview.is_undecided, entries))
-        must_decide = preview.ask(entries)
         has_typed_more = self.query_one(LinksArea).text != text
-        if not has_typed_more and not any(map(self._stays, entries)):
-            self.report = "" if must_decide and not has_news else self._sentence(entries)
+        stay = [proposal for proposal in proposals if proposal.stays]
+        must_decide = self._preview.ask()
+        sentence = _sentence(proposals, defaults)
+        if not stay and not has_typed_more:
+            self.report = sentence
             self.dismiss("")
             return
-        if not must_decide or has_news:
-            bad = any(entry.verdict is Verdict.INVALID for entry in entries)
-            severity = "warning" if bad else "information"
-            self.app.notify(self._sentence(entries), severity=severity, markup=False)  # type: ignore[arg-type]
+        if not must_decide or any(each.outcome in _NEWS for each in proposals):
+            bad = any(each.outcome is Outcome.INVALID for each in stay)
+            self.app.notify(sentence, severity="warning" if bad else "information", markup=False)
         if has_typed_more:
             self._check_soon()
         else:
-            self._keep(entries)
+            self._keep(proposals)
 
-    def _stays(self, entry: Entry) -> bool:
-        """Return True if the lines of an entry stay in the box."""
-        is_undecided = self.query_one(EntryPreview).is_undecided(entry)
-        return is_undecided or entry.verdict is Verdict.INVALID
-
-    def _sentence(self, entries: list[Entry]) -> str:
-        """Return how many downloads were added, and which lines were not."""
-        good = sum(entry.verdict is Verdict.OK for entry in entries)
-        parts = [f"Added {count_text(good)}."] if good else []
-        undecided = [*filter(self.query_one(EntryPreview).is_undecided, entries)]
-        for some, words in (
-            (_with(Verdict.DUPLICATE, entries), "already in the list"),
-            (undecided, "already on the disk; choose below"),
-            (_with(Verdict.INVALID, entries), "not valid; kept in the box"),
-        ):
-            lines = list(dict.fromkeys(str(entry.line) for entry in some))
-            if lines:
-                shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
-                parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
-        refused = [e for e in entries if e.refused and e.verdict is Verdict.OK]
-        parts += [f"Line {entry.line} {entry.refused}." for entry in refused[:1]]
-        return " ".join(parts)
-
-    def _keep(self, entries: list[Entry]) -> None:
-        """Keep only the lines of entries that are invalid or undecided in the box."""
+    def _keep(self, proposals: Sequence[Proposal]) -> None:
+        """Keep only the lines in the box that are invalid or undecided."""
         links = self.query_one(LinksArea)
         lines = links.text.splitlines()
-        starts = sorted({entry.line - 1 for entry in entries})
-        bad = {entry.line - 1 for entry in entries if self._stays(entry)}
+        starts = sorted({proposal.entry.line - 1 for proposal in proposals})
+        bad = {proposal.entry.line - 1 for proposal in proposals if proposal.stays}
         lines_left = [
             line
             for start, end in pairwise([*starts, len(lines)])
@@ -225,6 +247,7 @@ class AddScreen(ModalScreen[str]):
         """Close and keep the text for the next time."""
         if self._is_adding:
             return
+        self._preview.remember()
         text = self._text or self.query_one(LinksArea).text
         if text.strip():
             self.app.notify(_TEXT_KEPT, markup=False)
@@ -233,5 +256,28 @@ class AddScreen(ModalScreen[str]):
             self.dismiss("")
 
 
-def _with(verdict: Verdict, entries: list[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.verdict is verdict]
+def _sentence(proposals: Sequence[Proposal], defaults: EntryDefaults) -> str:
+    """Return how many downloads were added, and which lines were not."""
+
+    def with_outcome(outcome: Outcome) -> list[Proposal]:
+        return [proposal for proposal in proposals if proposal.outcome is outcome]
+
+    good, renewed = with_outcome(Outcome.ADD), with_outcome(Outcome.RENEW)
+    added = " paused" if defaults.paused else ""
+    parts = [f"Added {count_text(len(good))}{added}."] if good else []
+    if renewed:
+        parts.append(f"Renewed {count_text(len(renewed))}.")
+    for outcome, words in (
+        (Outcome.SKIP, "skipped"),
+        (Outcome.DUPLICATE, "already in the list"),
+        (Outcome.UNDECIDED, "already on the disk; choose below"),
+        (Outcome.INVALID, "not valid; kept in the box"),
+    ):
+        lines = list(dict.fromkeys(str(each.entry.line) for each in with_outcome(outcome)))
+        if lines:
+            shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
+            parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
+    parts += [
+        f"Line {each.entry.line} {each.entry.refused}." for each in good if each.entry.refused
+    ][:1]
+    return " ".join(parts)

@@ -4,6 +4,7 @@ The first screen does not wait for their imports.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -15,22 +16,43 @@ from rheo_tui.existing_files import Decision
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import count_text
 from rheo_tui.menus import MenuItem
+from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
 if TYPE_CHECKING:
+    from rheo_tui.proposals import EntryDraft
+
     from .failures import GroupAction
 
 
 class Dialogs:
-    """Opens screens over `app`; they reach the engine through `client`."""
+    """Opens screens over `app`; they reach the engine through `client`.
 
-    def __init__(self, app: App[None], client: EngineClient, changes: Changes) -> None:
+    Args:
+        app: the app.
+        client: reaches the engine.
+        changes: changes downloads, so that this can be undone.
+        rows: all downloads by their ids.
+        memory: keeps the lists that were loaded lately.
+    """
+
+    def __init__(
+        self,
+        app: App[None],
+        client: EngineClient,
+        changes: Changes,
+        rows: Mapping[str, DownloadSnapshot],
+        memory: ScreenMemory,
+    ) -> None:
         self._app = app
         self._client = client
         self._changes = changes
+        self._rows = rows
+        self._memory = memory
         self._text_left = ""
+        self._entry_draft: EntryDraft | None = None
         self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
     def add(self, text: str, say: Callable[[str], None]) -> None:
@@ -38,6 +60,8 @@ class Dialogs:
 
         Once it has closed, pass what it added to `say`.
         """
+        from rheo_tui.proposals import EntryDraft
+
         from .add import AddScreen
 
         # Enter adds only the paste, so text that was left before waits until later.
@@ -45,10 +69,13 @@ class Dialogs:
 
         def left(rest: str | None) -> None:
             self._text_left = "\n".join(filter(None, (waiting, rest)))
+            if not self._text_left:
+                self._entry_draft = None
             if screen.report:
                 say(screen.report)
 
-        screen = AddScreen(self._client, text or self._text_left)
+        draft = self._entry_draft = self._entry_draft or EntryDraft()
+        screen = AddScreen(self._client, self._changes, self._rows, draft, text or self._text_left)
         self._app.push_screen(screen, left)
 
     def load(self, say: Callable[[str], None]) -> None:
@@ -59,7 +86,8 @@ class Dialogs:
             if count:
                 say(f"Added {count_text(count)}.")
 
-        self._app.push_screen(LoadScreen(self._client), loaded)
+        screen = LoadScreen(self._client, self._changes, self._rows, self._memory)
+        self._app.push_screen(screen, loaded)
 
     def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
         """Open the dialog that edits `row`.
@@ -76,7 +104,9 @@ class Dialogs:
             if draft is None or draft:
                 closed(draft is None)
 
-        self._app.push_screen(EditScreen(self._changes, row, draft), left)
+        load = partial(self._changes.service.config_of, row.id)
+        save = partial(self._changes.edit, row.id)
+        self._app.push_screen(EditScreen(row.name, load, save, draft), left)
 
     def existing_file(
         self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]

@@ -1,6 +1,6 @@
-"""EditScreen: link, name, folder and other options of a download that is not completed."""
+"""EditScreen: link, name, folder and other options of a download."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from textual import events, on, work
@@ -9,10 +9,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static, TextArea
 
-from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
 from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
-from rheo_tui.services.changes import Changes
 from rheo_tui.widgets.line_input import PlainInput
 
 Draft = Mapping[str, str]
@@ -31,26 +30,37 @@ class EditScreen(ModalScreen[Draft | None]):
     """Edits one download; returns what was typed and not saved, or None after it was saved.
 
     Args:
-        changes: changes the download, so that the edit can be undone.
-        row: the download.
+        name: name of the download.
+        load: returns its options; None if it is gone.
+        save: saves other options; returns None if that is too late.
         draft: what was typed and not saved before.
+        fields: names of the fields to show.
     """
 
     BINDINGS: ClassVar = [("escape", "close", "Close"), ("ctrl+s", "save", "Save")]
 
-    def __init__(self, changes: Changes, row: DownloadSnapshot, draft: Draft) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Awaitable[FileConfig | None]],
+        save: Callable[[FileConfig], Awaitable[object]],
+        draft: Draft,
+        fields: Sequence[str] = tuple(FIELDS),
+    ) -> None:
         super().__init__()
-        self._changes = changes
-        self._row = row
+        self._download_name = name
+        self._load = load
+        self._save = save
         self._draft = draft
+        self._fields = {each: FIELDS[each] for each in fields}
         self._config: FileConfig | None = None  # until the service has sent it
 
     def compose(self) -> ComposeResult:
         """Create one line for each field, and one for its problem."""
         with Vertical(classes="dialog dialog-form") as dialog:
-            dialog.border_title = f"Edit {printable(self._row.name)}".replace("[", r"\[")
+            dialog.border_title = f"Edit {printable(self._download_name)}".replace("[", r"\[")
             with VerticalScroll(id="edit-fields", can_focus=False):
-                for name, field in FIELDS.items():
+                for name, field in self._fields.items():
                     with Horizontal(classes="field field-long" if field.is_long else "field"):
                         yield Label(field.label)
                         if field.is_long:
@@ -69,7 +79,7 @@ class EditScreen(ModalScreen[Draft | None]):
     @work(exit_on_error=False)
     async def on_mount(self) -> None:
         """Show the present values where the user has typed nothing yet."""
-        config = await self._changes.service.config_of(self._row.id)
+        config = await self._load()
         if config is None:
             self._show_problem("", "This download is no longer in the list.")
             return
@@ -82,7 +92,7 @@ class EditScreen(ModalScreen[Draft | None]):
                     widget.select_all()
 
     def _widgets(self) -> Iterator[tuple[str, Input | TextArea]]:
-        for name, field in FIELDS.items():
+        for name, field in self._fields.items():
             if field.is_long:
                 yield name, self.query_one(f"#edit-{name}", TextArea)
             else:
@@ -102,7 +112,7 @@ class EditScreen(ModalScreen[Draft | None]):
         """Check a field while the user types."""
         widget = event.control
         name = (widget.id or "").removeprefix("edit-")
-        if self._config is not None and name in FIELDS:
+        if self._config is not None and name in self._fields:
             self._show_problem(name, problem_of(name, _text_of(widget), self._config))
 
     @on(Input.Submitted)
@@ -117,7 +127,7 @@ class EditScreen(ModalScreen[Draft | None]):
                 self.query_one(f"#edit-{name}").focus()
                 return
         try:
-            saved = await self._changes.edit(self._row.id, edited(config, texts))
+            saved = await self._save(edited(config, texts))
         except Exception as error:  # show any error here; the app runs on
             reason = printable(str(error)).rstrip(".") or type(error).__name__
             self._show_problem("", f"{reason}.")

@@ -1,73 +1,190 @@
-"""LoadScreen: add the links in a file, with a verdict on each before they are queued."""
+"""LoadScreen: add the links in a file, with a table of what each becomes before it is queued."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-from rheo_core.inputs import Entry, Verdict
-from rheo_tui.formatting import count_text
+from rheo_core.inputs import Entry, ReadOptions
+from rheo_tui.entry_defaults import complete_path
+from rheo_tui.formatting import count_text, size_text
+from rheo_tui.list_kinds import kind_of
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.widgets.entry_preview import EntryPreview, valid_configs
-from rheo_tui.widgets.line_input import LineInput
+from rheo_tui.typed_ahead import KEY_WORK
+from rheo_tui.widgets.entry_preview import EntryPreview
+from rheo_tui.widgets.line_input import LineInput, SlowCompleter
+from rheo_tui.widgets.path_picker import PathPicker
 
 _HINT = (
     "Enter the path of a file with links, curl commands, an aria2 or wget list, a Metalink, a "
     "checksum list, a saved web page, or any text that contains links."
 )
+_KEYS = "Enter add · Tab complete, next · ↓ choose a path · Esc close"
 
 
 class LoadScreen(ModalScreen[int]):
-    """Queues the valid lines of a file. Returns the number of queued downloads."""
+    """Queues the valid lines of a file. Returns the number of queued downloads.
+
+    Args:
+        client: reaches the engine.
+        changes: changes downloads, so that this can be undone.
+        rows: all downloads in the list by their ids.
+        memory: keeps the lists that were loaded lately.
+    """
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
-        ("enter", "submit", "Add"),
+        ("enter,ctrl+s", "submit", "Add"),
+        ("tab", "go(1)", "Next"),
+        ("shift+tab", "go(-1)", "Previous"),
         (EntryPreview.ALLOW_KEY, "allow", "Use the options of the list"),
     ]
 
-    def __init__(self, client: EngineClient) -> None:
+    def __init__(
+        self,
+        client: EngineClient,
+        changes: Changes,
+        rows: Mapping[str, DownloadSnapshot],
+        memory: ScreenMemory,
+    ) -> None:
         super().__init__()
         self._client = client
+        self._memory = memory
+        self._preview = EntryPreview(client, changes, rows, EntryDraft(), self._read, _KEYS)
         self._is_adding = False
+        self._reading = asyncio.Lock()
+        self._read_for: tuple[str, ReadOptions] | None = None
         self._used: list[tuple[str, str]] | None = (
             None  # the options that the user saw when F8 was pressed
         )
 
     def compose(self) -> ComposeResult:
-        """Create the path, the verdicts and the keys."""
+        """Create the path, the paths to choose from, and the table."""
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Load a list"
-            yield LineInput(placeholder="~/links.txt", id="path", compact=True)
-            yield EntryPreview()
-            yield Static("Enter add  ·  Tab verdicts, folder  ·  Esc close", classes="dialog-keys")
+            yield LineInput(
+                placeholder="~/links.txt",
+                suggester=SlowCompleter(_completed),
+                id="path",
+                compact=True,
+            )
+            yield Static("", id="list-kind", markup=False)
+            yield PathPicker(lambda: self._memory.lists)
+            yield self._preview
 
     def on_mount(self) -> None:
-        """Show the hint."""
-        self._show([], _HINT)
+        """Show the hint and the recent lists."""
+        self._read_soon()
 
-    def _show(self, entries: list[Entry], nothing: str) -> None:
-        self.query_one(EntryPreview).show(entries, nothing, self._client.service.free_space)
+    # The path
 
-    def action_allow(self) -> None:
-        """Use the options of the list, or stop using them."""
-        verdicts = self.query_one(EntryPreview)
-        verdicts.allows, self._used = not verdicts.allows, None
-        self._changed()
+    @property
+    def _path(self) -> str:
+        return self.query_one("#path", Input).value.strip()
 
     @on(Input.Changed, "#path")
     def _path_changed(self) -> None:
-        self.query_one(EntryPreview).allows = False  # the user allowed the previous list
+        self._preview.allows = False  # the user allowed the previous list
 
     @on(Input.Changed)
     def _changed(self) -> None:
         if not self._is_adding:
-            self._read()
+            self._read_soon()
+
+    def on_key(self, event: events.Key) -> None:
+        """Move from the path to the paths below it with the down key."""
+        picker = self.query_one(PathPicker)
+        if event.key == "down" and self.query_one("#path").has_focus and picker.display:
+            event.stop()
+            self._is_choosing()
+
+    @on(PathPicker.Chosen)
+    def _chosen(self, event: PathPicker.Chosen) -> None:
+        field = self.query_one("#path", Input)
+        field.value = event.path
+        field.cursor_position = len(event.path)
+        field.focus()
+
+    @work(group=KEY_WORK)
+    async def action_go(self, by: int) -> None:
+        """Complete the path, or go to another field; which ones there are depends on the file."""
+        field = self.query_one("#path", LineInput)
+        if field.has_focus and by > 0:
+            completed = await asyncio.to_thread(_completed, field.value)
+            if completed:
+                field.value = completed
+                field.cursor_position = len(completed)
+                return
+            await self._read()
+        self.focus_next() if by > 0 else self.focus_previous()
+
+    # Reading
+
+    def action_allow(self) -> None:
+        """Use the options of the list, or stop using them."""
+        self._preview.allows, self._used = not self._preview.allows, None
+        self._changed()
+
+    @work(exclusive=True, group="check")
+    async def _read_soon(self) -> None:
+        await self._read()
+
+    async def _read(self, *, again: bool = False) -> None:
+        """Show the entries of the file, unless they are shown already.
+
+        Args:
+            again: True to read it again, because it may have changed.
+        """
+        async with self._reading:
+            request = text, options = self._path, self._preview.options
+            if request == self._read_for and not again:
+                return
+            entries: list[Entry] = []
+            nothing, about = _HINT, ""
+            if text:
+                self._preview.say("Reading the file…")
+                entries, nothing, about = await self._entries_of(text, options)
+            self._show_kind(about if entries else "")
+            picker = self.query_one(PathPicker)
+            if entries or not await asyncio.to_thread(_may_be_path, text):
+                picker.display = False
+            else:
+                await picker.offer(text)
+            self.set_class(picker.display, "-picking")
+            await self._preview.show(entries, nothing)
+            self._used = [(entry.place, entry.used) for entry in entries if entry.used]
+            self._read_for = request
+
+    async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
+        """Return the entries of a file, the sentence if there are none, and what the file is."""
+        path = _expanded(text)
+        if await asyncio.to_thread(path.is_dir):
+            return [], "Choose a file in this folder.", ""
+        try:
+            entries = await self._client.service.check_file(path, options)
+            size = (await asyncio.to_thread(path.stat)).st_size
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            return [], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.", ""
+        return entries, "This file contains no links.", f"{kind_of(entries)} · {size_text(size)}"
+
+    def _show_kind(self, text: str) -> None:
+        line = self.query_one("#list-kind", Static)
+        line.update(text)
+        line.display = bool(text)
+
+    # Adding
 
     @on(Input.Submitted)
     def action_submit(self) -> None:
@@ -76,61 +193,53 @@ class LoadScreen(ModalScreen[int]):
             self._is_adding = True
             self._submit()
 
-    @work(exclusive=True)
-    async def _read(self) -> None:
-        await self._entries()
-
-    async def _entries(self) -> list[Entry]:
-        """Read the file, show its entries and return them; none if it cannot be read."""
-        text = self.query_one("#path", Input).value.strip()
-        if not text:
-            self._show([], _HINT)
-            return []
-        verdicts = self.query_one(EntryPreview)
-        verdicts.say("Reading the file…")
+    @work(exclusive=True, group=KEY_WORK)
+    async def _submit(self) -> None:
         try:
-            entries = await self._client.service.check_file(_expanded(text), verdicts.options)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            self._show([], f"Cannot read “{printable(text)}”: {reason or printable(str(error))}.")
-            return []
-        self._show(entries, "This file contains no links.")
-        self._used = [(entry.place, entry.used) for entry in entries if entry.used]
-        return entries
+            seen = self._used if self._read_for else None
+            await self._read(again=True)
+            if self._preview.allows and seen not in (None, self._used):
+                await self._ask_again()
+                return
+            proposals, defaults = self._preview.proposals, self._preview.defaults()
+            if defaults is None or self._is_choosing():
+                return
+            count = sum(each.outcome in (Outcome.ADD, Outcome.RENEW) for each in proposals)
+            if count:
+                self._preview.say(f"Adding {count_text(count)}…")
+                added = await self._preview.add(defaults)
+                self._read_for = None  # the list has changed
+                if not added:
+                    await self._read()
+                    return
+                self._memory.add_list(str(_expanded(self._path).absolute()))
+        finally:
+            self._is_adding = False
+        await self._after(proposals, count)
+
+    def _is_choosing(self) -> bool:
+        """Focus the paths to choose from, if the present one is not yet that of a list."""
+        picker = self.query_one(PathPicker)
+        if picker.display:
+            picker.focus()
+            picker.action_first()
+        return picker.display
 
     async def _ask_again(self) -> None:
         """Show a list that has changed, without using its options."""
-        self.query_one(EntryPreview).allows, self._used = False, None
-        await self._entries()
+        self._preview.allows, self._used = False, None
+        await self._read()
         message = "The options in the file have changed. Press F8 again to use them."
         self.app.notify(message, severity="warning", markup=False)
 
-    @work(exclusive=True)
-    async def _submit(self) -> None:
-        try:
-            seen, entries = self._used, await self._entries()
-            if self.query_one(EntryPreview).allows and seen not in (None, self._used):
-                await self._ask_again()
-                return
-            entries = self.query_one(EntryPreview).decided(entries)
-            good = valid_configs(entries)
-            if good:
-                self.query_one(EntryPreview).say(f"Adding {count_text(len(good))}…")
-            if good and not await self._client.add(good):
-                self._show(entries, "")
-                return
-        finally:
-            self._is_adding = False
-        self._after(entries, len(good))
-
-    def _after(self, entries: list[Entry], added: int) -> None:
+    async def _after(self, proposals: Sequence[Proposal], added: int) -> None:
         """Close if everything was added; otherwise show the rest."""
-        preview = self.query_one(EntryPreview)
-        bad = [entry for entry in entries if entry.verdict is Verdict.INVALID]
-        undecided = [*filter(preview.is_undecided, entries)]
-        if preview.ask([*bad, *undecided]) and not undecided:
+        bad = [each.entry for each in proposals if each.outcome is Outcome.INVALID]
+        undecided = [each.entry for each in proposals if each.outcome is Outcome.UNDECIDED]
+        if self._preview.ask() and not undecided:
             return
-        if added and not bad and not undecided:
+        skipped = any(each.outcome is Outcome.SKIP for each in proposals)
+        if (added or skipped) and not bad and not undecided:
             self.dismiss(added)
             return
         message = (
@@ -141,7 +250,8 @@ class LoadScreen(ModalScreen[int]):
         if undecided:
             message += f" Already on the disk: {count_text(len(undecided))}; choose below."
         self.app.notify(message, severity="warning", markup=False)
-        self._show([*bad, *undecided] if added else entries, "")
+        if added:
+            await self._preview.show([*bad, *undecided], "")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:
@@ -152,3 +262,15 @@ class LoadScreen(ModalScreen[int]):
 
 def _expanded(text: str) -> Path:
     return Path(text).expanduser()
+
+
+def _completed(text: str) -> str:
+    return complete_path(text, Path(), folders_only=False)
+
+
+def _may_be_path(text: str) -> bool:
+    """Return True unless `text` names a file; blocks."""
+    try:
+        return not _expanded(text).is_file()
+    except (OSError, RuntimeError, ValueError):
+        return False

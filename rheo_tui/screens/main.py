@@ -276,7 +276,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.client, self.changes)
+        return Dialogs(self.app, self.client, self.changes, self.model.rows, self.memory)
 
     # Actions
 
@@ -326,7 +326,12 @@ class MainScreen(Screen[None]):
 
     def do_load(self) -> None:
         """Open the dialog that loads a list."""
-        self._dialogs.load(self.toast)
+
+        def loaded(sentence: str) -> None:
+            self.toast(sentence)
+            self._remember_soon()
+
+        self._dialogs.load(loaded)
 
     def do_link(self) -> None:
         """Open the dialog that edits the current download, its URL first."""

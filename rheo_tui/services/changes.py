@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
 
@@ -200,6 +201,28 @@ class Changes:
             self._note(Step(undo, redo, "Put the options of {} back", "Edited {}"), 1)
         return saved
 
+    async def renew(self, links: Mapping[str, FileConfig]) -> int:
+        """Fetch downloads from other URLs from now on, and keep their bytes; return their number.
+
+        Args:
+            links: configs with the new URLs, and perhaps new options, by the ids of the downloads.
+        """
+        undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
+        for download_id, link in links.items():
+            before = await self.service.config_of(download_id)
+            if before is None:
+                continue
+            after = _renewed(before, link)
+            saved = await self.service.edit(download_id, after)
+            if saved is not None:
+                undo[saved], redo[download_id] = before, after
+        undone, redone = "Put the former links of {} back", "Renewed {}"
+        step = Step(partial(self._edit_each, undo), partial(self._edit_each, redo), undone, redone)
+        return self._note(step, len(undo))
+
+    async def _edit_each(self, configs: Mapping[str, FileConfig]) -> int:
+        return sum([await self._edit(each, config) for each, config in configs.items()])
+
     async def _edit(self, download_id: str, config: FileConfig) -> int:
         return int(await self.service.edit(download_id, config) is not None)
 
@@ -218,6 +241,23 @@ class Changes:
 
     async def _replace_url(self, download_id: str, url: str) -> int:
         return int(await self.service.replace_url(download_id, url))
+
+
+def _renewed(before: FileConfig, link: FileConfig) -> FileConfig:
+    """Return a config that fetches its file from the URL of `link`.
+
+    Headers and options of `link`, such as those of a curl command, replace those before.
+    """
+    update: dict[str, object] = {"fetch_url": None if link.url == before.url else link.url}
+    if link.headers or link.request != NO_OPTIONS:
+        update |= {
+            "headers": link.headers,
+            "request": link.request,
+            "list_options": link.list_options,
+        }
+    if link.hash_config is not None:
+        update["hash_config"] = link.hash_config
+    return before.model_copy(update=update)
 
 
 def limit_sentence(rate: int | None) -> str:

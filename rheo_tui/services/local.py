@@ -49,6 +49,7 @@ _MAX_SINGLE_EVENTS = 200
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads keeps its changes back."""
+_FAR_AHEAD_SECONDS = 24 * 60 * 60.0
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -224,6 +225,19 @@ class LocalService:
         entries = await read_entries_file(path, self._known(), self._with_folder(options))
         return self._with_owners(entries)
 
+    async def recheck(
+        self, entries: "Sequence[Entry]", options: "ReadOptions | None" = None
+    ) -> "list[Entry]":
+        """Return all entries of a text with new verdicts, after the user has changed some."""
+        from rheo_core.inputs import recheck_entries
+
+        rechecked: list[Entry] = []
+        for entry in recheck_entries(entries, self._known(), self._with_folder(options)):
+            rechecked.append(entry)
+            if len(rechecked) % _ENTRIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return self._with_owners(rechecked)
+
     def _with_owners(self, entries: "list[Entry]") -> "list[Entry]":
         """Return the entries with verdicts that consider who owns an existing file.
 
@@ -273,10 +287,18 @@ class LocalService:
             exists=settings.file_exists_strategy,
         )
 
-    async def add(self, configs: Sequence[FileConfig]) -> None:
-        """Queue downloads."""
-        with self._as_one_event(configs, DownloadEventType.QUEUED):
-            await self._manager.add(configs)
+    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+        """Queue downloads; if `paused`, they wait until they are resumed."""
+        with self._as_one_event(configs, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
+            if not paused:
+                await self._manager.add(configs)
+                return
+            # Until they are paused, a start far ahead keeps them from asking a server.
+            later = {"start_at": time.time() + _FAR_AHEAD_SECONDS}
+            await self._manager.add([config.model_copy(update=later) for config in configs])
+            await self._manager.pause_many([config.id for config in configs])
+            for config in configs:
+                await self._manager.set_start(config.id, config.start_at)
 
     async def add_again(
         self,

@@ -116,17 +116,30 @@ class EngineClient:
         self.latest = snapshot
         return snapshot
 
-    async def add(self, configs: Sequence[FileConfig]) -> bool:
-        """Queue downloads once the engine runs; return False and report it if that fails."""
+    async def add(
+        self, configs: Sequence[FileConfig], *, paused: bool = False, first: bool = False
+    ) -> bool:
+        """Queue downloads once the engine runs; return False and report it if that fails.
+
+        Args:
+            configs: the downloads.
+            paused: True to pause them before they start.
+            first: True to put them before all others.
+        """
         await self._tried.wait()
         if not self.ready:
             self._show_toast("Cannot add: the engine is not running.", True)
             return False
         for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
             batch = configs[start : start + _BATCH_SIZE]
-            if not await self.guard(self.service.add(batch), "Cannot add"):
+            if not await self.guard(self.service.add(batch, paused=paused), "Cannot add"):
                 return False
+        if first:
+            await self.guard(self._move_to_top(configs), "Cannot move")
         return True
+
+    async def _move_to_top(self, configs: Sequence[FileConfig]) -> None:
+        await self.service.move([config.id for config in configs], "top")
 
     async def add_items(self, items: "Iterable[Item]") -> None:
         """Queue items while they are read; log the bad ones and report their number."""

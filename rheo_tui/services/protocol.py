@@ -167,11 +167,21 @@ class DownloadService(Protocol):
             OSError: the file cannot be read.
         """
 
+    async def recheck(
+        self, entries: "Sequence[Entry]", options: "ReadOptions | None" = None
+    ) -> "list[Entry]":
+        """Return all entries of a text with new verdicts, after the user has changed some.
+
+        Args:
+            entries: the entries, in their order.
+            options: those with which the text was read.
+        """
+
     def free_space(self) -> int | None:
         """Return the free bytes in the download folder; None if they are unknown."""
 
-    async def add(self, configs: Sequence[FileConfig]) -> None:
-        """Queue downloads."""
+    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+        """Queue downloads; if `paused`, they wait until they are resumed."""
 
     async def add_again(
         self,

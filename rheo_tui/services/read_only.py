@@ -123,7 +123,7 @@ class ReadOnlyService:
     set_slow = set_start = stop_after = lift_host_limits = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
-    reload_settings = set_priority = places = set_places = _refuse
+    reload_settings = recheck = set_priority = places = set_places = _refuse
     delete_files = restore_files = edit = _refuse
 
     def free_space(self) -> int | None:

@@ -1,290 +1,379 @@
-"""EntryPreview: the verdict on each entry of a paste or list, their count, further inputs."""
+"""EntryPreview: the entries of a paste or list as a table, their sum, and options for them."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
 
-from rich.cells import cell_len
-from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Input, Static
 
-from rheo_core.domain import FileConfig
+from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
+from rheo_tui.edit_fields import FIELDS, texts_of
+from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.file_manager import open_path
-from rheo_tui.formatting import count_text, size_text
+from rheo_tui.proposals import (
+    EntryDraft,
+    Key,
+    Outcome,
+    Proposal,
+    Renewals,
+    key_of,
+    name_words,
+    summary,
+)
+from rheo_tui.services.changes import Changes
+from rheo_tui.services.poller import EngineClient
+from rheo_tui.typed_ahead import KEY_WORK
 
-from .existing_files import CAPTION, ExistingFiles
+from .default_fields import DefaultFields
+from .entry_table import EntryTable, keys_for
 from .line_input import PlainInput
-from .line_view import LineView
 
-_GLYPHS = {
-    Verdict.OK: "✓",
-    Verdict.DUPLICATE: "=",
-    Verdict.ON_DISK: "=",
-    Verdict.INVALID: "✗",
-    Verdict.NO_URL: "·",
-}
-_CLASSES = {  # in the order of display
-    verdict: f"verdict--{verdict.value}"
-    for verdict in (
-        Verdict.INVALID,
-        Verdict.NO_URL,
-        Verdict.DUPLICATE,
-        Verdict.ON_DISK,
-        Verdict.OK,
-    )
-}
 _OPTION_PROMPTS = {  # fields of ReadOptions
     "links": "links of the page to add: *.iso, or * for all",
     "base": "URL of the page or list: https://…",
 }
-_SUBFOLDER = "folder below the download folder, such as isos/linux"
 _OPTIONS_REFUSED = (
-    "Ignored options of links, such as a proxy. Press F8 to use them; your stored logins are not "
-    "sent along."
+    "Ignored options such as a proxy. Press F8 to use them, without your stored logins."
 )
-_OPTIONS_USED = "Using options of links, without your stored logins. Press F8 to ignore them."
-
-
-class _Line(NamedTuple):
-    """A line on the screen."""
-
-    entry: Entry
-    reason: str = ""  # a line of the wrapped reason
-    is_first: bool = True  # first line of its entry
-
-
-class PreviewLines(LineView[_Line], can_focus=True):
-    """Shows entries, those that need attention first; long reasons are wrapped."""
-
-    COMPONENT_CLASSES: ClassVar = {"verdict--about", "verdict--refused", *_CLASSES.values()}
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._follows = False
-        self._entries: Sequence[Entry] = ()
-        self._digits = 1
-
-    def show_entries(self, entries: Sequence[Entry]) -> None:
-        """Replace the entries shown."""
-        self._entries = entries
-        self._lay_out()
-        self.scroll_home(animate=False, immediate=True)
-
-    def on_resize(self) -> None:
-        """Wrap the reasons to the new width."""
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        self._digits = len(str(self._entries[-1].line)) if self._entries else 1
-        width = max(self.scrollable_content_region.width, 20)
-        reason_width = (
-            max(width - len(self._head(self._entries[0])), 10) if self._entries else width
-        )
-        lines: list[_Line] = []
-        entries = self._entries
-        if any(entry.refused or entry.used for entry in entries):
-            entries = sorted(entries, key=lambda entry: not (entry.refused or entry.used))
-        for verdict in _CLASSES:
-            for entry in entries:
-                if entry.verdict is verdict:
-                    pieces = self._wrapped(_reason(entry), reason_width)
-                    lines += [_Line(entry, piece, at == 0) for at, piece in enumerate(pieces)]
-                    for remark in filter(None, (entry.refused, entry.used)):
-                        if verdict is Verdict.OK:
-                            pieces = self._wrapped(f"{remark}.", reason_width)
-                            lines += [_Line(entry, piece, is_first=False) for piece in pieces]
-        self.show(lines)
-
-    def _wrapped(self, text: str, width: int) -> list[str]:
-        if cell_len(text) <= width:  # nearly always
-            return [text]
-        return [line.plain for line in Text(text).wrap(self.app.console, width, overflow="fold")]
-
-    def _head(self, entry: Entry) -> str:
-        return f"{_GLYPHS[entry.verdict]} line {entry.line:>{self._digits}}  "
-
-    def text_of(self, line: _Line) -> Text:
-        """Return verdict and number, then name and URL, or the reason against the entry."""
-        style = self.get_component_rich_style(_CLASSES[line.entry.verdict], partial=True)
-        head = self._head(line.entry)
-        # Style each part, because the style of a whole `Text` is lost when it has no other.
-        if not line.is_first and line.entry.verdict is Verdict.OK:
-            style = self.get_component_rich_style("verdict--refused", partial=True)
-        text = Text().append((head if line.is_first else " " * len(head)) + line.reason, style)
-        if line.is_first and line.entry.verdict is Verdict.OK:
-            text.append(line.entry.place, style)
-            about = self.get_component_rich_style("verdict--about", partial=True)
-            text.append(_about(line.entry), about)
-        return text
-
-
-def _reason(entry: Entry) -> str:
-    """Return the reason against an entry; "" if it will be added."""
-    if entry.verdict is Verdict.DUPLICATE:
-        return f"{entry.place}: {entry.problem}"
-    return entry.problem
-
-
-def _about(entry: Entry) -> str:
-    """Return the facts about a download besides its name; the URL comes last, to be cut first."""
-    facts = "; ".join(filter(None, (_size(entry), entry.form, entry.note)))
-    url = redact_url(entry.config.url) if entry.config else ""
-    return f"  ({facts})  {url}" if facts else f"  {url}"
+_OPTIONS_USED = (
+    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent along."
+)
+_EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text
+_PROPOSALS_PER_TURN = 500
 
 
 class EntryPreview(Vertical):
-    """Shows entries below their count, and inputs for options that they need from the user."""
+    """Shows entries below their count, and inputs for options that they need from the user.
+
+    Args:
+        client: reaches the engine.
+        changes: changes downloads, so that this can be undone.
+        rows: all downloads in the list by their ids.
+        draft: the user's work on the entries.
+        until_checked: waits until the latest text has been checked.
+        keys: the keys of the dialog, while the table has no focus.
+    """
 
     ALLOW_KEY = "f8"
 
-    def __init__(self) -> None:
+    @dataclass
+    class LineWanted(Message):
+        """The user wants to correct a line that was not understood."""
+
+        line: int
+
+    def __init__(
+        self,
+        client: EngineClient,
+        changes: Changes,
+        rows: Mapping[str, DownloadSnapshot],
+        draft: EntryDraft,
+        until_checked: Callable[[], Awaitable[object]],
+        keys: str,
+    ) -> None:
         super().__init__()
-        self._entries: Sequence[Entry] = ()
-        self._free_space: Callable[[], int | None] = lambda: None
+        self._client = client
+        self._changes = changes
+        self._rows = rows
+        self._draft = draft
+        self._until_checked = until_checked
+        self._keys = keys
+        self._entries: Sequence[Entry] = ()  # as they were read
+        self._nothing = ""
+        self._free: int | None = None
+        self.proposals: list[Proposal] = []
         self.allows = False
         """True if the user allows options of the text, such as a proxy or a CA file."""
 
     def compose(self) -> ComposeResult:
-        """Create the inputs, the count and the lines."""
+        """Create the inputs, the count, the table and the fields below it."""
         for name, what in _OPTION_PROMPTS.items():
             yield PlainInput(placeholder=what, classes=f"option option-{name}", compact=True)
         yield Static("", classes="verdict-count", markup=False)
         yield Static("", classes="verdict-leave", markup=False)
-        yield Static(CAPTION, classes="verdict-existing", markup=False)
-        yield ExistingFiles()
-        yield PreviewLines()
-        yield PlainInput(placeholder=_SUBFOLDER, id="subfolder", compact=True)
+        yield Static("", id="entry-titles", markup=False)
+        yield EntryTable(id="entries")
+        yield Static("", id="entry-detail", markup=False)
+        yield DefaultFields(self._client.service.settings.download_dir)
+        yield Static(self._keys, id="entry-keys", classes="dialog-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Fill the fields as they were left."""
+        self.query_one(DefaultFields).fill(self._draft.defaults)
 
     @property
     def options(self) -> ReadOptions:
         """Options of the user for the text. Patterns are expanded, because the user sees them."""
         links, base = (self._option_input(name).value.strip() or None for name in ("links", "base"))
-        subfolder = self.query_one("#subfolder", Input).value.strip() or None
         return ReadOptions(
-            patterns=True, links=links, base=base, subfolder=subfolder, list_options=self.allows
+            patterns=True,
+            links=links,
+            base=base,
+            subfolder=self.query_one(DefaultFields).subfolder,
+            list_options=self.allows,
         )
 
-    def show(
-        self, entries: Sequence[Entry], nothing: str, free_space: Callable[[], int | None]
-    ) -> None:
-        """Show entries.
+    # Showing
+
+    async def show(self, entries: Sequence[Entry], nothing: str) -> None:
+        """Show entries with the user's choices.
 
         Args:
-            entries: the entries.
+            entries: the entries as they were read.
             nothing: the sentence to show if there are none.
-            free_space: returns the free bytes in the download folder.
         """
         for name in _OPTION_PROMPTS:
             needed = any(entry.wants == name for entry in entries)
-            field = self._option_input(name)
-            field.display = needed or (bool(entries) and bool(field.value))
-        self._entries, self._free_space = entries, free_space
-        self.say(summary(self.decided(entries), free_space) or nothing)
+            option = self._option_input(name)
+            option.display = needed or (bool(entries) and bool(option.value))
+        self._entries, self._nothing = entries, nothing
+        self._free = await asyncio.to_thread(self._client.service.free_space) if entries else None
         leave = self.query_one(".verdict-leave", Static)
         leave.update(_OPTIONS_USED if self.allows else _OPTIONS_REFUSED)
         leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))
-        existing = self.query_one(ExistingFiles)
-        existing.show(entries)
-        self.query_one(".verdict-existing", Static).display = existing.display
-        others = [entry for entry in entries if entry.verdict is not Verdict.ON_DISK]
-        self.query_one(PreviewLines).show_entries(others)
+        await self._propose(from_top=True)
 
-    @on(ExistingFiles.Decided)
-    def _count_again(self) -> None:
-        self.say(summary(self.decided(self._entries), self._free_space))
+    async def _propose(self, *, from_top: bool) -> None:
+        """Make proposals of the entries and the choices, and show them."""
+        proposals = await self._with_edits(self._entries)
+        proposals = await self._with_renewals(proposals)
+        self.proposals = sorted(proposals, key=lambda proposal: proposal.rank)
+        self._show_count()
+        table = self.query_one(EntryTable)
+        table.show_proposals(self.proposals, from_top=from_top)
+        self.query_one("#entry-titles").display = bool(proposals)
+        self._show_titles()
 
-    @on(ExistingFiles.Asked)
-    @work
-    async def _ask_about(self, event: ExistingFiles.Asked) -> None:
-        path = Path(event.entry.existing)
-        if event.choice is Choice.OPEN:
-            problem = open_path(path)
-            self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
-            return
-        from rheo_tui.screens.existing_file import NameScreen  # it imports widgets
+    async def _with_edits(self, entries: Sequence[Entry]) -> list[Proposal]:
+        choices, options = self._draft.choices, self.options
+        keys = [key_of(entry, options.subfolder) for entry in entries]
+        edits: list[Key | None] = [key if key in choices.edits else None for key in keys]
+        if any(edits):
+            changed = [
+                choices.edited(entry, key) if key else entry
+                for entry, key in zip(entries, edits, strict=True)
+            ]
+            entries = await self._client.service.recheck(changed, options)
+        decisions = choices.decisions
+        return [
+            Proposal(entry, key, decisions.get(key) if key else None, None, edit is not None)
+            for entry, key, edit in zip(entries, keys, edits, strict=True)
+        ]
 
-        if name := await self.app.push_screen_wait(NameScreen(path.name)):
-            decision = Decision(Choice.RENAME, name)
-            self.query_one(ExistingFiles).decide(event.entry, decision)
+    async def _with_renewals(self, proposals: list[Proposal]) -> list[Proposal]:
+        renewals, renewed = Renewals(self._rows.values()), set[str]()
+        for at, proposal in enumerate(proposals):
+            if at % _PROPOSALS_PER_TURN == 0:
+                await asyncio.sleep(0)  # keys come first
+            config = proposal.entry.config
+            if config is None or proposal.entry.verdict is not Verdict.OK:
+                continue
+            row = renewals.find(config)
+            if row is not None and row.id not in renewed:
+                renewed.add(row.id)
+                proposals[at] = proposal._replace(renews=row)
+        return proposals
 
-    def decided(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the entries as the user decided about those whose file exists."""
-        return [self._decided(entry) for entry in entries]
-
-    def _decided(self, entry: Entry) -> Entry:
-        if entry.verdict is not Verdict.ON_DISK or entry.config is None:
-            return entry
-        decision = self.query_one(ExistingFiles).decision_on(entry)
-        if decision is None or decision.choice is Choice.SKIP:
-            return entry
-        return entry._replace(verdict=Verdict.OK, config=decision.applied_to(entry.config))
-
-    def is_undecided(self, entry: Entry) -> bool:
-        """Return True if the file of an entry exists, and the user has not decided about it."""
-        decision = self.query_one(ExistingFiles).decision_on(entry)
-        return entry.verdict is Verdict.ON_DISK and decision is None
-
-    def ask(self, entries: Sequence[Entry]) -> bool:
-        """Focus the input for the first option needed, or the files that exist.
-
-        Return False if the user need not decide anything.
-        """
-        for name in _OPTION_PROMPTS:
-            if any(entry.wants == name for entry in entries):
-                self._option_input(name).focus()
-                return True
-        if any(map(self.is_undecided, entries)):
-            self.query_one(ExistingFiles).focus()
-            return True
-        return False
+    def _show_count(self) -> None:
+        self.say(summary(self.proposals, self._free) or self._nothing)
+        # One line leaves more of them to the table; a sentence needs all of its lines.
+        self.query_one(".verdict-count").set_class(bool(self.proposals), "-one-line")
 
     def say(self, text: str) -> None:
         """Show a sentence in place of the count."""
         self.query_one(".verdict-count", Static).update(text)
 
+    def on_resize(self) -> None:
+        """Fit the titles to the new width."""
+        self.call_after_refresh(self._show_titles)
+
+    def _show_titles(self) -> None:
+        self.query_one("#entry-titles", Static).update(self.query_one(EntryTable).titles())
+
+    @on(EntryTable.CursorMoved)
+    def _show_detail(self, event: EntryTable.CursorMoved) -> None:
+        detail = self.query_one("#entry-detail", Static)
+        detail.display = event.proposal is not None
+        if event.proposal is not None:
+            detail.update(_detail(event.proposal))
+        self._show_keys()
+
+    @on(events.DescendantFocus)
+    def _show_keys(self) -> None:
+        table = self.query_one(EntryTable)
+        self.screen.set_class(table.has_focus, "-on-table")
+        self.screen.set_class(self.query_one(DefaultFields).has_focus_within, "-on-fields")
+        keys = keys_for(table.current) if table.has_focus else self._keys
+        self.query_one("#entry-keys", Static).update(keys)
+
+    # Choosing
+
+    @on(EntryTable.Chosen)
+    def _chosen(self, event: EntryTable.Chosen) -> None:
+        self._choose(event)
+
+    @work(group=KEY_WORK)
+    async def _choose(self, event: EntryTable.Chosen) -> None:
+        await self._until_checked()
+        decision, table = Decision(event.choice), self.query_one(EntryTable)
+        if event.for_all:
+            some = [each for each in self.proposals if each.entry.verdict is Verdict.ON_DISK]
+            self._decide(some, decision)
+        elif (current := table.current) is not None and _fits(current, decision):
+            takes_back = event.toggles and current.outcome is Outcome.SKIP
+            self._decide([current], None if takes_back else decision)
+            table.cursor += 1
+
+    def _decide(self, some: Sequence[Proposal], decision: Decision | None) -> None:
+        """Note a decision on proposals, or take theirs back, and show it."""
+        decisions = self._draft.choices.decisions
+        keys = {proposal.key for proposal in some if proposal.key}
+        for key in keys:
+            if decision is None:
+                decisions.pop(key, None)
+            else:
+                decisions[key] = decision
+        self.proposals = [
+            each._replace(decision=decision) if each.key in keys else each
+            for each in self.proposals
+        ]
+        self._show_count()
+        self.query_one(EntryTable).replace(self.proposals)
+
+    @on(EntryTable.Asked)
+    def _asked(self, event: EntryTable.Asked) -> None:
+        self._answer(event.what)
+
+    @work(group=KEY_WORK)
+    async def _answer(self, what: str) -> None:
+        await self._until_checked()
+        proposal = self.query_one(EntryTable).current
+        if proposal is None:
+            return
+        if proposal.entry.config is None or proposal.key is None:
+            self.post_message(self.LineWanted(proposal.entry.line))
+        elif what == "edit":
+            self._edit(proposal, proposal.key)
+        elif proposal.entry.verdict is Verdict.ON_DISK:
+            self._open(proposal) if what == "open" else self._rename(proposal)
+
+    def _open(self, proposal: Proposal) -> None:
+        path = Path(proposal.entry.existing)
+        problem = open_path(path)
+        self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
+
+    def _rename(self, proposal: Proposal) -> None:
+        from rheo_tui.screens.existing_file import NameScreen  # it imports widgets
+
+        def named(name: str | None) -> None:
+            if name:
+                self._decide([proposal], Decision(Choice.RENAME, name))
+                self.query_one(EntryTable).cursor += 1
+
+        self.app.push_screen(NameScreen(Path(proposal.entry.existing).name), named)
+
+    def _edit(self, proposal: Proposal, key: Key) -> None:
+        from rheo_tui.screens.edit import EditScreen  # it imports widgets
+
+        config = proposal.entry.config
+        assert config is not None
+
+        async def load() -> FileConfig:
+            return config
+
+        async def save(changed: FileConfig) -> bool:
+            before, after = texts_of(config), texts_of(changed)
+            edits = self._draft.choices.edits
+            new = {name: text for name, text in after.items() if text != before[name]}
+            if new:
+                edits[key] = {**edits.get(key, {}), **new}
+                await self._propose(from_top=False)
+            return True
+
+        def left(unsaved: Mapping[str, str] | None) -> None:
+            if unsaved:
+                self._draft.unsaved[key] = unsaved
+
+        unsaved = self._draft.unsaved.pop(key, {})
+        screen = EditScreen(name_words(proposal.entry), load, save, unsaved, _EDITABLE)
+        self.app.push_screen(screen, left)
+
+    # Adding
+
+    def ask(self) -> bool:
+        """Focus the input for the first option needed, or the first file that exists.
+
+        Return False if the user need not decide anything.
+        """
+        for name in _OPTION_PROMPTS:
+            if any(each.entry.wants == name for each in self.proposals):
+                self._option_input(name).focus()
+                return True
+        for at, proposal in enumerate(self.proposals):
+            if proposal.outcome is Outcome.UNDECIDED:
+                table = self.query_one(EntryTable)
+                table.cursor = at
+                table.focus()
+                return True
+        return False
+
+    def defaults(self) -> EntryDefaults | None:
+        """Return the options for all downloads, or show a mistake and return None."""
+        fields = self.query_one(DefaultFields)
+        self._draft.defaults = fields.texts
+        return fields.parsed()
+
+    async def add(self, defaults: EntryDefaults) -> bool:
+        """Queue the downloads, and renew those in the list. Return False if that failed."""
+        adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
+        configs = [defaults.applied_to(config) for config in adds if config]
+        renewals = {
+            proposal.renews.id: proposal.entry.config
+            for proposal in self.proposals
+            if proposal.outcome is Outcome.RENEW and proposal.renews and proposal.entry.config
+        }
+        if renewals:
+            renew = partial(self._changes.renew, renewals)
+            if not await self._client.guard(_done(renew()), "Cannot renew"):
+                return False
+        return not configs or await self._client.add(
+            configs, paused=defaults.paused, first=defaults.first
+        )
+
+    def remember(self) -> None:
+        """Keep the texts of the fields for the next time."""
+        self._draft.defaults = self.query_one(DefaultFields).texts
+
     def _option_input(self, name: str) -> Input:
         return self.query_one(f".option-{name}", Input)
 
 
-def valid_configs(entries: Sequence[Entry]) -> list[FileConfig]:
-    """Return the configs of the valid entries."""
-    return [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
+async def _done(work: Awaitable[object]) -> None:
+    await work
 
 
-def summary(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
-    """Return a summary: `3 to add, 4.7 GB (76 GB free) · 1 duplicate · 2 invalid`.
-
-    It is "" for no entries. `free_space` is called only if a size is known.
-    """
-    counts = Counter(entry.verdict for entry in entries)
-    parts = [f"{counts[Verdict.OK]:,} to add{_total_size(entries, free_space)}"] if entries else []
-    if counts[Verdict.DUPLICATE]:
-        parts.append(count_text(counts[Verdict.DUPLICATE], "duplicate"))
-    if counts[Verdict.ON_DISK]:
-        parts.append(f"{counts[Verdict.ON_DISK]:,} {Verdict.ON_DISK.words}")
-    if counts[Verdict.INVALID]:
-        parts.append(f"{counts[Verdict.INVALID]:,} invalid")
-    return " · ".join(parts)
+def _fits(proposal: Proposal, decision: Decision) -> bool:
+    """Return True if a decision makes sense for a line."""
+    match decision.choice:
+        case Choice.SKIP:
+            return proposal.entry.verdict in (Verdict.OK, Verdict.ON_DISK)
+        case Choice.AGAIN if proposal.renews is not None:
+            return proposal.key is not None
+    return proposal.entry.verdict is Verdict.ON_DISK
 
 
-def _total_size(entries: Sequence[Entry], free_space: Callable[[], int | None]) -> str:
-    """Return the total of the known sizes and the free space."""
-    good = (entry.config for entry in entries if entry.verdict is Verdict.OK)
-    size = sum(config.size_bytes or 0 for config in good if config)
-    if not size:
-        return ""
-    free = free_space()
-    if free is None:
-        return f", {size_text(size)}"
-    return f", {size_text(size)} ({'only ' if free < size else ''}{size_text(free)} free)"
-
-
-def _size(entry: Entry) -> str:
-    return size_text(entry.config.size_bytes) if entry.config else ""
+def _detail(proposal: Proposal) -> str:
+    """Return everything about a line that its cells may cut, the cause first."""
+    entry, config = proposal.entry, proposal.entry.config
+    source = redact_url(config.url) if config else entry.text
+    number = "" if config else f"Line {entry.line}: "
+    return f"{number}{proposal.brief}  {source}"

@@ -1,5 +1,6 @@
 """One-line inputs that show no control characters and pass pasted lists to the app."""
 
+import asyncio
 from collections.abc import Callable
 
 from textual import events
@@ -28,6 +29,18 @@ class Completer(Suggester):
     async def get_suggestion(self, value: str) -> str | None:
         """Return `value` with its likeliest rest, or None."""
         return self.complete(value) or None
+
+
+class SlowCompleter(Suggester):
+    """Suggests what a function returns that reads the disk, and so runs in a thread."""
+
+    def __init__(self, complete: Callable[[str], str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._complete = complete
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return `value` with its likeliest rest, or None."""
+        return await asyncio.to_thread(self._complete, value) or None
 
 
 class LineInput(PlainInput):

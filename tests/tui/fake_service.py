@@ -33,7 +33,7 @@ from rheo_core.events import (
     DownloadStartedEvent,
     ErrorInfo,
 )
-from rheo_core.inputs import Entry, ReadOptions, read_entries
+from rheo_core.inputs import Entry, ReadOptions, read_entries, recheck_entries
 from rheo_tui.services.protocol import Deletion, Place
 
 SPEED = 1_000_000.0
@@ -158,10 +158,15 @@ class FakeService:
         text = await asyncio.to_thread(path.read_text, "utf-8")
         return await self.check(text, options)
 
+    async def recheck(
+        self, entries: Sequence[Entry], options: ReadOptions | None = None
+    ) -> list[Entry]:
+        return list(recheck_entries(entries, self._known(), options or ReadOptions()))
+
     def free_space(self) -> int | None:
         return 50_000_000_000
 
-    async def add(self, configs: Sequence[FileConfig]) -> None:
+    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         self._record("add", [config.url for config in configs])
         for config in configs:
             self._sequence += 1
@@ -170,7 +175,7 @@ class FakeService:
                     id=config.id,
                     url=redact_url(config.url),
                     name=printable(config.get_destination_filename()),
-                    status=DownloadStatus.QUEUED,
+                    status=DownloadStatus.PAUSED if paused else DownloadStatus.QUEUED,
                     reason="",
                     priority=config.priority,
                     order=(-config.priority, self._sequence),

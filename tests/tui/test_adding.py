@@ -8,9 +8,11 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
 from rheo_core.inputs import patterns
+from rheo_tui import typed_ahead
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.load import LoadScreen
-from rheo_tui.widgets.entry_preview import PreviewLines
+from rheo_tui.widgets.entry_preview import EntryPreview
+from rheo_tui.widgets.entry_table import EntryTable
 from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
 
@@ -25,7 +27,14 @@ async def paste(app: Driver, text: str) -> None:
 
 
 def verdicts(app: Driver) -> list[str]:
-    return plain_lines(app.app.screen.query_one(PreviewLines))
+    """Return the lines of the table, with one blank between the columns."""
+    lines = plain_lines(app.app.screen.query_one(EntryTable))
+    return [" ".join(line.split()) for line in lines]
+
+
+def words(app: Driver) -> list[str]:
+    """Return the whole verdicts, which a narrow column may cut."""
+    return [proposal.words for proposal in app.app.screen.query_one(EntryPreview).proposals]
 
 
 @pytest.mark.parametrize("before", [(), ("slash",), ("colon",), ("a",)])
@@ -34,12 +43,12 @@ async def test_a_paste_anywhere_opens_add_with_all_of_it(before: tuple[str, ...]
         await app.press(*before)
         await paste(app, PASTE)
         assert app.app.screen.query_one(LinksArea).text == PASTE.replace("\r", "\n")
-        await app.until(lambda: any("line 5" in line for line in verdicts(app)))
+        await app.until(lambda: any("[/b]" in line for line in verdicts(app)))
         lines = verdicts(app)
-        assert any(line.startswith("✗ line 2") and "ftp" in line for line in lines)
-        assert any(line.startswith("= line 4") for line in lines)
-        assert any(line.startswith("✗ line 5") for line in lines)
-        assert any(line.startswith("✓ line 1") for line in lines)
+        assert any(line.startswith("✗ 2 ") and "ftp" in line for line in lines)
+        assert any(line.startswith("= 4 ") for line in lines)
+        assert any(line.startswith("✗ 5 ") for line in lines)
+        assert any(line.startswith("✓ 1 ") for line in lines)
 
 
 async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
@@ -91,14 +100,16 @@ async def test_an_emptied_box_stays_empty() -> None:
         assert _box(app) == ""
 
 
-async def test_text_typed_while_others_are_added_stays() -> None:
+async def test_text_typed_while_others_are_added_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typed_ahead, "_PATIENCE_SECONDS", 0.01)
+
     class Slow(FakeService):
         begun, may_end = asyncio.Event(), asyncio.Event()
 
-        async def add(self, configs: Sequence[FileConfig]) -> None:
+        async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
             self.begun.set()
             await self.may_end.wait()
-            await super().add(configs)
+            await super().add(configs, paused=paused)
 
     service = Slow()
     async with running(service) as app:
@@ -106,7 +117,7 @@ async def test_text_typed_while_others_are_added_stays() -> None:
         await service.begun.wait()
         await app.press("ctrl+j", *"http://b")
         service.may_end.set()
-        await app.until(lambda: _count(app) == "1 to add · 1 duplicate")
+        await app.until(lambda: _count(app) == "1 to add (50.0 GB free) · 1 duplicate")
         assert _box(app) == "http://a\nhttp://b"
         await app.press("enter")
         assert app.called("add") == [["http://a/"], ["http://b/"]]
@@ -167,8 +178,8 @@ async def test_loading_a_list(tmp_path: Path) -> None:
         screen.query_one(Input).value = str(tmp_path / "missing")
         await app.until(lambda: "Cannot read" in _count(app))
         screen.query_one(Input).value = str(links)
-        await app.until(lambda: "2 to add · 1 invalid" in _count(app))
-        assert any(line.startswith("✗ line 3") for line in verdicts(app))
+        await app.until(lambda: "2 to add (50.0 GB free) · 1 invalid" in _count(app))
+        assert any(line.startswith("✗ 3 ") for line in verdicts(app))
         await app.press("enter")
         await app.until(lambda: app.called("add"))
         assert app.called("add") == [["https://example.org/1", "https://example.org/2"]]
@@ -182,17 +193,17 @@ async def test_a_proxy_is_used_only_for_the_text_that_the_user_allowed() -> None
         await paste(app, f"https://x/b\r{ASKING}")
         await app.until(lambda: verdicts(app))
         assert verdicts(app)[:2] == [
-            "✓ line 2  a  (curl command)  https://x/a",
-            "          asks for proxy http://evil:3128: not used.",
+            "✓ 2 a x not used: proxy http://evil:3128; curl…",
+            "✓ 1 b x new",
         ]
         assert "Press F8 to use them" in _leave(app)
         await app.press("f8")
-        await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
+        await app.until(lambda: "uses proxy http://evil:3128" in words(app)[0])
         assert "Press F8 to ignore them" in _leave(app)
         await app.press("space")  # the box contains another text now
-        await app.until(lambda: "not used" in verdicts(app)[1])
+        await app.until(lambda: "not used" in words(app)[0])
         await app.press("f8", "f8")
-        await app.until(lambda: "not used" in verdicts(app)[1])
+        await app.until(lambda: "not used" in words(app)[0])
         await app.press("enter")
         await app.until(lambda: app.called("add"))
         assert "Line 2 asks for proxy http://evil:3128: not used." in app.messages()
@@ -206,11 +217,11 @@ async def test_a_list_file_asks_in_the_same_way(tmp_path: Path) -> None:
         await app.press("o")
         screen = app.app.screen
         screen.query_one(Input).value = str(lists[0])
-        await app.until(lambda: verdicts(app) and "not used" in verdicts(app)[1])
+        await app.until(lambda: words(app) and "not used" in words(app)[0])
         await app.press("f8")
-        await app.until(lambda: "uses proxy" in verdicts(app)[1])
+        await app.until(lambda: "uses proxy" in words(app)[0])
         screen.query_one(Input).value = str(lists[1])
-        await app.until(lambda: "not used" in verdicts(app)[1])
+        await app.until(lambda: "not used" in words(app)[0])
 
 
 async def test_a_list_file_with_other_options_must_be_allowed_again(
@@ -221,12 +232,12 @@ async def test_a_list_file_with_other_options_must_be_allowed_again(
     async with running(size=(120, 40)) as app:
         await app.press("o")
         app.app.screen.query_one(Input).value = str(path)
-        await app.until(lambda: verdicts(app) and "not used" in verdicts(app)[1])
+        await app.until(lambda: words(app) and "not used" in words(app)[0])
         await app.press("f8")
-        await app.until(lambda: "uses proxy http://evil:3128" in verdicts(app)[1])
+        await app.until(lambda: "uses proxy http://evil:3128" in words(app)[0])
         path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
         await app.press("enter")
-        await app.until(lambda: "asks for proxy http://worse:3128" in verdicts(app)[1])
+        await app.until(lambda: "asks for proxy http://worse:3128" in words(app)[0])
         assert "Press F8 again to use them" in app.messages()
         assert not app.called("add")
         await app.press("enter")  # without the proxy
@@ -240,8 +251,8 @@ async def test_patterns_of_a_paste_do_not_fill_the_memory(
     monkeypatch.setattr(patterns, "MAX_URLS", budget)
     async with running(size=(120, 40)) as app:
         await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
-        await app.until(lambda: f"{budget - 1:,} to add · 1 invalid" in _count(app))
-        assert verdicts(app)[0].startswith("✗ line 2  the patterns of this text")
+        await app.until(lambda: f"{budget - 1:,} to add (50.0 GB free) · 1 invalid" in _count(app))
+        assert verdicts(app)[0].startswith("✗ 2 http://h/1/[1-9999] the patterns of this text")
 
 
 async def test_the_form_of_the_paste_is_shown(tmp_path: Path) -> None:
@@ -249,12 +260,12 @@ async def test_the_form_of_the_paste_is_shown(tmp_path: Path) -> None:
         await paste(app, "curl 'https://x/a' \\\r  -b 'sid=s3cret' -k\rhttps://x/img[01-03].jpg\r")
         await app.until(lambda: verdicts(app))
         assert verdicts(app) == [
-            "✓ line 1  a  (curl command; ignored: --insecure)  https://x/a",
-            "✓ line 3  img01.jpg  (pattern: 3 files)  https://x/img01.jpg",
-            "✓ line 3  img02.jpg  (pattern: 3 files)  https://x/img02.jpg",
-            "✓ line 3  img03.jpg  (pattern: 3 files)  https://x/img03.jpg",
+            "✓ 1 a x curl command; ignored: --insecure",
+            "✓ 3 img01.jpg x pattern: 3 files",
+            "✓ 3 img02.jpg x pattern: 3 files",
+            "✓ 3 img03.jpg x pattern: 3 files",
         ]
-        assert _count(app) == "4 to add"
+        assert _count(app) == "4 to add (50.0 GB free)"
         await app.press("enter")
         assert len(app.called("add")[0]) == 4
 
@@ -262,19 +273,20 @@ async def test_the_form_of_the_paste_is_shown(tmp_path: Path) -> None:
 async def test_invalid_entries_come_first_and_keys_scroll() -> None:
     async with running(size=(80, 24)) as app:
         await paste(app, "https://x/[001-120]\rftp://x/\rhttps://x/001")
-        await app.until(lambda: _count(app) == "120 to add · 1 duplicate · 1 invalid")
-        lines = app.app.screen.query_one(PreviewLines)
+        await app.until(
+            lambda: _count(app) == "120 to add (50.0 GB free) · 1 invalid · 1 duplicate"
+        )
+        lines = app.app.screen.query_one(EntryTable)
         assert lines.scroll_offset.y == 0
-        assert [line[:8] for line in verdicts(app)[:4]] == [
-            "✗ line 2", "= line 3", "✓ line 1", "✓ line 1",
-        ]  # fmt: skip
+        assert [line[:3] for line in verdicts(app)[:4]] == ["✗ 2", "= 3", "✓ 1", "✓ 1"]
         heads = [next(iter(lines.render_line(y))) for y in range(3)]
         colours = {head.style.color for head in heads if head.style}
         assert len(colours) == 3
         await app.press("tab", "end")
         await app.until(lambda: lines.scroll_offset.y > 100)
-        assert lines.render_line(lines.size.height - 1).text.startswith("✓ line 1  120  (pattern")
-        await app.press("enter")
+        last = lines.render_line(lines.size.height - 1).text
+        assert last.split()[:5] == ["▌✓", "1", "120", "pattern:", "120"]
+        await app.press("ctrl+s")
         assert len(app.called("add")[0]) == 120
 
 
@@ -283,7 +295,7 @@ async def test_a_page_is_asked_about() -> None:
         await paste(app, "<html><a href='x.iso'>x</a><a href='y.txt'>y</a></html>")
         await app.until(lambda: "1 invalid" in _count(app))
         await app.press("enter", *"*.iso", "enter")
-        await app.until(lambda: "give the address of the" in " ".join(verdicts(app)))
+        await app.until(lambda: "give the address of the" in " ".join(words(app)))
         await app.press("enter", *"http://h/", "enter")
         await app.until(lambda: app.called("add"))
         assert app.called("add") == [["http://h/x.iso"]]
@@ -292,7 +304,7 @@ async def test_a_page_is_asked_about() -> None:
 async def test_sizes_beside_free_space() -> None:
     async with running(size=(150, 40)) as app:
         await paste(app, '{"url": "https://x/a", "size_bytes": 4000000000}\rhttps://x/b')
-        await app.until(lambda: _count(app) == "2 to add, 4.0 GB (50.0 GB free)")
+        await app.until(lambda: _count(app) == "2 to add, 4.0 GB + 1 unknown (50.0 GB free)")
         text = '{"url": "https://x/c", "size_bytes": 90000000000}'
         app.app.screen.query_one(LinksArea).load_text(text)
         await app.until(lambda: _count(app) == "1 to add, 90.0 GB (only 50.0 GB free)")
@@ -380,17 +392,24 @@ async def test_an_empty_list_says_how_to_begin() -> None:
 
 
 async def test_a_folder_is_chosen_for_all_links_that_name_none() -> None:
-    async with running() as app:
+    async with running(size=(120, 36)) as app:
         await app.press("a")
         await paste(app, "https://example.org/a.iso\nhttps://example.org/b.iso\n  dir=own")
-        field = app.app.screen.query_one("#subfolder", Input)
+        field = app.app.screen.query_one("#default-folder", Input)
         await app.press("tab", "tab")  # past the verdicts
         assert app.app.focused is field
         field.value = "isos/linux"
-        await app.until(lambda: any("isos/linux/a.iso" in line for line in verdicts(app)))
-        assert any("own/b.iso" in line for line in verdicts(app))
+        await app.until(
+            lambda: any("a.iso example.org isos/linux" in line for line in verdicts(app))
+        )
+        assert any("b.iso example.org own" in line for line in verdicts(app))
         field.value = "../away"
-        await app.until(lambda: any("must not contain '..'" in line for line in verdicts(app)))
+        problem = app.app.screen.query_one("#default-problem", Static)
+        await app.until(lambda: "“../away” should be below the download" in str(problem.content))
+        app.app.screen.query_one(LinksArea).focus()
+        await app.press("enter")
+        assert not app.called("add")
+        assert app.app.focused is field
 
 
 async def test_the_bottom_line_says_what_was_added_and_the_log_stays_in_sight() -> None:

@@ -11,13 +11,14 @@ from textual.widgets import Input, OptionList
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.inputs import Verdict
 from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
-from rheo_tui.widgets.existing_files import ExistingFiles
+from rheo_tui.widgets.entry_preview import EntryPreview
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running
@@ -50,8 +51,13 @@ async def paste(app: Driver, *urls: str) -> None:
 
 
 def choices(app: Driver) -> list[str]:
-    found = app.app.screen.query(ExistingFiles)
-    return [str(option.prompt) for each in found if each.display for option in each.options]
+    """Return what becomes of the entries whose files exist, with their line numbers."""
+    return [
+        f"{proposal.entry.line} {proposal.words}"
+        for preview in app.app.screen.query(EntryPreview)
+        for proposal in preview.proposals
+        if proposal.entry.verdict is Verdict.ON_DISK
+    ]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -86,11 +92,11 @@ async def test_each_link_gets_the_choice_of_the_user(
         field = app.app.screen.query_one(Input)
         assert field.value == "c (1).bin"
         field.value = "mine/../x.bin"
-        await app.press("enter", "down", "s")
-        assert [line.partition("(")[2] for line in choices(app)] == [
-            "overwrite)", "download again, with a number)", "save as mine_.._x.bin)", "skip)",
+        await app.press("enter", "s")
+        assert choices(app) == [
+            "1 overwrite", "2 download again, with a number", "3 save as mine_.._x.bin", "4 skip",
         ]  # fmt: skip
-        await app.press("enter")
+        await app.press("ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 4)
     assert files(tmp_path) == {
@@ -119,7 +125,7 @@ async def test_one_key_decides_all(
     urls = place(server, tmp_path, "a.bin", "b.bin")
     async with engine(tmp_path, file_exists_strategy=strategy) as app:
         await paste(app, *urls)
-        await app.press("tab", key, "enter")
+        await app.press("tab", key, "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 0 if key == "S" else 2)
     assert files(tmp_path) == expected
@@ -136,7 +142,7 @@ async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_p
         await app.press("enter")
         assert isinstance(app.app.screen, LoadScreen)
         assert "Already on the disk: 2 downloads; choose below." in app.messages()
-        await app.press("o", "s", "enter")
+        await app.press("o", "s", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 1)
     assert files(folder) == {"a.bin": b"a.bin", "b.bin": OLD}
@@ -153,8 +159,8 @@ async def test_the_link_of_a_completed_download_may_be_downloaded_again(
         await ended(app, 1)
         body = b"second"
         await paste(app, url, url)
-        assert [line.partition("  ")[0] for line in choices(app)] == ["= line 1"]
-        await app.press("tab", "o", "enter")
+        assert [line[:2] for line in choices(app)] == ["1 "]
+        await app.press("tab", "o", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 1)
         assert files(tmp_path) == {"a.bin": b"second"}

@@ -1,0 +1,280 @@
+"""Proposals: entries of a paste or list, with the user's choices and the outcome of each."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.signed_urls import unsigned
+from rheo_core.domain.text import printable, redact_url
+from rheo_core.inputs import Entry, Verdict
+
+from .edit_fields import edited
+from .existing_files import Choice, Decision
+from .formatting import count_text, size_pair_text, size_text
+
+Key = tuple[str, str | None, str | None]
+"""URL, name and folder of an entry as the text gives them."""
+
+_RENEWABLE = frozenset(
+    {
+        DownloadStatus.FAILED,
+        DownloadStatus.RETRYING,
+        DownloadStatus.PAUSED,
+        DownloadStatus.QUEUED,
+    }
+)
+_ID_LENGTH = 4
+_ASKS = re.compile(r"^asks for (.+?): not used")
+_QUOTED_URL = re.compile(r"^URL '[^']*' ")
+
+
+class Outcome(StrEnum):
+    """Outcomes for an entry."""
+
+    INVALID = "invalid"
+    NO_URL = "no-url"
+    DUPLICATE = "duplicate"
+    UNDECIDED = "undecided"  # its file exists, and the user has not chosen yet
+    RENEW = "renew"  # a download in the list gets its URL
+    ADD = "add"
+    SKIP = "skip"
+
+
+_COUNTED = {
+    Outcome.RENEW: "to renew",
+    Outcome.INVALID: "invalid",
+    Outcome.UNDECIDED: Verdict.ON_DISK.words,
+    Outcome.SKIP: "skipped",
+}
+_GIVEN = {
+    Verdict.INVALID: Outcome.INVALID,
+    Verdict.NO_URL: Outcome.NO_URL,
+    Verdict.DUPLICATE: Outcome.DUPLICATE,
+}
+_RANKS = {  # what the user must decide or read comes first
+    Verdict.INVALID: 0,
+    Verdict.ON_DISK: 1,
+    Verdict.DUPLICATE: 4,
+    Verdict.NO_URL: 5,
+    Verdict.OK: 6,
+}
+_RENEWS_RANK, _REMARK_RANK = 2, 3
+
+
+class Proposal(NamedTuple):
+    """An entry, and what the user has chosen for it."""
+
+    entry: Entry  # as the user has edited it
+    key: Key | None = None  # None: there is nothing to choose
+    decision: Decision | None = None
+    renews: DownloadSnapshot | None = None  # the download that would get its URL
+    is_edited: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """Outcome after the choices of the user."""
+        verdict, decision = self.entry.verdict, self.decision
+        if (given := _GIVEN.get(verdict)) is not None:
+            return given
+        if decision is not None and decision.choice is Choice.SKIP:
+            return Outcome.SKIP
+        if decision is None and verdict is Verdict.ON_DISK:
+            return Outcome.UNDECIDED
+        return Outcome.RENEW if self.renews is not None and decision is None else Outcome.ADD
+
+    @property
+    def config(self) -> FileConfig | None:
+        """Config as the user decided about an existing file."""
+        config, decision = self.entry.config, self.decision
+        if config is None or decision is None or self.entry.verdict is not Verdict.ON_DISK:
+            return config
+        return decision.applied_to(config)
+
+    @property
+    def stays(self) -> bool:
+        """True if its lines stay in the box when the others are added."""
+        return self.outcome in (Outcome.INVALID, Outcome.UNDECIDED)
+
+    @property
+    def has_remark(self) -> bool:
+        """True if the user should read a remark on its options."""
+        return bool(self.entry.refused or self.entry.used)
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of display: first what needs attention. No choice changes it."""
+        if self.renews is not None:
+            return _RENEWS_RANK
+        verdict = self.entry.verdict
+        return _REMARK_RANK if verdict is Verdict.OK and self.has_remark else _RANKS[verdict]
+
+    @property
+    def words(self) -> str:
+        """The outcome in a few words."""
+        entry, outcome = self.entry, self.outcome
+        match outcome:
+            case Outcome.UNDECIDED:
+                return f"{entry.verdict.words}: choose"
+            case Outcome.SKIP:
+                return "skip"
+            case Outcome.RENEW if self.renews is not None:
+                return _renewal_words(self.renews)
+            case Outcome.ADD:
+                facts = (entry.refused, entry.used, self._choice_words, entry.form, entry.note)
+                return "; ".join(filter(None, facts)) or "new"
+        return entry.problem
+
+    @property
+    def brief(self) -> str:
+        """The same with the cause first, because a narrow column cuts the end."""
+        return _ASKS.sub(r"not used: \1", _QUOTED_URL.sub("", self.words))
+
+    @property
+    def _choice_words(self) -> str:
+        decision, words = self.decision, "edited" if self.is_edited else ""
+        if decision is None:
+            return words
+        if self.entry.verdict is not Verdict.ON_DISK:
+            return "as a new download"
+        return f"{decision.words}; {words}" if words else decision.words
+
+
+def _renewal_words(row: DownloadSnapshot) -> str:
+    kept = size_pair_text(row.bytes_downloaded, row.total_bytes).replace(" / ", " of ")
+    amount = f" ({kept} kept)" if row.bytes_downloaded else ""
+    return f"renews {row.id[:_ID_LENGTH]}{amount}"
+
+
+@dataclass
+class Choices:
+    """The user's choices for entries; they belong to downloads, and stay while the text changes.
+
+    Attributes:
+        decisions: skip, or what to do about a file that exists.
+        edits: texts of the fields that the user has changed.
+    """
+
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    edits: dict[Key, Mapping[str, str]] = field(default_factory=dict)
+
+    def edited(self, entry: Entry, key: Key) -> Entry:
+        """Return an entry as the user has edited it."""
+        texts = self.edits.get(key)
+        if texts is None or entry.config is None:
+            return entry
+        try:
+            return entry._replace(config=edited(entry.config, texts))
+        except ValueError:  # the text now asks for something else
+            return entry
+
+
+@dataclass
+class EntryDraft:
+    """The user's work on entries, kept while the dialog is closed.
+
+    Attributes:
+        choices: choices for single entries.
+        unsaved: texts that were typed into the edit form and not saved, by field.
+        defaults: texts of the fields for all of them.
+    """
+
+    choices: Choices = field(default_factory=Choices)
+    unsaved: dict[Key, Mapping[str, str]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+
+
+def key_of(entry: Entry, subfolder: str | None) -> Key | None:
+    """Return the key of an entry; `subfolder` is that of entries whose text names none."""
+    config = entry.config
+    if config is None:
+        return None
+    own = config.destination_subdir
+    return config.url, config.filename, None if own == subfolder else own
+
+
+class Renewals:
+    """Finds the downloads that a new link of the same file renews.
+
+    The file is the same if the URLs differ in their signatures only, or if name and size are
+    equal.
+
+    Args:
+        rows: the downloads in the list.
+    """
+
+    def __init__(self, rows: Iterable[DownloadSnapshot]) -> None:
+        self._by_name: dict[str, list[DownloadSnapshot]] = {}
+        for row in rows:
+            if row.status in _RENEWABLE:
+                self._by_name.setdefault(row.name, []).append(row)
+        self._indexes: dict[str, dict[str | int | None, DownloadSnapshot]] = {}
+
+    def find(self, config: FileConfig) -> DownloadSnapshot | None:
+        """Return the download that `config` renews, or None."""
+        if not self._by_name:
+            return None
+        name = printable(config.get_destination_filename())
+        if name not in self._by_name:
+            return None
+        index = self._indexes.get(name) or self._index(name)
+        # Without secrets, as the URLs of the rows.
+        found = index.get(unsigned(redact_url(config.url)))
+        if found is None and config.size_bytes is not None:
+            found = index.get(config.size_bytes)
+        return found
+
+    def _index(self, name: str) -> dict[str | int | None, DownloadSnapshot]:
+        rows = self._by_name[name]
+        index: dict[str | int | None, DownloadSnapshot] = {row.total_bytes: row for row in rows}
+        index |= {unsigned(row.url): row for row in rows}
+        self._indexes[name] = index
+        return index
+
+
+def summary(proposals: Sequence[Proposal], free: int | None) -> str:
+    """Return a summary: `3 to add, 4.7 GB + 1 unknown (76 GB free) · 2 invalid`.
+
+    It is "" for no entries.
+
+    Args:
+        proposals: the entries.
+        free: free bytes in the download folder; None if they are unknown.
+    """
+    if not proposals:
+        return ""
+    counts = Counter(proposal.outcome for proposal in proposals)
+    parts = [f"{counts[Outcome.ADD]:,} to add{_total_size(proposals, free)}"]
+    parts += [f"{counts[each]:,} {words}" for each, words in _COUNTED.items() if counts[each]]
+    if counts[Outcome.DUPLICATE]:
+        parts.append(count_text(counts[Outcome.DUPLICATE], "duplicate"))
+    return " · ".join(parts)
+
+
+def _total_size(proposals: Sequence[Proposal], free: int | None) -> str:
+    """Return the total of the known sizes, the number of unknown ones, and the free space."""
+    adds = (each.entry.config for each in proposals if each.outcome is Outcome.ADD)
+    sizes = [config.size_bytes for config in adds if config]
+    known = [size for size in sizes if size is not None]
+    total, unknown = sum(known), len(sizes) - len(known)
+    text = f", {size_text(total)}" if known else ""
+    if known and unknown:
+        text += f" + {unknown:,} unknown"
+    if free is None or not sizes:
+        return text
+    return f"{text} ({'only ' if free < total else ''}{size_text(free)} free)"
+
+
+def folder_words(config: FileConfig | None) -> str:
+    """Return the folder of an entry below the download folder; "" for that folder."""
+    return printable(config.destination_subdir or "") if config else ""
+
+
+def name_words(entry: Entry) -> str:
+    """Return the name of the file, or the text that was not understood."""
+    config = entry.config
+    return printable(Path(config.get_destination_filename()).name) if config else entry.text

@@ -1,0 +1,117 @@
+"""DefaultFields: a row of inputs with the options of all downloads that are added together."""
+
+from pathlib import Path
+from typing import Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label, Static
+
+from rheo_tui.entry_defaults import (
+    PARSERS,
+    PLACES,
+    STARTS,
+    EntryDefaults,
+    complete_path,
+    complete_word,
+    parse_defaults,
+    parse_folder,
+)
+
+from .line_input import Completer, PlainInput, SlowCompleter
+
+FIELDS: Final = {  # label, placeholder
+    "folder": ("Folder", "isos/linux"),
+    "priority": ("Priority", "1"),
+    "start": ("Start", "now"),
+    "place": ("Place", "last"),
+}
+
+
+class DefaultFields(Vertical):
+    """Inputs for folder, priority, start and place.
+
+    Args:
+        folder: the download folder, for completion.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def compose(self) -> ComposeResult:
+        """Create the row, and the line for a mistake."""
+        with Horizontal(id="defaults"):
+            for name, (label, example) in FIELDS.items():
+                yield Label(label)
+                yield PlainInput(
+                    placeholder=example,
+                    suggester=self._completer(name),
+                    id=f"default-{name}",
+                    compact=True,
+                )
+        yield Static("", id="default-problem", classes="field-problem", markup=False)
+
+    def _completer(self, name: str) -> Completer | SlowCompleter | None:
+        match name:
+            case "folder":
+                return SlowCompleter(
+                    lambda text: complete_path(text, self._folder, folders_only=True)
+                )
+            case "start":
+                return Completer(lambda text: complete_word(text, STARTS))
+            case "place":
+                return Completer(lambda text: complete_word(text, PLACES))
+        return None
+
+    def input(self, name: str) -> Input:
+        """Return an input by the name of its field."""
+        return self.query_one(f"#default-{name}", Input)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Texts of the fields."""
+        return {name: self.input(name).value for name in FIELDS}
+
+    def fill(self, texts: dict[str, str]) -> None:
+        """Put texts into the fields."""
+        for name, text in texts.items():
+            self.input(name).value = text
+
+    @property
+    def subfolder(self) -> str | None:
+        """Folder below the download folder; None for that folder, and while the text is wrong."""
+        try:
+            return parse_folder(self.input("folder").value)
+        except ValueError:
+            return None
+
+    def parsed(self) -> EntryDefaults | None:
+        """Return the options, or show a mistake, focus its field and return None."""
+        if problem := self._problem():
+            name, sentence = problem
+            self._show(sentence)
+            self.input(name).focus()
+            return None
+        return parse_defaults(self.texts)
+
+    def _problem(self) -> tuple[str, str] | None:
+        """Return the first field with a mistake, and a sentence about it."""
+        for name, text in self.texts.items():
+            try:
+                PARSERS[name](text)
+            except ValueError as error:
+                return name, f"{error}."
+        return None
+
+    def _show(self, sentence: str) -> None:
+        line = self.query_one("#default-problem", Static)
+        line.update(sentence)
+        line.display = bool(sentence)
+
+    @on(Input.Changed)
+    def _changed(self) -> None:
+        """Check the fields while the user types."""
+        problem = self._problem()
+        self._show(problem[1] if problem else "")

@@ -1,0 +1,298 @@
+"""EntryTable: the entries of a paste or list, one a line, with a cursor and keys to choose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.text import Text
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from rheo_core.domain.file_config import host_of
+from rheo_core.domain.text import printable
+from rheo_core.inputs import Verdict
+from rheo_tui.existing_files import Choice
+from rheo_tui.formatting import fit, fit_middle, fit_right, size_text
+from rheo_tui.proposals import Outcome, Proposal, folder_words, name_words
+
+from .line_view import LineView
+
+_ADD = "Ctrl+S add"
+_GLYPHS = {
+    Outcome.INVALID: "✗",
+    Outcome.NO_URL: "·",
+    Outcome.DUPLICATE: "=",
+    Outcome.UNDECIDED: "?",
+    Outcome.RENEW: "↻",
+    Outcome.ADD: "✓",
+    Outcome.SKIP: "–",
+}
+_GLYPH_CELLS = 3
+"""Cells of the bar of the cursor, the glyph and the blank behind it; a click there skips a line."""
+_SIZE_WIDTH, _HOST_WIDTH, _FOLDER_WIDTH = 9, 22, 16
+_WIDE, _MEDIUM = 100, 56
+"""Widths from which there is space for host and folder, and for the size."""
+_NAME_SHARE = 0.42
+
+
+class Widths(NamedTuple):
+    """Widths of the columns; 0 for one that is not shown."""
+
+    line: int
+    name: int
+    size: int
+    host: int
+    folder: int
+    verdict: int
+
+
+@lru_cache(maxsize=16)
+def widths_for(width: int, digits: int, *, has_folders: bool) -> Widths:
+    """Return the widths of the columns in `width` cells.
+
+    Args:
+        width: cells of a line.
+        digits: those of the highest line number.
+        has_folders: True if an entry has a folder of its own.
+    """
+    size = _SIZE_WIDTH if width >= _MEDIUM else 0
+    host = _HOST_WIDTH if width >= _WIDE else 0
+    folder = _FOLDER_WIDTH if has_folders and width >= _WIDE else 0
+    line = digits if width >= _MEDIUM else 0
+    fixed = _GLYPH_CELLS + sum(each + 2 for each in (line, size, host, folder) if each)
+    rest = max(width - fixed - 2, 2)
+    name = max(int(rest * _NAME_SHARE), 1)
+    return Widths(line, name, size, host, folder, rest - name)
+
+
+def keys_for(proposal: Proposal | None) -> str:
+    """Return the keys that make sense on a line."""
+    if proposal is None:
+        return f"{_ADD} · Esc close"
+    entry = proposal.entry
+    if entry.config is None:
+        return f"Enter go to the line · {_ADD}"
+    if entry.verdict is Verdict.ON_DISK:
+        return f"o overwrite · r rename · s skip · a again · v open · A O S all · {_ADD}"
+    if entry.verdict is not Verdict.OK:
+        return f"Enter edit · {_ADD}"
+    renews = " · a add as new" if proposal.renews is not None else ""
+    return f"Space skip · Enter edit{renews} · {_ADD}"
+
+
+class EntryTable(LineView[Proposal], can_focus=True):
+    """Shows proposals, those that need attention first."""
+
+    COMPONENT_CLASSES: ClassVar = {
+        "entries--titles",
+        "entries--cursor",
+        "entries--bar",
+        "entries--quiet",
+        "entries--remark",
+        *(f"entries--{outcome.value}" for outcome in Outcome),
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("up,k", "move(-1)", "Up"),
+        ("down,j", "move(1)", "Down"),
+        ("pageup", "page(-1)", "Page up"),
+        ("pagedown", "page(1)", "Page down"),
+        ("home,g", "first", "First"),
+        ("end,G", "last", "Last"),
+        ("space", "choose('skip', True)", "Skip"),
+        ("enter,e", "ask('edit')", "Edit"),
+        ("s", "choose('skip')", "Skip"),
+        ("a", "choose('again')", "Download again"),
+        ("o", "choose('overwrite')", "Overwrite"),
+        ("r", "ask('rename')", "Rename"),
+        ("v", "ask('open')", "Open"),
+        ("A", "choose_all('again')", "Download all again"),
+        ("O", "choose_all('overwrite')", "Overwrite all"),
+        ("S", "choose_all('skip')", "Skip all"),
+    ]
+
+    cursor: reactive[int] = reactive(0, repaint=False)
+
+    @dataclass
+    class CursorMoved(Message):
+        """Another line is under the cursor."""
+
+        proposal: Proposal | None
+
+        def can_replace(self, message: Message) -> bool:
+            """Return True for another message of this kind; only the last one counts."""
+            return isinstance(message, EntryTable.CursorMoved)
+
+    @dataclass
+    class Chosen(Message):
+        """The user chose what becomes of the line under the cursor, or of all existing files."""
+
+        choice: Choice
+        for_all: bool = False
+        toggles: bool = False  # take the choice back if the line has it already
+
+    @dataclass
+    class Asked(Message):
+        """The user wants to edit, rename or open the line under the cursor."""
+
+        what: str
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._follows = False
+        self._digits = 1
+        self._has_folders = False
+
+    @property
+    def current(self) -> Proposal | None:
+        """Line under the cursor, or None."""
+        return self._items[self.cursor] if self.cursor < len(self._items) else None
+
+    def show_proposals(self, proposals: Sequence[Proposal], *, from_top: bool) -> None:
+        """Replace the lines. `from_top` moves the cursor to the first one."""
+        self._digits = len(str(max((each.entry.line for each in proposals), default=1)))
+        self._has_folders = any(folder_words(each.entry.config) for each in proposals)
+        self.show(proposals)
+        self.cursor = 0 if from_top else self.validate_cursor(self.cursor)
+        if from_top:
+            self.scroll_home(animate=False, immediate=True)
+        self.post_message(self.CursorMoved(self.current))
+
+    def replace(self, proposals: Sequence[Proposal]) -> None:
+        """Show other choices for the same lines."""
+        self._items = proposals
+        self.refresh()
+        self.post_message(self.CursorMoved(self.current))
+
+    # The cursor
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a line."""
+        return max(0, min(cursor, len(self._items) - 1))
+
+    def watch_cursor(self) -> None:
+        """Draw the cursor at its new place."""
+        self.refresh()
+        self._scroll_to_cursor()
+        self.post_message(self.CursorMoved(self.current))
+
+    def _scroll_to_cursor(self) -> None:
+        top, height = self.scroll_offset.y, max(self.size.height, 1)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def on_resize(self) -> None:
+        """Keep the cursor visible."""
+        self._scroll_to_cursor()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor += by
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by screens."""
+        self.cursor += by * max(self.size.height, 1)
+
+    def action_first(self) -> None:
+        """Move the cursor to the first line."""
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        """Move the cursor to the last line."""
+        self.cursor = len(self._items) - 1
+
+    # Choices
+
+    def action_choose(self, choice: str, toggles: bool = False) -> None:
+        """Choose for the line under the cursor."""
+        self.post_message(self.Chosen(Choice(choice), toggles=toggles))
+
+    def action_choose_all(self, choice: str) -> None:
+        """Choose for all lines whose files exist."""
+        self.post_message(self.Chosen(Choice(choice), for_all=True))
+
+    def action_ask(self, what: str) -> None:
+        """Ask to edit, rename or open the line under the cursor."""
+        self.post_message(self.Asked(what))
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor; skip on the glyph; a double click edits."""
+        offset = event.get_content_offset(self)
+        if offset is None or self.scroll_offset.y + offset.y >= len(self._items):
+            return
+        self.cursor = self.scroll_offset.y + offset.y
+        if offset.x < _GLYPH_CELLS:
+            self.action_choose(Choice.SKIP, toggles=True)
+        elif event.chain == 2:
+            self.action_ask("edit")
+
+    # Painting
+
+    def on_focus(self) -> None:
+        """Show the cursor as active."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Show the cursor as inactive."""
+        self.refresh()
+
+    def titles(self) -> Text:
+        """Return the titles of the columns."""
+        widths = self._widths
+        cells = (
+            fit_right("#", widths.line),
+            fit("Name", widths.name),
+            fit_right("Size", widths.size),
+            fit("Host", widths.host),
+            fit("Folder", widths.folder),
+            fit("Verdict", widths.verdict),
+        )
+        style = self.get_component_rich_style("entries--titles", partial=True)
+        shown = (cell for cell, width in zip(cells, widths, strict=True) if width)
+        return Text(" " * _GLYPH_CELLS + "  ".join(shown), style, no_wrap=True)
+
+    @property
+    def _widths(self) -> Widths:
+        width = max(self.scrollable_content_region.width, 20)
+        return widths_for(width, self._digits, has_folders=self._has_folders)
+
+    def text_of(self, item: Proposal) -> Text:
+        """Return glyph, line number, name, size, host, folder and verdict."""
+        entry, config, outcome, widths = item.entry, item.entry.config, item.outcome, self._widths
+        get = self.get_component_rich_style
+        style = get(f"entries--{outcome.value}", partial=True)
+        quiet = get("entries--quiet", partial=True)
+        is_remark = item.has_remark and outcome is Outcome.ADD
+        host = printable(host_of(config.url).rpartition(":")[0]) if config and widths.host else ""
+        name_style = style if config is None else quiet if outcome is Outcome.SKIP else None
+        cells = (
+            (fit_right(f"{entry.line}", widths.line), quiet),
+            (fit_middle(name_words(entry), widths.name), name_style),
+            (fit_right(size_text(config.size_bytes) if config else "", widths.size), quiet),
+            (fit(host, widths.host), quiet),
+            (fit_middle(folder_words(config), widths.folder), quiet),
+            (
+                fit(item.brief, widths.verdict),
+                get("entries--remark", partial=True) if is_remark else style,
+            ),
+        )
+        text = Text(no_wrap=True).append(f" {_GLYPHS[outcome]} ", style)
+        shown = [cell for cell, width in zip(cells, widths, strict=True) if width]
+        for at, (words, cell_style) in enumerate(shown):
+            text.append(("  " if at else "") + words, cell_style)
+        return text
+
+    def render_line(self, y: int) -> Strip:
+        """Render one line, the one under the cursor in its own style."""
+        strip = super().render_line(y)
+        if self.scroll_offset.y + y != self.cursor or not self._items or not self.has_focus:
+            return strip
+        strip = strip.apply_style(self.get_component_rich_style("entries--cursor", partial=True))
+        bar = Strip([Segment("▌", self.get_component_rich_style("entries--bar"))])
+        return Strip.join([bar, strip.crop(1)])

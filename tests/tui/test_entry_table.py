@@ -1,0 +1,370 @@
+"""The table of entries in the dialogs that add: choices for single lines, and defaults for all."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual import events
+from textual.widgets import Input, Static
+
+from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_tui.proposals import Renewals
+from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.edit import EditScreen
+from rheo_tui.widgets.default_fields import DefaultFields
+from rheo_tui.widgets.entry_preview import EntryPreview
+from rheo_tui.widgets.entry_table import EntryTable
+from tests.core.engine import serving
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.tui.driving import Driver, running
+from tests.tui.test_existing_files import ended, engine
+from tests.tui.test_typed_ahead import type_at_once
+
+SIGNED = "https://cdn.example.org/data-041.tar"
+MB = 1_000_000
+
+
+async def paste(app: Driver, *lines: str) -> None:
+    app.app.post_message(events.Paste("\r".join(lines)))
+    await app.until(lambda: isinstance(app.app.screen, AddScreen) and words(app))
+
+
+def words(app: Driver) -> list[str]:
+    return [each.words for each in app.app.screen.query_one(EntryPreview).proposals]
+
+
+def count(app: Driver) -> str:
+    return str(app.app.screen.query_one(".verdict-count", Static).content)
+
+
+def table(app: Driver) -> EntryTable:
+    return app.app.screen.query_one(EntryTable)
+
+
+def default(app: Driver, name: str) -> Input:
+    return app.app.screen.query_one(DefaultFields).input(name)
+
+
+async def test_space_skips_a_line_and_takes_it_back() -> None:
+    async with running() as app:
+        await paste(app, "http://h/a", "http://h/b", "http://h/c")
+        await app.press("tab", "space", "space")
+        assert words(app) == ["skip", "skip", "new"]
+        assert count(app) == "1 to add (50.0 GB free) · 2 skipped"
+        await app.press("home", "space")
+        assert words(app) == ["new", "skip", "new"]
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)
+        assert app.called("add") == [["http://h/a", "http://h/c"]]
+        assert "Added 2 downloads. Line 2: skipped." in app.messages()
+
+
+async def test_choices_stay_with_their_download_while_the_text_and_the_folder_change() -> None:
+    async with running() as app:
+        await paste(app, "http://h/a", "http://h/b")
+        await app.press("tab", "down", "space")
+        links = app.app.screen.query_one(LinksArea)
+        links.load_text("http://h/0\nhttp://h/a\nhttp://h/b")
+        await app.until(lambda: words(app) == ["new", "new", "skip"])
+        default(app, "folder").value = "isos"
+        await app.until(
+            lambda: (
+                [
+                    each.entry.config and each.entry.config.destination_subdir
+                    for each in app.app.screen.query_one(EntryPreview).proposals
+                ]
+                == ["isos"] * 3
+            )
+        )
+        assert words(app) == ["new", "new", "skip"]
+
+
+async def test_esc_keeps_the_text_the_choices_and_the_fields() -> None:
+    async with running() as app:
+        await paste(app, "http://h/a", "http://h/b")
+        default(app, "priority").value = "7"
+        await app.press("tab", "space", "escape")
+        await app.until(lambda: app.app.screen is app.main)
+        await app.press("a")
+        await app.until(lambda: words(app) == ["skip", "new"])
+        assert default(app, "priority").value == "7"
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        assert [row.priority for row in app.main.model.rows.values()] == [7]
+        await app.press("a")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        assert default(app, "priority").value == ""
+
+
+async def test_enter_edits_a_line_and_its_verdict_follows(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "there.bin").write_bytes(b"old")
+    urls = [server.on(f"/{name}", serving(name.encode())) for name in ("a.bin", "b.bin")]
+    async with engine(tmp_path) as app:
+        await paste(app, *urls)
+        await app.press("tab", "enter")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        form = app.app.screen
+        assert not form.query("#edit-link")  # the text holds it
+        await app.until(lambda: form.query_one("#edit-priority", Input).value == "1")
+        form.query_one("#edit-name", Input).value = "there.bin"
+        await app.press("enter")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        await app.until(lambda: words(app) == ["already there: choose", "new"])
+        await app.press("home", "enter")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        app.app.screen.query_one("#edit-name", Input).value = "mine.bin"
+        app.app.screen.query_one("#edit-folder", Input).value = "isos"
+        await app.press("enter")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        await app.until(lambda: words(app) == ["edited", "new"])
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)
+        await ended(app, 2)
+    assert (tmp_path / "isos" / "mine.bin").read_bytes() == b"a.bin"
+    assert (tmp_path / "b.bin").read_bytes() == b"b.bin"
+
+
+async def name_the_line(app: Driver, name: str, *keys: str) -> None:
+    """Type another name for the line under the cursor, and press keys in the form."""
+    await app.press("enter")
+    await app.until(lambda: isinstance(app.app.screen, EditScreen))
+    field = app.app.screen.query_one("#edit-name", Input)
+    await app.until(lambda: app.app.screen.query_one("#edit-priority", Input).value)
+    field.value = name
+    await app.press(*keys)
+    await app.until(lambda: isinstance(app.app.screen, AddScreen))
+
+
+async def test_two_lines_edited_to_one_name_are_duplicates() -> None:
+    async with running() as app:
+        await paste(app, "http://h/1", "http://h/1#b")
+        assert words(app) == ["already in the list, line 1", "new"]
+        await app.press("tab")
+        await name_the_line(app, "x.bin", "enter")
+        await app.until(lambda: words(app) == ["new", "edited"])
+        await app.press("home")
+        await name_the_line(app, "x.bin", "enter")
+        await app.until(lambda: words(app) == ["already in the list, line 1", "edited"])
+
+
+async def test_what_was_typed_into_the_form_and_not_saved_comes_back() -> None:
+    async with running() as app:
+        await paste(app, "http://h/a")
+        await app.press("tab")
+        await name_the_line(app, "x.bin", "escape")
+        assert words(app) == ["new"]
+        await app.press("enter")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        name = app.app.screen.query_one("#edit-name", Input)
+        await app.until(lambda: name.value == "x.bin")
+
+
+async def test_enter_on_a_line_that_was_not_understood_goes_to_it() -> None:
+    async with running() as app:
+        await paste(app, "http://h/a", "ftp://h/b", "http://h/c")
+        await app.press("tab", "enter")
+        links = app.app.screen.query_one(LinksArea)
+        assert links.has_focus
+        assert links.cursor_location == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("texts", "status"),
+    [
+        ({"priority": "4", "start": "p", "place": "f"}, DownloadStatus.PAUSED),
+        ({"priority": "4", "start": "now"}, DownloadStatus.COMPLETED),
+    ],
+)
+async def test_the_fields_hold_for_all_that_is_added(
+    server: MisbehavingServer, tmp_path: Path, texts: dict[str, str], status: DownloadStatus
+) -> None:
+    asked: list[str] = []
+
+    def answer(name: str) -> str:
+        async def serve(exchange: Exchange) -> None:
+            asked.append(name)
+            await exchange.serve(b"x")
+
+        return server.on(f"/{name}", serve)
+
+    urls = [answer(f"{number}.bin") for number in range(3)]
+    async with engine(tmp_path) as app:
+        await paste(app, *urls, f'{{"url": "{answer("own.bin")}", "priority": 9}}')
+        for name, text in texts.items():
+            default(app, name).value = text
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        rows = app.main.model.rows
+        for _ in range(200):
+            await app.update()
+            if [row.status for row in rows.values()] == [status] * 4:
+                break
+        assert [row.status for row in rows.values()] == [status] * 4
+        assert sorted(row.priority for row in rows.values()) == [4, 4, 4, 9]
+        if status is DownloadStatus.PAUSED:
+            await asyncio.sleep(0.05)
+            assert not asked  # a paused download asks no server
+            assert {row.start_at for row in rows.values()} == {None}
+
+
+async def test_a_start_time_and_the_first_place() -> None:
+    async with running() as app:
+        ids = await app.fill(2)
+        await paste(app, "http://h/a")
+        default(app, "start").value = "23:59"
+        default(app, "place").value = "first"
+        await app.press("enter")
+        await app.until(lambda: app.called("move"))
+        ((moved, where),) = app.called("move")
+        assert where == "top" and not set(moved) & set(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("priority", "0", "The priority “0” should be a number from 1 to 1,000."),
+        ("start", "soon", "The start “soon” should be a time such as 23:30"),
+        ("place", "middle", "The place “middle” should be first or last."),
+        ("folder", "/etc", "The folder “/etc” should be below the download folder"),
+    ],
+)
+async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
+    name: str, text: str, sentence: str
+) -> None:
+    async with running() as app:
+        await paste(app, "http://h/a")
+        default(app, name).value = text
+        problem = app.app.screen.query_one("#default-problem", Static)
+        await app.until(lambda: sentence in str(problem.content))
+        await app.press("enter")
+        assert not app.called("add")
+        assert default(app, name).has_focus
+        await app.press(*["backspace"] * len(text), "enter")
+        await app.until(lambda: app.called("add"))
+
+
+async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "isos" / "linux").mkdir(parents=True)
+    async with engine(tmp_path) as app:
+        await app.press("a", "tab", "tab", *"is")
+        folder = default(app, "folder")
+        await app.until(lambda: folder._suggestion == "isos/")
+        await app.press("right", *"l")
+        await app.until(lambda: folder._suggestion == "isos/linux/")
+
+
+async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() -> None:
+    async with running() as app:
+        await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1", size_bytes=47 * MB)])
+        (row_id,) = app.service.rows
+        app.service.change(row_id, bytes_downloaded=21 * MB)
+        app.service.fail(row_id, "HTTP 403")
+        await app.update()
+        app.service.calls.clear()
+        await paste(app, f"curl '{SIGNED}?sig=new&se=2' -H 'X-Key: 1'")
+        assert words(app) == [f"renews {row_id[:4]} (21.0 of 47 MB kept)"]
+        assert count(app) == "0 to add · 1 to renew"
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        assert not app.called("add")
+        ((edited, config),) = app.called("edit")
+        assert (edited, config.source) == (row_id, f"{SIGNED}?sig=new&se=2")
+        assert config.headers == (("X-Key", "1"),)
+        assert "Renewed 1 download." in app.messages()
+        await app.press("u")
+        await app.until(lambda: len(app.called("edit")) == 2)
+        assert app.called("edit")[1][1].source != config.source
+
+
+async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
+    async with running() as app:
+        await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1")])
+        (row_id,) = app.service.rows
+        app.service.fail(row_id, "HTTP 403")
+        await app.update()
+        app.service.calls.clear()
+        await paste(app, f"{SIGNED}?sig=new&se=2")
+        assert words(app) == [f"renews {row_id[:4]}"]
+        await app.press("tab", "a")
+        assert words(app) == ["as a new download"]
+        await app.press("ctrl+s")
+        await app.until(lambda: app.called("add"))
+        assert not app.called("edit")
+
+
+async def test_same_name_and_size_renew_but_not_what_is_done_or_differs() -> None:
+    async with running() as app:
+        await app.service.add([FileConfig(url="http://old/f.iso", size_bytes=5)])
+        (row_id,) = app.service.rows
+        row = app.service.rows[row_id]
+
+        def found(url: str, size: int | None = None, **values: Any) -> str:
+            renews = Renewals([row._replace(**values)]).find(FileConfig(url=url, size_bytes=size))
+            return renews.id if renews else ""
+
+        assert found("http://new/f.iso", 5) == row_id
+        assert not found("http://new/f.iso", 6)
+        assert not found("http://new/f.iso")
+        assert not found("http://new/g.iso", 5)
+        assert not found("http://new/f.iso", 5, status=DownloadStatus.COMPLETED)
+        assert not found("http://new/f.iso", 5, status=DownloadStatus.IN_PROGRESS)
+        assert found("http://old/f.iso", status=DownloadStatus.FAILED) == row_id
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36), (200, 50)])
+async def test_a_resize_keeps_text_and_choices(size: tuple[int, int]) -> None:
+    async with running(size=(100, 30)) as app:
+        await paste(app, "http://h/a", "http://h/b")
+        await app.press("tab", "space")
+        await app.pilot.resize_terminal(*size)
+        await app.pilot.pause()
+        assert words(app) == ["skip", "new"]
+        assert app.app.screen.query_one(LinksArea).text == "http://h/a\nhttp://h/b"
+        assert table(app).size.height >= 2
+        assert "new" in table(app).render_line(1).text
+
+
+# Typed ahead
+
+
+async def test_keys_behind_a_paste_act_on_its_lines() -> None:
+    async with running() as app:
+        app.app.post_message(events.Paste("http://h/a\rhttp://h/b"))
+        type_at_once(app, "tab", "space")
+        app.app.post_message(events.Key("ctrl+s", None))
+        await app.until(lambda: app.called("add"))
+        assert app.called("add") == [["http://h/b"]]
+
+
+async def test_tab_behind_a_page_goes_to_the_question_about_it() -> None:
+    async with running() as app:
+        app.app.post_message(events.Paste("<html><a href='http://h/x.iso'>x</a></html>"))
+        type_at_once(app, "tab", *"*.iso", "enter")
+        await app.until(lambda: app.app.screen.query(".option-links"))
+        links = app.app.screen.query_one(".option-links", Input)
+        await app.until(lambda: links.value == "*.iso")
+
+
+async def test_keys_behind_enter_go_to_the_list() -> None:
+    async with running() as app:
+        first, *_ = await app.fill(3)
+        type_at_once(app, "a", *"http://h/a", "enter", "p")
+        await app.until(lambda: app.called("pause"))
+        assert app.called("pause") == [[first]]
+        assert app.called("add") == [["http://h/a"]]
+
+
+@pytest.mark.parametrize("lines", [1_000, pytest.param(20_000, marks=pytest.mark.long)])
+async def test_a_long_paste_stays_quick(lines: int) -> None:
+    async with running() as app:
+        began = time.process_time()
+        await paste(app, *(f"http://h/file-{number}.bin" for number in range(lines)))
+        await app.until(lambda: count(app).startswith(f"{lines:,} to add"))
+        await app.press("tab", "end", "space")
+        await app.until(lambda: "1 skipped" in count(app))
+        assert table(app).cursor == lines - 1
+        assert time.process_time() - began < lines / 1000 + 2  # seconds
