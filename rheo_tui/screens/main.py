@@ -659,7 +659,9 @@ class MainScreen(Screen[None]):
 
     @on(CommandLine.Left)
     def _command_line_left(self) -> None:
-        self.query_one(StatusFooter).display = True
+        footer = self.query_one(StatusFooter)
+        footer.display = True
+        footer.hush_mistake()
         self.table.focus()
 
     def _complete_command(self, line: str) -> str:

@@ -269,9 +269,14 @@ class LocalService:
         return entries
 
     def free_space(self) -> int | None:
-        """Return the free bytes in the download folder; None if they are unknown."""
+        """Return the free bytes in the download folder; None if they are unknown.
+
+        Before the first download the folder may not exist; its disk is that of its parent.
+        """
+        folder = self._settings.download_dir.absolute()
         try:
-            return shutil.disk_usage(self._settings.download_dir).free
+            place = next(each for each in (folder, *folder.parents) if each.exists())
+            return shutil.disk_usage(place).free
         except OSError:
             return None
 

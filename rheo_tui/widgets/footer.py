@@ -82,6 +82,11 @@ class StatusFooter(Widget):
         """Remove the feedback, because the user has pressed the next key."""
         self.say("")
 
+    def hush_mistake(self) -> None:
+        """Remove feedback on a mistake, because the user has left the line with it."""
+        if self._feedback.is_error:
+            self.hush()
+
     def on_resize(self) -> None:
         """Give a long sentence the lines that it needs."""
         self._fit()

@@ -133,6 +133,11 @@ class Terminal:
         time.sleep(_MOMENT_SECONDS)
         os.write(self._master, keys.encode())
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the window another size; the system tells the program (SIGWINCH)."""
+        self._screen.resize(lines, columns)
+        termios.tcsetwinsize(self._master, (lines, columns))
+
     def paste(self, text: str) -> None:
         """Paste as terminals do (bracketed)."""
         self.type(f"\x1b[200~{text}\x1b[201~")
