@@ -64,16 +64,16 @@ class Lifecycle:
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
         """Report that a download has a slot and an attempt begins."""
-        record.begin_attempt()
+        record.begin_attempt(max_attempts)
         record.retry_at = None
-        record.stats.max_attempts = max_attempts
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
         """Report that bytes will follow. The event is sent once for all attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
-        if not record.stats.announced:
-            record.stats.announced = True
+        stats = record.stats
+        if not stats.announced:
+            stats.announced = True
             self._publish(
                 record,
                 DownloadStartedEvent,
@@ -107,16 +107,17 @@ class Lifecycle:
     def completed(self, record: DownloadRecord) -> None:
         """Report that the file has its final name."""
         record.end_attempt()
-        record.stats.error = record.stats.http_status = None
+        stats = record.stats
+        stats.error = stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
         self._publish(
             record,
             DownloadCompletedEvent,
             destination_path=str(record.destination),
             total_bytes=record.bytes_downloaded,
-            elapsed_seconds=record.stats.elapsed,
+            elapsed_seconds=stats.elapsed,
             average_speed_bps=record.average_speed_bps or 0.0,
-            validation=record.stats.validation,
+            validation=stats.validation,
         )
 
     def skipped(self, record: DownloadRecord, path: Path) -> None:

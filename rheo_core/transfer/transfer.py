@@ -164,10 +164,8 @@ class Transfer:
 
     def _came_now(self, state: PartState) -> bool:
         """Return True if this run received all bytes."""
-        return (
-            self._record.stats_or_none is not None
-            and self._record.stats_or_none.received == state.total
-        )
+        stats = self._record.stats_or_none
+        return stats is not None and stats.received == state.total
 
     def _whole(self, part: PartFile) -> PartFile:
         self._record.total_bytes = self._record.bytes_downloaded = part.state.offset
@@ -207,7 +205,8 @@ class Transfer:
                 if part is not before and _continues(head, part.state):
                     return False, part
                 part.expect(head.total, head.validator, head.promised, head.modified, head.type)
-                self._record.stats.media_type = head.type or self._record.stats.media_type
+                if head.type is not None:
+                    self._record.stats.media_type = head.type
                 self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
