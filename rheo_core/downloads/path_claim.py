@@ -132,8 +132,9 @@ class PathClaim:
 
     def release(self) -> None:
         """Release all paths."""
-        for path in tuple(self._locked):
-            self.unlock(path)
+        for path in self._locked:
+            self._context.locks.release(path)
+        self._locked.clear()
 
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle

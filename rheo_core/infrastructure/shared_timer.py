@@ -1,6 +1,7 @@
 """SharedTimer: one timer of the event loop for all that wait for the same time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 
@@ -16,15 +17,14 @@ class SharedTimer:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._ends: dict[Callable[[], object], float] = {}  # the loop's clock; the first ends first
+        self._ends: dict[Callable[[], object], float] = {}  # monotonic clock; the first ends first
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, callback: Callable[[], object]) -> None:
         """Call `callback`, which does not wait here yet, after the time."""
-        loop = asyncio.get_running_loop()
-        self._ends[callback] = end = loop.time() + self._seconds
+        self._ends[callback] = end = time.monotonic() + self._seconds
         if self._handle is None:
-            self._handle = loop.call_at(end, self._ring)
+            self._handle = asyncio.get_running_loop().call_at(end, self._ring)
 
     def stop(self, callback: Callable[[], object]) -> bool:
         """Do not call `callback` any more; return False if it was called."""

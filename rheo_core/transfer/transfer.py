@@ -69,8 +69,9 @@ class Transfer:
         self.sources = self._context.sources
         self.is_unasked = False  # all bytes come from an earlier run, without any request
         self._limit = record.config.timeout or options.timeout
-        now = asyncio.get_running_loop().time()
-        self._ends_at = None if self._limit is None else now + self._limit
+        self._ends_at: float | None = None  # the loop's clock
+        if self._limit is not None:
+            self._ends_at = asyncio.get_running_loop().time() + self._limit
         self.part: PartFile | None = None  # the one in use, also after a failure
         self._is_anew = False  # request the whole file; old bytes stay until it comes
 

@@ -237,7 +237,7 @@ class WireBody:
         self._error: DownloadError | None = None
         self._is_ended = False  # with the connection
         self._waiter: asyncio.Future[None] | None = None
-        self._active_at = self._loop.time()
+        self._active_at = 0.0  # the loop's clock; set while a reader waits
         self._append(early)
         if not self.is_over:
             self._transport.pause_reading()
@@ -306,7 +306,7 @@ class WireBody:
             nbytes = min(nbytes, self._missing)
             self._missing -= nbytes
             self.is_over = not self._missing
-        if nbytes:
+        if nbytes and self._waiter is not None:
             self._active_at = self._loop.time()
         self._filled += nbytes
         if self._count is None:
