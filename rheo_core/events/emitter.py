@@ -93,6 +93,8 @@ class EventEmitter(BaseEmitter):
                 return
 
     def has_listeners(self, event_type: EventType) -> bool:
+        if not self._listeners:
+            return False
         return str(event_type) in self._listeners or _ANY in self._listeners
 
     async def emit(self, event_type: EventType, event_data: Any) -> None:

@@ -61,6 +61,7 @@ class Transfer:
         self._requester = requester
         self._disk = disk
         self._record = record
+        self._stats = record.stats
         self._place = place
         self._announce = announce  # called when the head of the reply is accepted
         self._context = TransferContext(
@@ -94,7 +95,7 @@ class Transfer:
         finally:
             original = self.sources.original
             has_moved = original.final_host != original.host
-            self._record.stats.redirect_host = original.final_host if has_moved else None
+            self._stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """Run with one source alone; fail if it has another version now."""
@@ -122,7 +123,7 @@ class Transfer:
         broken: DownloadError | None = None  # of the last source that sent bytes
         self.part = part
         for _ in range(_MAX_ROUNDS + len(self.sources)):
-            before, part = self._record.stats.transferred, self.part
+            before, part = self._stats.transferred, self.part
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
@@ -144,7 +145,7 @@ class Transfer:
             except (DestinationError, ShortageError):
                 raise
             except DownloadError as error:
-                if self._record.stats.transferred > before:
+                if self._stats.transferred > before:
                     broken = error
                 self.sources.primary.max_connections = 0
                 if next(self.sources.usable(), None) is None:
@@ -165,8 +166,7 @@ class Transfer:
 
     def _came_now(self, state: PartState) -> bool:
         """Return True if this run received all bytes."""
-        stats = self._record.stats_or_none
-        return stats is not None and stats.received == state.total
+        return self._stats.received is not None and self._stats.received == state.total
 
     def _whole(self, part: PartFile) -> PartFile:
         self._record.total_bytes = self._record.bytes_downloaded = part.state.offset
@@ -207,7 +207,7 @@ class Transfer:
                     return False, part
                 part.expect(head.total, head.validator, head.promised, head.modified, head.type)
                 if head.type is not None:
-                    self._record.stats.media_type = head.type
+                    self._stats.media_type = head.type
                 self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
@@ -221,7 +221,7 @@ class Transfer:
         part.state = part.state.with_all(written)
         size = part.state.offset
         self._record.total_bytes = self._record.bytes_downloaded = size
-        self._record.stats.received = size
+        self._stats.received = size
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
@@ -236,7 +236,7 @@ class Transfer:
             if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
-                record.stats.transferred += len(data)
+                self._stats.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(

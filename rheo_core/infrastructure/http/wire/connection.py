@@ -238,7 +238,11 @@ class WireBody:
         self._is_ended = False  # with the connection
         self._waiter: asyncio.Future[None] | None = None
         self._active_at = 0.0  # the loop's clock; set while a reader waits
-        self._append(early)
+        if self._chunks is not None:
+            self._append(early)
+        else:
+            self._front += early
+            self._add(len(early))
         if not self.is_over:
             self._transport.pause_reading()
 
