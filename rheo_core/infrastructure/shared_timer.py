@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 
 class SharedTimer:
@@ -46,3 +47,48 @@ class SharedTimer:
         if self._handle is not None:  # a callback may have set it
             self._handle.cancel()
         self._handle = loop.call_at(end, self._ring) if self._ends else None
+
+
+class TimeLimit:
+    """Context that cancels its task when the time of a shared timer is over, like asyncio.timeout.
+
+    Attributes:
+        has_expired: the time was over.
+    """
+
+    def __init__(self, timer: SharedTimer) -> None:
+        self._timer = timer
+        self._task: asyncio.Task[object] | None = None
+        self._cancellations = 0  # of the task before this block
+        self.has_expired = False
+
+    def __enter__(self) -> "TimeLimit":
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._cancellations = task.cancelling()
+        self._timer.start(self._expire)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the limit.
+
+        Raises:
+            TimeoutError: the time was over, and nobody else has cancelled the task.
+        """
+        self._timer.stop(self._expire)
+        if not self.has_expired:
+            return
+        assert self._task is not None
+        is_cancelled_by_others = self._task.uncancel() > self._cancellations
+        if kind is asyncio.CancelledError and not is_cancelled_by_others:
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        assert self._task is not None
+        self.has_expired = True
+        self._task.cancel()
