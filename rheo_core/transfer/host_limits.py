@@ -394,7 +394,12 @@ class HostLimiter:
 
     def _free(self, host: str) -> int:
         """Return the number of connections that a host accepts besides those in use."""
-        return self.allowed(host) - self._in_use(host)
+        known = self._hosts.get(host)
+        if known is None:
+            return self._limit_of(host)
+        return (
+            self._limit_of(host) if known.learned is None else self.allowed(host)
+        ) - known.in_use
 
     def _limits_of(self, host: str) -> HostLimits | None:
         return find_host(self._host_limits, host.rpartition(":")[0])

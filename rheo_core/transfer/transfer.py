@@ -218,8 +218,10 @@ class Transfer:
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        part.state = part.state.with_all(written)
+        part.state = replace(part.state, written=written)
         size = part.state.offset
+        if part.state.total != size:
+            part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
         if head.total is None:
