@@ -37,15 +37,11 @@ class DownloadStatus(StrEnum):
         """Return the states that a download does not leave by itself."""
         return set(_TERMINAL)
 
-    @property
-    def is_terminal(self) -> bool:
-        """True if the download has ended."""
-        return self in _TERMINAL
-
-    @property
-    def is_active(self) -> bool:
-        """True if the download holds a slot."""
-        return self in _ACTIVE
+    # Attributes, because a property is slow if a list is long.
+    is_terminal: bool
+    """True if the download has ended."""
+    is_active: bool
+    """True if the download holds a slot."""
 
     @property
     def word(self) -> str:
@@ -68,6 +64,9 @@ _WORDS = {
     DownloadStatus.COMPLETED: "done",
 }
 _ACTIVE = frozenset({DownloadStatus.PENDING, DownloadStatus.IN_PROGRESS, DownloadStatus.VERIFYING})
+for _status in DownloadStatus:
+    _status.is_terminal = _status in _TERMINAL
+    _status.is_active = _status in _ACTIVE
 
 
 class DownloadInfo(BaseModel):

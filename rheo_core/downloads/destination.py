@@ -87,6 +87,8 @@ def writable_path(path: Path) -> Path:
 
     They stay distinct this way, as in a URL. With UTF-8, the usual encoding, nothing changes.
     """
+    if str(path).isascii():
+        return path
     try:
         os.fsencode(path)
     except UnicodeEncodeError:

@@ -64,16 +64,16 @@ class Lifecycle:
 
     def connecting(self, record: DownloadRecord, max_attempts: int) -> None:
         """Report that a download has a slot and an attempt begins."""
-        record.begin_attempt()
+        record.begin_attempt(max_attempts)
         record.retry_at = None
-        record.stats.max_attempts = max_attempts
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
         """Report that bytes will follow. The event is sent once for all attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
-        if not record.stats.announced:
-            record.stats.announced = True
+        stats = record.stats
+        if not stats.announced:
+            stats.announced = True
             self._publish(
                 record,
                 DownloadStartedEvent,

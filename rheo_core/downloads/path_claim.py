@@ -68,8 +68,7 @@ class PathClaim:
         self.existing: Path | None = None
         self.source = context.names.source_of(record.config.url)
         self._locked: set[Path] = set()
-        self._is_asked_for = False  # the user or a server asked for the name claimed last
-        self._is_nth = False  # it is the name of the n-th link, which nobody asked for
+        self._best: Path | None = None  # claimed last, if it has the best number
 
     async def claim(self, path: Path, part: PartFile | None = None) -> Path | None:
         """Lock the path of the file; None if `existing` stands for it.
@@ -82,11 +81,11 @@ class PathClaim:
         Raises:
             ReplyIsOpenError: close the reply, and claim the path again.
         """
-        self._is_asked_for = self._is_nth = False
+        self._best = None
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         async with self._context.locks.turn(path):  # else two would pass over each other's names
-            if await self._has_begun_at_first_name(path):
+            if self._record.name_number and await self._begun_at(path):  # of this link alone
                 return path
             claimed = await self._claim_number(path, part)
         if claimed is None:
@@ -132,8 +131,9 @@ class PathClaim:
 
     def release(self) -> None:
         """Release all paths."""
-        for path in tuple(self._locked):
-            self.unlock(path)
+        for path in self._locked:
+            self._context.locks.release(path)
+        self._locked.clear()
 
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
@@ -169,7 +169,7 @@ class PathClaim:
         for index, number in enumerate(numbers):
             candidate = numbered(path, number)
             was_locked = self.holds(candidate)  # our part file has this name
-            self._note_origin_of(candidate.name, is_best=not index)
+            self._best = None if index else candidate
             if not await self.try_lock(candidate):
                 if await self._passes_over_own(candidate):
                     existing = [candidate]
@@ -227,20 +227,21 @@ class PathClaim:
                 return {self._record.id, self.source, UNKNOWN_OWNER}
         return {self._record.id, self.source}
 
-    def _note_origin_of(self, name: str, *, is_best: bool) -> None:
-        """Note who asked for a name: the user, a server, or nobody."""
-        self._is_asked_for = is_best and self._is_name_asked_for(name)
-        self._is_nth = is_best and name == self._nth_name()
+    @property
+    def _is_nth(self) -> bool:
+        """True if the path claimed last has the name of the n-th link, which nobody asked for."""
+        number, name = self._record.name_number, self._record.config.get_destination_filename()
+        return bool(number and self._best and self._best.name == number_filename(name, number))
 
-    def _nth_name(self) -> str | None:
-        """Return the name for the n-th link of a name; None for the first link."""
-        number = self._record.name_number
-        if not number:
-            return None
-        return number_filename(self._record.config.get_destination_filename(), number)
+    @property
+    def _is_asked_for(self) -> bool:
+        """True if the user or a server asked for the path claimed last.
 
-    def _is_name_asked_for(self, name: str) -> bool:
-        """Return True if the user or a server asked for a name that no earlier attempt numbered."""
+        No earlier attempt has numbered its name.
+        """
+        if self._best is None:
+            return False
+        name = self._best.name
         if not is_numbered(name) or name == self.name_in_reply:
             return True
         return name == self._record.config.get_destination_filename()
@@ -308,10 +309,6 @@ class PathClaim:
             return False
         source = await self._context.disk.submit_maybe_inline(source_at, path)
         return source == self.source
-
-    async def _has_begun_at_first_name(self, path: Path) -> bool:
-        """Lock `path` if an earlier run, of this link alone, began there; return success."""
-        return self._record.name_number > 0 and await self._begun_at(path) is not None
 
     async def _begun_at_next(self, path: Path, numbers: Iterator[int]) -> Path | None:
         """Lock the next number if the names are numbered and an earlier run began there."""

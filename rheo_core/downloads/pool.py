@@ -174,9 +174,10 @@ class WorkerPool:
             self._leave(config.id)
             following = None if task.cancelling() else self._take_next()
             if following is None:
-                return
+                break
             config = following
             self._enter(config.id, task)
+        self._note_slots()
 
     def _take_next(self) -> FileConfig | None:
         """Take a download that waits if a slot is free; None if the task should end."""
@@ -199,6 +200,7 @@ class WorkerPool:
             if not task.cancelled() and (error := task.exception()) is not None:
                 _log.error("attempt of %s ended with a bug", download_id, exc_info=error)
             self._leave(download_id)
+            self._note_slots()
 
     def _leave(self, download_id: str) -> None:
         del self._running[download_id]
@@ -206,7 +208,6 @@ class WorkerPool:
         self._hosts.cancel_reservation(download_id)
         if download_id not in self._waiting:
             self._queue.task_done(download_id)
-        self._note_slots()
 
     def _has_slot(self) -> bool:
         is_free = len(self._running) < self.shortage.allowed(self._slots)

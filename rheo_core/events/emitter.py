@@ -88,10 +88,14 @@ class EventEmitter(BaseEmitter):
             if listener.handler == handler:
                 listeners.remove(listener)
                 listener.forget()
+                if not listeners:
+                    del self._listeners[str(event_type)]
                 return
 
     def has_listeners(self, event_type: EventType) -> bool:
-        return bool(self._listeners.get(str(event_type)) or self._listeners.get(_ANY))
+        if not self._listeners:
+            return False
+        return str(event_type) in self._listeners or _ANY in self._listeners
 
     async def emit(self, event_type: EventType, event_data: Any) -> None:
         """Send an event and wait until all handlers have caught up."""

@@ -225,13 +225,14 @@ def _open_unnamed(folder: Path) -> int | None:
     if not hasattr(os, "O_TMPFILE"):
         return None
     flags = os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC
-    with suppress(OSError):
+    try:
         try:
             return os.open(folder, flags, 0o666)
         except FileNotFoundError:
             folder.mkdir(parents=True, exist_ok=True)
             return os.open(folder, flags, 0o666)
-    return None
+    except OSError:
+        return None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -295,7 +296,8 @@ def announce(path: Path) -> None:
     """
     if sys.platform != "linux":
         return
+    name = str(path)
     with suppress(OSError):
-        if stat.S_ISREG(os.lstat(path).st_mode):
+        if stat.S_ISREG(os.lstat(name).st_mode):
             flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            os.close(os.open(path, flags))
+            os.close(os.open(name, flags))

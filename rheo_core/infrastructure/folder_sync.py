@@ -7,7 +7,6 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 
 def sync_folder(folder: Path) -> None:
@@ -16,12 +15,13 @@ def sync_folder(folder: Path) -> None:
     A sync covers the names that exist when it begins. So callers that arrive while one is under
     way share the next one. Blocks.
     """
+    path = str(folder)
     with _guard:
-        batch = _next.get(folder)
+        batch = _next.get(path)
         if is_first := batch is None:
-            batch = _next[folder] = _Batch(_turns.setdefault(folder, threading.Lock()))
+            batch = _next[path] = _Batch(_current.get(path))
     if is_first:
-        batch.run(folder)
+        batch.run(path)
     else:
         with batch.working:
             pass
@@ -52,32 +52,43 @@ def sync_file_system(folder: Path) -> None:
 
 
 class _Batch:
-    """Callers that wait for a sync that has not begun."""
+    """Callers that wait for a sync that has not begun.
 
-    def __init__(self, turn: threading.Lock) -> None:
-        self._turn = turn
+    Args:
+        before: the batch whose sync is under way.
+    """
+
+    def __init__(self, before: "_Batch | None") -> None:
+        self._before = before
         self.working = threading.Lock()  # held until the sync is over; quicker than an Event
         self.working.acquire()
 
-    def run(self, folder: Path) -> None:
+    def run(self, path: str) -> None:
+        before, self._before = self._before, None
         try:
-            with self._turn:
-                with _guard:
-                    del _next[folder]  # later callers need the next sync
-                _sync(folder)
+            if before is not None:
+                with before.working:
+                    pass
+            with _guard:
+                del _next[path]  # later callers need the next sync
+                _current[path] = self
+            _sync(path)
         finally:
+            with _guard:
+                if _current.get(path) is self:
+                    del _current[path]
             self.working.release()
 
 
 _guard = threading.Lock()
-_next: dict[Path, _Batch] = {}
-_turns: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
-"""Locks that the sync of a folder holds; each lives as long as a batch uses it."""
+_next: dict[str, _Batch] = {}
+_current: dict[str, _Batch] = {}
+"""Batches by folder: one that waits, and one whose sync is under way."""
 
 
-def _sync(folder: Path) -> None:
+def _sync(path: str) -> None:
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

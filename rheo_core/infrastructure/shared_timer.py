@@ -1,7 +1,9 @@
 """SharedTimer: one timer of the event loop for all that wait for the same time."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from types import TracebackType
 
 
 class SharedTimer:
@@ -16,15 +18,14 @@ class SharedTimer:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._ends: dict[Callable[[], object], float] = {}  # the loop's clock; the first ends first
+        self._ends: dict[Callable[[], object], float] = {}  # monotonic clock; the first ends first
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, callback: Callable[[], object]) -> None:
         """Call `callback`, which does not wait here yet, after the time."""
-        loop = asyncio.get_running_loop()
-        self._ends[callback] = end = loop.time() + self._seconds
+        self._ends[callback] = end = time.monotonic() + self._seconds
         if self._handle is None:
-            self._handle = loop.call_at(end, self._ring)
+            self._handle = asyncio.get_running_loop().call_at(end, self._ring)
 
     def stop(self, callback: Callable[[], object]) -> bool:
         """Do not call `callback` any more; return False if it was called."""
@@ -46,3 +47,48 @@ class SharedTimer:
         if self._handle is not None:  # a callback may have set it
             self._handle.cancel()
         self._handle = loop.call_at(end, self._ring) if self._ends else None
+
+
+class TimeLimit:
+    """Context that cancels its task when the time of a shared timer is over, like asyncio.timeout.
+
+    Attributes:
+        has_expired: the time was over.
+    """
+
+    def __init__(self, timer: SharedTimer) -> None:
+        self._timer = timer
+        self._task: asyncio.Task[object] | None = None
+        self._cancellations = 0  # of the task before this block
+        self.has_expired = False
+
+    def __enter__(self) -> "TimeLimit":
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._cancellations = task.cancelling()
+        self._timer.start(self._expire)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the limit.
+
+        Raises:
+            TimeoutError: the time was over, and nobody else has cancelled the task.
+        """
+        self._timer.stop(self._expire)
+        if not self.has_expired:
+            return
+        assert self._task is not None
+        is_cancelled_by_others = self._task.uncancel() > self._cancellations
+        if kind is asyncio.CancelledError and not is_cancelled_by_others:
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        assert self._task is not None
+        self.has_expired = True
+        self._task.cancel()

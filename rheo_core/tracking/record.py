@@ -23,7 +23,7 @@ class _Meter:
 
     counted: int  # bytes of the download at the last sample
     began: float = field(default_factory=time.monotonic)
-    calculator: SpeedCalculator = field(default_factory=SpeedCalculator)
+    calculator: SpeedCalculator | None = None  # None before the first sample
     metrics: SpeedMetrics | None = None
 
 
@@ -123,10 +123,11 @@ class DownloadRecord:
         """Host and port that the URL redirects to, if known."""
         return self.stats_or_none.redirect_host if self.stats_or_none is not None else None
 
-    def begin_attempt(self) -> None:
-        """Count an attempt and start its clock."""
+    def begin_attempt(self, max_attempts: int) -> None:
+        """Count an attempt, of this many, and start its clock."""
         stats = self.stats
         stats.attempt += 1
+        stats.max_attempts = max_attempts
         stats.meter = _Meter(self.bytes_downloaded)
         stats.started_at = stats.started_at or time.time()
 
@@ -150,6 +151,8 @@ class DownloadRecord:
             return 0
         fresh = max(self.bytes_downloaded - meter.counted, 0)
         meter.counted = self.bytes_downloaded
+        if meter.calculator is None:
+            meter.calculator = SpeedCalculator()
         meter.metrics = meter.calculator.record_chunk(
             fresh, self.bytes_downloaded, self.total_bytes, time.monotonic()
         )

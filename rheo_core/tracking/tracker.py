@@ -148,6 +148,7 @@ class DownloadTracker(BaseTracker):
             yield download_id
 
     def _set_revision(self, record: DownloadRecord) -> None:
+        """Move a record to the end, as the latest change."""
         self._revision += 1
         record.revision = self._revision
         self._records.pop(record.id, None)
@@ -170,10 +171,13 @@ class DownloadTracker(BaseTracker):
         self._count(record, +1)
 
     def _count(self, record: DownloadRecord, by: int) -> None:
-        self._counts[record.status] += by
-        if record.status is DownloadStatus.COMPLETED:
+        status = record.status
+        self._counts[status] += by
+        if status is DownloadStatus.COMPLETED:
             self._completed_bytes += by * record.bytes_downloaded
-        if record.status.is_active and by > 0:
+        if not status.is_active:
+            return
+        if by > 0:
             self._active[record.id] = record
         else:
-            self._active.pop(record.id, None)
+            del self._active[record.id]

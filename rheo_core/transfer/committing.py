@@ -53,7 +53,7 @@ def commit(
                 raise FileExistsError(part.destination) from None
             raise
         if part.durable:
-            sync_folder(part.destination.parent)
+            sync_folder(part.folder)
         announce(part.destination)
     return identity
 

@@ -150,17 +150,20 @@ class HostLimiter:
         The reservation ends when the download has a connection there or a reply from another
         host.
         """
-        # An attempt may have ended in this turn of the loop.
-        self.cancel_reservation(download_id)
+        if download_id in self._running:  # its last attempt ended in this turn of the loop
+            self.cancel_reservation(download_id)
         self._reservations[download_id] = self._running[download_id] = host
         self._reserved[host] += 1
         self._downloads[host] += 1
 
     def cancel_reservation(self, download_id: str) -> None:
         """Forget a download that has ended."""
-        ended = _take_out(self._running, self._downloads, download_id)
-        reserved = _take_out(self._reservations, self._reserved, download_id)
-        if reserved is not None or (ended is not None and self._host_limits):
+        if download_id not in self._running:
+            return
+        _take_out(self._running, self._downloads, download_id)
+        if download_id in self._reservations:
+            self.end_reservation(download_id)
+        elif self._host_limits:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
@@ -172,7 +175,7 @@ class HostLimiter:
 
     def is_full(self, host: str) -> bool:
         """Return True if a host accepts no further connection besides the reserved ones."""
-        return self._in_use(host) + self._reserved[host] >= self.allowed(host)
+        return self._free(host) <= self._reserved.get(host, 0)
 
     def busy(self) -> dict[str, HostWait]:
         """Return all busy hosts, and why their downloads wait."""
@@ -341,8 +344,9 @@ class HostLimiter:
         return self._reservations.get(download_id, host) != host
 
     def end_reservation(self, download_id: str) -> None:
-        """End the reservation of a download that got a reply from another host."""
-        if _take_out(self._reservations, self._reserved, download_id) is not None:
+        """End the reservation of a download, if it has one."""
+        if download_id in self._reservations:
+            _take_out(self._reservations, self._reserved, download_id)
             self._note_room()
 
     def release(self, host: str, known: _Host) -> None:
@@ -351,14 +355,14 @@ class HostLimiter:
         self._total -= 1
         if not known.in_use:
             known.peak_accepted = 0
-        self._forget_idle(host, known)
+            self._forget_idle(host, known)
         self._note_room()
 
     def has_place(self, host: str, download_id: str) -> bool:
         """Return True if a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
-        reserved = 0 if has_reservation else self._reserved[host]
-        return self._in_use(host) + reserved < self.allowed(host)
+        reserved = 0 if has_reservation else self._reserved.get(host, 0)
+        return self._free(host) > reserved
 
     def take_place(self, host: str, download_id: str) -> _Host:
         """Count a connection. The reservation of the download ends; "" keeps it."""
@@ -376,11 +380,8 @@ class HostLimiter:
         self._note_room()
 
     def _takes_no_download(self, host: str) -> bool:
-        return (
-            self.is_full(host)
-            or host in self._rests
-            or (bool(self._host_limits) and self._has_enough_downloads(host))
-        )
+        is_short = self.is_full(host) or host in self._rests
+        return is_short or (bool(self._host_limits) and self._has_enough_downloads(host))
 
     def _has_enough_downloads(self, host: str) -> bool:
         limits = self._limits_of(host)
@@ -390,6 +391,14 @@ class HostLimiter:
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
         return known.in_use if known is not None else 0
+
+    def _free(self, host: str) -> int:
+        """Return the number of connections that a host accepts besides those in use."""
+        known = self._hosts.get(host)
+        if known is None:
+            return self._limit_of(host)
+        allowed = self._limit_of(host) if known.learned is None else self.allowed(host)
+        return allowed - known.in_use
 
     def _limits_of(self, host: str) -> HostLimits | None:
         return find_host(self._host_limits, host.rpartition(":")[0])

@@ -119,6 +119,11 @@ class PartFile:
         self._written_state: os.stat_result | None = None  # of the last state file
 
     @cached_property
+    def folder(self) -> Path:
+        """Folder of the file, which no change of its name affects."""
+        return self.destination.parent
+
+    @cached_property
     def _place(self) -> Place:  # of a file that never has a part file, it is not needed
         return usual_place(self.destination)
 
@@ -284,7 +289,7 @@ class PartFile:
         Raises:
             DestinationError, FileInUseError: as `open`.
         """
-        folder = self.destination.parent
+        folder = self.folder
         if os.path.lexists(f"{self.destination}.part"):
             self.open()  # a crash left it before its first byte, or it is foreign
         elif not os.access(folder, os.W_OK | os.X_OK):

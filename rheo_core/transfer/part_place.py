@@ -68,7 +68,8 @@ def owner_of(destination: Path, source: str, key: Key) -> str | None:
     None if no valid state exists. Every download calls this first and mostly finds nothing.
     """
     owner = None
-    if os.access(f"{destination}.part.state", os.F_OK):
+    path = str(destination)
+    if os.access(f"{path}.part.state", os.F_OK):
         state_file = usual_place(destination).find_state(key)
         state = None if state_file is None else state_file.state
         owner = None if state is None else state.source
@@ -80,9 +81,9 @@ def owner_of(destination: Path, source: str, key: Key) -> str | None:
 
 
 def _has_own_state(destination: Path, source: str) -> bool:
-    name = destination.name
+    name, path = destination.name, str(destination)
     if name.isascii() and len(name) <= _MAX_STEM_BYTES:  # most are: this saves creating paths
-        states: list[str | Path] = [f"{destination}.{tag}.part.state" for tag in _tags(source)]
+        states: list[str | Path] = [f"{path}.{tag}.part.state" for tag in _tags(source)]
     else:
         states = [place.state for place in own_places(destination, source)]
     return any(map(os.access, states, repeat(os.F_OK)))

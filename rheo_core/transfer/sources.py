@@ -24,11 +24,14 @@ class Source:
     version: Validator | None = None  # from its replies; None: no reply yet
     host: str = field(init=False)  # with the port, as in `HostLimiter`
     final_host: str = field(init=False)  # end of its last redirects
-    name: str = field(init=False)  # the host in messages
 
     def __post_init__(self) -> None:
         self.host = self.final_host = host_of(self.url)
-        self.name = self.host.rpartition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """Host in messages."""
+        return self.host.rpartition(":")[0]
 
 
 class Sources:

@@ -61,6 +61,7 @@ class Transfer:
         self._requester = requester
         self._disk = disk
         self._record = record
+        self._stats = record.stats
         self._place = place
         self._announce = announce  # called when the head of the reply is accepted
         self._context = TransferContext(
@@ -69,8 +70,9 @@ class Transfer:
         self.sources = self._context.sources
         self.is_unasked = False  # all bytes come from an earlier run, without any request
         self._limit = record.config.timeout or options.timeout
-        now = asyncio.get_running_loop().time()
-        self._ends_at = None if self._limit is None else now + self._limit
+        self._ends_at: float | None = None  # the loop's clock
+        if self._limit is not None:
+            self._ends_at = asyncio.get_running_loop().time() + self._limit
         self.part: PartFile | None = None  # the one in use, also after a failure
         self._is_anew = False  # request the whole file; old bytes stay until it comes
 
@@ -93,7 +95,7 @@ class Transfer:
         finally:
             original = self.sources.original
             has_moved = original.final_host != original.host
-            self._record.stats.redirect_host = original.final_host if has_moved else None
+            self._stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
         """Run with one source alone; fail if it has another version now."""
@@ -121,7 +123,7 @@ class Transfer:
         broken: DownloadError | None = None  # of the last source that sent bytes
         self.part = part
         for _ in range(_MAX_ROUNDS + len(self.sources)):
-            before, part = self._record.stats.transferred, self.part
+            before, part = self._stats.transferred, self.part
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
@@ -143,7 +145,7 @@ class Transfer:
             except (DestinationError, ShortageError):
                 raise
             except DownloadError as error:
-                if self._record.stats.transferred > before:
+                if self._stats.transferred > before:
                     broken = error
                 self.sources.primary.max_connections = 0
                 if next(self.sources.usable(), None) is None:
@@ -164,10 +166,7 @@ class Transfer:
 
     def _came_now(self, state: PartState) -> bool:
         """Return True if this run received all bytes."""
-        return (
-            self._record.stats_or_none is not None
-            and self._record.stats_or_none.received == state.total
-        )
+        return self._stats.received is not None and self._stats.received == state.total
 
     def _whole(self, part: PartFile) -> PartFile:
         self._record.total_bytes = self._record.bytes_downloaded = part.state.offset
@@ -208,7 +207,8 @@ class Transfer:
                 if part is not before and _continues(head, part.state):
                     return False, part
                 part.expect(head.total, head.validator, head.promised, head.modified, head.type)
-                self._record.stats.media_type = head.type or self._record.stats.media_type
+                if head.type is not None:
+                    self._stats.media_type = head.type
                 self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
@@ -219,10 +219,12 @@ class Transfer:
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        part.state = part.state.with_all(written)
+        part.state = replace(part.state, written=written)
         size = part.state.offset
+        if part.state.total != size:
+            part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
-        self._record.stats.received = size
+        self._stats.received = size
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
@@ -237,7 +239,7 @@ class Transfer:
             if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
-                record.stats.transferred += len(data)
+                self._stats.transferred += len(data)
                 return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
         segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(

@@ -96,7 +96,7 @@ def test_folders_do_not_wait_for_each_other(
 def test_nothing_is_kept_of_a_folder_that_was_synced(tmp_path: Path) -> None:
     sync_folder(tmp_path)
     sync_folder(tmp_path / "missing")
-    assert not folder_sync._next and not folder_sync._turns
+    assert not folder_sync._next and not folder_sync._current
 
 
 @needs_strace

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from rheo_core.infrastructure.shared_timer import SharedTimer
+import pytest
+
+from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from tests.waiting import Until
 
 
@@ -51,3 +53,48 @@ async def test_a_call_may_start_and_stop_others(until: Until) -> None:
     timer.start(second)
     await until(lambda: "third" in called)
     assert called == ["first", "third"]
+
+
+async def test_a_limit_ends_a_wait_with_a_timeout_and_leaves_the_task_usable() -> None:
+    timer = SharedTimer(0.01)
+    with pytest.raises(TimeoutError), TimeLimit(timer) as limit:
+        await asyncio.sleep(30)
+    assert limit.has_expired
+    with TimeLimit(timer) as limit:
+        await asyncio.sleep(0)
+    assert not limit.has_expired
+    await asyncio.sleep(0.03)  # nothing is left that would cancel it
+
+
+async def test_a_cancellation_by_others_wins_over_the_limit() -> None:
+    timer = SharedTimer(0.05)
+
+    async def wait() -> None:
+        with TimeLimit(timer):
+            await asyncio.sleep(30)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def stay() -> None:
+        with TimeLimit(timer) as limit:
+            task.cancel()
+            limit._expire()
+            await asyncio.sleep(30)
+
+    task = asyncio.create_task(stay())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_block_passes_a_limit_that_has_expired() -> None:
+    with pytest.raises(ValueError, match="mine"), TimeLimit(SharedTimer(60.0)) as limit:
+        limit._expire()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            raise ValueError("mine") from None
+    assert (task := asyncio.current_task()) is not None and not task.cancelling()

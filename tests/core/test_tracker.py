@@ -235,7 +235,7 @@ def test_speed_is_the_sum_of_what_runs() -> None:
     tracker.add(one)
     assert tracker.get_speed_metrics(one.id) is None
     tracker.touch(one, DownloadStatus.IN_PROGRESS)
-    one.begin_attempt()
+    one.begin_attempt(1)
     one.sample()
     assert tracker.get_speed_metrics(one.id) is not None
     assert tracker.snapshot().speed_bps == 0.0

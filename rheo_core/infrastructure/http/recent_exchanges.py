@@ -1,5 +1,6 @@
 """RecentExchanges: heads of the latest requests and replies, for a user who looks at a download."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -37,14 +38,15 @@ class RecentExchanges:
     """
 
     def __init__(self) -> None:
-        self._hops: dict[str, list[SentHop]] = {}  # by download, latest last
+        # By download, latest last. A plain dict would be slow to find its first entry.
+        self._hops: OrderedDict[str, list[SentHop]] = OrderedDict()
 
     def note(self, download_id: str, hops: list[SentHop]) -> None:
         """Keep the hops of an exchange, to which more may be added."""
         self._hops.pop(download_id, None)
         self._hops[download_id] = hops
         if len(self._hops) > _MAX_EXCHANGES:
-            del self._hops[next(iter(self._hops))]
+            self._hops.popitem(last=False)
 
     def of(self, download_id: str) -> tuple[Hop, ...]:
         """Return the hops of the latest exchange of a download, without secrets."""

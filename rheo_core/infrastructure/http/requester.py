@@ -1,11 +1,9 @@
 """GET requests with the user's options: headers, logins, proxies, TLS, and redirects."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +18,7 @@ from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
-from rheo_core.infrastructure.shared_timer import SharedTimer
+from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from rheo_core.version import __version__
 
 from .auth import DigestLogin, Login, NetrcFile, login_of
@@ -205,24 +203,19 @@ class Exchange:
         sent = self._requester.client.get(
             url, headers=headers, timeout=self._timeouts, allow_redirects=False, **request_kwargs
         )
-        limit = asyncio.timeout(None)
-        expire = partial(_expire, limit)
-        self._requester.limits.start(expire)
         try:
-            async with limit:
+            with TimeLimit(self._requester.limits) as limit:
                 if self._policy.origin is not None or request_kwargs:
                     reply = await self._send_guarded(sent, request_kwargs)
                 else:
                     reply = await sent.__aenter__()
         except TimeoutError as error:
-            if limit.expired():
+            if limit.has_expired:
                 seconds = self._requester.response_timeout
                 raise DownloadTimeoutError(
                     f"no complete reply from {self.host}", seconds
                 ) from error
             raise
-        finally:
-            self._requester.limits.stop(expire)
         self._sent = sent
         self.hops[-1] = SentHop(url, headers, reply.status, reply.reason or "", reply.headers)
         return reply
@@ -341,7 +334,3 @@ class Exchange:
             tls = tls_of(options, insecure=bool(insecure))
             if tls is not True:
                 request_kwargs["ssl"] = tls
-
-
-def _expire(limit: asyncio.Timeout) -> None:
-    limit.reschedule(asyncio.get_running_loop().time())

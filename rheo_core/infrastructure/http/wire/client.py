@@ -91,12 +91,12 @@ class WireClient(BaseHttpClient):
             raise ValueError("allow_redirects is True; this client follows no redirects")
         if self._dialer is None:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
-        scheme, authority, _ = split_authority(url)
+        scheme, authority, target = split_authority(url)
         scheme = scheme.lower()
         has_tls = scheme == "https" or (proxy is not None and proxy.startswith("https:"))
         host, port = _server_of(scheme, authority)
         way = Way(scheme, host, port, self._context(ssl) if has_tls else None, proxy, route)
-        return WireRequest(self, url, way, CIMultiDict(headers), timeout, middlewares)
+        return WireRequest(self, url, target, way, CIMultiDict(headers), timeout, middlewares)
 
     def _context(self, ssl: SSLContext | bool) -> SSLContext:
         return self._tls if ssl is True and self._tls is not None else context_of(ssl)
@@ -160,6 +160,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         self,
         client: WireClient,
         url: str,
+        target: str,
         way: Way,
         headers: CIMultiDict[str],
         timeouts: aiohttp.ClientTimeout,
@@ -168,6 +169,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         self.headers = headers
         self._client = client
         self._text = url
+        self._target = target
         self._way = way
         self._timeouts = timeouts
         self._middlewares = middlewares
@@ -248,23 +250,18 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     def _message(self) -> bytes:
         """Return the bytes of the request, with the target byte for byte as in the URL."""
         way = self._way
-        scheme, authority, target = split_authority(self._text.partition("#")[0])
+        target = self._target.partition("#")[0]
         if not target.startswith("/"):
             target = f"/{target}"
-        host = bracketed(way.host)
-        if way.port != (443 if scheme == "https" else 80):
-            host = f"{host}:{way.port}"
         login = ""
         if way.proxy is not None and not way.has_tunnel:
+            scheme, authority, _ = split_authority(self._text)
             target = f"{scheme}://{authority.rpartition('@')[2]}{target}"
             login = proxy_login(urlsplit(way.proxy))
-        target = ascii_url(target)
-        lines = [f"GET {target} HTTP/1.1\r\nHost: {host}\r\n"]
-        for name, value in self.headers.items():
-            if _FORBIDDEN.search(value) or _FORBIDDEN.search(name):
-                raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
-            lines.append(f"{name}: {value}\r\n")
-        return "".join([*lines, login, "\r\n"]).encode(errors="surrogateescape")
+        host = _host_field(way.scheme, way.host, way.port)
+        fields = _field_lines(tuple(self.headers.items()))
+        message = f"GET {ascii_url(target)} HTTP/1.1\r\n{host}{fields}{login}\r\n"
+        return message.encode(errors="surrogateescape")
 
 
 @lru_cache(maxsize=1024)
@@ -272,6 +269,25 @@ def _server_of(scheme: str, authority: str) -> tuple[str, int]:
     """Return host and port, without brackets."""
     parts = urlsplit(f"{scheme}://{authority}")
     return host_of(parts), port_of(parts)
+
+
+@lru_cache(maxsize=1024)
+def _host_field(scheme: str, host: str, port: int) -> str:
+    is_usual = port == (443 if scheme == "https" else 80)
+    return f"Host: {bracketed(host)}\r\n" if is_usual else f"Host: {bracketed(host)}:{port}\r\n"
+
+
+@lru_cache(maxsize=64)  # most requests have the same fields
+def _field_lines(fields: tuple[tuple[str, str], ...]) -> str:
+    """Return the lines of these fields.
+
+    Raises:
+        RequestOptionsError: one has a line break in it.
+    """
+    for name, value in fields:
+        if _FORBIDDEN.search(value) or _FORBIDDEN.search(name):
+            raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
+    return "".join(f"{name}: {value}\r\n" for name, value in fields)
 
 
 def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:

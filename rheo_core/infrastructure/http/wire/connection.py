@@ -237,8 +237,12 @@ class WireBody:
         self._error: DownloadError | None = None
         self._is_ended = False  # with the connection
         self._waiter: asyncio.Future[None] | None = None
-        self._active_at = self._loop.time()
-        self._append(early)
+        self._active_at = 0.0  # the loop's clock; set while a reader waits
+        if self._chunks is not None:
+            self._append(early)
+        else:
+            self._front += early
+            self._add(len(early))
         if not self.is_over:
             self._transport.pause_reading()
 
@@ -306,7 +310,7 @@ class WireBody:
             nbytes = min(nbytes, self._missing)
             self._missing -= nbytes
             self.is_over = not self._missing
-        if nbytes:
+        if nbytes and self._waiter is not None:
             self._active_at = self._loop.time()
         self._filled += nbytes
         if self._count is None:
