@@ -85,7 +85,8 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     """
     fields = _parse(raw)
     headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind.
+        (name.decode("latin-1"), value.strip(b" \t").decode("utf-8", "surrogateescape"))
         for name, value in fields.fields
     )
     if is_tunnel and 200 <= fields.status < 300:
