@@ -65,6 +65,12 @@ def test_a_conda_list_has_only_downloads() -> None:
     assert [entry.verdict for entry in read_entries(lines)] == [Verdict.OK]
 
 
+@pytest.mark.parametrize("mark", ["```", "```text", "---", "=====", "***"])
+def test_marks_of_markdown_are_no_mistakes(mark: str) -> None:
+    entries = read_entries([mark, "http://h/a", mark])
+    assert [entry.verdict for entry in entries] == [Verdict.OK]
+
+
 def test_two_urls_in_one_line_share_no_checksum() -> None:
     entries = list(read_entries([f"see http://h/a and http://h/b --hash=sha256:{SHA256}"]))
     assert [entry.config and entry.config.hash_config for entry in entries] == [None, None]

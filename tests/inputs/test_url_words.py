@@ -115,6 +115,13 @@ def test_a_table_as_people_name_its_columns() -> None:
     assert entry.config.hash_config is not None and entry.note == "ignored: column name"
 
 
+def test_a_quoted_cell_ends_at_its_quote() -> None:
+    assert urls('"x, y","http://x/a.iso","z"\n"x",\'http://x/b.iso\',1') == [
+        "http://x/a.iso",
+        "http://x/b.iso",
+    ]
+
+
 def test_prose_is_no_head_of_a_table() -> None:
     entries = read("See this link, please\nor look: http://x/a.iso, thanks")
     assert [entry.verdict for entry in entries] == [Verdict.OK, Verdict.NO_URL]
