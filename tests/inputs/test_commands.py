@@ -33,6 +33,18 @@ def test_words_before_a_command(before: str, command: str) -> None:
     ]
 
 
+def test_a_comment_behind_a_command_is_no_part_of_it() -> None:
+    expected = [{"url": URL, "filename": "x.iso"}, {"url": f"{URL}#a", "filename": "y.iso"}]
+    assert asked(f"curl -o x.iso {URL} # the https://x/latest\nwget -O y.iso {URL}#a") == expected
+
+
+def test_a_path_of_windows_before_a_command() -> None:
+    text = f'C:\\Windows\\System32\\curl.exe -o x.iso -H "A: b c" {URL}?a^&b'
+    assert asked(text.replace("^", "")) == [
+        {"url": f"{URL}?a&b", "filename": "x.iso", "headers": [["A", "b c"]]}
+    ]
+
+
 def test_a_route_before_a_command_is_named() -> None:
     (entry,) = read(f"https_proxy=http://me:s3cret@p:1 torsocks curl {URL}")
     assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: https_proxy, torsocks")
@@ -120,6 +132,7 @@ def test_a_route_is_only_asked_for() -> None:
         (f"wget -O ../x {URL}", "-O '../x' must not contain '..'"),
         (f"aria2c -T x.torrent {URL}", "--torrent-file reads a torrent"),
         (f"curl -r 0-99 {URL}", "--range changes what is fetched"),
+        (f"curl -C 100 {URL}", "-C OFFSET downloads a part"),
         (f"curl -K file {URL}", "--config changes what is fetched"),
         (f"curl --resolve x:1:1.2.3.4 {URL}", "--resolve changes what is fetched"),
         (f"curl -G --data-urlencode a@file {URL}", "--data-urlencode reads a file"),
