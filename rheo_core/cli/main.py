@@ -16,14 +16,17 @@ from .list_downloads import list_downloads
 from .parameters import DownloadDir, Verbose, Workers
 from .settings import CommonOptions
 
+_LISTS = ("-i", "--input-file")
+
 
 class DownloadByDefault(TyperGroup):
     """Group of commands that takes a URL in place of a command for `download`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `download` if there are URLs and no command, so that all of its flags work."""
-        has_url = any("://" in arg for arg in args) and (args[0][0:1] == "-" or "://" in args[0])
-        if has_url and not self._names_command(args):
+        """Insert `download` if there are URLs or lists and no command, so that its flags work."""
+        has_input = any("://" in arg or arg.startswith(_LISTS) for arg in args)
+        is_first = has_input and (args[0].startswith("-") or "://" in args[0])
+        if is_first and not self._names_command(args):
             args = ["download", *args]
         return super().parse_args(ctx, args)
 

@@ -17,6 +17,7 @@ _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _VARIABLE = re.compile(
     r"\$[({]|^\$|^[^?#]*\$(?!(?:metadata|value|count|batch|ref)\b)[A-Za-z_]"  # not words of OData
 )
+_VARIABLE_IN_NAME = re.compile(r"\$(?!\{?HOME\b)[({A-Za-z_]")  # a home is refused elsewhere
 _PLACEHOLDER = re.compile(r"#\d")
 
 
@@ -137,6 +138,8 @@ class Request:
         fields: dict[str, Any] = {}
         if output is not None and output != "-":
             fields = destination_fields(output, self.name_option)
+            if _VARIABLE_IN_NAME.search(output):
+                raise ValueError("the name contains a shell variable, whose value is unknown")
         if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
             fields["destination_subdir"] = folders
         return fields

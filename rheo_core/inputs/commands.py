@@ -10,10 +10,13 @@ from .shell_words import read_commands
 
 _PROGRAM = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?(?P<program>curl|wget2?|aria2c)(?:\.exe)?(?=\s|$)"
 _PROMPT = (
-    r"(?:\([\w.-]+\)\s+)?"  # a virtual environment
+    r"(?:\([\w.-]+\)\s+|\[[\d:]+\]\s+)?"  # a virtual environment, the time
     r"(?:\[?[\w.-]+@[\w.-]+[^\n$#%>]{0,200}+[$#%>]\s"  # me@host:~$
     r"|PS(?:\s[^\n>]{0,200}+)?>\s?|[A-Za-z]:\\[^\n>]{0,200}+>\s?"  # Windows
-    r"|[~/][^\s$#%>]{0,200}+\s?[$%>]\s|\w*sh[\d.-]*[$#]\s"  # ~/isos $, bash-5.2$
+    r"|[~/][^\s$#%>]{0,200}+\s?[$%>#]\s|\w*sh[\d.-]*[$#]\s"  # ~/isos $, bash-5.2$
+    r"|[\w.-]+:[~/\w][^\n$#%>]{0,200}+[$#%>]\s|[\w.-]+%\s"  # host:dir me$, host%
+    r"|\u279c\s+\S+\s+(?:git:\(\S+\)\s+)?(?:\u2717\s+)?"  # of oh-my-zsh
+    r"|[\u2570\u2514][\u2500\u2574]*[$#\u276f>]?\s"  # the second line of Kali and others
     r"|[$%>❯➜λ*-]\s|!\s?|\d{1,3}[.)]\s)\s*"  # also marks of lists and notebooks
 )
 _OTHER_COMMANDS = (

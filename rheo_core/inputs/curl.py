@@ -113,9 +113,11 @@ def _take(request: Request, name: str, value: str) -> None:
             request.refuse(f"--{name} changes what is fetched, which is not supported")
         case "globoff":
             request.is_literal = True
-        case "continue-at":
+        case "continue-at" if value.strip("0"):
+            if value != "-":
+                request.refuse("-C OFFSET downloads a part of the file, which is not supported")
             request.check_existing = True
-        case _ if name not in NEEDLESS and name != "request":
+        case _ if name not in NEEDLESS and name not in ("request", "continue-at"):
             request.ignore(name, value, is_unknown=takes_value(name) is None)
 
 

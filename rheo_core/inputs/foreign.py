@@ -27,18 +27,23 @@ _POWERSHELL = re.compile(
 )
 _CODE = re.compile(
     r"(?:await\s+|return\s+)?(?:[\w$]+(?>(?:\.[\w$]+)*))\(\s*(?:[\w\"'`]{1,20},\s*)?[urbf]?[\"'`]https?://"
+    r"|.{0,200}?(?<!\burl)(?<=[\w$])\(\s*[urbf]?[\"'`]https?://"
+    r"|(?:.{0,200}?[\s=(])?fetch\w*\s*\{"  # of Nix
     r"|(?:.{0,200}?[\s=(])?(?:fetch|axios(?:\.\w+)?|urlopen|urlretrieve|requests\.\w+|\$\.\w+)"
     r"\(\s*[{\"'`]"
 )
 _HEADER = re.compile(
-    r"[\s\"'{,@]*(?:-H\s+[\"']?)?"
+    r"[\s\"'{,@<>*]*(?:-H\s+[\"']?)?"
     r"(?P<name>:?authority|referr?er(?:-policy)?|origin|(?:set-)?cookie|user-agent"
     r"|accept(?:-[a-z]+)?|(?:proxy-)?authorization|host|connection|cache-control|pragma"
     r"|upgrade-insecure-requests|if-[a-z-]+|sec-[a-z-]+|access-control-[a-z-]+|content-[a-z-]+"
-    r"|(?:content-)?location|x-[a-z-]+)"
+    r"|(?:content-)?location|x-[a-z-]+|report-to|reporting-endpoints|nel|expect-ct|p3p|sourcemap"
+    r"|refresh|alt-svc|link(?=:\s*<))"
     r"(?:[\"']\s*[:=]|\s?:(?!//))",
     re.IGNORECASE,
 )
+_EMPTY_HEADER = re.compile(r"\s*(?:referr?er:?|origin:)\s*$", re.IGNORECASE)
+"""A name as developer tools copy it; its value is on the next line."""
 _REFERER = re.compile(r"\s*referr?er\s*=", re.IGNORECASE)  # a setting of another program
 _REQUEST = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\s\S+\sHTTP/\d")
 _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
@@ -48,7 +53,10 @@ _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
     r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )
 _PROGRAMS = re.compile(
-    r"(?:sudo\s+)?(?P<program>https?|xhs?|axel|yt-dlp|youtube-dl|gallery-dl|lftp|git|pip3?|npm|docker"
+    r"(?:sudo\s+)?(?P<program>(?:apt|apt-get|dnf|yum|zypper|pacman|apk|snap|flatpak|conda|mamba|micromamba|hf"
+    r"|huggingface-cli|azcopy|nix|kaggle|oras|helm)(?=\s+[a-z][\w-]*\s)|(?<=sudo\s)[\w.-]+"
+    r"|go(?=\s+(?:install|get|run)\s)|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
+    r"|gallery-dl|lftp|git|pip3?|npm|docker"
     r"|podman|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
 )
@@ -96,14 +104,14 @@ def _kind(text: str) -> str:
     """Return the kind of a line in words; "" for other text."""
     if _POWERSHELL.match(text):
         return "PowerShell"
-    if _HEADER.match(text) or _REFERER.match(text):
+    if _HEADER.match(text) or _REFERER.match(text) or _EMPTY_HEADER.match(text):
         return "header"
     if _REQUEST.match(text):
         return "an HTTP request"
     if _LOOP.match(text):
         return "a shell script"
     if not (_HAS_URL.search(text) or _CONTINUES.search(text)):
-        return "program code" if "fetch(" in text and _CODE.match(text) else ""
+        return "program code" if "fetch" in text and _CODE.match(text) else ""
     if _CODE.match(text):
         return "program code"
     known = _PROGRAMS.match(text) or _WITH_OPTION.match(text)
@@ -119,6 +127,8 @@ def _headers(text: str, lines: Lines) -> list[str]:
     while True:
         match = _HEADER.match(text.strip())
         names[match["name"].lower() if match else "referer"] = None
+        if _EMPTY_HEADER.match(text):
+            next(lines, None)
         following = next(lines, None)
         if following is None:
             break

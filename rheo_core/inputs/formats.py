@@ -20,6 +20,8 @@ from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptio
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_MARK = re.compile(r"@EXPLICIT|`{3,}\w*|[-=_*~]{3,}")
+"""Line before the URLs of a conda list, and fences and rules of Markdown."""
 _MAX_HEAD_LENGTH = 4096
 """Characters searched for the first element of a document."""
 
@@ -91,7 +93,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     first_without: tuple[int, str] | None = None
     for line in lines:
         text = line.strip()
-        if not text or text[0] == "#":
+        if not text or text[0] == "#" or _MARK.fullmatch(text):
             continue
         lines.give_back(line)
         reader = _reader(text, is_first=is_first)

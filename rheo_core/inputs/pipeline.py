@@ -35,6 +35,7 @@ from .reader_api import (
     Lines,
     ReadOptions,
     problem_of,
+    with_next_hashes,
 )
 
 _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
@@ -70,7 +71,7 @@ def read_entries(
         known: Ids of downloads that exist already.
         options: How to read the text.
     """
-    return _Reader(known, options).read(Lines(lines))
+    return _Reader(known, options).read(Lines(with_next_hashes(lines)))
 
 
 def recheck_entries(

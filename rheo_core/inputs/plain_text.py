@@ -22,8 +22,8 @@ _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _BEGIN = re.compile(r"(?<![A-Za-z0-9+])https?://(?=[\w\[])", re.IGNORECASE)  # not `git+https:`
 _MAX_WORD_LENGTH = 8192
 """Characters passed to linkify at once, because its time may grow with their square."""
-_FENCES = "`|"
-"""Marks of code and tables around a URL. A URL cannot contain them unencoded."""
+_FENCES = '`|"'
+"""Marks of code, tables and cells around a URL. A URL cannot contain them unencoded."""
 _EMPHASIS = "*_~'"
 _TRAILING = (
     "\u2026\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u201c\u201d\u2018\u2019\u00ab\u00bb\u2039\u203a"

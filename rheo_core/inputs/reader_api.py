@@ -17,6 +17,7 @@ from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.paths import check_relative
 from rheo_core.domain.text import printable
 
+_GOES_ON = ("\\", "\\\n", "\\\r\n")
 _NOISE = re.compile(r"^Value error, |, unable to .*")
 INVISIBLE = (
     "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
@@ -113,6 +114,26 @@ class Lines(Iterator[str]):
         """Return the last `lines` to be read again."""
         self._returned.extend(reversed(lines))
         self.number -= len(lines)
+
+
+def with_next_hashes(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines. Those of pip that go on with `--hash` are one; empty ones keep the numbers."""
+    joined, count = "", 0
+    for line in lines:
+        if joined and line.lstrip().startswith("--hash"):
+            joined = f"{joined.rstrip()[:-1]} {line.strip()}"
+            count += 1
+            continue
+        if joined:
+            yield joined
+            yield from [""] * count
+            joined, count = "", 0
+        if line.endswith(_GOES_ON):
+            joined = line
+        else:
+            yield line
+    if joined:
+        yield joined
 
 
 def problem_of(error: ValueError) -> str:

@@ -35,7 +35,7 @@ _LETTERS = {
 }  # fmt: skip
 _BLANKS = re.compile(r"\s*")
 _HAS_DOWNLOAD = re.compile(r"\b(?:curl|wget2?|aria2c)\b|https?://", re.IGNORECASE)
-_IS_CMD = re.compile(r"\^[\"\s]|\^$")
+_IS_CMD = re.compile(r"\^[\"\s]|\^$|^\s*[A-Za-z]:\\[^']*$")
 _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
 
@@ -150,8 +150,12 @@ def _read_bash(source: _Text, at: int) -> _Read:
         if piece is None:  # an open quote
             source.extend(in_quote=True)
             continue
-        at = piece.end()
         kind, text = piece.lastgroup, piece[piece.lastgroup or 0]
+        if kind == "plain" and text[0] == "#" and not words.is_within:  # a comment
+            end = source.text.find("\n", at)
+            at = len(source.text) if end < 0 else end
+            continue
+        at = piece.end()
         if kind == "stop" and words.is_within and _is_inside(source.text, at):
             words.add(text)
         elif kind in {"blank", "end", "stop"}:

@@ -20,17 +20,20 @@ from .reader_api import (
 )
 
 _FORM = "row of a table"
-_URL = frozenset({"url", "uri", "link", "href", "download_url"})
-_NAMES = frozenset({"filename", "file_name"})
-_HASHES = frozenset({"md5", "sha1", "sha256", "sha512"})
-_HEAD = re.compile(
-    rf"(?:[^:/\n]*[,;|\t])?\"?(?:{'|'.join(_URL)})\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE
-)
+_NAMES = frozenset({"filename", "file_name", "file name"})
+_URL = re.compile(r"(?:[^\W_]+[ _-]){0,2}(?:url|uri|link|href)")
+"""`Download URL` and `file_link` too."""
+_HASH = re.compile(r"(md5|sha-?(?:1|256|512))(?:[ _-]?(?:sum|hash|checksum))?")
+_HEAD = re.compile(rf"(?:[^:/\n]*[,;|\t])?\"?{_URL.pattern}\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE)
+_BLANK_BEFORE = re.compile(r"[,;|]\s")
 
 
 def sniff(text: str) -> bool:
     """Check whether a line is the head of a table that has a column of URLs."""
-    return _HEAD.fullmatch(text) is not None and re.search(r"[,;|\t]", text) is not None
+    if _HEAD.fullmatch(text) is None or re.search(r"[,;|\t]", text) is None:
+        return False
+    # Prose (`See this link, please`) has blanks after its signs.
+    return _BLANK_BEFORE.search(text) is None or " " not in _BLANK_BEFORE.sub(",", text)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
@@ -51,16 +54,19 @@ def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Ca
     except csv.Error as error:
         return Candidate(number, line, problem=f"not a row of a table: {error}", form=_FORM)
     row = dict(zip(columns, map(str.strip, cells), strict=False))
-    url = next((row[name] for name in columns if name in _URL and row.get(name)), "")
+    url = next((row[name] for name in columns if _URL.fullmatch(name) and row.get(name)), "")
     if not url:
         return Candidate(number, line, problem="this row has no URL", form=_FORM)
     try:
         fields = _fields(row)
     except ValueError as error:
         return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
-    known = _URL | _NAMES | _HASHES
-    ignored = [f"column {printable(name[:50])}" for name in columns if name not in known]
+    ignored = [f"column {printable(name[:50])}" for name in columns if not _is_known(name)]
     return Candidate(number, redact_url(url), Outside(url, **fields), "", _FORM, ignored)
+
+
+def _is_known(name: str) -> bool:
+    return name in _NAMES or bool(_URL.fullmatch(name) or _HASH.fullmatch(name))
 
 
 def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
@@ -80,6 +86,7 @@ def _fields(row: dict[str, str]) -> dict[str, Any]:
     for name, value in row.items():
         if name in _NAMES and value:
             fields |= destination_fields(value, name)
-        elif name in _HASHES and value:
-            fields["hash_config"] = HashConfig.from_checksum_string(f"{name}:{value}")
+        elif value and (algorithm := _HASH.fullmatch(name)):
+            digest = f"{algorithm[1].replace('-', '')}:{value}"
+            fields["hash_config"] = HashConfig.from_checksum_string(digest)
     return fields

@@ -66,11 +66,13 @@ def without_comment(text: str) -> str:
 def with_encoded_blanks(text: str) -> str | None:
     """Return a line that is one URL with blanks in its path, encoded; None for other lines.
 
-    Only the last word may end like a file, and no word like an option. Otherwise the words behind
-    the first are something else, such as a title.
+    Only the last word may end like a file, and none may begin like an option or a URL. Otherwise
+    the words behind the first are something else, such as a title.
     """
     first, *others = text.split()
     if not others or not _EXTENSION.search(urlsplit(others[-1]).path):
+        return None
+    if any("://" in word for word in others):
         return None
     if any(word.startswith(("-", "(", "[")) and not _COUNTER.match(word) for word in others):
         return None

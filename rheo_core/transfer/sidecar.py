@@ -24,7 +24,7 @@ from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
 """Limit of a checksum file; those of whole distributions have about 100 KiB."""
-_TRANSIENT = RetryPolicy().transient_status_codes
+_POLICY = RetryPolicy()
 
 
 class Sidecar(NamedTuple):
@@ -113,8 +113,7 @@ async def _fetch_text(
             with translated_errors(exchange.origin_host, timeouts, limit):
                 async with asyncio.timeout(limit):
                     reply = await exchange.open(go_on_to)
-                    if reply.status in _TRANSIENT:
-                        raise status_error(reply.status, reply.reason or "", reply.headers)
+                    _check_status(reply)
                     note_answer()
                     return await _text_of(reply, timeouts.sock_read)
         except DownloadError as error:
@@ -122,6 +121,13 @@ async def _fetch_text(
             raise
         finally:
             await exchange.close(None)
+
+
+def _check_status(reply: Response) -> None:
+    """Raise the error of a reply after which the file may be there later."""
+    error = status_error(reply.status, reply.reason or "", reply.headers)
+    if _POLICY.should_retry_status(reply.status, has_wait=error.retry_after is not None):
+        raise error
 
 
 async def _text_of(reply: Response, stall_timeout: float | None) -> str:

@@ -19,13 +19,15 @@ BODY = body_of(300_000)
     ["{url} -o {folder}", "-o {folder} {url} -q", "-d {folder} {url}",
      "download {url} -d {folder} -c",
      "download -c {url} --download-dir {folder}",
-     "-w 2 download --continue {url} -o {folder}"],
+     "-w 2 download --continue {url} -o {folder}", "-i {list} -o {folder}",
+     "-q --input-file={list} -o {folder}"],
 )  # fmt: skip
 async def test_ways_to_ask_for_a_file(
-    server: MisbehavingServer, rheo: Run, folder: Path, words: str
+    server: MisbehavingServer, rheo: Run, folder: Path, tmp_path: Path, words: str
 ) -> None:
     url = server.on("/a.bin", serving(BODY))
-    done = await rheo(*words.format(url=url, folder=folder).split())
+    (list_file := tmp_path / "list.txt").write_text(url)
+    done = await rheo(*words.format(url=url, folder=folder, list=list_file).split())
     assert done.code == 0, done.err
     assert (folder / "a.bin").read_bytes() == BODY
 

@@ -193,6 +193,10 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
         (serving(b"<html>not found</html>"), "no checksum found"),
         (serving(bytes(5_000_000)), "no checksum found"),
         (answer("503 Busy"), "HTTP 503"),
+        (answer("530 Origin Error"), "HTTP 530"),
+        (answer("403 Later", Retry_After=0), "HTTP 403"),
+        (answer("202 Accepted", Retry_After=0), "HTTP 202"),
+        (answer("403 Forbidden"), "no checksum found"),
         (serving(sha256(OTHER).encode()), "hash mismatch"),
     ],
 )

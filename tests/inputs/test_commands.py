@@ -18,6 +18,8 @@ URL = "https://cdn.example.org/get/file.iso"
         "$ ", "> ", "% ", "me@host:~$ ", "[me@host isos]$ ", "root@host:/# ", "PS C:\\me> ",
         "C:\\Users\\me>", "(venv) me@host:~/x$ ", "bash-5.2$ ", "~/x $ ", "sudo ", "$ sudo -u me ",
         "env A=b ", "A='b c' D=e ", "time ", "nohup ", "/usr/bin/", "cd x && ", "mkdir x; cd x; ",
+        "me@mac ~ % ", "host% ", "MacBook:~ me$ ", "/ # ", "[12:30:01] me@host:~$ ", "└─$ ", "╰─$ ",
+        "➜  ~ ", "➜  isos git:(main) ✗ ", "❯ ",
         "- ", "1. ", "!", "RUN ", "nice -n 10 ", "timeout 60 ", "PS> ",
     ],
 )  # fmt: skip
@@ -28,6 +30,18 @@ URL = "https://cdn.example.org/get/file.iso"
 def test_words_before_a_command(before: str, command: str) -> None:
     assert asked(before + command.format(URL)) == [
         {"url": URL, "filename": "x.iso", "headers": [["Cookie", "a=b"]]}
+    ]
+
+
+def test_a_comment_behind_a_command_is_no_part_of_it() -> None:
+    expected = [{"url": URL, "filename": "x.iso"}, {"url": f"{URL}#a", "filename": "y.iso"}]
+    assert asked(f"curl -o x.iso {URL} # the https://x/latest\nwget -O y.iso {URL}#a") == expected
+
+
+def test_a_path_of_windows_before_a_command() -> None:
+    text = f'C:\\Windows\\System32\\curl.exe -o x.iso -H "A: b c" {URL}?a^&b'
+    assert asked(text.replace("^", "")) == [
+        {"url": f"{URL}?a&b", "filename": "x.iso", "headers": [["A", "b c"]]}
     ]
 
 
@@ -118,6 +132,7 @@ def test_a_route_is_only_asked_for() -> None:
         (f"wget -O ../x {URL}", "-O '../x' must not contain '..'"),
         (f"aria2c -T x.torrent {URL}", "--torrent-file reads a torrent"),
         (f"curl -r 0-99 {URL}", "--range changes what is fetched"),
+        (f"curl -C 100 {URL}", "-C OFFSET downloads a part"),
         (f"curl -K file {URL}", "--config changes what is fetched"),
         (f"curl --resolve x:1:1.2.3.4 {URL}", "--resolve changes what is fetched"),
         (f"curl -G --data-urlencode a@file {URL}", "--data-urlencode reads a file"),
@@ -125,6 +140,8 @@ def test_a_route_is_only_asked_for() -> None:
         ("wget http://x/$version.zip", "a shell variable"),
         ('curl "http://x/${version}.zip"', "a shell variable"),
         ('wget "$URL"', "a shell variable"),
+        (f'curl -o "$name" {URL}', "the name contains a shell variable"),
+        (f"wget -O ${{f}}.iso {URL}", "the name contains a shell variable"),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:
@@ -215,6 +232,19 @@ fetch("https://example.org/a.iso", {
         "axel -n 8 -o a.iso https://example.org/a.iso\n",
         "yt-dlp \\\n  --referer https://example.org/page \\\n  https://example.org/v\n",
         "git clone https://example.org/x.git\n",
+        "hf download https://example.org/model\n",
+        "conda install https://example.org/x.conda\n",
+        "sudo apt install https://example.org/x.deb\n",
+        "nix-prefetch-url https://example.org/x.tar.gz\n",
+        "go install https://example.org/x\n",
+        "azcopy copy 'https://example.org/x?sig=c4nary7x' .\n",
+        'resp, err := http.Get("https://example.org/x")\n',
+        'src = fetchurl {\n  url = "https://example.org/x";\n  sha256 = "c4nary7x";\n};\n',
+        "> Referer: https://example.org/page\n",
+        "< location: https://example.org/next\n",
+        "referer:\nhttps://example.org/page\n",
+        "link: <https://example.org/x>; rel=preload\n",
+        'report-to: {"endpoints":[{"url":"https://example.org/r"}]}\n',
         "docker run --rm image/curl -o x https://example.org/x\n",
         "ssh host 'curl -O https://example.org/x'\n",
         "Run `curl -H 'A: b' -O https://example.org/x` there\n",
@@ -255,7 +285,8 @@ def test_an_open_bracket_swallows_no_list() -> None:
         "wget is at https://x/1, curl too", "Get it from https://x/1", "The host: https://x/1",
         "- https://x/1", "a - b https://x/1", "fetch https://x/1", "mirror: https://x/1",
         'As "curl" says -- https://x/1', "[a](https://x/1)", "Version 2 -- see https://x/1",
-        "url=https://x/1", "x (https://x/1)",
+        "url=https://x/1", "x (https://x/1)", "link: https://x/1", "go to https://x/1",
+        "> https://x/1", 'source=("https://x/1")',
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:

@@ -18,6 +18,9 @@ MD5, SHA1, SHA256 = "0" * 32, "1" * 40, "2" * 64
         (f"https://h/a.zip#sha1={SHA1}", f"sha1:{SHA1}"),
         (f"https://h/a-1.conda#{MD5}", f"md5:{MD5}"),
         (f"https://h/a-1.tar.bz2#{MD5.upper()}", f"md5:{MD5}"),
+        (f"https://h/a-1.conda#{SHA256}", f"sha256:{SHA256}"),
+        (f"https://h/a-1.conda#sha256:{SHA256}", f"sha256:{SHA256}"),
+        (f"https://h/a.zip#sha-256={SHA256}", f"sha256:{SHA256}"),
         (f"a @ https://h/a.whl#sha256={SHA256}", f"sha256:{SHA256}"),
         (f"https://h/a.whl --hash=sha256:{SHA256}", f"sha256:{SHA256}"),
         (f"a @ https://h/a.whl --hash sha256:{SHA256}", f"sha256:{SHA256}"),
@@ -42,6 +45,30 @@ def test_a_checksum_that_is_not_valid_makes_the_line_invalid(line: str) -> None:
     (entry,) = read_entries([line])
     assert entry.verdict is Verdict.INVALID
     assert "hash" in entry.problem
+
+
+@pytest.mark.parametrize("start", ["a @ https://h/a.whl", "https://h/a.whl"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_the_hash_of_pip_may_stand_on_the_next_line(start: str, end: str) -> None:
+    lines = [f"{start} \\{end}", f"    --hash=sha256:{SHA256}{end}", f"https://h/b{end}"]
+    first, second = read_entries(lines)
+    assert first.config is not None and first.config.hash_config is not None
+    assert first.config.hash_config.expected_hash == SHA256
+    assert (first.line, second.line) == (1, 3)
+    lines[1:2] = [f"  --hash=sha256:{SHA256} \\{end}", f"  --hash=sha256:{'3' * 64}{end}"]
+    first, second = read_entries(lines)
+    assert (first.note, second.line) == ("ignored: --hash", 4)
+
+
+def test_a_conda_list_has_only_downloads() -> None:
+    lines = ["# platform: linux-64", "@EXPLICIT", f"https://h/a-1.conda#{MD5}"]
+    assert [entry.verdict for entry in read_entries(lines)] == [Verdict.OK]
+
+
+@pytest.mark.parametrize("mark", ["```", "```text", "---", "=====", "***"])
+def test_marks_of_markdown_are_no_mistakes(mark: str) -> None:
+    entries = read_entries([mark, "http://h/a", mark])
+    assert [entry.verdict for entry in entries] == [Verdict.OK]
 
 
 def test_two_urls_in_one_line_share_no_checksum() -> None:

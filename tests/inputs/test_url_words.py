@@ -57,7 +57,7 @@ def test_where_urls_end(line: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     "line",
     ["http://x/1 or so", "http://x/1 -O name.iso", "http://x/a.iso The title", "http://x/1 (b.zip)",
-     "http://x/a.iso b.iso"],
+     "http://x/a.iso b.iso", "http://x/My File.pdf http://x/b.pdf"],
 )  # fmt: skip
 def test_words_behind_a_url_are_no_part_of_it(line: str) -> None:
     assert "white space" in problems(f"http://x/0\n{line}")[0][1]
@@ -99,11 +99,32 @@ def test_a_table_with_a_column_of_urls() -> None:
     assert (third.line, third.problem) == (4, "this row has no URL")
 
 
-@pytest.mark.parametrize("head", ["id,URL", "url\tsize", '"Url","x"', "link|x"])
+@pytest.mark.parametrize(
+    "head", ["id,URL", "url\tsize", '"Url","x"', "link|x", "Download URL,x", "file_link;x"]
+)
 def test_heads_of_tables(head: str) -> None:
     sign = next(sign for sign in ",;|\t" if sign in head)
     row = f"1{sign}http://x/a" if head.startswith("id") else f"http://x/a{sign}1"
     assert urls(f"{head}\n{row}\n") == ["http://x/a"]
+
+
+def test_a_table_as_people_name_its_columns() -> None:
+    text = f"Name,Download URL,SHA-256 checksum\na,http://x/a.iso,{'a' * 64}\n"
+    (entry,) = read(text)
+    assert entry.config is not None and entry.config.url == "http://x/a.iso"
+    assert entry.config.hash_config is not None and entry.note == "ignored: column name"
+
+
+def test_a_quoted_cell_ends_at_its_quote() -> None:
+    assert urls('"x, y","http://x/a.iso","z"\n"x",\'http://x/b.iso\',1') == [
+        "http://x/a.iso",
+        "http://x/b.iso",
+    ]
+
+
+def test_prose_is_no_head_of_a_table() -> None:
+    entries = read("See this link, please\nor look: http://x/a.iso, thanks")
+    assert [entry.verdict for entry in entries] == [Verdict.OK, Verdict.NO_URL]
 
 
 def test_relative_lines() -> None:

@@ -35,6 +35,12 @@ def test_a_connection_is_kept_as_the_head_says(
     assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
 
 
+@pytest.mark.parametrize("value", ["/b", "  /b", "/b  ", "\t /b \t"])
+def test_white_space_around_a_value_is_no_part_of_it(value: str) -> None:
+    read = parse_head(head("HTTP/1.1 302 Found", f"Location:{value}", "Content-Length: 0"))
+    assert read.headers["Location"] == "/b"
+
+
 @pytest.mark.parametrize("length", [10**17, (1 << 64) - 1, 1 << 64, 10**30, 10**300])
 def test_a_length_of_any_size_is_a_number(length: int) -> None:
     read = parse_head(head("HTTP/1.1 200 OK", f"Content-Length: {length}")).length

@@ -86,7 +86,9 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     fields = _parse(raw)
     # In one piece: a field holds no line end, and its name is ASCII.
     texts = b"\n".join(fields.fields).decode("utf-8", "surrogateescape").split("\n")
-    headers = CIMultiDict(zip(texts[::2], texts[1::2], strict=False))
+    # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind it.
+    values = [value.strip(" \t") for value in texts[1::2]]
+    headers = CIMultiDict(zip(texts[::2], values, strict=False))
     if is_tunnel and 200 <= fields.status < 300:
         framing, length = Framing.LENGTH, 0
     else:
