@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain import FileConfig, HashConfig
-from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.file_config import host_of, normalise_url, origin_of
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.request_options import RequestOptions
@@ -45,6 +45,8 @@ def _name(text: str, _: FileConfig) -> Update:
 
 
 def _folder(text: str, config: FileConfig) -> Update:
+    if text.split("/")[0] == "~":  # it would be a folder of this name
+        raise ValueError(f"{printable(text)!r} must be relative to the download folder")
     return {"destination_subdir": _validated(config, destination_subdir=text or None)}
 
 
@@ -153,12 +155,21 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
     """Return the config with the fields whose texts have changed.
 
     Raises:
-        ValueError: a text is not valid.
+        ValueError: a text is not valid, or no request would send the login or the headers.
     """
     update: Update = {}
     for name, text in texts.items():
         update |= _update(name, text, config)
-    return config.model_copy(update=update)
+    changed = config.model_copy(update=update)
+    if origin_of(changed.source) != origin_of(config.url):  # see `FileConfig.options_for`
+        for name in ("login", "headers"):
+            if texts.get(name) and _update(name, texts[name], config):
+                host = printable(host_of(config.url).removesuffix(":443").removesuffix(":80"))
+                raise ValueError(
+                    f"{FIELDS[name].label} would go to {host} only; to use it for another host, "
+                    "add its link as a download of its own"
+                )
+    return changed
 
 
 def _update(name: str, text: str, config: FileConfig) -> Update:

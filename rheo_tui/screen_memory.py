@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.files import write_atomically
+from rheo_core.user_files import open_regular
 
 from .commands import without_secrets
 
@@ -39,7 +40,7 @@ class ScreenMemory:
     def load(cls, path: Path) -> "ScreenMemory":
         """Return what the last run left at `path`; nothing if that cannot be read."""
         memory = cls(path)
-        with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
+        with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
             stored = json.loads(file.read(_MAX_BYTES))
             if isinstance(stored, dict):
                 memory._take(stored)

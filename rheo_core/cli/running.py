@@ -11,13 +11,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rheo_core.config import LogLevel, Notify, Settings
 from rheo_core.domain import FileConfig, RheoError
 from rheo_core.domain.schedule import start_text
 from rheo_core.events import DownloadEvent, DownloadEventType
-from rheo_core.events.models import IS_EVENT
+from rheo_core.events.models import IS_EVENT, DownloadSkippedEvent
 from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_core.infrastructure.wall_clock import sleep_until
@@ -220,7 +221,9 @@ class _Run:
     def _report(self, event: DownloadEvent) -> None:
         self._tally.add(event)
         record = self._tracker.get(event.download_id)
-        if record is not None:  # the server may have suggested another name
+        if isinstance(event, DownloadSkippedEvent) and event.destination_path is not None:
+            self._reporter.rename(event.download_id, PurePath(event.destination_path).name)
+        elif record is not None:  # the server may have suggested another name
             self._reporter.rename(record.id, record.name)
         self._reporter.report(event)
         if self._settings.notify is Notify.TERMINAL:

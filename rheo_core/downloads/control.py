@@ -229,6 +229,7 @@ class DownloadController:
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
+        await self.kept.discard(self.kept.find(again.id))  # of a removed one, whose place it takes
         await self._context.worker.move_part(record, again.config)
         self.kept.forget(record)
         self._context.worker.names.release(record)

@@ -38,6 +38,10 @@ class KeptPartials:
         """Leave the data of a download alone: another one has taken its place."""
         self._kept.pop(record.id, None)
 
+    def find(self, download_id: str) -> list[DownloadRecord]:
+        """Return the download of an id if its data is kept."""
+        return [record for _, record in filter(None, [self._kept.get(download_id)])]
+
     async def run(self) -> None:
         """Remove data whose time is over, until cancelled."""
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 import math
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -238,13 +239,18 @@ class DownloadWorker:
         """Move the partial data of a download that is not running to the path of `config`.
 
         Raises:
-            DestinationError: the data cannot be moved; it stays in its place.
+            DestinationError: the data cannot be moved, or would be dropped there because the file
+                exists; it stays in its place.
         """
         path, earlier = self.folders.path_of(config), self.destination(record)
+        strategy = config.file_exists_strategy or self.resolver.default_strategy
+        is_skipped = strategy is FileExistsStrategy.SKIP and record.bytes_downloaded > 0
 
         def move(part: PartFile) -> None:
             if config.destination_subdir is not None:
                 check_inside(path, config.destination_subdir)
+            if is_skipped and os.path.lexists(path):
+                raise DestinationError(path, "the file exists already")
             with named_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             PartFile(path, part.source, key=self._context.options.key).adopt(earlier)

@@ -185,6 +185,15 @@ def check_files(path: Path) -> None:
         if os.geteuid() not in (0, path.stat().st_uid):
             # It cannot be made private, and our lock next to it would keep its owner out.
             raise ForeignFileError(path, "it belongs to another user; choose another one")
+    check_sides(path)
+
+
+def check_sides(path: Path) -> None:
+    """Check that SQLite may use the files next to a session, which it does even to read only.
+
+    Raises:
+        ForeignFileError: one of them is not a regular file, or not one of SQLite.
+    """
     for suffix in SIDES:
         side = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):

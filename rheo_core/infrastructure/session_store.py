@@ -138,6 +138,7 @@ class SessionStore:
     @classmethod
     def _open_reading(cls, path: Path) -> "OpenedSession":
         files.check_regular(path)
+        files.check_sides(path)
         fault = files.find_fault(path)
         with ExitStack() as opened:
             store = cls(path, _seals_for(path)[0])

@@ -17,9 +17,10 @@ import pytest
 
 from rheo_core.events import DownloadEventType
 from rheo_tui.demo import MB, DemoFile, DemoServer
-from tests.core.engine import names_in
+from tests.core.engine import names_in, serving
 from tests.fork_server import stop_reading
 from tests.servers.demo import is_whole
+from tests.servers.misbehaving import MisbehavingServer
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -172,6 +173,19 @@ async def test_an_existing_file_that_is_wrong(
     assert "failed    a small.bin: " in result.err
     assert "the existing a small.bin" in result.err
     assert (folder / "a small.bin").read_bytes() == b"mine"
+
+
+async def test_skipped_files_are_called_by_their_names_with_numbers(
+    server: MisbehavingServer, rheo: Run, folder: Path
+) -> None:
+    urls = [server.on(f"/{number}/a.bin", serving(b"data")) for number in range(3)]
+    await rheo(*urls, "-o", folder)
+    done = await rheo(*urls, "-o", folder)
+    assert sorted(line.split(": ")[0].split(None, 1)[1] for line in done.err.splitlines()[:3]) == [
+        "a (1).bin",
+        "a (2).bin",
+        "a.bin",
+    ]
 
 
 async def test_list_with_bad_lines(demo: DemoServer, rheo: Run, folder: Path) -> None:

@@ -59,6 +59,8 @@ def names(out: str) -> list[str]:
 async def test_the_list_is_read_while_the_engine_runs(
     app: DownloadManager, session: Path, rheo: Run, server: MisbehavingServer, until: Until
 ) -> None:
+    log = session.with_name("session.db-wal")
+    await until(lambda: not log.stat().st_size)  # the writer has written it back
     before = session.read_bytes()
     done = await rheo("list", "--session", session)
     assert (done.code, done.err) == (0, "")
@@ -134,6 +136,29 @@ async def test_a_fifo_is_refused_at_once(rheo: Run, tmp_path: Path) -> None:
     result = await rheo("list", "--session", str(fifo))
     assert result.code == 2
     assert "it is not a regular file" in result.err
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["FIFO", "link", "text"])
+async def test_a_foreign_file_beside_a_session_is_left_alone(
+    app: DownloadManager, session: Path, rheo: Run, suffix: str, kind: str
+) -> None:
+    await app.close()
+    side = session.with_name(f"session.db{suffix}")
+    side.unlink(missing_ok=True)
+    if kind == "FIFO":
+        os.mkfifo(side)
+    elif kind == "link":
+        side.symlink_to("nowhere")
+    elif suffix == "-journal":  # the others, SQLite reads without removing them
+        side.write_text("of another program")
+    else:
+        return
+    before = side.lstat()
+    done = await rheo("list", "--session", str(session))
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert side.name in done.err
+    assert side.lstat() == before
 
 
 async def test_an_older_session_is_not_migrated(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DestinationError, DownloadStatus, HashConfig
+from rheo_core.domain import DestinationError, DownloadStatus, FileExistsStrategy, HashConfig
 from tests.core.engine import Gate, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
@@ -126,6 +126,55 @@ async def test_the_bytes_stay_if_a_foreign_file_has_the_name_of_the_new_part_fil
     assert (tmp_path / "g").read_bytes() == BODY
     assert names_in(tmp_path) == ["g", foreign]
     assert server.requests[-1].range_start
+
+
+async def test_the_name_of_a_removed_download_leaves_no_part_file_behind(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        await manager.remove(config.id, keep_partial=True)
+        other = config.model_copy(update={"filename": "other"})
+        gate = Gate(BODY, SEEN, ETag='"v1"')
+        server.on("/f", gate)
+        await manager.add([other])
+        await asyncio.wait_for(gate.reached.wait(), 30)
+        info = manager.get_download_info
+        await until(lambda: (found := info(other.id)) and found.bytes_downloaded > 0)
+        await manager.pause(other.id)
+        gate.opened.set()
+        assert names_in(tmp_path) == ["f.part", "f.part.state", "other.part", "other.part.state"]
+        assert await manager.edit(other.id, config) == config.id
+        assert names_in(tmp_path) == ["f.part", "f.part.state"]
+        await manager.resume(config.id)
+        await manager.wait_until_complete()
+    assert names_in(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("strategy", FileExistsStrategy)
+async def test_the_name_of_an_existing_file_costs_no_bytes(
+    server: MisbehavingServer, tmp_path: Path, until: Until, strategy: FileExistsStrategy
+) -> None:
+    async with DownloadManager(download_dir=tmp_path, file_exists_strategy=strategy) as manager:
+        config = await stopped_half_way(manager, server, until)
+        (tmp_path / "taken").write_text("of the user")
+        update = config.model_copy(update={"filename": "taken"})
+        if strategy is FileExistsStrategy.SKIP:
+            with pytest.raises(DestinationError, match="the file exists already"):
+                await manager.edit(config.id, update)
+            assert await manager.resume(config.id)
+        else:
+            edited = await manager.edit(config.id, update)
+            assert edited is not None and await manager.resume(edited)
+        await manager.wait_until_complete()
+    assert "range" in server.requests[-1].headers or strategy is FileExistsStrategy.ERROR
+    names = {
+        FileExistsStrategy.SKIP: ["f", "taken"],
+        FileExistsStrategy.OVERWRITE: ["taken"],
+        FileExistsStrategy.RENAME: ["taken", "taken (1)"],
+        FileExistsStrategy.ERROR: ["taken", "taken.part", "taken.part.state"],
+    }
+    assert names_in(tmp_path) == names[strategy]
 
 
 async def test_the_bytes_do_not_leave_the_download_folder_through_a_link(

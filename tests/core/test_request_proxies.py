@@ -12,6 +12,7 @@ from rheo_core.config import build_settings
 from rheo_core.domain.request_options import RequestOptions, read_proxy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
+from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.infrastructure.http.proxies import usual_proxy
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -186,6 +187,16 @@ async def test_a_login_that_is_not_utf8_is_sent_as_its_bytes(tmp_path: Path) -> 
         config = FileConfig(url="http://files.invalid/a", request=options)
         manager, _ = await fetch(tmp_path, [config])
         assert status_of(manager, config) == "completed", error_of(manager, config)
+        sent = way.requests[0].headers["proxy-authorization"].removeprefix("Basic ")
+        assert b64decode(sent) == b"caf\xe9:p\xff"
+
+
+async def test_the_client_on_aiohttp_sends_such_a_login_too() -> None:
+    async with MisbehavingServer() as way, AiohttpClient() as client:
+        way.on("http://files.invalid/a", serving(BODY))
+        proxy = way.url("").replace("://", "://caf%e9:p%ff@")
+        async with client.get("http://files.invalid/a", proxy=proxy) as reply:
+            assert reply.status == 200
         sent = way.requests[0].headers["proxy-authorization"].removeprefix("Basic ")
         assert b64decode(sent) == b"caf\xe9:p\xff"
 

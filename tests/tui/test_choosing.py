@@ -1,6 +1,7 @@
 """Filter, commands and menus over a real engine and a real server."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -134,3 +135,8 @@ async def test_commands_are_on_the_disk_before_the_app_ends(
         await real.pilot.press("enter")
         await real.until(path.exists)
         assert ScreenMemory.load(path).commands == ("limit all 5M",)
+
+
+def test_a_fifo_in_the_place_of_the_memory_does_not_stop_the_app(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "screen.json")
+    assert ScreenMemory.load(path).commands == ()

@@ -202,3 +202,21 @@ async def test_no_field_is_squeezed_out_and_the_keys_stay_in_sight(size: tuple[i
         keys = screen.query_one(".dialog-keys").region
         assert keys.bottom < size[1]
         assert keys.height
+
+
+@pytest.mark.parametrize("secret", [{"login": "name:pass"}, {"headers": "X-Key: 1"}])
+def test_a_login_that_no_request_would_send_is_not_accepted(secret: dict[str, str]) -> None:
+    config = FileConfig(url=URL)
+    assert edited(config, texts_of(config) | secret).source == URL
+    same_host = texts_of(config) | secret | {"link": "https://example.org/new.iso"}
+    assert edited(config, same_host).source == "https://example.org/new.iso"
+    with pytest.raises(ValueError, match=r"would go to example\.org only"):
+        edited(config, texts_of(config) | secret | {"link": NEW})
+    moved = edited(config, texts_of(config) | {"link": NEW})
+    with pytest.raises(ValueError, match=r"would go to example\.org only"):
+        edited(moved, texts_of(moved) | secret)
+
+
+@pytest.mark.parametrize("text", ["~", "~/isos", "/isos", "../isos"])
+def test_a_folder_elsewhere_is_not_accepted(text: str) -> None:
+    assert problem_of("folder", text, FileConfig(url=URL))

@@ -9,6 +9,7 @@ from yarl import URL
 from rheo_core.domain.exceptions import ClientNotInitialisedError
 from rheo_core.domain.references import ascii_url
 
+from .auth import split_login
 from .base import BaseHttpClient
 from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
 
@@ -67,6 +68,8 @@ class AiohttpClient(BaseHttpClient):
         session = self._session
         if session is None or session.closed:
             raise ClientNotInitialisedError("the HTTP client is not open; call open() first")
+        if kwargs.get("proxy"):
+            kwargs |= _proxy_arguments(kwargs["proxy"])
         if route is not USUAL_ROUTE and route != USUAL_ROUTE:
             session = self._session_of(route)
         # Sent byte for byte, because servers answer 403 to a signed URL that was encoded again.
@@ -76,6 +79,16 @@ class AiohttpClient(BaseHttpClient):
         if route not in self._routes:
             self._routes[route] = _session(create_connector(route), owned=True)
         return self._routes[route]
+
+
+def _proxy_arguments(proxy: str) -> dict[str, Any]:
+    """Return a proxy and its login, whose bytes aiohttp would encode again if it were in the URL.
+
+    aiohttp makes it the Proxy-Authorization of a tunnel or of each request.
+    """
+    url, login = split_login(proxy)
+    headers = {} if login is None else {"Authorization": login.basic}
+    return {"proxy": url, "proxy_headers": headers}
 
 
 def _session(connector: aiohttp.BaseConnector, *, owned: bool) -> aiohttp.ClientSession:
