@@ -8,21 +8,19 @@ from typing import Any
 import pytest
 from textual.css import stylesheet
 from textual.css.model import RuleSet
-from textual.css.tokenize import Token
+from textual.css.parse import parse
 
 
 @pytest.fixture(autouse=True, scope="session")
 def parsed_css() -> Iterator[None]:
     """Parse each style sheet once, not once for each app: that takes a sixth of the CPU time."""
-    parse, parsed = stylesheet.parse, dict[tuple[Any, ...], list[RuleSet]]()
+    parsed: dict[tuple[Any, ...], list[RuleSet]] = {}
 
-    def parse_once(
-        *arguments: Any, variable_tokens: dict[str, list[Token]], **options: Any
-    ) -> list[RuleSet]:
-        variables = ((name, *tokens) for name, tokens in variable_tokens.items())
-        key = (*arguments, *variables, *options.items())
+    def parse_once(*arguments: Any, **options: Any) -> list[RuleSet]:
+        variables = ((name, *tokens) for name, tokens in options["variable_tokens"].items())
+        key = (*arguments, *variables, options["is_default_rules"], options["tie_breaker"])
         if key not in parsed:
-            parsed[key] = list(parse(*arguments, variable_tokens=variable_tokens, **options))
+            parsed[key] = list(parse(*arguments, **options))
         return parsed[key]
 
     with pytest.MonkeyPatch.context() as context:
