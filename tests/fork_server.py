@@ -5,7 +5,7 @@ some milliseconds. The program then runs as `python -c PROGRAM` would, from its 
 interpreter's own end. strace attaches to the fork before that first line: what the imports do is
 not in its log, and the calls it counts are the program's.
 
-Where a program must start with limits of its own (`preexec_fn`) or under coverage, start Python.
+Where a program must start with limits of its own (`preexec_fn`), start Python.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import atexit
 import fcntl
 import functools
 import gc
+import importlib
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"  # in the environment of programs to measure
 _DESCRIPTORS = 6  # request, gate, status, standard input, standard output, standard error
 
 
@@ -101,11 +103,14 @@ class ForkServer:
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {name: value for name, value in os.environ.items() if name != _COVERAGE}
+        warm = ["coverage"] if _COVERAGE in os.environ else []
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fork_server", str(other.fileno())],
+                [sys.executable, "-m", "tests.fork_server", str(other.fileno()), *warm],
                 pass_fds=[other.fileno()],
                 cwd=ROOT,
+                env=environment,  # each program starts a measurement of its own
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl+C ends the tests, and with them the socket
             )
@@ -187,8 +192,8 @@ def stop_reading(process: Forked | asyncio.subprocess.Process, stream: int) -> N
         process._transport.get_pipe_transport(stream).close()  # type: ignore[attr-defined]
 
 
-can_fork = sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ
-"""Elsewhere each program starts a Python; coverage counts what it sees from the start."""
+can_fork = sys.platform == "linux"
+"""Elsewhere each program starts a Python."""
 
 
 @functools.cache
@@ -258,19 +263,39 @@ def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
 
 def main() -> types.CodeType:
     """Serve; what is returned is to be run, in a fork."""
+    atexit.register(_keep_modules)  # runs last
     import rheo_core.cli.main
     import rheo_core.downloads.manager
     import rheo_core.engine  # noqa: F401
     import rheo_tui.app
     import rheo_tui.screens.add  # noqa: F401
 
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
+    _kept.update(sys.modules, _kept=_kept)  # a circle: it has an end of its own in no fork
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["cwd"])
     sys.argv = ["-c", *asked["arguments"]]
+    if _COVERAGE in os.environ:
+        from coverage import process_startup
+
+        process_startup()
     return compile(asked["program"], "<string>", "exec")
+
+
+_kept: dict[str, Any] = {}
+
+
+def _keep_modules() -> None:
+    """Spare the modules of the server from the interpreter's end.
+
+    Clearing them copies most of the server's memory, which takes longer than most programs.
+    """
+    for name in _kept.keys() - {"sys", "builtins", "__main__"}:
+        sys.modules.pop(name, None)
 
 
 if __name__ == "__main__":

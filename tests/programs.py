@@ -22,6 +22,14 @@ needs_app = pytest.mark.skipif(
     not Path(APP).exists(), reason="rheo-tui is not installed in this environment"
 )
 
+SCRIPT = """
+import runpy, sys, warnings
+warnings.simplefilter("error")
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""A program that runs the Python file it is given, with the arguments after that."""
+
 WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 """A program that writes its process id to a file, then waits."""
 

@@ -283,8 +283,10 @@ def _values(record: bytes) -> Row:
 def _kinds(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     """Yield type and size (bytes) of each value of the record at `start`."""
     head, at = _varint(data, start)
-    while at < start + head:
-        kind, at = _varint(data, at)
+    end = start + head
+    while at < end:
+        # Most are one byte, and a damaged page is searched for a record at each of its bytes.
+        kind, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
         size = (kind - 12) // 2 if kind >= 12 else (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, -1, -1)[kind]
         if size < 0:
             raise ValueError("no such type")

@@ -10,42 +10,24 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from rheo_core.infrastructure.session_store import Proof, SessionStore, StoredDownload
-from tests.core.test_session_store import child, opened, row
+from rheo_core.infrastructure.session_store import Proof, SessionStore
+from tests.core.stored import COUNT, child, downloads, opened, row
 
-COUNT = 300
 SIDES = ("", "-wal", "-shm")
 BATCHES = {"in one go": [COUNT], "a few at a time": [100, 1, 99, 50, 50]}
 
 _ADDING = """
-from tests.core.test_session_damage import downloads
+from tests.core.stored import downloads
 store = SessionStore.open(path).store
 rows = iter(downloads())
 for size in map(int, sys.argv[2:]):
     store.save([next(rows) for _ in range(size)])
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@cache
-def downloads() -> list[StoredDownload]:
-    """Downloads, a few with more than a page can hold."""
-    return [
-        row(
-            number,
-            config=f'{{"url":"https://example.org/a/longer/path/to/file-{number}.iso",'
-            f'"mirrors":["https://example.net/{number}"]}}',
-            destination=f"/home/me/Downloads/file-{number}.iso",
-            error="ü" * 5000 if number % 100 == 7 else None,
-            total_bytes=number or None,
-        )
-        for number in range(COUNT)
-    ]
 
 
 class Kept:

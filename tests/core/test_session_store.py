@@ -8,9 +8,8 @@ import socket
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +26,9 @@ from rheo_core.infrastructure.session_store import (
     check_place,
 )
 from tests.core.engine import names_in
+from tests.core.stored import child, opened, row
 
 ROOT = Path(__file__).parents[2]
-
-_CHILD = """
-import os, signal, sys
-from pathlib import Path
-from tests.core.test_session_store import row
-from rheo_core.infrastructure.session_store import SessionStore
-path = Path(sys.argv[1])
-"""
-
-
-def row(number: int = 0, **values: Any) -> StoredDownload:
-    defaults: dict[str, Any] = {
-        "id": f"{number:016x}",
-        "config": f'{{"url":"https://example.org/file-{number}"}}',
-        "status": "queued",
-        "priority": 1,
-        "rank": str(number),
-        "added_at": 1_700_000_000.25,
-        "started_at": None,
-        "finished_at": None,
-        "bytes_downloaded": 0,
-        "total_bytes": None,
-        "destination": None,
-        "name": f"file-{number}",
-        "error": None,
-        "attempt": 0,
-        "failures": 0,
-        "validation": None,
-    }
-    return StoredDownload(**{**defaults, **values})
 
 
 def ended(number: int, at: float, status: str = "completed", **values: Any) -> StoredDownload:
@@ -70,17 +40,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "session.db"
 
 
-@contextmanager
-def opened(path: Path, problem: str = "", **options: Any) -> Iterator[SessionStore]:
-    session = SessionStore.open(path, **options)
-    assert len(session.problems) == bool(problem)
-    assert problem in "".join(session.problems)
-    try:
-        yield session.store
-    finally:
-        session.store.close()
-
-
 def numbers(store: SessionStore) -> list[int]:
     return [int(download.id, 16) for download in store.load()]
 
@@ -88,23 +47,6 @@ def numbers(store: SessionStore) -> list[int]:
 def content(path: Path) -> list[int]:
     with opened(path) as store:
         return numbers(store)
-
-
-@contextmanager
-def child(code: str, *arguments: object, prefix: tuple[str, ...] = ()) -> Iterator[Any]:
-    """A second process; killed at the end, if it is still there."""
-    process = subprocess.Popen(
-        [*prefix, sys.executable, "-B", "-c", _CHILD + code, *map(str, arguments)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def crashed(path: Path, *changes: Callable[[sqlite3.Connection], object]) -> Path:

@@ -1,10 +1,8 @@
 """The code in README.md and docs/README.md, run as a reader would run it, against a real server."""
 
-import asyncio
 import os
 import re
 import shlex
-import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from rheo_core.config import build_settings
 from rheo_core.domain import exceptions
 from rheo_tui.demo import MB, DemoFile, DemoServer
+from tests.programs import SCRIPT, start_program
 
 ROOT = Path(__file__).parents[2]
 SITE = "https://example.org"
@@ -44,13 +43,10 @@ async def test_every_program_runs(
     here = demo.url("/").rstrip("/")
     (tmp_path / "urls.txt").write_text(f"# files\n{here}/a.iso\n{here}/missing.zip\n{here}/b.pdf\n")
     (tmp_path / "program.py").write_text(code.replace(SITE, here), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "program.py"),
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")},
-    )
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state"),
+    }  # fmt: skip
+    process = await start_program(SCRIPT, ["program.py"], environment, cwd=tmp_path)
     out, err = await process.communicate()
     # A program that does not configure `logging` gets its warnings on standard error.
     others = [line for line in err.decode().splitlines() if " failed: " not in line]

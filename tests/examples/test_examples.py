@@ -14,18 +14,11 @@ import pytest
 from rheo_core import FileConfig
 from rheo_tui.demo import DemoFile, DemoServer
 from tests.core.engine import names_in
-from tests.programs import start_program
+from tests.programs import SCRIPT, start_program
 from tests.servers.demo import is_whole
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-EXAMPLE = """
-import runpy, sys, warnings
-warnings.simplefilter("error")
-del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
 SMALL = DemoFile("/a small.bin", 300_001)
 NAMED = DemoFile("/get/1", 70_000, offered_name="better.bin")
 CHUNKED = DemoFile("/chunked.csv", 150_000, has_length=False)
@@ -45,7 +38,7 @@ class Finished:
 
 async def run(name: str, *arguments: str | Path) -> Finished:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = await start_program(EXAMPLE, [EXAMPLES / name, *arguments], environment)
+    process = await start_program(SCRIPT, [EXAMPLES / name, *arguments], environment)
     out, err = await process.communicate()
     # The examples do not configure `logging`, so warnings go to standard error too.
     others = [line for line in err.decode().splitlines(keepends=True) if " failed: " not in line]
