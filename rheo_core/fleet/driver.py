@@ -101,11 +101,6 @@ class Driver:
         for lane in self._lanes.values():
             self._make_ready(lane)
 
-    @property
-    def is_complete(self) -> bool:
-        """True if no shard is left."""
-        return not self._lanes
-
     def interrupt(self) -> None:
         """End the run without waiting for running shards. Safe in a signal handler."""
         self._is_interrupted = True
@@ -138,6 +133,7 @@ class Driver:
             self._cancel_running()
             status = self._final_status()
             store_status(self._target, status)
+            self._on_status(status)
         return status
 
     def _lanes_to_do(self, plan: FleetPlan) -> dict[int, _Lane]:

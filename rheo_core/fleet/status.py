@@ -68,11 +68,6 @@ class StatusBoard:
         self._running.pop(shard, None)
         self.message = message
 
-    @property
-    def has_failures(self) -> bool:
-        """True if an entry or a whole shard failed."""
-        return bool(self.failed) or bool(self._counts.get("failed"))
-
     def status(self, state: FleetState) -> FleetStatus:
         """Return the status now."""
         now = time.time()
