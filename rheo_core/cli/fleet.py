@@ -5,6 +5,7 @@ import typer
 from .fleet_plan import plan
 from .fleet_run import run
 from .fleet_status import status, stop
+from .fleet_work import work
 
 fleet = typer.Typer(
     name="fleet",
@@ -15,5 +16,6 @@ fleet = typer.Typer(
 
 fleet.command()(run)
 fleet.command()(plan)
+fleet.command()(work)
 fleet.command()(status)
 fleet.command()(stop)

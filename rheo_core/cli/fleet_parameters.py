@@ -1,5 +1,6 @@
 """Parameters of `rheo fleet`, with their flags and help."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -101,4 +102,29 @@ FleetMaxSize = Annotated[
 ComputeHash = Annotated[
     str | None,
     typer.Option(metavar="ALGORITHM", help="Hash that the results state for each file."),
+]
+SliceOf = Annotated[
+    str,
+    typer.Option(
+        "--slice",
+        metavar="I/N",
+        help="Slice to work on: number I, which begins with 0, of N. 0/1 is the whole run.",
+    ),
+]
+ShardsAtOnce = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=64,
+        help="Shards that this process runs at a time, so that slow hosts do not hold it up.",
+    ),
+]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for files until their shard is stored. By default OUT, or the system's "
+        "temporary folder if OUT is an object store.",
+    ),
 ]

@@ -11,11 +11,9 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from rheo_core.domain.fleet import (
-    PLAN_NAME,
     EntryOutcome,
     FleetEntry,
     FleetPlan,
@@ -36,6 +34,7 @@ from .kinds import UNREADABLE
 from .layouts import LAYOUTS
 from .manifest import write_manifest
 from .places import ShardPlaces
+from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
 from .targets import Target, open_target
@@ -65,7 +64,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     """Complete a shard as `run_shard` does, on the running event loop."""
     began = time.monotonic()
     target = open_target(task.out)
-    plan = await asyncio.to_thread(read_plan, target)
+    plan = await asyncio.to_thread(_read_plan, target)
     places = ShardPlaces.of(task, plan, target, worker.scratch)
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
@@ -83,14 +82,11 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     return facts
 
 
-def read_plan(target: Target) -> FleetPlan:
-    """Return the plan of a run.
-
-    Raises:
-        FileNotFoundError: the folder has none.
-        ValueError: it is damaged.
-    """
-    return _plan_of(target.read(PLAN_NAME))
+def _read_plan(target: Target) -> FleetPlan:
+    plan = read_plan(target)
+    if plan is None:
+        raise PlanError("the output folder has no plan")
+    return plan
 
 
 def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
@@ -100,11 +96,6 @@ def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
     except FileNotFoundError:
         return None
     return from_json(ShardFacts, text)
-
-
-@lru_cache(maxsize=2)  # a plan of 100,000 shards has megabytes
-def _plan_of(text: bytes) -> FleetPlan:
-    return from_json(FleetPlan, text)
 
 
 def _digest_of_list(target: Target, task: ShardTask) -> str:

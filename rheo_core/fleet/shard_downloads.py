@@ -32,6 +32,7 @@ from rheo_core.tracking import NullTracker
 from .journal import Journal
 from .keys import file_name
 from .kinds import is_of_worker, kind_of, name_of
+from .politeness import shard_limits
 
 _CONNECT_SECONDS = 10.0
 _RESPONSE_SECONDS = 30.0
@@ -101,7 +102,7 @@ class ShardDownloads:
         """
         if not entries:
             return
-        async with self._manager() as manager:
+        async with self._manager(entries) as manager:
             manager.on(DownloadEventType.COMPLETED, self._completed)
             manager.on(DownloadEventType.FAILED, self._failed)
             manager.on(DownloadEventType.SKIPPED, self._skipped)
@@ -117,7 +118,7 @@ class ShardDownloads:
             self._failure.result()
         await asyncio.to_thread(self._note_found)
 
-    def _manager(self) -> DownloadManager:
+    def _manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
         raise_descriptor_limit()
         plan, settings = self._plan, load_settings().settings
         is_continued = self._journal.is_continued
@@ -136,7 +137,7 @@ class ShardDownloads:
             durable=False,  # synced with the facts
             network_timeout=settings.network_timeout,
             max_size=plan.max_size,
-            hosts=make_host_limits(settings),
+            hosts=shard_limits(plan, entries, make_host_limits(settings)),
             request_rules=make_request_rules(settings, self._worker.insecure),
         )
         retries = RetryHandler(RetryConfig(max_retries=plan.retries))

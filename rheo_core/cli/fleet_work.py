@@ -1,0 +1,205 @@
+"""`rheo fleet work`: one slice of a fleet run, for batch systems."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .exit import ExitCode, code_of, fail
+from .fleet_parameters import ExistingOut, Scratch, ShardsAtOnce, SliceOf
+from .parameters import (
+    AllowDowngrade,
+    Auth,
+    Bearer,
+    CaFile,
+    Certificate,
+    Cookies,
+    Headers,
+    Insecure,
+    Interface,
+    Ipv4,
+    Ipv6,
+    Key,
+    Netrc,
+    Proxy,
+    Quiet,
+    Referer,
+    User,
+    UserAgent,
+)
+from .settings import check_protection, settings_in_force
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import ShardFacts
+    from rheo_core.fleet.shard_downloads import WorkerOptions
+    from rheo_core.fleet.slices import Slice, SliceResult
+
+
+def work(
+    context: typer.Context,
+    output: ExistingOut,
+    slice_of: SliceOf = "0/1",
+    shards_at_once: ShardsAtOnce = 2,
+    scratch: Scratch = None,
+    headers: Headers = None,
+    user_agent: UserAgent = None,
+    referer: Referer = None,
+    cookies: Cookies = None,
+    user: User = None,
+    auth: Auth = None,
+    bearer: Bearer = None,
+    netrc: Netrc = False,
+    proxy: Proxy = None,
+    ca_file: CaFile = None,
+    client_cert: Certificate = None,
+    client_key: Key = None,
+    insecure: Insecure = None,
+    ipv4: Ipv4 = False,
+    ipv6: Ipv6 = False,
+    interface: Interface = None,
+    allow_downgrade: AllowDowngrade = False,
+    quiet: Quiet = False,
+) -> None:
+    """Work on one of N slices of a planned run, without an engine: for arrays of Slurm, Indexed
+    Jobs of Kubernetes, or GNU parallel.
+
+    Run the same command again after an interruption: complete shards are left alone, others go on.
+
+    Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads
+    failed, 2 if a flag, a variable, a setting or the folder is not valid, 3 if the slice is not
+    complete, 4 if a disk is full or not writable. A signal ends it with 128 and its number.
+    """
+    from .fleet_request import existing_plan, open_output
+
+    slice_ = _slice(slice_of)
+    worker = _worker_options(context.params, quiet=quiet)
+    target = open_output(output)
+    plan = existing_plan(target, output)
+
+    from rheo_core.fleet.slices import SliceWorker
+
+    if not slice_.lanes(plan) and not quiet:
+        lanes = len({shard.lane for shard in plan.shards})
+        typer.echo(
+            f"Nothing to do: the plan has {lanes} lanes for {slice_.count} slices.", err=True
+        )
+    slice_worker = SliceWorker(
+        output, target, plan, worker, (lambda facts: None) if quiet else _report
+    )
+    raise typer.Exit(_run(slice_worker.run(slice_, shards_at_once), quiet=quiet))
+
+
+def _slice(text: str) -> "Slice":
+    from rheo_core.fleet.slices import Slice
+
+    try:
+        return Slice.parse(text)
+    except ValueError as error:
+        fail(f"--slice: {error}.", ExitCode.USAGE)
+
+
+def _worker_options(parameters: Mapping[str, Any], *, quiet: bool) -> "WorkerOptions":
+    from rheo_core.fleet.shard_downloads import WorkerOptions
+
+    from .request_flags import RequestFlags, insecure_hosts
+
+    requests = RequestFlags.of(parameters).read()
+    check_protection(settings_in_force(quiet=quiet), requests, quiet=quiet)
+    scratch: Path | None = parameters["scratch"]
+    return WorkerOptions(
+        scratch=None if scratch is None else scratch.absolute(),
+        requests=requests,
+        insecure=insecure_hosts(parameters["insecure"] or []),
+    )
+
+
+def _run(work: "Coroutine[Any, Any, SliceResult]", *, quiet: bool) -> ExitCode:
+    """Run a slice to its end, or until a signal; return the exit code."""
+    from rheo_core.domain.exceptions import RheoError
+    from rheo_core.fleet.shard_downloads import ShardError
+
+    _show_log()
+    try:
+        result, signalled = asyncio.run(_until_signal(work))
+    except ShardError as error:
+        code = code_of({error.error_name})
+        fail(str(error), ExitCode.STOPPED if code is ExitCode.FAILED else code)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{reason}.", ExitCode.DISK)
+    except (RheoError, ValueError) as error:
+        fail(f"{error}.", ExitCode.STOPPED)
+    if result is None:
+        if not quiet:
+            typer.echo("Interrupted. Run the same command again to resume.", err=True)
+        return ExitCode(128 + signalled)
+    return _judge(result, quiet=quiet)
+
+
+def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
+    from rheo_core.domain.units import size_text
+
+    failed = result.counts.total() - result.counts["completed"]
+    if not quiet:
+        typer.echo(
+            f"{result.shards_done:,} of {result.shards:,} shards complete: "
+            f"{result.counts['completed']:,} files, {size_text(result.bytes)}; {failed:,} failed",
+            err=True,
+        )
+        if result.busy:
+            shards = ", ".join(map(str, result.busy[:5])) + ", …" * (len(result.busy) > 5)
+            typer.echo(f"Shards that another worker has: {shards}.", err=True)
+        if result.was_stopped:
+            typer.echo("Stopped by rheo fleet stop.", err=True)
+    if not result.is_complete:
+        return ExitCode.STOPPED
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _report(facts: "ShardFacts") -> None:
+    from rheo_core.domain.units import duration_text, size_text
+
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(facts.counts.items()))
+    size, seconds = size_text(facts.bytes), duration_text(facts.seconds)
+    typer.echo(f"shard {facts.shard:06d}: {counts}; {size} in {seconds}", err=True)
+
+
+def _show_log() -> None:
+    """Show warnings, but not those on single downloads: the manifests have them."""
+    from rheo_core.events.models import IS_EVENT
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("rheo: %(message)s"))
+    handler.addFilter(lambda record: not hasattr(record, IS_EVENT))
+    logging.getLogger().addHandler(handler)
+
+
+async def _until_signal(
+    work: "Coroutine[Any, Any, SliceResult]",
+) -> "tuple[SliceResult | None, int]":
+    """Return the result of a slice, or None and the signal that ended it.
+
+    What runs keeps its bytes. A second signal ends the process at once.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    caught: list[int] = []
+
+    def catch(number: int) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, catch, number)
+    try:
+        return await task, 0
+    except asyncio.CancelledError:
+        return None, caught[0]

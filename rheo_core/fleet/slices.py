@@ -1,0 +1,176 @@
+"""Slices: a fleet run without an engine, for arrays of Slurm and Indexed Jobs of Kubernetes.
+
+Slice I of N has the lanes whose number leaves I when divided by N, so that no two slices ask the
+same site.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from rheo_core.domain.fleet import (
+    FOLDER,
+    STOP_NAME,
+    FleetPlan,
+    ShardFacts,
+    ShardTask,
+    facts_name,
+)
+
+from .journal import ShardBusyError
+from .shard import read_facts, work_on_shard
+from .shard_downloads import WorkerOptions
+from .targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One of `count` equal parts of a run; numbers begin with 0."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `I/N`.
+
+        Raises:
+            ValueError: it is not a slice; one sentence without a full stop.
+        """
+        number, slash, count = text.partition("/")
+        if not (slash and number.isascii() and number.isdigit()) or not (
+            count.isascii() and count.isdigit()
+        ):
+            raise ValueError(f"slice {text!r} is not of the form I/N, such as 0/4")
+        found = cls(int(number), int(count))
+        if found.number >= found.count:
+            raise ValueError(
+                f"slice {text!r} does not exist: numbers begin with 0, so the last of {count} is "
+                f"{max(found.count - 1, 0)}/{count}"
+            )
+        return found
+
+    def lanes(self, plan: FleetPlan) -> list[list[int]]:
+        """Return the shards of each lane of this slice."""
+        lanes: dict[int, list[int]] = {}
+        for number, shard in enumerate(plan.shards):
+            if shard.lane % self.count == self.number:
+                lanes.setdefault(shard.lane, []).append(number)
+        return list(lanes.values())
+
+
+@dataclass(slots=True)
+class SliceResult:
+    """Results of a slice in numbers."""
+
+    shards: int = 0
+    shards_done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)  # entries of complete shards, by outcome
+    bytes: int = 0
+    busy: list[int] = field(default_factory=list)  # shards that another worker has
+    was_stopped: bool = False  # by `rheo fleet stop`
+
+    @property
+    def is_complete(self) -> bool:
+        """True if every shard of the slice is complete."""
+        return self.shards_done == self.shards
+
+    def add(self, facts: ShardFacts) -> None:
+        """Count a complete shard."""
+        self.shards_done += 1
+        self.counts.update(facts.counts)
+        self.bytes += facts.bytes
+
+
+class SliceWorker:
+    """Works on the shards of a slice, several lanes at a time.
+
+    Args:
+        out: the output folder as the user names it.
+        target: the same, open.
+        plan: its plan.
+        worker: options of the worker.
+        on_shard: called with the facts of each shard that this worker completed.
+    """
+
+    def __init__(
+        self,
+        out: str,
+        target: Target,
+        plan: FleetPlan,
+        worker: WorkerOptions,
+        on_shard: Callable[[ShardFacts], None],
+    ) -> None:
+        self._out = out
+        self._target = target
+        self._plan = plan
+        self._worker = worker
+        self._on_shard = on_shard
+        self._result = SliceResult()
+
+    async def run(self, slice_: Slice, at_once: int) -> SliceResult:
+        """Complete the slice; a shard that another worker has is left to it.
+
+        Args:
+            slice_: the slice.
+            at_once: shards that run at a time.
+
+        Raises:
+            ShardError, OSError, ValueError: as `run_shard`. The other shards stop too.
+        """
+        lanes = slice_.lanes(self._plan)
+        result = self._result
+        result.shards = sum(map(len, lanes))
+        rest = await asyncio.to_thread(self._incomplete, lanes)
+        queue = iter(rest)
+        await _all_or_first_error([self._work(queue) for _ in range(at_once)])
+        return result
+
+    def _incomplete(self, lanes: Iterable[Sequence[int]]) -> list[list[int]]:
+        """Return the shards to work on, by lane; count the others. Blocks."""
+        names = set(self._target.names())
+        begun = set(self._target.names(f"{FOLDER}/journals"))  # a kill may leave it after the facts
+        rest = []
+        for lane in lanes:
+            numbers = []
+            for number in lane:
+                facts = None
+                if facts_name(number) in names and f"{number:06d}.jsonl" not in begun:
+                    facts = read_facts(self._target, ShardTask(self._out, number))
+                if facts is None:
+                    numbers.append(number)
+                else:
+                    self._result.add(facts)
+            if numbers:
+                rest.append(numbers)
+        return rest
+
+    async def _work(self, lanes: Iterator[list[int]]) -> None:
+        for lane in lanes:
+            for number in lane:
+                if await asyncio.to_thread(self._target.exists, STOP_NAME):
+                    self._result.was_stopped = True
+                    return
+                await self._complete(number)
+
+    async def _complete(self, number: int) -> None:
+        try:
+            facts = await work_on_shard(ShardTask(self._out, number), self._worker)
+        except ShardBusyError:
+            self._result.busy.append(number)
+            return
+        self._result.add(facts)
+        self._on_shard(facts)
+
+
+async def _all_or_first_error(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all works; the first error ends the others, and is raised as it is."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

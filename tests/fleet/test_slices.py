@@ -1,0 +1,191 @@
+"""`rheo fleet work`: slices of a planned run, in processes as a batch system starts them."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain.fleet import STOP_NAME, FleetPlan, ShardPlan
+from rheo_core.fleet.journal import Journal
+from rheo_core.fleet.rows import Row
+from rheo_core.fleet.shard import _digest_of_list  # the lock of a worker at work
+from rheo_core.fleet.slices import Slice
+from rheo_core.fleet.targets import open_target
+from tests.faults.program import COMMAND, Home
+from tests.fleet.runs import gone, planned, rows_of, serve
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.waiting import Until
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("4/4", "slice '4/4' does not exist: numbers begin with 0, so the last of 4 is 3/4"),
+        ("1", "is not of the form I/N, such as 0/4"),
+        ("-1/4", "is not of the form"),
+        ("a/b", "is not of the form"),
+        ("1/", "is not of the form"),
+        ("0/0", "does not exist"),
+        ("²/3", "is not of the form"),
+    ],
+)
+def test_a_bad_slice_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match="slice") as caught:
+        Slice.parse(text)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
+def test_slices_share_the_lanes(count: int) -> None:
+    """Each shard is in one slice, and all shards of a lane are in the same one."""
+    shards = tuple(ShardPlan(number % 6, 1) for number in range(40))
+    plan = FleetPlan("", 40, 0, 6, shards)
+    slices = [Slice(number, count).lanes(plan) for number in range(count)]
+    assert sorted(n for each in slices for lane in each for n in lane) == list(range(40))
+    for each in slices:
+        for lane in each:
+            assert len({shards[number].lane for number in lane}) == 1
+    owners = [{shards[n].lane for lane in each for n in lane} for each in slices]
+    assert sum(map(len, owners)) == 6
+
+
+async def test_two_slices_complete_a_run(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    rows = [*rows_of(server, 60), Row(server.on("/gone", gone))]
+    run = planned(tmp_path / "out", rows, shard_size=10)
+    ends = await asyncio.gather(
+        *(home.rheo("fleet", "work", run.out, "--slice", f"{n}/2") for n in range(2))
+    )
+    run.check()
+    assert sorted(each.code for each in ends) == [0, 1]  # one of them had the missing file
+    assert sum(each.err.count("\nshard ") + each.err.startswith("shard ") for each in ends) == 7
+    again = await home.rheo("fleet", "work", run.out)
+    assert again.code == 1
+    assert again.err == ("7 of 7 shards complete: 60 files, 120.4 kB; 1 failed\n")
+    assert len(server.requests) == 61
+    assert (await home.rheo("fleet", "work", run.out, "--slice", "6/7", "-q")).err == ""
+
+
+async def test_bad_usage(tmp_path: Path, home: Home) -> None:
+    for arguments, sentence in {
+        (tmp_path,): "is not the output folder of a fleet; it has no plan.",
+        (tmp_path, "--slice", "3/2"): "--slice: slice '3/2' does not exist",
+        (tmp_path, "--user-agent", "a\nb"): "--user-agent",
+        (tmp_path, "--cookies", tmp_path / "none"): "--cookies: the value is not the path",
+    }.items():
+        ended = await home.rheo("fleet", "work", *arguments)
+        assert ended.code == 2, ended
+        assert ended.err.count("\n") == 1 and sentence in ended.err
+
+
+async def test_a_shard_of_another_worker_is_left_to_it(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 20), shard_size=10)
+    journal = run.out / "_rheo" / "journals" / "000000.jsonl"
+    journal.parent.mkdir()
+    with Journal(journal, _digest_of_list(open_target(str(run.out)), run.tasks[0])):
+        ended = await home.rheo("fleet", "work", run.out)
+    assert ended.code == 3
+    assert "Shards that another worker has: 0." in ended.err
+    assert (await home.rheo("fleet", "work", run.out)).code == 0
+    run.check()
+    assert len(server.requests) == 20
+
+
+async def test_the_same_slice_begun_twice_at_once(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 100), shard_size=25, concurrency=4)
+    ends = await asyncio.gather(*(home.rheo("fleet", "work", run.out) for _ in range(2)))
+    assert {each.code for each in ends} <= {0, 3}
+    assert (await home.rheo("fleet", "work", run.out)).code == 0
+    run.check()
+    assert len(server.requests) == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_keeps_what_has_ended(
+    server: MisbehavingServer, tmp_path: Path, home: Home, until: Until, number: int
+) -> None:
+    opened = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await opened.wait()
+        await serve(exchange)
+
+    rows = [*rows_of(server, 20), Row(server.on("/slow.jpg", slow))]
+    run = planned(tmp_path / "out", rows)
+    worker = await home.start(COMMAND, "fleet", "work", run.out)
+    journal = run.out / "_rheo" / "journals" / "000000.jsonl"
+    await until(lambda: journal.exists() and journal.read_bytes().count(b'"completed"') == 20)
+    worker.send_signal(number)
+    _, err = await worker.communicate()
+    assert worker.returncode == 128 + number
+    assert err.decode() == "Interrupted. Run the same command again to resume.\n"
+    opened.set()
+    assert (await home.rheo("fleet", "work", run.out)).code == 0
+    run.check()
+    assert len(server.requests) == 22
+
+
+async def test_a_full_disk_ends_the_worker_and_fails_no_entry(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 10))
+    run.out.chmod(0o500)
+    try:
+        ended = await home.rheo("fleet", "work", run.out)
+    finally:
+        run.out.chmod(0o700)
+    if ended.code != 0:  # root may write everywhere
+        assert ended.code == 4, ended
+        assert ended.err.count("\n") == 1
+    assert (await home.rheo("fleet", "work", run.out)).code == 0
+    run.check()
+
+
+async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 20), shard_size=10)
+    (run.out / STOP_NAME).write_text("")
+    ended = await home.rheo("fleet", "work", run.out)
+    assert (ended.code, len(server.requests)) == (3, 0)
+    assert "Stopped by rheo fleet stop." in ended.err
+
+
+async def test_no_secret_is_written_anywhere(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    """Tokens go to the server, and nowhere else: neither journals nor manifests, facts or logs."""
+    rows = [
+        Row(server.on("/a.jpg?token=c4nary-in-url", serve)),
+        Row(server.on("/b.jpg?signature=c4nary-in-url", gone)),
+    ]
+    run = planned(tmp_path / "out", rows)
+    worker = await home.start(
+        COMMAND,
+        "fleet",
+        "work",
+        run.out,
+        "-H",
+        "X-Token: c4nary-header",
+        "--bearer",
+        "c4nary-bearer",
+    )
+    journals = []
+    while worker.returncode is None:
+        journals += [path.read_bytes() for path in run.out.glob("_rheo/journals/*")]
+        await asyncio.sleep(0.02)
+        if (run.out / "part-000000.json").exists():
+            break
+    out, err = await worker.communicate()
+    assert server.requests[0].headers["authorization"] == "Bearer c4nary-bearer"
+    assert b"c4nary" not in out + err + b"".join(journals)
+    for path in run.out.rglob("*"):
+        if path.is_file() and path.suffix != ".gz":  # shard lists have the URLs to download
+            assert b"c4nary" not in path.read_bytes(), path
+    assert "c4nary" not in json.dumps(run.manifest())
+    assert all("***" in row["url"] for row in run.manifest())
