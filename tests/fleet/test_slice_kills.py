@@ -6,6 +6,7 @@ import random
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ async def paced(exchange: Exchange) -> None:
     await exchange.serve(body_for(exchange.request.target), Content_Type="image/jpeg")
 
 
-def paced_run(server: MisbehavingServer, out: Path, count: int, **options: object) -> FleetRun:
+def paced_run(server: MisbehavingServer, out: Path, count: int, **options: Any) -> FleetRun:
     rows = rows_of(server, count)
     for row in rows:
         server.on("/" + row.url.split("/", 3)[3], paced)
