@@ -22,6 +22,7 @@ def written(path: Path, outcomes: list[EntryOutcome], run: str = "run") -> bytes
     with Journal(path, run) as journal:
         for outcome in outcomes:
             journal.note(outcome)
+        journal.flush()
     return path.read_bytes()
 
 
