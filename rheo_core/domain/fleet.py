@@ -6,8 +6,12 @@ All of them are written to the output folder as JSON, and read by other processe
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Spread = Literal["sites", "order"]
 LayoutName = Literal["files", "tar"]
@@ -226,6 +230,12 @@ def from_json(kind: type[_T], text: str | bytes) -> _T:
     Raises:
         ValueError: the text is not JSON of this kind.
     """
-    from pydantic import TypeAdapter
+    value: _T = _adapter(kind).validate_json(text)
+    return value
 
-    return TypeAdapter(kind).validate_json(text)
+
+@cache
+def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter  # a worker that has nothing to read does without
+
+    return TypeAdapter(kind)
