@@ -6,7 +6,6 @@ All of them are written to the output folder as JSON, and read by other processe
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -230,12 +229,13 @@ def from_json(kind: type[_T], text: str | bytes) -> _T:
     Raises:
         ValueError: the text is not JSON of this kind.
     """
-    value: _T = _adapter(kind).validate_json(text)
+    adapter = _adapters.get(kind)
+    if adapter is None:
+        from pydantic import TypeAdapter
+
+        adapter = _adapters[kind] = TypeAdapter(kind)
+    value: _T = adapter.validate_json(text)
     return value
 
 
-@cache
-def _adapter(kind: Hashable) -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter  # a worker that has nothing to read does without
-
-    return TypeAdapter(kind)
+_adapters: "dict[type[Any], TypeAdapter[Any]]" = {}  # building one takes longer than reading
