@@ -1,0 +1,109 @@
+"""`rheo fleet plan`."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from .exit import ExitCode, fail
+from .fleet_parameters import (
+    ComputeHash,
+    Concurrency,
+    FleetMaxSize,
+    FleetRetries,
+    Format,
+    HashColumn,
+    HostConnections,
+    HostRate,
+    Keep,
+    LaneCount,
+    Layout,
+    Lists,
+    NameColumn,
+    Out,
+    ShardSize,
+    SpreadBy,
+    UrlColumn,
+)
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import FleetPlan
+    from rheo_core.fleet.planning import PlanRequest
+    from rheo_core.fleet.targets import Target
+
+
+def plan(
+    context: typer.Context,
+    output: Out,
+    lists: Lists = None,
+    format_: Format = None,
+    url_column: UrlColumn = None,
+    hash_column: HashColumn = None,
+    name_column: NameColumn = None,
+    keep: Keep = None,
+    shard_size: ShardSize = None,
+    spread: SpreadBy = None,
+    lanes: LaneCount = None,
+    layout: Layout = None,
+    concurrency: Concurrency = None,
+    host_connections: HostConnections = None,
+    host_rate: HostRate = None,
+    retries: FleetRetries = None,
+    max_size: FleetMaxSize = None,
+    compute_hash: ComputeHash = None,
+) -> None:
+    """Split lists into shards, without downloading. `rheo fleet run` does this if needed.
+
+    The same command again changes nothing. Another list, shard size, spread, number of lanes or
+    layout in the same folder is refused. Exit status: as for `rheo download`.
+    """
+    from rheo_core.fleet.executors import SHARDS_AT_ONCE
+
+    from .fleet_request import open_output, read_request
+
+    target = open_output(output)
+    request = read_request(context.params)
+    made = make_plan(target, output, request, SHARDS_AT_ONCE * (os.cpu_count() or 1))
+    bad = f", {made.unreadable:,} of them unreadable" if made.unreadable else ""
+    typer.echo(
+        f"{made.entries:,} entries{bad}, {len(made.shards):,} shards, "
+        f"{len({shard.lane for shard in made.shards}):,} lanes"
+    )
+    for site, count in made.split_sites.items():
+        typer.echo(f"{site}: split over {count} lanes")
+
+
+def make_plan(
+    target: "Target", output: str, request: "PlanRequest", usual_lanes: int
+) -> "FleetPlan":
+    """Return the plan of an output folder, made now if it has none; end the command if it fails.
+
+    Args:
+        target: the output folder.
+        output: its path or URL, for messages.
+        request: lists and options.
+        usual_lanes: number of lanes if the request names none.
+    """
+    from dataclasses import replace
+
+    from rheo_core.fleet.list_files import found_sources
+    from rheo_core.fleet.planning import plan_fleet
+    from rheo_core.fleet.rows import ListError, NoColumnError
+
+    try:
+        with found_sources(request.sources) as sources:
+            request = replace(request, sources=sources)
+            return plan_fleet(target, request, usual_lanes, _show_progress)
+    except ListError as error:
+        is_usage = isinstance(error, NoColumnError)
+        fail(f"{error}.", ExitCode.USAGE if is_usage else ExitCode.FAILED)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
+
+
+def _show_progress(rows: int) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"rheo: {rows:,} rows planned", err=True)

@@ -1,0 +1,221 @@
+"""`rheo fleet run`: a whole run on a cluster."""
+
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rheo_core.domain.fleet import PLAN_NAME
+
+from .exit import ExitCode, fail
+from .fleet_parameters import (
+    ComputeHash,
+    Concurrency,
+    FleetMaxSize,
+    FleetRetries,
+    Format,
+    HashColumn,
+    HostConnections,
+    HostRate,
+    Keep,
+    LaneCount,
+    Layout,
+    Lists,
+    NameColumn,
+    Out,
+    ShardSize,
+    SpreadBy,
+    UrlColumn,
+)
+from .fleet_plan import make_plan
+from .fleet_status import Progress, code_of_status, show_status
+from .parameters import Quiet
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import FleetPlan, FleetStatus
+    from rheo_core.fleet.driver import Driver
+    from rheo_core.fleet.executors import Cluster
+    from rheo_core.fleet.planning import PlanRequest
+    from rheo_core.fleet.targets import Target
+
+ClusterName = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="local|dask://HOST:PORT",
+        help="Cluster that does the work. local: processes of this machine.",
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--processes",
+        metavar="N",
+        min=1,
+        max=1_024,
+        help="Processes of a local cluster; by default, one for each core.",
+    ),
+]
+
+
+def run(
+    context: typer.Context,
+    output: Out,
+    lists: Lists = None,
+    cluster: ClusterName = "local",
+    processes: Processes = None,
+    format_: Format = None,
+    url_column: UrlColumn = None,
+    hash_column: HashColumn = None,
+    name_column: NameColumn = None,
+    keep: Keep = None,
+    shard_size: ShardSize = None,
+    spread: SpreadBy = None,
+    lanes: LaneCount = None,
+    layout: Layout = None,
+    concurrency: Concurrency = None,
+    host_connections: HostConnections = None,
+    host_rate: HostRate = None,
+    retries: FleetRetries = None,
+    max_size: FleetMaxSize = None,
+    compute_hash: ComputeHash = None,
+    quiet: Quiet = False,
+) -> None:
+    """Download lists with many workers. Run the same command again to go on after any interruption.
+
+    Settings and secrets of requests are those of the workers: their settings file, environment
+    and ~/.netrc. A cluster runs everything it is sent, so keep a scheduler in a private network or
+    protect it by TLS. Workers of a local cluster do so by themselves.
+
+    Exit status: 0 if everything was downloaded, 1 if a download failed or some input is not valid,
+    2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
+    folder is not writable. A signal ends it with 128 and its number.
+    """
+    from rheo_core.fleet.executors import ClusterError, check_name
+
+    from .fleet_request import open_output, read_request
+
+    gc.enable()
+    try:
+        check_name(cluster)
+        target = open_output(output)
+        request = read_request(context.params)
+        with ExitStack() as stack:
+            needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
+            status = _run(needed, target, output, request, quiet=quiet)
+    except ClusterError as error:
+        fail(f"{error}.", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+    if not quiet:
+        show_status(status)
+    raise typer.Exit(code_of_status(status))
+
+
+class _Needed:
+    """A cluster that is opened when it is needed: a complete run needs none.
+
+    Args:
+        stack: ends it.
+        name: its name.
+        processes: number of processes, if it is local.
+    """
+
+    def __init__(self, stack: ExitStack, name: str, processes: int) -> None:
+        self._stack = stack
+        self._name = name
+        self._processes = processes
+        self._opened: Cluster | None = None
+
+    def open(self) -> "Cluster":
+        """Return the open cluster."""
+        from rheo_core.fleet.executors import open_cluster
+
+        if self._opened is None:
+            opening = open_cluster(self._name, self._processes)
+            self._opened = self._stack.enter_context(opening)
+        return self._opened
+
+    @property
+    def slots(self) -> int:
+        """Number of shards that it runs at a time."""
+        from rheo_core.fleet.executors import LOCAL, SHARDS_AT_ONCE
+
+        if self._name == LOCAL:
+            return SHARDS_AT_ONCE * self._processes
+        return self.open().slots
+
+
+def _run(
+    needed: _Needed, target: "Target", output: str, request: "PlanRequest", *, quiet: bool
+) -> "FleetStatus":
+    from rheo_core.fleet.status import complete_shards, read_status
+
+    has_plan = target.exists(PLAN_NAME)
+    made = make_plan(target, output, request, 1 if has_plan else needed.slots)
+    if len(complete_shards(target, made)) == len(made.shards):
+        return read_status(target, made)
+    cluster = needed.open()
+    lanes = len({shard.lane for shard in made.shards})
+    if lanes < cluster.slots and not quiet:
+        typer.echo(
+            f"rheo: the plan has {lanes:,} lanes, so {lanes:,} of {cluster.slots:,} places for "
+            "shards are used",
+            err=True,
+        )
+    return _drive(cluster, target, output, made, quiet=quiet)
+
+
+def _drive(
+    cluster: "Cluster", target: "Target", output: str, made: "FleetPlan", *, quiet: bool
+) -> "FleetStatus":
+    from rheo_core.fleet.driver import ClusterLostError, Driver
+    from rheo_core.fleet.shard import run_shard
+
+    driver = Driver(
+        target,
+        output if target.path is None else str(target.path),
+        made,
+        cluster.executor,
+        cluster.slots,
+        run_shard,
+        on_status=(lambda status: None) if quiet else Progress().show,
+        dashboard=cluster.dashboard,
+    )
+    with _caught_signals(driver) as caught:
+        try:
+            status = driver.run()
+        except ClusterLostError as error:
+            fail(f"{error}. Run the same command again to go on.", ExitCode.STOPPED)
+    if caught:
+        if not quiet:
+            typer.echo("Interrupted. Run the same command again to go on.", err=True)
+        raise typer.Exit(128 + caught[0])
+    return status
+
+
+@contextmanager
+def _caught_signals(driver: "Driver") -> Iterator[list[int]]:
+    """End the driver by the first signal, and the process by the second one.
+
+    Yields:
+        The signals that came.
+    """
+    caught: list[int] = []
+
+    def catch(number: int, _: FrameType | None) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        driver.interrupt()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, catch)
+    yield caught

@@ -1,0 +1,102 @@
+"""`rheo fleet status` and `rheo fleet stop`, and the status that `rheo fleet run` shows."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exit import ExitCode, fail
+from .fleet_parameters import ExistingOut
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import FleetPlan, FleetStatus
+    from rheo_core.fleet.targets import Target
+
+_WATCH_SECONDS = 2.0
+_PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
+
+Watch = Annotated[bool, typer.Option("--watch", help="Show it until the run ends.")]
+Json = Annotated[bool, typer.Option("--json", help="Write it as one JSON object a line.")]
+
+
+def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> None:
+    """Show the progress of a run from its output folder alone, with or without a driver.
+
+    Exit status: 0 if it is complete, 1 if it is complete and some downloads failed, 3 if it is
+    not complete.
+    """
+    from rheo_core.domain.fleet import to_json
+
+    from .fleet_request import existing_plan, open_output
+
+    target = open_output(output)
+    made = existing_plan(target, output)
+    while True:
+        found = _read(target, output, made)
+        if json:
+            typer.echo(to_json(found))
+        else:
+            show_status(found)
+        if not watch or found.state != "running":
+            raise typer.Exit(code_of_status(found))
+        time.sleep(_WATCH_SECONDS)
+
+
+def stop(output: ExistingOut) -> None:
+    """Stop a run: shards at work end, and no others begin. `rheo fleet run` goes on with them."""
+    from rheo_core.domain.fleet import STOP_NAME
+
+    from .fleet_request import existing_plan, open_output
+
+    target = open_output(output)
+    existing_plan(target, output)
+    try:
+        target.put(STOP_NAME, b"")
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
+    typer.echo("Shards at work end, and no others begin.")
+
+
+def show_status(found: "FleetStatus") -> None:
+    """Write a status and its errors to standard output."""
+    from rheo_core.fleet.status import error_lines, status_line
+
+    typer.echo("\n  ".join([status_line(found), *error_lines(found)]))
+
+
+def code_of_status(found: "FleetStatus") -> ExitCode:
+    """Return the exit code of a run with this status."""
+    if found.shards_done < found.shards:
+        return ExitCode.STOPPED
+    is_whole = found.counts.get("completed", 0) == found.entries_done
+    return ExitCode.DONE if is_whole else ExitCode.FAILED
+
+
+class Progress:
+    """Shows each status on standard error: on a terminal in one line, elsewhere once a minute."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._next = 0.0
+
+    def show(self, found: "FleetStatus") -> None:
+        """Show a status."""
+        from rheo_core.fleet.status import status_line
+
+        if self._is_terminal:
+            typer.echo(f"\r\x1b[K{status_line(found)}", nl=found.state != "running", err=True)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PLAIN_SECONDS
+            typer.echo(status_line(found), err=True)
+
+
+def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
+    from rheo_core.fleet.status import read_status
+
+    try:
+        return read_status(target, made)
+    except OSError as error:
+        fail(f"{output} cannot be read: {error.strerror or error}.", ExitCode.DISK)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)

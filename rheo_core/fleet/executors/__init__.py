@@ -1,0 +1,5 @@
+"""Executors: clusters that run shards, behind `concurrent.futures.Executor`."""
+
+from .clusters import LOCAL, SHARDS_AT_ONCE, Cluster, ClusterError, check_name, open_cluster
+
+__all__ = ["LOCAL", "SHARDS_AT_ONCE", "Cluster", "ClusterError", "check_name", "open_cluster"]

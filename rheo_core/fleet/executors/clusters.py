@@ -1,0 +1,84 @@
+"""Clusters by their names: `local`, or the URL of a scheduler."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from rheo_core.version import __version__
+
+LOCAL = "local"
+SHARDS_AT_ONCE = 2
+"""Shards that a process runs at a time: one goes on while another waits for slow hosts."""
+_FORMS = "local or dask://HOST:PORT"
+_MAX_NAMED = 5
+
+
+class ClusterError(Exception):
+    """A cluster cannot be used; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An open cluster."""
+
+    executor: Executor
+    slots: int  # shards that it runs at a time
+    versions: Mapping[str, str] = field(default_factory=dict)  # of rheo, by process; "": none
+    dashboard: str = ""  # URL of the engine's own page
+
+
+def check_name(name: str) -> None:
+    """Check that a cluster can have this name.
+
+    Raises:
+        ClusterError: it is neither `local` nor the URL of a scheduler.
+    """
+    if name == LOCAL:
+        return
+    try:
+        parts = urlsplit(name)
+        is_usable = parts.scheme == "dask" and parts.hostname and parts.port
+    except ValueError:
+        is_usable = False
+    if not is_usable or "@" in name:
+        raise ClusterError(f"--cluster is {name!r}; it must be {_FORMS}")
+
+
+@contextmanager
+def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
+    """Connect to a cluster, or start one on this machine, until the context ends.
+
+    Args:
+        name: `local`, or the URL of a scheduler.
+        processes: number of processes of a local cluster.
+
+    Raises:
+        ClusterError: its engine is not installed, it does not answer, it has no workers, or one of
+            its processes has another version of rheo.
+    """
+    from . import dask
+
+    check_name(name)
+    opening = dask.local(processes) if name == LOCAL else dask.connect(urlsplit(name).netloc)
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(opening)
+        except ImportError:
+            raise ClusterError(
+                f"--cluster {name} needs Dask: pip install 'rheo-tui[fleet,dask]'"
+            ) from None
+        _check_versions(cluster.versions)
+        yield cluster
+
+
+def _check_versions(versions: Mapping[str, str]) -> None:
+    others = [f"{process} has {version or 'none'}" for process, version in versions.items()
+              if version != __version__]  # fmt: skip
+    if others:
+        more = f", and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
+        raise ClusterError(
+            f"install rheo {__version__} on the whole cluster: "
+            f"{', '.join(others[:_MAX_NAMED])}{more}"
+        )

@@ -1,0 +1,108 @@
+"""Dask: a cluster of processes on this machine, or the workers of a scheduler."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_CONNECT_SECONDS = 10
+_WORKERS_SECONDS = 30
+_TTL = "distributed.scheduler.worker-ttl"
+_USUAL_TTL = "5 minutes"
+_LOCAL_TTL = "60s"  # a process of this machine that hangs is replaced after this time
+_SETTINGS = {
+    "distributed.worker.profile.enabled": False,  # it would cost time and nobody looks at it
+    "distributed.admin.large-graph-warning-threshold": "1 GB",
+}
+
+
+@contextmanager
+def local(processes: int) -> Iterator[Cluster]:
+    """Start processes on this machine. Scheduler and workers prove themselves by TLS.
+
+    Args:
+        processes: number of worker processes.
+
+    Raises:
+        ClusterError: they cannot be started.
+        ImportError: Dask is not installed.
+    """
+    import dask
+    from distributed import Client, LocalCluster, Security
+
+    settings: dict[str, Any] = dict(_SETTINGS)
+    if dask.config.get(_TTL) == _USUAL_TTL:
+        settings[_TTL] = _LOCAL_TTL
+    with dask.config.set(settings):
+        try:
+            cluster = LocalCluster(
+                n_workers=processes,
+                threads_per_worker=SHARDS_AT_ONCE,
+                security=Security.temporary(),
+                dashboard_address=None,
+                memory_limit=0,  # Dask can only spill its own data, and it has none
+                silence_logs=logging.CRITICAL,
+            )
+        except (ImportError, OSError, RuntimeError) as error:
+            raise ClusterError(f"cannot start the local cluster: {error}") from error
+        with cluster, Client(cluster) as client:
+            yield _described(client, dashboard="")
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Cluster]:
+    """Connect to a scheduler: by TLS if Dask's own configuration names a certificate.
+
+    Args:
+        address: HOST:PORT.
+
+    Raises:
+        ClusterError: it does not answer, or has no workers.
+        ImportError: Dask is not installed.
+    """
+    import dask
+    from distributed import Client, Security
+
+    security = Security()
+    scheme = "tls" if dask.config.get("distributed.comm.tls.client.cert") else "tcp"
+    try:
+        client = Client(f"{scheme}://{address}", security=security, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
+        except TimeoutError:
+            raise ClusterError(f"the Dask scheduler at {address} has no workers") from None
+        yield _described(client, client.dashboard_link or "")
+
+
+def _described(client: "Client", dashboard: str) -> Cluster:
+    slots = sum(client.nthreads().values())
+    versions = {"the scheduler": _answer(client.run_on_scheduler)}
+    for worker, answer in client.run(rheo_version, on_error="return").items():
+        versions[worker] = answer if isinstance(answer, str) else ""
+    return Cluster(client.get_executor(pure=False), slots, versions, dashboard)
+
+
+def _answer(run: Any) -> str:
+    try:
+        return str(run(rheo_version))
+    except Exception:  # it cannot even unpickle the question
+        return ""
+
+
+def rheo_version() -> str:
+    """Return the version of rheo in this process."""
+    from rheo_core.version import __version__
+
+    return __version__
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,0 +1,175 @@
+"""Status of a run: what the facts of its shards add up to, and who is at work."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from rheo_core.domain.fleet import (
+    STATUS_NAME,
+    FleetPlan,
+    FleetState,
+    FleetStatus,
+    RunningShard,
+    ShardFacts,
+    facts_name,
+    from_json,
+    to_json,
+)
+from rheo_core.domain.units import size_text
+
+from .targets import Target
+
+_READERS = 16
+_MAX_ERRORS_SHOWN = 5
+FRESH_SECONDS = 30.0
+"""A driver stores the status more often than this."""
+
+
+class StatusBoard:
+    """Totals of a run in numbers. It holds nothing of its entries."""
+
+    def __init__(self, plan: FleetPlan, dashboard: str = "") -> None:
+        self._plan = plan
+        self._dashboard = dashboard
+        self._started = time.time()
+        self._shards_done = self._entries_done = self._bytes = 0
+        self._entries_before = 0
+        self._counts: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._running: dict[int, RunningShard] = {}
+        self.failed: set[int] = set()
+        """Shards given up for this run."""
+        self.message = ""
+        """Last error of a shard or of the cluster."""
+
+    def add(self, facts: ShardFacts, *, is_earlier: bool = False) -> None:
+        """Add a complete shard.
+
+        Args:
+            facts: its facts.
+            is_earlier: it was complete before this run, so it does not count for the rate.
+        """
+        self._running.pop(facts.shard, None)
+        self._shards_done += 1
+        self._entries_done += facts.entries
+        self._entries_before += facts.entries if is_earlier else 0
+        self._bytes += facts.bytes
+        self._counts.update(facts.counts)
+        self._errors.update(facts.errors)
+
+    def begin(self, shard: int, attempt: int) -> None:
+        """Note that a shard was given to the cluster."""
+        self._running[shard] = RunningShard(shard, time.time(), attempt)
+
+    def give_back(self, shard: int, message: str) -> None:
+        """Note that a shard ended with an error."""
+        self._running.pop(shard, None)
+        self.message = message
+
+    def status(self, state: FleetState) -> FleetStatus:
+        """Return the status now."""
+        now = time.time()
+        fresh = self._entries_done - self._entries_before
+        return FleetStatus(
+            state=state,
+            started=self._started,
+            updated=now,
+            shards=len(self._plan.shards),
+            shards_done=self._shards_done,
+            shards_failed=len(self.failed),
+            entries=self._plan.entries,
+            entries_done=self._entries_done,
+            counts=dict(self._counts),
+            bytes=self._bytes,
+            errors=dict(self._errors),
+            entries_per_second=round(fresh / max(now - self._started, 0.001), 1),
+            running=tuple(self._running.values()),
+            message=self.message,
+            dashboard=self._dashboard,
+        )
+
+
+def complete_shards(target: Target, plan: FleetPlan) -> list[int]:
+    """Return the numbers of the shards whose facts exist, by one look at the folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names = set(target.names())
+    return [number for number in range(len(plan.shards)) if facts_name(number) in names]
+
+
+def read_facts_of(target: Target, shards: Iterable[int]) -> Iterator[ShardFacts]:
+    """Yield the facts of complete shards.
+
+    Raises:
+        OSError: one of them cannot be read.
+        ValueError: one of them is damaged; one sentence.
+    """
+
+    def read(shard: int) -> ShardFacts:
+        name = facts_name(shard)
+        try:
+            return from_json(ShardFacts, target.read(name))
+        except ValueError:
+            raise ValueError(f"{name} is damaged; remove it, and run the fleet again") from None
+
+    if target.path is not None:  # threads would take more time than these files
+        yield from map(read, shards)
+        return
+    with ThreadPoolExecutor(_READERS) as threads:
+        yield from threads.map(read, shards)
+
+
+def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
+    """Return the status of a run: that of its driver if it runs, otherwise from the facts.
+
+    Raises:
+        OSError: the folder cannot be read.
+        ValueError: a file of it is damaged; one sentence.
+    """
+    stored: FleetStatus | None = None
+    with suppress(FileNotFoundError, ValueError):
+        stored = from_json(FleetStatus, target.read(STATUS_NAME))
+    if stored and stored.state == "running" and time.time() - stored.updated < FRESH_SECONDS:
+        return stored
+    board = StatusBoard(plan)
+    for facts in read_facts_of(target, complete_shards(target, plan)):
+        board.add(facts, is_earlier=True)
+    if stored is not None:
+        board.message = stored.message
+    found = board.status("stopped")
+    state: FleetState = "complete" if found.shards_done == found.shards else "stopped"
+    return board.status(state)
+
+
+def store_status(target: Target, status: FleetStatus) -> None:
+    """Store the status for readers. A store that refuses it does not end the run."""
+    with suppress(OSError):
+        target.put(STATUS_NAME, to_json(status).encode())
+
+
+def status_line(status: FleetStatus) -> str:
+    """Return the status in one line."""
+    parts = [
+        f"{status.shards_done:,} of {status.shards:,} shards",
+        f"{status.entries_done:,} of {status.entries:,} entries",
+    ]
+    parts += [f"{count:,} {outcome}" for outcome, count in sorted(status.counts.items())]
+    parts.append(size_text(status.bytes))
+    if status.state == "running":
+        parts += [f"{status.entries_per_second:,.0f}/s", f"{len(status.running):,} at work"]
+    if status.shards_failed:
+        parts.append(f"{status.shards_failed:,} shards given up")
+    return f"{status.state}: {', '.join(parts)}"
+
+
+def error_lines(status: FleetStatus) -> list[str]:
+    """Return the most frequent kinds of errors, one a line, and the last error of a shard."""
+    kinds = sorted(status.errors.items(), key=lambda pair: -pair[1])
+    lines = [f"{kind}: {count:,}" for kind, count in kinds[:_MAX_ERRORS_SHOWN]]
+    if more := len(kinds) - _MAX_ERRORS_SHOWN:
+        lines += [f"and {more} more kinds"] if more > 0 else []
+    return [*lines, status.message] if status.message else lines
