@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from .fleet_parameters import (
     Lists,
     NameColumn,
     Out,
+    Scratch,
     ShardSize,
     SpreadBy,
     UrlColumn,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
     from rheo_core.fleet.planning import PlanRequest
+    from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.targets import Target
 
 ClusterName = Annotated[
@@ -70,6 +73,7 @@ def run(
     lists: Lists = None,
     cluster: ClusterName = "local",
     processes: Processes = None,
+    scratch: Scratch = None,
     format_: Format = None,
     url_column: UrlColumn = None,
     hash_column: HashColumn = None,
@@ -98,6 +102,7 @@ def run(
     folder is not writable. A signal ends it with 128 and its number.
     """
     from rheo_core.fleet.executors import ClusterError, check_name
+    from rheo_core.fleet.shard_downloads import WorkerOptions
 
     from .fleet_request import open_output, read_request
 
@@ -108,7 +113,9 @@ def run(
         request = read_request(context.params)
         with ExitStack() as stack:
             needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
-            status = _run(needed, target, output, request, quiet=quiet)
+            own = None if scratch is None else scratch.absolute()
+            worker = WorkerOptions(scratch=own)
+            status = _run(needed, target, output, request, worker, quiet=quiet)
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
@@ -153,7 +160,13 @@ class _Needed:
 
 
 def _run(
-    needed: _Needed, target: "Target", output: str, request: "PlanRequest", *, quiet: bool
+    needed: _Needed,
+    target: "Target",
+    output: str,
+    request: "PlanRequest",
+    worker: "WorkerOptions",
+    *,
+    quiet: bool,
 ) -> "FleetStatus":
     from rheo_core.fleet.status import complete_shards, read_status
 
@@ -169,11 +182,17 @@ def _run(
             "shards are used",
             err=True,
         )
-    return _drive(cluster, target, output, made, quiet=quiet)
+    return _drive(cluster, target, output, made, worker, quiet=quiet)
 
 
 def _drive(
-    cluster: "Cluster", target: "Target", output: str, made: "FleetPlan", *, quiet: bool
+    cluster: "Cluster",
+    target: "Target",
+    output: str,
+    made: "FleetPlan",
+    worker: "WorkerOptions",
+    *,
+    quiet: bool,
 ) -> "FleetStatus":
     from rheo_core.fleet.driver import ClusterLostError, Driver
     from rheo_core.fleet.shard import run_shard
@@ -184,7 +203,7 @@ def _drive(
         made,
         cluster.executor,
         cluster.slots,
-        run_shard,
+        partial(run_shard, worker=worker),
         on_status=(lambda status: None) if quiet else Progress().show,
         dashboard=cluster.dashboard,
     )
