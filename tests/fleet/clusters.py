@@ -44,7 +44,7 @@ def write_list(path: Path, server: MisbehavingServer, count: int) -> list[str]:
 
 
 def children(parent: int) -> list[int]:
-    """Return the processes below another one, whose state is no zombie's."""
+    """Return the processes below another one, without zombies."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -123,7 +123,7 @@ class Fleet:
             await process.communicate()
 
     async def asked(self, more: int) -> None:
-        """Wait until the server was asked for so many more files."""
+        """Wait until the server was asked for this number of further files."""
         goal = len(self.server.requests) + more
         await until(lambda: len(self.server.requests) >= goal, LIMIT)
 
