@@ -1,6 +1,7 @@
 """`rheo fleet work`: one slice of a fleet run, for batch systems."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -123,6 +124,8 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", *, quiet: bool) -> ExitCode:
     from rheo_core.domain.exceptions import RheoError
     from rheo_core.fleet.shard_downloads import ShardError
 
+    gc.freeze()  # imported modules stay
+    gc.enable()
     _show_log()
     try:
         result, signalled = asyncio.run(_until_signal(work))
@@ -143,6 +146,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", *, quiet: bool) -> ExitCode:
 
 
 def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
+    from rheo_core.domain.fleet import STOP_NAME
     from rheo_core.domain.units import size_text
 
     failed = result.counts.total() - result.counts["completed"]
@@ -156,7 +160,7 @@ def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
             shards = ", ".join(map(str, result.busy[:5])) + ", …" * (len(result.busy) > 5)
             typer.echo(f"Shards that another worker has: {shards}.", err=True)
         if result.was_stopped:
-            typer.echo("Stopped by rheo fleet stop.", err=True)
+            typer.echo(f"Stopped by rheo fleet stop. Remove {STOP_NAME} to go on.", err=True)
     if not result.is_complete:
         return ExitCode.STOPPED
     return ExitCode.FAILED if failed else ExitCode.DONE

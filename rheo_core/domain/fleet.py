@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Spread = Literal["sites", "order"]
 LayoutName = Literal["files", "tar"]
@@ -226,6 +229,13 @@ def from_json(kind: type[_T], text: str | bytes) -> _T:
     Raises:
         ValueError: the text is not JSON of this kind.
     """
-    from pydantic import TypeAdapter
+    adapter = _adapters.get(kind)
+    if adapter is None:
+        from pydantic import TypeAdapter
 
-    return TypeAdapter(kind).validate_json(text)
+        adapter = _adapters[kind] = TypeAdapter(kind)
+    value: _T = adapter.validate_json(text)
+    return value
+
+
+_adapters: "dict[type[Any], TypeAdapter[Any]]" = {}  # building one takes longer than reading

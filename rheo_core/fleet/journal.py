@@ -50,6 +50,7 @@ class Journal:
         """
         self._path = path
         self._descriptor = _open_locked(path)
+        self._unwritten: list[bytes] = []
         self.outcomes: dict[str, EntryOutcome] = {}
         self.is_continued = False
         try:
@@ -71,12 +72,17 @@ class Journal:
         self.close()
 
     def note(self, outcome: EntryOutcome) -> None:
-        """Append the end of an entry.
+        """Take note of the end of an entry; `flush` writes it."""
+        self._unwritten.append(outcome.to_line())
+
+    def flush(self) -> None:
+        """Write the noted ends.
 
         Raises:
-            OSError: the disk is full.
+            OSError: the disk is full. They are kept for the next call.
         """
-        self._write(outcome.to_line())
+        self._write(b"".join(self._unwritten))
+        self._unwritten.clear()
 
     def remove(self) -> None:
         """Remove the journal: the facts say all now."""

@@ -16,9 +16,6 @@ from shutil import rmtree
 from rheo_core.domain.fleet import FOLDER, FleetPlan, ShardTask, journal_name, part_name
 from rheo_core.fleet.targets import Target
 
-_PRIVATE = 0o700
-_KEYED_NAME = re.compile(r"\d{11}(?:\..*)?")
-
 
 @dataclass(frozen=True, slots=True)
 class ShardPlaces:
@@ -26,6 +23,7 @@ class ShardPlaces:
 
     folder: Path  # of its files while they are downloaded
     journal: Path
+    keyed_name: re.Pattern[str]  # of files that belong to the shard
     is_kept: bool  # the folder is a part of the results
 
     @classmethod
@@ -42,31 +40,26 @@ class ShardPlaces:
                 a file system, otherwise the system's temporary folder.
         """
         part = part_name(task.shard, task.pass_number)
+        keyed_name = re.compile(rf"{task.shard:06d}\d{{5}}(?:\..*)?")
         journal = journal_name(task.shard, task.pass_number)
         if target.path is None:
             own = _own_scratch(task.out, scratch or Path(tempfile.gettempdir()))
-            return cls(own / part, own / journal, is_kept=False)
+            return cls(own / part, own / journal, keyed_name, is_kept=False)
         if plan.layout == "files":
-            return cls(target.path / part, target.path / journal, is_kept=True)
+            return cls(target.path / part, target.path / journal, keyed_name, is_kept=True)
         own = target.path / FOLDER / "work"
         if scratch is not None:
             own = _own_scratch(str(target.path), scratch)
-        return cls(own / part, target.path / journal, is_kept=False)
-
-    def make(self) -> None:
-        """Create the folders.
-
-        Raises:
-            OSError: they cannot be created.
-        """
-        self.journal.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        return cls(own / part, target.path / journal, keyed_name, is_kept=False)
 
     def sweep(self, files: Set[str]) -> None:
-        """Remove what downloads left in the folder, except for `files`."""
+        """Remove what downloads of the shard left in the folder, except for `files`.
+
+        A folder without any file is removed, too.
+        """
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
-                if path.name not in files and _KEYED_NAME.fullmatch(path.name):
+                if path.name not in files and self.keyed_name.fullmatch(path.name):
                     path.unlink(missing_ok=True)
         if not files:
             with suppress(OSError):  # it does not exist, or holds files of others

@@ -40,6 +40,7 @@ from .shard_files import read_shard
 from .targets import Target, open_target
 
 _NO_OPTIONS = WorkerOptions()
+_PRIVATE = 0o700
 
 
 def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
@@ -70,10 +71,13 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     if facts is not None:
         _tidy_up(places)
         return facts
-    places.make()
+    places.journal.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)
     with Journal(places.journal, _digest_of_list(target, task)) as journal:
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
+            if not journal.is_continued:  # files of another run, or cut by a loss of power
+                await asyncio.to_thread(places.sweep, frozenset())
+            places.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, task)
             outcomes = await _download(entries, places, plan, worker, journal)
             commit = _Commit(task, plan, target, places, entries, outcomes)

@@ -37,6 +37,9 @@ from .politeness import shard_limits
 _CONNECT_SECONDS = 10.0
 _RESPONSE_SECONDS = 30.0
 _STALL_SECONDS = 30.0
+_NOTE_SECONDS = 0.1
+"""Interval between writes of the journal. After a kill, only size and hash are known of files that
+ended within it. One write for each end would contend with the disk threads."""
 _BATCH = 250
 """Entries added at a time, so that the first downloads begin at once."""
 _READ_AHEAD = 4_000
@@ -90,6 +93,7 @@ class ShardDownloads:
         self._keys: dict[str, str] = {}  # of entries that have not ended, by id of the download
         self._found: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
         self._one_ended = asyncio.Event()
+        self._flushing: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.outcomes: dict[str, EntryOutcome] = {}
 
@@ -102,6 +106,15 @@ class ShardDownloads:
         """
         if not entries:
             return
+        try:
+            await self._download(entries)
+        finally:
+            self._flush()
+        if self._failure.done():
+            self._failure.result()
+        await asyncio.to_thread(self._note_found)
+
+    async def _download(self, entries: Sequence[FleetEntry]) -> None:
         async with self._manager(entries) as manager:
             manager.on(DownloadEventType.COMPLETED, self._completed)
             manager.on(DownloadEventType.FAILED, self._failed)
@@ -114,21 +127,14 @@ class ShardDownloads:
                 await feeding
             finally:
                 feeding.cancel()
-        if self._failure.done():  # reported by one of the last events
-            self._failure.result()
-        await asyncio.to_thread(self._note_found)
 
     def _manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
         raise_descriptor_limit()
         plan, settings = self._plan, load_settings().settings
-        is_continued = self._journal.is_continued
         options = EngineOptions(
             max_concurrent=plan.concurrency,
             download_dir=self._folder,
-            # Files that the journal does not know are whole, if they are of this run.
-            file_exists_strategy=(
-                FileExistsStrategy.SKIP if is_continued else FileExistsStrategy.OVERWRITE
-            ),
+            file_exists_strategy=FileExistsStrategy.SKIP,
             connect_timeout=_CONNECT_SECONDS,
             response_timeout=_RESPONSE_SECONDS,
             stall_timeout=_STALL_SECONDS,
@@ -222,16 +228,25 @@ class ShardDownloads:
             outcome = EntryOutcome(key, "completed", file=path.name, size=size, hash=checksum)
             self._journal.note(outcome)
             self.outcomes[key] = outcome
+        self._journal.flush()
 
     def _note(self, download_id: str, outcome: EntryOutcome) -> None:
-        try:
-            self._journal.note(outcome)
-        except OSError as error:
-            self._fail(error)
-            return
+        self._journal.note(outcome)
+        if self._flushing is None:
+            loop = asyncio.get_running_loop()
+            self._flushing = loop.call_later(_NOTE_SECONDS, self._flush)
         self.outcomes[outcome.key] = outcome
         del self._keys[download_id]
         self._one_ended.set()
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        try:
+            self._journal.flush()
+        except OSError as error:
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         if not self._failure.done():
