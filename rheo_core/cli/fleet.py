@@ -2,6 +2,7 @@
 
 import typer
 
+from .fleet_check import check
 from .fleet_plan import plan
 from .fleet_run import run
 from .fleet_status import status, stop
@@ -19,3 +20,4 @@ fleet.command()(plan)
 fleet.command()(work)
 fleet.command()(status)
 fleet.command()(stop)
+fleet.command()(check)

@@ -165,3 +165,18 @@ def test_damaged_facts_end_the_status(planned: Path) -> None:
     result = fleet("status", planned)
     assert result.exit_code == 1
     assert "part-000001.json is damaged; remove it" in result.stderr
+
+
+def test_a_check_tells_what_is_missing(planned: Path) -> None:
+    incomplete = fleet("check", planned)
+    assert (incomplete.exit_code, incomplete.stderr) == (3, "")
+    assert incomplete.stdout == "0 of 3 shards are complete; 0 problems\n"
+    complete(planned)
+    bad = fleet("check", planned, "--deep")
+    assert (bad.exit_code, bad.stderr) == (1, "")
+    assert bad.stdout.splitlines() == [
+        "part-000000.json names no manifest",
+        "part-000001.json names no manifest",
+        "part-000002.json names no manifest",
+        "3 of 3 shards are complete; 3 problems",
+    ]
