@@ -24,7 +24,8 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     Exit status: 0 if nothing is wrong, 1 if something is missing, left over or damaged, 3 if
     nothing is wrong but the run is not complete.
     """
-    from rheo_core.fleet.checking import incomplete_shards, problems
+    from rheo_core.fleet.checking import problems
+    from rheo_core.fleet.status import read_status
 
     from .fleet_request import existing_plan, open_output
 
@@ -35,7 +36,7 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
         for count, problem in enumerate(problems(target, made, deep=deep), 1):
             if count <= _MAX_SHOWN:
                 typer.echo(printable(problem))
-        missing = len(incomplete_shards(target, made))
+        status = read_status(target, made)
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
@@ -44,7 +45,8 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
         fail(f"{error}.", ExitCode.FAILED)
     if count > _MAX_SHOWN:
         typer.echo(f"and {count - _MAX_SHOWN:,} more")
-    complete = len(made.shards) - missing
-    typer.echo(f"{complete:,} of {len(made.shards):,} shards are complete; {count:,} problems")
-    code = ExitCode.STOPPED if missing else ExitCode.DONE
+    typer.echo(
+        f"{status.shards_done:,} of {status.shards:,} shards are complete; {count:,} problems"
+    )
+    code = ExitCode.DONE if status.shards_done == status.shards else ExitCode.STOPPED
     raise typer.Exit(ExitCode.FAILED if count else code)

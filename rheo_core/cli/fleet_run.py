@@ -3,11 +3,12 @@
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
     from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
-    from rheo_core.fleet.planning import PlanRequest
     from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.targets import Target
 
@@ -101,25 +101,57 @@ def run(
     2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
     folder is not writable. A signal ends it with 128 and its number.
     """
+    from .fleet_request import open_output, read_request
+
+    target = open_output(output)
+    request = read_request(context.params)
+
+    def plan(slots: Callable[[], int]) -> "FleetPlan":
+        usual = 1 if target.exists(PLAN_NAME) else slots()
+        return make_plan(target, output, request, usual)
+
+    complete(target, output, plan, cluster, processes, scratch, quiet=quiet)
+
+
+def complete(
+    target: "Target",
+    output: str,
+    plan: "Callable[[Callable[[], int]], FleetPlan]",
+    cluster: str,
+    processes: int | None,
+    scratch: Path | None,
+    *,
+    quiet: bool,
+) -> NoReturn:
+    """Complete a run on a cluster, show its status, and end the command.
+
+    Args:
+        target: the output folder.
+        output: its path or URL, for messages.
+        plan: returns the plan; its argument returns the number of shards that the cluster runs at
+            a time.
+        cluster: name of the cluster.
+        processes: number of processes, if it is local; None: one for each core.
+        scratch: folder of the workers for temporary files.
+        quiet: show errors only.
+    """
     from rheo_core.fleet.executors import ClusterError, check_name
     from rheo_core.fleet.shard_downloads import WorkerOptions
-
-    from .fleet_request import open_output, read_request
 
     gc.enable()
     try:
         check_name(cluster)
-        target = open_output(output)
-        request = read_request(context.params)
+        worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
         with ExitStack() as stack:
             needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
-            own = None if scratch is None else scratch.absolute()
-            worker = WorkerOptions(scratch=own)
-            status = _run(needed, target, output, request, worker, quiet=quiet)
+            made = plan(lambda: needed.slots)
+            status = _run(needed, target, output, made, worker, quiet=quiet)
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
         fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
     if not quiet:
         show_status(status)
     raise typer.Exit(code_of_status(status))
@@ -163,17 +195,16 @@ def _run(
     needed: _Needed,
     target: "Target",
     output: str,
-    request: "PlanRequest",
+    made: "FleetPlan",
     worker: "WorkerOptions",
     *,
     quiet: bool,
 ) -> "FleetStatus":
-    from rheo_core.fleet.status import complete_shards, read_status
+    from rheo_core.fleet.status import read_status
 
-    has_plan = target.exists(PLAN_NAME)
-    made = make_plan(target, output, request, 1 if has_plan else needed.slots)
-    if len(complete_shards(target, made)) == len(made.shards):
-        return read_status(target, made)
+    found = read_status(target, made)
+    if found.state == "complete":
+        return found
     cluster = needed.open()
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:

@@ -4,20 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from rheo_core.domain.fleet import FleetPlan, ShardFacts, facts_name, part_name
+from rheo_core.domain.fleet import FleetPlan, ShardFacts
 
+from .passes import planned_shards, read_passes
 from .status import complete_shards, read_facts_of
 from .targets import Target
-
-
-def incomplete_shards(target: Target, plan: FleetPlan) -> list[int]:
-    """Return the numbers of the shards that are not complete.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    complete = set(complete_shards(target, plan))
-    return [number for number in range(len(plan.shards)) if number not in complete]
 
 
 def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
@@ -33,17 +24,16 @@ def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
         ValueError: facts are damaged; one sentence.
     """
     stored = target.sizes()
-    for facts in read_facts_of(target, complete_shards(target, plan)):
-        name = facts_name(facts.shard)
-        planned = plan.shards[facts.shard].entries
-        if not facts.entries == sum(facts.counts.values()) == planned:
-            yield f"{name} counts {facts.entries:,} entries, and the plan {planned:,}"
+    complete = complete_shards(target, planned_shards(plan, read_passes(target)))
+    for planned, facts in zip(complete, read_facts_of(target, complete), strict=True):
+        name, manifest = planned.facts_name, f"{planned.part}.parquet"
+        if not facts.entries == sum(facts.counts.values()) == planned.entries:
+            yield f"{name} counts {facts.entries:,} entries, and the plan {planned.entries:,}"
         yield from _parts(target, facts, stored, deep=deep)
-        manifest = f"{part_name(facts.shard)}.parquet"
         if manifest not in facts.parts:
             yield f"{name} names no manifest"
         elif manifest in stored and plan.layout == "files":
-            yield from _files(target, facts.shard, manifest, deep=deep)
+            yield from _files(target, planned.part, manifest, deep=deep)
 
 
 def _parts(
@@ -60,9 +50,8 @@ def _parts(
             yield f"{name} does not match its checksum"
 
 
-def _files(target: Target, shard: int, manifest: str, *, deep: bool) -> Iterator[str]:
+def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterator[str]:
     """Compare the files of a shard with its manifest."""
-    folder = part_name(shard)
     stored = target.sizes(folder)
     for row in _rows(target, manifest):
         if (name := row["file"]) is None:

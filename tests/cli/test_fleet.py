@@ -180,3 +180,9 @@ def test_a_check_tells_what_is_missing(planned: Path) -> None:
         "part-000002.json names no manifest",
         "3 of 3 shards are complete; 3 problems",
     ]
+
+
+def test_a_further_pass_needs_a_complete_run(planned: Path) -> None:
+    result = fleet("retry", planned)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "rheo: the run is not complete; run `rheo fleet run` first.\n"

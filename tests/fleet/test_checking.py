@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rheo_core.domain.fleet import facts_name
-from rheo_core.fleet.checking import incomplete_shards, problems
+from rheo_core.fleet.checking import problems
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.targets import open_target
 from tests.fleet.runs import FleetRun, planned, rows_of
@@ -30,7 +30,6 @@ async def test_a_whole_run_has_no_problems(
 ) -> None:
     run = await complete(server, tmp_path / "out", layout=layout)
     assert found(run, deep=False) == found(run) == []
-    assert incomplete_shards(open_target(str(run.out)), run.plan) == []
 
 
 async def test_damaged_files_are_named(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -69,7 +68,6 @@ async def test_wrong_facts_and_missing_shards_are_named(
     facts.write_text(facts.read_text().replace('"entries":3', '"entries":2'))
     (run.out / facts_name(1)).unlink()
     assert found(run) == ["part-000000.json counts 2 entries, and the plan 3"]
-    assert incomplete_shards(open_target(str(run.out)), run.plan) == [1]
 
 
 async def test_a_damaged_manifest_is_named(server: MisbehavingServer, tmp_path: Path) -> None:
