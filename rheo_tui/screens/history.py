@@ -356,5 +356,5 @@ def _details(row: DownloadSnapshot, is_there: bool) -> str:
         times += f", ended {clock_text(row.finished_at)}"
     place = row.destination or "no file"
     state = "" if not row.destination else "  (on the disk)" if is_there else "  (not on the disk)"
-    lines = (" · ".join(filter(None, parts)), times, f"{place}{state}", row.url)
+    lines = (" · ".join(filter(None, parts)), f"{place}{state}", row.url, times)
     return "\n".join(map(printable, lines))
