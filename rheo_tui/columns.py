@@ -242,7 +242,7 @@ def layout(width: int, *, with_priority: bool = False, choice: ColumnChoice = AU
     widths = {each: COLUMNS[each].width for each in ("mark", *shown)}
     if width < _TINY:
         widths["status"] = _TINY_STATUS_WIDTH
-    for dropped in _DROP_ORDER:
+    for dropped in sorted(_DROP_ORDER, key=lambda each: each in choice.shown):  # those at last
         if _name_width(widths, width, gap) >= _MIN_NAME_WIDTH:
             break
         widths.pop(dropped, None)

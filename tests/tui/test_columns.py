@@ -43,6 +43,11 @@ async def test_columns_are_hidden_shown_moved_and_reset_at_once() -> None:
         assert app.app.screen is app.main
 
 
+def test_what_the_user_wants_to_see_is_dropped_last() -> None:
+    assert "id" in ids(AUTOMATIC.toggled("id"), 78)
+    assert "speed" not in ids(AUTOMATIC.toggled("id"), 78)
+
+
 async def test_name_and_status_are_always_there() -> None:
     choice = AUTOMATIC
     for column_id in CHOOSABLE:
