@@ -413,6 +413,10 @@ ACTIONS: tuple[Action, ...] = (
         label="sort", disabled=_needs_rows,
     ),
     Action(
+        "columns", "|", "Choose columns", "List",
+        "Show, hide, order and size the columns; the choice is kept.",
+    ),
+    Action(
         "mark", "space", "Mark", "List",
         "Mark the download; keys act on all marked ones.",
         label="mark", disabled=_needs_current, owner="table",

@@ -1,8 +1,9 @@
 """Columns of the table: titles, widths and sort keys, and the layout for a width."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePath
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import host_of
@@ -63,13 +64,116 @@ COLUMNS = {
         Column("left", "Left", 6, right=True, volatile=True, long_title="Time left"),
         Column("priority", "Pri", 3, right=True, descending_first=True, long_title="Priority"),
         Column("status", "Status", 20),
+        Column("folder", "Folder", 24),
+        Column("id", "ID", 8),
     )
 }
+_ALWAYS = frozenset({"name", "status"})  # the glyph of the status is never hidden
+_ON_DEMAND = frozenset({"folder", "id"})
+_CONDITIONS = {"host": "on a wide screen", "priority": "while they differ"}
+CHOOSABLE = tuple(column_id for column_id in COLUMNS if column_id != "mark")
+MAX_WIDTH = 120
+MIN_WIDTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """The user's choice of columns; without one, the width of the screen decides.
+
+    Attributes:
+        order: ids in the user's order; others follow in the usual one.
+        shown: ids of columns that are shown wherever there is space for them.
+        hidden: ids of columns that are never shown.
+        widths: widths in cells of the columns that the user has sized.
+    """
+
+    order: tuple[str, ...] = ()
+    shown: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    widths: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, stored: Mapping[str, object]) -> "ColumnChoice":
+        """Return a choice from stored values, without those that are unknown or not valid."""
+
+        def ids(name: str) -> tuple[str, ...]:
+            value = stored.get(name)
+            listed = value if isinstance(value, list) else []
+            return tuple(dict.fromkeys(each for each in CHOOSABLE if each in listed))
+
+        order, widths = stored.get("order"), stored.get("widths")
+        listed = order if isinstance(order, list) else []
+        known = tuple(dict.fromkeys(each for each in listed if each in CHOOSABLE))
+        choice = cls(known, frozenset(ids("shown")), frozenset(ids("hidden")) - _ALWAYS)
+        for column_id, width in widths.items() if isinstance(widths, dict) else ():
+            if isinstance(width, int) and column_id in CHOOSABLE:
+                choice = choice.sized(column_id, width)
+        return choice
+
+    def stored(self) -> dict[str, object]:
+        """Return the choice as values for JSON."""
+        return {
+            "order": list(self.order),
+            "shown": sorted(self.shown),
+            "hidden": sorted(self.hidden),
+            "widths": dict(self.widths),
+        }
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all columns in the user's order."""
+        return (*self.order, *(each for each in CHOOSABLE if each not in self.order))
+
+    def shows(self, column_id: str) -> bool:
+        """Return True if a column is shown where there is space for it."""
+        if column_id in self.hidden:
+            return False
+        return column_id in self.shown or column_id not in _ON_DEMAND
+
+    def condition(self, column_id: str) -> str:
+        """Return when a column is shown, in words; "" if the user has chosen, or always."""
+        is_chosen = column_id in self.shown or column_id in self.hidden
+        return "" if is_chosen else _CONDITIONS.get(column_id, "")
+
+    def toggled(self, column_id: str) -> "ColumnChoice":
+        """Show a column, hide it, or leave it to its condition again; name and status stay."""
+        if column_id in _ALWAYS:
+            return self
+        shown, hidden = self.shown - {column_id}, self.hidden - {column_id}
+        if column_id in self.hidden and column_id in _CONDITIONS:
+            return replace(self, shown=shown, hidden=hidden)
+        if self.shows(column_id) and not self.condition(column_id):
+            return replace(self, shown=shown, hidden=hidden | {column_id})
+        return replace(self, shown=shown | {column_id}, hidden=hidden)
+
+    def moved(self, column_id: str, by: int) -> "ColumnChoice":
+        """Move a column by some places."""
+        ids = list(self.ids)
+        at = ids.index(column_id)
+        ids.insert(max(0, min(at + by, len(ids) - 1)), ids.pop(at))
+        return replace(self, order=tuple(ids))
+
+    def width(self, column_id: str) -> int | None:
+        """Return the width that the user has chosen; None for an automatic one."""
+        return dict(self.widths).get(column_id)
+
+    def sized(self, column_id: str, width: int | None) -> "ColumnChoice":
+        """Give a column a width; None makes it automatic. The name takes the rest."""
+        if column_id == "name":
+            return self
+        others = tuple(each for each in self.widths if each[0] != column_id)
+        if width is None:
+            return replace(self, widths=others)
+        width = max(MIN_WIDTH, min(width, MAX_WIDTH))
+        return replace(self, widths=(*others, (column_id, width)))
+
+
+AUTOMATIC = ColumnChoice()
 QUEUE_ORDER = Column("queue", "Queue order", 0)
 SORTABLE = (QUEUE_ORDER, *(column for column in COLUMNS.values() if column.id != "mark"))
 
 # Dropped in this order when the screen is too narrow for all.
-_DROP_ORDER = ("host", "priority", "speed", "progress", "left", "size")
+_DROP_ORDER = ("id", "folder", "host", "priority", "speed", "progress", "left", "size")
 _HOST_FROM = 150
 """Width from which there is space for the host."""
 _TINY, _TINY_STATUS_WIDTH = 50, 16
@@ -95,6 +199,11 @@ def _queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
     return (group, *row.order)
 
 
+def folder_name(row: DownloadSnapshot) -> str:
+    """Return the folder of the file; "" until it is known."""
+    return str(PurePath(row.destination).parent) if row.destination else ""
+
+
 _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
     "queue": _queue_key,
     "name": lambda row: row.name.casefold(),
@@ -105,6 +214,8 @@ _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
     "left": lambda row: row.eta_seconds,
     "priority": lambda row: row.priority,
     "status": lambda row: SORT_RANK[row.status],
+    "folder": folder_name,
+    "id": lambda row: row.id,
 }
 
 
@@ -114,28 +225,42 @@ def sort_key(column_id: str) -> Callable[[DownloadSnapshot], SortKey]:
 
 
 @lru_cache(maxsize=64)
-def layout(width: int, *, with_priority: bool = False) -> Layout:
+def layout(width: int, *, with_priority: bool = False, choice: ColumnChoice = AUTOMATIC) -> Layout:
     """Return the columns that fit into `width` cells; the name takes the rest.
 
     Args:
         width: cells of a row.
         with_priority: True shows priorities, which is of use only while they differ.
+        choice: the user's choice.
     """
     gap = 2 if width >= _WIDE else 1
-    widths = {column.id: column.width for column in COLUMNS.values()}
+    shown = [column_id for column_id in choice.ids if choice.shows(column_id)]
+    if not with_priority and "priority" not in choice.shown and "priority" in shown:
+        shown.remove("priority")
+    if width < _HOST_FROM and "host" not in choice.shown and "host" in shown:
+        shown.remove("host")
+    widths = {each: COLUMNS[each].width for each in ("mark", *shown)}
     if width < _TINY:
         widths["status"] = _TINY_STATUS_WIDTH
-    if not with_priority:
-        del widths["priority"]
-    if width < _HOST_FROM:
-        del widths["host"]
-    for dropped in _DROP_ORDER:
+    for dropped in sorted(_DROP_ORDER, key=lambda each: each in choice.shown):  # those at last
         if _name_width(widths, width, gap) >= _MIN_NAME_WIDTH:
             break
         widths.pop(dropped, None)
     _share_out(widths, _name_width(widths, width, gap) - _COMFORTABLE_NAME_WIDTH)
+    # Only now, so that a new size changes that of the name alone.
+    sized = {each: cells for each, cells in choice.widths if each in widths}
+    widths |= sized
+    _limit_sized(widths, sized, _name_width(widths, width, gap) - _MIN_NAME_WIDTH)
     widths["name"] = max(_name_width(widths, width, gap), 1)
     return Layout(_place(widths, gap), frozenset(widths))
+
+
+def _limit_sized(widths: dict[str, int], sized: Mapping[str, int], spare: int) -> None:
+    """Make columns that the user has sized narrower while the name has no space."""
+    for column_id, cells in sized.items():
+        less = max(0, min(-spare, cells - MIN_WIDTH))
+        widths[column_id] -= less
+        spare += less
 
 
 def _share_out(widths: dict[str, int], spare: int) -> None:

@@ -1,4 +1,4 @@
-"""ScreenMemory: filter, tab, commands and lists, kept from one run to the next."""
+"""ScreenMemory: filter, tab, commands, lists and columns, kept from one run to the next."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from rheo_core.domain.text import printable, redact
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.user_files import open_regular
 
+from .columns import AUTOMATIC, ColumnChoice
 from .commands import without_secrets
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class ScreenMemory:
         filter: text of the filter.
         tab: id of the tab that is open.
         commands: latest commands, oldest first.
+        columns: the choice of columns in the table.
         lists: paths of the list files that were loaded lately, newest first.
     """
 
@@ -35,6 +37,7 @@ class ScreenMemory:
     tab: str = ""
     commands: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    columns: ColumnChoice = AUTOMATIC
 
     @classmethod
     def load(cls, path: Path) -> "ScreenMemory":
@@ -54,6 +57,8 @@ class ScreenMemory:
             if isinstance(texts := stored.get(name), list):
                 shown = (printable(each) for each in texts if isinstance(each, str))
                 setattr(self, name, tuple(shown))
+        if isinstance(columns := stored.get("columns"), dict):
+            self.columns = ColumnChoice.of(columns)
 
     def add_command(self, line: str) -> None:
         """Append a command, and drop an earlier copy of it."""
@@ -72,7 +77,13 @@ class ScreenMemory:
         commands = [each for each in self.commands if without_secrets(each) == each]
         wanted = self.filter if redact(self.filter) == self.filter else ""
         lists = [each for each in self.lists if printable(each) == each]
-        content = {"filter": wanted, "tab": self.tab, "commands": commands, "lists": lists}
+        content = {
+            "filter": wanted,
+            "tab": self.tab,
+            "commands": commands,
+            "lists": lists,
+            "columns": self.columns.stored(),
+        }
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self.path, json.dumps(content).encode(), durable=False)

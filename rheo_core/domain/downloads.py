@@ -116,6 +116,15 @@ class DownloadStats(BaseModel):
     completed_bytes: int = Field(default=0, ge=0, description="Bytes of completed downloads")
 
 
+class HistoryTotals(NamedTuple):
+    """Totals of the ended downloads in the history."""
+
+    ended: int = 0
+    done: int = 0
+    done_bytes: int = 0
+    failed: int = 0
+
+
 class DownloadSnapshot(NamedTuple):
     """One download at one revision: the facts for its row and its details.
 

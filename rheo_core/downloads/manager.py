@@ -12,7 +12,13 @@ from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.details import DownloadDetails
-from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStats, Snapshot
+from rheo_core.domain.downloads import (
+    DownloadInfo,
+    DownloadSnapshot,
+    DownloadStats,
+    HistoryTotals,
+    Snapshot,
+)
 from rheo_core.domain.engine_options import (
     DEFAULTS,
     CompletionHooks,
@@ -623,7 +629,7 @@ class DownloadManager:
         return record.config if record else None
 
     async def history(
-        self, text: str = "", limit: int = 100, offset: int = 0
+        self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
         """Return ended downloads, in the list or removed from it, the latest first.
 
@@ -633,15 +639,25 @@ class DownloadManager:
             text: part of the name or URL, in any case.
             limit: maximum number of results.
             offset: number of results to leave out at the beginning.
+            failed: True leaves out downloads that have not failed.
 
         Raises:
             SessionStoreError: the session cannot be read.
         """
         if self._parts.session is None:
             return []
-        return [
-            record.snapshot() for record in await self._parts.session.search(text, limit, offset)
-        ]
+        records = await self._parts.session.search(text, limit, offset, failed=failed)
+        return [record.snapshot() for record in records]
+
+    async def history_totals(self, text: str = "") -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`; see `history`.
+
+        Raises:
+            SessionStoreError: the session cannot be read.
+        """
+        if self._parts.session is None:
+            return HistoryTotals()
+        return await self._parts.session.history_totals(text)
 
     async def forget(
         self,

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.infrastructure.disk import DiskThreads
@@ -203,12 +204,20 @@ class Session:
         row = await self._thread.run(find, download_id)
         return next(iter(_by_row(records_of([row] if row else []))), None)
 
-    async def search(self, text: str, limit: int, offset: int = 0) -> list[DownloadRecord]:
+    async def search(
+        self, text: str, limit: int, offset: int = 0, *, failed: bool = False
+    ) -> list[DownloadRecord]:
         """Return ended downloads that match `text`, latest first; see `SessionStore.search`."""
         search = self._opened.search
         await self._flush()
-        rows = await self._thread.run(search, text, limit, offset)
+        rows = await self._thread.run(search, text, limit, offset, failed=failed)
         return _by_row(await self._thread.run(records_of, rows))
+
+    async def history_totals(self, text: str) -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`."""
+        totals = self._opened.history_totals
+        await self._flush()
+        return await self._thread.run(totals, text)
 
     async def find_kept(self) -> list[DownloadRecord]:
         """Return removed downloads whose partial data was kept for an undo."""

@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.downloads import DownloadStatus, HistoryTotals
 from rheo_core.domain.text import printable, system_reason
 
 from . import session_files as files
@@ -58,7 +58,12 @@ _KEPT = (
 )
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "
+    f"AND (NOT :failed OR status = '{DownloadStatus.FAILED}') "
     f"ORDER BY {schema.ENDED_AT} DESC, id LIMIT :limit OFFSET :offset"
+)
+_TOTALS = (
+    "SELECT status, COUNT(*), TOTAL(bytes_downloaded) FROM downloads "
+    f"WHERE {_ENDED} AND {_MATCHES} GROUP BY status"
 )
 
 _FIRST_ROWS, _MORE_ROWS = 200, 2000
@@ -254,19 +259,36 @@ class SessionStore:
             rows = connection.execute(f"{schema.SELECT} WHERE id = ?", (download_id,))
             return next(self._undamaged(rows), None)
 
-    def search(self, text: str, limit: int, offset: int = 0) -> list[StoredDownload]:
+    def search(
+        self, text: str, limit: int, offset: int = 0, *, failed: bool = False
+    ) -> list[StoredDownload]:
         """Return ended downloads, listed or not, that match `text`, the latest first.
 
         Args:
             text: part of the name or the URL, in any case; "" matches all.
             limit: greatest number of downloads to return.
             offset: number of matching downloads to skip.
+            failed: True leaves out those that have not failed.
         """
         with self._reading() as connection:
             rows = connection.execute(
-                _SEARCH, {"text": text.casefold(), "limit": limit, "offset": offset}
+                _SEARCH,
+                {"text": text.casefold(), "limit": limit, "offset": offset, "failed": failed},
             )
             return list(self._undamaged(rows))
+
+    def history_totals(self, text: str) -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`; see `search`."""
+        with self._reading() as connection:
+            rows = list(connection.execute(_TOTALS, {"text": text.casefold()}))
+        counts = {str(status): int(count) for status, count, _ in rows}
+        done = str(DownloadStatus.COMPLETED)
+        return HistoryTotals(
+            sum(counts.values()),
+            counts.get(done, 0),
+            sum(int(size) for status, _, size in rows if status == done),
+            counts.get(str(DownloadStatus.FAILED), 0),
+        )
 
     def find_kept(self) -> list[StoredDownload]:
         """Return removed downloads whose partial data was kept for an undo."""

@@ -11,7 +11,7 @@ from textual.app import App
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
-from rheo_tui.columns import Column
+from rheo_tui.columns import Column, ColumnChoice
 from rheo_tui.existing_files import Decision
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import count_text
@@ -121,6 +121,12 @@ class Dialogs:
         from .sort import SortScreen
 
         self._app.push_screen(SortScreen(sort), chosen)
+
+    def columns(self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None]) -> None:
+        """Open the choice of columns; call `choose` with each change."""
+        from .columns import ColumnsScreen
+
+        self._app.push_screen(ColumnsScreen(choice, choose))
 
     def menu(self, title: str, items: Sequence[MenuItem], chosen: Callable[[str], None]) -> None:
         """Open a menu; call `chosen` with the id of the chosen item."""

@@ -1,6 +1,9 @@
-"""HistoryScreen: ended downloads; search them, queue them again, delete them."""
+"""HistoryScreen: ended downloads; search them, see details, queue them again, delete them."""
 
 import asyncio
+from collections.abc import Sequence
+from os.path import lexists
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
@@ -9,10 +12,16 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
+from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
-from rheo_tui.formatting import count_text
+from rheo_tui.causes import cause_of
+from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.file_manager import folder_of, open_path
+from rheo_tui.formatting import clock_text, count_text, duration_text, size_text, speed_text
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
+from rheo_tui.statuses import LOOKS
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.line_input import LineInput
 
@@ -21,6 +30,10 @@ from .confirm import ConfirmScreen
 _PAGE_SIZE = 200
 _SEARCH_DELAY_SECONDS = 0.12  # seconds
 _FILES_STAY = "Files on the disk and downloads in the list stay."
+_KEYS = (
+    "/ search · ! failures · Space mark · Enter details · A again · f folder · d delete · D all · "
+    "y copy URL · Esc"
+)
 
 
 class HistoryScreen(ModalScreen[None]):
@@ -29,6 +42,9 @@ class HistoryScreen(ModalScreen[None]):
     BINDINGS: ClassVar = [
         ("escape,h,q", "dismiss", "Close"),
         ("slash", "search", "Search"),
+        ("exclamation_mark", "failures", "Failures only"),
+        ("A,r", "again", "Download again"),
+        ("f", "folder", "Open the folder"),
         ("d,delete", "forget", "Delete"),
         ("D", "forget_all", "Delete all"),
         ("y", "copy", "Copy the URL"),
@@ -38,24 +54,33 @@ class HistoryScreen(ModalScreen[None]):
         super().__init__()
         self._client = client
         self._text = ""  # the search whose rows are shown
+        self._failed = False  # True shows failures only
+        self._totals = HistoryTotals()
         self._has_more = False
 
     def compose(self) -> ComposeResult:
-        """Create the search, the rows and the keys."""
+        """Create the search, the totals, the rows, the details and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "History"
             yield LineInput(placeholder="/ part of a name or URL", id="search", compact=True)
             yield Static("", id="history-count", markup=False)
+            yield Static("", id="history-titles", markup=False)
             yield HistoryList()
-            yield Static(
-                "/ search · Enter queue again · d delete · D all · y copy URL · Esc",
-                classes="dialog-keys",
-            )
+            yield Static("", id="history-detail", markup=False)
+            yield Static(_KEYS, classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """Show the latest downloads."""
-        self.query_one(HistoryList).focus()
+        self._rows.focus()
         self._search("", pause=False)
+
+    @property
+    def _rows(self) -> HistoryList:
+        return self.query_one(HistoryList)
+
+    def on_resize(self) -> None:
+        """Fit the titles to the new width."""
+        self.call_after_refresh(self._show_count)
 
     # Searching
 
@@ -65,29 +90,36 @@ class HistoryScreen(ModalScreen[None]):
 
     @on(Input.Submitted)
     def _to_the_list(self) -> None:
-        self.query_one(HistoryList).focus()
+        self._rows.focus()
 
     @on(LineInput.Left)
     def _search_left(self) -> None:
         self.query_one(Input).value = ""
-        self.query_one(HistoryList).focus()
+        self._rows.focus()
 
     def on_key(self, event: events.Key) -> None:
         """Move from the search to the rows with the down key."""
         if event.key == "down" and self.query_one(Input).has_focus:
             event.stop()
-            self.query_one(HistoryList).focus()
+            self._rows.focus()
 
     def action_search(self) -> None:
         """Focus the search."""
         self.query_one(Input).focus()
 
+    def action_failures(self) -> None:
+        """Show failures only, or all ended downloads."""
+        self._failed = not self._failed
+        self._search(self._text, pause=False)
+
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
-            rows = await self._client.service.history(text, _PAGE_SIZE)
+            service = self._client.service
+            rows = await service.history(text, _PAGE_SIZE, failed=self._failed)
+            self._totals = await service.history_totals(text)
             self._text, self._has_more = text, len(rows) == _PAGE_SIZE
-            self.query_one(HistoryList).show(rows)
+            self._rows.show(rows)
             self._show_count()
 
         if pause:  # one search for keys typed in quick succession
@@ -104,55 +136,144 @@ class HistoryScreen(ModalScreen[None]):
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _load_more(self) -> None:
         async def load() -> None:
-            shown = self.query_one(HistoryList)
-            rows = await self._client.service.history(self._text, _PAGE_SIZE, len(shown.rows))
+            shown = self._rows
+            rows = await self._client.service.history(
+                self._text, _PAGE_SIZE, len(shown.rows), failed=self._failed
+            )
             self._has_more = len(rows) == _PAGE_SIZE
             shown.append(rows)
             self._show_count()
 
         await self._client.guard(load(), "Cannot read the history")
 
+    @on(HistoryList.Marked)
     def _show_count(self) -> None:
-        count = len(self.query_one(HistoryList).rows)
-        text = count_text(count) + (" and more" if self._has_more else "")
-        self.query_one("#history-count", Static).update(text if count else self._nothing())
+        shown = self._rows
+        text = self._totals_text() if shown.rows else self._nothing()
+        self.query_one("#history-count", Static).update(text)
+        self.query_one("#history-titles", Static).update(shown.titles() if shown.rows else "")
+
+    def _totals_text(self) -> str:
+        totals, marked = self._totals, len(self._rows.marked)
+        done = f"{totals.done:,} done"
+        parts = [
+            count_text(totals.ended),
+            f"{done}, {size_text(totals.done_bytes)}" if totals.done_bytes else done,
+            f"{totals.failed:,} failed",
+        ]
+        if others := totals.ended - totals.done - totals.failed:
+            parts.append(f"{others:,} skipped or cancelled")
+        if self._failed:
+            parts.append("failures only (! shows all)")
+        if marked:
+            parts.append(f"{marked:,} marked")
+        return " · ".join(parts)
 
     def _nothing(self) -> str:
         if self._text:
             return f"No name or URL in the history contains “{printable(self._text)}”."
+        if self._failed and self._totals.ended:
+            return "No download in the history has failed. Press ! to show all."
         if not self._client.service.keeps_list:
             return "This session is not saved, so it has no history."
         return "No download has ended yet. Ended downloads appear here, including removed ones."
 
-    # Changing
+    # Details
 
     @on(OptionList.OptionSelected)
+    def _toggle_details(self) -> None:
+        detail = self.query_one("#history-detail", Static)
+        detail.display = not detail.display
+        self._show_details()
+
+    @on(OptionList.OptionHighlighted)
+    def _show_details(self) -> None:
+        if self.query_one("#history-detail").display:
+            self._look_up()
+
+    @work(exclusive=True, group="details", exit_on_error=False)
+    async def _look_up(self) -> None:
+        row = self._rows.current
+        text = "" if row is None else _details(row, await asyncio.to_thread(_is_there, row))
+        self.query_one("#history-detail", Static).update(text)
+
+    def action_folder(self) -> None:
+        """Open the folder of the current download."""
+        if (row := self._rows.current) is not None:
+            folder = folder_of(row.destination, self._client.service.settings.download_dir)
+            self._toast(open_path(folder) or f"Opening {folder}.")
+
+    # Changing
+
     @work(exit_on_error=False)
-    async def _queue_again(self) -> None:
-        shown = self.query_one(HistoryList)
-        if (row := shown.current) is None or not self._may_change():
+    async def action_again(self) -> None:
+        """Queue the marked downloads again, or the current one; ask if files are on the disk."""
+        rows = self._rows.targets
+        if not rows or not self._may_change():
             return
+        existing = [row for row in rows if await asyncio.to_thread(_is_there, row)]
+        decision = None
+        if existing:
+            decision = await self._decision_on(existing)
+            if decision is None:
+                return
+        await self._client.guard(
+            self._queue(rows, existing, decision), "Cannot queue the download again"
+        )
 
-        async def queue() -> None:
-            await self._client.service.add_again([row.id])
-            shown.remove_row(row.id)
-            self._show_count()
-            self._toast(f"Queued again: {row.name}.")
+    async def _decision_on(self, rows: Sequence[DownloadSnapshot]) -> Decision | None:
+        """Ask what to do about files on the disk; None if nothing is to be queued."""
+        from .existing_file import ExistingFileScreen
 
-        await self._client.guard(queue(), "Cannot queue the download again")
+        decision = await self.app.push_screen_wait(ExistingFileScreen(rows))
+        if decision is None or decision.choice is not Choice.OPEN:
+            return decision
+        path = Path(rows[0].destination)
+        self._toast(open_path(path) or f"Opening {path}.")
+        return None
+
+    async def _queue(
+        self,
+        rows: Sequence[DownloadSnapshot],
+        existing: Sequence[DownloadSnapshot],
+        decision: Decision | None,
+    ) -> None:
+        service = self._client.service
+        others = [row.id for row in rows if row not in existing]
+        if others:
+            await service.add_again(others)
+        words = ""
+        if decision is not None:
+            await service.add_again(
+                [row.id for row in existing], decision.strategy, decision.filename
+            )
+            words = f" ({decision.words})"
+        self._rows.remove_rows({row.id for row in rows})
+        self._totals = await service.history_totals(self._text)
+        self._show_count()
+        what = rows[0].name if len(rows) == 1 else count_text(len(rows))
+        self._toast(f"Queued again: {what}{words}.")
 
     @work(exit_on_error=False)
     async def action_forget(self) -> None:
-        """Delete the current download from the history."""
-        shown = self.query_one(HistoryList)
-        if (row := shown.current) is None or not self._may_change():
+        """Delete the marked downloads, or the current one, from the history."""
+        rows = self._rows.targets
+        if not rows or not self._may_change():
             return
 
         async def forget() -> None:
-            if not await self._client.service.forget([row.id]):
-                self._toast(f"{row.name} is in the list. Remove it there first.")
+            service = self._client.service
+            count = await service.forget([row.id for row in rows])
+            if len(rows) == 1 and not count:
+                self._toast(f"{rows[0].name} is in the list. Remove it there first.")
                 return
-            shown.remove_row(row.id)
+            if count < len(rows):
+                left = count_text(len(rows) - count)
+                self._toast(f"Deleted {count_text(count)}; {left} in the list stay.")
+                self._search(self._text, pause=False)
+                return
+            self._rows.remove_rows({row.id for row in rows})
+            self._totals = await service.history_totals(self._text)
             self._show_count()
 
         await self._client.guard(forget(), "Cannot delete the download")
@@ -161,30 +282,46 @@ class HistoryScreen(ModalScreen[None]):
     async def action_forget_all(self) -> None:
         """Delete all matches of the search from the history, after a confirmation."""
         text = self._text
-        if not self.query_one(HistoryList).rows or not self._may_change():
+        if not self._rows.rows or not self._may_change():
             return
-        which = f"all with “{printable(text)}” in name or URL" if text else "the whole history"
+        which = "all failures" if self._failed else "all"
+        if text:
+            which += f" with “{printable(text)}” in name or URL"
+        elif not self._failed:
+            which = "the whole history"
         question = f"Delete {which}? {_FILES_STAY}"
         confirm = ConfirmScreen("Delete history?", question, yes="delete", no="keep")
         if not await self.app.push_screen_wait(confirm):
             return
 
         async def forget() -> None:
-            count = await self._client.service.forget(text=text)
+            ids = await self._failed_ids() if self._failed else None
+            count = await self._client.service.forget(ids, text=text)
             self._toast(f"Deleted {count_text(count)} from the history.")
             self._search(text, pause=False)
 
         await self._client.guard(forget(), "Cannot delete the history")
 
+    async def _failed_ids(self) -> list[str]:
+        """Return the ids of all failures that match the search, loaded or not."""
+        ids: list[str] = []
+        while True:
+            rows = await self._client.service.history(self._text, _PAGE_SIZE, len(ids), failed=True)
+            ids += [row.id for row in rows]
+            if len(rows) < _PAGE_SIZE:
+                return ids
+
     @work(exit_on_error=False)
     async def action_copy(self) -> None:
-        """Copy the URL of the current download, secrets included."""
-        if (row := self.query_one(HistoryList).current) is None:
+        """Copy the URLs of the marked downloads, or of the current one, secrets included."""
+        rows = self._rows.targets
+        if not rows:
             return
 
         async def copy() -> None:
-            self.app.copy_to_clipboard(await self._client.service.url_of(row.id) or row.url)
-            self._toast("URL copied.")
+            urls = [await self._client.service.url_of(row.id) or row.url for row in rows]
+            self.app.copy_to_clipboard("\n".join(urls))
+            self._toast("URL copied." if len(urls) == 1 else f"{len(urls):,} URLs copied.")
 
         await self._client.guard(copy(), "Cannot copy the URL")
 
@@ -196,3 +333,28 @@ class HistoryScreen(ModalScreen[None]):
 
     def _toast(self, text: str) -> None:
         self.app.notify(printable(text), markup=False)
+
+
+def _is_there(row: DownloadSnapshot) -> bool:
+    """Return True if the file of `row` is on the disk. Blocks."""
+    return bool(row.destination) and row.has_file and lexists(row.destination)
+
+
+def _details(row: DownloadSnapshot, is_there: bool) -> str:
+    """Return the facts about an ended download that its line leaves out."""
+    spent = (row.finished_at or 0) - (row.started_at or 0) if row.started_at else 0
+    parts = [
+        LOOKS[row.status].label,
+        cause_of(row).text or row.reason,
+        size_text(row.bytes_downloaded) if row.bytes_downloaded else "",
+        f"in {duration_text(round(spent))}" if spent >= 1 else "",
+        f"at {speed_text(row.average_speed_bps)}" if row.average_speed_bps else "",
+        f"{row.attempt} attempts" if row.attempt > 1 else "",
+    ]
+    times = f"added {clock_text(row.added_at)}"
+    if row.finished_at:
+        times += f", ended {clock_text(row.finished_at)}"
+    place = row.destination or "no file"
+    state = "" if not row.destination else "  (on the disk)" if is_there else "  (not on the disk)"
+    lines = (" · ".join(filter(None, parts)), f"{place}{state}", row.url, times)
+    return "\n".join(map(printable, lines))

@@ -23,7 +23,7 @@ from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import BY_ID, Context, bindings
-from rheo_tui.columns import QUEUE_ORDER, Column
+from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
@@ -119,7 +119,9 @@ class MainScreen(Screen[None]):
         yield TabBar(id="tabs")
         yield FilterBar(self._filters.complete, id="filter")
         with Container(id="body"):
-            yield DownloadTable(self.model, read_only=read_only, id="table")
+            yield DownloadTable(
+                self.model, read_only=read_only, columns=self.memory.columns, id="table"
+            )
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
         yield CommandLine(
@@ -548,6 +550,19 @@ class MainScreen(Screen[None]):
     def do_sort(self) -> None:
         """Open the choice of a column."""
         self._dialogs.sort(self.model.sort, self._sort_by)
+
+    def do_columns(self) -> None:
+        """Open the choice of columns."""
+        self._dialogs.columns(self.table.columns, self._choose_columns)
+
+    @on(DownloadTable.ColumnsChosen)
+    def _columns_chosen(self, event: DownloadTable.ColumnsChosen) -> None:
+        self._choose_columns(event.columns)
+
+    def _choose_columns(self, columns: ColumnChoice) -> None:
+        self.table.choose_columns(columns)
+        self.memory.columns = columns
+        self._remember_soon()
 
     @on(DownloadTable.SortRequested)
     def _sort_requested(self, event: DownloadTable.SortRequested) -> None:

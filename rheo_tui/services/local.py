@@ -25,6 +25,7 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
@@ -177,10 +178,14 @@ class LocalService:
         return await self._manager.edit(download_id, config)
 
     async def history(
-        self, text: str = "", limit: int = 100, offset: int = 0
+        self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
         """Return ended downloads that match `text`, latest first."""
-        return await self._manager.history(text, limit, offset)
+        return await self._manager.history(text, limit, offset, failed=failed)
+
+    async def history_totals(self, text: str = "") -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`."""
+        return await self._manager.history_totals(text)
 
     def take_problems(self) -> list[str]:
         """Return new problems with session and settings, each one once."""

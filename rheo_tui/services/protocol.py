@@ -21,6 +21,7 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class DownloadService(Protocol):
         """
 
     async def history(
-        self, text: str = "", limit: int = 100, offset: int = 0
+        self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
         """Return ended downloads that match `text`, latest first, removed ones included.
 
@@ -143,7 +144,11 @@ class DownloadService(Protocol):
             text: part of a name or URL; "" matches all.
             limit: maximum number of downloads.
             offset: number of matches to skip.
+            failed: True leaves out downloads that have not failed.
         """
+
+    async def history_totals(self, text: str = "") -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`; see `history`."""
 
     def take_problems(self) -> Sequence[str]:
         """Return new messages for the user, such as about a damaged session; each one once."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent
@@ -101,10 +102,15 @@ class ReadOnlyService:
         return DownloadDetails(download_id, printable(str(folder)))
 
     async def history(
-        self, text: str = "", limit: int = 100, offset: int = 0
+        self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
         """Return ended downloads that match `text`, latest first."""
-        return [record.snapshot() for record in await self._session.search(text, limit, offset)]
+        records = await self._session.search(text, limit, offset, failed=failed)
+        return [record.snapshot() for record in records]
+
+    async def history_totals(self, text: str = "") -> HistoryTotals:
+        """Return the totals of the ended downloads that match `text`."""
+        return await self._session.history_totals(text)
 
     def take_problems(self) -> list[str]:
         """Return new problems with the file, each one once."""

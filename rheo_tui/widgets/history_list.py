@@ -2,27 +2,54 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from rich.text import Text
 from textual import events
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
+from rheo_tui.causes import cause_of
 from rheo_tui.formatting import clock_text, fit, fit_middle, fit_right, size_text
 from rheo_tui.statuses import LOOKS
 
-_SIZE_WIDTH, _TIME_WIDTH = 8, 16
-_FIXED_WIDTH = 1 + _SIZE_WIDTH + _TIME_WIDTH + 4  # the glyph, and a blank between all five columns
+_SIZE_WIDTH, _TIME_WIDTH, _SHORT_TIME_WIDTH = 8, 16, 10
+_MARKS_WIDTH = 3
+"""Cells of the mark, the glyph and the blank behind it."""
 _MIN_URL_WIDTH = 46
+_MEDIUM, _WIDE = 52, 72
+"""Widths from which there is space for the source, and for the time of day."""
+_MARK = "◆"
+
+
+class _Widths(NamedTuple):
+    name: int
+    size: int
+    time: int
+    source: int  # 0: not shown
+
+
+def _widths_for(width: int) -> _Widths:
+    time = _TIME_WIDTH if width >= _WIDE else _SHORT_TIME_WIDTH
+    rest = max(width - _MARKS_WIDTH - _SIZE_WIDTH - time - 3, 2)
+    if width < _MEDIUM:
+        return _Widths(rest + 1, _SIZE_WIDTH, time, 0)
+    name = max(rest * 5 // 9, 1)
+    return _Widths(name, _SIZE_WIDTH, time, rest - name)
 
 
 class HistoryList(OptionList):
-    """Shows the rows loaded so far; posts a message near the end of them."""
+    """Shows the rows loaded so far; posts a message near the end of them.
+
+    Attributes:
+        rows: the rows loaded so far.
+        marked: ids of the marked ones.
+    """
 
     COMPONENT_CLASSES: ClassVar = {
         "history--done",
@@ -30,12 +57,15 @@ class HistoryList(OptionList):
         "history--skipped",
         "history--cancelled",
         "history--quiet",
+        "history--mark",
     }
-    BINDINGS: ClassVar = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         ("k", "cursor_up", "Up"),
         ("j", "cursor_down", "Down"),
         ("g", "first", "First"),
         ("G", "last", "Last"),
+        ("space", "mark", "Mark"),
+        ("asterisk", "mark_all", "Mark all"),
     ]
 
     @dataclass
@@ -46,18 +76,30 @@ class HistoryList(OptionList):
             """Return True for another message of this kind."""
             return isinstance(message, HistoryList.NearEnd)
 
+    @dataclass
+    class Marked(Message):
+        """Rows were marked or unmarked."""
+
     def __init__(self) -> None:
         super().__init__(compact=True, markup=False)
         self.rows: list[DownloadSnapshot] = []
+        self.marked: set[str] = set()
 
     @property
     def current(self) -> DownloadSnapshot | None:
         """Row under the cursor, or None."""
         return self.rows[self.highlighted] if self.highlighted is not None else None
 
+    @property
+    def targets(self) -> list[DownloadSnapshot]:
+        """The marked rows, or the one under the cursor."""
+        marked = [row for row in self.rows if row.id in self.marked]
+        return marked or [row for row in (self.current,) if row is not None]
+
     def show(self, rows: Sequence[DownloadSnapshot]) -> None:
-        """Replace the rows shown."""
+        """Replace the rows shown; marks of those that are still shown stay."""
         self.rows = list(rows)
+        self.marked &= {row.id for row in rows}
         self._lay_out()
         self.highlighted = 0 if rows else None
 
@@ -68,13 +110,29 @@ class HistoryList(OptionList):
         self.rows += fresh
         self.add_options(map(self._option, fresh))
 
-    def remove_row(self, download_id: str) -> None:
-        """Remove a row, if it is shown."""
-        for at, row in enumerate(self.rows):
-            if row.id == download_id:
-                del self.rows[at]
-                self.remove_option_at_index(at)
-                return
+    def remove_rows(self, download_ids: set[str]) -> None:
+        """Remove rows, if they are shown."""
+        at = self.highlighted or 0
+        self.rows = [row for row in self.rows if row.id not in download_ids]
+        self.marked -= download_ids
+        self._lay_out()
+        self.highlighted = min(at, len(self.rows) - 1) if self.rows else None
+
+    def action_mark(self) -> None:
+        """Mark or unmark the row under the cursor, and go to the next one."""
+        if (row := self.current) is not None and self.highlighted is not None:
+            self.marked ^= {row.id}
+            self.replace_option_prompt_at_index(self.highlighted, self._text_of(row))
+            if self.highlighted != len(self.rows) - 1:
+                self.action_cursor_down()
+            self.post_message(self.Marked())
+
+    def action_mark_all(self) -> None:
+        """Mark the rows loaded so far; if all are marked, unmark them."""
+        shown = {row.id for row in self.rows}
+        self.marked = set() if shown <= self.marked else shown
+        self._lay_out()
+        self.post_message(self.Marked())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Post `NearEnd` before the last row is reached."""
@@ -91,19 +149,43 @@ class HistoryList(OptionList):
         self.set_options(map(self._option, self.rows))
         self.highlighted = at
 
+    def titles(self) -> str:
+        """Return the titles of the columns."""
+        widths = self._widths
+        line = f"{'':{_MARKS_WIDTH}}{fit('Name', widths.name)} {fit_right('Size', widths.size)} "
+        return line + fit("Ended", widths.time) + (" From" if widths.source else "")
+
+    @property
+    def _widths(self) -> _Widths:
+        return _widths_for(self.scrollable_content_region.width)
+
     def _option(self, row: DownloadSnapshot) -> Option:
-        look = LOOKS[row.status]
-        width = max(self.scrollable_content_region.width - _FIXED_WIDTH, 2)
-        name_width = max(width * 5 // 9, 1)
-        url_width = width - name_width
-        source = row.url if url_width >= _MIN_URL_WIDTH else urlsplit(row.url).hostname or ""
+        return Option(self._text_of(row))
+
+    def _text_of(self, row: DownloadSnapshot) -> Text:
+        look, widths = LOOKS[row.status], self._widths
         size = row.bytes_downloaded or None if row.total_bytes is None else row.total_bytes
-        when = clock_text(row.finished_at or row.added_at)[:_TIME_WIDTH]
-        quiet = self.get_component_rich_style("history--quiet", partial=True)
+        when = clock_text(row.finished_at or row.added_at)
+        when = when[: -len(":00")] if widths.time == _TIME_WIDTH else when[: widths.time]
+        get = self.get_component_rich_style
+        quiet = get("history--quiet", partial=True)
+        style = get(f"history--{look.style}", partial=True)
+        is_marked = row.id in self.marked
+        mark = get("history--mark", partial=True)
         text = Text(no_wrap=True, end="")
-        style = self.get_component_rich_style(f"history--{look.style}", partial=True)
+        text.append(_MARK if is_marked else " ", mark)
         text.append(f"{look.glyph} ", style)
-        text.append(f"{fit_middle(printable(row.name), name_width)} ")
-        text.append(f"{fit_right(size_text(size), _SIZE_WIDTH)} ")
-        text.append(f"{fit(when, _TIME_WIDTH)} {fit(printable(source), url_width)}", quiet)
-        return Option(text)
+        text.append(f"{fit_middle(printable(row.name), widths.name)} ", mark if is_marked else "")
+        text.append(f"{fit_right(size_text(size), widths.size)} ")
+        text.append(fit(when, widths.time), quiet)
+        if widths.source:
+            source, is_failed = _source(row, widths.source), row.status is DownloadStatus.FAILED
+            text.append(f" {fit(printable(source), widths.source)}", style if is_failed else quiet)
+        return text
+
+
+def _source(row: DownloadSnapshot, width: int) -> str:
+    """Return the cause of a failure, or else the URL or its host."""
+    if row.status is DownloadStatus.FAILED:
+        return cause_of(row).text
+    return row.url if width >= _MIN_URL_WIDTH else urlsplit(row.url).hostname or ""

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
-from rheo_tui.columns import PERCENT_WIDTH, Layout, PlacedColumn
+from rheo_tui.columns import PERCENT_WIDTH, Layout, PlacedColumn, folder_name
 from rheo_tui.formatting import (
     bar_text,
     duration_text,
@@ -149,7 +149,9 @@ class RowPainter:
                 return [Segment(f"{status.glyph} {words}", styles.by_status[status.style])]
         text = self._plain_text(row, place.column.id, look)
         align = fit_right if place.column.right else fit
-        quiet = place.column.id in {"host", "priority", "size"}
+        if place.column.id == "folder":
+            align = fit_middle  # the end says more
+        quiet = place.column.id in {"host", "priority", "size", "folder", "id"}
         return [Segment(align(text, width), styles.quiet if quiet else styles.base)]
 
     def _with_hits(self, name: str, style: Style) -> list[Segment]:
@@ -175,6 +177,10 @@ class RowPainter:
                 return look.left
             case "priority":
                 return str(row.priority)
+            case "id":
+                return row.id
+            case "folder":
+                return printable(folder_name(row))
             case _:
                 return host_of(row.url).rpartition(":")[0]
 

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from itertools import pairwise
+from typing import ClassVar, NamedTuple, Self
 
 from textual import events
 from textual.cache import LRUCache
@@ -16,7 +17,15 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.columns import COLUMNS, Column, Layout, layout
+from rheo_tui.columns import (
+    AUTOMATIC,
+    COLUMNS,
+    Column,
+    ColumnChoice,
+    Layout,
+    PlacedColumn,
+    layout,
+)
 from rheo_tui.formatting import size_text
 from rheo_tui.statuses import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
@@ -45,6 +54,14 @@ _EMPTY = (
     "or press o to load a list.",
 )
 _EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
+
+
+class _Edge(NamedTuple):
+    """Edge of a title that the mouse drags."""
+
+    place: PlacedColumn  # the column that it sizes
+    x: int  # where the drag began
+    sign: int  # 1: a move to the right makes it wider; -1: narrower
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -93,8 +110,19 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         column: Column
 
+    @dataclass
+    class ColumnsChosen(Message):
+        """The user has sized a column with the mouse."""
+
+        columns: ColumnChoice
+
     def __init__(
-        self, model: TableModel, *, read_only: bool = False, id: str | None = None
+        self,
+        model: TableModel,
+        *,
+        read_only: bool = False,
+        columns: ColumnChoice = AUTOMATIC,
+        id: str | None = None,
     ) -> None:
         self._drawn: dict[int, Strip] = {}  # the strips on the screen, by line
         self._drawn_for = (Size(), 0)  # the sizes for which they were drawn
@@ -111,6 +139,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._range_keeps_on = False
         self._pressed: str | None = None  # row on which the mouse button was pressed
         self._has_dragged = False
+        self.columns = columns
+        self._edge: _Edge | None = None  # edge of a title that is dragged
 
     # Rows
 
@@ -416,6 +446,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         if offset is None:
             return
         if offset.y < self._header_lines:
+            if self._has_dragged:
+                return
             if (column := self._column_at(offset.x)) is not None:
                 self.post_message(self.SortRequested(column))
             return
@@ -444,7 +476,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Note the row on which a drag may begin."""
         self._has_dragged = False
-        is_title = event.get_content_offset_capture(self).y < self._header_lines
+        offset = event.get_content_offset_capture(self)
+        is_title = offset.y < self._header_lines
+        self._edge = self._edge_at(offset.x) if is_title and event.button == 1 else None
+        if self._edge:
+            self.capture_mouse()
         row = None if is_title else self.model.row_at(self._position_at(event))
         self._pressed = row.id if row is not None and event.button == 1 else None
         if self._pressed:
@@ -452,6 +488,9 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Mark the rows from the one on which the drag began to the one under the mouse."""
+        if self._edge is not None:
+            self._drag_edge(self._edge, event.get_content_offset_capture(self).x)
+            return
         if self._pressed is None or event.button != 1:
             return
         position = self.validate_cursor(self._position_at(event))
@@ -468,8 +507,37 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """End a drag."""
         self.release_mouse()
         self._pressed = None
-        if self._has_dragged:
+        if self._edge is not None:
+            self._edge = None
+            if self._has_dragged:
+                self.post_message(self.ColumnsChosen(self.columns))
+        elif self._has_dragged:
             self.end_range()
+
+    def _edge_at(self, x: int) -> _Edge | None:
+        """Return the edge of a title at `x`, or None.
+
+        The name takes the rest. So an edge moves with the mouse if it sizes the column beside it
+        that is farther from the name.
+        """
+        is_behind_name = False
+        for left, right in pairwise(self._layout(self._width).places):
+            is_behind_name |= left.column.id == "name"
+            if left.column.id != "mark" and left.x + left.width <= x < right.x:
+                return _Edge(right, x, -1) if is_behind_name else _Edge(left, x, 1)
+        return None
+
+    def _drag_edge(self, edge: _Edge, x: int) -> None:
+        width = edge.place.width + edge.sign * (x - edge.x)
+        columns = self.columns.sized(edge.place.column.id, width)
+        if columns != self.columns:
+            self._has_dragged = True
+            self.choose_columns(columns)
+
+    def choose_columns(self, columns: ColumnChoice) -> None:
+        """Show other columns."""
+        self.columns = columns
+        self._restyle()
 
     def _position_at(self, event: events.MouseEvent) -> int:
         """Return the position of the row under the mouse; it may be outside the list."""
@@ -490,7 +558,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _layout(self, width: int) -> Layout:
         # The last cell stays blank.
-        return layout(width - 1, with_priority=self.model.totals.priorities_differ)
+        differ = self.model.totals.priorities_differ
+        return layout(width - 1, with_priority=differ, choice=self.columns)
 
     def notify_style_update(self) -> None:
         """Paint everything again after a change of theme."""

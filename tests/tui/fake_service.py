@@ -18,6 +18,7 @@ from rheo_core.domain import (
     Snapshot,
 )
 from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.text import printable, redact_url
@@ -135,13 +136,26 @@ class FakeService:
         return download_id
 
     async def history(
-        self, text: str = "", limit: int = 100, offset: int = 0
+        self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
         self._record("history", (text, limit, offset))
-        matches = [row for row in (self.past | self.rows).values() if row.status.is_terminal]
-        matches = [row for row in matches if _contains(row, text)]
+        matches = self._ended(text)
+        if failed:
+            matches = [row for row in matches if row.status is DownloadStatus.FAILED]
         matches.sort(key=lambda row: row.finished_at or row.added_at, reverse=True)
         return matches[offset : offset + limit]
+
+    async def history_totals(self, text: str = "") -> HistoryTotals:
+        rows = self._ended(text)
+        done = [row for row in rows if row.status is DownloadStatus.COMPLETED]
+        failed = sum(row.status is DownloadStatus.FAILED for row in rows)
+        return HistoryTotals(
+            len(rows), len(done), sum(row.bytes_downloaded for row in done), failed
+        )
+
+    def _ended(self, text: str) -> list[DownloadSnapshot]:
+        rows = (self.past | self.rows).values()
+        return [row for row in rows if row.status.is_terminal and _contains(row, text)]
 
     def take_problems(self) -> list[str]:
         problems, self.problems = self.problems, []

@@ -280,6 +280,34 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
         assert app.called("edit")[1][1].source != config.source
 
 
+async def test_a_renewed_download_goes_on_where_it_failed(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    body = bytes(range(256)) * 800
+
+    async def half(exchange: Exchange) -> None:
+        await exchange.head("200 OK", Content_Length=len(body), ETag='"1"', Accept_Ranges="bytes")
+        await exchange.send(body[:100_000])
+        await exchange.close()
+
+    old = server.on("/d.bin?sig=old&se=1", half)
+    new = server.on("/d.bin?sig=new&se=2", serving(body, ETag='"1"'))
+    async with engine(tmp_path, max_retries=0) as app:
+        await app.command(f"add {old}")
+        (row,) = await ended(app, 1)
+        assert row.status is DownloadStatus.FAILED
+        await paste(app, new)
+        assert words(app) == [f"renews {row.id[:4]} (100 of 205 kB kept)"]
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        await app.until(lambda: server.requests_for("/d.bin?sig=new&se=2"))
+        (row,) = await ended(app, 1)
+        assert row.status is DownloadStatus.COMPLETED
+    assert (tmp_path / "d.bin").read_bytes() == body
+    (request,) = server.requests_for("/d.bin?sig=new&se=2")
+    assert request.range_start == 100_000
+
+
 async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
     async with running() as app:
         await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1")])

@@ -1,14 +1,22 @@
 """The history screen over the fake service, and `:prune`."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.downloads import HistoryTotals
 from rheo_tui.screens.confirm import ConfirmScreen
+from rheo_tui.screens.existing_file import ExistingFileScreen
 from rheo_tui.screens.history import HistoryScreen
+from rheo_tui.services.local import LocalService
 from rheo_tui.widgets.history_list import HistoryList
+from tests.core.engine import serving
+from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
@@ -50,6 +58,10 @@ def said(app: Driver) -> str:
     return str(app.app.screen.query_one("#history-count").render())
 
 
+def detail(app: Driver) -> str:
+    return str(app.app.screen.query_one("#history-detail", Static).content)
+
+
 def names(shown: HistoryList) -> list[str]:
     return [row.name for row in shown.rows]
 
@@ -65,9 +77,9 @@ async def test_it_shows_ended_downloads_latest_first(size: tuple[int, int]) -> N
         (queued,) = await app.fill(1)
         shown = await opened(app)
         assert names(shown) == ["file-1.iso", "file-2.iso"]
-        assert said(app) == "2 downloads"
+        assert said(app) == "2 downloads · 1 done · 1 failed"
         text = screen(app)
-        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "y copy URL · Esc"):
+        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "y copy URL"):
             assert part in text
         assert ("https://example.org/files" in text) == (size[0] > 120)
         await app.press("escape")
@@ -80,7 +92,7 @@ async def test_the_search_is_live_and_escape_ends_it() -> None:
         shown = await opened(app)
         await app.press("slash", *"FILE-2")
         await app.until(lambda: len(shown.rows) == 11)
-        assert said(app) == "11 downloads"
+        assert said(app) == "11 downloads · 11 done · 0 failed"
         await app.press("x")
         await app.until(lambda: "No name or URL in the history contains “FILE-2x”" in said(app))
         await app.press("backspace", "0")
@@ -97,11 +109,10 @@ async def test_a_long_history_comes_in_pages() -> None:
     async with running(with_history(*map(ended, range(500)))) as app:
         shown = await opened(app)
         assert len(shown.rows) == 200
-        assert said(app) == "200 downloads and more"
         for loaded in (400, 500):
             await app.press("end")
             await app.until(lambda loaded=loaded: len(shown.rows) == loaded)
-        assert said(app) == "500 downloads"
+        assert said(app) == "500 downloads · 500 done · 0 failed"
         assert names(shown) == [f"file-{number}.iso" for number in range(500)]
         calls = len(app.called("history"))
         await app.press("g", "j")
@@ -123,13 +134,94 @@ async def test_a_row_that_is_loaded_twice_is_shown_once() -> None:
 async def test_queue_again() -> None:
     async with running(with_history(ended(1), ended(2))) as app:
         shown = await opened(app)
-        await app.press("down", "enter")
+        await app.press("down", "A")
         await app.until(lambda: names(shown) == ["file-1.iso"])
         assert app.called("add_again") == [[ended(2).id]]
         assert "Queued again: file-2.iso." in app.messages()
         await app.press("escape")
         await app.update()
         assert app.table.model.shown == [ended(2).id]
+
+
+async def test_failures_only() -> None:
+    rows = [ended(1), ended(2, status=DownloadStatus.FAILED, error="HTTP 404 Not Found")]
+    async with running(with_history(*rows)) as app:
+        shown = await opened(app)
+        await app.press("exclamation_mark")
+        await app.until(lambda: names(shown) == ["file-2.iso"])
+        assert said(app) == "2 downloads · 1 done · 1 failed · failures only (! shows all)"
+        assert "404 Not Found" in screen(app)
+        await app.press("D")
+        await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+        assert "Delete all failures?" in screen(app)
+        await app.press("y")
+        await app.until(lambda: list(app.service.past) == [ended(1).id])
+        await app.until(lambda: said(app).startswith("No download in the history has failed"))
+        await app.press("exclamation_mark")
+        await app.until(lambda: names(shown) == ["file-1.iso"])
+
+
+async def test_details_say_where_the_file_is_and_whether_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    rows = [
+        ended(1, destination=str(tmp_path / "a"), average_speed_bps=2e6, bytes_downloaded=5),
+        ended(2, destination=str(tmp_path / "b")),
+    ]
+    async with running(with_history(*rows), size=(160, 40)) as app:
+        await opened(app)
+        await app.press("enter")
+        await app.until(lambda: f"{tmp_path / 'a'}  (on the disk)" in detail(app))
+        assert "done · 5 B · at 2.0 MB/s" in detail(app)
+        await app.press("down")
+        await app.until(lambda: f"{tmp_path / 'b'}  (not on the disk)" in detail(app))
+        await app.press("enter")
+        assert not app.app.screen.query_one("#history-detail").display
+
+
+async def test_marks_take_several_at_once() -> None:
+    async with running(with_history(*map(ended, range(5)))) as app:
+        shown = await opened(app)
+        await app.press("space", "down", "space")
+        assert said(app).endswith("2 marked")
+        await app.press("y")
+        await app.until(lambda: app.app.clipboard.count("token=secret") == 2)
+        await app.press("A")
+        await app.until(lambda: app.called("add_again"))
+        assert app.called("add_again") == [[ended(0).id, ended(2).id]]
+        await app.until(lambda: len(shown.rows) == 3)
+        await app.press("asterisk", "d")
+        await app.until(lambda: not shown.rows)
+        assert [ids for ids, *_ in app.called("forget")] == [[ended(each).id for each in (1, 3, 4)]]
+
+
+@pytest.mark.parametrize("key", ["a", "o", "escape"])
+async def test_again_asks_if_the_file_is_on_the_disk(tmp_path: Path, key: str) -> None:
+    (tmp_path / "a").write_text("x")
+    async with running(with_history(ended(1, destination=str(tmp_path / "a")))) as app:
+        shown = await opened(app)
+        await app.press("A")
+        await app.until(lambda: isinstance(app.app.screen, ExistingFileScreen))
+        await app.press(key)
+        await app.until(lambda: isinstance(app.app.screen, HistoryScreen))
+        await app.pilot.pause()
+        assert bool(app.called("add_again")) == bool(not shown.rows) == (key != "escape")
+        assert ("(overwrite)" in app.messages()) == (key == "o")
+
+
+async def test_totals_of_a_real_session(server: MisbehavingServer, tmp_path: Path) -> None:
+    good, bad = server.on("/a.bin", serving(b"12345")), server.url("/missing")
+    settings = build_settings(download_dir=tmp_path, max_retries=0)
+    service = LocalService(settings, save=False, session_path=tmp_path / "session.db")
+    await service.start()
+    try:
+        await service.add([FileConfig(url=good), FileConfig(url=bad)])
+        while (await service.history_totals()).ended < 2:
+            await asyncio.sleep(0.01)
+        assert await service.history_totals() == HistoryTotals(2, 1, 5, 1)
+        assert await service.history_totals("a.bin") == HistoryTotals(1, 1, 5, 0)
+        assert [row.name for row in await service.history(failed=True)] == ["missing"]
+    finally:
+        await service.close()
 
 
 async def test_delete_one() -> None:
@@ -190,7 +282,7 @@ async def test_hostile_names_are_only_text() -> None:
         assert "\x1b" not in shown and "\u202e" not in shown
         assert "[b]bold[/b]" in shown
         await app.press("slash", *"[/b]")
-        await app.until(lambda: said(app) == "1 download")
+        await app.until(lambda: said(app).startswith("1 download "))
         await app.press(*"[red]")
         await app.until(lambda: "contains “[/b][red]”" in said(app))
 

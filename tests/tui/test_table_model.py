@@ -134,11 +134,12 @@ def test_columns_at_usual_widths() -> None:
     def ids(width: int) -> list[str]:
         return [place.column.id for place in layout(width).places]
 
-    usual = [column for column in COLUMNS if column not in ("host", "priority")]
+    usual = [column for column in COLUMNS if column not in ("host", "priority", "folder", "id")]
     assert ids(78) == [column for column in usual if column != "speed"]
     assert ids(118) == usual
-    assert ids(198) == [column for column in COLUMNS if column != "priority"]
-    assert [place.column.id for place in layout(198, with_priority=True).places] == list(COLUMNS)
+    assert ids(198) == [*usual[:2], "host", *usual[2:]]
+    with_priority = [place.column.id for place in layout(198, with_priority=True).places]
+    assert with_priority == [each for each in COLUMNS if each not in ("folder", "id")]
     assert ids(58) == ["mark", "name", "size", "status"]
     assert ids(38) == ["mark", "name", "status"]
 
