@@ -588,7 +588,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "settings", "comma", "Change settings", "App",
         "Change the folder, limits, schedule, retries and more.",
-        disabled=_changes(),
+        label="settings", disabled=_changes(),
     ),
     Action(
         "command", ":", "Enter a command", "App",

@@ -51,6 +51,8 @@ class Summary:
     connections: int = 0
     limit: int | None = None
     limit_reason: str = ""
+    stop_after: int | None = None  # bytes until everything pauses
+    is_offline: bool = False  # downloads wait for the network
     quits_when_done: bool = False
     reading: int = 0  # downloads read so far, while the session is read
     marked: int = 0
@@ -116,6 +118,8 @@ def _badges(summary: Summary) -> list[Part]:
     parts = []
     if summary.badge:
         parts.append(Part(0, (Span(f" {summary.badge} ", "badge"),)))
+    if summary.is_offline:
+        parts.append(Part(0, (Span(" network down ", "badge"),)))
     if summary.reading:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marks_range:
@@ -133,12 +137,13 @@ def _limits(summary: Summary) -> list[Part]:
         parts.append(Part(2, (Span(f"{summary.busy} of {summary.slots} slots", style),)))
     if summary.connections:
         parts.append(Part(5, (Span(count_text(summary.connections, "connection"), "plain"),)))
-    if summary.limit is not None:
-        why = f" ({summary.limit_reason})" if summary.limit_reason else ""
-        limit = Span(f"limit {limit_text(summary.limit)}", "paused")
-        parts.append(Part(1, (limit, Span(why, "quiet"))))
-    elif summary.limit_reason:
-        parts.append(Part(1, (Span(summary.limit_reason, "paused"),)))
+    if summary.limit is not None or summary.limit_reason:
+        rate = "no limit" if summary.limit is None else f"limit {limit_text(summary.limit)}"
+        why = summary.limit_reason
+        why = f" (schedule, {why})" if why.startswith("until") else f" ({why})" if why else ""
+        parts.append(Part(1, (Span(rate, "paused"), Span(why, "quiet"))))
+    if summary.stop_after is not None:
+        parts.append(Part(1, (Span(f"stops after {size_text(summary.stop_after)}", "paused"),)))
     if summary.quits_when_done:
         parts.append(Part(1, (Span("quits when done", "paused"),)))
     return parts

@@ -21,7 +21,7 @@ from rheo_core.domain import DownloadSnapshot, RheoError
 from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
-from rheo_tui.action_handlers import DownloadHandlers
+from rheo_tui.action_handlers import DownloadHandlers, unfinished
 from rheo_tui.actions import BY_ID, Context, bindings
 from rheo_tui.columns import QUEUE_ORDER, Column
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
@@ -501,9 +501,9 @@ class MainScreen(Screen[None]):
         self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows), chosen)
 
     def do_limit_menu(self) -> None:
-        """Open the menu of speed limits for the selection."""
+        """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
         context = self._dispatcher.whole_context()
-        self._open_limit_menu(context, for_all=not context.targets)
+        self._open_limit_menu(context, for_all=not unfinished(context.targets))
 
     def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
         scope = "limit all" if for_all else "limit"
@@ -521,7 +521,7 @@ class MainScreen(Screen[None]):
 
         rows = context.targets
         title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
-        self._dialogs.menu(title, menus.limit_items(rows, for_all=for_all), chosen)
+        self._dialogs.menu(title, menus.limit_items(for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -535,8 +535,13 @@ class MainScreen(Screen[None]):
             self._open(Path(row.destination))
 
     def _open(self, path: Path) -> None:
-        problem = open_path(path)
-        self.toast(problem or f"Opening {printable(str(path))}.", bool(problem))
+        async def open_now() -> str:
+            if problem := await open_path(path):
+                self.toast(problem, error=True)
+                return ""
+            return f"Opened {printable(str(path))}."
+
+        self.run_in_background("Cannot open", open_now)
 
     # Sorting and filtering
 
@@ -653,10 +658,11 @@ class MainScreen(Screen[None]):
         self.query_one(CommandLine).open(text)
 
     @on(CommandLine.Left)
-    def _command_line_left(self) -> None:
+    def _command_line_left(self, event: CommandLine.Left) -> None:
         footer = self.query_one(StatusFooter)
         footer.display = True
-        footer.hush_mistake()
+        if event.gives_up:
+            footer.hush()
         self.table.focus()
 
     def _complete_command(self, line: str) -> str:

@@ -20,7 +20,7 @@ from rheo_tui.widgets.line_input import LineInput
 _CHOICES = (
     "r  open it read-only",
     "n  open another session",
-    "t  try again, after the other process has ended",
+    "t  try again once it has ended",
     "q  quit",
 )
 
@@ -65,7 +65,7 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
             yield Static("\n".join(_CHOICES), markup=False)
             yield LineInput(id="other-session", compact=True)
             yield Static("", id="locked-problem", markup=False)
-            yield Static("Enter open  ·  Esc go back", classes="dialog-keys")
+            yield Static("Enter open · Esc go back", classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Hide the input until the user asks for it."""

@@ -21,9 +21,9 @@ from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.widgets.line_input import PlainInput
 
 _LABEL_WIDTH = 24
-_KEYS = "↑↓ choose  ·  Enter change  ·  Ctrl+O open the file  ·  Esc close"
-_EDIT_KEYS = "Enter save  ·  empty: the default  ·  Esc leave"
-_CHOICE_KEYS = "↑↓ choose  ·  Enter save  ·  Esc leave"
+_KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Esc close"
+_EDIT_KEYS = "Enter save · empty: the default · Esc leave"
+_CHOICE_KEYS = "↑↓ choose · Enter save · Esc leave"
 
 
 class SettingsScreen(ModalScreen[None]):
@@ -208,6 +208,7 @@ class SettingsScreen(ModalScreen[None]):
             self._value.action_select_all()
         self._tell("")
         self._show_keys(_CHOICE_KEYS if setting.choices else _EDIT_KEYS)
+        self.call_after_refresh(self._list.scroll_to_highlight)  # it has less space now
 
     @on(Input.Changed, "#settings-value")
     def _typed(self, event: Input.Changed) -> None:

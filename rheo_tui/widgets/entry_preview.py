@@ -205,8 +205,8 @@ class EntryPreview(Vertical):
     async def _ask_about(self, event: ExistingFiles.Asked) -> None:
         path = Path(event.entry.existing)
         if event.choice is Choice.OPEN:
-            problem = open_path(path)
-            self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
+            problem = await open_path(path)
+            self.app.notify(problem or f"Opened {printable(str(path))}.", markup=False)
             return
         from rheo_tui.screens.existing_file import NameScreen  # it imports widgets
 

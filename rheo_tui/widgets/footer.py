@@ -12,7 +12,8 @@ from textual.widget import Widget
 from rheo_core.domain.text import printable
 from rheo_tui.actions import ACTIONS, BY_ID, Action, Context, key_names
 
-_LAST = ("help", "quit")
+_FIRST = ("help", "quit", "add", "pause", "menu", "filter", "load")
+"""Actions that stay when there is little space, the most important first."""
 _MAX_LINES = 5
 _GAP = 2
 
@@ -52,6 +53,7 @@ class StatusFooter(Widget):
         self._disabled: frozenset[str] = frozenset()
         self._feedback = Feedback()
         self._place = ""
+        self._is_empty = True  # the list has no rows
         self._hits: list[tuple[int, int, str]] = []
 
     @property
@@ -67,8 +69,9 @@ class StatusFooter(Widget):
             place: the place in the list, shown while there is no feedback.
         """
         disabled = frozenset(action.id for action in _shown() if action.disabled(context))
-        if (disabled, place) != (self._disabled, self._place):
-            self._disabled, self._place = disabled, place
+        now = disabled, place, not context.total
+        if now != (self._disabled, self._place, self._is_empty):
+            self._disabled, self._place, self._is_empty = now
             self.refresh()
 
     def say(self, text: str, *, is_error: bool = False, can_undo: bool = False) -> None:
@@ -81,11 +84,6 @@ class StatusFooter(Widget):
     def hush(self) -> None:
         """Remove the feedback, because the user has pressed the next key."""
         self.say("")
-
-    def hush_mistake(self) -> None:
-        """Remove feedback on a mistake, because the user has left the line with it."""
-        if self._feedback.is_error:
-            self.hush()
 
     def on_resize(self) -> None:
         """Give a long sentence the lines that it needs."""
@@ -117,7 +115,8 @@ class StatusFooter(Widget):
         """Render the sentence and, if its last line leaves space, the keys behind it."""
         width = max(self.size.width, 1)
         *before, line = self._sentence(width)
-        actions = self._fitting(width - line.cell_len - _GAP)
+        gap = _GAP if line.cell_len else 0
+        actions = self._fitting(width - line.cell_len - gap)
         keys = sum(map(self._width, actions))
         line.append(" " * max(0, width - line.cell_len - keys))
         self._hits = []
@@ -130,13 +129,14 @@ class StatusFooter(Widget):
         return text
 
     def _fitting(self, width: int) -> Sequence[Action]:
-        """Return the actions that fit: help and quit first, then the others in their order."""
+        """Return the actions that fit, in their order; disabled ones give way in an empty list."""
         fitting: set[str] = set()
-        for action in sorted(_shown(), key=lambda action: action.id not in _LAST):
-            width -= self._width(action)
-            if width < 0:
-                break
-            fitting.add(action.id)
+        for action in sorted(_shown(), key=_rank):
+            if self._is_empty and action.id in self._disabled:
+                continue
+            if (needed := self._width(action)) <= width:
+                width -= needed
+                fitting.add(action.id)
         return [action for action in _shown() if action.id in fitting]
 
     def _key_and_label(self, action: Action) -> Text:
@@ -162,6 +162,10 @@ class StatusFooter(Widget):
         for start, end, action_id in self._hits:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))
+
+
+def _rank(action: Action) -> int:
+    return _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
 
 
 def _shown() -> list[Action]:

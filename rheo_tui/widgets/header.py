@@ -51,6 +51,8 @@ class SummaryHeader(Widget):
             connections=totals.connections,
             limit=snapshot.speed_limit_bps,
             limit_reason=snapshot.speed_limit_reason,
+            stop_after=snapshot.stop_after_bytes,
+            is_offline=snapshot.is_offline,
             done=totals.done_bytes,
             wanted=totals.wanted_bytes,
             left=totals.left_bytes,

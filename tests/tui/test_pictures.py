@@ -35,6 +35,7 @@ _SMALLEST = _SHRINKING[-1]
 _MIN_CONTRAST = 3.0
 """WCAG 2.2, 1.4.11: what is not text must have; quiet text is held to it too."""
 _DECORATION = frozenset(" ━╾─│╭╮╰╯┌┐└┘▁▂▃▄▅▆▇█▔▏▎▍▌▋▊▉▕▐")
+_ASCII_DECORATION = frozenset(" +-|=")
 _ANSI = {ColorType.DEFAULT, ColorType.STANDARD}
 
 Size = tuple[int, int]
@@ -107,13 +108,15 @@ def _check_fits(app: Driver, size: Size) -> None:
 
 def _check_colours(app: Driver, look: Look) -> None:
     screen = app.app.screen
-    dialogs = [*screen.query(".dialog")] if isinstance(screen, ModalScreen) else []
+    dialogs = [*screen.query(".dialog, #--input")] if isinstance(screen, ModalScreen) else []
     part = dialogs[0].region if dialogs else screen.region  # what a dialog covers is dimmed
     for y, strip in enumerate(screen._compositor.render_strips()):
         if not part.y <= y < part.bottom:
             continue
         for text, style, _ in strip.crop(part.x, part.right):
-            if style is None or not set(text) - _DECORATION:
+            if style is None or not set(text) - (
+                _ASCII_DECORATION if look is PLAIN else _DECORATION
+            ):
                 continue
             colours = [each for each in (style.color, style.bgcolor) if each is not None]
             if look is SIXTEEN:
