@@ -11,6 +11,7 @@ from textual.widgets import Input, Label, Static, TextArea
 
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.text import printable
+from rheo_tui.causes import cause_of
 from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
 from rheo_tui.services.changes import Changes
 from rheo_tui.widgets.line_input import PlainInput
@@ -68,7 +69,9 @@ class EditScreen(ModalScreen[Draft | None]):
 
     @work(exit_on_error=False)
     async def on_mount(self) -> None:
-        """Show the present values where the user has typed nothing yet."""
+        """Show the present values where the user has typed nothing yet; a login if it failed."""
+        if "login" in cause_of(self._row).text:
+            self.query_one("#edit-login").focus()
         config = await self._changes.service.config_of(self._row.id)
         if config is None:
             self._show_problem("", "This download is no longer in the list.")

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
+from rheo_tui.formatting import with_tilde
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.widgets.line_input import LineInput
 
@@ -61,7 +62,7 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
         """Create the reason, the choices, the input for a path and the line for problems."""
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Session in use"
-            yield Static(f"{self._error}.", id="locked-by", markup=False)
+            yield Static(with_tilde(f"{self._error}."), id="locked-by", markup=False)
             yield Static("\n".join(_CHOICES), markup=False)
             yield LineInput(id="other-session", compact=True)
             yield Static("", id="locked-problem", markup=False)

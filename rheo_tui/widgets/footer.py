@@ -12,10 +12,12 @@ from textual.widget import Widget
 from rheo_core.domain.text import printable
 from rheo_tui.actions import ACTIONS, BY_ID, Action, Context, key_names
 
-_FIRST = ("help", "quit", "add", "pause", "menu", "filter", "load")
+_FIRST = ("help", "quit", "add", "pause", "menu", "filter")
 """Actions that stay when there is little space, the most important first."""
 _MAX_LINES = 5
 _GAP = 2
+_MIN_KEYS_WIDTH = 24
+"""Cells that the keys keep beside an advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class StatusFooter(Widget):
         self._keymap = keymap
         self._disabled: frozenset[str] = frozenset()
         self._feedback = Feedback()
-        self._place = ""
+        self._place = self._advice = ""
         self._is_empty = True  # the list has no rows
         self._hits: list[tuple[int, int, str]] = []
 
@@ -61,17 +63,18 @@ class StatusFooter(Widget):
         """The feedback shown now; "" for none."""
         return self._feedback.text
 
-    def show(self, context: Context, place: str = "") -> None:
+    def show(self, context: Context, place: str = "", advice: str = "") -> None:
         """Dim the actions that are disabled in `context`.
 
         Args:
             context: the state that decides.
             place: the place in the list, shown while there is no feedback.
+            advice: what helps the current download, shown instead if there is space for it.
         """
         disabled = frozenset(action.id for action in _shown() if action.disabled(context))
-        now = disabled, place, not context.total
-        if now != (self._disabled, self._place, self._is_empty):
-            self._disabled, self._place, self._is_empty = now
+        now = disabled, place, advice, not context.total
+        if now != (self._disabled, self._place, self._advice, self._is_empty):
+            self._disabled, self._place, self._advice, self._is_empty = now
             self.refresh()
 
     def say(self, text: str, *, is_error: bool = False, can_undo: bool = False) -> None:
@@ -100,7 +103,9 @@ class StatusFooter(Widget):
         style = self.get_component_rich_style
         feedback = self._feedback
         if not feedback.text:
-            return [Text(f" {self._place}" if self._place else "", style("footer--label"))]
+            has_space = len(self._advice) + _MIN_KEYS_WIDTH <= width
+            words = (self._advice if has_space else "") or self._place
+            return [Text(f" {words}" if words else "", style("footer--label"))]
         text = Text(" ")
         name = "footer--error" if feedback.is_error else "footer--feedback"
         text.append(feedback.text.rstrip(".") if feedback.can_undo else feedback.text, style(name))

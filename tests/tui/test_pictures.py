@@ -40,7 +40,7 @@ _ANSI = {ColorType.DEFAULT, ColorType.STANDARD}
 
 Size = tuple[int, int]
 _ALL = [*product(SCENES, SIZES, LOOKS)]
-_SHORT = [(scene, SIZES[at % 4], LOOKS[at // 4 % 4]) for at, scene in enumerate(SCENES)]
+_SHORT = [(scene, (*SIZES, _SMALLEST)[at % 5], LOOKS[at % 4]) for at, scene in enumerate(SCENES)]
 """Each scene once, with sizes and looks in turn."""
 
 
@@ -49,11 +49,9 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.parametrize(("scene", "size", "look"), _SHORT, ids=_name)
-async def test_a_picture_and_the_smallest_screen(scene: Scene, size: Size, look: Look) -> None:
+async def test_a_picture_of_every_screen(scene: Scene, size: Size, look: Look) -> None:
     async with on_stage(scene, size, look) as app:
         _check_picture(app, scene, size, look)
-        await app.pilot.resize_terminal(*_SMALLEST)
-        _check_fits(app, _SMALLEST)
 
 
 @pytest.mark.long
@@ -68,9 +66,14 @@ async def test_every_picture(scene: Scene, size: Size, look: Look) -> None:
 async def test_every_screen_shrinks_and_grows(scene: Scene) -> None:
     async with on_stage(scene, _SHRINKING[0]) as app:
         for size in (*_SHRINKING, *reversed(_SHRINKING)):
-            await app.pilot.resize_terminal(*size)
-            await app.pilot.pause()
+            await _resize(app, size)
             _check_fits(app, size)
+
+
+async def _resize(app: Driver, size: Size) -> None:
+    await app.pilot.resize_terminal(*size)
+    await app.until(lambda: len(lines_of(app)) == size[1])
+    await app.update()
 
 
 def _check_picture(app: Driver, scene: Scene, size: Size, look: Look) -> None:
@@ -79,13 +82,14 @@ def _check_picture(app: Driver, scene: Scene, size: Size, look: Look) -> None:
     shown = picture(app)
     if look is PLAIN:
         assert shown.isascii()
-    if scene.is_stored:
+    if scene.is_stored and size in SIZES:
         expected = stored(scene)[_name(size)]
         assert shown == (_ascii(expected) if look is PLAIN else expected)
 
 
 def _ascii(text: str) -> str:
-    return "".join(each.text for each in AsciiFilter().apply([Segment(text)], Rgb(0, 0, 0)))
+    plain = "".join(each.text for each in AsciiFilter().apply([Segment(text)], Rgb(0, 0, 0)))
+    return "\n".join(map(str.rstrip, plain.split("\n")))  # parts of scrollbars are blanks
 
 
 def _check_fits(app: Driver, size: Size) -> None:
