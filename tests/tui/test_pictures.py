@@ -84,12 +84,18 @@ def _check_picture(app: Driver, scene: Scene, size: Size, look: Look) -> None:
         assert shown.isascii()
     if scene.is_stored and size in SIZES:
         expected = stored(scene)[_name(size)]
-        assert shown == (_ascii(expected) if look is PLAIN else expected)
+        if look is PLAIN:
+            shown, expected = _blanked(shown), _blanked(_ascii(expected))
+        assert shown == expected
 
 
 def _ascii(text: str) -> str:
-    plain = "".join(each.text for each in AsciiFilter().apply([Segment(text)], Rgb(0, 0, 0)))
-    return "\n".join(map(str.rstrip, plain.split("\n")))  # parts of scrollbars are blanks
+    return "".join(each.text for each in AsciiFilter().apply([Segment(text)], Rgb(0, 0, 0)))
+
+
+def _blanked(text: str) -> str:
+    """Return a text without what differs: parts of scrollbars, and halves of wide characters."""
+    return "\n".join(line.replace("?", " ").rstrip() for line in text.split("\n"))
 
 
 def _check_fits(app: Driver, size: Size) -> None:

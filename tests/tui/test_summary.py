@@ -92,6 +92,8 @@ def test_badges() -> None:
     )
     for badge in (" network down ", "stops after 5.0 GB", "no limit (slow mode)"):
         assert badge in first
+    (only,) = texts(Summary(quits_when_done=True), 40, 1)
+    assert "quits when done · 0 B/s" in only
     (only,) = texts(Summary(is_offline=True), 40, 1)
     assert only.startswith("  network down ")
 
