@@ -38,29 +38,47 @@ class DownloadHandlers:
         self.changes = changes
         self._service = changes.service
 
+    def done(
+        self,
+        verb: str,
+        rows: Rows,
+        targets: Rows,
+        left_out: str = "had ended",
+        *,
+        count: int | None = None,
+    ) -> str:
+        """Return what was done; see `done_text`."""
+        if count is not None and self.changes.work.is_stopped:
+            left_out = "not done, because you stopped it"
+        return done_text(verb, rows, targets, left_out, count=count)
+
     async def do_pause(self, context: Context) -> str:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
         running = [row for row in context.targets if can_pause(row)]
         if running:
             count = await self.changes.pause(_ids(running))
-            return done_text("Paused", running, context.targets, count=count)
+            return self.done("Paused", running, context.targets, count=count)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
-        await self.changes.resume(_ids(paused))
-        return done_text("Resumed", paused, context.targets)
+        count = await self.changes.resume(_ids(paused))
+        return self.done("Resumed", paused, context.targets, count=count)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
         count = await self.changes.cancel(_ids(rows))
-        return done_text("Cancelled", rows, context.targets, count=count)
+        return self.done("Cancelled", rows, context.targets, count=count)
 
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
-        await self._service.retry(_ids(rows))
-        return done_text("Queued again:", rows, context.targets, "did not fail")
+        count = await self.changes.work.each("Queueing again", _ids(rows), self._retry)
+        return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
 
     do_retry_failed = do_retry
+
+    async def _retry(self, ids: Sequence[str]) -> int:
+        await self._service.retry(ids)
+        return len(ids)
 
     async def do_keep(self, context: Context) -> str:
         """Save data whose checksum is wrong; download web pages that were refused."""
@@ -82,30 +100,30 @@ class DownloadHandlers:
     async def download_again(self, rows: Rows, decision: Decision) -> str:
         """Queue downloads again whose files are on the disk."""
         await self._service.add_again(_ids(rows), decision.strategy, decision.filename)
-        return done_text("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
+        return self.done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
-        await self.changes.remove(_ids(context.targets))
-        return done_text("Removed", context.targets, context.targets)
+        count = await self.changes.remove(_ids(context.targets))
+        return self.done("Removed", context.targets, context.targets, "were gone", count=count)
 
     do_clear_finished = do_remove
 
     async def do_pause_all(self, context: Context) -> str:
         """Pause all downloads that run or wait."""
         count = await self.changes.pause(_ids(context.targets))
-        return done_text("Paused", context.targets, context.targets, count=count)
+        return self.done("Paused", context.targets, context.targets, count=count)
 
     async def do_resume_all(self, context: Context) -> str:
         """Resume all paused downloads."""
-        await self.changes.resume(_ids(context.targets))
-        return done_text("Resumed", context.targets, context.targets)
+        count = await self.changes.resume(_ids(context.targets))
+        return self.done("Resumed", context.targets, context.targets, count=count)
 
     async def do_again(self, context: Context) -> str:
         """Download completed and skipped files again, beside those that exist."""
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
-        done = done_text("Queued again:", rows, context.targets, "are not done")
+        done = self.done("Queued again:", rows, context.targets, "are not done")
         return f"{done} Existing files stay."
 
     async def do_delete(self, context: Context) -> str:
@@ -133,16 +151,19 @@ class DownloadHandlers:
     async def set_priority(self, priority: int, targets: Rows) -> str:
         """Give the downloads that have not ended a priority."""
         rows = unfinished(targets)
-        await self.changes.set_priority(_ids(rows), priority)
-        return done_text(f"Priority is {priority:,} for", rows, targets)
+        count = await self.changes.set_priority(_ids(rows), priority)
+        return self.done(f"Priority is {priority:,} for", rows, targets, count=count)
 
     async def _change_priority(self, targets: Rows, by: int) -> str:
         rows = [row for row in targets if not row.status.is_terminal]
-        await self.changes.change_priority(_ids(rows), by)
+        count = await self.changes.change_priority(_ids(rows), by)
         if len(rows) == 1:
             return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
-        return done_text(
-            "Raised the priority of" if by > 0 else "Lowered the priority of", rows, targets
+        return self.done(
+            "Raised the priority of" if by > 0 else "Lowered the priority of",
+            rows,
+            targets,
+            count=count,
         )
 
     async def do_move_up(self, context: Context) -> str:
@@ -164,7 +185,7 @@ class DownloadHandlers:
     async def _move(self, targets: Rows, where: Literal["up", "down", "top", "bottom"]) -> str:
         rows = [row for row in targets if can_move(row)]
         if await self.changes.move(_ids(rows), where):
-            return done_text("Moved", rows, targets, "were not queued")
+            return self.done("Moved", rows, targets, "were not queued")
         return "Already at the top." if where in ("up", "top") else "Already at the bottom."
 
     async def do_limit_up(self, context: Context) -> str:

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.keys import format_key
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.causes import Cause
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 from rheo_tui.tabs import OWN_KEYS, TABS
@@ -458,7 +459,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "clear", "escape", "Close details, clear marks", "List",
-        "Close the details first, then clear filter and marks, then show all downloads.",
+        "Stop long work, close the details, clear filter and marks, then show all downloads.",
     ),
     *(
         Action(
@@ -592,7 +593,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "settings", "comma", "Change settings", "App",
         "Change the folder, limits, schedule, retries and more.",
-        disabled=_changes(),
+        label="settings", disabled=_changes(),
     ),
     Action(
         "command", ":", "Enter a command", "App",
@@ -644,6 +645,12 @@ def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """Return the keys of `action` as people read them."""
     keys = keymap.get(action.id, action.keys).split(",")
     return [key_name(key.strip()) for key in keys]
+
+
+def advice_text(cause: Cause, keymap: Mapping[str, str]) -> str:
+    """Return what helps against a failure, with the user's key for it; "" if nothing is known."""
+    key = key_names(BY_ID[cause.action], keymap)[0] if cause.action else ""
+    return cause.advice.format(key=key)
 
 
 def key_name(key: str) -> str:

@@ -26,6 +26,7 @@ class _Rule(NamedTuple):
 
 _HOST = r"(?:\[[^\]]+\]|[\w.-]+)(?::\d+)?"
 _LOGIN = "Press {key} and enter a login; saving it retries."
+_WRONG_LOGIN = "Press {key} and correct the login; saving it retries."
 _PROXY_LOGIN = "Set proxy to http://name:password@host:port in the settings, then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
@@ -33,6 +34,7 @@ _RETRY = "Press {key} to retry."
 _RULES = tuple(
     _Rule(re.compile(pattern), *rest)
     for pattern, *rest in (
+        (r"HTTP 401\b.*; the login was refused", "401 wrong login", _WRONG_LOGIN, "link"),
         (r"HTTP 401\b.*", "401 needs a login", _LOGIN, "link"),
         (r"HTTP 407\b.*", "407 the proxy needs a login", _PROXY_LOGIN, "retry"),
         (r"HTTP ((?:403|404|410)\b.*)", r"\1", _NEW_LINK, "link"),

@@ -11,7 +11,7 @@ from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import printable, redact
 from rheo_core.inputs import Verdict
 
-from .action_handlers import DownloadHandlers, Rows, done_text, unfinished
+from .action_handlers import DownloadHandlers, Rows, unfinished
 from .actions import BY_ID, Context, can_pause
 from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
@@ -69,13 +69,13 @@ class CommandHandlers:
 
     async def _pause(self, targets: Rows) -> str:
         rows = [row for row in targets if can_pause(row)]
-        await self._downloads.changes.pause([row.id for row in rows])
-        return done_text("Paused", rows, targets, "cannot be paused")
+        count = await self._downloads.changes.pause([row.id for row in rows])
+        return self._downloads.done("Paused", rows, targets, "cannot be paused", count=count)
 
     async def _resume(self, targets: Rows) -> str:
         rows = [row for row in targets if row.status is DownloadStatus.PAUSED]
-        await self._downloads.changes.resume([row.id for row in rows])
-        return done_text("Resumed", rows, targets, "were not paused")
+        count = await self._downloads.changes.resume([row.id for row in rows])
+        return self._downloads.done("Resumed", rows, targets, "were not paused", count=count)
 
     async def _limit(self, command: Command, context: Context) -> str:
         if command.for_all:

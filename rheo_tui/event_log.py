@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.text import printable
@@ -30,12 +30,27 @@ class EventLog:
 
     def __init__(self) -> None:
         self.lines: deque[LogLine] = deque(maxlen=self.MAX_LINES)
+        self._many: tuple[LogLine, ManyDownloadsEvent] | None = None  # latest one about many
         self.written = 0  # number of lines ever written; readers compare it
 
     def write(self, line: LogLine) -> None:
         """Append a line; drop the oldest if the log is full."""
         self.lines.append(line)
         self.written += 1
+
+    def write_many(self, event: ManyDownloadsEvent) -> None:
+        """Write the line for an event of many downloads; add its number to that of the line before.
+
+        Long work makes one such event for each of its batches.
+        """
+        if self._many is not None and self.lines and self.lines[-1] is self._many[0]:
+            before = self._many[1]
+            if before.event_type == event.event_type:
+                event = replace(event, count=before.count + event.count)
+                self.lines.pop()
+        line = line_of_many(event)
+        self.write(line)
+        self._many = line, event
 
     def note(self, text: str, level: Level = "info") -> None:
         """Append a message of the app itself."""

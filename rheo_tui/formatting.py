@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
@@ -10,6 +11,7 @@ from rheo_core.domain.units import duration_text as duration_text  # for the scr
 from rheo_core.domain.units import limit_text as limit_text
 from rheo_core.domain.units import size_text as size_text
 from rheo_core.domain.units import speed_text as speed_text
+from rheo_core.user_files import user_folder
 
 _ELLIPSIS = "…"
 _MAX_EXTENSION_WIDTH = 10
@@ -23,6 +25,11 @@ def clock_text(timestamp: float | None) -> str:
     if timestamp is None:
         return ""
     return datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def with_tilde(text: str) -> str:
+    """Return a text with `~` in place of the user's home folder, as people write paths."""
+    return text.replace(str(user_folder(Path.home)), "~")
 
 
 def fraction_done(done: int, total: int | None) -> float | None:

@@ -15,7 +15,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
 from rheo_core.domain.text import printable
 
-from .actions import BY_ID, key_names
+from .actions import advice_text
 from .causes import algorithm_text, cause_of
 from .event_log import LogLine
 from .formatting import (
@@ -34,9 +34,11 @@ from .statuses import LOOKS
 
 _LABEL_WIDTH = 10
 _TWO_COLUMNS_FROM = 90
+_BESIDE_WIDTH, _BESIDE_GAP = 110, 3
+"""Width from which the speed stands beside the connections, and the cells between them."""
 _STALLED_SECONDS = 3.0
 _GRAPH_ROWS = 5
-_CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 80, "Speed": 50, "Age": 80, "State": 0}
+_CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 66, "Speed": 50, "Age": 66, "State": 0}
 """Columns of the connections, and the width from which each is shown."""
 _LIMIT_IN_SIGHT = 2.0
 """A higher limit, as a multiple of the peak, is not drawn, because it would flatten the graph."""
@@ -168,8 +170,7 @@ def _failure(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     if row.error and row.error != seen.status and not row.status.is_active:
         yield "Error", Text(printable(row.error), style("bad"))
     if cause.advice and row.status in (DownloadStatus.FAILED, DownloadStatus.SKIPPED):
-        key = key_names(BY_ID[cause.action], seen.keymap)[0]
-        yield "Advice", Text(cause.advice.format(key=key))
+        yield "Advice", Text(advice_text(cause, seen.keymap))
 
 
 def _hashes(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
@@ -206,7 +207,7 @@ def _speed(row: DownloadSnapshot) -> str:
 
 
 def connections(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
-    """Return the segment map, and a line for each connection."""
+    """Return the segment map, a line for each connection, and the speed beside or below."""
     row = seen.row
     transfer = seen.details.transfer if seen.details else None
     lines: list[RenderableType] = [_title(seen, style), Text()]
@@ -217,8 +218,17 @@ def connections(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     if transfer is None or not transfer.connections:
         lines.append(Text("No connection now.", style("label")))
         return Group(*lines)
-    lines.append(_connection_table(transfer, style, width))
-    return Group(*lines)
+    if width < _BESIDE_WIDTH:
+        lines += [_connection_table(transfer, style, width), Text(), *_speeds(seen, style, width)]
+        return Group(*lines)
+    left = width * 3 // 5
+    right = width - left - _BESIDE_GAP
+    table = Table.grid(padding=(0, _BESIDE_GAP, 0, 0))
+    table.add_column(width=left)
+    table.add_column(width=right)
+    graph = Group(*_speeds(seen, style, right))
+    table.add_row(_connection_table(transfer, style, left), graph)
+    return Group(*lines, table)
 
 
 def _title(seen: Inspected, style: StyleOf) -> Text:
@@ -323,9 +333,14 @@ def _range_text(connection: ConnectionDetails, total: int | None) -> str:
 
 def speed(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     """Return a graph of the speed, with its mean, the limit and the attempts."""
+    return Group(_title(seen, style), *_speeds(seen, style, width))
+
+
+def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
+    """Return the lines of the graph and the facts above it."""
     samples = seen.samples
     if not samples:
-        return Group(_title(seen, style), Text(), Text("No samples yet.", style("label")))
+        return [Text(), Text("No samples yet.", style("label"))]
     shown = samples[-2 * width :]
     values = [sample.speed_bps for sample in shown]
     top = max(values)
@@ -343,10 +358,10 @@ def speed(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     if top < limit <= _LIMIT_IN_SIGHT * top:
         top = limit
     lines = _graph(values, width, max(top, 1.0), limit, style)
-    body = [_title(seen, style), Text(" · ".join(facts), style("label")), *lines]
+    body = [Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
-    return Group(*body, Text(_axis(len(shown), width), style("label"), no_wrap=True))
+    return [*body, Text(_axis(len(shown), width), style("label"), no_wrap=True)]
 
 
 def _graph(values: list[float], width: int, top: float, limit: int, style: StyleOf) -> list[Text]:

@@ -43,17 +43,15 @@ def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
     return items
 
 
-def limit_items(targets: Sequence[DownloadSnapshot], *, for_all: bool) -> list[MenuItem]:
+def limit_items(*, for_all: bool) -> list[MenuItem]:
     """Return speed limits for the selection, or for all downloads together."""
-    has_any = for_all or any(not row.status.is_terminal for row in targets)
-    reason = "" if has_any else "no unfinished download is selected"
     rates = [rate for rate in SPEED_LIMITS if rate is not None]
-    items = [MenuItem("off", "0", "0", "No limit", reason)]
+    items = [MenuItem("off", "0", "0", "No limit")]
     items += [
-        MenuItem(rate_input(rate), str(number), str(number), limit_text(rate), reason)
+        MenuItem(rate_input(rate), str(number), str(number), limit_text(rate))
         for number, rate in enumerate(rates, 1)
     ]
-    items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…", reason))
+    items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…"))
     if not for_all:
         items.append(MenuItem(ALL, "a", "a", "All downloads together…"))
     items.append(MenuItem(SLOW, "t", "t", "Slow mode on or off"))

@@ -39,6 +39,7 @@ LOOKS = {
 SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
 _WAITS = "waiting"
 _HOST_LIMIT = re.compile(r"(host limit): (\d+ of \d+) connections")
+_LONG_HOST_WAIT = re.compile(r"host limit (\d+ of \d+) after (?:HTTP )?(\w+)(.*)")
 _HTTP_CODE = re.compile(r"[45]\d\d\b")
 
 
@@ -94,8 +95,10 @@ def status_text(
 
 
 def short_status(text: str) -> str:
-    """Return a status text without its word, if its reason and the glyph say enough."""
-    return text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
+    """Return a status text for a narrow column: the cause and its numbers, without words."""
+    text = text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
+    text = _LONG_HOST_WAIT.sub(r"\2 · \1\3", text)
+    return text.replace(" · lifts in ", " · ").replace(" · try ", " · ")
 
 
 def _with_reason(label: str, reason: str) -> str:

@@ -51,6 +51,8 @@ class Summary:
     connections: int = 0
     limit: int | None = None
     limit_reason: str = ""
+    stop_after: int | None = None  # bytes until everything pauses
+    is_offline: bool = False  # downloads wait for the network
     quits_when_done: bool = False
     reading: int = 0  # downloads read so far, while the session is read
     marked: int = 0
@@ -100,7 +102,7 @@ def header_lines(summary: Summary, width: int, height: int) -> list[list[Span]]:
 def _state_line(summary: Summary, width: int) -> list[Span]:
     """Return name, folder and marks on the left; slots, connections and limits on the right."""
     left = [_NAME, *_badges(summary)]
-    right = _limits(summary)
+    right = [*_work(summary), *_limits(summary)]
     used = sum(part.width + len(_GAP) for part in left) + _joined_width(right)
     free = "" if summary.free is None else f"{size_text(summary.free)} free"
     room = width - used - len(free) - len(_DOT) - 6
@@ -116,6 +118,8 @@ def _badges(summary: Summary) -> list[Part]:
     parts = []
     if summary.badge:
         parts.append(Part(0, (Span(f" {summary.badge} ", "badge"),)))
+    if summary.is_offline:
+        parts.append(Part(0, (Span(" network down ", "badge"),)))
     if summary.reading:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marks_range:
@@ -126,19 +130,26 @@ def _badges(summary: Summary) -> list[Part]:
     return parts
 
 
-def _limits(summary: Summary) -> list[Part]:
+def _work(summary: Summary) -> list[Part]:
     parts = []
     if summary.slots:
         style = "plain" if summary.busy else "quiet"
         parts.append(Part(2, (Span(f"{summary.busy} of {summary.slots} slots", style),)))
     if summary.connections:
         parts.append(Part(5, (Span(count_text(summary.connections, "connection"), "plain"),)))
-    if summary.limit is not None:
-        why = f" ({summary.limit_reason})" if summary.limit_reason else ""
-        limit = Span(f"limit {limit_text(summary.limit)}", "paused")
-        parts.append(Part(1, (limit, Span(why, "quiet"))))
-    elif summary.limit_reason:
-        parts.append(Part(1, (Span(summary.limit_reason, "paused"),)))
+    return parts
+
+
+def _limits(summary: Summary) -> list[Part]:
+    """Return what holds the downloads back, or will stop them."""
+    parts = []
+    if summary.limit is not None or summary.limit_reason:
+        rate = "no limit" if summary.limit is None else f"limit {limit_text(summary.limit)}"
+        why = summary.limit_reason
+        why = f" (schedule, {why})" if why.startswith("until") else f" ({why})" if why else ""
+        parts.append(Part(1, (Span(rate, "paused"), Span(why, "quiet"))))
+    if summary.stop_after is not None:
+        parts.append(Part(1, (Span(f"stops after {size_text(summary.stop_after)}", "paused"),)))
     if summary.quits_when_done:
         parts.append(Part(1, (Span("quits when done", "paused"),)))
     return parts
@@ -205,9 +216,8 @@ def graph_top(summary: Summary) -> float:
 def _one_line(summary: Summary, width: int) -> list[Span]:
     """Return progress and speed for a screen that has one line for them."""
     left = _badges(summary) + _progress_parts(summary)
-    right = [Part(0, _speed_parts(summary, 0)[-1].spans)]
-    if summary.limit is not None:
-        right.insert(0, Part(4, (Span(f"limit {limit_text(summary.limit)}", "paused"),)))
+    right = [Part(4, part.spans[:1]) for part in _limits(summary)]
+    right.append(Part(0, _speed_parts(summary, 0)[-1].spans))
     return _spread(left or [_NAME], right, width)
 
 

@@ -1,7 +1,7 @@
 """TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -396,9 +396,9 @@ class TableModel:
         else:
             self.marked |= shown
 
-    def mark_matching(self, matches: Callable[[DownloadSnapshot], bool]) -> int:
-        """Mark the rows shown that match; return their number."""
-        matching = {each for each in self.shown if matches(self.rows[each])}
+    def mark_matching(self, ids: Sequence[str], matches: Callable[[DownloadSnapshot], bool]) -> int:
+        """Mark those rows among `ids` that match; return their number."""
+        matching = {each for each in ids if each in self.rows and matches(self.rows[each])}
         self.marked |= matching
         return len(matching)
 

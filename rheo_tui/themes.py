@@ -1,5 +1,7 @@
 """Themes of the app; Textual's ansi themes serve terminals with 16 colours."""
 
+from collections.abc import Mapping
+
 from textual.theme import Theme
 
 DARK = Theme(
@@ -77,6 +79,11 @@ def theme_for(name: str, color_system: str | None) -> str:
         color_system: colours of the terminal as rich names them; "standard" has 16.
     """
     return _WITH_16_COLOURS.get(name, name) if color_system == "standard" else name
+
+
+def colour_of(variables: Mapping[str, str], name: str) -> str:
+    """Return a colour of the theme as rich names it, which knows no `ansi_green`; "" for none."""
+    return variables.get(name, "").removeprefix("ansi_")
 
 
 # Variables that the stylesheet uses and Textual's own themes lack.

@@ -130,7 +130,7 @@ class LiveReporter(Reporter):
         elif isinstance(event, DownloadProgressEvent):
             self._show_progress(event)
         elif isinstance(event, DownloadValidatingEvent):
-            self._update_bar(event, speed="verifying", left="")
+            self._update_bar(event, speed="checking", left="")
         elif isinstance(event, DownloadRetryingEvent):
             self._drop_bar(event.download_id)
         line = line_of(event, self.name(event))

@@ -189,6 +189,8 @@ class Snapshot:
     speed_limit_bps: int | None = None  # for all downloads together
     speed_limit_reason: str = ""  # such as `slow mode` or `until 18:00`; "" for the user's limit
     is_slow: bool = False  # True in slow mode
+    stop_after_bytes: int | None = None  # everything pauses after this number of bytes
+    is_offline: bool = False  # True while downloads wait for the network
     closed_by: tuple[str, ...] = ()  # sentences on mistakes in settings; downloads wait for them
     is_closed: bool = False  # True if all downloads wait, not only those of some hosts
     is_loading: bool = False  # True while the session is read; more downloads follow

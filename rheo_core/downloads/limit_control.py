@@ -48,6 +48,11 @@ class LimitController:
         self._limits.set_hosts(hosts)
         self._hosts.set_host_limits(hosts)
 
+    @property
+    def left_bytes(self) -> int | None:
+        """Bytes until everything pauses because of `stop_after`; None: never."""
+        return self._limits.left
+
     def stop_after(self, count: int | None) -> None:
         """Pause everything after `count` more bytes; None: never."""
         self._stopped.clear()

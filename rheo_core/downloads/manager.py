@@ -695,6 +695,8 @@ class DownloadManager:
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
+            stop_after_bytes=self._parts.limits.left_bytes,
+            is_offline=self._parts.network is not None and self._parts.network.is_waited_for,
             is_loading=self._is_loading,
         )
 

@@ -51,6 +51,11 @@ class NetworkWatch:
         self._answered_at = -math.inf  # last answer of any other host, while some are unreached
         self._has_given_up = False
 
+    @property
+    def is_waited_for(self) -> bool:
+        """True while downloads wait for the network."""
+        return self._lost.is_set()
+
     def must_wait(self, host: str) -> bool:
         """Return True if downloads of this host (with its port) wait for the network."""
         return self._lost.is_set() and host in self._unreached

@@ -57,7 +57,7 @@ from .validation import BaseFileValidator
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_TOO_MANY_REQUESTS = 429
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 """RFC 6585 4: it concerns the client and so all its downloads; a 503 may concern one."""
 _MIN_PROGRESS_BYTES = 16 << 10
 """Progress that resets the number of failures. Otherwise a server that sends one byte for each
@@ -351,13 +351,21 @@ class DownloadWorker:
         delay = self._next_delay(error, record.stats.failures)
         if delay is None:
             self.names.release(record)
-            self._context.lifecycle.failed(record, error)
+            self._context.lifecycle.failed(record, self._explained(record, error))
         else:
             if isinstance(error, HttpStatusError) and error.status == _TOO_MANY_REQUESTS:
                 seconds = min(delay, error.retry_after or 0.0)
                 self._context.hosts.rest(host, seconds, record.id, f"HTTP {error.status}")
             self._context.lifecycle.retrying(record, error, delay, self._max_retries())
         return delay
+
+    def _explained(self, record: DownloadRecord, error: Exception) -> Exception:
+        """Return the error; a refused login reads otherwise than a missing one."""
+        if not isinstance(error, HttpStatusError) or error.status != _UNAUTHORIZED:
+            return error
+        if not self.recent_exchanges.sent_login(record.id):
+            return error
+        return HttpStatusError(error.status, f"{error.reason}; the login was refused")
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
         """Ask the retry handler; give up if its answer is not one."""

@@ -139,6 +139,11 @@ class RateLimits:
             bucket.rate_bps = self._host_rate(host)
         self._note_change()
 
+    @property
+    def left(self) -> int | None:
+        """Bytes left in the budget; None: no limit."""
+        return None if self._left is None else max(self._left, 0)
+
     def set_budget(self, count: int | None) -> None:
         """Allow `count` more bytes from now on, then none; None: no limit."""
         self._left = count

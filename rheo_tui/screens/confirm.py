@@ -29,7 +29,7 @@ class ConfirmScreen(ModalScreen[bool]):
     def __init__(self, title: str, text: str, *, yes: str, no: str) -> None:
         super().__init__()
         self._title, self._text = title, text
-        self._keys = f"y {yes}  ·  n {no}"
+        self._keys = f"y {yes} · n {no}"
 
     def compose(self) -> ComposeResult:
         """Create the text and the two answers."""

@@ -35,6 +35,7 @@ class EditScreen(ModalScreen[Draft | None]):
         save: saves other options; returns None if that is too late.
         draft: what was typed and not saved before.
         fields: names of the fields to show.
+        first: name of the field with the cursor; "" for the first of `fields`.
     """
 
     BINDINGS: ClassVar = [("escape", "close", "Close"), ("ctrl+s", "save", "Save")]
@@ -46,6 +47,7 @@ class EditScreen(ModalScreen[Draft | None]):
         save: Callable[[FileConfig], Awaitable[object]],
         draft: Draft,
         fields: Sequence[str] = tuple(FIELDS),
+        first: str = "",
     ) -> None:
         super().__init__()
         self._download_name = name
@@ -53,6 +55,7 @@ class EditScreen(ModalScreen[Draft | None]):
         self._save = save
         self._draft = draft
         self._fields = {each: FIELDS[each] for each in fields}
+        self._first = first
         self._config: FileConfig | None = None  # until the service has sent it
 
     def compose(self) -> ComposeResult:
@@ -74,11 +77,13 @@ class EditScreen(ModalScreen[Draft | None]):
                             )
                     yield Static("", id=f"problem-{name}", classes="field-problem", markup=False)
             yield Static("", id="edit-problem", classes="field-problem", markup=False)
-            yield Static("Enter save  ·  Tab go to next  ·  Esc close", classes="dialog-keys")
+            yield Static("Enter save · Tab go to next · Esc close", classes="dialog-keys")
 
     @work(exit_on_error=False)
     async def on_mount(self) -> None:
         """Show the present values where the user has typed nothing yet."""
+        if self._first:
+            self.query_one(f"#edit-{self._first}").focus()
         config = await self._load()
         if config is None:
             self._show_problem("", "This download is no longer in the list.")

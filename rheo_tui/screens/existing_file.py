@@ -40,7 +40,7 @@ class NameScreen(ModalScreen[str]):
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Save under another name"
             yield PlainInput(value=self._name, placeholder="file name", id="new-name", compact=True)
-            yield Static("Enter save  ·  Esc close", classes="dialog-keys")
+            yield Static("Enter save · Esc close", classes="dialog-keys")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -84,7 +84,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
                 ),
                 compact=True,
             )
-            yield Static("Enter choose  ·  Esc close", classes="dialog-keys")
+            yield Static("Enter choose · Esc close", classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Start at the first choice."""

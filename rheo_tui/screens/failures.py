@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-from rheo_tui.actions import BY_ID, key_names
+from rheo_tui.actions import advice_text
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 
@@ -51,7 +51,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
 
     def compose(self) -> ComposeResult:
         """Create the groups, and the advice on the one under the cursor."""
-        with Vertical(classes="dialog dialog-menu") as dialog:
+        with Vertical(classes="dialog dialog-failures") as dialog:
             dialog.border_title = "Failures"
             yield OptionList(
                 *(Option(Text(group.title, no_wrap=True, end="")) for group in self._groups),
@@ -71,12 +71,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         group = self._groups[event.option_index]
         names = [printable(row.name) for row in group.rows]
         self.query_one("#failures-names", Static).update(at_most_names(names, _MAX_NAMES))
-        self.query_one("#failures-advice", Static).update(self._advice(group))
-
-    def _advice(self, group: FailureGroup) -> str:
-        cause = group.cause
-        key = key_names(BY_ID[cause.action], self._keymap)[0] if cause.action else ""
-        return cause.advice.format(key=key)
+        self.query_one("#failures-advice", Static).update(advice_text(group.cause, self._keymap))
 
     @on(OptionList.OptionSelected)
     def _chosen(self) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_tui.actions import ACTIONS, Action, key_names
+from rheo_tui.themes import colour_of
 from rheo_tui.widgets.line_input import PlainInput
 
 _INTRO = (
@@ -115,7 +116,7 @@ class HelpScreen(ModalScreen[None]):
         return table
 
     def _group(self, group: str) -> list[Text]:
-        title = Text(group, f"bold {self.app.theme_variables.get('primary', '')}")
+        title = Text(group, f"bold {colour_of(self.app.theme_variables, 'primary')}")
         actions = [each for each in ACTIONS if each.group == group]
         lines = [Text.assemble(self._keys(action), " ", action.title) for action in actions]
         return [title, *lines, Text("")]

@@ -197,11 +197,12 @@ class HistoryScreen(ModalScreen[None]):
         text = "" if row is None else _details(row, await asyncio.to_thread(_is_there, row))
         self.query_one("#history-detail", Static).update(text)
 
-    def action_folder(self) -> None:
+    @work(exit_on_error=False)
+    async def action_folder(self) -> None:
         """Open the folder of the current download."""
         if (row := self._rows.current) is not None:
             folder = folder_of(row.destination, self._client.service.settings.download_dir)
-            self._toast(open_path(folder) or f"Opening {folder}.")
+            self._toast(await open_path(folder) or f"Opened {folder}.")
 
     # Changing
 
@@ -229,7 +230,7 @@ class HistoryScreen(ModalScreen[None]):
         if decision is None or decision.choice is not Choice.OPEN:
             return decision
         path = Path(rows[0].destination)
-        self._toast(open_path(path) or f"Opening {path}.")
+        self._toast(await open_path(path) or f"Opened {path}.")
         return None
 
     async def _queue(

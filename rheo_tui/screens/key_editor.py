@@ -14,9 +14,10 @@ from textual.widgets.option_list import Option
 from rheo_tui.actions import ACTIONS, Action
 from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
+from rheo_tui.themes import colour_of
 
-_KEY_WIDTH = 20
-_KEYS = "Enter new key · + add key · Backspace default · 1-3 presets · Esc close"
+_MIN_KEY_WIDTH, _MAX_KEY_WIDTH = 10, 20
+_KEYS = "Enter new · + add · Backspace default · 1-3 presets · Esc close"
 _WAITING = "Press the new key for “{}” (Esc keeps the old one)."
 
 
@@ -80,12 +81,20 @@ class KeyEditorScreen(ModalScreen[None]):
         self._list.highlighted = at
         self.query_one(Vertical).border_subtitle = preset_of(self._keymap)
 
+    @property
+    def _key_width(self) -> int:
+        return max(_MIN_KEY_WIDTH, min(self._list.size.width // 3, _MAX_KEY_WIDTH))
+
+    def on_resize(self) -> None:
+        """Fit the keys to the new width."""
+        self._show()
+
     def _row(self, action: Action) -> Text:
         keys = "  ".join(map(shown, keys_of(action, self._keymap)))
         is_changed = action.id in self._keymap
         return Text.assemble(
-            ("● " if is_changed else "  ", self.app.theme_variables.get("accent", "")),
-            (fit(keys, _KEY_WIDTH), "bold"),
+            ("● " if is_changed else "  ", colour_of(self.app.theme_variables, "accent")),
+            (fit(keys, self._key_width), "bold"),
             f" {action.title}",
             no_wrap=True,
             end="",

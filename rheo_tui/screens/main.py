@@ -17,12 +17,13 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot, RheoError
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, RheoError
 from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
-from rheo_tui.action_handlers import DownloadHandlers
-from rheo_tui.actions import BY_ID, Context, bindings
+from rheo_tui.action_handlers import DownloadHandlers, unfinished
+from rheo_tui.actions import BY_ID, Context, advice_text, bindings
+from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
@@ -35,6 +36,7 @@ from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
+from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
@@ -99,11 +101,12 @@ class MainScreen(Screen[None]):
         self.model = TableModel()
         notifier = TerminalNotifier(self, service)
         self.title_of_terminal = TerminalTitle(self)
-        self.client = EngineClient(service, self.event_log, self.toast, notifier.add)
+        self.work = LongWork(self._show_progress)
+        self.client = EngineClient(service, self.event_log, self.toast, notifier.add, self.work)
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self.changes = Changes(service)
+        self.changes = Changes(service, self.work)
         self._downloads = DownloadHandlers(self.changes)
         self._commands = CommandHandlers(service, self._downloads)
         self._quits_when_done = False
@@ -254,7 +257,14 @@ class MainScreen(Screen[None]):
         context, marked = self.context(), len(self.model.marked)
         header, is_range = self.query_one(SummaryHeader), self.table.is_marking
         header.show_marks(marked, marked - context.marked, is_range=is_range)
-        self.query_one(StatusFooter).show(context, self._place())
+        self.query_one(StatusFooter).show(context, self._place(), self._advice(context))
+
+    def _advice(self, context: Context) -> str:
+        """Return what helps against the failure of the current download."""
+        row = context.current
+        if row is None or row.status is not DownloadStatus.FAILED or context.marked:
+            return ""
+        return advice_text(cause_of(row), self.keymap)
 
     def _place(self) -> str:
         """Return the place of the cursor in words, for a screen without tabs."""
@@ -271,6 +281,9 @@ class MainScreen(Screen[None]):
             footer.say(text, is_error=error, can_undo=can_undo)
         else:
             self._toasts.show(text, error)
+
+    def _show_progress(self, text: str) -> None:
+        self.query_one(StatusFooter).say(text)
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -417,7 +430,9 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Close or clear one thing: details, filter, range, marks or tab."""
+        """Stop long work; or close or clear one thing: details, filter, range, marks or tab."""
+        if self.work.stop():
+            return
         if self.query_one(DetailsPane).display:
             self._toggle_details()
         elif self.query_one(FilterBar).display:
@@ -508,9 +523,9 @@ class MainScreen(Screen[None]):
         self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows), chosen)
 
     def do_limit_menu(self) -> None:
-        """Open the menu of speed limits for the selection."""
+        """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
         context = self._dispatcher.whole_context()
-        self._open_limit_menu(context, for_all=not context.targets)
+        self._open_limit_menu(context, for_all=not unfinished(context.targets))
 
     def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
         scope = "limit all" if for_all else "limit"
@@ -528,7 +543,7 @@ class MainScreen(Screen[None]):
 
         rows = context.targets
         title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
-        self._dialogs.menu(title, menus.limit_items(rows, for_all=for_all), chosen)
+        self._dialogs.menu(title, menus.limit_items(for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -542,8 +557,13 @@ class MainScreen(Screen[None]):
             self._open(Path(row.destination))
 
     def _open(self, path: Path) -> None:
-        problem = open_path(path)
-        self.toast(problem or f"Opening {printable(str(path))}.", bool(problem))
+        async def open_now() -> str:
+            if problem := await open_path(path):
+                self.toast(problem, error=True)
+                return ""
+            return f"Opened {printable(str(path))}."
+
+        self.run_in_background("Cannot open", open_now)
 
     # Sorting and filtering
 
@@ -643,12 +663,19 @@ class MainScreen(Screen[None]):
 
     def _mark_matching(self, text: str) -> None:
         wanted, moment = parse_filter(text), self.model.moment()
-        try:
-            count = self.model.mark_matching(lambda row: wanted.matches(row, moment))
-        except SlowPatternError as error:
-            raise CommandError(f"{error}.") from None
-        self._marks_changed()
-        self.toast(f"Marked {count_text(count)} that match “{printable(text)}”.")
+
+        async def mark(ids: Sequence[str]) -> int:
+            return self.model.mark_matching(ids, lambda row: wanted.matches(row, moment))
+
+        async def mark_all() -> str:
+            try:
+                count = await self.work.each("Marking", list(self.model.shown), mark)
+            finally:
+                self._marks_changed()
+            rest = "; stopped before the others" if self.work.is_stopped else ""
+            return f"Marked {count_text(count)} that match “{printable(text)}”{rest}."
+
+        self.run_in_background("mark", mark_all)
 
     def _toggle_quit_when_done(self) -> None:
         self._quits_when_done = not self._quits_when_done
@@ -673,10 +700,11 @@ class MainScreen(Screen[None]):
         self.query_one(CommandLine).open(text)
 
     @on(CommandLine.Left)
-    def _command_line_left(self) -> None:
+    def _command_line_left(self, event: CommandLine.Left) -> None:
         footer = self.query_one(StatusFooter)
         footer.display = True
-        footer.hush_mistake()
+        if event.gives_up:
+            footer.hush()
         self.table.focus()
 
     def _complete_command(self, line: str) -> str:

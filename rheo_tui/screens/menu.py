@@ -42,12 +42,11 @@ class MenuScreen(ModalScreen[str | None]):
             yield Static("Enter or key choose · Esc close", classes="dialog-keys")
 
     def _option(self, item: MenuItem) -> Option:
-        style = "dim" if item.reason else ""
         keys = set_cell_size(item.shown_keys, self._key_width)
-        text = Text(keys, style or "bold", no_wrap=True)
-        text.append(item.title, style)
+        text = Text(keys, "" if item.reason else "bold", no_wrap=True)
+        text.append(item.title)
         if item.reason:
-            text.append(f"  {item.reason}", "dim italic")
+            text.append(f"  {item.reason}", "italic")
         return Option(text, disabled=bool(item.reason))
 
     def on_mount(self) -> None:

@@ -14,13 +14,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
+from rheo_tui.formatting import with_tilde
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.widgets.line_input import LineInput
 
 _CHOICES = (
     "r  open it read-only",
     "n  open another session",
-    "t  try again, after the other process has ended",
+    "t  try again once it has ended",
     "q  quit",
 )
 
@@ -61,11 +62,11 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
         """Create the reason, the choices, the input for a path and the line for problems."""
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Session in use"
-            yield Static(f"{self._error}.", id="locked-by", markup=False)
+            yield Static(with_tilde(f"{self._error}."), id="locked-by", markup=False)
             yield Static("\n".join(_CHOICES), markup=False)
             yield LineInput(id="other-session", compact=True)
             yield Static("", id="locked-problem", markup=False)
-            yield Static("Enter open  ·  Esc go back", classes="dialog-keys")
+            yield Static("Enter open · Esc go back", classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Hide the input until the user asks for it."""

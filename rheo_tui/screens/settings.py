@@ -18,12 +18,13 @@ from rheo_core.domain.text import printable
 from rheo_tui.editor import edit_file
 from rheo_tui.formatting import fit
 from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
+from rheo_tui.themes import colour_of
 from rheo_tui.widgets.line_input import PlainInput
 
 _LABEL_WIDTH = 24
-_KEYS = "↑↓ choose  ·  Enter change  ·  Ctrl+O open the file  ·  Esc close"
-_EDIT_KEYS = "Enter save  ·  empty: the default  ·  Esc leave"
-_CHOICE_KEYS = "↑↓ choose  ·  Enter save  ·  Esc leave"
+_KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Esc close"
+_EDIT_KEYS = "Enter save · empty: the default · Esc leave"
+_CHOICE_KEYS = "↑↓ choose · Enter save · Esc leave"
 
 
 class SettingsScreen(ModalScreen[None]):
@@ -141,9 +142,9 @@ class SettingsScreen(ModalScreen[None]):
     def _style(self, name: str) -> str:
         variables = self.app.theme_variables
         return {
-            "changed": variables.get("accent", ""),
-            "value": variables.get("primary", "") if not self.app.ansi_color else "bold",
-            "draft": variables.get("warning", ""),
+            "changed": colour_of(variables, "accent"),
+            "value": "bold" if self.app.ansi_color else colour_of(variables, "primary"),
+            "draft": colour_of(variables, "warning"),
         }[name]
 
     @on(Input.Changed, "#settings-search")
@@ -310,6 +311,7 @@ class SettingsScreen(ModalScreen[None]):
         problem = self.query_one("#settings-problem", Static)
         problem.update(text)
         problem.set_class(is_good, "-good")
+        self.call_after_refresh(self._list.scroll_to_highlight)  # it may have less space now
 
     def _show_keys(self, text: str) -> None:
         self.query_one("#settings-keys", Static).update(text)

@@ -11,6 +11,7 @@ from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
+from rheo_tui.long_work import LongWork
 
 from .protocol import Deletion, DownloadService
 
@@ -38,11 +39,16 @@ class Changes:
     """Changes downloads through the service and keeps the steps back.
 
     A step can be undone for 10 minutes, the time for which the engine keeps partial data and
-    removed downloads.
+    removed downloads. Work on many downloads shows its progress, and may be stopped in between.
+
+    Args:
+        service: changes the downloads.
+        work: runs changes of many downloads in batches.
     """
 
-    def __init__(self, service: DownloadService) -> None:
+    def __init__(self, service: DownloadService, work: LongWork | None = None) -> None:
         self.service = service
+        self.work = work or LongWork()
         self.count = 0  # steps taken so far
         self._done: list[Step] = []
         self._undone: list[Step] = []
@@ -65,7 +71,11 @@ class Changes:
         if not self.can_undo:
             return ""
         step = self._done.pop()
+        self.work.is_stopped = False
         count = await step.undo()
+        if self.work.is_stopped:
+            self._done.append(step)  # so that the next undo goes on with it
+            return f"{step.undone.format(count_text(count))}; stopped, undo again to go on."
         self._undone.append(step)
         return _report(step.undone, count, step.total)
 
@@ -93,14 +103,14 @@ class Changes:
 
     async def cancel(self, ids: Sequence[str]) -> int:
         """Cancel downloads; their partial data is kept until the undo is over."""
-        service = self.service
-        undo, redo = partial(service.restore, ids), partial(service.cancel, ids)
+        undo = self._each("Restoring", self.service.restore, ids)
+        redo = self._each("Cancelling", self.service.cancel, ids)
         return await self.take(Step(undo, redo, "Restored {}", "Cancelled {}"))
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; partial data is kept until the undo is over."""
-        service = self.service
-        undo, redo = partial(service.restore, ids), partial(service.remove, ids)
+        undo = self._each("Restoring", self.service.restore, ids)
+        redo = self._each("Removing", self.service.remove, ids)
         return await self.take(Step(undo, redo, "Restored {}", "Removed {}"))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
@@ -121,13 +131,24 @@ class Changes:
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads."""
-        pause, resume = partial(self.service.pause, ids), partial(self.service.resume, ids)
+        pause, resume = self._pausing(ids)
         return await self.take(Step(resume, pause, "Resumed {}", "Paused {}"))
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Resume paused downloads."""
-        pause, resume = partial(self.service.pause, ids), partial(self.service.resume, ids)
+        pause, resume = self._pausing(ids)
         return await self.take(Step(pause, resume, "Paused {}", "Resumed {}"))
+
+    def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
+        """Return the work that pauses downloads, and that which resumes them."""
+        service = self.service
+        pause = self._each("Pausing", service.pause, ids)
+        return pause, self._each("Resuming", service.resume, ids)
+
+    def _each(
+        self, title: str, call: Callable[[Sequence[str]], Awaitable[int]], ids: Sequence[str]
+    ) -> Work:
+        return partial(self.work.each, title, ids, call)
 
     async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
         """Move queued downloads as a block."""
@@ -135,12 +156,16 @@ class Changes:
 
     async def change_priority(self, ids: Sequence[str], by: int) -> int:
         """Add `by` to the priority of each download; the lowest priority is 1."""
-        redo = partial(self.service.change_priority, ids, by)
+        redo = self._each(
+            "Setting priorities", lambda some: self.service.change_priority(some, by), ids
+        )
         return await self._place(ids, redo, "Changed the priority of {}")
 
     async def set_priority(self, ids: Sequence[str], priority: int) -> int:
         """Give each download a priority, 1 or more."""
-        redo = partial(self.service.set_priority, ids, priority)
+        redo = self._each(
+            "Setting priorities", lambda some: self.service.set_priority(some, priority), ids
+        )
         return await self._place(ids, redo, f"Priority is {priority} for {{}}")
 
     async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:

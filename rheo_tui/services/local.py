@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -53,6 +53,13 @@ _MAX_QUIET_SECONDS = 2.0
 _FAR_AHEAD_SECONDS = 24 * 60 * 60.0
 _NEVER = 2**63
 """A revision after which nothing has changed."""
+
+
+@dataclass(slots=True)
+class _Changed:
+    """Number of downloads that a call has changed."""
+
+    count: int = 0
 
 
 class LocalService:
@@ -299,7 +306,9 @@ class LocalService:
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads; if `paused`, they wait until they are resumed."""
-        with self._as_one_event(configs, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
+        added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
+        with self._as_one_event(configs, *added) as event:
+            event.count = len(configs)
             if not paused:
                 await self._manager.add(configs)
                 return
@@ -333,23 +342,26 @@ class LocalService:
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""
-        with self._as_one_event(ids, DownloadEventType.PAUSED):
-            return len(await self._manager.pause_many(ids))
+        with self._as_one_event(ids, DownloadEventType.PAUSED) as event:
+            event.count = len(await self._manager.pause_many(ids))
+        return event.count
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Put paused downloads back into the queue; return their number."""
-        with self._as_one_event(ids, DownloadEventType.RESUMED):
-            return len(await self._manager.resume_many(ids))
+        with self._as_one_event(ids, DownloadEventType.RESUMED) as event:
+            event.count = len(await self._manager.resume_many(ids))
+        return event.count
 
     async def cancel(self, ids: Sequence[str]) -> int:
         """Cancel downloads that have not ended; return their number."""
-        with self._as_one_event(ids, DownloadEventType.CANCELLED):
-            return len(await self._manager.cancel_many(ids, keep_partial=True))
+        with self._as_one_event(ids, DownloadEventType.CANCELLED) as event:
+            event.count = len(await self._manager.cancel_many(ids, keep_partial=True))
+        return event.count
 
     async def retry(self, ids: Sequence[str]) -> None:
         """Queue failed, cancelled and skipped downloads again."""
-        with self._as_one_event(ids, DownloadEventType.QUEUED):
-            await self._manager.retry_many(ids)
+        with self._as_one_event(ids, DownloadEventType.QUEUED) as event:
+            event.count = len(await self._manager.retry_many(ids))
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
@@ -365,13 +377,17 @@ class LocalService:
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; return their number."""
-        with self._as_one_event(ids, DownloadEventType.REMOVED, DownloadEventType.CANCELLED):
-            return len(await self._manager.remove_many(ids, keep_partial=True))
+        with self._as_one_event(
+            ids, DownloadEventType.REMOVED, DownloadEventType.CANCELLED
+        ) as event:
+            event.count = len(await self._manager.remove_many(ids, keep_partial=True))
+        return event.count
 
     async def restore(self, ids: Sequence[str]) -> int:
         """Undo `remove` or `cancel`; return the number of downloads restored."""
-        with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED):
-            return len(await self._manager.restore_many(ids))
+        with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED) as event:
+            event.count = len(await self._manager.restore_many(ids))
+        return event.count
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads and remove these downloads from the list."""
@@ -439,8 +455,9 @@ class LocalService:
         return await self._set_priorities(dict.fromkeys(ids, priority))
 
     async def _set_priorities(self, priorities: Mapping[str, int]) -> int:
-        with self._as_one_event(priorities, DownloadEventType.PRIORITY_CHANGED):
-            return len(await self._manager.set_priorities(priorities))
+        with self._as_one_event(priorities, DownloadEventType.PRIORITY_CHANGED) as event:
+            event.count = len(await self._manager.set_priorities(priorities))
+        return event.count
 
     async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
         """Move queued downloads together; return the number of those that moved."""
@@ -452,8 +469,9 @@ class LocalService:
 
     async def set_places(self, places: Mapping[str, Place]) -> int:
         """Put downloads back to former places; return their number."""
-        with self._as_one_event(places, DownloadEventType.PRIORITY_CHANGED):
-            return len(await self._manager.set_places(places))
+        with self._as_one_event(places, DownloadEventType.PRIORITY_CHANGED) as event:
+            event.count = len(await self._manager.set_places(places))
+        return event.count
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply settings to downloads that start from now on, and save them.
@@ -537,25 +555,27 @@ class LocalService:
     @contextmanager
     def _as_one_event(
         self, changed: Sized, event_type: DownloadEventType, *others: DownloadEventType
-    ) -> Iterator[None]:
+    ) -> Iterator["_Changed"]:
         """Report a call that changes many downloads as one event of `event_type`.
 
-        The engine makes no event of these types meanwhile.
+        The engine makes no event of these types meanwhile. The caller says how many it changed.
         """
+        result = _Changed()
         if len(changed) <= _MAX_SINGLE_EVENTS:
-            yield
+            yield result
             return
         muted = {event_type, *others} & self._subscriptions.keys()
         for kind in muted:
             self._subscriptions.pop(kind).unsubscribe()
         self._quiet_until = time.monotonic() + _MAX_QUIET_SECONDS
         try:
-            yield
+            yield result
         finally:
             self._quiet_until = 0.0
             for kind in muted:
                 self._listen(kind)
-            self._events.append(ManyDownloadsEvent(event_type, len(changed), time.time()))
+            if result.count:
+                self._events.append(ManyDownloadsEvent(event_type, result.count, time.time()))
 
     def _listen(self, event_type: DownloadEventType) -> None:
         self._subscriptions[event_type] = self._manager.on(event_type, self._events.append)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
-from rheo_tui.event_log import EventLog, line_of_many, log_line
+from rheo_tui.event_log import EventLog, log_line
 from rheo_tui.formatting import count_text
+from rheo_tui.long_work import LongWork
 
 from .protocol import DownloadService, ManyDownloadsEvent
 
 if TYPE_CHECKING:
     from rheo_core.inputs.sources import Item
-
-_BATCH_SIZE = 2000
 
 ShowToast = Callable[[str, bool], None]
 """Shows a message to the user; the flag is True for an error."""
@@ -30,6 +29,7 @@ class EngineClient:
     Attributes:
         ready: True while the engine is open.
         latest: the last snapshot.
+        work: work on many downloads, which the user may stop.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class EngineClient:
         event_log: EventLog,
         show_toast: ShowToast,
         on_event: Callable[[DownloadEvent], None],
+        work: LongWork | None = None,
     ) -> None:
         self.service = service
         self.ready = False
@@ -46,6 +47,7 @@ class EngineClient:
         self._event_log = event_log
         self._show_toast = show_toast
         self._on_event = on_event
+        self.work = work or LongWork()
         self._polling = asyncio.Lock()
         self._poll_failed = False
         self._closed = False
@@ -93,7 +95,7 @@ class EngineClient:
         try:
             for event in self.service.take_events():
                 if isinstance(event, ManyDownloadsEvent):
-                    self._event_log.write(line_of_many(event))
+                    self._event_log.write_many(event)
                 else:
                     self._event_log.write(log_line(event, name_of(event.download_id)))
                     self._on_event(event)
@@ -119,7 +121,7 @@ class EngineClient:
     async def add(
         self, configs: Sequence[FileConfig], *, paused: bool = False, first: bool = False
     ) -> bool:
-        """Queue downloads once the engine runs; return False and report it if that fails.
+        """Queue downloads once the engine runs; return False if that fails or is stopped.
 
         Args:
             configs: the downloads.
@@ -130,10 +132,15 @@ class EngineClient:
         if not self.ready:
             self._show_toast("Cannot add: the engine is not running.", True)
             return False
-        for start in range(0, len(configs), _BATCH_SIZE):  # so that the first appear soon
-            batch = configs[start : start + _BATCH_SIZE]
-            if not await self.guard(self.service.add(batch, paused=paused), "Cannot add"):
-                return False
+
+        async def add_some(some: Sequence[FileConfig]) -> int:
+            await self.service.add(some, paused=paused)
+            return len(some)
+
+        # In batches, so that the first appear soon.
+        adding = self.work.each("Adding", configs, add_some)
+        if not await self.guard(adding, "Cannot add") or self.work.is_stopped:
+            return False
         if first:
             await self.guard(self._move_to_top(configs), "Cannot move")
         return True
@@ -171,7 +178,7 @@ class EngineClient:
             urls = count_text(diagnostics.warnings, "URL")
             self._show_toast(f"Ignored options of {urls}, such as a proxy; see the log.", True)
 
-    async def guard(self, work: Awaitable[None], title: str) -> bool:
+    async def guard(self, work: Awaitable[object], title: str) -> bool:
         """Await `work`; report an exception as "`title`: reason". Return True on success."""
         try:
             await work

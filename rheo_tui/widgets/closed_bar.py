@@ -1,12 +1,10 @@
 """ClosedBar: the reason why downloads do not start, a mistake in the settings."""
 
-from pathlib import Path
-
 from textual.widgets import Static
 
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
-from rheo_core.user_files import user_folder
+from rheo_tui.formatting import with_tilde
 
 _RELOAD = "Correct it, then enter :reload"
 _RESTART = "Correct it, then start rheo-tui again"  # a process cannot re-read its environment
@@ -30,6 +28,6 @@ class ClosedBar(Static):
             first, *more = snapshot.closed_by
             what = "No download starts" if snapshot.is_closed else "Some downloads wait"
             others = f" ({len(more)} more, see the log.)" if more else ""
-            reason = printable(first).replace(str(user_folder(Path.home)), "~")
+            reason = with_tilde(printable(first))
             to_do = _RESTART if first.startswith("Environment:") else _RELOAD
             self.update(f"{what}: {reason}{others} {to_do}")

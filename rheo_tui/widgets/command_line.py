@@ -38,8 +38,11 @@ class CommandLine(Vertical):
 
         text: str
 
+    @dataclass
     class Left(Message):
-        """The command line has closed."""
+        """The command line has closed; `gives_up` if its command is not run."""
+
+        gives_up: bool
 
     def __init__(
         self,
@@ -79,11 +82,11 @@ class CommandLine(Vertical):
         self._show_hint(text)
         self.screen.set_focus(field)  # at once, because keys may be typed ahead
 
-    def close(self) -> None:
-        """Hide the line."""
+    def close(self, *, gives_up: bool = False) -> None:
+        """Hide the line; `gives_up` if its command is not run."""
         self._typing.stop()
         self.display = False
-        self.post_message(self.Left())
+        self.post_message(self.Left(gives_up))
 
     def on_key(self, event: events.Key) -> None:
         """Take the suggestion on Tab, which never leaves the line; walk the history."""
@@ -132,4 +135,4 @@ class CommandLine(Vertical):
     @on(LineInput.Left)
     def _left(self, event: LineInput.Left) -> None:
         event.stop()
-        self.close()
+        self.close(gives_up=True)

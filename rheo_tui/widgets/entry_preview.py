@@ -264,12 +264,15 @@ class EntryPreview(Vertical):
         elif what == "edit":
             self._edit(proposal, proposal.key)
         elif proposal.entry.verdict is Verdict.ON_DISK:
-            self._open(proposal) if what == "open" else self._rename(proposal)
+            if what == "open":
+                await self._open(proposal)
+            else:
+                self._rename(proposal)
 
-    def _open(self, proposal: Proposal) -> None:
+    async def _open(self, proposal: Proposal) -> None:
         path = Path(proposal.entry.existing)
-        problem = open_path(path)
-        self.app.notify(problem or f"Opening {printable(str(path))}.", markup=False)
+        problem = await open_path(path)
+        self.app.notify(problem or f"Opened {printable(str(path))}.", markup=False)
 
     def _rename(self, proposal: Proposal) -> None:
         from rheo_tui.screens.existing_file import NameScreen  # it imports widgets

@@ -12,9 +12,12 @@ from textual.widget import Widget
 from rheo_core.domain.text import printable
 from rheo_tui.actions import ACTIONS, BY_ID, Action, Context, key_names
 
-_LAST = ("help", "quit")
+_FIRST = ("help", "quit", "add", "pause", "menu", "filter")
+"""Actions that stay when there is little space, the most important first."""
 _MAX_LINES = 5
 _GAP = 2
+_MIN_KEYS_WIDTH = 24
+"""Cells that the keys keep beside an advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class StatusFooter(Widget):
         self._keymap = keymap
         self._disabled: frozenset[str] = frozenset()
         self._feedback = Feedback()
-        self._place = ""
+        self._place = self._advice = ""
+        self._is_empty = True  # the list has no rows
         self._hits: list[tuple[int, int, str]] = []
 
     @property
@@ -59,16 +63,18 @@ class StatusFooter(Widget):
         """The feedback shown now; "" for none."""
         return self._feedback.text
 
-    def show(self, context: Context, place: str = "") -> None:
+    def show(self, context: Context, place: str = "", advice: str = "") -> None:
         """Dim the actions that are disabled in `context`.
 
         Args:
             context: the state that decides.
             place: the place in the list, shown while there is no feedback.
+            advice: what helps the current download, shown instead if there is space for it.
         """
         disabled = frozenset(action.id for action in _shown() if action.disabled(context))
-        if (disabled, place) != (self._disabled, self._place):
-            self._disabled, self._place = disabled, place
+        now = disabled, place, advice, not context.total
+        if now != (self._disabled, self._place, self._advice, self._is_empty):
+            self._disabled, self._place, self._advice, self._is_empty = now
             self.refresh()
 
     def say(self, text: str, *, is_error: bool = False, can_undo: bool = False) -> None:
@@ -81,11 +87,6 @@ class StatusFooter(Widget):
     def hush(self) -> None:
         """Remove the feedback, because the user has pressed the next key."""
         self.say("")
-
-    def hush_mistake(self) -> None:
-        """Remove feedback on a mistake, because the user has left the line with it."""
-        if self._feedback.is_error:
-            self.hush()
 
     def on_resize(self) -> None:
         """Give a long sentence the lines that it needs."""
@@ -102,7 +103,9 @@ class StatusFooter(Widget):
         style = self.get_component_rich_style
         feedback = self._feedback
         if not feedback.text:
-            return [Text(f" {self._place}" if self._place else "", style("footer--label"))]
+            has_space = len(self._advice) + _MIN_KEYS_WIDTH <= width
+            words = (self._advice if has_space else "") or self._place
+            return [Text(f" {words}" if words else "", style("footer--label"))]
         text = Text(" ")
         name = "footer--error" if feedback.is_error else "footer--feedback"
         text.append(feedback.text.rstrip(".") if feedback.can_undo else feedback.text, style(name))
@@ -117,7 +120,8 @@ class StatusFooter(Widget):
         """Render the sentence and, if its last line leaves space, the keys behind it."""
         width = max(self.size.width, 1)
         *before, line = self._sentence(width)
-        actions = self._fitting(width - line.cell_len - _GAP)
+        gap = _GAP if line.cell_len else 0
+        actions = self._fitting(width - line.cell_len - gap)
         keys = sum(map(self._width, actions))
         line.append(" " * max(0, width - line.cell_len - keys))
         self._hits = []
@@ -130,13 +134,14 @@ class StatusFooter(Widget):
         return text
 
     def _fitting(self, width: int) -> Sequence[Action]:
-        """Return the actions that fit: help and quit first, then the others in their order."""
+        """Return the actions that fit, in their order; disabled ones give way in an empty list."""
         fitting: set[str] = set()
-        for action in sorted(_shown(), key=lambda action: action.id not in _LAST):
-            width -= self._width(action)
-            if width < 0:
-                break
-            fitting.add(action.id)
+        for action in sorted(_shown(), key=_rank):
+            if self._is_empty and action.id in self._disabled:
+                continue
+            if (needed := self._width(action)) <= width:
+                width -= needed
+                fitting.add(action.id)
         return [action for action in _shown() if action.id in fitting]
 
     def _key_and_label(self, action: Action) -> Text:
@@ -162,6 +167,10 @@ class StatusFooter(Widget):
         for start, end, action_id in self._hits:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))
+
+
+def _rank(action: Action) -> int:
+    return _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
 
 
 def _shown() -> list[Action]:

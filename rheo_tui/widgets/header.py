@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
-from rheo_core.user_files import user_folder
+from rheo_tui.formatting import with_tilde
 from rheo_tui.summary import Summary, header_lines
 from rheo_tui.totals import Totals
 
@@ -51,6 +51,8 @@ class SummaryHeader(Widget):
             connections=totals.connections,
             limit=snapshot.speed_limit_bps,
             limit_reason=snapshot.speed_limit_reason,
+            stop_after=snapshot.stop_after_bytes,
+            is_offline=snapshot.is_offline,
             done=totals.done_bytes,
             wanted=totals.wanted_bytes,
             left=totals.left_bytes,
@@ -100,5 +102,4 @@ class SummaryHeader(Widget):
 
 
 def _short(folder: Path) -> str:
-    """Return a folder as people write it, with `~` for their own."""
-    return printable(str(folder)).replace(str(user_folder(Path.home)), "~", 1)
+    return with_tilde(printable(str(folder)))

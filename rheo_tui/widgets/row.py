@@ -1,6 +1,6 @@
 """RowPainter: draws one row of the table as a strip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -240,7 +240,7 @@ def header_line(sort: Sort, width: int, layout: Layout, styles: RowStyles) -> St
     return Strip([Segment(line, styles.header)]).adjust_cell_length(width, styles.header)
 
 
-def hint_line(lines: tuple[str, ...], y: int, height: int, width: int, styles: RowStyles) -> Strip:
+def hint_line(lines: Sequence[str], y: int, height: int, width: int, styles: RowStyles) -> Strip:
     """Return line `y` of a hint, centred in `height` lines; its first line is highlighted."""
     at = y - max(0, (height - len(lines)) // 2)
     text = fit(lines[at], width).strip() if 0 <= at < len(lines) else ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import wrap
 from typing import ClassVar, NamedTuple, Self
 
 from textual import events
@@ -646,7 +647,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Render the titles, a row, a line of the hint, or a blank line."""
         styles, width = self._painter_now.styles, self._width
         if not self.model.lines:
-            return hint_line(self._hint(), y, self.size.height, width, styles)
+            lines = [part for line in self._hint() for part in wrap(line, width) or [""]]
+            return hint_line(lines, y, self.size.height, width, styles)
         if y < self._header_lines:
             return header_line(self.model.sort, width, self._layout(width), styles)
         position = self.scroll_offset.y + y - self._header_lines

@@ -165,7 +165,7 @@ def test_live_survives_hostile_names(
     assert "x\x1b[31m" not in shown
     assert "\u202e" not in shown
     assert "[/red][bold]x\ufffd[31m{0}[/" in shown
-    assert "verifying" in shown
+    assert "checking" in shown
     assert "3 of 3" in shown
 
 

@@ -211,6 +211,7 @@ async def test_everything_stops_after_so_many_bytes(
     configs = [FileConfig(url=server.on(f"/{n}", serving(BODY, ETag='"v"'))) for n in range(3)]
     async with DownloadManager(download_dir=tmp_path, connections=connections) as manager:
         manager.set_limits(stop_after_bytes=4_000_000)
+        assert manager.snapshot().stop_after_bytes == 4_000_000
         await manager.add(configs)
         await asyncio.wait_for(manager.wait_until_stopped(), 20)
         await manager.wait_until_complete(timeout=20)  # paused ones are not waited for
@@ -220,6 +221,7 @@ async def test_everything_stops_after_so_many_bytes(
         assert stopped and len(stopped) + manager.stats.completed == 3
         told = "stopped at the data limit"
         await until(lambda: all(record_of(manager, c).reason == told for c in stopped))
+        assert manager.snapshot().stop_after_bytes is None
         await manager.resume_all()
         await manager.wait_until_complete(timeout=20)
         received = sum(record_of(manager, config).stats.transferred for config in configs)

@@ -167,9 +167,10 @@ async def test_name_servers_of_a_network_without_a_route_end_the_wait(
     looking = asyncio.create_task(network_watch.run())
     assert network_watch.is_lost(SILENT, A)
     await until(lambda: world.looks > 1)
-    assert network_watch.must_wait(A)
+    assert network_watch.must_wait(A) and network_watch.is_waited_for
     world.names = True
     await until(lambda: not network_watch.must_wait(A))
+    assert not network_watch.is_waited_for
     looking.cancel()
 
 

@@ -67,6 +67,25 @@ async def test_digest(tmp_path: Path, server: MisbehavingServer, algorithm: str)
     assert guard.seen.count("") == 1  # the challenge is remembered
 
 
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [
+        ({}, "HTTP 401 Unauthorized"),
+        ({"user": "me:wrong"}, "HTTP 401 Unauthorized; the login was refused"),
+        ({"bearer": "wrong"}, "HTTP 401 Unauthorized; the login was refused"),
+    ],
+)
+async def test_a_refused_login_reads_otherwise_than_a_missing_one(
+    tmp_path: Path, server: MisbehavingServer, login: dict[str, str], said: str
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.head("401 Unauthorized", Content_Length=0)
+
+    config = FileConfig(url=server.on("/a", refuse), request=RequestOptions(**login))
+    manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == said
+
+
 MD5 = Guarded.CHALLENGE.format("MD5")
 
 

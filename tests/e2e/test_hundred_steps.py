@@ -241,9 +241,9 @@ async def recover(person: Person, server: MisbehavingServer) -> None:
     await person.press(ENTER, "Edited moved.bin", "✓ done")
     await person.press(ESCAPE + "/private" + ENTER, "▌ private.bin")
     await person.press("e", "Edit private.bin")
-    await person.press(TAB * 7 + "ann:wrong" + ENTER, "✗ 401", "Edited private.bin")
+    await person.press("ann:wrong" + ENTER, "✗ 401 wrong login", "Edited private.bin")
     await person.press("e", "Edit private.bin")
-    await person.press(TAB * 7 + "\x15ann:secret" + ENTER, "✓ done", "Edited private.bin")
+    await person.press("\x15ann:secret" + ENTER, "✓ done", "Edited private.bin")
     await person.press(ESCAPE, "6 Done 11", "held-1.iso")
     await person.press("S", "Resumed 2 downloads", "2 Active 2")
 

@@ -222,7 +222,7 @@ async def test_a_download_again_keeps_the_file_that_is_there(
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[Path] = []
 
-    def open_path(path: Path) -> str:
+    async def open_path(path: Path) -> str:
         opened.append(path)
         return ""
 
@@ -239,7 +239,7 @@ async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path
         app.service.change(first, status=DownloadStatus.COMPLETED, destination=path)
         await app.update()
         await app.press("3", "1", "G", "enter", "G", "O")
-        assert opened == [Path(path)]
+        await app.until(lambda: opened == [Path(path)])
         await app.press("delete")
         footer = app.main.query_one(StatusFooter).render().plain
         assert "Moved file-00000.iso to the trash · u undo" in footer

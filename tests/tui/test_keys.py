@@ -1,4 +1,5 @@
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -207,7 +208,23 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)
         await app.press("f")
-        assert "is not installed" in app.messages()
+        await app.until(lambda: "is not installed" in app.messages())
+
+
+async def test_a_desktop_that_cannot_open_a_folder_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\nexit 3\n")
+    opener.chmod(0o755)
+    monkeypatch.setattr("rheo_tui.file_manager._OPENERS", (str(opener),))
+    async with running(FakeService(download_dir=tmp_path)) as app:
+        await app.press("f")
+        expected = f"Cannot open {tmp_path}: xdg-open failed (exit status 3)."
+        await app.until(lambda: expected in app.messages())
+        opener.write_text("#!/bin/sh\nexit 0\n")
+        await app.press("f")
+        await app.until(lambda: f"Opened {tmp_path}." in app.messages())
 
 
 async def test_command_line() -> None:

@@ -144,11 +144,14 @@ async def test_a_limit_for_the_selection_or_for_all() -> None:
         await app.until(lambda: (3_000_000, [first]) in app.called("limit_each"))
 
 
-async def test_no_limit_for_what_has_ended() -> None:
+async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
     async with running(size=(100, 40)) as app:
         first, *_ = await app.fill(1)
         app.service.change(first, status=DownloadStatus.FAILED)
         await app.update()
-        await app.press("L", "4")
+        await app.press("L")
         assert isinstance(app.app.screen, MenuScreen)
+        assert "Limit all downloads together" in app.app.export_screenshot().replace("&#160;", " ")
+        await app.press("4")
+        await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")

@@ -35,11 +35,12 @@ _SMALLEST = _SHRINKING[-1]
 _MIN_CONTRAST = 3.0
 """WCAG 2.2, 1.4.11: what is not text must have; quiet text is held to it too."""
 _DECORATION = frozenset(" ━╾─│╭╮╰╯┌┐└┘▁▂▃▄▅▆▇█▔▏▎▍▌▋▊▉▕▐")
+_ASCII_DECORATION = frozenset(" +-|=")
 _ANSI = {ColorType.DEFAULT, ColorType.STANDARD}
 
 Size = tuple[int, int]
 _ALL = [*product(SCENES, SIZES, LOOKS)]
-_SHORT = [(scene, SIZES[at % 4], LOOKS[at // 4 % 4]) for at, scene in enumerate(SCENES)]
+_SHORT = [(scene, (*SIZES, _SMALLEST)[at % 5], LOOKS[at % 4]) for at, scene in enumerate(SCENES)]
 """Each scene once, with sizes and looks in turn."""
 
 
@@ -48,11 +49,9 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.parametrize(("scene", "size", "look"), _SHORT, ids=_name)
-async def test_a_picture_and_the_smallest_screen(scene: Scene, size: Size, look: Look) -> None:
+async def test_a_picture_of_every_screen(scene: Scene, size: Size, look: Look) -> None:
     async with on_stage(scene, size, look) as app:
         _check_picture(app, scene, size, look)
-        await app.pilot.resize_terminal(*_SMALLEST)
-        _check_fits(app, _SMALLEST)
 
 
 @pytest.mark.long
@@ -67,9 +66,14 @@ async def test_every_picture(scene: Scene, size: Size, look: Look) -> None:
 async def test_every_screen_shrinks_and_grows(scene: Scene) -> None:
     async with on_stage(scene, _SHRINKING[0]) as app:
         for size in (*_SHRINKING, *reversed(_SHRINKING)):
-            await app.pilot.resize_terminal(*size)
-            await app.pilot.pause()
+            await _resize(app, size)
             _check_fits(app, size)
+
+
+async def _resize(app: Driver, size: Size) -> None:
+    await app.pilot.resize_terminal(*size)
+    await app.until(lambda: len(lines_of(app)) == size[1])
+    await app.update()
 
 
 def _check_picture(app: Driver, scene: Scene, size: Size, look: Look) -> None:
@@ -78,13 +82,20 @@ def _check_picture(app: Driver, scene: Scene, size: Size, look: Look) -> None:
     shown = picture(app)
     if look is PLAIN:
         assert shown.isascii()
-    if scene.is_stored:
+    if scene.is_stored and size in SIZES:
         expected = stored(scene)[_name(size)]
-        assert shown == (_ascii(expected) if look is PLAIN else expected)
+        if look is PLAIN:
+            shown, expected = _blanked(shown), _blanked(_ascii(expected))
+        assert shown == expected
 
 
 def _ascii(text: str) -> str:
     return "".join(each.text for each in AsciiFilter().apply([Segment(text)], Rgb(0, 0, 0)))
+
+
+def _blanked(text: str) -> str:
+    """Return a text without what differs: parts of scrollbars, and halves of wide characters."""
+    return "\n".join(line.replace("?", " ").rstrip() for line in text.split("\n"))
 
 
 def _check_fits(app: Driver, size: Size) -> None:
@@ -107,13 +118,15 @@ def _check_fits(app: Driver, size: Size) -> None:
 
 def _check_colours(app: Driver, look: Look) -> None:
     screen = app.app.screen
-    dialogs = [*screen.query(".dialog")] if isinstance(screen, ModalScreen) else []
+    dialogs = [*screen.query(".dialog, #--input")] if isinstance(screen, ModalScreen) else []
     part = dialogs[0].region if dialogs else screen.region  # what a dialog covers is dimmed
     for y, strip in enumerate(screen._compositor.render_strips()):
         if not part.y <= y < part.bottom:
             continue
         for text, style, _ in strip.crop(part.x, part.right):
-            if style is None or not set(text) - _DECORATION:
+            if style is None or not set(text) - (
+                _ASCII_DECORATION if look is PLAIN else _DECORATION
+            ):
                 continue
             colours = [each for each in (style.color, style.bgcolor) if each is not None]
             if look is SIXTEEN:

@@ -54,7 +54,7 @@ def texts(summary: Summary, width: int, height: int = 2) -> list[str]:
 def test_the_header_shows_all_that_people_ask_for() -> None:
     first, second = texts(BUSY, 140)
     assert first.startswith(" rheo   ~/Downloads · 76.0 GB free")
-    assert first.endswith("3 of 3 slots · 17 connections · limit 5 MB/s (until 18:00) ")
+    assert first.endswith("3 of 3 slots · 17 connections · limit 5 MB/s (schedule, until 18:00) ")
     assert "40%  4.9 of 12.0 GB  34 min left  + 177 unknown" in second
     assert second.endswith("3.6 MB/s ")
     assert "⣿" in second or "⣤" in second
@@ -87,6 +87,15 @@ def test_badges() -> None:
     first, _ = texts(badges, 120)
     for badge in (" read-only ", "14 marked, 3 not shown", "quits when done"):
         assert badge in first
+    first, _ = texts(
+        Summary(is_offline=True, stop_after=5_000_000_000, limit_reason="slow mode"), 120
+    )
+    for badge in (" network down ", "stops after 5.0 GB", "no limit (slow mode)"):
+        assert badge in first
+    (only,) = texts(Summary(quits_when_done=True), 40, 1)
+    assert "quits when done · 0 B/s" in only
+    (only,) = texts(Summary(is_offline=True), 40, 1)
+    assert only.startswith("  network down ")
 
 
 STATS = DownloadStats(total=208, in_progress=3, queued=177, failed=2, completed=25, skipped=1)
@@ -118,6 +127,7 @@ def test_empty_tabs_give_way_first() -> None:
     [
         (HttpStatusError(404, "Not Found"), "404 Not Found", "link"),
         (HttpStatusError(401, "Unauthorized"), "401 needs a login", "link"),
+        (HttpStatusError(401, "No; the login was refused"), "401 wrong login", "link"),
         (HttpStatusError(500, "Internal Server Error"), "500 Internal Server Error", "retry"),
         (ConnectionFailedError("a.example:443", "connection refused"), "connection refused",
          "retry"),

@@ -48,6 +48,11 @@ class RecentExchanges:
         if len(self._hops) > _MAX_EXCHANGES:
             self._hops.popitem(last=False)
 
+    def sent_login(self, download_id: str) -> bool:
+        """Return True if the latest request of a download had a login."""
+        latest = self._hops.get(download_id, [])[-1:]
+        return any(name.lower() == "authorization" for hop in latest for name in hop.request)
+
     def of(self, download_id: str) -> tuple[Hop, ...]:
         """Return the hops of the latest exchange of a download, without secrets."""
         return tuple(map(_shown, self._hops.get(download_id, ())))

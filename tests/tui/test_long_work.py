@@ -1,0 +1,100 @@
+"""Work on many downloads: progress in the feedback, Esc between two batches, true numbers."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from rheo_core.events import DownloadEventType
+from rheo_tui import long_work
+from rheo_tui.event_log import EventLog
+from rheo_tui.long_work import LongWork
+from rheo_tui.services.protocol import ManyDownloadsEvent
+from rheo_tui.widgets.footer import StatusFooter
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+class SlowService(FakeService):
+    """Takes a moment for each batch."""
+
+    async def remove(self, ids: Sequence[str]) -> int:
+        await asyncio.sleep(0.02)
+        return await super().remove(ids)
+
+    async def restore(self, ids: Sequence[str]) -> int:
+        await asyncio.sleep(0.02)
+        return await super().restore(ids)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "_BATCH_SIZE", 10)
+    monkeypatch.setattr(long_work, "_SHOW_AFTER_SECONDS", 0.0)
+
+
+def said(app: Driver) -> str:
+    return app.main.query_one(StatusFooter).said
+
+
+async def test_a_removal_shows_its_progress_and_stops_with_escape() -> None:
+    async with running(SlowService()) as app:
+        ids = await app.fill(200)
+        await app.press("*")
+        await app.pilot.press("x")
+        await app.until(lambda: "Removing: " in said(app) and "of 200 · Esc stops" in said(app))
+        await app.pilot.press("escape")
+        await app.until(lambda: "not done, because you stopped it" in said(app))
+        removed = 200 - len(app.service.rows)
+        assert 0 < removed < 200
+        assert f"Removed {removed} downloads; {200 - removed} not done" in said(app)
+        await app.press("u")
+        await app.until(lambda: f"Restored {removed} downloads" in said(app))
+        assert sorted(app.service.rows) == sorted(ids)
+
+
+async def test_a_stopped_undo_goes_on_with_the_next() -> None:
+    async with running(SlowService()) as app:
+        await app.fill(200)
+        await app.press("*", "x")
+        await app.until(lambda: not app.service.rows)
+        await app.until(lambda: "Removed 200 downloads" in said(app))
+        await app.pilot.press("u")
+        await app.until(lambda: "Restoring: " in said(app))
+        await app.pilot.press("escape")
+        await app.until(lambda: "stopped, undo again to go on" in said(app))
+        assert 0 < len(app.service.rows) < 200
+        await app.press("u")
+        await app.until(lambda: len(app.service.rows) == 200)
+        await app.until(lambda: "Restored" in said(app) and "stopped" not in said(app))
+
+
+async def test_marking_by_a_filter_stops_too() -> None:
+    async with running() as app:
+        await app.fill(200)
+        await app.command("mark name:file*")
+        await app.until(lambda: "Marked 200 downloads that match" in said(app))
+        assert len(app.main.model.marked) == 200
+
+
+async def test_quick_work_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "_SHOW_AFTER_SECONDS", 60.0)
+    sentences: list[str] = []
+    work = LongWork(sentences.append)
+
+    async def count(some: Sequence[int]) -> int:
+        return len(some)
+
+    assert await work.each("Counting", range(95), count) == 95
+    assert not sentences and not work.stop()
+
+
+def test_the_batches_of_one_work_are_one_line_of_the_log() -> None:
+    log = EventLog()
+    for count in (2000, 2000, 500):
+        log.write_many(ManyDownloadsEvent(DownloadEventType.REMOVED, count, time.time()))
+    assert [line.name for line in log.lines] == ["4,500 downloads"]
+    log.note(":undo")
+    log.write_many(ManyDownloadsEvent(DownloadEventType.REMOVED, 10, time.time()))
+    assert [line.name for line in log.lines][-1] == "10 downloads"

@@ -1,0 +1,27 @@
+"""Calls that change many downloads: one line in the log, with the number that changed."""
+
+from pathlib import Path
+
+from rheo_core.config.settings import build_settings
+from rheo_core.domain import FileConfig
+from rheo_tui.services.local import LocalService
+from rheo_tui.services.protocol import ManyDownloadsEvent
+
+
+async def test_the_log_counts_only_what_changed(tmp_path: Path) -> None:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    await service.start()
+    try:
+        configs = [FileConfig(url=f"http://x.invalid/{n}", start_at=4e9) for n in range(300)]
+        ids = [config.id for config in configs]
+        await service.add(configs)
+        await service.pause(ids[:100])
+        service.take_events()
+        assert await service.pause(ids) == 200
+        (event,) = service.take_events()
+        assert isinstance(event, ManyDownloadsEvent)
+        assert event.count == 200
+        assert await service.pause(ids) == 0
+        assert not service.take_events()
+    finally:
+        await service.close()
