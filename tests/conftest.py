@@ -100,6 +100,15 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the settings of the user who runs the tests: variables and the settings file."""
+    for name in list(os.environ):
+        if name.upper().startswith("RHEO_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
 async def server() -> AsyncIterator[MisbehavingServer]:
     async with MisbehavingServer() as running:
         yield running

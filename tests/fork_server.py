@@ -31,6 +31,18 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # in the environment of programs to measure
+_WARM = (
+    "aiohttp_socks",
+    "rheo_core.cli.json_lines",
+    "rheo_core.cli.main",
+    "rheo_core.cli.progress",
+    "rheo_core.cli.running",
+    "rheo_core.downloads.manager",
+    "rheo_core.engine",
+    "rheo_core.infrastructure.http.socks",
+    "rheo_tui.app",
+    "rheo_tui.screens.add",
+)
 _DESCRIPTORS = 6  # request, gate, status, standard input, standard output, standard error
 
 
@@ -264,13 +276,7 @@ def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
 def main() -> types.CodeType:
     """Serve; what is returned is to be run, in a fork."""
     atexit.register(_keep_modules)  # runs last
-    import rheo_core.cli.main
-    import rheo_core.downloads.manager
-    import rheo_core.engine  # noqa: F401
-    import rheo_tui.app
-    import rheo_tui.screens.add  # noqa: F401
-
-    for name in sys.argv[2:]:
+    for name in (*_WARM, *sys.argv[2:]):
         importlib.import_module(name)
     _kept.update(sys.modules, _kept=_kept)  # a circle: it has an end of its own in no fork
     gc.freeze()

@@ -25,14 +25,12 @@ class Finished:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environment(
+    no_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """The environment of the command, here and in processes."""
-    for name in os.environ:
-        if name.upper().startswith("RHEO_"):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("RHEO_RETRY_BASE_DELAY", "0.01")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     return dict(os.environ)
 

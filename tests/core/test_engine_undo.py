@@ -81,13 +81,12 @@ async def test_a_retry_of_a_cancelled_one_uses_its_bytes_and_they_outlive_the_un
     server: MisbehavingServer, tmp_path: Path, until: Until, gate: Gate
 ) -> None:
     config = FileConfig(url=server.on("/f", gate))
-    tuning = Tuning(undo_seconds=0.2)
-    async with DownloadManager(download_dir=tmp_path, tuning=tuning) as manager:
+    async with DownloadManager(download_dir=tmp_path) as manager:
         await half_done(manager, gate, config, until)
         await manager.cancel(config.id, keep_partial=True)
         await manager.retry(config.id)
         await manager.pause(config.id)
-        await asyncio.sleep(0.4)
+        await manager._parts.control.kept.discard_all()  # the undo is over
         assert names_in(tmp_path) == ["f.part", "f.part.state"]
         await manager.cancel(config.id)
 
@@ -133,14 +132,13 @@ async def test_a_cancelled_one_under_another_name_keeps_its_bytes_and_leaves_no_
 ) -> None:
     config = FileConfig(url=server.on("/f", gate))
     folder, session = tmp_path / "files", tmp_path / "session.db"
-    tuning = Tuning(undo_seconds=0.2)
-    async with DownloadManager(download_dir=folder, session_path=session, tuning=tuning) as manager:
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
         await half_done(manager, gate, config, until)
         await manager.cancel(config.id, keep_partial=True)
         edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
         assert edited is not None
         await manager.pause(edited)
-        await asyncio.sleep(0.4)
+        await manager._parts.control.kept.discard_all()  # the undo is over
     assert names_in(folder) == ["g.part", "g.part.state"]
     async with DownloadManager(download_dir=folder, session_path=session) as manager:
         assert [row.id for row in manager.snapshot().downloads] == [edited]
@@ -170,7 +168,8 @@ async def test_kept_bytes_of_a_killed_program_go_at_the_next_start(
         monkeypatch.setattr(kept, "_kept", {})  # as if it were killed
     assert names_in(folder) == ["f.part", "f.part.state"]
     async with open_one() as manager:
-        await until(lambda: names_in(folder) == [])
+        await next(task for task in manager._watchers if "discard_left" in repr(task))
+        assert names_in(folder) == []
     # The list keeps secrets in URLs until the download is removed from it.
     assert (b"secret" in session.read_bytes()) == (verb == "cancel")
 

@@ -73,7 +73,7 @@ async def test_l20_interrupted_at_any_moment(
     for moment in sorted(moments):
         folder, path = tmp_path / str(moment), f"/{moment}/file.bin"
         trap = Trap(moment, number)
-        line = ("download", server.on(path, trap), "-o", folder)
+        line = ("download", server.on(path, trap), "-x", "1", "-o", folder)  # one request a run
         final = folder / "file.bin"
         trap.victim = process = await home.start(COMMAND, *line)
         result = await ended(process)

@@ -1,8 +1,6 @@
 """Fixtures that isolate the tests of the app from the user's environment."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +27,5 @@ def parsed_css() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Remove RHEO_* variables, the settings file and animations."""
-    for name in list(os.environ):
-        if name.startswith("RHEO_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def quiet_environment(no_settings: None) -> None:
+    """Start every app with the default settings."""

@@ -118,7 +118,7 @@ async def test_the_demo_says_what_it_is_and_goes_on(tmp_path: Path) -> None:
             try:
                 for _ in range(_TRIES):
                     await pilot.pause(0.01)
-                    if len(said) >= 2:
+                    if len(said) >= 2 and len(app.main.model.rows) == 2:
                         break
             finally:
                 repeating.cancel()
