@@ -10,7 +10,7 @@ from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.domain.text import redact
+from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
     BaseEmitter,
     DownloadCancelledEvent,
@@ -136,9 +136,8 @@ class Lifecycle:
     def failed(self, record: DownloadRecord, error: Exception) -> None:
         """Report a failure without another attempt."""
         info = self._note_error(record, error)
-        _log.warning(
-            "%s failed: %s", redact(record.config.url), info.message, extra={IS_EVENT: True}
-        )
+        url = printable(redact(record.config.url))  # a log may go to a terminal as it is
+        _log.warning("%s failed: %s", url, printable(info.message), extra={IS_EVENT: True})
         self._end(record, DownloadStatus.FAILED)
         self._publish(record, DownloadFailedEvent, error=info, validation=record.stats.validation)
 
