@@ -322,7 +322,7 @@ def _retry_after(value: str) -> float | None:
     """Return the seconds (RFC 9110 10.2.3); None if absent or not valid."""
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:10])
+        return float(text.lstrip("0")[:10] or 0)
     moment = _parse_date(text)
     if moment is None:
         return None
