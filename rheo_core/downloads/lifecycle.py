@@ -142,9 +142,8 @@ class Lifecycle:
     def failed(self, record: DownloadRecord, error: Exception) -> None:
         """Report a failure without another attempt."""
         info = self._note_error(record, error)
-        _log.warning(
-            "%s failed: %s", redact(record.config.url), info.message, extra={IS_EVENT: True}
-        )
+        url = printable(redact(record.config.url))  # a log may go to a terminal as it is
+        _log.warning("%s failed: %s", url, printable(info.message), extra={IS_EVENT: True})
         self._end(record, DownloadStatus.FAILED)
         self._publish(
             record,

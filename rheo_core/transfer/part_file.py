@@ -25,7 +25,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import remove_leftover, unfinished
+from rheo_core.infrastructure.files import remove_leftover, set_mode, unfinished
 from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
@@ -249,6 +249,8 @@ class PartFile:
         was_there = os.path.lexists(self.path)
         self._descriptor = open_locked(self.path, os.O_CREAT)
         try:
+            if not was_there:
+                self._let_owner_resume()
             part = self._found_with(state_file)
             if was_there and self._is_anothers(part):
                 self.close()
@@ -270,6 +272,12 @@ class PartFile:
         self.state = state
         self.was_resumed = self.is_begun = bool(state.written)
         return True
+
+    def _let_owner_resume(self) -> None:
+        """Let the user read and write a new file, or no later run could resume it."""
+        mode = stat.S_IMODE(os.fstat(self.descriptor).st_mode)
+        if mode & 0o600 != 0o600:  # an odd umask
+            set_mode(self.descriptor, mode | 0o600)
 
     @staticmethod
     def _is_anothers(part: FoundPart) -> bool:

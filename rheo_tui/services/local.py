@@ -33,7 +33,7 @@ from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
 from .protocol import Deletion, ManyDownloadsEvent, Place, SessionLockedError
-from .trash import delete_file, restore_file
+from .trash import delete_file, remove_leftovers, restore_file
 
 if TYPE_CHECKING:
     from rheo_core.domain import DownloadInfo
@@ -158,6 +158,7 @@ class LocalService:
                 f"Cannot create the download folder {printable(str(folder))}: {reason}. "
                 "Choose another folder in the settings."
             )
+        await asyncio.to_thread(remove_leftovers, folder)
         try:
             await self._manager.open()
         except session_store.SessionLockedError as error:
@@ -429,10 +430,14 @@ class LocalService:
         """Undo `delete_files`: restore downloads and held files."""
         for held, path in [self._held.pop(each) for each in ids if each in self._held]:
             try:
-                await asyncio.to_thread(restore_file, held, path)
+                restored = await asyncio.to_thread(restore_file, held, path)
             except OSError as error:
                 name, reason = printable(path.name), error.strerror or error
                 self._problems.append(f"{name} is kept as {held}: {reason}.")
+                continue
+            if restored != path:
+                was, name = printable(path.name), printable(restored.name)
+                self._problems.append(f"{was} is kept as {name}: another file has its name now.")
         return await self.restore(ids)
 
     async def forget(

@@ -3,14 +3,22 @@
 All functions block.
 """
 
-import errno
+import os
+import re
 import secrets
 import stat
+import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
+from rheo_core.domain.filenames import number_filename
 from rheo_core.infrastructure.files import rename_without_clobbering
 
 _HELD = ".rheo-deleted-"
+_HELD_NAME = re.compile(rf"{re.escape(_HELD)}[0-9a-f]{{16}}")
+_LEFTOVER_SECONDS = 3600
+"""A held file is removed after 10 minutes. One of this age comes from a killed program."""
 
 
 def delete_file(path: Path) -> Path | None:
@@ -36,13 +44,29 @@ def delete_file(path: Path) -> Path | None:
     return None
 
 
-def restore_file(held: Path, path: Path) -> None:
-    """Give a held file its name back.
+def restore_file(held: Path, path: Path) -> Path:
+    """Give a held file its name back, or a numbered one if that is taken; return its path.
 
     Raises:
-        OSError: the name is taken meanwhile, or the file is gone.
+        OSError: the file is gone, or cannot be renamed.
     """
-    try:
-        rename_without_clobbering(held, path)
-    except FileExistsError as error:
-        raise FileExistsError(errno.EEXIST, "another file has its name now") from error
+    restored, numbers = path, count(1)
+    while True:
+        try:
+            rename_without_clobbering(held, restored)
+        except FileExistsError:
+            restored = path.with_name(number_filename(path.name, next(numbers)))
+        else:
+            return restored
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove files in a folder that a killed program held for an undo."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        held = [entry for entry in entries if _HELD_NAME.fullmatch(entry.name)]
+        oldest = time.time() - _LEFTOVER_SECONDS
+        for entry in held:
+            status = entry.stat(follow_symlinks=False)
+            is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            if is_ours and status.st_ctime < oldest:  # the time of its rename
+                Path(entry.path).unlink()

@@ -470,3 +470,13 @@ async def test_a_name_that_changes_between_attempts_leaves_nothing(
             await manager.wait_until_complete(timeout=20)
     assert names_in(tmp_path) == ["b.bin"]
     assert (tmp_path / "b.bin").read_bytes() == body
+
+
+async def test_the_log_of_a_failure_cannot_turn_the_text_of_a_terminal(
+    server: MisbehavingServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([FileConfig(url=server.url("/\u202egnp.exe"))])
+        await manager.wait_until_complete()
+    assert "gnp.exe failed: HTTP 404" in caplog.text
+    assert "\u202e" not in caplog.text

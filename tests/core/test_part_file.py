@@ -72,6 +72,16 @@ def test_a_new_one_has_no_state(part: PartFile) -> None:
     assert part.state == PartState("source")
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o777, 0o600), (0o477, 0o600), (0o027, 0o640)])
+def test_a_later_run_can_open_it_whatever_the_umask(part: PartFile, umask: int, mode: int) -> None:
+    previous = os.umask(umask)
+    try:
+        part.open()
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(part.path.stat().st_mode) == mode
+
+
 def test_folders_are_made(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "some" / "where" / "a", "source")
     part.open()

@@ -230,6 +230,8 @@ def retry_after(value: str) -> float | None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
+        ("0000000000120", 120.0),
+        ("000", 0.0),
         ("0", 0),
         ("120", 120),
         (" 7 ", 7),

@@ -15,7 +15,7 @@ from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.local import LocalService
-from rheo_tui.services.trash import delete_file
+from rheo_tui.services.trash import delete_file, remove_leftovers
 from rheo_tui.widgets.footer import StatusFooter
 from tests.core.engine import names_in, serving
 from tests.servers.misbehaving import MisbehavingServer
@@ -82,7 +82,9 @@ async def test_without_a_trash_files_return_with_undo(
     assert (tmp_path / "files" / "a").read_text() == "a"
     assert (tmp_path / "files" / "b").read_text() == "another"
     (problem,) = service.take_problems()
-    assert "b is kept as" in problem and "another file has its name now" in problem
+    assert problem == "b is kept as b (1): another file has its name now."
+    await service.close()
+    assert names_in(tmp_path / "files") == ["a", "b", "b (1)"]
 
 
 async def test_held_files_go_with_the_program(
@@ -97,6 +99,25 @@ async def test_held_files_go_with_the_program(
     assert len(names_in(tmp_path / "files")) == 1
     await service.close()
     assert names_in(tmp_path / "files") == []
+
+
+async def test_files_that_a_killed_program_held_go_later(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    await service.delete_files(await done(service, server, until, "a", "b"))
+    folder = tmp_path / "files"
+    (folder / ".rheo-deleted-x").write_text("of another program")
+    (folder / f".rheo-deleted-{'0' * 16}").symlink_to("nowhere")
+    remove_leftovers(folder)  # another app may still undo this
+    assert len(names_in(folder)) == 4
+    monkeypatch.setattr("rheo_tui.services.trash._LEFTOVER_SECONDS", -1)
+    remove_leftovers(folder)
+    assert names_in(folder) == [f".rheo-deleted-{'0' * 16}", ".rheo-deleted-x"]
 
 
 async def test_a_file_that_is_gone_is_named_and_its_row_stays(
