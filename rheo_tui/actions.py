@@ -458,7 +458,7 @@ ACTIONS: tuple[Action, ...] = (
         )
     ),
     Action(
-        "clear", "escape", "Close details, clear marks", "List",
+        "clear", "escape", "Stop, close or clear", "List",
         "Stop long work, close the details, clear filter and marks, then show all downloads.",
     ),
     *(

@@ -32,7 +32,12 @@ class LongWork:
         return self.is_stopped
 
     async def each(
-        self, title: str, items: Sequence[T], call: Callable[[Sequence[T]], Awaitable[int]]
+        self,
+        title: str,
+        items: Sequence[T],
+        call: Callable[[Sequence[T]], Awaitable[int]],
+        *,
+        from_end: bool = False,
     ) -> int:
         """Call `call` with one batch of items after the other; return the sum of its results.
 
@@ -40,18 +45,20 @@ class LongWork:
             title: the work in a word, such as `Removing`.
             items: all items.
             call: works on some of them.
+            from_end: begin with the last batch.
         """
         began, count = time.monotonic(), 0
         self.is_stopped = False
         self._running += 1
         try:
-            for start in range(0, max(len(items), 1), _BATCH_SIZE):
+            starts = range(0, max(len(items), 1), _BATCH_SIZE)
+            for turn, start in enumerate(reversed(starts) if from_end else starts, 1):
                 count += await call(items[start : start + _BATCH_SIZE])
                 await asyncio.sleep(0)  # keys and the screen come in between
                 if self.is_stopped:
                     break
                 if time.monotonic() - began >= _SHOW_AFTER_SECONDS:
-                    self._show(title, start + _BATCH_SIZE, len(items))
+                    self._show(title, turn * _BATCH_SIZE, len(items))
         finally:
             self._running -= 1
         return count

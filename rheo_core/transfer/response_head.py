@@ -37,7 +37,7 @@ _RANGE_REFUSALS = {
 _NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 """Refusals that stay, even if they used up a quota."""
 _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
-_NUMBER = re.compile(r"-?\d{1,10}(?:\.\d*)?", re.ASCII)
+_NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 _UNKNOWN_QUOTA_SECONDS = 60.0
 _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
 

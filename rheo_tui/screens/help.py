@@ -109,7 +109,7 @@ class HelpScreen(ModalScreen[None]):
             if is_full and len(columns) < count:
                 columns.append([])
             columns[-1] += lines
-        table = Table.grid(expand=True)
+        table = Table.grid(padding=(0, 1), expand=True)
         for _ in columns:
             table.add_column(ratio=1, no_wrap=True)
         table.add_row(*(Text("\n").join(lines) for lines in columns))

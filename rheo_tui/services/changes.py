@@ -104,13 +104,13 @@ class Changes:
     async def cancel(self, ids: Sequence[str]) -> int:
         """Cancel downloads; their partial data is kept until the undo is over."""
         undo = self._each("Restoring", self.service.restore, ids)
-        redo = self._each("Cancelling", self.service.cancel, ids)
+        redo = self._each("Cancelling", self.service.cancel, ids, from_end=True)
         return await self.take(Step(undo, redo, "Restored {}", "Cancelled {}"))
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; partial data is kept until the undo is over."""
         undo = self._each("Restoring", self.service.restore, ids)
-        redo = self._each("Removing", self.service.remove, ids)
+        redo = self._each("Removing", self.service.remove, ids, from_end=True)
         return await self.take(Step(undo, redo, "Restored {}", "Removed {}"))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
@@ -142,13 +142,19 @@ class Changes:
     def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
         """Return the work that pauses downloads, and that which resumes them."""
         service = self.service
-        pause = self._each("Pausing", service.pause, ids)
+        pause = self._each("Pausing", service.pause, ids, from_end=True)
         return pause, self._each("Resuming", service.resume, ids)
 
     def _each(
-        self, title: str, call: Callable[[Sequence[str]], Awaitable[int]], ids: Sequence[str]
+        self,
+        title: str,
+        call: Callable[[Sequence[str]], Awaitable[int]],
+        ids: Sequence[str],
+        *,
+        from_end: bool = False,
     ) -> Work:
-        return partial(self.work.each, title, ids, call)
+        """Return work in batches; that `from_end` starts none of the later ones meanwhile."""
+        return partial(self.work.each, title, ids, call, from_end=from_end)
 
     async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
         """Move queued downloads as a block."""

@@ -74,7 +74,7 @@ class Person:
             text = self.terminal.text
             return all(each in text for each in shown) and not (gone and gone in text)
 
-        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}", timeout=6)
+        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}", timeout=20)
 
 
 def serve(server: MisbehavingServer) -> list[Held]:

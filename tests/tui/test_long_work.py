@@ -78,6 +78,17 @@ async def test_marking_by_a_filter_stops_too() -> None:
         assert len(app.main.model.marked) == 200
 
 
+async def test_work_from_the_end_begins_with_the_last_batch() -> None:
+    seen: list[int] = []
+
+    async def note(some: Sequence[int]) -> int:
+        seen.extend(some)
+        return len(some)
+
+    assert await LongWork().each("Noting", range(25), note, from_end=True) == 25
+    assert seen == [*range(20, 25), *range(10, 20), *range(10)]
+
+
 async def test_quick_work_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_work, "_SHOW_AFTER_SECONDS", 60.0)
     sentences: list[str] = []
