@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.file_config import host_of
+from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.signed_urls import unsigned
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, Verdict
@@ -226,6 +228,9 @@ class Renewals:
         found = index.get(unsigned(redact_url(config.url)))
         if found is None and config.size_bytes is not None:
             found = index.get(config.size_bytes)
+        if found is not None and _has_options(config):
+            # A download sends options to its own host only.
+            return found if host_of(found.url) == host_of(config.url) else None
         return found
 
     def _index(self, name: str) -> dict[str | int | None, DownloadSnapshot]:
@@ -234,6 +239,27 @@ class Renewals:
         index |= {unsigned(row.url): row for row in rows}
         self._indexes[name] = index
         return index
+
+
+def _has_options(config: FileConfig) -> bool:
+    return bool(config.headers) or config.request != NO_OPTIONS
+
+
+def renewals_of(
+    proposals: Sequence[Proposal], rows: Iterable[DownloadSnapshot]
+) -> dict[int, DownloadSnapshot]:
+    """Return the downloads that proposals renew, by the indexes of the proposals; each once."""
+    renewals, renewed = Renewals(rows), set[str]()
+    found: dict[int, DownloadSnapshot] = {}
+    for at, proposal in enumerate(proposals):
+        config = proposal.entry.config
+        if config is None or proposal.entry.verdict is not Verdict.OK:
+            continue
+        row = renewals.find(config)
+        if row is not None and row.id not in renewed:
+            renewed.add(row.id)
+            found[at] = row
+    return found
 
 
 def summary(proposals: Sequence[Proposal], free: int | None) -> str:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
@@ -277,10 +278,12 @@ class Changes:
 def _renewed(before: FileConfig, link: FileConfig) -> FileConfig:
     """Return a config that fetches its file from the URL of `link`.
 
-    Headers and options of `link`, such as those of a curl command, replace those before.
+    Headers and options of `link`, such as those of a curl command, replace those before. Those
+    for another origin do not, because the download would send them to its own one.
     """
     update: dict[str, object] = {"fetch_url": None if link.url == before.url else link.url}
-    if link.headers or link.request != NO_OPTIONS:
+    has_options = bool(link.headers) or link.request != NO_OPTIONS
+    if has_options and origin_of(link.url) == origin_of(before.url):
         update |= {
             "headers": link.headers,
             "request": link.request,

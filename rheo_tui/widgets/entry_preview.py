@@ -24,9 +24,9 @@ from rheo_tui.proposals import (
     Key,
     Outcome,
     Proposal,
-    Renewals,
     key_of,
     name_words,
+    renewals_of,
     summary,
 )
 from rheo_tui.services.changes import Changes
@@ -48,7 +48,6 @@ _OPTIONS_USED = (
     "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent along."
 )
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text
-_PROPOSALS_PER_TURN = 500
 
 
 class EntryPreview(Vertical):
@@ -170,17 +169,11 @@ class EntryPreview(Vertical):
         ]
 
     async def _with_renewals(self, proposals: list[Proposal]) -> list[Proposal]:
-        renewals, renewed = Renewals(self._rows.values()), set[str]()
-        for at, proposal in enumerate(proposals):
-            if at % _PROPOSALS_PER_TURN == 0:
-                await asyncio.sleep(0)  # keys come first
-            config = proposal.entry.config
-            if config is None or proposal.entry.verdict is not Verdict.OK:
-                continue
-            row = renewals.find(config)
-            if row is not None and row.id not in renewed:
-                renewed.add(row.id)
-                proposals[at] = proposal._replace(renews=row)
+        # In a thread, because a long list makes it take longer than a key may.
+        rows = list(self._rows.values())
+        renewed = await asyncio.to_thread(renewals_of, proposals, rows)
+        for at, row in renewed.items():
+            proposals[at] = proposals[at]._replace(renews=row)
         return proposals
 
     def _show_count(self) -> None:

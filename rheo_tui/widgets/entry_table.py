@@ -293,6 +293,9 @@ class EntryTable(LineView[Proposal], can_focus=True):
         strip = super().render_line(y)
         if self.scroll_offset.y + y != self.cursor or not self._items or not self.has_focus:
             return strip
-        strip = strip.apply_style(self.get_component_rich_style("entries--cursor", partial=True))
+        # Over the styles of the parts, which have a background already.
+        cursor = self.get_component_rich_style("entries--cursor", partial=True)
+        parts = [Segment(part.text, part.style and part.style + cursor) for part in strip]
+        strip = Strip(parts, strip.cell_length)
         bar = Strip([Segment("▌", self.get_component_rich_style("entries--bar"))])
         return Strip.join([bar, strip.crop(1)])

@@ -25,4 +25,5 @@ def _readable(key: str) -> str:
 
 def _keys(row: str) -> list[str]:
     cells = row.strip("| ").split(" | ")
-    return [key for cell in cells[::2] for key in re.findall(r"`([^`]+)`", cell)]
+    keys = [key for cell in cells[::2] for key in re.findall(r"`([^`]+)`", cell)]
+    return [key.replace(r"\|", "|") for key in keys]  # a table escapes the bar

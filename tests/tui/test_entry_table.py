@@ -324,6 +324,19 @@ async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
         assert not app.called("edit")
 
 
+async def test_headers_for_another_host_are_not_given_to_a_download() -> None:
+    async with running() as app:
+        old = FileConfig(url="http://old/f.iso", size_bytes=5)
+        await app.service.add([old])
+        app.service.fail(old.id, "HTTP 403")
+        new = FileConfig(url="http://new/f.iso", size_bytes=5, headers={"Cookie": "s=1"})
+        assert Renewals(app.service.rows.values()).find(new) is None
+        app.service.configs[old.id] = old
+        await app.main.changes.renew({old.id: new})
+        ((_, config),) = app.called("edit")
+        assert (config.source, config.headers) == (new.url, ())
+
+
 async def test_same_name_and_size_renew_but_not_what_is_done_or_differs() -> None:
     async with running() as app:
         await app.service.add([FileConfig(url="http://old/f.iso", size_bytes=5)])
