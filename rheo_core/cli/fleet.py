@@ -2,7 +2,9 @@
 
 import typer
 
+from .fleet_check import check
 from .fleet_plan import plan
+from .fleet_retry import retry
 from .fleet_run import run
 from .fleet_status import status, stop
 from .fleet_work import work
@@ -19,3 +21,5 @@ fleet.command()(plan)
 fleet.command()(work)
 fleet.command()(status)
 fleet.command()(stop)
+fleet.command()(check)
+fleet.command()(retry)

@@ -3,10 +3,12 @@
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -28,6 +30,7 @@ from .fleet_parameters import (
     Lists,
     NameColumn,
     Out,
+    Scratch,
     ShardSize,
     SpreadBy,
     UrlColumn,
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
     from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
-    from rheo_core.fleet.planning import PlanRequest
     from rheo_core.fleet.targets import Target
 
 ClusterName = Annotated[
@@ -70,6 +72,7 @@ def run(
     lists: Lists = None,
     cluster: ClusterName = "local",
     processes: Processes = None,
+    scratch: Scratch = None,
     format_: Format = None,
     url_column: UrlColumn = None,
     hash_column: HashColumn = None,
@@ -97,22 +100,55 @@ def run(
     2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
     folder is not writable. A signal ends it with 128 and its number.
     """
-    from rheo_core.fleet.executors import ClusterError, check_name
-
     from .fleet_request import open_output, read_request
+
+    target = open_output(output)
+    request = read_request(context.params)
+
+    def plan(slots: Callable[[], int]) -> "FleetPlan":
+        usual = 1 if target.exists(PLAN_NAME) else slots()
+        return make_plan(target, output, request, usual)
+
+    complete(target, output, plan, cluster, processes, scratch, quiet=quiet)
+
+
+def complete(
+    target: "Target",
+    output: str,
+    plan: "Callable[[Callable[[], int]], FleetPlan]",
+    cluster: str,
+    processes: int | None,
+    scratch: Path | None,
+    *,
+    quiet: bool,
+) -> NoReturn:
+    """Complete a run on a cluster, show its status, and end the command.
+
+    Args:
+        target: the output folder.
+        output: its path or URL, for messages.
+        plan: returns the plan; its argument returns the number of shards that the cluster runs at
+            a time.
+        cluster: name of the cluster.
+        processes: number of processes, if it is local; None: one for each core.
+        scratch: folder of the workers for temporary files.
+        quiet: show errors only.
+    """
+    from rheo_core.fleet.executors import ClusterError, check_name
 
     gc.enable()
     try:
         check_name(cluster)
-        target = open_output(output)
-        request = read_request(context.params)
         with ExitStack() as stack:
             needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
-            status = _run(needed, target, output, request, quiet=quiet)
+            made = plan(lambda: needed.slots)
+            status = _run(needed, target, output, made, scratch, quiet=quiet)
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
         fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
     if not quiet:
         show_status(status)
     raise typer.Exit(code_of_status(status))
@@ -153,14 +189,19 @@ class _Needed:
 
 
 def _run(
-    needed: _Needed, target: "Target", output: str, request: "PlanRequest", *, quiet: bool
+    needed: _Needed,
+    target: "Target",
+    output: str,
+    made: "FleetPlan",
+    scratch: Path | None,
+    *,
+    quiet: bool,
 ) -> "FleetStatus":
-    from rheo_core.fleet.status import complete_shards, read_status
+    from rheo_core.fleet.status import read_status
 
-    has_plan = target.exists(PLAN_NAME)
-    made = make_plan(target, output, request, 1 if has_plan else needed.slots)
-    if len(complete_shards(target, made)) == len(made.shards):
-        return read_status(target, made)
+    found = read_status(target, made)
+    if found.state == "complete":
+        return found
     cluster = needed.open()
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:
@@ -169,22 +210,30 @@ def _run(
             "shards are used",
             err=True,
         )
-    return _drive(cluster, target, output, made, quiet=quiet)
+    return _drive(cluster, target, output, made, scratch, quiet=quiet)
 
 
 def _drive(
-    cluster: "Cluster", target: "Target", output: str, made: "FleetPlan", *, quiet: bool
+    cluster: "Cluster",
+    target: "Target",
+    output: str,
+    made: "FleetPlan",
+    scratch: Path | None,
+    *,
+    quiet: bool,
 ) -> "FleetStatus":
     from rheo_core.fleet.driver import ClusterLostError, Driver
     from rheo_core.fleet.shard import run_shard
+    from rheo_core.fleet.shard_downloads import WorkerOptions
 
+    worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
     driver = Driver(
         target,
         output if target.path is None else str(target.path),
         made,
         cluster.executor,
         cluster.slots,
-        run_shard,
+        partial(run_shard, worker=worker),
         on_status=(lambda status: None) if quiet else Progress().show,
         dashboard=cluster.dashboard,
     )

@@ -35,6 +35,11 @@ def key_of(shard: int, place: int) -> str:
     return f"{shard:06d}{place:05d}"
 
 
+def pass_name(pass_number: int) -> str:
+    """Return the path of a further pass in the output folder."""
+    return f"{FOLDER}/pass-{pass_number}.json"
+
+
 def part_name(shard: int, pass_number: int = 1) -> str:
     """Return the name of a shard's results, without a suffix: `part-000123`, `part-000123.p2`."""
     return f"part-{shard:06d}" + (f".p{pass_number}" if pass_number > 1 else "")
@@ -186,6 +191,20 @@ class FleetPlan:
     max_size: int | None = None  # bytes
     compute_hash: str | None = None  # algorithm
     version: int = PLAN_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPass:
+    """A further pass over failed entries: `_rheo/pass-2.json`. Their keys stay."""
+
+    number: int  # 2 for the first further pass
+    shards: dict[int, int]  # number of entries, by shard
+    errors: dict[str, int]  # kinds of their errors in earlier passes
+
+    @property
+    def entries(self) -> int:
+        """Number of entries that are tried again."""
+        return sum(self.shards.values())
 
 
 @dataclass(frozen=True, slots=True)

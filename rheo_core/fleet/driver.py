@@ -7,7 +7,7 @@ may give one to the executor again without harm, and it needs no other feature o
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from rheo_core.domain.fleet import STOP_NAME, FleetPlan, FleetStatus, ShardFacts
 from rheo_core.domain.text import printable, redact
 
 from .journal import ShardBusyError
+from .passes import PlannedShard, planned_shards, read_passes
 from .status import StatusBoard, complete_shards, read_facts_of, store_status
 from .targets import Target
 
@@ -47,7 +48,7 @@ class _Lane:
     """Shards of a lane that are not complete, in their order."""
 
     number: int
-    shards: deque[int] = field(default_factory=deque)
+    shards: deque[PlannedShard] = field(default_factory=deque)
     entries: int = 0  # of these shards
     attempts: int = 0  # of the first of them
     running: "Future[ShardFacts] | None" = None
@@ -90,8 +91,9 @@ class Driver:
         self._work = work
         self._on_status = on_status
         self._pace = pace
-        self.board = StatusBoard(plan, dashboard)
-        self._lanes = self._lanes_to_do(plan)
+        passes = read_passes(target)
+        self.board = StatusBoard(plan, passes, dashboard)
+        self._lanes = self._lanes_to_do(list(planned_shards(plan, passes)))
         self._running = 0
         self._is_stopping = False
         self._is_interrupted = False
@@ -136,18 +138,17 @@ class Driver:
             self._on_status(status)
         return status
 
-    def _lanes_to_do(self, plan: FleetPlan) -> dict[int, _Lane]:
-        complete = complete_shards(self._target, plan)
+    def _lanes_to_do(self, planned: Sequence[PlannedShard]) -> dict[int, _Lane]:
+        complete = complete_shards(self._target, planned)
         for facts in read_facts_of(self._target, complete):
             self.board.add(facts, is_earlier=True)
         done = set(complete)
         lanes: dict[int, _Lane] = {}
-        for number, shard in enumerate(plan.shards):
-            if number not in done:
-                lane = lanes.setdefault(shard.lane, _Lane(shard.lane))
-                lane.shards.append(number)
-                lane.entries += shard.entries
-        self._entries_of = [shard.entries for shard in plan.shards]
+        for each in planned:
+            if each not in done:
+                lane = lanes.setdefault(each.lane, _Lane(each.lane))
+                lane.shards.append(each)
+                lane.entries += each.entries
         return lanes
 
     def _has_work(self) -> bool:
@@ -165,13 +166,14 @@ class Driver:
     def _submit(self, lane: _Lane) -> None:
         shard = lane.shards[0]
         try:
-            future = self._executor.submit(self._work, ShardTask(self._out, shard))
+            task = ShardTask(self._out, shard.shard, shard.pass_number)
+            future = self._executor.submit(self._work, task)
         except Exception as error:
             raise ClusterLostError(f"the cluster takes no more shards: {_reason(error)}") from error
         lane.attempts += 1
         lane.running = future
         self._running += 1
-        self.board.begin(shard, lane.attempts)
+        self.board.begin(shard.shard, lane.attempts)
         future.add_done_callback(partial(self._note_end, lane.number))
 
     def _note_end(self, lane: int, future: "Future[ShardFacts]") -> None:
@@ -201,7 +203,7 @@ class Driver:
 
     def _advance(self, lane: _Lane) -> None:
         """Go on with the next shard of a lane."""
-        lane.entries -= self._entries_of[lane.shards.popleft()]
+        lane.entries -= lane.shards.popleft().entries
         lane.attempts = 0
         if lane.shards:
             self._make_ready(lane)
@@ -210,7 +212,7 @@ class Driver:
 
     def _retry(self, lane: _Lane, error: Exception) -> None:
         """Give a shard to the executor again, after a while, or give it up for this run."""
-        shard = lane.shards[0]
+        shard = lane.shards[0].shard
         self.board.give_back(shard, f"shard {shard}: {_reason(error)}")
         if isinstance(error, ShardBusyError):  # another worker does it, or will be found dead
             lane.attempts -= 1

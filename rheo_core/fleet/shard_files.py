@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from isal import igzip
 
@@ -26,10 +26,9 @@ _LEVEL = 2
 class ShardWriter:
     """Fills one shard of each lane at a time, and stores those that are full."""
 
-    def __init__(self, target: Target, shard_size: int, pass_number: int = 1) -> None:
+    def __init__(self, target: Target, shard_size: int) -> None:
         self._target = target
         self._shard_size = shard_size
-        self._pass_number = pass_number
         self._open: dict[int, _OpenShard] = {}
         self._plans: list[ShardPlan] = []
 
@@ -64,7 +63,7 @@ class ShardWriter:
         return _OpenShard(number)
 
     def _store(self, lane: int, shard: "_OpenShard") -> None:
-        name = shard_list_name(shard.number, self._pass_number)
+        name = shard_list_name(shard.number)
         self._target.put(name, shard.compressed())
         self._plans[shard.number] = ShardPlan(lane, shard.entries)
         del self._open[lane]
@@ -97,6 +96,18 @@ class _OpenShard:
             text = "".join(self._lines).encode("ascii")
             self._compressed.append(igzip.compress(text, _LEVEL, mtime=0))
             self._lines.clear()
+
+
+def write_shard(
+    target: Target, shard: int, pass_number: int, entries: Iterable[FleetEntry]
+) -> None:
+    """Store the list of a further pass, whose entries have their keys already.
+
+    Raises:
+        OSError: it cannot be stored.
+    """
+    text = "".join(entry.to_line() for entry in entries).encode("ascii")
+    target.put(shard_list_name(shard, pass_number), igzip.compress(text, _LEVEL, mtime=0))
 
 
 def read_shard(target: Target, shard: int, pass_number: int = 1) -> Iterator[FleetEntry]:

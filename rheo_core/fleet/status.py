@@ -2,23 +2,24 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from rheo_core.domain.fleet import (
     STATUS_NAME,
+    FleetPass,
     FleetPlan,
     FleetState,
     FleetStatus,
     RunningShard,
     ShardFacts,
-    facts_name,
     from_json,
     to_json,
 )
 from rheo_core.domain.units import size_text
 
+from .passes import PlannedShard, planned_shards, read_passes
 from .targets import Target
 
 _READERS = 16
@@ -30,8 +31,11 @@ FRESH_SECONDS = 30.0
 class StatusBoard:
     """Totals of a run in numbers. It holds nothing of its entries."""
 
-    def __init__(self, plan: FleetPlan, dashboard: str = "") -> None:
+    def __init__(
+        self, plan: FleetPlan, passes: Sequence[FleetPass] = (), dashboard: str = ""
+    ) -> None:
         self._plan = plan
+        self._shards = len(plan.shards) + sum(len(each.shards) for each in passes)
         self._dashboard = dashboard
         self._started = time.time()
         self._shards_done = self._entries_done = self._bytes = 0
@@ -43,6 +47,11 @@ class StatusBoard:
         """Shards given up for this run."""
         self.message = ""
         """Last error of a shard or of the cluster."""
+        for each in passes:  # what is tried again counts as not done
+            self._entries_done -= each.entries
+            self._entries_before -= each.entries
+            self._counts["failed"] -= each.entries
+            self._errors.subtract(each.errors)
 
     def add(self, facts: ShardFacts, *, is_earlier: bool = False) -> None:
         """Add a complete shard.
@@ -76,14 +85,14 @@ class StatusBoard:
             state=state,
             started=self._started,
             updated=now,
-            shards=len(self._plan.shards),
+            shards=self._shards,
             shards_done=self._shards_done,
             shards_failed=len(self.failed),
             entries=self._plan.entries,
             entries_done=self._entries_done,
-            counts=dict(self._counts),
+            counts=dict(+self._counts),
             bytes=self._bytes,
-            errors=dict(self._errors),
+            errors=dict(+self._errors),
             entries_per_second=round(fresh / max(now - self._started, 0.001), 1),
             running=tuple(self._running.values()),
             message=self.message,
@@ -91,26 +100,26 @@ class StatusBoard:
         )
 
 
-def complete_shards(target: Target, plan: FleetPlan) -> list[int]:
-    """Return the numbers of the shards whose facts exist, by one look at the folder.
+def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[PlannedShard]:
+    """Return the shards whose facts exist, by one look at the folder.
 
     Raises:
         OSError: the folder cannot be read.
     """
     names = set(target.names())
-    return [number for number in range(len(plan.shards)) if facts_name(number) in names]
+    return [each for each in planned if each.facts_name in names]
 
 
-def read_facts_of(target: Target, shards: Iterable[int]) -> Iterator[ShardFacts]:
-    """Yield the facts of complete shards.
+def read_facts_of(target: Target, shards: Iterable[PlannedShard]) -> Iterator[ShardFacts]:
+    """Yield the facts of complete shards, in their order.
 
     Raises:
         OSError: one of them cannot be read.
         ValueError: one of them is damaged; one sentence.
     """
 
-    def read(shard: int) -> ShardFacts:
-        name = facts_name(shard)
+    def read(shard: PlannedShard) -> ShardFacts:
+        name = shard.facts_name
         try:
             return from_json(ShardFacts, target.read(name))
         except ValueError:
@@ -135,8 +144,10 @@ def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
         stored = from_json(FleetStatus, target.read(STATUS_NAME))
     if stored and stored.state == "running" and time.time() - stored.updated < FRESH_SECONDS:
         return stored
-    board = StatusBoard(plan)
-    for facts in read_facts_of(target, complete_shards(target, plan)):
+    passes = read_passes(target)
+    board = StatusBoard(plan, passes)
+    complete = complete_shards(target, planned_shards(plan, passes))
+    for facts in read_facts_of(target, complete):
         board.add(facts, is_earlier=True)
     if stored is not None:
         board.message = stored.message

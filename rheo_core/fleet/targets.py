@@ -1,11 +1,13 @@
 """Targets: the output folder of a fleet run, on a file system or in an object store."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from rheo_core.domain.text import redact
 from rheo_core.infrastructure.files import (
@@ -46,6 +48,12 @@ class Target(Protocol):
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names in a folder, without its own; an empty list if it does not exist."""
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Return the bytes of each file in a folder, by name; empty if it does not exist."""
+
+    def open(self, name: str) -> BufferedReader:
+        """Open a file for reading."""
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
@@ -121,6 +129,16 @@ class LocalTarget:
         except FileNotFoundError:
             return []
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        try:
+            with os.scandir(self._path / folder) as entries:
+                return {each.name: each.stat().st_size for each in entries if each.is_file()}
+        except FileNotFoundError:
+            return {}
+
+    def open(self, name: str) -> BufferedReader:
+        return (self._path / name).open("rb")
+
     def remove(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)
 
@@ -181,22 +199,36 @@ class RemoteTarget:
             return bool(self._files.exists(self._at(name)))
 
     def names(self, folder: str = "") -> list[str]:
-        path = self._at(folder).rstrip("/")
-        try:
-            with _os_errors(folder):
-                self._files.invalidate_cache()
-                found = self._files.ls(path, detail=False)
-        except FileNotFoundError:
-            return []
-        names = (each.rstrip("/").rpartition("/")[2] for each in found)
-        return [name for name in names if name]
+        return [_last_part(each["name"]) for each in self._listed(folder)]
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        files = (each for each in self._listed(folder) if each["type"] == "file")
+        return {_last_part(each["name"]): each["size"] for each in files}
+
+    def open(self, name: str) -> BufferedReader:
+        with _os_errors(name):
+            return cast(BufferedReader, self._files.open(self._at(name), "rb"))
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError), _os_errors(name):
             self._files.rm_file(self._at(name))
 
+    def _listed(self, folder: str) -> list[dict[str, Any]]:
+        path = self._at(folder).rstrip("/")
+        try:
+            with _os_errors(folder):
+                self._files.invalidate_cache()
+                found = self._files.ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return [each for each in found if each["name"].strip("/") != path.strip("/")]
+
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+def _last_part(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
 
 
 @contextmanager

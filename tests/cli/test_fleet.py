@@ -1,12 +1,22 @@
 """`rheo fleet`: plans, and mistakes that end a command before anything is written."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from rheo_core.cli.main import app
+from rheo_core.domain.fleet import (
+    PLAN_NAME,
+    STOP_NAME,
+    FleetPlan,
+    ShardFacts,
+    facts_name,
+    from_json,
+    to_json,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +79,110 @@ def test_a_mistake_is_one_sentence(
     assert result.stderr.startswith("rheo: ") and result.stderr.count("\n") == 1
     assert sentence in result.stderr
     assert not (folder.parent / "new" / "_rheo" / "plan.json").exists()
+
+
+def complete(folder: Path, outcome: str = "completed") -> None:
+    """Store the facts of every shard, as workers do."""
+    plan = from_json(FleetPlan, (folder / PLAN_NAME).read_bytes())
+    for number, shard in enumerate(plan.shards):
+        errors = {} if outcome == "completed" else {"http_404": shard.entries}
+        facts = ShardFacts(
+            number, entries=shard.entries, counts={outcome: shard.entries}, errors=errors
+        )
+        (folder / facts_name(number)).write_text(to_json(facts))
+
+
+@pytest.fixture
+def planned(folder: Path, tmp_path: Path) -> Path:
+    """An output folder with a plan of three shards."""
+    source = tmp_path / "list.txt"
+    source.write_text("\n".join(f"https://example.org/{number}" for number in range(6)))
+    assert fleet("plan", source, "-o", folder, "--shard-size", 2).exit_code == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "more"),
+    [("completed", 0, ""), ("failed", 1, "  http_404: 6\n")],
+)
+def test_a_complete_run_needs_no_cluster(
+    planned: Path, outcome: str, code: int, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    complete(planned, outcome)
+    for command in (("run", "-o", planned), ("status", planned), ("status", planned, "--watch")):
+        result = fleet(*command)
+        assert (result.exit_code, result.stderr) == (code, "")
+        assert result.stdout == (
+            f"complete: 3 of 3 shards, 6 of 6 entries, 6 {outcome}, 0 B\n{more}"
+        )
+
+
+def test_the_status_of_a_run_is_known_without_a_driver(planned: Path) -> None:
+    complete(planned)
+    (planned / facts_name(1)).unlink()
+    result = fleet("status", planned, "--json")
+    status = json.loads(result.stdout)
+    assert (result.exit_code, status["state"], status["shards_done"]) == (3, "stopped", 2)
+
+
+def test_a_run_is_stopped_by_a_file(planned: Path) -> None:
+    result = fleet("stop", planned)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (planned / STOP_NAME).exists()
+
+
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_a_folder_of_no_fleet_is_named(command: str, tmp_path: Path) -> None:
+    result = fleet(command, tmp_path / "x")
+    assert result.exit_code == 2
+    assert result.stderr == f"rheo: {tmp_path}/x is not the output folder of a fleet; " \
+        "it has no plan.\n"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "dask://", "dask://host", "dask://host:x", "dask://a:b@host:1", "tcp://host:1"]
+)
+def test_an_unknown_cluster_is_named(planned: Path, name: str) -> None:
+    result = fleet("run", "-o", planned, "--cluster", name)
+    assert result.exit_code == 2
+    shown = name.replace("a:b@", "")  # no secret is repeated
+    assert result.stderr.startswith(f"rheo: --cluster is {shown!r}; it must be local or dask://")
+
+
+def test_a_missing_engine_is_named_with_its_package(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = fleet("run", "-o", planned)
+    assert result.exit_code == 2
+    assert "needs Dask: pip install 'rheo-tui[fleet,dask]'" in result.stderr
+
+
+def test_damaged_facts_end_the_status(planned: Path) -> None:
+    complete(planned)
+    (planned / facts_name(1)).write_text("{")
+    result = fleet("status", planned)
+    assert result.exit_code == 1
+    assert "part-000001.json is damaged; remove it" in result.stderr
+
+
+def test_a_check_tells_what_is_missing(planned: Path) -> None:
+    incomplete = fleet("check", planned)
+    assert (incomplete.exit_code, incomplete.stderr) == (3, "")
+    assert incomplete.stdout == "0 of 3 shards are complete; 0 problems\n"
+    complete(planned)
+    bad = fleet("check", planned, "--deep")
+    assert (bad.exit_code, bad.stderr) == (1, "")
+    assert bad.stdout.splitlines() == [
+        "part-000000.json names no manifest",
+        "part-000001.json names no manifest",
+        "part-000002.json names no manifest",
+        "3 of 3 shards are complete; 3 problems",
+    ]
+
+
+def test_a_further_pass_needs_a_complete_run(planned: Path) -> None:
+    result = fleet("retry", planned)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "rheo: the run is not complete; run `rheo fleet run` first.\n"

@@ -44,6 +44,16 @@ def test_a_file_is_removed_even_if_it_is_gone(target: Target) -> None:
         target.read("_rheo/stop")
 
 
+def test_files_are_listed_with_their_sizes(target: Target) -> None:
+    target.put("a", b"12")
+    target.put("folder/b", b"123")
+    assert target.sizes() == {"a": 2}
+    assert target.sizes("folder") == {"b": 3}
+    assert target.sizes("nothing") == {}
+    with target.open("folder/b") as file:
+        assert file.read() == b"123"
+
+
 def test_a_local_file_is_moved_here(target: Target, tmp_path: Path) -> None:
     source = tmp_path / "scratch.tar"
     source.write_bytes(b"bytes")

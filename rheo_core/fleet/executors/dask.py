@@ -38,7 +38,7 @@ def local(processes: int) -> Iterator[Cluster]:
     settings: dict[str, Any] = dict(_SETTINGS)
     if dask.config.get(_TTL) == _USUAL_TTL:
         settings[_TTL] = _LOCAL_TTL
-    with dask.config.set(settings):
+    with dask.config.set(settings), _quiet_log():
         try:
             cluster = LocalCluster(
                 n_workers=processes,
@@ -46,7 +46,7 @@ def local(processes: int) -> Iterator[Cluster]:
                 security=Security.temporary(),
                 dashboard_address=None,
                 memory_limit=0,  # Dask can only spill its own data, and it has none
-                silence_logs=logging.CRITICAL,
+                silence_logs=logging.CRITICAL,  # of the workers
             )
         except (ImportError, OSError, RuntimeError) as error:
             raise ClusterError(f"cannot start the local cluster: {error}") from error
@@ -70,16 +70,36 @@ def connect(address: str) -> Iterator[Cluster]:
 
     security = Security()
     scheme = "tls" if dask.config.get("distributed.comm.tls.client.cert") else "tcp"
-    try:
-        client = Client(f"{scheme}://{address}", security=security, timeout=_CONNECT_SECONDS)
-    except (OSError, TimeoutError) as error:
-        raise ClusterError(f"no Dask scheduler answers at {address}: {_reason(error)}") from error
-    with client:
+    with _quiet_log():
         try:
-            client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
-        except TimeoutError:
-            raise ClusterError(f"the Dask scheduler at {address} has no workers") from None
-        yield _described(client, client.dashboard_link or "")
+            client = Client(f"{scheme}://{address}", security=security, timeout=_CONNECT_SECONDS)
+        except (OSError, TimeoutError) as error:
+            reason = _reason(error)
+            raise ClusterError(f"no Dask scheduler answers at {address}: {reason}") from error
+        with client:
+            yield _when_ready(client, address)
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Drop the log of Dask, with its tracebacks for every worker that is lost."""
+    handlers = logging.getLogger("distributed").handlers
+    levels = [handler.level for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for handler, level in zip(handlers, levels, strict=True):
+            handler.setLevel(level)
+
+
+def _when_ready(client: "Client", address: str) -> Cluster:
+    try:
+        client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
+    except TimeoutError:
+        raise ClusterError(f"the Dask scheduler at {address} has no workers") from None
+    return _described(client, client.dashboard_link or "")
 
 
 def _described(client: "Client", dashboard: str) -> Cluster:

@@ -1,0 +1,52 @@
+"""`rheo fleet check`."""
+
+from typing import Annotated
+
+import typer
+
+from rheo_core.domain.text import printable
+
+from .exit import ExitCode, fail
+from .fleet_parameters import ExistingOut
+
+_MAX_SHOWN = 50
+
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Read every file and compare its checksum, if it has one.")
+]
+
+
+def check(output: ExistingOut, *, deep: Deep = False) -> None:
+    """Compare the files of a run with its manifests and facts. Nothing is changed.
+
+    To download a damaged shard again, remove its part-NUMBER.json and run the fleet again.
+
+    Exit status: 0 if nothing is wrong, 1 if something is missing, left over or damaged, 3 if
+    nothing is wrong but the run is not complete.
+    """
+    from rheo_core.fleet.checking import problems
+    from rheo_core.fleet.status import read_status
+
+    from .fleet_request import existing_plan, open_output
+
+    target = open_output(output)
+    made = existing_plan(target, output)
+    count = 0
+    try:
+        for count, problem in enumerate(problems(target, made, deep=deep), 1):
+            if count <= _MAX_SHOWN:
+                typer.echo(printable(problem))
+        status = read_status(target, made)
+    except ImportError:
+        fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{output} cannot be read: {error.strerror or error}.", ExitCode.DISK)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
+    if count > _MAX_SHOWN:
+        typer.echo(f"and {count - _MAX_SHOWN:,} more")
+    typer.echo(
+        f"{status.shards_done:,} of {status.shards:,} shards are complete; {count:,} problems"
+    )
+    code = ExitCode.DONE if status.shards_done == status.shards else ExitCode.STOPPED
+    raise typer.Exit(ExitCode.FAILED if count else code)

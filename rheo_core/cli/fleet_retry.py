@@ -1,0 +1,75 @@
+"""`rheo fleet retry`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exit import ExitCode, fail
+from .fleet_parameters import ExistingOut, Scratch
+from .fleet_run import ClusterName, Processes, complete
+from .parameters import Quiet
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import FleetPlan
+    from rheo_core.fleet.targets import Target
+
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="Kind of errors to try again, such as timeout or http_404. May be repeated. By "
+        "default, those that may pass, such as timeout, dns and http_503.",
+    ),
+]
+
+
+def retry(
+    output: ExistingOut,
+    kinds: Kinds = None,
+    cluster: ClusterName = "local",
+    processes: Processes = None,
+    scratch: Scratch = None,
+    quiet: Quiet = False,
+) -> None:
+    """Try failed downloads of a complete run again, in a further pass. Their keys stay.
+
+    The results of a pass are part-NUMBER.p2.parquet and so on. An interrupted pass goes on with
+    `rheo fleet retry` or `rheo fleet run`.
+
+    Exit status: as for `rheo fleet run`.
+    """
+    from .fleet_request import existing_plan, open_output
+
+    target = open_output(output)
+    made = existing_plan(target, output)
+    try:
+        found = _plan_pass(target, made, kinds)
+    except ImportError:
+        fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
+    except OSError as error:
+        fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.FAILED)
+    if not quiet:
+        typer.echo(found, err=True)
+    complete(target, output, lambda slots: made, cluster, processes, scratch, quiet=quiet)
+
+
+def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> str:
+    """Plan a further pass if all earlier ones are complete; return a sentence on it."""
+    from rheo_core.fleet.kinds import may_pass
+    from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
+    from rheo_core.fleet.status import complete_shards
+
+    passes = read_passes(target)
+    planned = list(planned_shards(made, passes))
+    if len(complete_shards(target, planned)) < len(planned):
+        if passes:
+            return f"Going on with pass {passes[-1].number}."
+        fail("the run is not complete; run `rheo fleet run` first.", ExitCode.STOPPED)
+    is_wanted = may_pass if kinds is None else set(kinds).__contains__
+    further = plan_pass(target, made, passes, is_wanted)
+    if further is None:
+        return "Nothing to try again."
+    return f"Pass {further.number}: {further.entries:,} entries of {len(further.shards):,} shards."

@@ -1,0 +1,120 @@
+"""Passes: failed entries are tried again, with the keys that they have."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from rheo_core.domain.fleet import (
+    FOLDER,
+    FleetPass,
+    FleetPlan,
+    facts_name,
+    from_json,
+    part_name,
+    pass_name,
+    to_json,
+)
+
+from .shard_files import read_shard, write_shard
+from .targets import Target
+
+_PASS = re.compile(r"pass-(\d+)\.json")
+
+
+class PlannedShard(NamedTuple):
+    """A shard of a run or of one of its further passes."""
+
+    shard: int
+    pass_number: int
+    lane: int
+    entries: int
+
+    @property
+    def part(self) -> str:
+        """Name of its results, without a suffix."""
+        return part_name(self.shard, self.pass_number)
+
+    @property
+    def facts_name(self) -> str:
+        """Path of its facts in the output folder."""
+        return facts_name(self.shard, self.pass_number)
+
+
+def read_passes(target: Target) -> list[FleetPass]:
+    """Return the further passes of a run, in their order.
+
+    Raises:
+        OSError: they cannot be read.
+        ValueError: one of them is damaged; one sentence.
+    """
+    numbers = sorted(int(found[1]) for found in map(_PASS.fullmatch, target.names(FOLDER)) if found)
+    passes = []
+    for number in numbers:
+        try:
+            passes.append(from_json(FleetPass, target.read(pass_name(number))))
+        except ValueError:
+            raise ValueError(f"{pass_name(number)} is damaged; remove it to go on") from None
+    return passes
+
+
+def planned_shards(plan: FleetPlan, passes: Sequence[FleetPass]) -> Iterator[PlannedShard]:
+    """Yield all shards of a run: first those of the plan, then those of the passes."""
+    for number, shard in enumerate(plan.shards):
+        yield PlannedShard(number, 1, shard.lane, shard.entries)
+    for each in passes:
+        for number, entries in each.shards.items():
+            yield PlannedShard(number, each.number, plan.shards[number].lane, entries)
+
+
+def plan_pass(
+    target: Target, plan: FleetPlan, passes: Sequence[FleetPass], is_wanted: Callable[[str], bool]
+) -> FleetPass | None:
+    """Plan a further pass over failed entries; return None if there are none.
+
+    Every shard of the run must be complete.
+
+    Args:
+        target: the output folder.
+        plan: plan of the run.
+        passes: its earlier passes.
+        is_wanted: returns True for a kind of errors to try again.
+
+    Raises:
+        OSError: manifests cannot be read, or lists cannot be written.
+    """
+    number = passes[-1].number + 1 if passes else 2
+    earlier: dict[int, list[PlannedShard]] = {}
+    for planned in planned_shards(plan, passes):
+        earlier.setdefault(planned.shard, []).append(planned)
+    shards: dict[int, int] = {}
+    errors: Counter[str] = Counter()
+    for shard, parts in earlier.items():
+        kinds = {key: kind for key, kind in _failed(target, parts).items() if is_wanted(kind)}
+        if kinds:
+            write_shard(
+                target, shard, number, (e for e in read_shard(target, shard) if e.key in kinds)
+            )
+            shards[shard] = len(kinds)
+            errors.update(kinds.values())
+    if not shards:
+        return None
+    further = FleetPass(number, shards, dict(errors))
+    target.create(pass_name(number), to_json(further).encode())
+    return further
+
+
+def _failed(target: Target, parts: Sequence[PlannedShard]) -> dict[str, str]:
+    """Return the kinds of errors of a shard's entries that have failed in their last pass."""
+    from pyarrow import parquet
+
+    kinds: dict[str, str] = {}
+    for part in parts:
+        with target.open(f"{part.part}.parquet") as file:
+            table = parquet.read_table(file, columns=["key", "outcome", "kind"])
+        for row in table.to_pylist():
+            if row["outcome"] == "failed":
+                kinds[row["key"]] = row["kind"] or ""
+            else:
+                kinds.pop(row["key"], None)
+    return kinds

@@ -1,0 +1,84 @@
+"""Further passes: failed entries are tried again under their keys, and the last result counts."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rheo_core.domain.fleet import FleetPass, FleetStatus, pass_name
+from rheo_core.fleet.checking import problems
+from rheo_core.fleet.driver import Driver, Pace
+from rheo_core.fleet.kinds import may_pass
+from rheo_core.fleet.passes import plan_pass, read_passes
+from rheo_core.fleet.rows import Row
+from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.shard_files import read_shard
+from rheo_core.fleet.status import read_status
+from rheo_core.fleet.targets import open_target
+from tests.fleet.runs import FleetRun, gone, planned, rows_of, serve
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+
+
+async def busy_at_first(exchange: Exchange) -> None:
+    """Answer the first request with 503, and others with the file."""
+    if exchange.number == 1:
+        await exchange.head("503 Service Unavailable", Content_Length=0)
+    else:
+        await serve(exchange)
+
+
+def rows(server: MisbehavingServer) -> list[Row]:
+    """Nine rows in three shards: good, gone, and busy at first."""
+    good, others = rows_of(server, 6), []
+    for number in range(3):
+        behaviour = gone if number == 0 else busy_at_first
+        others.append(Row(server.on(f"/other{number}.jpg", behaviour), extra={"n": number}))
+    return [*good[:3], *others, *good[3:]]
+
+
+async def drive(run: FleetRun) -> FleetStatus:
+    """Complete all passes of a run, in threads."""
+
+    def complete() -> FleetStatus:
+        with ThreadPoolExecutor(2) as threads:
+            target, pace = open_target(str(run.out)), Pace(0.01, 0.01)
+            return Driver(target, str(run.out), run.plan, threads, 2, run_shard, pace=pace).run()
+
+    return await asyncio.to_thread(complete)
+
+
+async def test_failed_entries_are_tried_again(server: MisbehavingServer, tmp_path: Path) -> None:
+    run = planned(tmp_path / "out", rows(server), shard_size=3, keep=("n",))
+    target = open_target(str(run.out))
+    first = await drive(run)
+    assert (first.counts, first.errors) == (
+        {"completed": 6, "failed": 3}, {"http_404": 1, "http_503": 2},
+    )  # fmt: skip
+    further = plan_pass(target, run.plan, [], may_pass)
+    assert further == FleetPass(2, {1: 2}, {"http_503": 2})
+    assert read_passes(target) == [further]
+    assert [entry.key for entry in read_shard(target, 1, 2)] == ["00000100001", "00000100002"]
+
+    waiting = read_status(target, run.plan)
+    assert (waiting.state, waiting.shards, waiting.shards_done) == ("stopped", 4, 3)
+    assert (waiting.entries_done, waiting.counts) == (7, {"completed": 6, "failed": 1})
+
+    last = await drive(run)
+    assert (last.state, last.entries_done) == ("complete", 9)
+    assert (last.counts, last.errors) == ({"completed": 8, "failed": 1}, {"http_404": 1})
+    assert read_status(target, run.plan).counts == last.counts
+    files = {path.name for path in (run.out / "part-000001.p2").iterdir()}
+    assert files == {"00000100001.jpg", "00000100002.jpg"}
+    assert list(problems(target, run.plan, deep=True)) == []
+    assert plan_pass(target, run.plan, [further], may_pass) is None
+    third = plan_pass(target, run.plan, [further], lambda kind: True)
+    assert third == FleetPass(3, {1: 1}, {"http_404": 1})
+
+
+async def test_a_damaged_pass_is_named(server: MisbehavingServer, tmp_path: Path) -> None:
+    run = planned(tmp_path / "out", rows(server))
+    target = open_target(str(run.out))
+    target.put(pass_name(2), b"{")
+    with pytest.raises(ValueError, match=r"pass-2.json is damaged; remove it to go on"):
+        await drive(run)
