@@ -21,6 +21,7 @@ _KINDS: dict[type[Exception], str] = {
     exceptions.ProtocolError: "protocol",
     exceptions.WebPageError: "web_page",
     exceptions.TooLargeError: "too_large",
+    exceptions.RobotsTagError: "robots_tag",
     exceptions.TooManyRedirectsError: "redirects",
     exceptions.HashMismatchError: "hash",
     exceptions.FileValidationError: "file",
