@@ -24,6 +24,7 @@ from .fleet_parameters import (
     HashColumn,
     HostConnections,
     HostRate,
+    IgnoreRobotsTag,
     Keep,
     LaneCount,
     Layout,
@@ -88,6 +89,7 @@ def run(
     retries: FleetRetries = None,
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
+    ignore_robots_tag: IgnoreRobotsTag = None,
     quiet: Quiet = False,
 ) -> None:
     """Download lists with many workers. Run the same command again to go on after any interruption.

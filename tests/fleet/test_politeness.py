@@ -1,0 +1,94 @@
+"""Limits of hosts for one shard, and names of files from keys."""
+
+from typing import Any
+
+import pytest
+
+from rheo_core.domain.fleet import FleetEntry, FleetPlan
+from rheo_core.domain.hosts import HostLimits
+from rheo_core.events import ErrorInfo
+from rheo_core.fleet.keys import file_name, name_in_tar
+from rheo_core.fleet.kinds import is_of_worker, kind_of, may_pass
+from rheo_core.fleet.politeness import shard_limits
+
+URLS = [
+    "https://a.example.org/x",
+    "http://b.example.org:81/y",
+    "http://[::1]:8000/",
+    "http://1.2.3.4/",
+]
+
+
+def limits(own: dict[str, HostLimits] | None = None, **options: Any) -> dict[str, HostLimits]:
+    plan = FleetPlan("", 4, 0, 8, (), **options)
+    entries = [FleetEntry(f"{number:011d}", url) for number, url in enumerate(URLS)]
+    return shard_limits(plan, [*entries, FleetEntry("9", "??", problem="no")], own or {})
+
+
+def test_sites_in_one_lane_need_no_limits_of_their_own() -> None:
+    assert limits() == {}
+
+
+def test_lanes_of_a_site_share_its_limits() -> None:
+    shared = limits(split_sites={"example.org": 3}, host_connections=48, host_rate=3_000_000.0)
+    assert shared["a.example.org"] == shared["b.example.org"] == HostLimits(1_000_000, 16)
+    assert shared["::1"] == shared["1.2.3.4"] == HostLimits(3_000_000, 48)
+
+
+def test_settings_of_the_worker_win() -> None:
+    own = {"*.example.org": HostLimits(connections=2)}
+    shared = limits(own, host_rate=10.0)
+    assert shared["a.example.org"] == HostLimits(10, 2)
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "expected"),
+    [
+        ("http://x/a.JPG", None, "00000000001.jpg"),
+        ("http://x/a.tar.gz?b=c.png", None, "00000000001.tar.gz"),
+        ("http://x/image", "photo.webp", "00000000001.webp"),
+        ("http://x/a.jpg", "no extension", "00000000001.jpg"),
+        ("http://x/v1.2", None, "00000000001"),
+        ("http://x/", None, "00000000001"),
+        ("http://x/.htaccess", None, "00000000001"),
+        ("http://x/a.averylongextension", None, "00000000001"),
+        ("http://x/a.part", None, "00000000001"),
+        ("http://x/a%2e%2e%2fetc.desktop", None, "00000000001.download"),
+    ],
+)
+def test_names_are_keys(url: str, name: str | None, expected: str) -> None:
+    assert file_name(FleetEntry("00000000001", url, name=name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "expected"),
+    [
+        ("1", "image/jpeg", "1.jpg"),
+        ("1.png", "image/jpeg", "1.png"),
+        ("1", None, "1"),
+        ("1", "application/octet-stream", "1"),
+        ("1", "x/unknown", "1"),
+    ],
+)
+def test_types_become_extensions(name: str, media_type: str | None, expected: str) -> None:
+    assert name_in_tar(name, media_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind", "passes", "of_worker"),
+    [
+        ("HttpStatusError", 404, "http_404", False, False),
+        ("HttpStatusError", 503, "http_503", True, False),
+        ("DownloadTimeoutError", None, "timeout", True, False),
+        ("HostNotFoundError", None, "dns", True, False),
+        ("HashMismatchError", None, "hash", False, False),
+        ("DiskFullError", None, "other", False, True),
+        ("NoNetworkError", None, "no_network", True, False),
+        ("SomethingElse", None, "other", False, False),
+    ],
+)
+def test_kinds(name: str, status: int | None, kind: str, passes: bool, of_worker: bool) -> None:
+    error = ErrorInfo(exc_type=f"rheo_core.domain.{name}", message="x", http_status=status)
+    assert kind_of(error) == kind
+    assert may_pass(kind) is passes
+    assert is_of_worker(error) is of_worker

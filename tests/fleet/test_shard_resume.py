@@ -1,0 +1,179 @@
+"""A shard that another worker began: what is believed, what is done again, and what is refused."""
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rheo_core.domain.fleet import EntryOutcome, ShardTask
+from rheo_core.fleet.journal import ShardBusyError
+from rheo_core.fleet.rows import Row
+from rheo_core.fleet.shard import work_on_shard
+from rheo_core.fleet.shard_downloads import ShardError, WorkerOptions
+from tests.fleet.runs import FleetRun, body_for, planned, rows_of, serve
+from tests.servers.misbehaving import Exchange, MisbehavingServer
+from tests.waiting import until
+
+HERE = WorkerOptions()
+
+
+class Stuck:
+    """Serves its file only after `opened`; the worker that waits for it can be stopped."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await self.opened.wait()
+        await serve(exchange)
+
+
+async def begun(
+    server: MisbehavingServer,
+    out: Path,
+    worker: WorkerOptions = HERE,
+    **options: Any,
+) -> FleetRun:
+    """A run whose only shard has ten entries in the journal, and another one to go."""
+    stuck = Stuck()
+    rows = [*rows_of(server, 10), Row(server.on("/last.jpg", stuck))]
+    run = planned(out, rows, **{"compute_hash": "sha256", **options})
+    work = asyncio.ensure_future(work_on_shard(run.tasks[0], worker))
+    journal = out / "_rheo" / "journals" / "000000.jsonl"
+    await until(lambda: journal.exists() and journal.read_bytes().count(b"completed") == 10)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    stuck.opened.set()
+    server.requests.clear()
+    return run
+
+
+def fetched(server: MisbehavingServer) -> list[str]:
+    return sorted(request.target for request in server.requests)
+
+
+async def test_what_has_ended_is_not_fetched_again(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = await begun(server, tmp_path / "out")
+    await work_on_shard(run.tasks[0])
+    run.check()
+    assert fetched(server) == ["/last.jpg"]
+    assert all(row["status"] == 200 for row in run.manifest())
+
+
+async def test_files_that_are_gone_or_cut_are_fetched_again(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = await begun(server, tmp_path / "out")
+    folder = run.out / "part-000000"
+    (folder / "00000000003.jpg").unlink()
+    (folder / "00000000004.jpg").write_bytes(b"cut")
+    await work_on_shard(run.tasks[0])
+    run.check()
+    assert fetched(server) == ["/3.jpg", "/4.jpg", "/last.jpg"]
+
+
+async def test_a_file_without_an_outcome_is_taken_as_it_is(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """A kill came between the file and its line: nothing is asked, its hash is computed."""
+    run = await begun(server, tmp_path / "out")
+    journal = run.out / "_rheo" / "journals" / "000000.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"00000000005"' not in line))
+    await work_on_shard(run.tasks[0])
+    run.check()
+    assert fetched(server) == ["/last.jpg"]
+    row = run.manifest()[5]
+    digest = hashlib.sha256(body_for("/5.jpg")).hexdigest()
+    assert (row["hash"], row["status"]) == (f"sha256:{digest}", None)
+
+
+async def test_files_of_another_run_are_not_taken(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """Without a journal of this very list, a name says nothing."""
+    run = planned(tmp_path / "out", rows_of(server, 3), compute_hash="sha256")
+    folder = run.out / "part-000000"
+    folder.mkdir()
+    (folder / "00000000001.jpg").write_bytes(b"of another list")
+    (folder / "00000000777.jpg").write_bytes(b"too")
+    (folder / "notes.txt").write_bytes(b"mine")
+    await work_on_shard(run.tasks[0])
+    assert (folder / "notes.txt").read_bytes() == b"mine"
+    (folder / "notes.txt").unlink()
+    run.check()
+
+
+@pytest.mark.parametrize("what", ["scratch", "journal"])
+async def test_a_lost_disk_costs_the_shard(
+    server: MisbehavingServer, tmp_path: Path, what: str
+) -> None:
+    scratch = tmp_path / "scratch"
+    worker = WorkerOptions(scratch=scratch)
+    run = await begun(server, tmp_path / "out", worker, layout="tar")
+    if what == "scratch":
+        shutil.rmtree(scratch)
+    else:
+        shutil.rmtree(run.out / "_rheo" / "journals")
+    facts = await work_on_shard(run.tasks[0], worker)
+    assert facts.counts == {"completed": 11}
+    assert len(fetched(server)) == 11
+    tar = (run.out / "part-000000.tar").read_bytes()
+    assert facts.parts["part-000000.tar"].sha256 == hashlib.sha256(tar).hexdigest()
+
+
+async def test_a_shard_begun_twice_is_refused(server: MisbehavingServer, tmp_path: Path) -> None:
+    stuck = Stuck()
+    run = planned(tmp_path / "out", [Row(server.on("/a.jpg", stuck))])
+    first = asyncio.ensure_future(work_on_shard(run.tasks[0]))
+    await server.wait_for_requests(1)
+    with pytest.raises(ShardBusyError, match="another worker"):
+        await work_on_shard(run.tasks[0])
+    stuck.opened.set()
+    await first
+    run.check()
+    assert len(server.requests) == 1
+
+
+async def test_an_object_store_with_two_workers(server: MisbehavingServer, tmp_path: Path) -> None:
+    """No lock reaches both. The last one makes all parts its own, so that they agree."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    run = planned(tmp_path / "out", rows_of(server, 5), layout="tar")
+    memory.put(str(run.out), "/two/run", recursive=True)
+    task = ShardTask("memory://two/run", 0)
+    works: list[Awaitable[object]] = [
+        work_on_shard(task, WorkerOptions(scratch=tmp_path / name)) for name in ("a", "b")
+    ]
+    await asyncio.gather(*works)
+    facts = json.loads(memory.cat("/two/run/part-000000.json"))
+    for name, part in facts["parts"].items():
+        assert hashlib.sha256(memory.cat(f"/two/run/{name}")).hexdigest() == part["sha256"]
+
+
+async def test_trouble_of_the_worker_fails_no_entry(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """A disk that takes no file says nothing about the URLs."""
+    run = await begun(server, tmp_path / "out")
+    obstacle = run.out / "part-000000" / "00000000010.jpg"
+    obstacle.mkdir()
+    with pytest.raises(ShardError, match="not a regular file") as caught:
+        await work_on_shard(run.tasks[0])
+    assert caught.value.error_name == "DestinationError"
+    obstacle.rmdir()
+    await work_on_shard(run.tasks[0])
+    run.check()
+
+
+def test_an_outcome_survives_its_line() -> None:
+    outcome = EntryOutcome("00000000000", "failed", error='a "b"\n\u2028', attempts=3, seconds=0.5)
+    assert EntryOutcome.from_line(outcome.to_line()) == outcome
+    assert outcome.to_line().count(b"\n") == 1
