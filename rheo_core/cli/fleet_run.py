@@ -50,7 +50,7 @@ ClusterName = Annotated[
     str,
     typer.Option(
         "--cluster",
-        metavar="local|dask://HOST:PORT",
+        metavar="local|dask://HOST:PORT|ray://HOST:PORT",
         help="Cluster that does the work. local: processes of this machine.",
     ),
 ]
