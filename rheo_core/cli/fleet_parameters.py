@@ -103,6 +103,14 @@ ComputeHash = Annotated[
     str | None,
     typer.Option(metavar="ALGORITHM", help="Hash that the results state for each file."),
 ]
+IgnoreRobotsTag = Annotated[
+    bool | None,
+    typer.Option(
+        "--ignore-robots-tag/--respect-robots-tag",
+        help="Download files even if X-Robots-Tag says noai, noimageai, noindex, noimageindex or "
+        "none. By default they fail.",
+    ),
+]
 SliceOf = Annotated[
     str,
     typer.Option(

@@ -16,6 +16,7 @@ from .fleet_parameters import (
     HashColumn,
     HostConnections,
     HostRate,
+    IgnoreRobotsTag,
     Keep,
     LaneCount,
     Layout,
@@ -52,6 +53,7 @@ def plan(
     retries: FleetRetries = None,
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
+    ignore_robots_tag: IgnoreRobotsTag = None,
 ) -> None:
     """Split lists into shards, without downloading. `rheo fleet run` does this if needed.
 

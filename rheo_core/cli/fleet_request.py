@@ -71,6 +71,7 @@ def read_request(params: Mapping[str, Any]) -> "PlanRequest":
         retries=params["retries"],
         max_size=_parsed("--max-size", params["max_size"], parse_size),
         compute_hash=_one_of("--compute-hash", params["compute_hash"], tuple(HashAlgorithm)),
+        ignore_robots_tag=params["ignore_robots_tag"],
     )
     try:
         check_request(request)

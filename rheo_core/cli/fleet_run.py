@@ -24,6 +24,7 @@ from .fleet_parameters import (
     HashColumn,
     HostConnections,
     HostRate,
+    IgnoreRobotsTag,
     Keep,
     LaneCount,
     Layout,
@@ -43,14 +44,13 @@ if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
     from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
-    from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.targets import Target
 
 ClusterName = Annotated[
     str,
     typer.Option(
         "--cluster",
-        metavar="local|dask://HOST:PORT",
+        metavar="local|dask://HOST:PORT|ray://HOST:PORT",
         help="Cluster that does the work. local: processes of this machine.",
     ),
 ]
@@ -89,6 +89,7 @@ def run(
     retries: FleetRetries = None,
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
+    ignore_robots_tag: IgnoreRobotsTag = None,
     quiet: Quiet = False,
 ) -> None:
     """Download lists with many workers. Run the same command again to go on after any interruption.
@@ -136,16 +137,14 @@ def complete(
         quiet: show errors only.
     """
     from rheo_core.fleet.executors import ClusterError, check_name
-    from rheo_core.fleet.shard_downloads import WorkerOptions
 
     gc.enable()
     try:
         check_name(cluster)
-        worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
         with ExitStack() as stack:
             needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
             made = plan(lambda: needed.slots)
-            status = _run(needed, target, output, made, worker, quiet=quiet)
+            status = _run(needed, target, output, made, scratch, quiet=quiet)
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
@@ -196,7 +195,7 @@ def _run(
     target: "Target",
     output: str,
     made: "FleetPlan",
-    worker: "WorkerOptions",
+    scratch: Path | None,
     *,
     quiet: bool,
 ) -> "FleetStatus":
@@ -213,7 +212,7 @@ def _run(
             "shards are used",
             err=True,
         )
-    return _drive(cluster, target, output, made, worker, quiet=quiet)
+    return _drive(cluster, target, output, made, scratch, quiet=quiet)
 
 
 def _drive(
@@ -221,13 +220,15 @@ def _drive(
     target: "Target",
     output: str,
     made: "FleetPlan",
-    worker: "WorkerOptions",
+    scratch: Path | None,
     *,
     quiet: bool,
 ) -> "FleetStatus":
     from rheo_core.fleet.driver import ClusterLostError, Driver
     from rheo_core.fleet.shard import run_shard
+    from rheo_core.fleet.shard_downloads import WorkerOptions
 
+    worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
     driver = Driver(
         target,
         output if target.path is None else str(target.path),

@@ -73,6 +73,7 @@ class EngineOptions:
         server_time: give a file the server's time (Last-Modified).
         origin: give a file its URL as an extended attribute, without secrets.
         max_size: size of the largest file to download; None: no limit.
+        refused_robots_tags: directives of X-Robots-Tag, such as `noai`, that refuse a file.
         rules: folders by name, type or host; the first rule that matches applies.
         following: commands and notifications that follow the end of a download.
         request_rules: contents and routes of requests, for all hosts and for single ones. A
@@ -104,6 +105,7 @@ class EngineOptions:
     server_time: bool = False
     origin: bool = False
     max_size: int | None = None
+    refused_robots_tags: frozenset[str] = frozenset()
     rules: Sequence[Rule] = ()
     following: CompletionHooks = CompletionHooks()
     request_rules: RequestRules = field(default_factory=RequestRules)
@@ -182,5 +184,6 @@ class OtherOptions(TypedDict, total=False):
     server_time: bool
     origin: bool
     max_size: int | None
+    refused_robots_tags: frozenset[str]
     rules: Sequence[Rule]
     tuning: Tuning

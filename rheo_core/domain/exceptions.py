@@ -142,6 +142,14 @@ class TooLargeError(DownloadError):
         super().__init__(f"{what} is larger than max_size ({limit:,} bytes)")
 
 
+class RobotsTagError(DownloadError):
+    """The server asks programs not to use the file (X-Robots-Tag), and the user respects that."""
+
+    def __init__(self, directive: str) -> None:
+        self.directive = directive
+        super().__init__(f"the server asks not to use the file: X-Robots-Tag: {directive}")
+
+
 class IncompleteError(DownloadError):
     """The connection ended before all bytes were received."""
 

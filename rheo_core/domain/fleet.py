@@ -190,6 +190,7 @@ class FleetPlan:
     retries: int = 1
     max_size: int | None = None  # bytes
     compute_hash: str | None = None  # algorithm
+    ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
     version: int = PLAN_VERSION
 
 

@@ -19,6 +19,7 @@ from rheo_core.domain.exceptions import (
     HttpStatusError,
     IncompleteError,
     RequestOptionsError,
+    RobotsTagError,
     ShortageError,
     TooLargeError,
     TooManyRedirectsError,
@@ -93,6 +94,7 @@ class ErrorCategoriser:
                 CertificateError()
                 | RequestOptionsError()
                 | TooLargeError()
+                | RobotsTagError()
                 | WebPageError()
                 | TooManyRedirectsError()
                 | DestinationError()

@@ -4,11 +4,16 @@ from rheo_core.domain import exceptions
 from rheo_core.events import ErrorInfo
 
 UNREADABLE = "unreadable"
+HOST_DOWN = "host_down"
+NO_NETWORK = "no_network"
 OTHER = "other"
+CONNECTION_KINDS = frozenset({"connection", "dns", "timeout", NO_NETWORK})
+"""Kinds of failures that a host which is down causes."""
 
 _KINDS: dict[type[Exception], str] = {
     exceptions.ConnectionFailedError: "connection",
     exceptions.HostNotFoundError: "dns",
+    exceptions.NoNetworkError: NO_NETWORK,
     exceptions.DownloadTimeoutError: "timeout",
     exceptions.IncompleteError: "incomplete",
     exceptions.HostFullError: "host_full",
@@ -16,6 +21,7 @@ _KINDS: dict[type[Exception], str] = {
     exceptions.ProtocolError: "protocol",
     exceptions.WebPageError: "web_page",
     exceptions.TooLargeError: "too_large",
+    exceptions.RobotsTagError: "robots_tag",
     exceptions.TooManyRedirectsError: "redirects",
     exceptions.HashMismatchError: "hash",
     exceptions.FileValidationError: "file",
@@ -28,13 +34,12 @@ _OF_THE_WORKER = (
     exceptions.FileInUseError,
     exceptions.FileAccessError,
     exceptions.FileExistsError,
-    exceptions.NoNetworkError,
     exceptions.RequestOptionsError,
     exceptions.ShortageError,
 )
 _NAMES_OF_THE_WORKER = frozenset(each.__name__ for each in _OF_THE_WORKER)
 
-_TRANSIENT = {"connection", "dns", "timeout", "incomplete", "host_full", "host_down"}
+_TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
 _TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -51,7 +56,7 @@ def kind_of(error: ErrorInfo) -> str:
 
 
 def is_of_worker(error: ErrorInfo) -> bool:
-    """Return True if the worker cannot go on: its disk is full, its network is gone.
+    """Return True if the worker cannot go on: its disk is full, a setting is not valid.
 
     Such a failure says nothing about the URL, and each further download would have it too.
     """

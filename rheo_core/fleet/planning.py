@@ -58,6 +58,7 @@ class PlanRequest:
     retries: int | None = None
     max_size: int | None = None  # bytes
     compute_hash: str | None = None  # algorithm
+    ignore_robots_tag: bool | None = None
 
     @property
     def given(self) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
 from rheo_core.version import __version__
 
 from .journal import Journal, believed
-from .kinds import UNREADABLE
 from .layouts import LAYOUTS
 from .manifest import write_manifest
+from .outcomes import unreadable
 from .places import ShardPlaces
 from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
@@ -124,9 +124,7 @@ async def _download(
     outcomes = await asyncio.to_thread(believed, journal.outcomes, keys, places.folder)
     for entry in entries:
         if entry.problem is not None:
-            outcomes[entry.key] = EntryOutcome(
-                entry.key, "unreadable", error=entry.problem, kind=UNREADABLE
-            )
+            outcomes[entry.key] = unreadable(entry)
     downloads = ShardDownloads(places.folder, plan, worker, journal)
     await downloads.run([entry for entry in entries if entry.key not in outcomes])
     outcomes |= downloads.outcomes

@@ -1,7 +1,6 @@
 """Downloads of one shard: its entries go through an engine, and each end into the journal."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,29 +13,35 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry, FleetPlan
 from rheo_core.domain.hash_algorithms import HashAlgorithm
-from rheo_core.domain.hash_validation import HashConfig, ValidationResult
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryConfig
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.engine import make_host_limits, make_request_rules
 from rheo_core.events import (
+    DownloadCancelledEvent,
     DownloadCompletedEvent,
     DownloadEventType,
     DownloadFailedEvent,
     DownloadSkippedEvent,
-    ErrorInfo,
 )
+from rheo_core.infrastructure.network import has_route
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import NullTracker
 
+from . import outcomes
+from .breaker import Breaker
 from .journal import Journal
 from .keys import file_name
-from .kinds import is_of_worker, kind_of, name_of
+from .kinds import NO_NETWORK, is_of_worker, name_of
+from .lanes import authority_of
 from .politeness import shard_limits
 
 _CONNECT_SECONDS = 10.0
 _RESPONSE_SECONDS = 30.0
 _STALL_SECONDS = 30.0
+_NETWORK_SECONDS = 60.0
+_REFUSED_ROBOTS_TAGS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 _NOTE_SECONDS = 0.1
 """Interval between writes of the journal. After a kill, only size and hash are known of files that
 ended within it. One write for each end would contend with the disk threads."""
@@ -90,7 +95,10 @@ class ShardDownloads:
         self._plan = plan
         self._worker = worker
         self._journal = journal
-        self._keys: dict[str, str] = {}  # of entries that have not ended, by id of the download
+        self._open: dict[str, FleetEntry] = {}  # those that have not ended, by id of the download
+        self._breaker = Breaker()
+        self._giving_up: list[asyncio.Future[list[str]]] = []  # cancellations at hosts
+        self._manager: DownloadManager | None = None
         self._found: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
         self._one_ended = asyncio.Event()
         self._flushing: asyncio.TimerHandle | None = None
@@ -115,10 +123,12 @@ class ShardDownloads:
         await asyncio.to_thread(self._note_found)
 
     async def _download(self, entries: Sequence[FleetEntry]) -> None:
-        async with self._manager(entries) as manager:
+        async with self._new_manager(entries) as manager:
+            self._manager = manager
             manager.on(DownloadEventType.COMPLETED, self._completed)
             manager.on(DownloadEventType.FAILED, self._failed)
             manager.on(DownloadEventType.SKIPPED, self._skipped)
+            manager.on(DownloadEventType.CANCELLED, self._cancelled)
             feeding = asyncio.ensure_future(self._feed(manager, iter(entries)))
             try:
                 await asyncio.wait({feeding, self._failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -128,7 +138,7 @@ class ShardDownloads:
             finally:
                 feeding.cancel()
 
-    def _manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
+    def _new_manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
         raise_descriptor_limit()
         plan, settings = self._plan, load_settings().settings
         options = EngineOptions(
@@ -141,8 +151,9 @@ class ShardDownloads:
             connections=1,
             connections_per_host=plan.host_connections,
             durable=False,  # synced with the facts
-            network_timeout=settings.network_timeout,
+            network_timeout=_NETWORK_SECONDS,
             max_size=plan.max_size,
+            refused_robots_tags=frozenset() if plan.ignore_robots_tag else _REFUSED_ROBOTS_TAGS,
             hosts=shard_limits(plan, entries, make_host_limits(settings)),
             request_rules=make_request_rules(settings, self._worker.insecure),
         )
@@ -151,16 +162,22 @@ class ShardDownloads:
 
     async def _feed(self, manager: DownloadManager, entries: Iterator[FleetEntry]) -> None:
         while batch := tuple(islice(entries, _BATCH)):
-            configs = [self._config_of(entry) for entry in batch]
-            self._keys.update(
-                zip((each.id for each in configs), (e.key for e in batch), strict=True)
-            )
-            await manager.add(configs)
-            while len(self._keys) >= _READ_AHEAD:
+            await manager.add(list(self._configs_of(batch)))
+            while len(self._open) >= _READ_AHEAD:
                 self._one_ended.clear()
                 await self._one_ended.wait()
             await asyncio.sleep(0)
         await manager.wait_until_complete()
+
+    def _configs_of(self, entries: Sequence[FleetEntry]) -> Iterator[FileConfig]:
+        for entry in entries:
+            host = authority_of(entry.url)
+            config = self._config_of(entry)
+            self._open[config.id] = entry
+            if self._breaker.is_down(host):
+                self._note(config.id, outcomes.host_down(entry.key, host))
+            else:
+                yield config
 
     def _config_of(self, entry: FleetEntry) -> FileConfig:
         algorithm, expected = self._plan.compute_hash, entry.hash
@@ -176,56 +193,42 @@ class ShardDownloads:
     # Ends
 
     def _completed(self, event: DownloadCompletedEvent) -> None:
-        moved = event.final_url if event.final_url != event.url else None
-        self._note(
-            event.download_id,
-            EntryOutcome(
-                self._keys[event.download_id],
-                "completed",
-                file=Path(event.destination_path).name,
-                status=event.http_status,
-                size=event.total_bytes,
-                type=event.media_type,
-                hash=event.computed_hash or _hash_of(event.validation),
-                final_url=moved,
-                attempts=event.attempts,
-                seconds=round(event.elapsed_seconds, 3),
-            ),
-        )
+        entry = self._open[event.download_id]
+        self._breaker.note(authority_of(entry.url), None)
+        self._note(event.download_id, outcomes.completed(entry.key, event))
 
     def _failed(self, event: DownloadFailedEvent) -> None:
-        if is_of_worker(event.error):
-            self._fail(_shard_error(event.error))
+        entry = self._open[event.download_id]
+        outcome = outcomes.failed(entry.key, event)
+        # With a route, only the name servers of this host do not answer.
+        is_lost = outcome.kind == NO_NETWORK and not has_route()
+        if is_lost or is_of_worker(event.error):
+            self._fail(ShardError(event.error.message, name_of(event.error)))
             return
-        self._note(
-            event.download_id,
-            EntryOutcome(
-                self._keys[event.download_id],
-                "failed",
-                status=event.error.http_status,
-                error=event.error.message,
-                kind=kind_of(event.error),
-                attempts=event.attempts,
-                seconds=round(event.elapsed_seconds, 3),
-            ),
-        )
+        self._note(event.download_id, outcome)
+        host = authority_of(entry.url)
+        if self._breaker.note(host, outcome.kind):
+            self._give_up(host)
 
     def _skipped(self, event: DownloadSkippedEvent) -> None:
         """Take note of a file that a killed worker completed, but did not note."""
-        self._found.append((self._keys.pop(event.download_id), event))
+        self._found.append((self._open.pop(event.download_id).key, event))
         self._one_ended.set()
 
+    def _cancelled(self, event: DownloadCancelledEvent) -> None:
+        entry = self._open[event.download_id]
+        self._note(event.download_id, outcomes.host_down(entry.key, authority_of(entry.url)))
+
+    def _give_up(self, host: str) -> None:
+        """Cancel the downloads from a host that is down."""
+        assert self._manager is not None
+        ids = [id_ for id_, entry in self._open.items() if authority_of(entry.url) == host]
+        self._giving_up.append(asyncio.ensure_future(self._manager.cancel_many(ids)))
+
     def _note_found(self) -> None:
-        """Note the outcomes of such files. Blocks."""
+        """Note the outcomes of files without one. Blocks."""
         for key, event in self._found:
-            path = Path(event.destination_path or "")
-            checksum = _hash_of(event.validation)
-            if checksum is None and self._plan.compute_hash is not None:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, self._plan.compute_hash).hexdigest()
-                checksum = f"{self._plan.compute_hash}:{digest}"
-            size = path.stat().st_size
-            outcome = EntryOutcome(key, "completed", file=path.name, size=size, hash=checksum)
+            outcome = outcomes.found(key, event, self._plan.compute_hash)
             self._journal.note(outcome)
             self.outcomes[key] = outcome
         self._journal.flush()
@@ -236,7 +239,7 @@ class ShardDownloads:
             loop = asyncio.get_running_loop()
             self._flushing = loop.call_later(_NOTE_SECONDS, self._flush)
         self.outcomes[outcome.key] = outcome
-        del self._keys[download_id]
+        del self._open[download_id]
         self._one_ended.set()
 
     def _flush(self) -> None:
@@ -251,13 +254,3 @@ class ShardDownloads:
     def _fail(self, error: Exception) -> None:
         if not self._failure.done():
             self._failure.set_exception(error)
-
-
-def _hash_of(validation: ValidationResult | None) -> str | None:
-    if validation is None or not validation.is_valid:
-        return None
-    return f"{validation.algorithm.value}:{validation.calculated_hash}"
-
-
-def _shard_error(error: ErrorInfo) -> ShardError:
-    return ShardError(error.message, name_of(error))

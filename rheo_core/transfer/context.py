@@ -7,7 +7,12 @@ from typing import Self
 import aiohttp
 
 from rheo_core.domain.engine_options import DEFAULTS, EngineOptions
-from rheo_core.domain.exceptions import ProtocolError, TooLargeError, WebPageError
+from rheo_core.domain.exceptions import (
+    ProtocolError,
+    RobotsTagError,
+    TooLargeError,
+    WebPageError,
+)
 from rheo_core.domain.media_types import (
     begins_page,
     is_message,
@@ -16,6 +21,7 @@ from rheo_core.domain.media_types import (
     is_page_name,
     media_type,
 )
+from rheo_core.domain.robots_tag import directives_of
 from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.user_key import user_key
@@ -50,6 +56,7 @@ class TransferOptions:
     server_time: bool = DEFAULTS.server_time
     origin: bool = DEFAULTS.origin
     max_size: int | None = DEFAULTS.max_size
+    refused_robots_tags: frozenset[str] = DEFAULTS.refused_robots_tags
     tuning: Tuning = DEFAULTS.tuning
     key: Key = user_key
 
@@ -201,6 +208,17 @@ class TransferContext:
             what = "text" if is_message(head.type) else "another kind of data"
         size = None if head.partial else head.total
         return WebPageError(head.type or "", self.record.name, size, is_kept=is_kept, what=what)
+
+    def check_robots_tag(self, head: ResponseHead) -> None:
+        """Refuse a file that programs are asked not to use.
+
+        Raises:
+            RobotsTagError: a directive is one of `refused_robots_tags`.
+        """
+        if head.robots_tags and self.options.refused_robots_tags:
+            refused = directives_of(head.robots_tags) & self.options.refused_robots_tags
+            if refused:
+                raise RobotsTagError(min(refused))
 
     def check_size(self, size: int) -> None:
         """Check the size of the file against the limit and the expected size.

@@ -96,6 +96,7 @@ class ResponseHead:
     modified: int | None = None  # Last-Modified, seconds since the epoch
     type: str | None = None  # its media type, such as text/html, in lower case
     is_attachment: bool = False  # Content-Disposition: attachment, without a name
+    robots_tags: tuple[str, ...] = ()  # values of X-Robots-Tag
 
 
 class RangeRefusedError(ProtocolError):
@@ -198,6 +199,7 @@ def _parse_whole(
         modified=_modified(headers),
         type=media_type(headers.get("Content-Type")),
         is_attachment=is_attachment,
+        robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )
 
 
@@ -242,6 +244,7 @@ def _parse_partial(
         promised=digest_of(headers, partial=True),
         type=media_type(headers.get("Content-Type")),
         is_attachment=is_attachment,
+        robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )
 
 

@@ -185,6 +185,7 @@ class Transfer:
         async with await self._open_first(segment, part.state) as reply:
             head, hop, stats = reply.head, reply.last_hop, self._record.stats
             stats.reply_status, stats.final_url = hop.status, hop.url
+            self._context.check_robots_tag(head)
             if not head.partial:
                 await self._check_page(reply, part)
             # Set it before anything can fail, because a download that waits for room needs it.

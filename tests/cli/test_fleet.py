@@ -147,16 +147,19 @@ def test_an_unknown_cluster_is_named(planned: Path, name: str) -> None:
     result = fleet("run", "-o", planned, "--cluster", name)
     assert result.exit_code == 2
     shown = name.replace("a:b@", "")  # no secret is repeated
-    assert result.stderr.startswith(f"rheo: --cluster is {shown!r}; it must be local or dask://")
+    assert result.stderr.startswith(f"rheo: --cluster is {shown!r}; it must be local, dask://HOST")
 
 
 def test_a_missing_engine_is_named_with_its_package(
     planned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    result = fleet("run", "-o", planned)
-    assert result.exit_code == 2
-    assert "needs Dask: pip install 'rheo-tui[fleet,dask]'" in result.stderr
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name, engine in (("local", "Dask"), ("dask://h:1", "Dask"), ("ray://h:1", "Ray")):
+        result = fleet("run", "-o", planned, "--cluster", name)
+        assert result.exit_code == 2
+        package = f"pip install 'rheo-tui[fleet,{engine.lower()}]'"
+        assert f"--cluster {name} needs {engine}: {package}" in result.stderr
 
 
 def test_damaged_facts_end_the_status(planned: Path) -> None:

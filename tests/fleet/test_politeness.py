@@ -83,7 +83,7 @@ def test_types_become_extensions(name: str, media_type: str | None, expected: st
         ("HostNotFoundError", None, "dns", True, False),
         ("HashMismatchError", None, "hash", False, False),
         ("DiskFullError", None, "other", False, True),
-        ("NoNetworkError", None, "other", False, True),
+        ("NoNetworkError", None, "no_network", True, False),
         ("SomethingElse", None, "other", False, False),
     ],
 )

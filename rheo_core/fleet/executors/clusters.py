@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -11,7 +11,8 @@ from rheo_core.version import __version__
 LOCAL = "local"
 SHARDS_AT_ONCE = 2
 """Shards that a process runs at a time: one goes on while another waits for slow hosts."""
-_FORMS = "local or dask://HOST:PORT"
+_ENGINES = {"dask": "Dask", "ray": "Ray"}
+_FORMS = "local, dask://HOST:PORT or ray://HOST:PORT"
 _MAX_NAMED = 5
 
 
@@ -39,7 +40,7 @@ def check_name(name: str) -> None:
         return
     try:
         parts = urlsplit(name)
-        is_usable = parts.scheme == "dask" and parts.hostname and parts.port
+        is_usable = parts.scheme in _ENGINES and parts.hostname and parts.port
     except ValueError:
         is_usable = False
     if not is_usable or "@" in name:
@@ -58,19 +59,31 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
         ClusterError: its engine is not installed, it does not answer, it has no workers, or one of
             its processes has another version of rheo.
     """
-    from . import dask
-
     check_name(name)
-    opening = dask.local(processes) if name == LOCAL else dask.connect(urlsplit(name).netloc)
+    engine = "dask" if name == LOCAL else urlsplit(name).scheme
     with ExitStack() as stack:
         try:
-            cluster = stack.enter_context(opening)
+            cluster = stack.enter_context(_opening(name, processes))
         except ImportError:
             raise ClusterError(
-                f"--cluster {name} needs Dask: pip install 'rheo-tui[fleet,dask]'"
+                f"--cluster {name} needs {_ENGINES[engine]}: pip install 'rheo-tui[fleet,{engine}]'"
             ) from None
         _check_versions(cluster.versions)
         yield cluster
+
+
+def _opening(name: str, processes: int) -> AbstractContextManager[Cluster]:
+    from . import dask, ray
+
+    if name == LOCAL:
+        return dask.local(processes)
+    parts = urlsplit(name)
+    return dask.connect(parts.netloc) if parts.scheme == "dask" else ray.connect(parts.netloc)
+
+
+def rheo_version() -> str:
+    """Return the version of rheo in this process."""
+    return __version__
 
 
 def _check_versions(versions: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError
+from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -115,13 +115,6 @@ def _answer(run: Any) -> str:
         return str(run(rheo_version))
     except Exception:  # it cannot even unpickle the question
         return ""
-
-
-def rheo_version() -> str:
-    """Return the version of rheo in this process."""
-    from rheo_core.version import __version__
-
-    return __version__
 
 
 def _reason(error: Exception) -> str:

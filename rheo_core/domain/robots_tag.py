@@ -1,0 +1,27 @@
+"""X-Robots-Tag: directives of a reply for programs that collect files."""
+
+from collections.abc import Iterable
+
+_AGENTS = {"*", "rheo"}
+_WITH_VALUE = {"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"}
+
+
+def directives_of(values: Iterable[str]) -> set[str]:
+    """Return the directives of header fields that concern this program, in lower case.
+
+    A field may begin with a user agent (`otherbot: noindex, nofollow`), which all directives
+    behind it concern.
+
+    Args:
+        values: values of all X-Robots-Tag fields of a reply.
+    """
+    found = set()
+    for value in values:
+        is_ours = True
+        for piece in value.lower().split(","):
+            name, colon, rest = (part.strip() for part in piece.partition(":"))
+            if colon and name not in _WITH_VALUE:
+                is_ours, name = name in _AGENTS, rest
+            if is_ours and name:
+                found.add(name)
+    return found

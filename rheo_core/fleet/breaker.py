@@ -1,0 +1,39 @@
+"""Circuit breaker: hosts that do not answer are given up for the rest of a shard.
+
+A host that is down would otherwise cost each of its URLs the time limits of all attempts.
+"""
+
+from collections import Counter
+
+from .kinds import CONNECTION_KINDS
+
+MAX_FAILURES = 20
+"""Failed connections in a row after which a host counts as down."""
+
+
+class Breaker:
+    """Counts failed connections in a row, by host with its port."""
+
+    def __init__(self) -> None:
+        self._failures = Counter[str]()
+        self._down: set[str] = set()
+
+    def is_down(self, host: str) -> bool:
+        """Return True if the host was given up."""
+        return host in self._down
+
+    def note(self, host: str, kind: str | None) -> bool:
+        """Take note of the end of a download; return True if the host is given up now.
+
+        Args:
+            host: host of the URL, with its port.
+            kind: kind of its error; None if it succeeded.
+        """
+        if kind not in CONNECTION_KINDS:
+            self._failures.pop(host, None)
+            return False
+        self._failures[host] += 1
+        if self._failures[host] < MAX_FAILURES or host in self._down:
+            return False
+        self._down.add(host)
+        return True

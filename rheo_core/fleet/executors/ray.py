@@ -1,0 +1,61 @@
+"""Ray: a cluster of processes on this machine, or that of a server for clients."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
+
+
+class RayExecutor(Executor):
+    """Executor whose calls are tasks of Ray. Ray starts one again whose process was killed."""
+
+    def __init__(self, remote: Any) -> None:
+        self._remote = remote
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run a call in a process of the cluster."""
+        future: Future[Any] = self._remote.remote(call, *args, **kwargs).future()
+        return future
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Cluster]:
+    """Connect to a cluster.
+
+    Args:
+        address: HOST:PORT of its server for clients.
+
+    Raises:
+        ClusterError: it does not answer.
+        ImportError: Ray is not installed.
+    """
+    import ray
+
+    try:
+        ray.init(f"ray://{address}", log_to_driver=False, logging_level="critical")
+    except (ConnectionError, RuntimeError, TimeoutError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ClusterError(f"no Ray server answers at {address}: {reason}") from error
+    try:
+        call = ray.remote(num_cpus=1 / SHARDS_AT_ONCE, max_retries=3)(_call)
+        executor = RayExecutor(call)
+        slots = int(ray.cluster_resources().get("CPU", 0)) * SHARDS_AT_ONCE
+        if not slots:
+            raise ClusterError(f"the Ray cluster at {address} has no CPUs")
+        yield Cluster(executor, slots, {"a worker": _version(executor)})
+    finally:
+        ray.shutdown()
+
+
+def _call(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return call(*args, **kwargs)
+
+
+def _version(executor: Executor) -> str:
+    """Return the version of rheo in a process of the cluster; "" if it has none."""
+    try:
+        return str(executor.submit(rheo_version).result())
+    except Exception:  # it cannot even unpickle the question
+        return ""
