@@ -88,7 +88,9 @@ def media_type(header: str | None) -> str | None:
 
     The first counts if there are several.
     """
-    match = _TYPE.match((header or "").lower())
+    if header is None:
+        return None
+    match = _TYPE.match(header.lower())
     return match[1] if match else None
 
 

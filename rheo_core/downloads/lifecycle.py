@@ -255,7 +255,8 @@ class Lifecycle:
         record.reason = ""
         record.waits_for_room = False
         self._tracker.touch(record, status)
-        self.note(record)
+        if self._journal is not None:
+            self._journal.note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
@@ -263,7 +264,8 @@ class Lifecycle:
         record.waits_for_room = False
         record.reason = reason
         self._tracker.touch(record, status)
-        self.note(record)
+        if self._journal is not None:
+            self._journal.note(record)
 
     def note(self, record: DownloadRecord) -> None:
         """Save the record in the journal, if there is one."""

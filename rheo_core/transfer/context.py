@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Self
 
 import aiohttp
@@ -38,7 +39,7 @@ from .sources import Source, Sources
 _MIN_BATCH_BYTES = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TransferOptions:
     """Fields of `EngineOptions` that concern a transfer, and the key of this user.
 
@@ -66,7 +67,7 @@ class TransferOptions:
         names = {each.name for each in fields(cls)}
         return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
 
-    @property
+    @cached_property
     def timeouts(self) -> aiohttp.ClientTimeout:
         """Time limits of one request."""
         return aiohttp.ClientTimeout(

@@ -201,7 +201,9 @@ def _range_headers(
 
 def _check_coding(reply: Response) -> None:
     """Refuse transfer codings that were not requested (RFC 9112 6.1)."""
-    codings = ", ".join(reply.headers.getall("Transfer-Encoding", ()))
+    if "Transfer-Encoding" not in reply.headers:
+        return
+    codings = ", ".join(reply.headers.getall("Transfer-Encoding"))
     if codings and codings.strip(" \t").lower() != "chunked":
         raise ProtocolError(f"transfer coding {printable(codings)!r} is not supported")
 

@@ -76,7 +76,8 @@ class Sources:
 
     def answered(self, host: str) -> None:
         """Take note that a host has answered."""
-        self._refusals.pop(host, None)
+        if self._refusals:
+            self._refusals.pop(host, None)
 
     def check_host(self, host: str) -> None:
         """Raise the refusal of a host that has refused enough."""
@@ -84,7 +85,7 @@ class Sources:
             raise self._refusals[host][-1]
 
     def _is_accepting(self, host: str) -> bool:
-        return len(self._refusals.get(host, ())) < _MAX_REFUSALS
+        return not self._refusals or len(self._refusals.get(host, ())) < _MAX_REFUSALS
 
     def note(self, source: Source, start: int, end: int) -> None:
         """Take note that bytes of a source are in the file."""

@@ -129,7 +129,7 @@ class WireConnection(asyncio.BufferedProtocol):
     def _take_head(self, data: bytes) -> None:
         known, data = len(self._raw), self._raw + data
         try:
-            if known < len(BEGINNING):
+            if known < len(BEGINNING) and not data.startswith(BEGINNING):
                 check_beginning(data)
             while (end := end_of_head(data, known)) >= 0:
                 self._check_length(end)
