@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -149,19 +151,23 @@ class AddScreen(ModalScreen[str]):
     async def _check(self) -> None:
         """Show proposals for the text as it is now, unless they are shown already."""
         async with self._checking:
-            self._fill()  # a key may arrive with the paste, before the first layout
-            text = self.query_one(LinksArea).text
-            request = text, self._preview.options
-            if request == self._checked_for:
-                return
-            if len(text) > _LONG_TEXT:
-                self._preview.say("Checking the lines…")
-            entries: list[Entry] = []
-            if text.strip():
-                entries = await self._client.service.check(*request)
-            nothing = _HINT if not text.strip() else "These lines contain nothing to add."
-            await self._preview.show(entries, nothing)
-            self._checked_for = request
+            with suppress(NoMatches):  # the screen may close meanwhile
+                await self._check_text()
+
+    async def _check_text(self) -> None:
+        self._fill()  # a key may arrive with the paste, before the first layout
+        text = self.query_one(LinksArea).text
+        request = text, self._preview.options
+        if request == self._checked_for:
+            return
+        if len(text) > _LONG_TEXT:
+            self._preview.say("Checking the lines…")
+        entries: list[Entry] = []
+        if text.strip():
+            entries = await self._client.service.check(*request)
+        nothing = _HINT if not text.strip() else "These lines contain nothing to add."
+        await self._preview.show(entries, nothing)
+        self._checked_for = request
 
     @work(group=KEY_WORK)
     async def action_go(self, by: int) -> None:

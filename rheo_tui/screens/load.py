@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -147,24 +149,28 @@ class LoadScreen(ModalScreen[int]):
             again: True to read it again, because it may have changed.
         """
         async with self._reading:
-            request = text, options = self._path, self._preview.options
-            if request == self._read_for and not again:
-                return
-            entries: list[Entry] = []
-            nothing, about = _HINT, ""
-            if text:
-                self._preview.say("Reading the file…")
-                entries, nothing, about = await self._entries_of(text, options)
-            self._show_kind(about if entries else "")
-            picker = self.query_one(PathPicker)
-            if entries or not await asyncio.to_thread(_may_be_path, text):
-                picker.display = False
-            else:
-                await picker.offer(text)
-            self.set_class(picker.display, "-picking")
-            await self._preview.show(entries, nothing)
-            self._used = [(entry.place, entry.used) for entry in entries if entry.used]
-            self._read_for = request
+            with suppress(NoMatches):  # the screen may close meanwhile
+                await self._read_path(again=again)
+
+    async def _read_path(self, *, again: bool) -> None:
+        request = text, options = self._path, self._preview.options
+        if request == self._read_for and not again:
+            return
+        entries: list[Entry] = []
+        nothing, about = _HINT, ""
+        if text:
+            self._preview.say("Reading the file…")
+            entries, nothing, about = await self._entries_of(text, options)
+        self._show_kind(about if entries else "")
+        picker = self.query_one(PathPicker)
+        if entries or not await asyncio.to_thread(_may_be_path, text):
+            picker.display = False
+        else:
+            await picker.offer(text)
+        self.set_class(picker.display, "-picking")
+        await self._preview.show(entries, nothing)
+        self._used = [(entry.place, entry.used) for entry in entries if entry.used]
+        self._read_for = request
 
     async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
         """Return the entries of a file, the sentence if there are none, and what the file is."""

@@ -217,6 +217,8 @@ class EntryPreview(Vertical):
     @work(group=KEY_WORK)
     async def _choose(self, event: EntryTable.Chosen) -> None:
         await self._until_checked()
+        if not self.is_running:  # the dialog was closed meanwhile
+            return
         decision, table = Decision(event.choice), self.query_one(EntryTable)
         if event.for_all:
             some = [each for each in self.proposals if each.entry.verdict is Verdict.ON_DISK]
@@ -249,6 +251,8 @@ class EntryPreview(Vertical):
     @work(group=KEY_WORK)
     async def _answer(self, what: str) -> None:
         await self._until_checked()
+        if not self.is_running:  # the dialog was closed meanwhile
+            return
         proposal = self.query_one(EntryTable).current
         if proposal is None:
             return

@@ -10,6 +10,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.proposals import Renewals
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.edit import EditScreen
@@ -19,6 +20,7 @@ from rheo_tui.widgets.entry_table import EntryTable
 from tests.core.engine import serving
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
 from tests.tui.test_existing_files import ended, engine
 from tests.tui.test_typed_ahead import type_at_once
 
@@ -367,6 +369,28 @@ async def test_a_resize_keeps_text_and_choices(size: tuple[int, int]) -> None:
         assert app.app.screen.query_one(LinksArea).text == "http://h/a\nhttp://h/b"
         assert table(app).size.height >= 2
         assert "new" in table(app).render_line(1).text
+
+
+async def test_a_check_that_ends_after_the_dialog_does_no_harm() -> None:
+    class Slow(FakeService):
+        may_end = asyncio.Event()
+
+        async def check(self, text: str, options: ReadOptions | None = None) -> list[Entry]:
+            await self.may_end.wait()
+            return await super().check(text, options)
+
+    service = Slow()
+    async with running(service) as app:
+        app.app.post_message(events.Paste("http://h/a"))
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        screen = app.app.screen
+        assert isinstance(screen, AddScreen)
+        check = asyncio.create_task(screen._check())
+        await app.pilot.pause()
+        screen.dismiss("")
+        await app.until(lambda: app.app.screen is app.main and not screen.is_running)
+        service.may_end.set()
+        await check
 
 
 # Typed ahead

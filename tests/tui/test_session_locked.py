@@ -21,7 +21,7 @@ from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
 LOOKING = {
-    *("filter", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy", "menu"),
+    *("filter", "columns", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy", "menu"),
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
     *("open", "invert_marks", "mark_matching", "range", "next_page", "previous_page"),
@@ -135,7 +135,7 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         service.read_only = True
         await app.press("h")
         await app.until(lambda: app.app.screen.query("HistoryList").first().option_count)  # type: ignore[attr-defined]
-        for key in ("enter", "d", "D"):
+        for key in ("A", "d", "D"):
             app.app.clear_notifications()
             await app.press(key)
             assert f"Cannot change the history: {READ_ONLY}." in app.messages()
