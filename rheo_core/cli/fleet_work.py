@@ -82,8 +82,13 @@ def work(
     target = open_output(output)
     plan = existing_plan(target, output)
 
+    from rheo_core.fleet.manifest import check_installed
     from rheo_core.fleet.slices import SliceWorker
 
+    try:
+        check_installed()
+    except ValueError as error:
+        fail(f"{error}.", ExitCode.USAGE)
     if not slice_.lanes(plan) and not quiet:
         lanes = len({shard.lane for shard in plan.shards})
         typer.echo(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     import pyarrow
 
 _KEPT_PREFIX = "kept_"
+
+
+def check_installed() -> None:
+    """Check that manifests can be written, before hours of downloads.
+
+    Raises:
+        ValueError: pyarrow is not installed; one sentence without a full stop.
+    """
+    if find_spec("pyarrow") is None:
+        raise ValueError("a fleet needs pyarrow: pip install 'rheo-tui[fleet]'")
 
 
 def write_manifest(

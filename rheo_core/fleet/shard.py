@@ -31,7 +31,7 @@ from rheo_core.version import __version__
 
 from .journal import Journal, believed
 from .layouts import LAYOUTS
-from .manifest import write_manifest
+from .manifest import check_installed, write_manifest
 from .outcomes import unreadable
 from .places import ShardPlaces
 from .planning import PlanError, read_plan
@@ -56,7 +56,7 @@ def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFact
         ShardBusyError: another worker has the shard.
         ShardError: this worker cannot go on; another may.
         OSError: a file cannot be read or written.
-        ValueError: the output folder or its plan cannot be used; one sentence.
+        ValueError: the output folder or its plan cannot be used, or a package is missing.
     """
     return asyncio.run(work_on_shard(task, worker))
 
@@ -64,6 +64,7 @@ def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFact
 async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
     """Complete a shard as `run_shard` does, on the running event loop."""
     began = time.monotonic()
+    check_installed()
     target = open_target(task.out)
     plan = await asyncio.to_thread(_read_plan, target)
     places = ShardPlaces.of(task, plan, target, worker.scratch)

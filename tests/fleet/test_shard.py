@@ -1,12 +1,14 @@
 """One shard with a real server: files, manifest, facts, and what a worker finds when it goes on."""
 
 import asyncio
+import hashlib
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from rheo_core.domain.fleet import ShardTask
+from rheo_core.fleet import manifest
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard, work_on_shard
 from rheo_core.fleet.shard_downloads import WorkerOptions
@@ -73,19 +75,35 @@ async def test_a_tar_in_the_order_of_the_keys(
         assert not [path for path in (tmp_path / scratch).rglob("*") if path.is_file()]
 
 
-async def test_an_object_store(server: MisbehavingServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_an_object_store(server: MisbehavingServer, tmp_path: Path, layout: str) -> None:
     fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
-    run = planned(tmp_path / "out", rows_of(server, 3), layout="tar")
-    memory.put(str(run.out), "/bucket/run", recursive=True)
-    task = ShardTask("memory://bucket/run", 0)
-    facts = await work_on_shard(task, WorkerOptions(scratch=tmp_path / "scratch"))
+    run = planned(tmp_path / "out", rows_of(server, 3), layout=layout)
+    memory.put(str(run.out), f"/{layout}/run", recursive=True)
+    task = ShardTask(f"memory://{layout}/run", 0)
+    worker = WorkerOptions(scratch=tmp_path / "scratch")
+    facts = await work_on_shard(task, worker)
     assert facts.counts == {"completed": 3}
-    assert memory.info("/bucket/run/part-000000.tar")["size"] == (
-        facts.parts["part-000000.tar"].size_bytes
-    )
-    assert await work_on_shard(task, WorkerOptions(scratch=tmp_path / "scratch")) == facts
+    for name, part in facts.parts.items():
+        assert hashlib.sha256(memory.cat(f"/{layout}/run/{name}")).hexdigest() == part.sha256
+    if layout == "files":
+        folder = f"/{layout}/run/part-000000"
+        assert memory.cat(f"{folder}/00000000001.jpg") == body_for("/1.jpg")
+        assert len(memory.ls(folder)) == 3
+    assert await work_on_shard(task, worker) == facts
     assert len(server.requests) == 3
+    assert not [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
+
+
+async def test_a_missing_package_is_named_at_once(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 3))
+    monkeypatch.setattr(manifest, "find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"needs pyarrow: pip install 'rheo-tui\[fleet\]'"):
+        await work_on_shard(run.tasks[0])
+    assert not server.requests
 
 
 async def test_two_at_once_do_not_mix(server: MisbehavingServer, tmp_path: Path) -> None:

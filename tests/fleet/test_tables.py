@@ -51,7 +51,7 @@ def parquet_of(**columns: list[object]) -> bytes:
     [
         ("list.txt", f"# mirror\n{A}\n\n{B}\n"),
         ("list", f"\ufeff{A}\r\n{B}\r\n"),
-        ("list.txt.gz", gzip.compress(f"{A}\n{B}".encode())),
+        ("list.txt.gz", gzip.compress(f"{A}\n{B}".encode(), mtime=0)),
         ("list.txt", f"{A}\n{B}\n".encode("utf-16")),
         ("list.csv", f'caption,URL\n"two\nlines, and a ""comma""",{A}\nx,{B}\n'),
         ("list.txt", f"url;caption\n{A};x\n{B};y\n"),
