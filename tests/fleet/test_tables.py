@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -145,7 +146,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write("list.parquet", parquet_of(url=[A]))
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ListError, match=r"pip install 'rheo-tui\[fleet\]'"):
         rows(source)
 

@@ -1,20 +1,45 @@
 """Output folders: what is created once, replaced and listed, on a disk and in a store."""
 
 import stat
+import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from rheo_core.fleet.targets import Target, open_target
 
 
-@pytest.fixture(params=["folder", "store"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     """Return an output folder that does not exist yet."""
     if request.param == "folder":
         return open_target(str(tmp_path / "out"))
-    return open_target(f"memory://{uuid.uuid4()}/out")
+    if request.param == "memory":
+        return open_target(f"memory://{uuid.uuid4()}/out")
+    return open_target(f"s3://{request.getfixturevalue('bucket')}/out")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a server that answers as S3 does. Its packages are not those of development."""
+    s3fs = pytest.importorskip("s3fs", reason="needs rheo-tui[s3]")
+    s3fs.S3FileSystem.clear_instance_cache()  # they know the server of another test
+    moto = pytest.importorskip("moto.server", reason="needs moto[server]")
+    import boto3
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    values = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "key", "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**values, "ENDPOINT_URL": f"http://{host}:{port}"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    name = f"bucket-{uuid.uuid4()}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield name
+    server.stop()
 
 
 def test_a_missing_folder_is_empty(target: Target) -> None:
@@ -104,6 +129,8 @@ def test_an_unusable_output_folder_is_named(out: str, sentence: str) -> None:
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    imported = sys.modules[fsspec.get_filesystem_class.__module__]._registry
+    monkeypatch.delitem(imported, "s3", raising=False)
     with pytest.raises(ValueError, match=r"pip install 'rheo-tui\[fleet,s3\]'"):
         open_target("s3://bucket/out")
