@@ -169,9 +169,9 @@ class WorkerPool:
             delay = await self._attempt(config)
             if delay is not None:
                 self._waiting[config.id] = loop.call_later(delay, self._wake, config)
+            self._leave(config.id)
             if number % _TURN_ATTEMPTS == 0:
                 await asyncio.sleep(0)
-            self._leave(config.id)
             following = None if task.cancelling() else self._take_next()
             if following is None:
                 break

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
@@ -299,3 +301,39 @@ async def test_start_again_after_close(house: House) -> None:
     await house.queue.add([A])
     await settle()
     assert house.running == set(ids(A))
+
+
+async def test_attempts_that_never_wait_let_others_run() -> None:
+    """Files that are on the disk already are found without a wait."""
+    queue, done, turns = PriorityDownloadQueue(), list[str](), list[int]()
+
+    async def attempt(config: FileConfig) -> None:
+        done.append(config.id)
+
+    pool = WorkerPool(queue, attempt, lambda _: None, 1, HostLimiter(99))
+    await queue.add([config(number) for number in range(100)])
+    pool.start()
+    while len(done) < 100:
+        await asyncio.sleep(0)
+        turns.append(len(done))
+    assert max(after - before for before, after in pairwise(turns)) < 20
+    await queue.join()
+    await pool.close()
+
+
+async def test_a_task_that_swallowed_a_cancellation_takes_no_other_download() -> None:
+    """Its commit could not be undone."""
+    queue, committing = PriorityDownloadQueue(), asyncio.Event()
+
+    async def attempt(config: FileConfig) -> None:
+        committing.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+
+    pool = WorkerPool(queue, attempt, lambda _: None, 1, HostLimiter(99))
+    pool.start()
+    await queue.add([A, B])
+    await committing.wait()
+    assert await asyncio.wait_for(pool.stop(A.id), 5)
+    assert A.id not in queue
+    await pool.close()
