@@ -21,7 +21,19 @@ from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
 LOOKING = {
-    *("filter", "columns", "sort", "mark", "mark_all", "clear", "details", "log", "history", "copy", "menu"),
+    *(
+        "filter",
+        "columns",
+        "sort",
+        "mark",
+        "mark_all",
+        "clear",
+        "details",
+        "log",
+        "history",
+        "copy",
+        "menu",
+    ),
     *("folder", "cursor_up", "cursor_down", "page_up", "page_down", "first", "last"),
     *("command", "palette", "help", "quit"),
     *("open", "invert_marks", "mark_matching", "range", "next_page", "previous_page"),
