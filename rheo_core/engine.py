@@ -12,7 +12,7 @@ from rheo_core.domain.engine_options import CompletionHooks, EngineOptions
 from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, RetryHandler
-from rheo_core.infrastructure.http.faults import faults_of
+from rheo_core.infrastructure.http.option_problems import faults_of
 from rheo_core.infrastructure.http.proxies import proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker

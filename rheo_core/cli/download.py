@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from .exit import ExitCode, fail
-from .parameters import (
+from .flags import (
     AcceptHtml,
     AllowDowngrade,
     At,
@@ -118,7 +118,7 @@ def download(
     # Imported here, because `--help` needs neither pydantic nor anything built on it.
     from rheo_core.inputs.sources import Diagnostics
 
-    from . import arguments
+    from . import download_configs
     from .request_flags import RequestFlags, insecure_hosts
     from .run_limits import read_run_limits
 
@@ -145,14 +145,16 @@ def download(
     requests = RequestFlags.of(context.params).read()
     check_protection(settings, requests, quiet=quiet)
     unchecked = insecure_hosts(insecure or [])
-    options = arguments.read_options(glob, links, base, allow_list_options, settings, dry_run)
-    located = arguments.read(urls or [], input_files or [], options)
+    options = download_configs.read_options(
+        glob, links, base, allow_list_options, settings, dry_run
+    )
+    located = download_configs.read(urls or [], input_files or [], options)
     if dry_run:
         from .dry_run import show_entries
 
         raise typer.Exit(show_entries(located, settings.download_dir))
     if to_output or filename is not None or checksum is not None or mirrors:
-        located = arguments.only_one(located, filename, checksum, mirrors or [])
+        located = download_configs.only_one(located, filename, checksum, mirrors or [])
     diagnostics = Diagnostics(quiet=quiet)
     switches = {
         "sidecar": sidecar,
@@ -160,8 +162,8 @@ def download(
         "ignore_digest": ignore_digest,
         "compute_hash": compute_hash,
     }
-    places: arguments.Places | None = {} if json_events else None
-    items = arguments.downloads(located, diagnostics, requests, switches, places)
+    places: download_configs.Places | None = {} if json_events else None
+    items = download_configs.downloads(located, diagnostics, requests, switches, places)
     _make_folder(settings.download_dir)
 
     from .running import Output, run  # the engine: not needed by commands that failed above

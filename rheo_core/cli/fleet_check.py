@@ -7,7 +7,7 @@ import typer
 from rheo_core.domain.text import printable
 
 from .exit import ExitCode, fail
-from .fleet_parameters import ExistingOut
+from .fleet_flags import ExistingOut
 
 _MAX_SHOWN = 50
 

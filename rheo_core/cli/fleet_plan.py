@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .exit import ExitCode, fail
-from .fleet_parameters import (
+from .fleet_flags import (
     ComputeHash,
     Concurrency,
     FleetMaxSize,

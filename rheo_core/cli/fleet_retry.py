@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit import ExitCode, fail
-from .fleet_parameters import ExistingOut, Scratch
+from .flags import Quiet
+from .fleet_flags import ExistingOut, Scratch
 from .fleet_run import ClusterName, Processes, complete
-from .parameters import Quiet
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan

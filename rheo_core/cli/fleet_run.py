@@ -15,7 +15,8 @@ import typer
 from rheo_core.domain.fleet import PLAN_NAME
 
 from .exit import ExitCode, fail
-from .fleet_parameters import (
+from .flags import Quiet
+from .fleet_flags import (
     ComputeHash,
     Concurrency,
     FleetMaxSize,
@@ -38,7 +39,6 @@ from .fleet_parameters import (
 )
 from .fleet_plan import make_plan
 from .fleet_status import Progress, code_of_status, show_status
-from .parameters import Quiet
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus

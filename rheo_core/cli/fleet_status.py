@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit import ExitCode, fail
-from .fleet_parameters import ExistingOut
+from .fleet_flags import ExistingOut
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .exit import ExitCode, code_of, fail
-from .fleet_parameters import ExistingOut, Scratch, ShardsAtOnce, SliceOf
-from .parameters import (
+from .flags import (
     AllowDowngrade,
     Auth,
     Bearer,
@@ -33,6 +32,7 @@ from .parameters import (
     User,
     UserAgent,
 )
+from .fleet_flags import ExistingOut, Scratch, ShardsAtOnce, SliceOf
 from .settings import check_protection, settings_in_force
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressEvent
 
-from .arguments import Places
+from .download_configs import Places
 from .report import TERMINAL_EVENTS
 from .standard_output import write_all
 

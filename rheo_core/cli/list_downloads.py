@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .exit import ExitCode, fail
-from .parameters import FilterWords, ListJson, SessionFile
+from .flags import FilterWords, ListJson, SessionFile
 
 if TYPE_CHECKING:
     from rheo_core.domain import DownloadSnapshot

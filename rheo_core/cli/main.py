@@ -11,9 +11,9 @@ from typer.core import TyperGroup
 from rheo_core import __version__
 
 from .download import download
+from .flags import DownloadDir, Verbose, Workers
 from .fleet import fleet
 from .list_downloads import list_downloads
-from .parameters import DownloadDir, Verbose, Workers
 from .settings import CommonOptions
 
 _LISTS = ("-i", "--input-file")

@@ -26,7 +26,7 @@ from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
-from .arguments import Places
+from .download_configs import Places
 from .exit import ExitCode
 from .json_lines import JsonLines
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter

@@ -1,4 +1,7 @@
-"""Header fields that a user adds to the requests of a download."""
+"""Header fields that a user adds to the requests of a download.
+
+Those of every request, such as the usual User-Agent, are in `infrastructure/http/requester.py`.
+"""
 
 import re
 from collections.abc import Iterable, Mapping

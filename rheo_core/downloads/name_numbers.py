@@ -1,4 +1,4 @@
-"""NameNumbers: the n-th link of one name in a list means the n-th name."""
+"""NameNumbers: the n-th link in a list with the same name gets the n-th numbered name."""
 
 from collections.abc import Iterator, Set
 from functools import cached_property

@@ -1,4 +1,7 @@
-"""DownloadWorker: runs attempts and handles failed ones."""
+"""DownloadWorker: makes an attempt, and decides what follows a failed one.
+
+Slots, and the waits between attempts, are in `pool.py`.
+"""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Limits of hosts for one shard: its part of what the whole cluster may ask of a site."""
+"""Host limits of one shard: its share of the limit that the whole cluster keeps for a site."""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""SSLKEYLOGFILE: a log of TLS keys that cannot be written costs itself, and no download."""
+"""SSLKEYLOGFILE: if the log of TLS keys cannot be written, only the log is lost."""
 
 import logging
 import os

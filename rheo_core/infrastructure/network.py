@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from .http.problems import NO_ROUTE, is_silent
+from .http.connection_problems import NO_ROUTE, is_silent
 from .http.resolver import SystemResolver
 
 _ANYWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))

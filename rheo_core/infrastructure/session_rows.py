@@ -1,4 +1,4 @@
-"""Conversion of downloads to rows of a session, and back."""
+"""Conversion of downloads to rows of a session, and back, without secrets that are not needed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -8,9 +8,9 @@ from . import (
     checksum_list,
     commands,
     ef2,
-    foreign,
     json_lines,
     plain_text,
+    refused_commands,
     shortcut,
     table,
     url_list,
@@ -67,14 +67,14 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 LINE_FORMATS = (
     Format(url_list.sniff, url_list.read),
-    Format(foreign.sniff_powershell, foreign.read),
+    Format(refused_commands.sniff_powershell, refused_commands.read),
     Format(commands.sniff, commands.read),
     Format(ef2.sniff, ef2.read),
     Format(shortcut.sniff, shortcut.read),
     Format(json_lines.sniff, json_lines.read),
     Format(table.sniff, table.read),
     Format(checksum_list.sniff, checksum_list.read),
-    Format(foreign.sniff, foreign.read),
+    Format(refused_commands.sniff, refused_commands.read),
 )
 """Formats that may follow each other in a text, in the order in which they are tried."""
 
@@ -99,8 +99,8 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         reader = _reader(text, is_first=is_first)
         if is_first and reader is plain_text.read_line:
             is_prose = plain_text.sniff(text)
-        if is_prose and reader is url_list.read and foreign.sniff(text):
-            reader = foreign.read  # `URL --option`, which a list refuses too
+        if is_prose and reader is url_list.read and refused_commands.sniff(text):
+            reader = refused_commands.read  # `URL --option`, which a list refuses too
         if is_prose and reader in (url_list.read, plain_text.read_line):
             reader = plain_text.read_line
             if not plain_text.names_url(text) and not plain_text.is_relative(text, options):

@@ -21,7 +21,7 @@ from rheo_core.domain.exceptions import (
     ShortageError,
 )
 from rheo_core.domain.text import system_reason
-from rheo_core.infrastructure.http.problems import (
+from rheo_core.infrastructure.http.connection_problems import (
     failed_look_up,
     is_unreachable,
     proxy_refusal,

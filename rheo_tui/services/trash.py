@@ -1,4 +1,4 @@
-"""Trash: files that the user deletes go to the desktop's trash, or are held until it is too late.
+"""Trash: files that the user deletes go to the desktop's trash, or are held until undo is over.
 
 All functions block.
 """

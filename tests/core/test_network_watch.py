@@ -23,7 +23,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.network_watch import NetworkWatch
 from rheo_core.infrastructure import network
-from rheo_core.infrastructure.http.problems import failed_look_up
+from rheo_core.infrastructure.http.connection_problems import failed_look_up
 from rheo_core.transfer.errors import translation
 
 Until = Callable[..., Awaitable[None]]

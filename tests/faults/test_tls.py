@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
-from rheo_core.infrastructure.http.problems import reason_of
+from rheo_core.infrastructure.http.connection_problems import reason_of
 from tests.clients import opened_client
 from tests.core.engine import error_of, status_of
 from tests.faults.oracle import Scene

@@ -25,8 +25,8 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
+from .connection_problems import connection_problem, failed_look_up
 from .idle_connections import drop_unfit
-from .problems import connection_problem, failed_look_up
 from .resolver import GuardedResolver
 
 _ERRORS = (

@@ -11,8 +11,8 @@ from rheo_core.domain.exceptions import (
     DownloadTimeoutError,
     ProtocolError,
 )
+from rheo_core.infrastructure.http.connection_problems import connection_problem
 from rheo_core.infrastructure.http.idle_connections import has_bytes
-from rheo_core.infrastructure.http.problems import connection_problem
 
 from .framing import (
     BEGINNING,

@@ -17,8 +17,8 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
 )
 from rheo_core.infrastructure.http.auth import Login, decode_login
+from rheo_core.infrastructure.http.connection_problems import connection_problem, proxy_refusal
 from rheo_core.infrastructure.http.connectors import Route, socket_options
-from rheo_core.infrastructure.http.problems import connection_problem, proxy_refusal
 
 from .connection import Scratch, WireConnection
 

@@ -1,6 +1,6 @@
-"""Commands, program code and request headers that are recognised, but not read.
+"""Commands, program code and request headers that are recognised, and refused whole.
 
-They are refused whole. The URLs in them are not downloads of their own: without its name, login
+The URLs in them are not downloads of their own: without its name, login
 and headers, a download would be another one, and the referer is none at all.
 """
 
