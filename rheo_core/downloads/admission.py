@@ -82,8 +82,10 @@ class Admission:
         ended = sum(record.status.is_terminal and record.id in self._queue for record in records)
         return self._queue.pending_count - ended
 
-    async def add(self, files: Sequence[FileConfig], pool: WorkerPool) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning.
+    async def add(
+        self, files: Sequence[FileConfig], pool: WorkerPool, *, paused: bool = False
+    ) -> None:
+        """Queue downloads, or add them paused; one that is still pending is dropped with a warning.
 
         If `pool` runs and there is a session, it has them on the disk when this returns.
 
@@ -100,6 +102,8 @@ class Admission:
                     _log.warning("%s is already queued; dropped", config.id)
                     continue
                 record = self._ranked(DownloadRecord.of(config, now))
+                if paused:
+                    record.status = DownloadStatus.PAUSED
                 self._names.add(record)
                 if self._session is not None and pool.is_running:
                     fresh[record.id] = record
@@ -119,9 +123,13 @@ class Admission:
                     self.enqueue(record)
 
     def enqueue(self, record: DownloadRecord) -> None:
-        """Add a new record to list and queue."""
-        self._queue.put(record.config, record.priority, record.rank)
+        """Add a new record to list and queue; to the list alone if it is paused."""
+        is_paused = record.status is DownloadStatus.PAUSED
+        if not is_paused:
+            self._queue.put(record.config, record.priority, record.rank)
         self._lifecycle.queued(record)
+        if is_paused:
+            self._lifecycle.paused(record)
 
     def fresh_record(self, record: DownloadRecord) -> DownloadRecord:
         """Return a new record of the same download, at the end of the queue."""

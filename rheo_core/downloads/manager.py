@@ -258,15 +258,19 @@ class DownloadManager:
 
     # Verbs
 
-    async def add(self, files: Sequence[FileConfig]) -> None:
+    async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads; one whose id is still pending is dropped with a warning.
 
         With a session, they are on the disk when this returns.
 
+        Args:
+            files: the downloads.
+            paused: add them paused; no server is asked before `resume`.
+
         Raises:
             SessionStoreError: the session cannot be written. Nothing was queued.
         """
-        await self._parts.control.add(files)
+        await self._parts.control.add(files, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data.

@@ -50,7 +50,6 @@ _MAX_SINGLE_EVENTS = 200
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads keeps its changes back."""
-_FAR_AHEAD_SECONDS = 24 * 60 * 60.0
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -309,16 +308,8 @@ class LocalService:
         """Queue downloads; if `paused`, they wait until they are resumed."""
         added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
         with self._as_one_event(configs, *added) as event:
+            await self._manager.add(configs, paused=paused)
             event.count = len(configs)
-            if not paused:
-                await self._manager.add(configs)
-                return
-            # Until they are paused, a start far ahead keeps them from asking a server.
-            later = {"start_at": time.time() + _FAR_AHEAD_SECONDS}
-            await self._manager.add([config.model_copy(update=later) for config in configs])
-            await self._manager.pause_many([config.id for config in configs])
-            for config in configs:
-                await self._manager.set_start(config.id, config.start_at)
 
     async def add_again(
         self,

@@ -221,6 +221,23 @@ async def test_a_queued_download_pauses_and_keeps_its_place(
     assert [request.target for request in server.requests] == ["/0", "/1", "/2"]
 
 
+@pytest.mark.parametrize("session", [None, "session.db"])
+async def test_downloads_may_be_added_paused(
+    session: str | None, server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)), start_at=1.0)
+    path = tmp_path / session if session else None
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        await manager.add([config], paused=True)
+        assert manager.stats.paused == 1
+    async with DownloadManager(download_dir=tmp_path, session_path=path) as manager:
+        await manager.add([config], paused=True)  # dropped if the session has it
+        assert not server.requests
+        assert await manager.resume(config.id)
+        await manager.wait_until_complete(timeout=20)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
 async def test_a_retry_that_waits_holds_no_slot(server: MisbehavingServer, tmp_path: Path) -> None:
     failing = FileConfig(url=server.on("/busy", busy), priority=9)
     fine = FileConfig(url=server.on("/fine", serving(BODY)))

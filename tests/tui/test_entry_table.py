@@ -117,7 +117,7 @@ async def test_enter_edits_a_line_and_its_verdict_follows(
         await app.until(lambda: isinstance(app.app.screen, AddScreen))
         await app.until(lambda: words(app) == ["already there: choose", "new"])
         await app.press("home", "enter")
-        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        await app.until(lambda: bool(app.app.screen.query("#edit-name")))
         app.app.screen.query_one("#edit-name", Input).value = "mine.bin"
         app.app.screen.query_one("#edit-folder", Input).value = "isos"
         await app.press("enter")
@@ -133,7 +133,7 @@ async def test_enter_edits_a_line_and_its_verdict_follows(
 async def name_the_line(app: Driver, name: str, *keys: str) -> None:
     """Type another name for the line under the cursor, and press keys in the form."""
     await app.press("enter")
-    await app.until(lambda: isinstance(app.app.screen, EditScreen))
+    await app.until(lambda: bool(app.app.screen.query("#edit-name")))
     field = app.app.screen.query_one("#edit-name", Input)
     await app.until(lambda: app.app.screen.query_one("#edit-priority", Input).value)
     field.value = name
