@@ -175,7 +175,7 @@ async def test_the_app(
             await terminal.shows("quit")
             if way_in == "box":
                 terminal.paste(text)
-                await terminal.shows(f"asks for proxy 127.0.0.1:{way.port}: not used.", "Press F8")
+                await terminal.shows(f"not used: proxy 127.0.0.1:{way.port}", "Press F8")
                 if allowed:
                     terminal.type(F8)
                     await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to ignore")

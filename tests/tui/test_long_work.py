@@ -16,16 +16,30 @@ from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
 
-class SlowService(FakeService):
-    """Takes a moment for each batch."""
+class GatedService(FakeService):
+    """Waits in the third batch after `close_gate` until the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.close_gate()
+
+    def close_gate(self) -> None:
+        self.gate.clear()
+        self._batches = 0
 
     async def remove(self, ids: Sequence[str]) -> int:
-        await asyncio.sleep(0.02)
+        await self._begin_batch()
         return await super().remove(ids)
 
     async def restore(self, ids: Sequence[str]) -> int:
-        await asyncio.sleep(0.02)
+        await self._begin_batch()
         return await super().restore(ids)
+
+    async def _begin_batch(self) -> None:
+        self._batches += 1
+        if self._batches == 3:
+            await self.gate.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -39,34 +53,38 @@ def said(app: Driver) -> str:
 
 
 async def test_a_removal_shows_its_progress_and_stops_with_escape() -> None:
-    async with running(SlowService()) as app:
+    service = GatedService()
+    async with running(service) as app:
         ids = await app.fill(200)
         await app.press("*")
         await app.pilot.press("x")
-        await app.until(lambda: "Removing: " in said(app) and "of 200 · Esc stops" in said(app))
+        await app.until(lambda: "Removing: 20 of 200 · Esc stops" in said(app))
         await app.pilot.press("escape")
+        service.gate.set()
         await app.until(lambda: "not done, because you stopped it" in said(app))
-        removed = 200 - len(app.service.rows)
-        assert 0 < removed < 200
-        assert f"Removed {removed} downloads; {200 - removed} not done" in said(app)
+        assert len(service.rows) == 170
+        assert "Removed 30 downloads; 170 not done" in said(app)
         await app.press("u")
-        await app.until(lambda: f"Restored {removed} downloads" in said(app))
-        assert sorted(app.service.rows) == sorted(ids)
+        await app.until(lambda: "Restored 30 downloads" in said(app))
+        assert sorted(service.rows) == sorted(ids)
 
 
 async def test_a_stopped_undo_goes_on_with_the_next() -> None:
-    async with running(SlowService()) as app:
+    service = GatedService()
+    async with running(service) as app:
+        service.gate.set()
         await app.fill(200)
         await app.press("*", "x")
-        await app.until(lambda: not app.service.rows)
         await app.until(lambda: "Removed 200 downloads" in said(app))
+        service.close_gate()
         await app.pilot.press("u")
-        await app.until(lambda: "Restoring: " in said(app))
+        await app.until(lambda: "Restoring: 20 of 200 · Esc stops" in said(app))
         await app.pilot.press("escape")
+        service.gate.set()
         await app.until(lambda: "stopped, undo again to go on" in said(app))
-        assert 0 < len(app.service.rows) < 200
+        assert len(service.rows) == 30
         await app.press("u")
-        await app.until(lambda: len(app.service.rows) == 200)
+        await app.until(lambda: len(service.rows) == 200)
         await app.until(lambda: "Restored" in said(app) and "stopped" not in said(app))
 
 
