@@ -252,6 +252,16 @@ async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
         await app.until(lambda: app.called("add"))
 
 
+async def test_empty_fields_show_what_is_usual() -> None:
+    async with running(size=(80, 24)) as app:
+        await paste(app, "http://h/a")
+        names = ("folder", "priority", "start", "place")
+        placeholders = [default(app, name).placeholder for name in names]
+        assert placeholders == ["~/Downloads", "1", "now", "last"]
+        width = default(app, "folder").scrollable_content_region.width
+        assert width > len("~/Downloads")  # and nothing is cut off
+
+
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "isos" / "linux").mkdir(parents=True)
     async with engine(tmp_path) as app:
