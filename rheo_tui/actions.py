@@ -592,7 +592,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "settings", "comma", "Change settings", "App",
-        "Change the folder, limits, schedule, retries and more.",
+        "Change the folder, theme, limits, schedule, retries and more.",
         label="settings", disabled=_changes(),
     ),
     Action(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain import FileConfig, HashConfig
-from rheo_core.domain.file_config import host_of, normalise_url, origin_of
+from rheo_core.domain.file_config import MAX_CONNECTIONS, host_of, normalise_url, origin_of
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.request_options import RequestOptions
@@ -73,8 +73,8 @@ def _login(text: str, config: FileConfig) -> Update:
     return {"request": config.request.model_copy(update={"user": user, "bearer": None})}
 
 
-def _connections(text: str, config: FileConfig) -> Update:
-    return {"connections": _validated(config, connections=text or None)}
+def _connections(text: str, _: FileConfig) -> Update:
+    return {"connections": _number(text, MAX_CONNECTIONS) if text else None}
 
 
 def _limit(text: str, _: FileConfig) -> Update:

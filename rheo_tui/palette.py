@@ -8,6 +8,9 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from .actions import ACTIONS, Action, Context, key_names
 
+_OF_HELP = 0.9
+"""Factor that puts a word in the help behind the same word in a title."""
+
 
 class PaletteScreen(Protocol):
     """The screen that opened the palette."""
@@ -29,11 +32,13 @@ class ActionProvider(Provider):
         return cast(PaletteScreen, self.screen)
 
     async def search(self, query: str) -> Hits:
-        """Yield actions whose title resembles `query`."""
+        """Yield actions whose title resembles `query`, or whose help contains it."""
         matcher = self.matcher(query)
         context = self._main_screen.context()
         for action in ACTIONS:
             score = matcher.match(action.title)
+            if query.lower() in action.help.lower():
+                score = max(score, _OF_HELP * matcher.match(action.help))
             if score > 0:
                 yield Hit(
                     score,

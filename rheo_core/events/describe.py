@@ -87,7 +87,8 @@ def is_web_page(event: DownloadEvent) -> bool:
 
 
 def _facts(event: DownloadCompletedEvent) -> str:
-    time = f" in {duration_text(event.elapsed_seconds)}" if event.elapsed_seconds else ""
+    spent = round(event.elapsed_seconds)
+    time = f" in {duration_text(spent)}" if spent else ""  # "in 1 s" would contradict the speed
     speed = speed_text(event.average_speed_bps) if event.total_bytes else ""
     checked = "hash verified" if event.validation else ""
     size = f"{size_text(event.total_bytes)}{time}"

@@ -78,7 +78,7 @@ class Changes:
             self._done.append(step)  # so that the next undo goes on with it
             return f"{step.undone.format(count_text(count))}; stopped, undo again to go on."
         self._undone.append(step)
-        return _report(step.undone, count, step.total)
+        return _report("Undo", step.undone, count, step.total)
 
     async def redo(self) -> str:
         """Redo the step that was undone last; return what was done, and what could not be."""
@@ -87,7 +87,7 @@ class Changes:
         step = self._undone.pop()
         count = await step.redo()
         self._done.append(replace(step, time=time.monotonic()))
-        return _report(step.redone, count, step.total)
+        return _report("Redo", step.redone, count, step.total)
 
     async def take(self, step: Step) -> int:
         """Take a new step; return the number of downloads that it changed."""
@@ -299,9 +299,11 @@ def limit_sentence(rate: int | None) -> str:
     return "Speed limit is off" if rate is None else f"Speed limit is {limit_text(rate)}"
 
 
-def _report(sentence: str, count: int, total: int) -> str:
-    """Return what was done to `count` of `total` downloads."""
+def _report(name: str, sentence: str, count: int, total: int) -> str:
+    """Return what `name`, undo or redo, did to `count` of `total` downloads."""
+    rest = total - count
+    reason = "it changed since or is gone" if rest == 1 else "they changed since or are gone"
+    if not count:
+        return f"{name}: not possible for {count_text(rest)}, because {reason}."
     text = sentence.format(count_text(count))
-    if count >= total:
-        return f"{text}."
-    return f"{text}; {total - count:,} cannot, because they changed since or are gone."
+    return f"{text}; {rest:,} cannot, because {reason}." if rest > 0 else f"{text}."

@@ -18,11 +18,12 @@ from rheo_tui.entry_defaults import (
     parse_defaults,
     parse_folder,
 )
+from rheo_tui.formatting import with_tilde
 
 from .line_input import Completer, PlainInput, SlowCompleter
 
-FIELDS: Final = {  # label, placeholder
-    "folder": ("Folder", "isos/linux"),
+FIELDS: Final = {  # label, and what an empty field means
+    "folder": ("Folder", ""),  # the download folder
     "priority": ("Priority", "1"),
     "start": ("Start", "now"),
     "place": ("Place", "last"),
@@ -33,7 +34,7 @@ class DefaultFields(Vertical):
     """Inputs for folder, priority, start and place.
 
     Args:
-        folder: the download folder, for completion.
+        folder: the download folder, for completion and as what an empty field means.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,10 +44,10 @@ class DefaultFields(Vertical):
     def compose(self) -> ComposeResult:
         """Create the row, and the line for a mistake."""
         with Horizontal(id="defaults"):
-            for name, (label, example) in FIELDS.items():
+            for name, (label, usual) in FIELDS.items():
                 yield Label(label)
                 yield PlainInput(
-                    placeholder=example,
+                    placeholder=usual or with_tilde(str(self._folder)),
                     suggester=self._completer(name),
                     id=f"default-{name}",
                     compact=True,

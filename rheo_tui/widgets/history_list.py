@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
@@ -165,8 +166,7 @@ class HistoryList(OptionList):
     def _text_of(self, row: DownloadSnapshot) -> Text:
         look, widths = LOOKS[row.status], self._widths
         size = row.bytes_downloaded or None if row.total_bytes is None else row.total_bytes
-        when = clock_text(row.finished_at or row.added_at)
-        when = when[: -len(":00")] if widths.time == _TIME_WIDTH else when[: widths.time]
+        when = _time_text(row.finished_at or row.added_at, widths.time)
         get = self.get_component_rich_style
         quiet = get("history--quiet", partial=True)
         style = get(f"history--{look.style}", partial=True)
@@ -182,6 +182,15 @@ class HistoryList(OptionList):
             source, is_failed = _source(row, widths.source), row.status is DownloadStatus.FAILED
             text.append(f" {fit(printable(source), widths.source)}", style if is_failed else quiet)
         return text
+
+
+def _time_text(timestamp: float, width: int) -> str:
+    """Return date and time, or the one of them that says more if `width` is too small."""
+    when = clock_text(timestamp)[: -len(":00")]
+    day, _, minute = when.partition(" ")
+    if width >= _TIME_WIDTH:
+        return when
+    return minute if day == str(date.today()) else day
 
 
 def _source(row: DownloadSnapshot, width: int) -> str:

@@ -49,6 +49,13 @@ def made(kind: type[DownloadEvent], **fields: Any) -> DownloadEvent:
             "done: 1.0 MB in 2 s, 5 B/s",
             "good",
         ),
+        (
+            made(
+                DownloadCompletedEvent, total_bytes=10**6, elapsed_seconds=0.1, average_speed_bps=5
+            ),
+            "done: 1.0 MB, 5 B/s",
+            "good",
+        ),
         (made(DownloadCompletedEvent, validation=HASH), "done: 0 B, hash verified", "good"),
         (made(DownloadFailedEvent, error=ERROR), "failed: HTTP 503", "bad"),
         (

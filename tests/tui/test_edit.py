@@ -67,7 +67,8 @@ async def test_each_field_is_checked_while_typing() -> None:
             ("folder", "../up", "'../up'"),
             ("hash", "sha256:12", "64"),
             ("priority", "0", "'0' should be a number from 1 to 1,000."),
-            ("connections", "99", "less than or equal to 64."),
+            ("connections", "many", "'many' should be a number from 1 to 64."),
+            ("connections", "99", "'99' should be a number from 1 to 64."),
             ("limit", "fast", "'fast' is not valid: it should be bytes per second such as 500K"),
         ):
             widget = field(screen, name)

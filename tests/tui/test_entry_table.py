@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig
@@ -100,6 +101,11 @@ async def test_esc_keeps_the_text_the_choices_and_the_fields() -> None:
         assert default(app, "priority").value == ""
 
 
+def is_filled(screen: Screen[object]) -> bool:
+    """Check that a form is open and shows the values of its line."""
+    return any(field.value for field in screen.query("#edit-priority").results(Input))
+
+
 async def test_enter_edits_a_line_and_its_verdict_follows(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -108,16 +114,15 @@ async def test_enter_edits_a_line_and_its_verdict_follows(
     async with engine(tmp_path) as app:
         await paste(app, *urls)
         await app.press("tab", "enter")
-        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        await app.until(lambda: is_filled(app.app.screen))
         form = app.app.screen
         assert not form.query("#edit-link")  # the text holds it
-        await app.until(lambda: form.query_one("#edit-priority", Input).value == "1")
         form.query_one("#edit-name", Input).value = "there.bin"
         await app.press("enter")
         await app.until(lambda: isinstance(app.app.screen, AddScreen))
         await app.until(lambda: words(app) == ["already there: choose", "new"])
         await app.press("home", "enter")
-        await app.until(lambda: bool(app.app.screen.query("#edit-name")))
+        await app.until(lambda: is_filled(app.app.screen))
         app.app.screen.query_one("#edit-name", Input).value = "mine.bin"
         app.app.screen.query_one("#edit-folder", Input).value = "isos"
         await app.press("enter")
@@ -133,10 +138,8 @@ async def test_enter_edits_a_line_and_its_verdict_follows(
 async def name_the_line(app: Driver, name: str, *keys: str) -> None:
     """Type another name for the line under the cursor, and press keys in the form."""
     await app.press("enter")
-    await app.until(lambda: bool(app.app.screen.query("#edit-name")))
-    field = app.app.screen.query_one("#edit-name", Input)
-    await app.until(lambda: app.app.screen.query_one("#edit-priority", Input).value)
-    field.value = name
+    await app.until(lambda: is_filled(app.app.screen))
+    app.app.screen.query_one("#edit-name", Input).value = name
     await app.press(*keys)
     await app.until(lambda: isinstance(app.app.screen, AddScreen))
 
@@ -247,6 +250,16 @@ async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
         assert default(app, name).has_focus
         await app.press(*["backspace"] * len(text), "enter")
         await app.until(lambda: app.called("add"))
+
+
+async def test_empty_fields_show_what_is_usual() -> None:
+    async with running(size=(80, 24)) as app:
+        await paste(app, "http://h/a")
+        names = ("folder", "priority", "start", "place")
+        placeholders = [default(app, name).placeholder for name in names]
+        assert placeholders == ["~/Downloads", "1", "now", "last"]
+        width = default(app, "folder").scrollable_content_region.width
+        assert width > len("~/Downloads")  # and nothing is cut off
 
 
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The history screen over the fake service, and `:prune`."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from textual.widgets import Input, Static
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_tui.formatting import clock_text
 from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.existing_file import ExistingFileScreen
 from rheo_tui.screens.history import HistoryScreen
@@ -85,6 +87,16 @@ async def test_it_shows_ended_downloads_latest_first(size: tuple[int, int]) -> N
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
         assert queued in app.service.rows
+
+
+async def test_a_narrow_list_shows_the_time_of_today() -> None:
+    now = time.time()
+    today, before = ended(1, finished_at=now), ended(2, finished_at=now - 200_000)
+    async with running(with_history(today, before), size=(60, 24)) as app:
+        await opened(app)
+        text = screen(app)
+        assert f"{clock_text(now)[11:16]} " in text
+        assert clock_text(now - 200_000)[:10] in text
 
 
 async def test_the_search_is_live_and_escape_ends_it() -> None:

@@ -283,6 +283,8 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         await app.until(lambda: "disabled: nothing selected" in _screen(app))
         await app.press(*"sett", "enter")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
+        await app.press("escape", "ctrl+p", *"theme", "enter")  # only its help has this word
+        await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
 
 
 def _screen(app: Driver) -> str:

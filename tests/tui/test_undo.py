@@ -78,8 +78,20 @@ async def test_it_says_what_could_not_be_restored() -> None:
         await app.press("*", "x")
         del app.service.past[first]
         await app.press("u")
-        assert "Restored 3 downloads; 1 cannot, because they changed since" in app.messages()
+        assert (
+            "Restored 3 downloads; 1 cannot, because it changed since or is gone." in app.messages()
+        )
         assert len(app.service.rows) == 3
+
+
+async def test_it_says_that_nothing_could_be_restored() -> None:
+    async with running() as app:
+        first, *_ = await app.fill(1)
+        await app.press("x")
+        del app.service.past[first]
+        await app.press("u")
+        sentence = "Undo: not possible for 1 download, because it changed since or is gone."
+        assert sentence in app.messages()
 
 
 async def test_commands_can_be_undone_too() -> None:
