@@ -118,7 +118,7 @@ def _parsed(text: str) -> object:
     if not is_unicode(text):
         raise ValueError("this line is not valid Unicode")
     try:
-        return from_json(text)
+        return from_json(text.rstrip())
     except ValueError as error:
         raise ValueError(f"this line is not valid JSON: {error}") from None
 

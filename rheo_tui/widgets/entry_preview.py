@@ -107,7 +107,8 @@ class EntryPreview(Vertical):
 
     def on_mount(self) -> None:
         """Fill the fields as they were left."""
-        self.query_one(DefaultFields).fill(self._draft.defaults)
+        for fields in self.query(DefaultFields):  # none if the app closes meanwhile
+            fields.fill(self._draft.defaults)
 
     @property
     def options(self) -> ReadOptions:

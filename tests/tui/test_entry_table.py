@@ -35,7 +35,9 @@ async def paste(app: Driver, *lines: str) -> None:
 
 
 def words(app: Driver) -> list[str]:
-    return [each.words for each in app.app.screen.query_one(EntryPreview).proposals]
+    """Return the verdicts; none before the dialog is built."""
+    previews = app.app.screen.query(EntryPreview)
+    return [each.words for preview in previews for each in preview.proposals]
 
 
 def count(app: Driver) -> str:
