@@ -66,7 +66,7 @@ def _whole_value(text: str, lines: Lines) -> str:
         return text
     first, parts, size = lines.number, [text], len(text)
     for line in lines:
-        parts.append(line)
+        parts.append(line.rstrip("\r\n"))
         depth += _depth(line)
         size += len(line)
         if size > MAX_DOCUMENT_LENGTH:
