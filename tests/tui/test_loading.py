@@ -70,6 +70,7 @@ async def test_tabs_typed_ahead_complete_too() -> None:
 async def test_the_arrows_choose_a_folder_and_a_file_in_it() -> None:
     async with running() as app:
         await app.press("o")
+        await app.until(lambda: app.app.screen.query("#path"))
         await app.until(lambda: offered(app) == ["archive/", "links.txt"])
         await app.press("down", "enter")
         await app.until(lambda: offered(app) == ["archive/old.txt"])
@@ -89,6 +90,7 @@ async def test_recent_lists_come_first_and_are_kept(folder: Path, tmp_path: Path
     async with running(memory=ScreenMemory(file)) as app:
         for name in ("links.txt", "archive/old.txt"):
             await app.press("o")
+            await app.until(lambda: app.app.screen.query("#path"))
             path(app).value = name
             await app.until(lambda: kind(app))
             await app.press("enter")
@@ -97,6 +99,7 @@ async def test_recent_lists_come_first_and_are_kept(folder: Path, tmp_path: Path
     os.chdir(tmp_path)
     async with running(memory=ScreenMemory.load(file)) as app:
         await app.press("o")
+        await app.until(lambda: app.app.screen.query("#path"))
         await app.until(lambda: offered(app)[:3] == ["Recent lists", *recent])
         await app.press("down", "down", "enter")
         await app.until(lambda: path(app).value == recent[1])
