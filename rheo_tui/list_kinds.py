@@ -13,6 +13,7 @@ _KINDS = {  # beginnings of `Entry.form`
     "JSON": "JSON lines",
     "Metalink": "Metalink",
     "row of a table": "table",
+    "shortcut": "shortcut",
     "link of a page": "web page",
     "text": "text with links",
 }

@@ -120,6 +120,7 @@ async def test_a_wrong_path_says_so_and_offers_what_begins_like_it() -> None:
     [
         ("http://h/a\nhttp://h/b", "list of URLs, 2 entries"),
         ("http://h/a\n  out=b\nhttp://h/c", "aria2 list, 2 entries"),
+        ("[InternetShortcut]\nURL=http://h/a\n", "shortcut, 1 entry"),
         ("curl http://h/a -k\ncurl http://h/b", "curl commands, 2 entries"),
         (f"{SHA}  a.iso", "checksum list, 1 entry"),
         ('{"url": "http://h/a"}', "JSON lines, 1 entry"),
