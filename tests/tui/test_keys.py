@@ -200,13 +200,12 @@ async def test_details_and_log() -> None:
         assert not app.main.query_one(LogPane).display
 
 
-async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running() as app:
+async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with running(FakeService(download_dir=tmp_path)) as app:
         await app.fill()
         await app.press("y", "y")
         assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
-        monkeypatch.setattr("rheo_tui.file_manager.Path.is_dir", lambda _: True)
         await app.press("f")
         await app.until(lambda: "is not installed" in app.messages())
 
