@@ -4,25 +4,61 @@ A slow line delivers several keys at once, such as `a` and the URL to add. Textu
 all to the widget that has the focus now, although the first one opens a dialog.
 """
 
+import functools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from textual import events
+from textual import events, work
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.message_pump import MessagePump
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.worker import Worker
 
 Input = events.Key | events.Paste
 Handle = Callable[[Input], Awaitable[None]]
 """Gives a key or a paste to the focused widget."""
 
-KEY_WORK = "key"
-"""Group of the workers that are part of the effect of a key, such as a check of what was pasted."""
+_KEY_WORK = "key"  # the group of the workers that are made by `key_work`
 
 _PATIENCE_SECONDS = 1.0
 """Longest wait for the effect of a key; a widget that closes may lose the word that it is done."""
 _LOOK_SECONDS = 0.01
+
+W = TypeVar("W", bound=Widget)
+P = ParamSpec("P")
+
+
+def until_closed(
+    method: Callable[Concatenate[W, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[W, P], Coroutine[Any, Any, None]]:
+    """Make a method end quietly if its widget is closed meanwhile, and its children are gone."""
+
+    @functools.wraps(method)
+    async def run(widget: W, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await method(widget, *args, **kwargs)
+        except NoMatches:
+            if widget.is_running and widget.display:  # neither closed nor closing
+                raise
+
+    return run
+
+
+def key_work(
+    method: Callable[Concatenate[W, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[W, P], Worker[None]]:
+    """Run a method as part of the effect of a key: the next key waits until it has ended.
+
+    Args:
+        method: the method of a widget or screen, which may close meanwhile.
+
+    Returns:
+        A method that starts the work and returns its worker.
+    """
+    return work(group=_KEY_WORK)(until_closed(method))
 
 
 class TypedAhead:
@@ -85,7 +121,7 @@ class TypedAhead:
 
     def _works(self) -> list[Worker[object]]:
         workers = self._app.workers
-        running = [each for each in workers if each.group == KEY_WORK and not each.is_finished]
+        running = [each for each in workers if each.group == _KEY_WORK and not each.is_finished]
         return [worker for worker in running if worker not in self._given_up]
 
     async def _give_up(self, turn: int) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -10,7 +9,6 @@ from typing import ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -23,7 +21,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.typed_ahead import KEY_WORK
+from rheo_tui.typed_ahead import key_work, until_closed
 from rheo_tui.widgets.entry_preview import EntryPreview
 
 _CHECK_DELAY_SECONDS = 0.1
@@ -145,14 +143,14 @@ class AddScreen(ModalScreen[str]):
             self._check_soon()
 
     @work(exclusive=True, group="check")
+    @until_closed
     async def _check_soon(self) -> None:
         await self._check()
 
     async def _check(self) -> None:
         """Show proposals for the text as it is now, unless they are shown already."""
         async with self._checking:
-            with suppress(NoMatches):  # the screen may close meanwhile
-                await self._check_text()
+            await self._check_text()
 
     async def _check_text(self) -> None:
         self._fill()  # a key may arrive with the paste, before the first layout
@@ -169,7 +167,7 @@ class AddScreen(ModalScreen[str]):
         await self._preview.show(entries, nothing)
         self._checked_for = request
 
-    @work(group=KEY_WORK)
+    @key_work
     async def action_go(self, by: int) -> None:
         """Go to another field; which ones there are depends on the text."""
         if isinstance(self.focused, LinksArea):
@@ -192,7 +190,7 @@ class AddScreen(ModalScreen[str]):
             self._is_adding = True
             self._submit()
 
-    @work(exclusive=True, group=KEY_WORK)
+    @key_work
     async def _submit(self) -> None:
         try:
             await self._check()

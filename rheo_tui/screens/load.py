@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -23,7 +21,7 @@ from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.typed_ahead import KEY_WORK
+from rheo_tui.typed_ahead import key_work, until_closed
 from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.line_input import LineInput, SlowCompleter
 from rheo_tui.widgets.path_picker import PathPicker
@@ -118,7 +116,7 @@ class LoadScreen(ModalScreen[int]):
         field.cursor_position = len(event.path)
         field.focus()
 
-    @work(group=KEY_WORK)
+    @key_work
     async def action_go(self, by: int) -> None:
         """Complete the path, or go to another field; which ones there are depends on the file."""
         field = self.query_one("#path", LineInput)
@@ -139,6 +137,7 @@ class LoadScreen(ModalScreen[int]):
         self._changed()
 
     @work(exclusive=True, group="check")
+    @until_closed
     async def _read_soon(self) -> None:
         await self._read()
 
@@ -149,8 +148,7 @@ class LoadScreen(ModalScreen[int]):
             again: True to read it again, because it may have changed.
         """
         async with self._reading:
-            with suppress(NoMatches):  # the screen may close meanwhile
-                await self._read_path(again=again)
+            await self._read_path(again=again)
 
     async def _read_path(self, *, again: bool) -> None:
         request = text, options = self._path, self._preview.options
@@ -199,7 +197,7 @@ class LoadScreen(ModalScreen[int]):
             self._is_adding = True
             self._submit()
 
-    @work(exclusive=True, group=KEY_WORK)
+    @key_work
     async def _submit(self) -> None:
         try:
             seen = self._used if self._read_for else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
@@ -31,7 +31,7 @@ from rheo_tui.proposals import (
 )
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.typed_ahead import KEY_WORK
+from rheo_tui.typed_ahead import key_work
 
 from .default_fields import DefaultFields
 from .entry_table import EntryTable, keys_for
@@ -215,11 +215,9 @@ class EntryPreview(Vertical):
     def _chosen(self, event: EntryTable.Chosen) -> None:
         self._choose(event)
 
-    @work(group=KEY_WORK)
+    @key_work
     async def _choose(self, event: EntryTable.Chosen) -> None:
         await self._until_checked()
-        if not self.is_running:  # the dialog was closed meanwhile
-            return
         decision, table = Decision(event.choice), self.query_one(EntryTable)
         if event.for_all:
             some = [each for each in self.proposals if each.entry.verdict is Verdict.ON_DISK]
@@ -249,11 +247,9 @@ class EntryPreview(Vertical):
     def _asked(self, event: EntryTable.Asked) -> None:
         self._answer(event.what)
 
-    @work(group=KEY_WORK)
+    @key_work
     async def _answer(self, what: str) -> None:
         await self._until_checked()
-        if not self.is_running:  # the dialog was closed meanwhile
-            return
         proposal = self.query_one(EntryTable).current
         if proposal is None:
             return

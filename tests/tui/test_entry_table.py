@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -15,6 +16,7 @@ from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.proposals import Renewals
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.edit import EditScreen
+from rheo_tui.typed_ahead import until_closed
 from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.entry_table import EntryTable
@@ -400,12 +402,23 @@ async def test_a_check_that_ends_after_the_dialog_does_no_harm() -> None:
         await app.until(lambda: isinstance(app.app.screen, AddScreen))
         screen = app.app.screen
         assert isinstance(screen, AddScreen)
-        check = asyncio.create_task(screen._check())
+        check = asyncio.create_task(until_closed(AddScreen._check)(screen))
         await app.pilot.pause()
         screen.dismiss("")
         await app.until(lambda: app.app.screen is app.main and not screen.is_running)
         service.may_end.set()
         await check
+
+
+async def test_a_missing_widget_of_an_open_dialog_is_a_fault() -> None:
+    @until_closed
+    async def look(screen: Screen[object]) -> None:
+        screen.query_one("#missing")
+
+    async with running() as app:
+        await paste(app, "http://h/a")
+        with pytest.raises(NoMatches):
+            await look(app.app.screen)
 
 
 # Typed ahead
