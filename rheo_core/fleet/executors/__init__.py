@@ -1,5 +1,6 @@
 """Executors: clusters that run shards, behind `concurrent.futures.Executor`."""
 
-from .clusters import LOCAL, SHARDS_AT_ONCE, Cluster, ClusterError, check_name, open_cluster
+from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError
+from .opening import LOCAL, check_name, open_cluster
 
 __all__ = ["LOCAL", "SHARDS_AT_ONCE", "Cluster", "ClusterError", "check_name", "open_cluster"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
+from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
 
 if TYPE_CHECKING:
     from distributed import Client

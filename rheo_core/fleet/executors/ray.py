@@ -5,7 +5,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any
 
-from .clusters import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
+from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
 
 
 class RayExecutor(Executor):

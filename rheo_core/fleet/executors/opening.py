@@ -1,33 +1,18 @@
-"""Clusters by their names: `local`, or the URL of a scheduler."""
+"""Open a cluster by its name: `local`, or the URL of a scheduler."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from rheo_core.version import __version__
 
+from . import dask, ray
+from .cluster import Cluster, ClusterError
+
 LOCAL = "local"
-SHARDS_AT_ONCE = 2
-"""Shards that a process runs at a time: one goes on while another waits for slow hosts."""
 _ENGINES = {"dask": "Dask", "ray": "Ray"}
 _FORMS = "local, dask://HOST:PORT or ray://HOST:PORT"
 _MAX_NAMED = 5
-
-
-class ClusterError(Exception):
-    """A cluster cannot be used; one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """An open cluster."""
-
-    executor: Executor
-    slots: int  # shards that it runs at a time
-    versions: Mapping[str, str] = field(default_factory=dict)  # of rheo, by process; "": none
-    dashboard: str = ""  # URL of the engine's own page
 
 
 def check_name(name: str) -> None:
@@ -73,17 +58,10 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
 
 
 def _opening(name: str, processes: int) -> AbstractContextManager[Cluster]:
-    from . import dask, ray
-
     if name == LOCAL:
         return dask.local(processes)
     parts = urlsplit(name)
     return dask.connect(parts.netloc) if parts.scheme == "dask" else ray.connect(parts.netloc)
-
-
-def rheo_version() -> str:
-    """Return the version of rheo in this process."""
-    return __version__
 
 
 def _check_versions(versions: Mapping[str, str]) -> None:

@@ -1,0 +1,29 @@
+"""Cluster: an executor that runs shards, and what an engine says about it."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from rheo_core.version import __version__
+
+SHARDS_AT_ONCE = 2
+"""Shards that a process runs at a time: one goes on while another waits for slow hosts."""
+
+
+class ClusterError(Exception):
+    """A cluster cannot be used; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An open cluster."""
+
+    executor: Executor
+    slots: int  # shards that it runs at a time
+    versions: Mapping[str, str] = field(default_factory=dict)  # of rheo, by process; "": none
+    dashboard: str = ""  # URL of the engine's own page
+
+
+def rheo_version() -> str:
+    """Return the version of rheo in this process."""
+    return __version__
