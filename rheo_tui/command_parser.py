@@ -7,9 +7,9 @@ from datetime import datetime
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filters import FilterError, Moment, parse_filter
-from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.units import parse_rate, parse_size
+from rheo_core.domain.untrusted import MAX_PRIORITY
 
 from .command_targets import TargetError, find_id, find_targets
 from .commands import COMMANDS, PLACES, CommandSpec, split_line

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from rheo_core.domain import FileConfig, HashConfig
 from rheo_core.domain.file_config import MAX_CONNECTIONS, host_of, normalise_url, origin_of
 from rheo_core.domain.filenames import sanitise_filename
-from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.units import parse_rate
+from rheo_core.domain.untrusted import MAX_PRIORITY
 
 from .formatting import rate_input
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain import FileConfig
-from rheo_core.domain.outside import MAX_PRIORITY
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.text import printable
+from rheo_core.domain.untrusted import MAX_PRIORITY
 
 _MAX_LISTED = 5000
 STARTS = ("now", "paused")

@@ -24,6 +24,7 @@ from .identity import NEW_FILE
 from .locks import find_foreign_lock, foreign_problem, is_plain
 from .session_errors import SessionStoreError
 from .session_head import HEAD_BYTES, MAGIC, is_session, layout_in, newer_problem
+from .session_integrity import Seals, seal_with
 from .session_salvage import (
     FRAME_HEADER_BYTES,
     WAL_HEADER_BYTES,
@@ -33,7 +34,6 @@ from .session_salvage import (
     page_size,
     salvage,
 )
-from .session_seal import Seals, seal_with
 from .session_tally import Tally, read_tally
 from .user_key import state_folder
 

@@ -10,9 +10,9 @@ from pydantic_core import from_json
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
-from rheo_core.domain.outside import MAX_PRIORITY, Outside, admit
 from rheo_core.domain.request_options import CERTIFICATE, REVEAL, ROUTE
 from rheo_core.domain.text import redact
+from rheo_core.domain.untrusted import MAX_PRIORITY, Untrusted, admit
 from rheo_core.tracking.record import AttemptStats, DownloadRecord
 
 from .session_schema import Proof, StoredDownload
@@ -131,7 +131,7 @@ def _stats_of(row: StoredDownload) -> AttemptStats:
 
 
 _MAX_TIME_SECONDS = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
-_FOREIGN_FIELDS = frozenset(Outside._fields) - {"wishes", "file_exists_strategy", "priority"}
+_FOREIGN_FIELDS = frozenset(Untrusted._fields) - {"wishes", "file_exists_strategy", "priority"}
 """Fields that a row of another user may set. Its priority has a column of its own, and the user's
 default strategy is not known here."""
 
@@ -153,7 +153,7 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
     if not isinstance(requested, dict):
         raise ValueError("the download is not an object")
     fields = {name: requested[name] for name in _FOREIGN_FIELDS if name in requested}
-    config = admit(Outside(**fields)).config
+    config = admit(Untrusted(**fields)).config
     if not all(0 <= time <= _MAX_TIME_SECONDS for time in (row.added_at, row.finished_at or 0.0)):
         raise ValueError("a time is out of range")
     record = DownloadRecord.of(config, row.added_at)

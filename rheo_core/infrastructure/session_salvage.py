@@ -23,8 +23,8 @@ from rheo_core.domain.file_config import FileConfig
 
 from . import session_schema as schema
 from .identity import UNTRUSTED_FILE
+from .session_integrity import Seals
 from .session_schema import Proof
-from .session_seal import Seals
 from .session_tally import Tally, latest, tally_of
 
 PAGE_BYTES = 4096  # of every session that we create

@@ -25,8 +25,8 @@ from . import session_schema as schema
 from .files import resolve_links
 from .locks import SessionLock
 from .session_errors import SessionLockedError, SessionStoreError
+from .session_integrity import Seals, seal_with
 from .session_schema import Proof, StoredDownload
-from .session_seal import Seals, seal_with
 from .session_tally import Tally, TallyNote, read_tally
 from .shortage import shortage_of_files
 from .user_key import kept_user_key, user_key_path

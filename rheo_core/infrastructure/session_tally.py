@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from .locks import open_own, path_beside
 from .session_errors import SessionStoreError
+from .session_integrity import Seals
 from .session_schema import Proof
-from .session_seal import Seals
 
 _MARK = b"rheo tally "
 _NOTE = re.compile(_MARK + rb"([0-9a-f]{16}) (\d{1,19}) (\d{1,19}) ([0-9a-f]{8}) *\n")

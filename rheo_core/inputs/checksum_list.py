@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin
 
 from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksum_line
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.outside import Outside
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, Lines, ReadOptions, base_of, destination_fields, problem_of
 
@@ -68,4 +68,4 @@ def _candidate(number: int, text: str, line: ChecksumLine, base: str) -> Candida
         checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
         return Candidate(number, text, problem=problem_of(error), form=_FORM)
-    return Candidate(number, text, Outside(url, hash_config=checksum, **place), form=_FORM)
+    return Candidate(number, text, Untrusted(url, hash_config=checksum, **place), form=_FORM)

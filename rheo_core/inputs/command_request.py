@@ -8,8 +8,8 @@ from itertools import zip_longest
 from typing import Any
 
 from rheo_core.domain.filenames import folder_path
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, destination_fields, problem_of
 
@@ -101,7 +101,7 @@ class Request:
                 yield candidate._replace(problem=candidate.problem or problem_of(error))
                 continue
             url = _with_query(url, self.query)
-            outside = Outside(
+            outside = Untrusted(
                 url,
                 headers=headers or None,
                 wishes=self.wishes or None,

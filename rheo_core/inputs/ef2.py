@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, Lines, ReadOptions
 
@@ -47,5 +47,5 @@ def _candidate(line: int, texts: list[str]) -> Candidate:
             problem = "the entry sends data; only GET is supported"
         else:
             ignored.append(printable(name[:50]))
-    outside = Outside(url, headers=tuple(headers) or None)
+    outside = Untrusted(url, headers=tuple(headers) or None)
     return Candidate(line, redact_url(url), outside, problem, _FORM, ignored)

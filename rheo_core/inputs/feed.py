@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import unescape
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from rheo_core.domain.outside import Outside
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, InputError, Lines, ReadOptions, base_of
 from .web_page import absolute_link, attributes_of, matches, whole_page
@@ -44,7 +44,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             url = absolute_link(number, link, base)
         if url not in seen and matches(url, options.links):
             seen.add(url)
-            yield Candidate(number, url, Outside(url), form=_FORM)
+            yield Candidate(number, url, Untrusted(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this feed matches {options.links[:80]!r}", "links")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import is_unicode, printable, redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import (
     MAX_DOCUMENT_LENGTH,
@@ -23,7 +23,7 @@ from .reader_api import (
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
-_FIELDS = frozenset(Outside._fields) - {"wishes"}
+_FIELDS = frozenset(Untrusted._fields) - {"wishes"}
 _WISHES = frozenset(RequestOptions.model_fields)
 
 
@@ -92,7 +92,7 @@ def _read_value(number: int, text: str) -> Iterator[Candidate]:
         return
     for element in value if isinstance(value, list) else [value]:
         if isinstance(element, str):
-            yield Candidate(number, redact_url(element), Outside(element), form=_FORM)
+            yield Candidate(number, redact_url(element), Untrusted(element), form=_FORM)
         else:
             yield _read_object(number, element)
 
@@ -127,7 +127,7 @@ def _event(number: int, url: str) -> Candidate:
     problem = ""
     if is_redacted(url):
         problem = "the secret in the URL of this event was removed; use the original URL"
-    return Candidate(number, redact_url(url), Outside(url), problem, form=_EVENT)
+    return Candidate(number, redact_url(url), Untrusted(url), problem, form=_EVENT)
 
 
 def _config(number: int, value: dict[str, Any]) -> Candidate:
@@ -145,7 +145,7 @@ def _config(number: int, value: dict[str, Any]) -> Candidate:
     return Candidate(
         number,
         redact_url(value["url"]),
-        Outside(**fields, wishes=wishes or None),
+        Untrusted(**fields, wishes=wishes or None),
         form=_FORM,
         ignored=sorted(printable(name[:50]) for name in unknown),
     )

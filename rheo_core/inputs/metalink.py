@@ -11,8 +11,8 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
-from rheo_core.domain.outside import MAX_CHECKED_URLS, Outside
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.untrusted import MAX_CHECKED_URLS, Untrusted
 
 from .reader_api import (
     MAX_DOCUMENT_LENGTH,
@@ -232,7 +232,7 @@ def _candidate(file: _File) -> Candidate:
     if len(usable) > 1:
         form = f"Metalink, {len(usable)} mirrors"
     urls.pop(next(at for at, url in enumerate(urls) if usable_urls([url], 1)))
-    outside = Outside(usable[0], mirrors=urls, **fields)
+    outside = Untrusted(usable[0], mirrors=urls, **fields)
     return Candidate(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
 
 

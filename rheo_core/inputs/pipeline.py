@@ -17,9 +17,9 @@ from typing import TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
-from rheo_core.domain.outside import Admitted, Outside, admit
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
+from rheo_core.domain.untrusted import Admitted, Untrusted, admit
 from rheo_core.user_files import open_regular
 
 from . import shortcut
@@ -281,7 +281,7 @@ class _Reader:
         return Verdict.OK, "", ""
 
 
-def _is_damaged(outside: Outside) -> bool:
+def _is_damaged(outside: Untrusted) -> bool:
     """Return True if a request has a substitute for bytes: two names could become one."""
     parts = (outside.filename, outside.destination_subdir, outside.headers, outside.wishes)
     return SUBSTITUTE in outside.url or (
@@ -289,7 +289,7 @@ def _is_damaged(outside: Outside) -> bool:
     )
 
 
-def _with_values(outside: Outside, values: Sequence[str]) -> Outside:
+def _with_values(outside: Untrusted, values: Sequence[str]) -> Untrusted:
     """Replace `#1` in the destination by the first value of the pattern, and so on."""
 
     def fill(text: str | None) -> str | None:

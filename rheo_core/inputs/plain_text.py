@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.references import resolve
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions, base_of, with_hint
 from .url_words import separated
@@ -58,7 +58,7 @@ def _relative(number: int, text: str, base: str) -> Candidate:
         url = resolve(base, text.replace(" ", "%20"))
     except ValueError as error:
         return Candidate(number, text, problem=str(error), form=_RELATIVE)
-    return Candidate(number, text, Outside(url), form=_RELATIVE, may_be_pattern=True)
+    return Candidate(number, text, Untrusted(url), form=_RELATIVE, may_be_pattern=True)
 
 
 def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
@@ -86,7 +86,7 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     yield from _found(lines.number, text, urls)
     if not urls:
         problem = "there is no http or https URL in this line" if sniff(text) else ""
-        yield Candidate(lines.number, text, Outside(text), problem)
+        yield Candidate(lines.number, text, Untrusted(text), problem)
 
 
 def _found(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
@@ -95,7 +95,7 @@ def _found(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
         yield with_hint(number, urls[0], line, _FORM)
         return
     for url in urls:
-        yield Candidate(number, url, Outside(url), form=_FORM, may_be_pattern=True)
+        yield Candidate(number, url, Untrusted(url), form=_FORM, may_be_pattern=True)
 
 
 def urls_in(text: str) -> Iterator[str]:

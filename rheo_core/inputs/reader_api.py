@@ -13,9 +13,9 @@ from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import folder_path, sanitise_filename
 from rheo_core.domain.hash_hints import hash_in_line
-from rheo_core.domain.outside import NOTHING, Outside
 from rheo_core.domain.paths import check_relative
 from rheo_core.domain.text import printable
+from rheo_core.domain.untrusted import NOTHING, Untrusted
 
 _GOES_ON = ("\\", "\\\n", "\\\r\n")
 _NOISE = re.compile(r"^Value error, |, unable to .*")
@@ -80,7 +80,7 @@ class Candidate(NamedTuple):
 
     line: int
     text: str
-    outside: Outside = NOTHING
+    outside: Untrusted = NOTHING
     problem: str = ""  # set if it is already known to be of no use
     form: str = ""
     ignored: Sequence[str] = ()  # names of options that are not supported
@@ -152,7 +152,7 @@ def with_hint(number: int, url: str, line: str, form: str = "") -> Candidate:
         hint = hash_in_line(line)
     except ValueError as error:
         problem = problem_of(error)
-    outside = Outside(url, hash_config=hint)
+    outside = Untrusted(url, hash_config=hint)
     ignored = ("--hash",) if hint is None and " --hash" in line else ()
     return Candidate(number, url, outside, problem, form=form, ignored=ignored, may_be_pattern=True)
 
@@ -170,7 +170,7 @@ def base_of(options: ReadOptions, line: int) -> str | None:
 
 
 def destination_fields(path: str, what: str) -> dict[str, str]:
-    """Return the fields of `Outside` for a file at `path`, relative to the download folder.
+    """Return the fields of `Untrusted` for a file at `path`, relative to the download folder.
 
     Args:
         path: a path from outside.

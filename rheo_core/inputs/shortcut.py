@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from io import BufferedReader
 
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.text import redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, Lines, ReadOptions
 from .web_page import whole_page
@@ -90,4 +90,4 @@ def _url_of(webloc: bytes) -> str:
 def _candidate(number: int, url: str) -> Candidate:
     if not url:
         return Candidate(number, _FORM, problem="the shortcut names no URL", form=_FORM)
-    return Candidate(number, redact_url(url), Outside(url), form=_FORM)
+    return Candidate(number, redact_url(url), Untrusted(url), form=_FORM)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.references import resolve
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import (
     Candidate,
@@ -62,7 +62,7 @@ def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Ca
     except ValueError as error:
         return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
     ignored = [f"column {printable(name[:50])}" for name in columns if not _is_known(name)]
-    return Candidate(number, redact_url(url), Outside(url, **fields), "", _FORM, ignored)
+    return Candidate(number, redact_url(url), Untrusted(url, **fields), "", _FORM, ignored)
 
 
 def _is_known(name: str) -> bool:

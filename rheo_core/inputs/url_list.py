@@ -9,11 +9,11 @@ from typing import Any
 from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.filenames import folder_path
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.paths import is_absolute
 from rheo_core.domain.redaction import without_login
 from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import (
     INVISIBLE,
@@ -58,7 +58,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             lines.give_back(line)
             return
         if not has_separator(text):
-            waiting = Candidate(lines.number, text, Outside(text), may_be_pattern=True)
+            waiting = Candidate(lines.number, text, Untrusted(text), may_be_pattern=True)
             continue
         *before, waiting = _separated(lines.number, text)
         yield from before
@@ -78,12 +78,12 @@ def _separated(number: int, text: str) -> list[Candidate]:
     rest = " ".join(words[count:])
     if not count or (rest and not _ends_in_cell(text, words[count - 1])):
         if (url := with_encoded_blanks(text)) is None:
-            return [Candidate(number, text, Outside(text))]  # invalid, because of its white space
+            return [Candidate(number, text, Untrusted(text))]  # invalid, because of its white space
         words = [url]
     rest = " ".join(word for word in words if word and not sniff(word))
     ignored = [printable(rest[:50])] if rest else []
     return [
-        Candidate(number, word, Outside(word), ignored=ignored, may_be_pattern=True)
+        Candidate(number, word, Untrusted(word), ignored=ignored, may_be_pattern=True)
         for word in filter(sniff, words)
     ]
 
@@ -108,7 +108,7 @@ def aria2_entry(
     """
     if not all(map(sniff, urls)):
         bad = next(url for url in urls if not sniff(url))
-        return Candidate(number, redact_unreadable(bad), Outside(bad), form=form)
+        return Candidate(number, redact_unreadable(bad), Untrusted(bad), form=form)
     candidate = _mirrored(number, "\t".join(urls))
     text = " ".join(map(redact_url, urls))
     return _with_options(candidate, pairs, folder)._replace(text=text, form=form)
@@ -117,11 +117,11 @@ def aria2_entry(
 def _mirrored(number: int, text: str) -> Candidate:
     url, *mirrors = [part for part in map(str.strip, text.split("\t")) if part] or [""]
     if not all(map(sniff, mirrors)):
-        return Candidate(number, text, Outside(text))  # invalid, because of its white space
+        return Candidate(number, text, Untrusted(text))  # invalid, because of its white space
     if not mirrors:
-        return Candidate(number, text, Outside(url), may_be_pattern=True)
+        return Candidate(number, text, Untrusted(url), may_be_pattern=True)
     form = f"{min(len(mirrors), MAX_MIRRORS) + 1} mirrors"
-    return Candidate(number, text, Outside(url, mirrors=mirrors), form=form)
+    return Candidate(number, text, Untrusted(url, mirrors=mirrors), form=form)
 
 
 def _with_options(

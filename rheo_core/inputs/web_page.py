@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from html import unescape
 from urllib.parse import unquote, urldefrag, urlsplit
 
-from rheo_core.domain.outside import Outside
 from rheo_core.domain.references import resolve
+from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import MAX_DOCUMENT_LENGTH, Candidate, InputError, Lines, ReadOptions, base_of
 
@@ -56,7 +56,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if url in seen or not matches(url, options.links):
             continue
         seen.add(url)
-        yield Candidate(number, url, Outside(url), form=_FORM)
+        yield Candidate(number, url, Untrusted(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this page matches {options.links[:80]!r}", "links")
 

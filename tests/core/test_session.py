@@ -26,9 +26,9 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.session import Session
+from rheo_core.infrastructure.session_integrity import Seals
 from rheo_core.infrastructure.session_rows import records_of, to_record, to_stored
 from rheo_core.infrastructure.session_schema import COLUMNS
-from rheo_core.infrastructure.session_seal import Seals
 from rheo_core.infrastructure.session_store import (
     SessionLockedError,
     SessionStore,

@@ -49,7 +49,7 @@ _WORDS = {
 }
 
 
-class Outside(NamedTuple):
+class Untrusted(NamedTuple):
     """A download as a text requests it; fields that the text does not mention are None.
 
     The fields are those of `FileConfig` that any text may choose. `wishes` holds options of
@@ -81,7 +81,7 @@ class Outside(NamedTuple):
     wishes: Mapping[str, Any] | None = None
 
 
-NOTHING = Outside("")
+NOTHING = Untrusted("")
 """Value for a text that cannot be read."""
 
 _NOTHING_MORE = NOTHING.count(None)
@@ -97,7 +97,7 @@ class Admitted(NamedTuple):
 
 
 def admit(
-    outside: Outside, usual: FileExistsStrategy | None = None, *, list_options: bool = False
+    outside: Untrusted, usual: FileExistsStrategy | None = None, *, list_options: bool = False
 ) -> Admitted:
     """Return the requested download, with the options that it may choose or that the user allows.
 
