@@ -4,6 +4,7 @@ A slow line delivers several keys at once, such as `a` and the URL to add. Textu
 all to the widget that has the focus now, although the first one opens a dialog.
 """
 
+import asyncio
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -31,13 +32,20 @@ W = TypeVar("W", bound=Widget)
 P = ParamSpec("P")
 
 
-def until_closed(
+def while_open(
     method: Callable[Concatenate[W, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[W, P], Coroutine[Any, Any, None]]:
-    """Make a method end quietly if its widget is closed meanwhile, and its children are gone."""
+    """Let a method begin when its widget is built, and end quietly if that is closed meanwhile.
+
+    At other times the widget has no children, or not all of them.
+    """
 
     @functools.wraps(method)
     async def run(widget: W, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if not widget.is_mounted:
+            built = asyncio.Event()
+            widget.call_later(built.set)
+            await built.wait()
         try:
             await method(widget, *args, **kwargs)
         except NoMatches:
@@ -58,7 +66,7 @@ def key_work(
     Returns:
         A method that starts the work and returns its worker.
     """
-    return work(group=_KEY_WORK)(until_closed(method))
+    return work(group=_KEY_WORK)(while_open(method))
 
 
 class TypedAhead:

@@ -21,7 +21,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.typed_ahead import key_work, until_closed
+from rheo_tui.typed_ahead import key_work, while_open
 from rheo_tui.widgets.entry_preview import EntryPreview
 
 _CHECK_DELAY_SECONDS = 0.1
@@ -143,7 +143,7 @@ class AddScreen(ModalScreen[str]):
             self._check_soon()
 
     @work(exclusive=True, group="check")
-    @until_closed
+    @while_open
     async def _check_soon(self) -> None:
         await self._check()
 

@@ -21,7 +21,7 @@ from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.typed_ahead import key_work, until_closed
+from rheo_tui.typed_ahead import key_work, while_open
 from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.line_input import LineInput, SlowCompleter
 from rheo_tui.widgets.path_picker import PathPicker
@@ -137,7 +137,7 @@ class LoadScreen(ModalScreen[int]):
         self._changed()
 
     @work(exclusive=True, group="check")
-    @until_closed
+    @while_open
     async def _read_soon(self) -> None:
         await self._read()
 

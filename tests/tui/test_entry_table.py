@@ -16,7 +16,7 @@ from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.proposals import Renewals
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.edit import EditScreen
-from rheo_tui.typed_ahead import until_closed
+from rheo_tui.typed_ahead import while_open
 from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.entry_table import EntryTable
@@ -402,7 +402,7 @@ async def test_a_check_that_ends_after_the_dialog_does_no_harm() -> None:
         await app.until(lambda: isinstance(app.app.screen, AddScreen))
         screen = app.app.screen
         assert isinstance(screen, AddScreen)
-        check = asyncio.create_task(until_closed(AddScreen._check)(screen))
+        check = asyncio.create_task(while_open(AddScreen._check)(screen))
         await app.pilot.pause()
         screen.dismiss("")
         await app.until(lambda: app.app.screen is app.main and not screen.is_running)
@@ -411,7 +411,7 @@ async def test_a_check_that_ends_after_the_dialog_does_no_harm() -> None:
 
 
 async def test_a_missing_widget_of_an_open_dialog_is_a_fault() -> None:
-    @until_closed
+    @while_open
     async def look(screen: Screen[object]) -> None:
         screen.query_one("#missing")
 
