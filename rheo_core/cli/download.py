@@ -188,6 +188,8 @@ def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_eve
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        fail(f"cannot create the folder {folder}: a file has this name.", ExitCode.DISK)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         fail(f"cannot create the folder {folder}: {reason}.", ExitCode.DISK)

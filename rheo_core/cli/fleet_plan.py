@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rheo_core.domain.text import printable
+
 from .exit import ExitCode, fail
 from .fleet_flags import (
     ComputeHash,
@@ -73,7 +75,7 @@ def plan(
         f"{len({shard.lane for shard in made.shards}):,} lanes"
     )
     for site, count in made.split_sites.items():
-        typer.echo(f"{site}: split over {count} lanes")
+        typer.echo(f"{printable(site)}: split over {count} lanes")
 
 
 def make_plan(

@@ -4,6 +4,7 @@ All of them are written to the output folder as JSON, and read by other processe
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
@@ -26,6 +27,8 @@ FOLDER = "_rheo"
 PLAN_NAME = f"{FOLDER}/plan.json"
 STATUS_NAME = f"{FOLDER}/status.json"
 STOP_NAME = f"{FOLDER}/stop"
+
+_FILE_NAME = re.compile(r"(\d{11})[^/\0]*")  # a key, and usually an extension
 
 _T = TypeVar("_T")
 
@@ -92,8 +95,12 @@ class FleetEntry:
 
     @classmethod
     def from_line(cls, line: str | bytes) -> "FleetEntry":
-        """Return the entry of a line that `to_line` wrote."""
-        return cls(**json.loads(line))
+        """Return the entry of a line that `to_line` wrote.
+
+        Raises:
+            ValueError: it is another line.
+        """
+        return from_json(cls, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,20 @@ class EntryOutcome:
         """Return the outcome of a line that `to_line` wrote.
 
         Raises:
-            ValueError, TypeError: it is another line.
+            ValueError: it is another line, or names a file of another entry or place.
         """
-        return cls(**json.loads(line))
+        outcome = from_json(cls, line)
+        if not outcome._names_its_file:
+            raise ValueError(f"{outcome.key} cannot have the file {outcome.file!r}")
+        return outcome
+
+    @property
+    def _names_its_file(self) -> bool:
+        """True if a completed entry has a file that is named by its key, and others have none."""
+        if self.outcome != "completed":
+            return self.file is None
+        named = _FILE_NAME.fullmatch(self.file or "")
+        return named is not None and named[1] == self.key and self.size is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +186,7 @@ class ShardPlan:
 
     lane: int
     entries: int
+    crc32: int | None = None  # of the lines of its list; None in plans of earlier versions
 
 
 @dataclass(frozen=True, slots=True)

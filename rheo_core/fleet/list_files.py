@@ -27,8 +27,8 @@ _REMOTE_PATTERN = frozenset("*?[")
 def found_sources(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Return paths and URLs that can be read twice.
 
-    Standard input is copied to a temporary file, which ends with the context. Patterns in an
-    object store (`s3://bucket/*.parquet`) are expanded; the shell expands those of local paths.
+    Standard input and pipes are copied to temporary files, which end with the context. Patterns
+    in an object store (`s3://bucket/*.parquet`) are expanded; the shell expands local ones.
 
     Raises:
         ListError: a list cannot be found.
@@ -39,22 +39,30 @@ def found_sources(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 def _found(name: str, folder: Path) -> list[str]:
     if name == STANDARD_INPUT:
-        copy = folder / "standard-input"
-        with os.fdopen(os.dup(0), "rb") as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        return [str(copy)]
+        with os.fdopen(os.dup(0), "rb") as source:
+            return [_copy(source, folder)]
     if "://" not in name:
-        if Path(name).is_dir():
+        path = Path(name)
+        if path.is_dir():
             raise ListError(f"cannot read the list {name}: it is a folder; name its files")
+        if path.exists() and not path.is_file():  # a pipe, as of `<(command)`
+            with _opened(name) as source:
+                return [_copy(source, folder)]
         return [name]
     if name.startswith(("http://", "https://")):
         raise ListError(f"cannot read the list {redact(name)}: save it to a file first")
     if _REMOTE_PATTERN.isdisjoint(name):
         return [name]
-    files, path = _remote(name)
-    if not (paths := sorted(files.glob(path))):
+    files, pattern = _remote(name)
+    if not (paths := sorted(files.glob(pattern))):
         raise ListError(f"no list matches {name}")
     return [files.unstrip_protocol(each) for each in paths]
+
+
+def _copy(source: BufferedReader, folder: Path) -> str:
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+        shutil.copyfileobj(source, copy)
+    return copy.name
 
 
 @contextmanager

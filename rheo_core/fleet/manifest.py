@@ -58,7 +58,8 @@ def write_manifest(
     for name in keep:
         values = [_text(entry.extra.get(name)) for entry in entries]
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
-    parquet.write_table(pa.table(columns), path, compression="zstd")
+    with path.open("wb") as file:  # pyarrow knows no path that is not UTF-8
+        parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:

@@ -52,18 +52,31 @@ def read_passes(target: Target) -> list[FleetPass]:
     passes = []
     for number in numbers:
         try:
-            passes.append(from_json(FleetPass, target.read(pass_name(number))))
+            found = from_json(FleetPass, target.read(pass_name(number)))
         except ValueError:
-            raise ValueError(f"{pass_name(number)} is damaged; remove it to go on") from None
+            raise _damaged(number) from None
+        if found.number != number or number < 2:
+            raise _damaged(number)
+        passes.append(found)
     return passes
 
 
+def _damaged(number: int) -> ValueError:
+    return ValueError(f"{pass_name(number)} is damaged; remove it to go on")
+
+
 def planned_shards(plan: FleetPlan, passes: Sequence[FleetPass]) -> Iterator[PlannedShard]:
-    """Yield all shards of a run: first those of the plan, then those of the passes."""
+    """Yield all shards of a run: first those of the plan, then those of the passes.
+
+    Raises:
+        ValueError: a pass names a shard that the plan lacks; one sentence.
+    """
     for number, shard in enumerate(plan.shards):
         yield PlannedShard(number, 1, shard.lane, shard.entries)
     for each in passes:
         for number, entries in each.shards.items():
+            if not 0 <= number < len(plan.shards):
+                raise _damaged(each.number)
             yield PlannedShard(number, each.number, plan.shards[number].lane, entries)
 
 

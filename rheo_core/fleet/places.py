@@ -4,8 +4,11 @@ Journals lie in the output folder if that is a file system, so that another mach
 object store, files and journals lie in the scratch folder.
 """
 
+import errno
 import hashlib
+import os
 import re
+import stat
 import tempfile
 from collections.abc import Set
 from contextlib import suppress
@@ -14,7 +17,9 @@ from pathlib import Path
 from shutil import rmtree
 
 from rheo_core.domain.fleet import FOLDER, FleetPlan, ShardTask, journal_name, part_name
-from rheo_core.fleet.targets import Target
+from rheo_core.fleet.targets import Target, check_inside
+
+_PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class ShardPlaces:
     journal: Path
     keyed_name: re.Pattern[str]  # of files that belong to the shard
     is_kept: bool  # the folder is a part of the results
+    out: Path | None  # the output folder, if it is on a file system
+    scratch: Path | None  # folder of the run in a scratch folder
 
     @classmethod
     def of(
@@ -44,13 +51,41 @@ class ShardPlaces:
         journal = journal_name(task.shard, task.pass_number)
         if target.path is None:
             own = _own_scratch(task.out, scratch or Path(tempfile.gettempdir()))
-            return cls(own / part, own / journal, keyed_name, is_kept=False)
-        if plan.layout == "files":
-            return cls(target.path / part, target.path / journal, keyed_name, is_kept=True)
-        own = target.path / FOLDER / "work"
-        if scratch is not None:
-            own = _own_scratch(str(target.path), scratch)
-        return cls(own / part, target.path / journal, keyed_name, is_kept=False)
+            return cls(own / part, own / journal, keyed_name, False, None, own)
+        is_kept, used_scratch = plan.layout == "files", None
+        if is_kept:
+            folder = target.path
+        elif scratch is None:
+            folder = target.path / FOLDER / "work"
+        else:
+            folder = used_scratch = _own_scratch(str(target.path), scratch)
+        journal_path = target.path / journal
+        return cls(folder / part, journal_path, keyed_name, is_kept, target.path, used_scratch)
+
+    def check(self) -> None:
+        """Check that the folders, as far as they exist, are where they seem to be.
+
+        Raises:
+            OSError: a symbolic link in the output folder leads elsewhere, or another user may
+                write to the folder of the run in the scratch folder.
+        """
+        if self.scratch is not None and os.path.lexists(self.scratch):
+            _check_private(self.scratch)
+        for folder in (self.journal.parent, self.folder):
+            if self.out is not None and folder.is_relative_to(self.out):
+                check_inside(self.out, folder)
+
+    def make(self) -> None:
+        """Create the folder of the journal, and check all.
+
+        Raises:
+            OSError: it cannot be created; see `check` too.
+        """
+        if self.scratch is not None:
+            self.scratch.parent.mkdir(parents=True, exist_ok=True)
+            self.scratch.mkdir(_PRIVATE, exist_ok=True)
+        self.journal.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)
+        self.check()
 
     def sweep(self, files: Set[str]) -> None:
         """Remove what downloads of the shard left in the folder, except for `files`.
@@ -73,5 +108,19 @@ class ShardPlaces:
 
 def _own_scratch(out: str, scratch: Path) -> Path:
     """Return the folder of a run in a scratch folder that other runs may use too."""
-    digest = hashlib.sha256(out.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(out)).hexdigest()[:16]
     return scratch / f"rheo-{digest}"
+
+
+def _check_private(folder: Path) -> None:
+    """Check that a folder is of this user alone. Others can guess its name, and create it before.
+
+    Raises:
+        OSError: it is not.
+    """
+    status = folder.lstat()
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    if not is_own or status.st_mode & 0o022:
+        raise PermissionError(
+            errno.EPERM, "others may write to this folder; choose another --scratch", str(folder)
+        )

@@ -1,5 +1,6 @@
 """Plans: lists become shards, once for each output folder."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
@@ -29,6 +30,7 @@ from .targets import Target
 MAX_LANES = 4_096
 """Lanes of a plan. Each has an open shard while the lists are read."""
 _REPORT_ROWS = 100_000
+_RESULT = re.compile(r"part-\d{6}(?:\.p\d+)?(?:\.json|\.parquet|\.tar)?")
 _FIXED = {
     "shard_size": "--shard-size",
     "spread": "--spread",
@@ -112,24 +114,36 @@ def plan_fleet(
     while (existing := read_plan(target)) is None:
         if digest is None:
             raise PlanError("the output folder has no plan; name a list")
+        _check_no_results(target)
         plan = _split(target, request, usual_lanes, digest, on_progress)
         if target.create(PLAN_NAME, to_json(plan).encode()):
             return plan  # otherwise, another process was faster
     return _agreed(target, existing, request, digest)
 
 
+def _check_no_results(target: Target) -> None:
+    """Raise PlanError if a folder without a plan has results: shards would count as complete."""
+    if results := list(filter(_RESULT.fullmatch, target.names())):
+        raise PlanError(
+            f"the output folder has no plan, but results of another run, such as {min(results)}; "
+            "choose another folder"
+        )
+
+
 def check_request(request: PlanRequest) -> None:
     """Raise PlanError if a number of a request is out of its range."""
     limits = {
-        "shard_size": MAX_SHARD_SIZE,
-        "lanes": MAX_LANES,
-        "concurrency": 4_096,
-        "host_connections": 1_000_000,
+        "shard_size": (1, MAX_SHARD_SIZE),
+        "lanes": (1, MAX_LANES),
+        "concurrency": (1, 4_096),
+        "host_connections": (1, 1_000_000),
+        "retries": (0, 100),
     }
-    for name, most in limits.items():
+    for name, (least, most) in limits.items():
         value = getattr(request, name)
-        if value is not None and not 1 <= value <= most:
-            raise PlanError(f"--{name.replace('_', '-')} is {value}; it must be from 1 to {most:,}")
+        if value is not None and not least <= value <= most:
+            flag = f"--{name.replace('_', '-')}"
+            raise PlanError(f"{flag} is {value}; it must be from {least} to {most:,}")
 
 
 def _digest(request: PlanRequest) -> str:

@@ -40,7 +40,6 @@ from .shard_files import read_shard
 from .targets import Target, open_target
 
 _NO_OPTIONS = WorkerOptions()
-_PRIVATE = 0o700
 
 
 def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
@@ -68,18 +67,19 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     target = open_target(task.out)
     plan = await asyncio.to_thread(_read_plan, target)
     places = ShardPlaces.of(task, plan, target, worker.scratch)
+    places.check()
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
         _tidy_up(places)
         return facts
-    places.journal.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)
+    await asyncio.to_thread(places.make)
     with Journal(places.journal, _digest_of_list(target, task)) as journal:
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
             if not journal.is_continued:  # files of another run, or cut by a loss of power
                 await asyncio.to_thread(places.sweep, frozenset())
             places.folder.mkdir(parents=True, exist_ok=True)
-            entries = await asyncio.to_thread(_read_entries, target, task)
+            entries = await asyncio.to_thread(_read_entries, target, plan, task)
             outcomes = await _download(entries, places, plan, worker, journal)
             commit = _Commit(task, plan, target, places, entries, outcomes)
             facts = await asyncio.to_thread(commit.run, began)
@@ -109,8 +109,9 @@ def _digest_of_list(target: Target, task: ShardTask) -> str:
     return hashlib.sha256(target.read(name)).hexdigest()
 
 
-def _read_entries(target: Target, task: ShardTask) -> list[FleetEntry]:
-    return list(read_shard(target, task.shard, task.pass_number))
+def _read_entries(target: Target, plan: FleetPlan, task: ShardTask) -> list[FleetEntry]:
+    crc32 = plan.shards[task.shard].crc32 if task.pass_number == 1 else None
+    return list(read_shard(target, task.shard, task.pass_number, crc32))
 
 
 async def _download(

@@ -1,6 +1,7 @@
 """Shard lists: the entries of each shard, as JSON lines compressed by gzip."""
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -65,18 +66,19 @@ class ShardWriter:
     def _store(self, lane: int, shard: "_OpenShard") -> None:
         name = shard_list_name(shard.number)
         self._target.put(name, shard.compressed())
-        self._plans[shard.number] = ShardPlan(lane, shard.entries)
+        self._plans[shard.number] = ShardPlan(lane, shard.entries, shard.crc32)
         del self._open[lane]
 
 
 class _OpenShard:
     """Shard that is being filled; its lines are compressed, a few hundred at a time."""
 
-    __slots__ = ("_compressed", "_lines", "entries", "number")
+    __slots__ = ("_compressed", "_lines", "crc32", "entries", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.entries = 0
+        self.crc32 = 0  # of the lines that are compressed
         self._lines: list[str] = []
         self._compressed: list[bytes] = []
 
@@ -94,6 +96,7 @@ class _OpenShard:
     def _compress(self) -> None:
         if self._lines:
             text = "".join(self._lines).encode("ascii")
+            self.crc32 = zlib.crc32(text, self.crc32)
             self._compressed.append(igzip.compress(text, _LEVEL, mtime=0))
             self._lines.clear()
 
@@ -110,16 +113,45 @@ def write_shard(
     target.put(shard_list_name(shard, pass_number), igzip.compress(text, _LEVEL, mtime=0))
 
 
-def read_shard(target: Target, shard: int, pass_number: int = 1) -> Iterator[FleetEntry]:
+def read_shard(
+    target: Target, shard: int, pass_number: int = 1, crc32: int | None = None
+) -> Iterator[FleetEntry]:
     """Yield the entries of a shard in the order of their keys.
+
+    Args:
+        target: the output folder.
+        shard: number of the shard.
+        pass_number: 1, or number of a further pass.
+        crc32: checksum of the lines, as the plan states it; None if it is unknown.
 
     Raises:
         FileNotFoundError: the shard has no list.
-        OSError: it cannot be read, or is damaged.
+        OSError: it cannot be read, is damaged, or belongs to another plan.
     """
     name = shard_list_name(shard, pass_number)
+    data = target.read(name)
     try:
-        lines = gzip.decompress(target.read(name)).splitlines()
-    except (EOFError, zlib.error) as error:
+        text = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
         raise OSError(f"{name} is damaged: {error}") from None
-    return map(FleetEntry.from_line, lines)
+    if crc32 not in (None, zlib.crc32(text)):
+        raise OSError(f"{name} belongs to another plan; choose another output folder")
+    for number, line in enumerate(text.splitlines(), 1):
+        yield _entry_of(line, shard, f"line {number:,} of {name}")
+
+
+def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:
+    """Return the entry of a line; another program may have written it.
+
+    Raises:
+        OSError: it is not an entry of this shard, or has neither a usable URL nor a problem.
+    """
+    try:
+        entry = FleetEntry.from_line(line)
+    except ValueError:
+        raise OSError(f"{place} is damaged") from None
+    if re.fullmatch(rf"{shard:06d}[0-9]{{5}}", entry.key) is None:
+        raise OSError(f"{place} has the key {entry.key!r}, which is not of this shard")
+    if entry.problem is None and not entry.url.startswith(("http://", "https://")):
+        raise OSError(f"{place} has no URL that can be downloaded")
+    return entry

@@ -17,6 +17,7 @@ from rheo_core.domain.fleet import (
     from_json,
     to_json,
 )
+from rheo_core.domain.text import printable
 from rheo_core.domain.units import size_text
 
 from .passes import PlannedShard, planned_shards, read_passes
@@ -142,7 +143,7 @@ def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
     stored: FleetStatus | None = None
     with suppress(FileNotFoundError, ValueError):
         stored = from_json(FleetStatus, target.read(STATUS_NAME))
-    if stored and stored.state == "running" and time.time() - stored.updated < FRESH_SECONDS:
+    if stored and stored.state == "running" and abs(time.time() - stored.updated) < FRESH_SECONDS:
         return stored
     passes = read_passes(target)
     board = StatusBoard(plan, passes)
@@ -168,7 +169,7 @@ def status_line(status: FleetStatus) -> str:
         f"{status.shards_done:,} of {status.shards:,} shards",
         f"{status.entries_done:,} of {status.entries:,} entries",
     ]
-    parts += [f"{count:,} {outcome}" for outcome, count in sorted(status.counts.items())]
+    parts += [f"{count:,} {printable(name)}" for name, count in sorted(status.counts.items())]
     parts.append(size_text(status.bytes))
     if status.state == "running":
         parts += [f"{status.entries_per_second:,.0f}/s", f"{len(status.running):,} at work"]
@@ -180,7 +181,7 @@ def status_line(status: FleetStatus) -> str:
 def error_lines(status: FleetStatus) -> list[str]:
     """Return the most frequent kinds of errors, one a line, and the last error of a shard."""
     kinds = sorted(status.errors.items(), key=lambda pair: -pair[1])
-    lines = [f"{kind}: {count:,}" for kind, count in kinds[:_MAX_ERRORS_SHOWN]]
+    lines = [f"{printable(kind)}: {count:,}" for kind, count in kinds[:_MAX_ERRORS_SHOWN]]
     if more := len(kinds) - _MAX_ERRORS_SHOWN:
         lines += [f"and {more} more kinds"] if more > 0 else []
-    return [*lines, status.message] if status.message else lines
+    return [*lines, printable(status.message)] if status.message else lines

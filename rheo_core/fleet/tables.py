@@ -2,6 +2,7 @@
 
 import csv
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -46,6 +47,8 @@ def read_rows(source: str, options: TableOptions) -> Iterator[Row]:
         yield from _rows(source, options)
     except OSError as error:
         raise ListError(f"cannot read the list {source}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise ListError(f"cannot read the list {source}: its compression is damaged") from error
 
 
 def _rows(source: str, options: TableOptions) -> Iterator[Row]:

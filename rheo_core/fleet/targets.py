@@ -149,6 +149,7 @@ class LocalTarget:
             self._path.mkdir(parents=True, exist_ok=True)
             for parent in reversed(path.relative_to(self._path).parents[:-1]):
                 (self._path / parent).mkdir(_PRIVATE, exist_ok=True)
+        check_inside(self._path, path.parent)
         return path
 
 
@@ -225,6 +226,21 @@ class RemoteTarget:
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+def check_inside(root: Path, folder: Path) -> None:
+    """Check that no symbolic link leads from `root` to a folder elsewhere.
+
+    An output folder may come from somebody else, who could choose the place of files by a link.
+
+    Raises:
+        OSError: a folder below `root` is a link.
+    """
+    for each in (folder, *folder.parents):
+        if each == root:
+            return
+        if each.is_symlink():
+            raise OSError(errno.ELOOP, "a symbolic link in an output folder", str(each))
 
 
 def _last_part(path: str) -> str:

@@ -28,6 +28,9 @@ _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
 impossible."""
+_FIRST_YEAR = 1990
+"""Earlier dates are constants of build tools, which every version of a file has: 1970 (Nix, Bazel),
+1980 (zip), 1985 (npm). The web is younger."""
 
 _RANGE_REFUSALS = {
     HTTPStatus.NOT_MODIFIED,
@@ -314,7 +317,7 @@ def _check_possible(size: int | None) -> None:
 
 def _is_strong_date(modified: str, date: str) -> bool:
     changed, sent = _parse_date(modified), _parse_date(date)
-    if changed is None or sent is None:
+    if changed is None or sent is None or changed.year < _FIRST_YEAR:
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
 

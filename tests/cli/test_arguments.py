@@ -69,6 +69,7 @@ def test_help_names_every_option(flag: str) -> None:
         (("-i", "/"), 1, "cannot read the list /: Is a directory"),
         (("-i", "a\x00b"), 1, "cannot read the list"),
         (("http://x", "-o", "/dev/null/x"), 4, "cannot create the folder /dev/null/x"),
+        (("http://x", "-o", "/dev/null"), 4, "folder /dev/null: a file has this name."),
         (("http://x", "--no-such-option"), 2, "--no-such-option"),
     ],
 )

@@ -62,6 +62,7 @@ def test_a_list_is_planned_once(source: Path, folder: Path) -> None:
         (["LIST", "-o", "none://x"], 2, "output folder none://x: none:// is unknown"),
         (["LIST", "--format", "xml"], 2, "--format is 'xml'; it must be lines, jsonl, csv, tsv,"),
         (["LIST", "--spread", "x"], 2, "--spread is 'x'; it must be sites, order."),
+        (["LIST", "--retries", "-1"], 2, "--retries is -1; it must be from 0 to 100."),
         (["LIST", "--lanes", "0"], 2, "--lanes is 0; it must be from 1 to 4,096."),
         (["LIST", "--shard-size", "100001"], 2, "must be from 1 to 100,000."),
         (["LIST", "--max-size", "x"], 2, "--max-size: should be a size such as"),

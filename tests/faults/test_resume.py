@@ -302,6 +302,13 @@ async def test_r08_a_weak_etag_that_differs_is_another_version_whatever_its_date
     outcome.completed(NEW, requests=3)
 
 
+async def test_r08_a_date_that_build_tools_give_to_all_versions_mixes_none(broken: Scene) -> None:
+    dated: Headers = {"Last_Modified": "Thu, 01 Jan 1970 00:00:01 GMT", "Date": date(0)}
+    then = without_ranges(parts(NEW, **dated), whole(NEW, **dated))
+    outcome = await broken.resume(OLD, CUT, then, NEW, headers=dated)
+    outcome.completed(NEW)
+
+
 @pytest.mark.parametrize("told", [{"ETag": 'W/"v1"'}, {}], ids=["the same", "none"])
 async def test_r08_a_date_goes_on_beside_a_weak_etag(broken: Scene, told: Headers) -> None:
     dated: Headers = {"Last_Modified": date(86_400), "Date": date(0)}

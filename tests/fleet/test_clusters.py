@@ -1,5 +1,7 @@
 """Clusters: processes with another version of rheo are refused before the first shard."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,3 +31,23 @@ def test_other_versions_are_refused(
     monkeypatch.setattr(dask, "local", local)
     with pytest.raises(ClusterError, match=sentence), open_cluster("local", 2):
         raise AssertionError("it was opened")
+
+
+_TWO_CLUSTERS = """
+import json
+import sys
+from urllib.request import urlopen
+from rheo_core.fleet.executors import dask
+
+with dask.local(1), dask.local(1) as cluster:
+    scheduler = cluster.executor._client.cluster.scheduler
+    pages = f"http://127.0.0.1:{scheduler.http_server.port}/sitemap.json"
+    print(scheduler.http_server.address, *json.load(urlopen(pages))["paths"])
+"""
+
+
+@pytest.mark.long
+def test_two_local_clusters_show_nothing_to_other_users_and_do_not_collide() -> None:
+    command = [sys.executable, "-W", "error", "-c", _TWO_CLUSTERS]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("127.0.0.1 /sitemap.json\n", "")

@@ -247,6 +247,18 @@ def test_without_a_driver_the_facts_count(target: Target) -> None:
     assert read_status(target, plan).state == "complete"
 
 
+def test_a_status_of_the_future_is_not_that_of_a_driver(target: Target) -> None:
+    """The clock of its machine was wrong, or somebody else wrote it."""
+    store_status(target, FleetStatus("running", 1.0, time.time() + 3_600, 1))
+    assert read_status(target, plan_of(0)).state == "stopped"
+
+
+def test_a_status_controls_no_terminal() -> None:
+    evil = "\x1b]0;owned\x07"
+    status = FleetStatus("stopped", 1.0, 2.0, 1, counts={evil: 1}, errors={evil: 1}, message=evil)
+    assert all(map(str.isprintable, [status_line(status), *error_lines(status)]))
+
+
 def test_damaged_facts_are_named(target: Target) -> None:
     target.put(facts_name(1), b"{")
     with pytest.raises(ValueError, match=r"part-000001.json is damaged; remove it"):

@@ -3,6 +3,7 @@ as far as the files are there."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,31 @@ def test_a_cut_costs_only_the_lines_behind_it(
     written(path, [FAILED])  # a torn line does not swallow the next one
     again = read(path)
     assert again is not None and again[FAILED.key] == FAILED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "/etc/passwd"},
+        {"file": "../00000100000.jpg"},
+        {"file": "00000100000/../../x"},
+        {"file": "00000100001.jpg"},
+        {"file": ""},
+        {"file": None},
+        {"size": None},
+        {"outcome": "failed"},
+        {"outcome": "done"},
+        {"kind": ["timeout"]},
+        {"attempts": "many"},
+    ],
+    ids=str,
+)
+def test_an_outcome_that_names_no_file_of_its_own_is_not_believed(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """The output folder may come from somebody else, who would choose the file to remove."""
+    written(tmp_path / "j", [EMPTY, replace(DONE, **changes), FAILED])
+    assert read(tmp_path / "j") == {EMPTY.key: EMPTY}
 
 
 def test_a_restart_of_the_machine_makes_it_worthless(

@@ -76,9 +76,20 @@ async def test_failed_entries_are_tried_again(server: MisbehavingServer, tmp_pat
     assert third == FleetPass(3, {1: 1}, {"http_404": 1})
 
 
-async def test_a_damaged_pass_is_named(server: MisbehavingServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        '{"number":3,"shards":{"0":1},"errors":{}}',
+        '{"number":2,"shards":{"7":1},"errors":{}}',
+        '{"number":2,"shards":{"-1":1},"errors":{}}',
+    ],
+)
+async def test_a_damaged_pass_is_named(
+    server: MisbehavingServer, tmp_path: Path, content: str
+) -> None:
     run = planned(tmp_path / "out", rows(server))
     target = open_target(str(run.out))
-    target.put(pass_name(2), b"{")
+    target.put(pass_name(2), content.encode())
     with pytest.raises(ValueError, match=r"pass-2.json is damaged; remove it to go on"):
         await drive(run)

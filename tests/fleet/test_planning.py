@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_core.domain.fleet import PLAN_NAME, FleetEntry, FleetPlan
+from rheo_core.domain.fleet import PLAN_NAME, FleetEntry, FleetPlan, ShardTask
+from rheo_core.fleet import planning
 from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.lanes import HeavySites, Lanes, site_of
 from rheo_core.fleet.planning import PlanError, PlanRequest, plan_fleet, read_plan
 from rheo_core.fleet.rows import ListError
+from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.targets import Target, open_target
 
@@ -198,6 +200,33 @@ def test_the_faster_of_two_plans_counts(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(type(target), "create", overtaken)
     assert plan_fleet(target, request, 2) == plan
+
+
+async def test_a_list_that_a_second_plan_replaced_is_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were split at the same time. The second one is refused, but has replaced the lists."""
+    target, plan = planned(tmp_path, ["http://127.0.0.1:1/a"])
+    other = tmp_path / "other.txt"
+    other.write_text("http://127.0.0.1:1/b\n")
+    plans = iter([None, plan])
+    with monkeypatch.context() as patched:
+        patched.setattr(planning, "read_plan", lambda _: next(plans))
+        with pytest.raises(PlanError, match="belongs to another list"):
+            plan_fleet(target, PlanRequest((str(other),)), 2)
+    with pytest.raises(OSError, match=r"000000.jsonl.gz belongs to another plan; choose another"):
+        await work_on_shard(ShardTask(str(tmp_path / "out"), 0))
+
+
+@pytest.mark.parametrize("name", ["part-000000.json", "part-000003.p2.parquet", "part-000001"])
+def test_results_without_a_plan_are_not_taken_for_those_of_a_new_one(
+    tmp_path: Path, name: str
+) -> None:
+    target, _ = planned(tmp_path, ["http://example.org/"])
+    target.remove(PLAN_NAME)
+    target.put(name, b"{}")
+    with pytest.raises(PlanError, match=f"results of another run, such as {name}; choose another"):
+        plan_fleet(target, PlanRequest((str(tmp_path / "list.txt"),)), 2)
 
 
 LONG = pytest.mark.long

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -39,6 +41,14 @@ async def test_every_entry_has_a_file_or_a_reason(
     assert (manifest[5]["caption"], manifest[5]["n"]) == ("x", "3")
     assert manifest[6]["error"] == "row 7: scheme 'ftp'"
     assert "hash mismatch" in manifest[7]["error"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its names are Unicode")
+async def test_the_path_of_the_output_folder_need_not_be_unicode(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = planned(tmp_path / os.fsdecode(b"caf\xe9"), rows_of(server, 1))
+    assert (await work_on_shard(run.tasks[0])).counts == {"completed": 1}
 
 
 async def test_a_complete_shard_is_left_alone(server: MisbehavingServer, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 import pytest
 
-from rheo_core.domain.fleet import ShardPlan
 from rheo_core.fleet import shard_files
 from rheo_core.fleet.rows import Row, checked_row
 from rheo_core.fleet.shard_files import ShardWriter, read_shard
@@ -23,7 +22,7 @@ def test_rows_come_back_with_their_keys(tmp_path: Path) -> None:
     writer = ShardWriter(target, 2)
     for row in rows:
         writer.add(5, row)
-    assert writer.finish() == (ShardPlan(5, 2), ShardPlan(5, 1))
+    assert [(each.lane, each.entries) for each in writer.finish()] == [(5, 2), (5, 1)]
     entries = [*read_shard(target, 0), *read_shard(target, 1)]
     assert [each.key for each in entries] == ["00000000000", "00000000001", "00000100000"]
     fields = [(e.url, e.size_bytes, e.hash, e.name, e.extra, e.problem) for e in entries]
@@ -60,3 +59,27 @@ def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
     path.write_bytes(path.read_bytes()[:-9] + damage)
     with pytest.raises(OSError, match=r"CRC|000000.jsonl.gz is damaged"):
         list(read_shard(open_target(str(tmp_path)), 0))
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"{", "line 2 of _rheo/shards/000000.jsonl.gz is damaged"),
+        (b"[1]", "line 2 of .* is damaged"),
+        (b'{"key":"00000000001"}', "is damaged"),
+        (b'{"key":5,"url":"http://h/"}', "is damaged"),
+        (b'{"key":"00000000001","url":"http://h/","extra":5}', "is damaged"),
+        (b'{"key":"00000100000","url":"http://h/"}', "'00000100000', which is not of this shard"),
+        (b'{"key":"000000/../a","url":"http://h/"}', "which is not of this shard"),
+        (b'{"key":"00000000001","url":"file:///etc/passwd"}', "no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"x"}', "no URL that can be downloaded"),
+    ],
+)
+def test_a_line_that_is_no_entry_of_the_shard_is_named(
+    tmp_path: Path, line: bytes, sentence: str
+) -> None:
+    good = b'{"key":"00000000000","url":"http://h/"}\n'
+    target = open_target(str(tmp_path))
+    target.put("_rheo/shards/000000.jsonl.gz", gzip.compress(good + line + b"\n"))
+    with pytest.raises(OSError, match=sentence):
+        list(read_shard(target, 0))

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import stat
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 
 from rheo_core.domain.fleet import EntryOutcome, ShardTask
 from rheo_core.fleet.journal import ShardBusyError
+from rheo_core.fleet.places import ShardPlaces
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_downloads import ShardError, WorkerOptions
+from rheo_core.fleet.targets import open_target
 from tests.fleet.runs import FleetRun, body_for, planned, rows_of, serve
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
@@ -177,3 +180,62 @@ def test_an_outcome_survives_its_line() -> None:
     outcome = EntryOutcome("00000000000", "failed", error='a "b"\n\u2028', attempts=3, seconds=0.5)
     assert EntryOutcome.from_line(outcome.to_line()) == outcome
     assert outcome.to_line().count(b"\n") == 1
+
+
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_a_journal_of_somebody_else_removes_and_stores_no_other_file(
+    server: MisbehavingServer, tmp_path: Path, layout: str
+) -> None:
+    run = await begun(server, tmp_path / "out", layout=layout)
+    private = tmp_path / "private"
+    private.write_bytes(b"mine")
+    journal = run.out / "_rheo" / "journals" / "000000.jsonl"
+    forged = [
+        EntryOutcome(f"{place:011}", "completed", file=str(private), size=size)
+        for place, size in enumerate((4, 5))
+    ]
+    head = b"".join(journal.read_bytes().splitlines(keepends=True)[:2])
+    journal.write_bytes(head + b"".join(each.to_line() for each in forged))
+    facts = await work_on_shard(run.tasks[0])
+    assert facts.counts == {"completed": 11}
+    assert private.read_bytes() == b"mine"
+    assert {row["file"] for row in run.manifest()} == {f"{place:011}.jpg" for place in range(11)}
+
+
+@pytest.mark.parametrize("link", ["part-000000", "_rheo/journals"])
+async def test_a_link_in_the_output_folder_leads_no_file_elsewhere(
+    server: MisbehavingServer, tmp_path: Path, link: str
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 2))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (run.out / link).symlink_to(elsewhere)
+    with pytest.raises(OSError, match="a symbolic link in an output folder"):
+        await work_on_shard(run.tasks[0])
+    assert not server.requests and not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("form", ["writable", "link", "file"])
+async def test_a_scratch_folder_that_others_prepared_is_refused(
+    server: MisbehavingServer, tmp_path: Path, form: str
+) -> None:
+    """Its name can be guessed, and a journal there would vouch for any file."""
+    scratch = tmp_path / "scratch"
+    run = planned(tmp_path / "out", rows_of(server, 2), layout="tar")
+    task, worker = run.tasks[0], WorkerOptions(scratch=scratch)
+    own = ShardPlaces.of(task, run.plan, open_target(task.out), scratch).scratch
+    assert own is not None
+    scratch.mkdir()
+    if form == "writable":
+        own.mkdir()
+        own.chmod(0o777)
+    elif form == "link":
+        own.symlink_to(tmp_path)
+    else:
+        own.touch()
+    with pytest.raises(OSError, match=r"others may write to this folder|File exists"):
+        await work_on_shard(task, worker)
+    assert not server.requests
+    own.rmdir() if form == "writable" else own.unlink()
+    assert (await work_on_shard(task, worker)).counts == {"completed": 2}
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700

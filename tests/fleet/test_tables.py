@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -99,6 +100,8 @@ def test_a_column_of_hashes_can_be_left_alone(write: Write) -> None:
         ("list.parquet", b"PAR1", {}, "cannot read the list .*list.parquet"),
         ("list.txt", b"\x7fELF\0\0", {}, "it is binary data, not text"),
         ("list.txt.gz", b"no gzip", {}, "cannot read the list .*gz: .*gzip"),
+        ("list.txt.gz", gzip.compress(b"x")[:-9], {}, "gz: its compression is damaged"),
+        ("list.txt.gz", gzip.compress(b"x")[:10] + b"\xff" * 20, {}, "is damaged"),
     ],
 )
 def test_an_unusable_list_is_named_with_its_columns(
@@ -189,6 +192,17 @@ def test_standard_input_is_copied_and_can_be_read_twice(monkeypatch: pytest.Monk
     with found_sources(["-"]) as (source,):
         assert rows(source) == rows(source) == [Row(A)]
     assert not Path(source).exists()
+
+
+def test_a_pipe_is_copied_and_can_be_read_twice(tmp_path: Path) -> None:
+    """As `<(command)` of a shell."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(f"{A}\n",))
+    writer.start()
+    with found_sources([str(pipe)]) as (source,):
+        assert rows(source) == rows(source) == [Row(A)]
+    writer.join()
 
 
 def test_the_digest_is_that_of_the_bytes_in_their_order(write: Write) -> None:

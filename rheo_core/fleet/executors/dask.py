@@ -15,6 +15,10 @@ _WORKERS_SECONDS = 30
 _TTL = "distributed.scheduler.worker-ttl"
 _USUAL_TTL = "5 minutes"
 _LOCAL_TTL = "60s"  # a process of this machine that hangs is replaced after this time
+_LOCAL_SETTINGS: dict[str, Any] = {  # pages on logs and stacks, which every user of the machine could read
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,  # it would cost time and nobody looks at it
     "distributed.admin.large-graph-warning-threshold": "1 GB",
@@ -35,7 +39,7 @@ def local(processes: int) -> Iterator[Cluster]:
     import dask
     from distributed import Client, LocalCluster, Security
 
-    settings: dict[str, Any] = dict(_SETTINGS)
+    settings: dict[str, Any] = _SETTINGS | _LOCAL_SETTINGS
     if dask.config.get(_TTL) == _USUAL_TTL:
         settings[_TTL] = _LOCAL_TTL
     with dask.config.set(settings), _quiet_log():
@@ -44,7 +48,9 @@ def local(processes: int) -> Iterator[Cluster]:
                 n_workers=processes,
                 threads_per_worker=SHARDS_AT_ONCE,
                 security=Security.temporary(),
-                dashboard_address=None,
+                # Any free port: the usual one belongs to another cluster, perhaps.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
                 memory_limit=0,  # Dask can only spill its own data, and it has none
                 silence_logs=logging.CRITICAL,  # of the workers
             )
