@@ -267,7 +267,7 @@ class EntryPreview(Vertical):
 
     async def _open(self, proposal: Proposal) -> None:
         path = Path(proposal.entry.existing)
-        problem = await open_path(path)
+        problem = await open_path(path, self.app.copy_to_clipboard)
         self.app.notify(problem or f"Opened {printable(str(path))}.", markup=False)
 
     def _rename(self, proposal: Proposal) -> None:

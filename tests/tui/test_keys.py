@@ -206,21 +206,39 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         await app.press("y", "y")
         assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
+        monkeypatch.setenv("DISPLAY", ":0")
         await app.press("f")
-        await app.until(lambda: "is not installed" in app.messages())
+        await app.until(lambda: "is not installed. Its path is copied." in app.messages())
+        assert app.app.clipboard == str(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("said", "display", "reason"),
+    [
+        ("", ":0", "xdg-open failed (exit status 3)"),
+        (
+            "xdg-open: first\nxdg-open: file://{}: no\x1b program.",
+            ":0",
+            "xdg-open failed: no� program",
+        ),
+        ("no program", "", "this session has no desktop"),
+    ],
+)
 async def test_a_desktop_that_cannot_open_a_folder_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, display: str, reason: str
 ) -> None:
+    (tmp_path / "said").write_text(said.format(tmp_path))
     opener = tmp_path / "xdg-open"
-    opener.write_text("#!/bin/sh\nexit 3\n")
+    opener.write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 3\n")
     opener.chmod(0o755)
     monkeypatch.setattr("rheo_tui.file_manager._OPENERS", (str(opener),))
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     async with running(FakeService(download_dir=tmp_path)) as app:
         await app.press("f")
-        expected = f"Cannot open {tmp_path}: xdg-open failed (exit status 3)."
+        expected = f"Cannot open {tmp_path}: {reason}. Its path is copied."
         await app.until(lambda: expected in app.messages())
+        assert app.app.clipboard == str(tmp_path)
         opener.write_text("#!/bin/sh\nexit 0\n")
         await app.press("f")
         await app.until(lambda: f"Opened {tmp_path}." in app.messages())
