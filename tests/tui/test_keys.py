@@ -2,13 +2,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical, VerticalScroll
 
 from rheo_core.domain import DownloadStatus
-from rheo_tui.actions import ACTIONS
+from rheo_tui.actions import ACTIONS, BY_ID, FAMILIES, family_keys
 from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.help import HelpScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
+from rheo_tui.tabs import TABS
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
@@ -295,7 +297,9 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
-        assert all(each.title in shown for each in ACTIONS if "shift+" not in each.keys)
+        together = {each for ids in FAMILIES.values() for each in ids}
+        assert all(each.title in shown for each in ACTIONS if each.id not in together)
+        assert all(title in shown for title in FAMILIES) and together <= BY_ID.keys()
         await app.press("escape", "ctrl+p")
         await app.until(lambda: "disabled: nothing selected" in _screen(app))
         await app.press(*"sett", "enter")
@@ -363,3 +367,34 @@ async def test_help_is_searched_while_typing() -> None:
         assert "Remove from the list" in _screen(app)
         await app.press("?")
         assert app.app.screen is app.main
+
+
+async def test_all_keys_fit_on_one_screen_and_a_lower_one_shows_that_there_are_more() -> None:
+    async with running(size=(120, 36)) as app:
+        await app.press("question_mark")
+        scroll = app.app.screen.query_one(VerticalScroll)
+        dialog = app.app.screen.query_one(".dialog", Vertical)
+        assert scroll.max_scroll_y == 0 and not dialog.border_subtitle
+        await app.pilot.resize_terminal(80, 24)
+        await app.until(lambda: "more" in (dialog.border_subtitle or ""))
+        assert scroll.max_scroll_y > 0
+        await app.press("pagedown", "pagedown", "pagedown")
+        await app.until(lambda: not dialog.border_subtitle)
+
+
+@pytest.mark.parametrize(
+    ("ids", "keymap", "keys"),
+    [
+        ([f"tab_{tab.id}" for tab in TABS], {}, "1-7"),
+        ([f"tab_{tab.id}" for tab in TABS], {"tab_all": "f2"}, "F2 2 3 4 5 6 7"),
+        (["move_top", "move_bottom"], {}, "Ctrl+Home End"),
+        (["move_top", "move_bottom"], {"move_bottom": "alt+b"}, "Ctrl+Home …"),
+        (["first", "last"], {}, "Home g End G"),
+        (["priority_up", "priority_down"], {}, "+ -"),
+        (["range_up", "range_down", "range_first"], {}, "Shift+↑ ↓ Home"),
+    ],
+)
+def test_the_keys_of_actions_that_belong_together(
+    ids: list[str], keymap: dict[str, str], keys: str
+) -> None:
+    assert family_keys([BY_ID[each] for each in ids], keymap, 14) == keys
