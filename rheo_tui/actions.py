@@ -3,7 +3,7 @@
 A disabled action stays on its key and gives the reason: see `Action.disabled`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -478,7 +478,7 @@ ACTIONS: tuple[Action, ...] = (
         for number, key in enumerate(OWN_KEYS, 1)
     ),
     Action(
-        "keep_tab", "F", "Save the filter as a tab", "Tabs",
+        "keep_tab", "F", "Save filter as a tab", "Tabs",
         "Name the filter to keep it as a tab, or rename or remove the open tab.",
         disabled=_changes(_needs_filter),
     ),
@@ -621,6 +621,22 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 BY_ID = {action.id: action for action in ACTIONS}
 
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "Mark while moving": tuple(each for each in BY_ID if each.startswith("range_")),
+    "Open a tab": tuple(f"tab_{tab.id}" for tab in TABS),
+    "Open your tab": tuple(f"tab_own_{number}" for number, _ in enumerate(OWN_KEYS, 1)),
+    "Change the priority": ("priority_up", "priority_down"),
+    "Move in the queue": ("move_up", "move_down"),
+    "Move to top or end": ("move_top", "move_bottom"),
+    "Change the speed limit": ("limit_up", "limit_down"),
+    "Turn the details page": ("next_page", "previous_page"),
+    "Scroll the details": ("details_down", "details_up"),
+    "Go up or down": ("cursor_up", "cursor_down"),
+    "Page up or down": ("page_up", "page_down"),
+    "Go to first or last": ("first", "last"),
+}
+"""Actions that belong together and share a line of the help, by its title."""
+
 
 def bindings() -> list[Binding]:
     """Return one binding for each action; its id lets users choose other keys."""
@@ -645,6 +661,25 @@ def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """Return the keys of `action` as people read them."""
     keys = keymap.get(action.id, action.keys).split(",")
     return [key_name(key.strip()) for key in keys]
+
+
+def family_keys(actions: Sequence[Action], keymap: Mapping[str, str], width: int) -> str:
+    """Return the keys of actions that belong together: `1-7`, `Ctrl+Home End`, `Shift+↑ …`.
+
+    Args:
+        actions: the actions, in the order of their keys.
+        keymap: the user's keys by the id of the action.
+        width: most characters; keys that do not fit are left out.
+    """
+    keys = [key for action in actions for key in key_names(action, keymap)]
+    first, last = keys[0], keys[-1]
+    if len(keys) > 2 and "".join(keys) in "123456789":
+        return f"{first}-{last}"
+    modifier = first[: first.rfind("+", 0, -1) + 1]
+    if all(key.startswith(modifier) for key in keys):
+        keys[1:] = [key.removeprefix(modifier) for key in keys[1:]]
+    shown = " ".join(keys)
+    return shown if len(shown) <= width else f"{first} …"
 
 
 def advice_text(cause: Cause, keymap: Mapping[str, str]) -> str:

@@ -191,11 +191,11 @@ _GROUP_OF = {status: rank for rank, group in enumerate(_GROUPS) for status in gr
 _LAST_GROUP = len(_GROUPS) - 1
 
 
-def _queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
+def queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
     """Return the key of the queue order: running and broken first, the latest finished at last."""
     group = _GROUP_OF[row.status]
     if group == _LAST_GROUP:
-        return (group, -(row.finished_at or row.added_at))
+        return (group, -(row.finished_at or row.added_at), *row.order)
     return (group, *row.order)
 
 
@@ -205,7 +205,7 @@ def folder_name(row: DownloadSnapshot) -> str:
 
 
 _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {
-    "queue": _queue_key,
+    "queue": queue_key,
     "name": lambda row: row.name.casefold(),
     "host": lambda row: host_of(row.url),
     "size": lambda row: row.total_bytes,

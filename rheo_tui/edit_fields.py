@@ -30,6 +30,7 @@ class Field(NamedTuple):
     example: str = ""
     is_secret: bool = False
     is_long: bool = False  # has several lines
+    note: Callable[[str], str] = lambda _: ""  # what a valid text means, if that may surprise
 
 
 def _link(text: str, config: FileConfig) -> Update:
@@ -71,6 +72,12 @@ def _headers(text: str, config: FileConfig) -> Update:
 def _login(text: str, config: FileConfig) -> Update:
     user = RequestOptions(user=text).user if text else None
     return {"request": config.request.model_copy(update={"user": user, "bearer": None})}
+
+
+def _login_note(text: str) -> str:
+    if not text or ":" in text:
+        return ""
+    return "Only a name: its password is read from netrc, if that is on. Or write name:password."
 
 
 def _connections(text: str, _: FileConfig) -> Update:
@@ -127,7 +134,9 @@ FIELDS: Mapping[str, Field] = {
         _limit,
         "none, or a rate such as 2M",
     ),
-    "login": Field("Login", _login_of, _login, "name:password", is_secret=True),
+    "login": Field(
+        "Login", _login_of, _login, "name:password", is_secret=True, note=_login_note
+    ),
     "headers": Field(
         "Headers",
         lambda config: "\n".join(f"{name}: {value}" for name, value in config.headers),

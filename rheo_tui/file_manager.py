@@ -1,15 +1,21 @@
 """Open files and folders with the programs of the desktop."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from rheo_core.domain.text import printable
 
 _MOMENT_SECONDS = 1.0
+_MAX_SAID = 4096  # bytes of a program's errors
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
 
 
@@ -19,38 +25,70 @@ def folder_of(destination: str, fallback: Path) -> Path:
     return folder if folder.is_dir() else fallback.absolute()
 
 
-async def open_path(path: Path) -> str:
+async def open_path(path: Path, copy: Callable[[str], None]) -> str:
     """Open a file or folder; return one sentence about a failure, or "".
 
     Waits a moment, because the program of the desktop may fail at once.
+
+    Args:
+        path: the file or folder.
+        copy: gets the path if it cannot be opened, as over ssh, so that the user can paste it.
     """
-    return await asyncio.to_thread(_open, path)
+    path = await asyncio.to_thread(path.absolute)
+    if not await asyncio.to_thread(path.exists):
+        return f"{printable(str(path))} does not exist."
+    problem = await asyncio.to_thread(_open, path)
+    if not problem:
+        return ""
+    copy(str(path))
+    return f"Cannot open {printable(str(path))}: {problem}. Its path is copied."
 
 
 def _open(path: Path) -> str:
-    path = path.absolute()
-    cannot = f"Cannot open {printable(str(path))}"
-    if not path.exists():
-        return f"{printable(str(path))} does not exist."
+    """Open an existing path; return the reason of a failure, or ""."""
     opener = next(filter(None, map(shutil.which, _OPENERS)), None)
     if opener is None:
-        return f"{cannot}: {' or '.join(_OPENERS)} is not installed."
+        return _no_desktop() or f"{' or '.join(_OPENERS)} is not installed"
     command = [opener, "open"] if Path(opener).name == "gio" else [opener]
-    try:
-        status = _run([*command, str(path)])
-    except OSError as error:
-        return f"{cannot}: {error.strerror or error}."
-    return f"{cannot}: {Path(opener).name} failed (exit status {status})." if status else ""
+    with TemporaryFile() as said:
+        try:
+            status = _run([*command, str(path)], said)
+        except OSError as error:
+            return error.strerror or str(error)
+        if not status:
+            return ""
+        said.seek(0)
+        return _no_desktop() or _reason(opener, path, said.read(_MAX_SAID), status)
 
 
-def _run(command: list[str]) -> int:
-    """Run a program and return its exit status; 0 if it goes on running."""
+def _no_desktop() -> str:
+    has_desktop = sys.platform == "darwin" or any(map(os.environ.get, _DISPLAYS))
+    return "" if has_desktop else "this session has no desktop"
+
+
+def _reason(opener: str, path: Path, said: bytes, status: int) -> str:
+    """Return the last line that a program wrote, without its own name and the path before it."""
+    name = Path(opener).name
+    lines = said.decode(errors="replace").strip().splitlines()
+    if not lines:
+        return f"{name} failed (exit status {status})"
+    words = lines[-1].removeprefix(f"{name}: ").removeprefix(f"{path.as_uri()}: ")
+    return f"{name} failed: {printable(words).rstrip('.')}"
+
+
+def _run(command: list[str], said: IO[bytes]) -> int:
+    """Run a program and return its exit status; 0 if it goes on running.
+
+    Args:
+        command: the program and its arguments.
+        said: the file for its errors.
+    """
     # No shell, and no output to this terminal. The path is absolute, so it cannot be an option.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=said,
         start_new_session=True,
     )
     try:

@@ -38,6 +38,7 @@ class LongWork:
         call: Callable[[Sequence[T]], Awaitable[int]],
         *,
         from_end: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> int:
         """Call `call` with one batch of items after the other; return the sum of its results.
 
@@ -46,6 +47,7 @@ class LongWork:
             items: all items.
             call: works on some of them.
             from_end: begin with the last batch.
+            say: shows the progress in another place, such as a dialog.
         """
         began, count = time.monotonic(), 0
         self.is_stopped = False
@@ -58,11 +60,12 @@ class LongWork:
                 if self.is_stopped:
                     break
                 if time.monotonic() - began >= _SHOW_AFTER_SECONDS:
-                    self._show(title, turn * _BATCH_SIZE, len(items))
+                    self._show(say or self._say, title, turn * _BATCH_SIZE, len(items))
         finally:
             self._running -= 1
         return count
 
-    def _show(self, title: str, done: int, total: int) -> None:
-        if self._say is not None and done < total:
-            self._say(f"{title}: {done:,} of {total:,} · Esc stops")
+    @staticmethod
+    def _show(say: Callable[[str], None] | None, title: str, done: int, total: int) -> None:
+        if say is not None and done < total:
+            say(f"{title}: {done:,} of {total:,} · Esc stops")

@@ -8,7 +8,7 @@ from typing import Any
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.filters import NO_FILTER, Filter, Moment, SlowPatternError
 
-from .columns import QUEUE_ORDER, Column, sort_key
+from .columns import QUEUE_ORDER, Column, queue_key, sort_key
 from .row_order import Key, RowOrder
 from .tabs import ALL, Tab
 from .totals import Totals
@@ -90,7 +90,6 @@ class TableModel:
 
     def __init__(self) -> None:
         self.rows: dict[str, DownloadSnapshot] = {}
-        self.revisions: dict[str, int] = {}
         self.marked: set[str] = set()
         self.totals = Totals()
         self.sort = Sort()
@@ -201,7 +200,7 @@ class TableModel:
         is_bulk = len(gone) + len(snapshot.downloads) > max(_MIN_BULK, len(self.rows) // 8)
         change = Change(order=self._forget(gone, in_place=not is_bulk))
         for row in snapshot.downloads:
-            old = self._store(row, snapshot.revision)
+            old = self._store(row)
             if not is_bulk:
                 change.order |= self._settle_safely(row, old)
         if is_bulk or self.problem:
@@ -218,7 +217,6 @@ class TableModel:
             if row is None:
                 continue
             self.totals.remove(row)
-            del self.revisions[download_id]
             self.marked.discard(download_id)
             self._moving.discard(download_id)
             for ids in self._in_own_tab.values():
@@ -228,13 +226,12 @@ class TableModel:
                 changed |= self._listed.remove(download_id) or self._finished.remove(download_id)
         return changed
 
-    def _store(self, row: DownloadSnapshot, revision: int) -> DownloadSnapshot | None:
+    def _store(self, row: DownloadSnapshot) -> DownloadSnapshot | None:
         old = self.rows.get(row.id)
         if old is not None:
             self.totals.remove(old)
         self.totals.add(row)
         self.rows[row.id] = row
-        self.revisions[row.id] = revision
         for tab in self.own_tabs:
             self._count(tab, row)
         return old
@@ -322,6 +319,8 @@ class TableModel:
         return self._finished if download_id in self._finished else None
 
     def _key(self, row: DownloadSnapshot) -> Key:
+        if self.sort.column is QUEUE_ORDER:  # a flat key, because it is kept for each row
+            return (*queue_key(row), row.id)
         value = sort_key(self.sort.column.id)(row)
         if value is None:
             return (True, row.order, row.id)

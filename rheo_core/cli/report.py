@@ -30,6 +30,11 @@ _REPORTED: tuple[type[DownloadEvent], ...] = (
     DownloadRepairingEvent,
     DownloadRetryingEvent,
 )
+_LOGIN_HINTS: dict[int | None, str] = {
+    401: "; log in with --user NAME, --bearer - or --netrc",
+    407: "; log in with --proxy http://NAME:PASSWORD@HOST:PORT",
+}
+"""Flags that log in, by HTTP status."""
 
 
 def line_of(event: DownloadEvent, name: str) -> str | None:
@@ -41,14 +46,14 @@ def line_of(event: DownloadEvent, name: str) -> str | None:
 
 
 def _hint(event: DownloadEvent) -> str:
-    """Return the flag that saves what the server sent all the same."""
+    """Return the flag that helps: one that logs in, or saves what the server sent all the same."""
+    if not isinstance(event, DownloadFailedEvent):
+        return ""
     if is_web_page(event):
         return "; --accept-html saves the page"
-    if isinstance(event, DownloadFailedEvent) and HashMismatchError.is_of_headers(
-        event.error.message
-    ):
+    if HashMismatchError.is_of_headers(event.error.message):
         return "; --ignore-digest saves the file"
-    return ""
+    return _LOGIN_HINTS.get(event.error.http_status, "")
 
 
 class Tally:

@@ -188,6 +188,7 @@ class AddScreen(ModalScreen[str]):
         """Add the valid entries."""
         if not self._is_adding:
             self._is_adding = True
+            self._preview.begin()
             self._submit()
 
     @key_work
@@ -248,8 +249,9 @@ class AddScreen(ModalScreen[str]):
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
-        """Close and keep the text for the next time."""
+        """Stop adding; or close, and keep the text for the next time."""
         if self._is_adding:
+            self._preview.stop()
             return
         self._preview.remember()
         text = self._text or self.query_one(LinksArea).text
@@ -274,7 +276,7 @@ def _sentence(proposals: Sequence[Proposal], defaults: EntryDefaults) -> str:
     for outcome, words in (
         (Outcome.SKIP, "skipped"),
         (Outcome.DUPLICATE, "already in the list"),
-        (Outcome.UNDECIDED, "already on the disk; choose below"),
+        (Outcome.UNDECIDED, "already on the disk; choose in the table"),
         (Outcome.INVALID, "not valid; kept in the box"),
     ):
         lines = list(dict.fromkeys(str(each.entry.line) for each in with_outcome(outcome)))

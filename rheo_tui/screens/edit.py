@@ -106,8 +106,9 @@ class EditScreen(ModalScreen[Draft | None]):
     def _texts(self) -> dict[str, str]:
         return {name: _text_of(widget) for name, widget in self._widgets()}
 
-    def _show_problem(self, name: str, sentence: str) -> None:
+    def _show_problem(self, name: str, sentence: str, *, is_note: bool = False) -> None:
         line = self.query_one(f"#problem-{name}" if name else "#edit-problem", Static)
+        line.set_class(is_note, "-note")
         line.update(sentence)
         line.display = bool(sentence)
 
@@ -118,7 +119,11 @@ class EditScreen(ModalScreen[Draft | None]):
         widget = event.control
         name = (widget.id or "").removeprefix("edit-")
         if self._config is not None and name in self._fields:
-            self._show_problem(name, problem_of(name, _text_of(widget), self._config))
+            text = _text_of(widget)
+            problem = problem_of(name, text, self._config)
+            self._show_problem(
+                name, problem or FIELDS[name].note(text.strip()), is_note=not problem
+            )
 
     @on(Input.Submitted)
     @work(exclusive=True, exit_on_error=False)

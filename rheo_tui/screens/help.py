@@ -1,8 +1,10 @@
 """HelpScreen: all actions with their keys, from the registry, and a search in them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain, combinations_with_replacement, pairwise
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 from rich.text import Text
 from textual import events, on
@@ -12,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
-from rheo_tui.actions import ACTIONS, Action, key_names
+from rheo_tui.actions import ACTIONS, FAMILIES, Action, family_keys, key_names
 from rheo_tui.themes import colour_of
 from rheo_tui.widgets.line_input import PlainInput
 
@@ -20,8 +22,13 @@ _INTRO = (
     "Keys act on the marked downloads, or on the current one if none is marked. "
     "Paste links anywhere to add them."
 )
-_COLUMN_WIDTH = 37
-_KEY_WIDTH = 10
+_COLUMN_WIDTH = 34
+_KEY_WIDTH = 13
+_FOUND_WIDTH = 26  # of titles, beside their explanations
+_MORE = " ↓ more · PgDn "
+
+Line = tuple[str, str]
+"""Keys and title; a title of a group has no keys."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -41,11 +48,23 @@ class HelpScreen(ModalScreen[None]):
             yield Static(_INTRO, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)
-            yield Static("↑↓ scroll · Esc close", classes="dialog-keys")
+            yield Static("↑↓ PgUp PgDn scroll · Esc close", classes="dialog-keys")
+
+    def on_mount(self) -> None:
+        """Say if there is more below."""
+        scroll = self.query_one(VerticalScroll)
+        for name in ("scroll_y", "virtual_size"):
+            self.watch(scroll, name, self._show_more)
 
     def on_resize(self) -> None:
         """Fit the columns to the new width."""
         self._show()
+        self.call_after_refresh(self._show_more)
+
+    def _show_more(self) -> None:
+        scroll = self.query_one(VerticalScroll)
+        is_more = scroll.scroll_target_y < scroll.max_scroll_y
+        self.query_one(".dialog", Vertical).border_subtitle = _MORE if is_more else ""
 
     @on(Input.Changed)
     def _searched(self, event: Input.Changed) -> None:
@@ -88,13 +107,13 @@ class HelpScreen(ModalScreen[None]):
         """Return the matching actions with their explanations."""
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=_KEY_WIDTH, no_wrap=True)
-        table.add_column(width=_COLUMN_WIDTH - _KEY_WIDTH, no_wrap=True)
+        table.add_column(width=_FOUND_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
         for action in ACTIONS:
             text = f"{action.group} {action.title} {action.help}".lower()
             if all(word in text for word in words):
-                title = Text(action.title)
-                table.add_row(self._keys(action), title, Text(action.help, style="dim"))
+                keys = Text(" ".join(key_names(action, self._keymap)), "bold")
+                table.add_row(keys, Text(action.title), Text(action.help, style="dim"))
         if not table.row_count:
             return Text(f"No action contains “{printable(' '.join(words))}”.")
         return table
@@ -102,25 +121,43 @@ class HelpScreen(ModalScreen[None]):
     def _columns(self, count: int) -> Table:
         """Return all actions in `count` columns of about the same length; a group stays whole."""
         groups = [self._group(group) for group in dict.fromkeys(each.group for each in ACTIONS)]
-        longest = sum(map(len, groups)) / count
-        columns: list[list[Text]] = [[]]
-        for lines in groups:
-            is_full = columns[-1] and len(columns[-1]) + len(lines) / 2 > longest
-            if is_full and len(columns) < count:
-                columns.append([])
-            columns[-1] += lines
+        columns = [list(chain.from_iterable(part)) for part in _divided(groups, count)]
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in columns:
-            table.add_column(ratio=1, no_wrap=True)
-        table.add_row(*(Text("\n").join(lines) for lines in columns))
+            table.add_column(no_wrap=True)
+        table.add_row(*(self._column(column[:-1]) for column in columns))
         return table
 
-    def _group(self, group: str) -> list[Text]:
-        title = Text(group, f"bold {colour_of(self.app.theme_variables, 'primary')}")
-        actions = [each for each in ACTIONS if each.group == group]
-        lines = [Text.assemble(self._keys(action), " ", action.title) for action in actions]
-        return [title, *lines, Text("")]
+    def _group(self, group: str) -> list[Line]:
+        lines: dict[str, list[Action]] = {}
+        for action in ACTIONS:
+            if action.group == group:
+                family = (title for title, ids in FAMILIES.items() if action.id in ids)
+                lines.setdefault(next(family, action.title), []).append(action)
+        rows = [
+            (family_keys(actions, self._keymap, _KEY_WIDTH), title)
+            for title, actions in lines.items()
+        ]
+        return [("", group), *rows, ("", "")]
 
-    def _keys(self, action: Action) -> Text:
-        keys = " ".join(key_names(action, self._keymap))
-        return Text(keys.ljust(_KEY_WIDTH), "bold")
+    def _column(self, lines: Sequence[Line]) -> Text:
+        heading = f"bold {colour_of(self.app.theme_variables, 'primary')}"
+        width = max(cell_len(keys) for keys, _ in lines)
+        return Text("\n").join(
+            Text.assemble((set_cell_size(keys, width), "bold"), " ", title)
+            if keys
+            else Text(title, heading)
+            for keys, title in lines
+        )
+
+
+def _divided(groups: Sequence[list[Line]], count: int) -> list[Sequence[list[Line]]]:
+    """Divide groups into at most `count` columns, so that the longest is as short as possible."""
+    lengths = [0, *accumulate(map(len, groups))]
+    cuts = min(
+        combinations_with_replacement(range(1, len(groups)), count - 1),
+        key=lambda cuts: max(
+            lengths[end] - lengths[start] for start, end in pairwise((0, *cuts, len(groups)))
+        ),
+    )
+    return [groups[start:end] for start, end in pairwise((0, *cuts, len(groups))) if start < end]

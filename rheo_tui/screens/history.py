@@ -202,7 +202,11 @@ class HistoryScreen(ModalScreen[None]):
         """Open the folder of the current download."""
         if (row := self._rows.current) is not None:
             folder = folder_of(row.destination, self._client.service.settings.download_dir)
-            self._toast(await open_path(folder) or f"Opened {folder}.")
+            await self._open(folder)
+
+    async def _open(self, path: Path) -> None:
+        problem = await open_path(path, self.app.copy_to_clipboard)
+        self._toast(problem or f"Opened {path}.")
 
     # Changing
 
@@ -229,8 +233,7 @@ class HistoryScreen(ModalScreen[None]):
         decision = await self.app.push_screen_wait(ExistingFileScreen(rows))
         if decision is None or decision.choice is not Choice.OPEN:
             return decision
-        path = Path(rows[0].destination)
-        self._toast(await open_path(path) or f"Opened {path}.")
+        await self._open(Path(rows[0].destination))
         return None
 
     async def _queue(

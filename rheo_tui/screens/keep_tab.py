@@ -32,7 +32,7 @@ class KeepTabScreen(ModalScreen[str | None]):
         """Create the filter and the input."""
         keys = "Enter save · Esc close"
         with Vertical(classes="dialog dialog-form") as dialog:
-            dialog.border_title = "Save the filter as a tab"
+            dialog.border_title = "Save filter as a tab"
             yield Static(printable(self._filter_text), id="kept-filter", markup=False)
             yield PlainInput(
                 self._name,

@@ -195,6 +195,7 @@ class LoadScreen(ModalScreen[int]):
         """Add the valid entries."""
         if not self._is_adding:
             self._is_adding = True
+            self._preview.begin()
             self._submit()
 
     @key_work
@@ -250,17 +251,19 @@ class LoadScreen(ModalScreen[int]):
             f"Added {count_text(added)}." if added else "The file contains nothing new to add."
         )
         if bad:
-            message += f" Not valid: {count_text(len(bad), 'line')}, shown below."
+            message += f" Not valid: {count_text(len(bad), 'line')}; see the table."
         if undecided:
-            message += f" Already on the disk: {count_text(len(undecided))}; choose below."
+            message += f" Already on the disk: {count_text(len(undecided))}; choose in the table."
         self.app.notify(message, severity="warning", markup=False)
         if added:
             await self._preview.show([*bad, *undecided], "")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:
-        """Close the screen."""
-        if not self._is_adding:
+        """Stop adding, or close the screen."""
+        if self._is_adding:
+            self._preview.stop()
+        else:
             self.dismiss(0)
 
 

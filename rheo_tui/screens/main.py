@@ -558,7 +558,7 @@ class MainScreen(Screen[None]):
 
     def _open(self, path: Path) -> None:
         async def open_now() -> str:
-            if problem := await open_path(path):
+            if problem := await open_path(path, self.app.copy_to_clipboard):
                 self.toast(problem, error=True)
                 return ""
             return f"Opened {printable(str(path))}."

@@ -1,5 +1,6 @@
 """MenuScreen: choices with keys; those that make no sense now are dim, with the reason."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,6 +17,8 @@ from rheo_core.domain.text import printable
 from rheo_tui.menus import MenuItem
 
 _MIN_KEY_WIDTH = 5
+_USUAL_WIDTH = 72  # of an item, before the size of the dialog is known
+_KEYS = "Enter or key choose · Esc close"
 
 
 class MenuScreen(ModalScreen[str | None]):
@@ -38,21 +41,40 @@ class MenuScreen(ModalScreen[str | None]):
         """Create the list, the first available item selected."""
         with Vertical(classes="dialog dialog-menu") as dialog:
             dialog.border_title = Text(printable(self._heading))
-            yield OptionList(*map(self._option, self._items), compact=True)
-            yield Static("Enter or key choose · Esc close", classes="dialog-keys")
+            yield OptionList(*(self._option(item) for item in self._items), compact=True)
+            yield Static(_KEYS, classes="dialog-keys", markup=False)
 
-    def _option(self, item: MenuItem) -> Option:
+    def _option(self, item: MenuItem, width: int = _USUAL_WIDTH) -> Option:
+        """Return an item; a reason that is too long for its line follows in lines of its own."""
         keys = set_cell_size(item.shown_keys, self._key_width)
         text = Text(keys, "" if item.reason else "bold", no_wrap=True)
         text.append(item.title)
         if item.reason:
-            text.append(f"  {item.reason}", "italic")
+            gap, reason = "  ", item.reason
+            if text.cell_len + len(gap + reason) > width:
+                indent = " " * self._key_width
+                gap = "\n"
+                reason = textwrap.fill(
+                    reason, width, initial_indent=indent, subsequent_indent=indent
+                )
+            text.append(gap + reason, "italic")
         return Option(text, disabled=bool(item.reason))
 
     def on_mount(self) -> None:
         """Select the first item that is available."""
         first = (at for at, item in enumerate(self._items) if not item.reason)
         self.query_one(OptionList).highlighted = next(first, None)
+
+    def on_resize(self) -> None:
+        """Fit the reasons to the new width."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        menu = self.query_one(OptionList)
+        width, highlighted = menu.scrollable_content_region.width, menu.highlighted
+        if width and any(item.reason for item in self._items):
+            menu.set_options(self._option(item, width) for item in self._items)
+            menu.highlighted = highlighted
 
     def on_key(self, event: events.Key) -> None:
         """Choose the item of a key; a disabled one stays open."""
@@ -61,7 +83,9 @@ class MenuScreen(ModalScreen[str | None]):
             if names & {key.strip() for key in item.keys.split(",")}:
                 event.stop()
                 event.prevent_default()
-                if not item.reason:
+                if item.reason:
+                    self.query_one(".dialog-keys", Static).update(f"{item.title}: {item.reason}.")
+                else:
                     self.dismiss(item.id)
                 return
 

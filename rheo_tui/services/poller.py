@@ -119,7 +119,12 @@ class EngineClient:
         return snapshot
 
     async def add(
-        self, configs: Sequence[FileConfig], *, paused: bool = False, first: bool = False
+        self,
+        configs: Sequence[FileConfig],
+        *,
+        paused: bool = False,
+        first: bool = False,
+        say: Callable[[str], None] | None = None,
     ) -> bool:
         """Queue downloads once the engine runs; return False if that fails or is stopped.
 
@@ -127,6 +132,7 @@ class EngineClient:
             configs: the downloads.
             paused: True to pause them before they start.
             first: True to put them before all others.
+            say: shows the progress in a dialog.
         """
         await self._tried.wait()
         if not self.ready:
@@ -138,7 +144,7 @@ class EngineClient:
             return len(some)
 
         # In batches, so that the first appear soon.
-        adding = self.work.each("Adding", configs, add_some)
+        adding = self.work.each("Adding", configs, add_some, say=say)
         if not await self.guard(adding, "Cannot add") or self.work.is_stopped:
             return False
         if first:

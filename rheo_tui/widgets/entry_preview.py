@@ -47,6 +47,7 @@ _OPTIONS_REFUSED = (
 _OPTIONS_USED = (
     "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent along."
 )
+_STOPPED = "Stopped. The downloads added so far stay; press Enter to add the rest."
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text
 
 
@@ -89,6 +90,7 @@ class EntryPreview(Vertical):
         self._entries: Sequence[Entry] = ()  # as they were read
         self._nothing = ""
         self._free: int | None = None
+        self._is_stopped = False
         self.proposals: list[Proposal] = []
         self.allows = False
         """True if the user allows options of the text, such as a proxy or a CA file."""
@@ -265,7 +267,7 @@ class EntryPreview(Vertical):
 
     async def _open(self, proposal: Proposal) -> None:
         path = Path(proposal.entry.existing)
-        problem = await open_path(path)
+        problem = await open_path(path, self.app.copy_to_clipboard)
         self.app.notify(problem or f"Opened {printable(str(path))}.", markup=False)
 
     def _rename(self, proposal: Proposal) -> None:
@@ -330,7 +332,12 @@ class EntryPreview(Vertical):
         return fields.parsed()
 
     async def add(self, defaults: EntryDefaults) -> bool:
-        """Queue the downloads, and renew those in the list. Return False if that failed."""
+        """Queue the downloads, and renew those in the list.
+
+        Return False if that failed, or if the user stopped it.
+        """
+        if self._is_stopped:
+            return False
         adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
@@ -342,9 +349,22 @@ class EntryPreview(Vertical):
             renew = partial(self._changes.renew, renewals)
             if not await self._client.guard(_done(renew()), "Cannot renew"):
                 return False
-        return not configs or await self._client.add(
-            configs, paused=defaults.paused, first=defaults.first
-        )
+        if configs and not await self._client.add(
+            configs, paused=defaults.paused, first=defaults.first, say=self.say
+        ):
+            if self._is_stopped:
+                self.app.notify(_STOPPED, markup=False)
+            return False
+        return True
+
+    def begin(self) -> None:
+        """Prepare for `add`, which `stop` may stop."""
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Stop adding after the present batch; the downloads added so far stay."""
+        self._is_stopped = True
+        self._client.work.stop()
 
     def remember(self) -> None:
         """Keep the texts of the fields for the next time."""

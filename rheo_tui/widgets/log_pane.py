@@ -1,8 +1,12 @@
 """LogPane: the latest events, newest at the bottom."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from rheo_tui.event_log import EventLog, LogLine
@@ -11,10 +15,22 @@ from rheo_tui.formatting import fit_middle
 from .line_view import LineView
 
 _MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 36
+_MIN_TEXT_WIDTH = 24
+"""Cells for a text that is wrapped; where there are fewer, it is cut."""
+_TIME_WIDTH, _GAP = 10, 2
+_CONSOLE = Console()
 
 
-class LogPane(LineView[LogLine], can_focus=True):
-    """Shows an `EventLog`; `update_lines` shows its new lines."""
+class _Part(NamedTuple):
+    """A part of a line that is as wide as the pane."""
+
+    line: LogLine
+    text: str
+    is_first: bool
+
+
+class LogPane(LineView[_Part], can_focus=True):
+    """Shows an `EventLog`, with long lines wrapped; `update_lines` shows its new lines."""
 
     COMPONENT_CLASSES: ClassVar = {
         "log--time",
@@ -35,16 +51,39 @@ class LogPane(LineView[LogLine], can_focus=True):
         """Show new lines, if there are any and the pane is visible."""
         if self.display and self._seen != self._event_log.written:
             self._seen = self._event_log.written
-            self.show(tuple(self._event_log.lines), to_end=True)
+            self.show(tuple(self._parts()), to_end=True)
 
-    def text_of(self, line: LogLine) -> Text:
+    def on_resize(self) -> None:
+        """Wrap the lines again."""
+        self.show(tuple(self._parts()))
+        super().on_resize()
+
+    @property
+    def _name_width(self) -> int:
+        return max(_MIN_NAME_WIDTH, min(self.size.width * 2 // 7, _MAX_NAME_WIDTH))
+
+    def _parts(self) -> Iterator[_Part]:
+        whole = self.scrollable_content_region.width - _TIME_WIDTH
+        beside_name = whole - self._name_width - _GAP
+        for line in self._event_log.lines:
+            for at, text in enumerate(_wrapped(line.text, beside_name if line.name else whole)):
+                yield _Part(line, text, not at)
+
+    def text_of(self, part: _Part) -> Text:
         """Return time, name and event."""
         style = self.get_component_rich_style
-        text = Text(no_wrap=True, end="")
-        clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
-        text.append(f"{clock}  ", style("log--time", partial=True))
+        text, line = Text(no_wrap=True, end=""), part.line
+        clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S") if part.is_first else ""
+        text.append(clock.ljust(_TIME_WIDTH), style("log--time", partial=True))
         if line.name:
-            width = max(_MIN_NAME_WIDTH, min(self.size.width * 2 // 7, _MAX_NAME_WIDTH))
-            text.append(f"{fit_middle(line.name, width)}  ", style("log--name", partial=True))
-        text.append(line.text, style(f"log--{line.level}", partial=True))
+            name = fit_middle(line.name if part.is_first else "", self._name_width)
+            text.append(name + " " * _GAP, style("log--name", partial=True))
+        text.append(part.text, style(f"log--{line.level}", partial=True))
         return text
+
+
+@lru_cache(maxsize=EventLog.MAX_LINES)
+def _wrapped(text: str, width: int) -> tuple[str, ...]:
+    if width < _MIN_TEXT_WIDTH or len(text) * 2 <= width or cell_len(text) <= width:
+        return (text,)
+    return tuple(line.plain for line in Text(text).wrap(_CONSOLE, width))

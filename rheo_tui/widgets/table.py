@@ -130,7 +130,9 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.model = model
         self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
-        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(maxsize=1024)
+        self._strips: LRUCache[tuple[object, ...], tuple[DownloadSnapshot, Strip]] = LRUCache(
+            maxsize=1024
+        )
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
@@ -682,11 +684,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             cursor=position == self.cursor,
             phase=int(now * _STEPS_PER_SECOND) if is_moving and self._is_animated else 0,
         )
-        key = (row.id, self.model.revisions[row.id], width, len(columns.places), look)
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = self._strips[key] = self._painter_now.paint(row, width, columns, look)
-        return strip
+        key = (id(row), width, len(columns.places), look)
+        painted = self._strips.get(key)
+        if painted is None:  # with the row, so that no other one gets its id()
+            strip = self._painter_now.paint(row, width, columns, look)
+            painted = self._strips[key] = (row, strip)
+        return painted[1]
 
     @property
     def _is_animated(self) -> bool:

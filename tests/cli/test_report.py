@@ -12,6 +12,7 @@ from rheo_core.domain import (
     DestinationError,
     DiskFullError,
     HashAlgorithm,
+    HttpStatusError,
     SpeedMetrics,
     ValidationResult,
 )
@@ -64,6 +65,11 @@ def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> Downloa
     return DownloadFailedEvent(**WHICH, error=ErrorInfo(exc_type=kind, message="HTTP 404"))
 
 
+def refused(status: int) -> DownloadFailedEvent:
+    error = ErrorInfo.from_exception(HttpStatusError(status, "No"))
+    return DownloadFailedEvent(**WHICH, error=error)
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -73,6 +79,14 @@ def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> Downloa
             "done      better.bin: 2.5 MB in 42:00, 1.0 kB/s, hash verified",
         ),
         (failed(), "failed    a.bin: HTTP 404"),
+        (
+            refused(401),
+            "failed    a.bin: HTTP 401 No; log in with --user NAME, --bearer - or --netrc",
+        ),
+        (
+            refused(407),
+            "failed    a.bin: HTTP 407 No; log in with --proxy http://NAME:PASSWORD@HOST:PORT",
+        ),
         (SKIPPED, "skipped   a.bin: file exists"),
         (
             SKIPPED.model_copy(update={"validation": HASH}),

@@ -217,7 +217,7 @@ async def filter_and_mark(person: Person) -> None:
     await person.press("v", gone=" marking ")
     await person.press(ESCAPE, gone="◆ 2 marked")
     await person.press("/size>1m" + ENTER, "2 of 10")
-    await person.press("F", "Save the filter as a tab", "size>1m")
+    await person.press("F", "Save filter as a tab", "size>1m")
     await person.press("big" + ENTER, "8 big 2")
     await person.press("1", "1 All 10", "held-1.iso")
     await person.press("8", "held-2.iso", gone="▸ 8 done")

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,7 @@ from unittest.mock import patch
 from zlib import crc32
 
 from textual.screen import Screen
+from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, ValidationResult
 from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
@@ -31,6 +32,7 @@ from rheo_tui.screens.main import MainScreen
 from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
+from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver
 from tests.tui.fake_service import FakeService
 
@@ -68,7 +70,6 @@ class Scene:
     open: Open
     rows: bool = True  # False: the list is empty
     is_locked: bool = False  # another process has the session
-    is_stored: bool = True  # its text is compared with the stored one
 
 
 def _row(name: str, host: str, status: DownloadStatus, **values: Any) -> DownloadSnapshot:
@@ -186,9 +187,9 @@ def _lines(rows: Sequence[DownloadSnapshot]) -> list[LogLine]:
 @asynccontextmanager
 async def on_stage(scene: Scene, size: tuple[int, int], look: Look = DARK) -> AsyncIterator[Driver]:
     """Run the app and open a screen; all clocks stand still."""
-    with tempfile.TemporaryDirectory() as empty, patch.dict(os.environ):
-        _settle_environment(Path(empty), look)
-        with patch.object(time, "time", lambda: MOMENT):
+    with tempfile.TemporaryDirectory() as home, patch.dict(os.environ):
+        _settle_environment(Path(home), look)
+        with patch.object(time, "time", lambda: MOMENT), chdir(_make_lists(Path(home))):
             service = _service(scene, look)
             app = RheoApp(service, make_service=_refuse if scene.is_locked else None)
             async with app.run_test(size=size, notifications=True) as pilot:
@@ -209,6 +210,17 @@ def _settle_environment(home: Path, look: Look) -> None:
         HOME=_HOME, LANG="C.UTF-8", TZ="UTC", XDG_CONFIG_HOME=str(home), **look.environ
     )
     time.tzset()
+
+
+def _make_lists(home: Path) -> Path:
+    """Make a folder with lists to load, and return it."""
+    (folder := home / "lists").mkdir()
+    (folder / "archive").mkdir()
+    (folder / "links.txt").write_text(
+        "https://example.org/talks/a.webm\n  out=opening.webm\nhttps://example.org/b.pdf\n"
+    )
+    (folder / "ubuntu.metalink").write_text("")
+    return folder
 
 
 def _service(scene: Scene, look: Look) -> FakeService:
@@ -310,7 +322,40 @@ async def _add(app: Driver) -> None:
         "https://example.org/talks/2026-keynote.webm\nftp://example.org/old.tar\n"
         "https://example.org/talks/slides-[01-24].png"
     )
-    await app.pilot.pause(0.3)
+    await app.until(lambda: "25 to add" in _count(app))
+
+
+async def _add_table(app: Driver) -> None:
+    await _add(app)
+    await _keys("tab", "down", "space")(app)
+
+
+def _count(app: Driver) -> str:
+    """Return the line of a dialog with the number of its entries."""
+    lines = app.app.screen.query(".verdict-count, #history-count").results(Static)
+    return " ".join(str(each.content) for each in lines)
+
+
+async def _load(app: Driver) -> None:
+    await _keys("o")(app)
+    await app.until(lambda: app.app.screen.query_one(PathPicker).display)
+
+
+async def _load_list(app: Driver) -> None:
+    await _load(app)
+    app.app.screen.query_one("#path", Input).value = "links.txt"
+    await app.until(lambda: "2 to add" in _count(app))
+
+
+async def _history(app: Driver) -> None:
+    await _keys("h")(app)
+    await app.until(lambda: "13 downloads" in _count(app))
+
+
+async def _history_details(app: Driver) -> None:
+    await _history(app)
+    await _keys("down", "enter")(app)
+    await app.until(lambda: app.app.screen.query_one("#history-detail", Static).content)
 
 
 SCENES = (
@@ -340,9 +385,15 @@ SCENES = (
     Scene("keep-tab", _keys("slash", *"iso", "enter", "F")),
     Scene("quit", _quit),
     Scene("locked", _keys(), is_locked=True),
-    Scene("add", _add, is_stored=False),
-    Scene("load", _keys("o"), is_stored=False),
-    Scene("history", _keys("h"), is_stored=False),
+    Scene("add", _add),
+    Scene("add-empty", _keys("a")),
+    Scene("add-table", _add_table),
+    Scene("load", _load),
+    Scene("load-list", _load_list),
+    Scene("history", _history),
+    Scene("history-details", _history_details),
+    Scene("columns", _keys("vertical_line")),
+    Scene("help-search", _keys("question_mark", *"limit")),
 )
 
 
@@ -378,8 +429,7 @@ async def _main(folder: Path | None, names: Sequence[str]) -> None:
     scenes = [scene for scene in SCENES if not names or scene.name in names]
     if folder is None:
         for scene in scenes:
-            if scene.is_stored:
-                await _store(scene)
+            await _store(scene)
         return
     for look, scene, size in product(LOOKS, scenes, SIZES):
         await _draw(scene, size, look, folder)

@@ -57,6 +57,22 @@ async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
         assert "Edited file-00000.iso" in app.messages()
 
 
+async def test_a_login_without_a_colon_says_what_it_means_while_typing() -> None:
+    async with running(size=(80, 40)) as app:
+        await app.fill()
+        screen = await opened(app)
+        login = field(screen, "login")
+        for text, note in (("ann", "Only a name: its password is read from netrc"), ("ann:", "")):
+            login.value = text
+            await app.pilot.pause()
+            assert problem(screen, "login").startswith(note) and bool(note) == bool(
+                problem(screen, "login")
+            )
+        login.value = "ann"
+        await app.press("enter")
+        await app.until(lambda: app.called("edit"))
+
+
 async def test_each_field_is_checked_while_typing() -> None:
     async with running(size=(80, 40)) as app:
         await app.fill()

@@ -84,7 +84,7 @@ async def test_each_link_gets_the_choice_of_the_user(
         await paste(app, *urls, fresh)
         await app.press("enter")
         assert isinstance(app.app.screen, AddScreen)
-        message = "Added 1 download. Lines 1, 2, 3, 4: already on the disk; choose below."
+        message = "Added 1 download. Lines 1, 2, 3, 4: already on the disk; choose in the table."
         assert message in app.messages()
         assert app.app.screen.query_one(LinksArea).text == "\n".join(urls)
         await app.press("o", "a", "r")
@@ -141,7 +141,7 @@ async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_p
         await app.until(lambda: len(choices(app)) == 2)
         await app.press("enter")
         assert isinstance(app.app.screen, LoadScreen)
-        assert "Already on the disk: 2 downloads; choose below." in app.messages()
+        assert "Already on the disk: 2 downloads; choose in the table." in app.messages()
         await app.press("o", "s", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 1)

@@ -243,7 +243,7 @@ async def test_a_download_again_keeps_the_file_that_is_there(
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[Path] = []
 
-    async def open_path(path: Path) -> str:
+    async def open_path(path: Path, _: object) -> str:
         opened.append(path)
         return ""
 

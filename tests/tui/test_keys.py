@@ -2,13 +2,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical, VerticalScroll
 
 from rheo_core.domain import DownloadStatus
-from rheo_tui.actions import ACTIONS
+from rheo_tui.actions import ACTIONS, BY_ID, FAMILIES, family_keys
 from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.help import HelpScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
+from rheo_tui.tabs import TABS
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
 from rheo_tui.widgets.filter_bar import FilterBar
@@ -206,21 +208,39 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         await app.press("y", "y")
         assert app.app.clipboard == "https://example.org/files/file-00000.iso?token=secret"
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
+        monkeypatch.setenv("DISPLAY", ":0")
         await app.press("f")
-        await app.until(lambda: "is not installed" in app.messages())
+        await app.until(lambda: "is not installed. Its path is copied." in app.messages())
+        assert app.app.clipboard == str(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("said", "display", "reason"),
+    [
+        ("", ":0", "xdg-open failed (exit status 3)"),
+        (
+            "xdg-open: first\nxdg-open: file://{}: no\x1b program.",
+            ":0",
+            "xdg-open failed: no� program",
+        ),
+        ("no program", "", "this session has no desktop"),
+    ],
+)
 async def test_a_desktop_that_cannot_open_a_folder_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, display: str, reason: str
 ) -> None:
+    (tmp_path / "said").write_text(said.format(tmp_path))
     opener = tmp_path / "xdg-open"
-    opener.write_text("#!/bin/sh\nexit 3\n")
+    opener.write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 3\n")
     opener.chmod(0o755)
     monkeypatch.setattr("rheo_tui.file_manager._OPENERS", (str(opener),))
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     async with running(FakeService(download_dir=tmp_path)) as app:
         await app.press("f")
-        expected = f"Cannot open {tmp_path}: xdg-open failed (exit status 3)."
+        expected = f"Cannot open {tmp_path}: {reason}. Its path is copied."
         await app.until(lambda: expected in app.messages())
+        assert app.app.clipboard == str(tmp_path)
         opener.write_text("#!/bin/sh\nexit 0\n")
         await app.press("f")
         await app.until(lambda: f"Opened {tmp_path}." in app.messages())
@@ -277,7 +297,9 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         await app.press("?")
         assert isinstance(app.app.screen, HelpScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
-        assert all(each.title in shown for each in ACTIONS if "shift+" not in each.keys)
+        together = {each for ids in FAMILIES.values() for each in ids}
+        assert all(each.title in shown for each in ACTIONS if each.id not in together)
+        assert all(title in shown for title in FAMILIES) and together <= BY_ID.keys()
         await app.press("escape", "ctrl+p")
         await app.until(lambda: "disabled: nothing selected" in _screen(app))
         await app.press(*"sett", "enter")
@@ -345,3 +367,34 @@ async def test_help_is_searched_while_typing() -> None:
         assert "Remove from the list" in _screen(app)
         await app.press("?")
         assert app.app.screen is app.main
+
+
+async def test_all_keys_fit_on_one_screen_and_a_lower_one_shows_that_there_are_more() -> None:
+    async with running(size=(120, 36)) as app:
+        await app.press("question_mark")
+        scroll = app.app.screen.query_one(VerticalScroll)
+        dialog = app.app.screen.query_one(".dialog", Vertical)
+        assert scroll.max_scroll_y == 0 and not dialog.border_subtitle
+        await app.pilot.resize_terminal(80, 24)
+        await app.until(lambda: "more" in (dialog.border_subtitle or ""))
+        assert scroll.max_scroll_y > 0
+        await app.press("pagedown", "pagedown", "pagedown")
+        await app.until(lambda: not dialog.border_subtitle)
+
+
+@pytest.mark.parametrize(
+    ("ids", "keymap", "keys"),
+    [
+        ([f"tab_{tab.id}" for tab in TABS], {}, "1-7"),
+        ([f"tab_{tab.id}" for tab in TABS], {"tab_all": "f2"}, "F2 2 3 4 5 6 7"),
+        (["move_top", "move_bottom"], {}, "Ctrl+Home End"),
+        (["move_top", "move_bottom"], {"move_bottom": "alt+b"}, "Ctrl+Home …"),
+        (["first", "last"], {}, "Home g End G"),
+        (["priority_up", "priority_down"], {}, "+ -"),
+        (["range_up", "range_down", "range_first"], {}, "Shift+↑ ↓ Home"),
+    ],
+)
+def test_the_keys_of_actions_that_belong_together(
+    ids: list[str], keymap: dict[str, str], keys: str
+) -> None:
+    assert family_keys([BY_ID[each] for each in ids], keymap, 14) == keys

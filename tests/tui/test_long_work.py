@@ -3,11 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from textual.widgets import Input, Static
 
+from rheo_core.domain import FileConfig
 from rheo_core.events import DownloadEventType
-from rheo_tui import long_work
+from rheo_tui import long_work, typed_ahead
 from rheo_tui.event_log import EventLog
 from rheo_tui.long_work import LongWork
 from rheo_tui.services.protocol import ManyDownloadsEvent
@@ -40,6 +43,14 @@ class GatedService(FakeService):
         self._batches += 1
         if self._batches == 3:
             await self.gate.wait()
+
+
+class GatedAdding(GatedService):
+    """Waits while downloads are added, too."""
+
+    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+        await self._begin_batch()
+        await super().add(configs, paused=paused)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +97,42 @@ async def test_a_stopped_undo_goes_on_with_the_next() -> None:
         await app.press("u")
         await app.until(lambda: len(service.rows) == 200)
         await app.until(lambda: "Restored" in said(app) and "stopped" not in said(app))
+
+
+def count_line(app: Driver) -> str:
+    return "".join(
+        str(each.content) for each in app.app.screen.query(".verdict-count").results(Static)
+    )
+
+
+@pytest.mark.parametrize("dialog", ["add", "load"])
+async def test_adding_a_long_list_shows_its_progress_and_stops_with_escape(
+    dialog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typed_ahead, "_PATIENCE_SECONDS", 0.05)  # Enter holds Escape back so long
+    text = "".join(f"http://h/{at:03}.bin\n" for at in range(200))
+    list_file = tmp_path / "list.txt"
+    list_file.write_text(text)
+    service = GatedAdding()
+    async with running(service) as app:
+        if dialog == "add":
+            app.main.open_add(text)
+        else:
+            await app.press("o")
+            await app.until(lambda: app.app.screen.query("#path"))
+            app.app.screen.query_one("#path", Input).value = str(list_file)
+        await app.until(lambda: "200 to add" in count_line(app))
+        await app.pilot.press("enter")
+        await app.until(lambda: count_line(app) == "Adding: 20 of 200 · Esc stops")
+        await app.pilot.press("escape")
+        await app.until(lambda: app.main.work.is_stopped)
+        service.gate.set()
+        await app.until(lambda: "170 to add" in count_line(app))
+        assert "Stopped. The downloads added so far stay" in app.messages()
+        assert len(service.rows) == 30
+        await app.pilot.press("enter")
+        await app.until(lambda: len(service.rows) == 200)
+        await app.until(lambda: app.app.screen is app.main)
 
 
 async def test_marking_by_a_filter_stops_too() -> None:

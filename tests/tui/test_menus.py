@@ -4,7 +4,7 @@ import json
 import shlex
 
 import pytest
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
 from rheo_core.domain.request_options import RequestOptions
@@ -34,8 +34,23 @@ async def test_the_menu_has_every_action_on_the_selection_dim_with_the_reason() 
         assert options(app)[retry] and "this download has not failed (queued)" in retry
         await app.press("r")
         assert isinstance(app.app.screen, MenuScreen)
+        line = app.app.screen.query_one(".dialog-keys", Static)
+        assert str(line.content) == "Retry: this download has not failed (queued)."
         await app.press("c")
         assert app.called("cancel") == [[first]]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_no_reason_is_cut_in_a_narrow_terminal(width: int) -> None:
+    async with running(size=(width, 24)) as app:
+        await app.fill(1)
+        await app.press("full_stop")
+        menu = app.app.screen.query_one(OptionList)
+        await app.until(lambda: menu.highlighted is not None)
+        for text in options(app):
+            assert all(len(line) <= menu.size.width for line in text.splitlines()), text
+        keep = next(text for text in options(app) if "Keep" in text)
+        assert "did not fail on a checksum or a web page" in " ".join(keep.split())
 
 
 async def test_enter_chooses_and_escape_leaves() -> None:
