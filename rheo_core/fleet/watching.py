@@ -84,10 +84,8 @@ class FleetWatcher:
         """Begin from nothing: the folder has this run and these passes now."""
         planned = list(planned_shards(plan, passes)) if plan is not None else []
         self._planned = {each.facts_name: each for each in planned}
-        self._rows = {
-            name: ShardRow(each.shard, each.pass_number, each.entries)
-            for name, each in self._planned.items()
-        }
+        self._rows = {name: self._new_row(name) for name in self._planned}
+        self._sorted: tuple[str, tuple[ShardRow, ...]] | None = None  # rows in a named order
         self._passes = (1, *(each.number for each in passes))
         self._board = None if plan is None else StatusBoard(plan, passes)
         self._heads: dict[str, int] = {}  # sizes of the plan and of the passes
@@ -180,19 +178,16 @@ class FleetWatcher:
         if len(self._hosts) > 2 * _MAX_HOSTS:
             self._hosts = Counter(dict(self._hosts.most_common(_MAX_HOSTS)))
         completed = facts.counts.get("completed", 0)
-        planned = self._planned[name]
-        self._rows[name] = ShardRow(
-            planned.shard,
-            planned.pass_number,
-            planned.entries,
-            ShardState.DONE,
-            completed,
+        row = self._new_row(name)._replace(
+            state=ShardState.DONE,
+            completed=completed,
             failed=facts.entries - completed,
             bytes=facts.bytes,
             entries_per_second=facts.entries / facts.seconds if facts.seconds else 0.0,
             worker=facts.worker,
             seconds=facts.seconds,
         )
+        self._show(name, row)
 
     # Shards at work
 
@@ -229,16 +224,32 @@ class FleetWatcher:
         """Update the rows of shards that are at work, or were at the last look."""
         begun = given.keys() | self._journals.keys()
         for name in (begun | self._begun) - self._read:
-            planned = self._planned[name]
-            row = ShardRow(planned.shard, planned.pass_number, planned.entries)
+            row = self._new_row(name)
             if (journal := self._journals.get(name)) is not None:
                 row = journal.row(row)
             if (running := given.get(name)) is not None:
                 row = row._replace(
                     state=ShardState.RUNNING, attempt=running.attempt, since=running.since
                 )
-            self._rows[name] = row
+            self._show(name, row)
         self._begun = begun
+
+    # Rows
+
+    def _new_row(self, name: str) -> ShardRow:
+        planned = self._planned[name]
+        return ShardRow(planned.shard, planned.pass_number, planned.entries)
+
+    def _show(self, name: str, row: ShardRow) -> None:
+        if row != self._rows.get(name):
+            self._rows[name] = row
+            self._sorted = None
+
+    def _sorted_rows(self) -> tuple[ShardRow, ...]:
+        if self._sorted is None or self._sorted[0] != self.order:
+            rows = tuple(sorted(self._rows.values(), key=ORDERS[self.order]))
+            self._sorted = self.order, rows
+        return self._sorted[1]
 
     # The sum
 
@@ -276,7 +287,7 @@ class FleetWatcher:
             to_read=len(self._read) + len(self._unread),
             errors=tuple(errors.most_common()),
             hosts=tuple(self._hosts.most_common(_MAX_SHOWN)),
-            rows=tuple(sorted(self._rows.values(), key=ORDERS[self.order])),
+            rows=self._sorted_rows(),
             problem=self._problem(status),
         )
 
