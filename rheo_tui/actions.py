@@ -3,7 +3,7 @@
 A disabled action stays on its key and gives the reason: see `Action.disabled`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -622,7 +622,7 @@ ACTIONS: tuple[Action, ...] = (
 BY_ID = {action.id: action for action in ACTIONS}
 
 
-def bindings() -> list[Binding]:
+def bindings(actions: Iterable[Action] = ACTIONS) -> list[Binding]:
     """Return one binding for each action; its id lets users choose other keys."""
     return [
         Binding(
@@ -634,7 +634,7 @@ def bindings() -> list[Binding]:
             # Keys typed ahead arrive together; only a priority binding acts before the next key.
             priority=action.opens_input,
         )
-        for action in ACTIONS
+        for action in actions
     ]
 
 

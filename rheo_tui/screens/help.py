@@ -25,20 +25,33 @@ _KEY_WIDTH = 10
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys in as many columns as fit; typing searches titles and explanations."""
+    """Shows the keys in as many columns as fit; typing searches titles and explanations.
+
+    Args:
+        keymap: the user's keys.
+        actions: the actions of the screen below.
+        intro: one sentence on them.
+    """
 
     BINDINGS: ClassVar = [("escape", "leave", "Close")]
 
-    def __init__(self, keymap: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        keymap: Mapping[str, str],
+        actions: Sequence[Action] = ACTIONS,
+        intro: str = _INTRO,
+    ) -> None:
         super().__init__()
         self._keymap = keymap
+        self._actions = actions
+        self._intro = intro
 
     def compose(self) -> ComposeResult:
         """Create the search and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "Help"
             yield PlainInput(placeholder="type to search", id="help-search", compact=True)
-            yield Static(_INTRO, classes="help-intro", markup=False)
+            yield Static(self._intro, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)
             yield Static("↑↓ scroll · Esc close", classes="dialog-keys")
@@ -90,7 +103,7 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(width=_KEY_WIDTH, no_wrap=True)
         table.add_column(width=_COLUMN_WIDTH - _KEY_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
-        for action in ACTIONS:
+        for action in self._actions:
             text = f"{action.group} {action.title} {action.help}".lower()
             if all(word in text for word in words):
                 title = Text(action.title)
@@ -101,7 +114,9 @@ class HelpScreen(ModalScreen[None]):
 
     def _columns(self, count: int) -> Table:
         """Return all actions in `count` columns of about the same length; a group stays whole."""
-        groups = [self._group(group) for group in dict.fromkeys(each.group for each in ACTIONS)]
+        groups = [
+            self._group(group) for group in dict.fromkeys(each.group for each in self._actions)
+        ]
         longest = sum(map(len, groups)) / count
         columns: list[list[Text]] = [[]]
         for lines in groups:
@@ -117,7 +132,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _group(self, group: str) -> list[Text]:
         title = Text(group, f"bold {colour_of(self.app.theme_variables, 'primary')}")
-        actions = [each for each in ACTIONS if each.group == group]
+        actions = [each for each in self._actions if each.group == group]
         lines = [Text.assemble(self._keys(action), " ", action.title) for action in actions]
         return [title, *lines, Text("")]
 

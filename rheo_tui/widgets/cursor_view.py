@@ -5,7 +5,7 @@ from typing import ClassVar, TypeVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -20,12 +20,12 @@ class CursorView(LineView[T], can_focus=True):
 
     COMPONENT_CLASSES: ClassVar = {"lines--titles", "lines--cursor", "lines--bar"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("up,k", "move(-1)", "Up"),
-        ("down,j", "move(1)", "Down"),
-        ("pageup", "page(-1)", "Page up"),
-        ("pagedown", "page(1)", "Page down"),
-        ("home,g", "first", "First"),
-        ("end,G", "last", "Last"),
+        Binding("up,k", "move(-1)", "Up", id="cursor_up"),
+        Binding("down,j", "move(1)", "Down", id="cursor_down"),
+        Binding("pageup", "page(-1)", "Page up", id="page_up"),
+        Binding("pagedown", "page(1)", "Page down", id="page_down"),
+        Binding("home,g", "first", "First", id="first"),
+        Binding("end,G", "last", "Last", id="last"),
     ]
 
     cursor: reactive[int] = reactive(0, repaint=False)
