@@ -82,9 +82,9 @@ def _work(view: FleetView) -> list[Part]:
     shards = f"{view.shards_done:,} of {count_text(view.shards, 'shard')}"
     parts = [Part(1, (Span(shards, "plain"),))]
     if view.shards_running:
-        parts.append(Part(2, (Span(f"{view.shards_running:,} at work", "plain"),)))
+        parts.append(Part(3, (Span(f"{view.shards_running:,} at work", "plain"),)))
     if view.workers:
-        parts.append(Part(4, (Span(count_text(view.workers, "worker")),)))
+        parts.append(Part(6, (Span(count_text(view.workers, "worker")),)))
     return parts
 
 

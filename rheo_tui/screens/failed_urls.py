@@ -29,6 +29,8 @@ _SEARCH_DELAY_SECONDS = 0.12
 _KIND_WIDTH = 12
 _WIDE = 100
 _URL_SHARE = 0.6
+_WORDS = {"copy": "copy", "filter": "filter", "clear": "close"}
+"""What the keys do here, by their actions."""
 
 
 class FailedUrls(CursorView[FailedEntry]):
@@ -99,7 +101,7 @@ class FailedUrlsScreen(ModalScreen[None]):
             yield FailedUrls(id="failed-urls")
             yield Static("", id="failed-detail", markup=False)
             keys = [
-                f"{key_names(action, self._keymap)[0]} {action.title.lower()}"
+                f"{key_names(action, self._keymap)[0]} {_WORDS[action.id]}"
                 for action in FAILED_URL_ACTIONS
             ]
             yield Static(" · ".join(keys), classes="dialog-keys", markup=False)
@@ -164,7 +166,9 @@ class FailedUrlsScreen(ModalScreen[None]):
         elif not found:
             words = "No failed URL is known yet; a worker keeps them until its shard is complete."
         else:
-            words = f"{self._rows.cursor + 1:,} of {found:,}{' and more' if self._has_more else ''}"
+            total = found if self._text else max(found, self._row.failed)
+            more = " and more" if self._text and self._has_more else ""
+            words = f"{self._rows.cursor + 1:,} of {total:,}{more}"
         self.query_one("#failed-count", Static).update(words)
         detail = self.query_one("#failed-detail", Static)
         if current is not None:

@@ -33,6 +33,7 @@ from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
 from tests.tui.driving import Driver
 from tests.tui.fake_service import FakeService
+from tests.tui.fleet_stage import FLEET_KEYS, fleet_on_stage
 
 MOMENT = 1_772_000_000.0
 """The time on every clock, seconds since the epoch."""
@@ -69,6 +70,7 @@ class Scene:
     rows: bool = True  # False: the list is empty
     is_locked: bool = False  # another process has the session
     is_stored: bool = True  # its text is compared with the stored one
+    is_fleet: bool = False  # a screen of `rheo-tui --fleet`
 
 
 def _row(name: str, host: str, status: DownloadStatus, **values: Any) -> DownloadSnapshot:
@@ -189,6 +191,12 @@ async def on_stage(scene: Scene, size: tuple[int, int], look: Look = DARK) -> As
     with tempfile.TemporaryDirectory() as empty, patch.dict(os.environ):
         _settle_environment(Path(empty), look)
         with patch.object(time, "time", lambda: MOMENT):
+            if scene.is_fleet:
+                async with fleet_on_stage(size, look.theme) as fleet:
+                    await scene.open(fleet)
+                    await fleet.pilot.pause()
+                    yield fleet
+                return
             service = _service(scene, look)
             app = RheoApp(service, make_service=_refuse if scene.is_locked else None)
             async with app.run_test(size=size, notifications=True) as pilot:
@@ -343,6 +351,10 @@ SCENES = (
     Scene("add", _add, is_stored=False),
     Scene("load", _keys("o"), is_stored=False),
     Scene("history", _keys("h"), is_stored=False),
+    *(
+        Scene(name, lambda app, keys=keys: app.pilot.press(*keys), is_fleet=True)  # type: ignore[misc]
+        for name, keys in FLEET_KEYS.items()
+    ),
 )
 
 
