@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rheo_core.cli.__main__ import report_lost_output, take_over
 from rheo_core.cli.input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
-from rheo_core.domain.text import at_most, printable, redact
+from rheo_core.domain.text import at_most, printable, redact, system_reason
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 
 _BAD_INPUT = 1
 _USAGE = 2
+_DISK = 4
 
 
 class _Stop(Exception):
-    """Input is not valid; the message is one sentence."""
+    """Input is not valid; the message is one sentence.
+
+    Args:
+        sentence: the message.
+        code: exit status.
+    """
+
+    def __init__(self, sentence: str, code: int = _BAD_INPUT) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the app and return the exit status: 0, 1 for bad input, 2 for a usage error."""
+    """Run the app; return 0, 1 for bad input, 2 for a usage error, 4 for an unreadable folder."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing to save yet
     take_over()
     gc.disable()  # imports make no garbage; collecting takes a tenth of the start
@@ -60,18 +70,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return report_lost_output("rheo-tui", error)
     try:
+        if options.fleet is not None:
+            _check_fleet(options)
         loaded = _load_settings(options.download_dir)
         items = _items(options, loaded.settings) if options.urls or options.input_file else ()
         _keep_the_terminal(options.input_file)
     except _Stop as problem:
         print(f"rheo-tui: {problem}", file=sys.stderr)
-        return _BAD_INPUT
-    if not options.demo and (refusal := _refusal_of(options.session)):
+        return problem.code
+    opens_session = not options.demo and options.fleet is None
+    if opens_session and (refusal := _refusal_of(options.session)):
         print(f"rheo-tui: {refusal}", file=sys.stderr)
         return _USAGE
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # the screen goes to standard error
         print("rheo-tui: needs a terminal; without one, use the rheo command", file=sys.stderr)
         return _BAD_INPUT
+    if options.fleet is not None:
+        return _run_fleet(options.fleet, loaded)
     if options.demo:
         return _run_demo(loaded.settings, items, loaded.problems)
     return _run(options, loaded, items)
@@ -100,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         "--demo",
         action="store_true",
         help="Show the app with downloads from a built-in server; nothing is saved.",
+    )
+    parser.add_argument(
+        "--fleet",
+        metavar="OUT",
+        help="Watch the fleet run of this output folder, or of its URL, instead of downloads.",
     )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     parser.add_argument("-h", "--help", action="help", help="Show this message and exit.")
@@ -230,6 +250,40 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
     service = ThreadedService(LocalService(settings, session_path=path, load=load))
     memory = ScreenMemory.load(session_path().with_name("screen.json"))
     app = RheoApp(service, items, loaded.problems, make_service, memory)
+    _begin()
+    app.run()
+    return app.return_code or 0
+
+
+def _check_fleet(options: argparse.Namespace) -> None:
+    """Check the output folder of a fleet, as far as that needs no network.
+
+    Raises:
+        _Stop: it cannot be used, or other arguments ask for downloads.
+    """
+    from rheo_core.fleet.planning import PlanError, read_plan
+    from rheo_core.fleet.targets import open_target
+
+    if options.urls or options.input_file or options.demo or options.session:
+        raise _Stop("--fleet adds nothing: leave out URL, -i, --demo and --session", _USAGE)
+    shown = printable(redact(options.fleet))
+    try:
+        target = open_target(options.fleet)
+        if target.path is not None and read_plan(target) is None:
+            raise PlanError("it has no plan")
+    except PlanError as error:
+        raise _Stop(f"{shown} is not the output folder of a fleet: {error}", _USAGE) from None
+    except ValueError as error:
+        raise _Stop(printable(str(error)), _USAGE) from None
+    except OSError as error:
+        raise _Stop(f"{shown} cannot be read: {system_reason(error)}", _DISK) from None
+
+
+def _run_fleet(out: str, loaded: "LoadedSettings") -> int:
+    from .fleet_app import FleetApp
+    from .services.fleet import FleetService
+
+    app = FleetApp(FleetService(out), loaded.settings, loaded.problems)
     _begin()
     app.run()
     return app.return_code or 0

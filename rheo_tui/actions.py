@@ -3,7 +3,7 @@
 A disabled action stays on its key and gives the reason: see `Action.disabled`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -638,7 +638,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 """Actions that belong together and share a line of the help, by its title."""
 
 
-def bindings() -> list[Binding]:
+def bindings(actions: Iterable[Action] = ACTIONS) -> list[Binding]:
     """Return one binding for each action; its id lets users choose other keys."""
     return [
         Binding(
@@ -650,7 +650,7 @@ def bindings() -> list[Binding]:
             # Keys typed ahead arrive together; only a priority binding acts before the next key.
             priority=action.opens_input,
         )
-        for action in ACTIONS
+        for action in actions
     ]
 
 

@@ -79,7 +79,7 @@ class Summary:
         return time_left_text(self.left / self.mean_speed)
 
 
-_NAME = Part(0, (Span(" rheo ", "name"),))
+NAME = Part(0, (Span(" rheo ", "name"),))
 _GAP, _DOT = "  ", " · "
 _MIN_BAR, _MIN_FOLDER = 10, 10
 _GRAPH = 12
@@ -101,7 +101,7 @@ def header_lines(summary: Summary, width: int, height: int) -> list[list[Span]]:
 
 def _state_line(summary: Summary, width: int) -> list[Span]:
     """Return name, folder and marks on the left; slots, connections and limits on the right."""
-    left = [_NAME, *_badges(summary)]
+    left = [NAME, *_badges(summary)]
     right = [*_work(summary), *_limits(summary)]
     used = sum(part.width + len(_GAP) for part in left) + _joined_width(right)
     free = "" if summary.free is None else f"{size_text(summary.free)} free"
@@ -111,7 +111,7 @@ def _state_line(summary: Summary, width: int) -> list[Span]:
         left.append(Part(4, (Span(folder, "plain"), Span(f"{_DOT}{free}" if free else ""))))
     elif free:
         left.append(Part(4, (Span(free),)))
-    return _spread(left, right, width)
+    return spread(left, right, width)
 
 
 def _badges(summary: Summary) -> list[Part]:
@@ -158,17 +158,27 @@ def _limits(summary: Summary) -> list[Part]:
 def _progress_line(summary: Summary, width: int) -> list[Span]:
     """Return a bar of all bytes, what is left, and the speed with its graph."""
     parts = [*_progress_parts(summary), *_speed_parts(summary, width)]
-    while len(parts) > 1 and _gapped_width(parts) + _MIN_BAR + 2 > width:
-        parts.remove(max(parts, key=lambda part: part.rank))
-    bar = width - 2 - _gapped_width(parts)
-    spans = [Span(" "), *_bar(summary, max(0, bar))]
-    for part in parts:
+    return bar_line(summary.fraction, parts, width)
+
+
+def bar_line(fraction: float | None, parts: Sequence[Part], width: int) -> list[Span]:
+    """Return a bar, and behind it the parts that fit.
+
+    Args:
+        fraction: what is done, from 0.0 to 1.0; None if there is nothing to do.
+        parts: the parts, in their order.
+        width: cells of the line.
+    """
+    shown = list(parts)
+    while len(shown) > 1 and _gapped_width(shown) + _MIN_BAR + 2 > width:
+        shown.remove(max(shown, key=lambda part: part.rank))
+    spans = [Span(" "), *_bar(fraction, max(0, width - 2 - _gapped_width(shown)))]
+    for part in shown:
         spans += [Span(_GAP), *part.spans]
     return _cut([*spans, Span(" ")], width)
 
 
-def _bar(summary: Summary, width: int) -> list[Span]:
-    fraction = summary.fraction
+def _bar(fraction: float | None, width: int) -> list[Span]:
     if fraction is None:
         return [Span("─" * width, "track")]
     filled, track = bar_text(fraction, width)
@@ -218,16 +228,16 @@ def _one_line(summary: Summary, width: int) -> list[Span]:
     left = _badges(summary) + _progress_parts(summary)
     right = [Part(4, part.spans[:1]) for part in _limits(summary)]
     right.append(Part(0, _speed_parts(summary, 0)[-1].spans))
-    return _spread(left or [_NAME], right, width)
+    return spread(left or [NAME], right, width)
 
 
-def _spread(left: Sequence[Part], right: Sequence[Part], width: int) -> list[Span]:
+def spread(left: Sequence[Part], right: Sequence[Part], width: int) -> list[Span]:
     """Return parts at both edges; leave out the least important ones until they fit."""
     left, right = list(left), list(right)
     while _gapped_width(left) + _joined_width(right) + 3 > width and len(left) + len(right) > 1:
         worst = max([*right, *left], key=lambda part: part.rank)
         (left if worst in left else right).remove(worst)
-    start: list[Span] = [Span(" ")] if left and left[0] is not _NAME else []
+    start: list[Span] = [Span(" ")] if left and left[0] is not NAME else []
     for at, part in enumerate(left):
         start += [*([Span(_GAP)] if at else []), *part.spans]
     end: list[Span] = []

@@ -175,6 +175,7 @@ class ShardFacts:
     bytes: int = 0  # of the files
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)  # failed entries by kind
+    hosts: dict[str, int] = field(default_factory=dict)  # those with most failed entries
     parts: dict[str, PartFacts] = field(default_factory=dict)  # by name in the output folder
     worker: str = ""  # host and process
     version: str = ""  # of rheo

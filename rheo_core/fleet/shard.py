@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rheo_core.domain.file_config import host_of
 from rheo_core.domain.fleet import (
     EntryOutcome,
     FleetEntry,
@@ -40,6 +41,8 @@ from .shard_files import read_shard
 from .targets import Target, open_target
 
 _NO_OPTIONS = WorkerOptions()
+_MAX_HOSTS = 8
+"""Hosts in the facts of a shard, those with most failures first."""
 
 
 def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
@@ -208,10 +211,16 @@ class _Commit:
             bytes=sum(each.size or 0 for each in ended),
             seconds=round(seconds, 3),
             errors=dict(Counter(each.kind for each in ended if each.kind is not None)),
+            hosts=self._failed_hosts(),
             parts=parts,
             worker=f"{platform.node()}:{os.getpid()}",
             version=__version__,
         )
+
+    def _failed_hosts(self) -> dict[str, int]:
+        failed = (each for each in self._entries if self._outcomes[each.key].outcome == "failed")
+        hosts = Counter(host_of(entry.url).rpartition(":")[0] for entry in failed)
+        return dict(hosts.most_common(_MAX_HOSTS))
 
 
 def _part_facts(path: Path) -> PartFacts:

@@ -32,20 +32,33 @@ Line = tuple[str, str]
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys in as many columns as fit; typing searches titles and explanations."""
+    """Shows the keys in as many columns as fit; typing searches titles and explanations.
+
+    Args:
+        keymap: the user's keys.
+        actions: the actions of the screen below.
+        intro: one sentence on them.
+    """
 
     BINDINGS: ClassVar = [("escape", "leave", "Close")]
 
-    def __init__(self, keymap: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        keymap: Mapping[str, str],
+        actions: Sequence[Action] = ACTIONS,
+        intro: str = _INTRO,
+    ) -> None:
         super().__init__()
         self._keymap = keymap
+        self._actions = actions
+        self._intro = intro
 
     def compose(self) -> ComposeResult:
         """Create the search and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "Help"
             yield PlainInput(placeholder="type to search", id="help-search", compact=True)
-            yield Static(_INTRO, classes="help-intro", markup=False)
+            yield Static(self._intro, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)
             yield Static("↑↓ PgUp PgDn scroll · Esc close", classes="dialog-keys")
@@ -109,7 +122,7 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(width=_KEY_WIDTH, no_wrap=True)
         table.add_column(width=_FOUND_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
-        for action in ACTIONS:
+        for action in self._actions:
             text = f"{action.group} {action.title} {action.help}".lower()
             if all(word in text for word in words):
                 keys = Text(" ".join(key_names(action, self._keymap)), "bold")
@@ -120,7 +133,8 @@ class HelpScreen(ModalScreen[None]):
 
     def _columns(self, count: int) -> Table:
         """Return all actions in `count` columns of about the same length; a group stays whole."""
-        groups = [self._group(group) for group in dict.fromkeys(each.group for each in ACTIONS)]
+        names = dict.fromkeys(each.group for each in self._actions)
+        groups = [self._group(name) for name in names]
         columns = [list(chain.from_iterable(part)) for part in _divided(groups, count)]
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in columns:
@@ -130,7 +144,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _group(self, group: str) -> list[Line]:
         lines: dict[str, list[Action]] = {}
-        for action in ACTIONS:
+        for action in self._actions:
             if action.group == group:
                 family = (title for title, ids in FAMILIES.items() if action.id in ids)
                 lines.setdefault(next(family, action.title), []).append(action)

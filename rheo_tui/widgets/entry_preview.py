@@ -196,11 +196,14 @@ class EntryPreview(Vertical):
         self.query_one("#entry-titles", Static).update(self.query_one(EntryTable).titles())
 
     @on(EntryTable.CursorMoved)
-    def _show_detail(self, event: EntryTable.CursorMoved) -> None:
-        detail = self.query_one("#entry-detail", Static)
-        detail.display = event.proposal is not None
-        if event.proposal is not None:
-            detail.update(_detail(event.proposal))
+    def _show_detail(self) -> None:
+        detail, proposal = (
+            self.query_one("#entry-detail", Static),
+            self.query_one(EntryTable).current,
+        )
+        detail.display = proposal is not None
+        if proposal is not None:
+            detail.update(_detail(proposal))
         self._show_keys()
 
     @on(events.DescendantFocus)

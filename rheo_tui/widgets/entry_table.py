@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
-from rich.segment import Segment
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
-from textual.reactive import reactive
-from textual.strip import Strip
 
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
@@ -20,7 +17,7 @@ from rheo_tui.existing_files import Choice
 from rheo_tui.formatting import fit, fit_middle, fit_right, size_text
 from rheo_tui.proposals import Outcome, Proposal, folder_words, name_words
 
-from .line_view import LineView
+from .cursor_view import CursorView
 
 _ADD = "Ctrl+S add"
 _GLYPHS = {
@@ -85,24 +82,15 @@ def keys_for(proposal: Proposal | None) -> str:
     return f"Space skip · Enter edit{renews} · {_ADD}"
 
 
-class EntryTable(LineView[Proposal], can_focus=True):
+class EntryTable(CursorView[Proposal]):
     """Shows proposals, those that need attention first."""
 
     COMPONENT_CLASSES: ClassVar = {
-        "entries--titles",
-        "entries--cursor",
-        "entries--bar",
         "entries--quiet",
         "entries--remark",
         *(f"entries--{outcome.value}" for outcome in Outcome),
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("up,k", "move(-1)", "Up"),
-        ("down,j", "move(1)", "Down"),
-        ("pageup", "page(-1)", "Page up"),
-        ("pagedown", "page(1)", "Page down"),
-        ("home,g", "first", "First"),
-        ("end,G", "last", "Last"),
         ("space", "choose('skip', True)", "Skip"),
         ("enter,e", "ask('edit')", "Edit"),
         ("s", "choose('skip')", "Skip"),
@@ -114,18 +102,6 @@ class EntryTable(LineView[Proposal], can_focus=True):
         ("O", "choose_all('overwrite')", "Overwrite all"),
         ("S", "choose_all('skip')", "Skip all"),
     ]
-
-    cursor: reactive[int] = reactive(0, repaint=False)
-
-    @dataclass
-    class CursorMoved(Message):
-        """Another line is under the cursor."""
-
-        proposal: Proposal | None
-
-        def can_replace(self, message: Message) -> bool:
-            """Return True for another message of this kind; only the last one counts."""
-            return isinstance(message, EntryTable.CursorMoved)
 
     @dataclass
     class Chosen(Message):
@@ -143,14 +119,8 @@ class EntryTable(LineView[Proposal], can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._follows = False
         self._digits = 1
         self._has_folders = False
-
-    @property
-    def current(self) -> Proposal | None:
-        """Line under the cursor, or None."""
-        return self._items[self.cursor] if self.cursor < len(self._items) else None
 
     def show_proposals(self, proposals: Sequence[Proposal], *, from_top: bool) -> None:
         """Replace the lines. `from_top` moves the cursor to the first one."""
@@ -160,52 +130,13 @@ class EntryTable(LineView[Proposal], can_focus=True):
         self.cursor = 0 if from_top else self.validate_cursor(self.cursor)
         if from_top:
             self.scroll_home(animate=False, immediate=True)
-        self.post_message(self.CursorMoved(self.current))
+        self.post_message(self.CursorMoved())
 
     def replace(self, proposals: Sequence[Proposal]) -> None:
         """Show other choices for the same lines."""
         self._items = proposals
         self.refresh()
-        self.post_message(self.CursorMoved(self.current))
-
-    # The cursor
-
-    def validate_cursor(self, cursor: int) -> int:
-        """Keep the cursor on a line."""
-        return max(0, min(cursor, len(self._items) - 1))
-
-    def watch_cursor(self) -> None:
-        """Draw the cursor at its new place."""
-        self.refresh()
-        self._scroll_to_cursor()
-        self.post_message(self.CursorMoved(self.current))
-
-    def _scroll_to_cursor(self) -> None:
-        top, height = self.scroll_offset.y, max(self.size.height, 1)
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-
-    def on_resize(self) -> None:
-        """Keep the cursor visible."""
-        self._scroll_to_cursor()
-
-    def action_move(self, by: int) -> None:
-        """Move the cursor."""
-        self.cursor += by
-
-    def action_page(self, by: int) -> None:
-        """Move the cursor by screens."""
-        self.cursor += by * max(self.size.height, 1)
-
-    def action_first(self) -> None:
-        """Move the cursor to the first line."""
-        self.cursor = 0
-
-    def action_last(self) -> None:
-        """Move the cursor to the last line."""
-        self.cursor = len(self._items) - 1
+        self.post_message(self.CursorMoved())
 
     # Choices
 
@@ -223,24 +154,16 @@ class EntryTable(LineView[Proposal], can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor; skip on the glyph; a double click edits."""
-        offset = event.get_content_offset(self)
-        if offset is None or self.scroll_offset.y + offset.y >= len(self._items):
+        line, offset = self.line_at(event), event.get_content_offset(self)
+        if line is None or offset is None:
             return
-        self.cursor = self.scroll_offset.y + offset.y
+        self.cursor = line
         if offset.x < _GLYPH_CELLS:
             self.action_choose(Choice.SKIP, toggles=True)
         elif event.chain == 2:
             self.action_ask("edit")
 
     # Painting
-
-    def on_focus(self) -> None:
-        """Show the cursor as active."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """Show the cursor as inactive."""
-        self.refresh()
 
     def titles(self) -> Text:
         """Return the titles of the columns."""
@@ -253,7 +176,7 @@ class EntryTable(LineView[Proposal], can_focus=True):
             fit("Folder", widths.folder),
             fit("Verdict", widths.verdict),
         )
-        style = self.get_component_rich_style("entries--titles", partial=True)
+        style = self.get_component_rich_style("lines--titles", partial=True)
         shown = (cell for cell, width in zip(cells, widths, strict=True) if width)
         return Text(" " * _GLYPH_CELLS + "  ".join(shown), style, no_wrap=True)
 
@@ -287,15 +210,3 @@ class EntryTable(LineView[Proposal], can_focus=True):
         for at, (words, cell_style) in enumerate(shown):
             text.append(("  " if at else "") + words, cell_style)
         return text
-
-    def render_line(self, y: int) -> Strip:
-        """Render one line, the one under the cursor in its own style."""
-        strip = super().render_line(y)
-        if self.scroll_offset.y + y != self.cursor or not self._items or not self.has_focus:
-            return strip
-        # Over the styles of the parts, which have a background already.
-        cursor = self.get_component_rich_style("entries--cursor", partial=True)
-        parts = [Segment(part.text, part.style and part.style + cursor) for part in strip]
-        strip = Strip(parts, strip.cell_length)
-        bar = Strip([Segment("▌", self.get_component_rich_style("entries--bar"))])
-        return Strip.join([bar, strip.crop(1)])

@@ -1,6 +1,6 @@
 """StatusFooter: what the last key did on the left, the most useful keys on the right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,9 +49,16 @@ class StatusFooter(Widget):
 
         action_id: str
 
-    def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        keymap: Mapping[str, str],
+        actions: Iterable[Action] = ACTIONS,
+        *,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
         self._keymap = keymap
+        self._actions = [action for action in actions if action.label]
         self._disabled: frozenset[str] = frozenset()
         self._feedback = Feedback()
         self._place = self._advice = ""
@@ -71,8 +78,19 @@ class StatusFooter(Widget):
             place: the place in the list, shown while there is no feedback.
             advice: what helps the current download, shown instead if there is space for it.
         """
-        disabled = frozenset(action.id for action in _shown() if action.disabled(context))
-        now = disabled, place, advice, not context.total
+        disabled = frozenset(action.id for action in self._actions if action.disabled(context))
+        self.show_disabled(disabled, place, advice, is_empty=not context.total)
+
+    def show_disabled(
+        self,
+        disabled: frozenset[str],
+        place: str = "",
+        advice: str = "",
+        *,
+        is_empty: bool = False,
+    ) -> None:
+        """Dim actions by their ids; in an empty list they give way."""
+        now = disabled, place, advice, is_empty
         if now != (self._disabled, self._place, self._advice, self._is_empty):
             self._disabled, self._place, self._advice, self._is_empty = now
             self.refresh()
@@ -136,13 +154,13 @@ class StatusFooter(Widget):
     def _fitting(self, width: int) -> Sequence[Action]:
         """Return the actions that fit, in their order; disabled ones give way in an empty list."""
         fitting: set[str] = set()
-        for action in sorted(_shown(), key=_rank):
+        for action in sorted(self._actions, key=_rank):
             if self._is_empty and action.id in self._disabled:
                 continue
             if (needed := self._width(action)) <= width:
                 width -= needed
                 fitting.add(action.id)
-        return [action for action in _shown() if action.id in fitting]
+        return [action for action in self._actions if action.id in fitting]
 
     def _key_and_label(self, action: Action) -> Text:
         return Text(" ").append_text(self._label(action)).append(" ")
@@ -171,7 +189,3 @@ class StatusFooter(Widget):
 
 def _rank(action: Action) -> int:
     return _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
-
-
-def _shown() -> list[Action]:
-    return [action for action in ACTIONS if action.label]

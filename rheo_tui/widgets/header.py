@@ -1,6 +1,7 @@
 """SummaryHeader: the progress of all downloads together, and the limits that hold."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ from textual.widget import Widget
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import with_tilde
-from rheo_tui.summary import Summary, header_lines
+from rheo_tui.summary import Span, Summary, header_lines
 from rheo_tui.totals import Totals
 
 _MAX_SAMPLES = 120
@@ -93,12 +94,17 @@ class SummaryHeader(Widget):
     def render(self) -> Text:
         """Render the lines that fit."""
         width, height = self.size
-        text = Text(no_wrap=True, end="")
-        for at, line in enumerate(header_lines(self._shown, width, height)):
-            text.append("\n" if at else "")
-            for span in line:
-                text.append(span.text, self.get_component_rich_style(f"summary--{span.style}"))
-        return text
+        return painted(self, header_lines(self._shown, width, height))
+
+
+def painted(header: Widget, lines: Sequence[Sequence[Span]]) -> Text:
+    """Return lines in the styles of a header."""
+    text = Text(no_wrap=True, end="")
+    for at, line in enumerate(lines):
+        text.append("\n" if at else "")
+        for span in line:
+            text.append(span.text, header.get_component_rich_style(f"summary--{span.style}"))
+    return text
 
 
 def _short(folder: Path) -> str:

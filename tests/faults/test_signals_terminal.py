@@ -90,9 +90,9 @@ async def test_a_terminal_that_goes_without_a_word_ends_no_download_of_the_comma
 DEAD_WRITER = """
 import os, sys
 from textual.drivers._writer_thread import WriterThread
-from rheo_tui import __main__, app
+from rheo_tui import __main__, terminal_app
 
-app.HANG_UP_SECONDS = 0.5
+terminal_app.HANG_UP_SECONDS = 0.5
 
 def write_until_gone(self):
     while (text := self._queue.get()) is not None:

@@ -35,6 +35,7 @@ from rheo_tui.widgets.header import SummaryHeader
 from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver
 from tests.tui.fake_service import FakeService
+from tests.tui.fleet_stage import FLEET_KEYS, fleet_on_stage
 
 MOMENT = 1_772_000_000.0
 """The time on every clock, seconds since the epoch."""
@@ -70,6 +71,7 @@ class Scene:
     open: Open
     rows: bool = True  # False: the list is empty
     is_locked: bool = False  # another process has the session
+    is_fleet: bool = False  # a screen of `rheo-tui --fleet`
 
 
 def _row(name: str, host: str, status: DownloadStatus, **values: Any) -> DownloadSnapshot:
@@ -190,6 +192,12 @@ async def on_stage(scene: Scene, size: tuple[int, int], look: Look = DARK) -> As
     with tempfile.TemporaryDirectory() as home, patch.dict(os.environ):
         _settle_environment(Path(home), look)
         with patch.object(time, "time", lambda: MOMENT), chdir(_make_lists(Path(home))):
+            if scene.is_fleet:
+                async with fleet_on_stage(size, look.theme) as fleet:
+                    await scene.open(fleet)
+                    await fleet.pilot.pause()
+                    yield fleet
+                return
             service = _service(scene, look)
             app = RheoApp(service, make_service=_refuse if scene.is_locked else None)
             async with app.run_test(size=size, notifications=True) as pilot:
@@ -394,6 +402,10 @@ SCENES = (
     Scene("history-details", _history_details),
     Scene("columns", _keys("vertical_line")),
     Scene("help-search", _keys("question_mark", *"limit")),
+    *(
+        Scene(name, lambda app, keys=keys: app.pilot.press(*keys), is_fleet=True)  # type: ignore[misc]
+        for name, keys in FLEET_KEYS.items()
+    ),
 )
 
 

@@ -1,0 +1,109 @@
+"""Values of a fleet run as its watchers see it: shards as rows, and their sums."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from .fleet import FleetState
+
+
+class ShardState(StrEnum):
+    """State of a shard, in the order of interest."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"  # begun, and no worker is seen at it
+    QUEUED = "queued"
+    DONE = "done"
+
+
+class ShardRow(NamedTuple):
+    """One shard of a run, or of one of its further passes."""
+
+    shard: int
+    pass_number: int
+    entries: int
+    state: ShardState = ShardState.QUEUED
+    completed: int = 0
+    failed: int = 0  # unreadable entries too
+    bytes: int = 0
+    entries_per_second: float = 0.0
+    worker: str = ""  # host and process, or the host alone while it runs
+    attempt: int = 1  # of the driver
+    since: float | None = None  # begin, in seconds since the epoch, while it runs
+    seconds: float | None = None  # time that a complete shard took
+
+    @property
+    def id(self) -> tuple[int, int]:
+        """Number of the shard, and of the pass."""
+        return self.shard, self.pass_number
+
+    @property
+    def ended(self) -> int:
+        """Number of entries that have a result."""
+        return self.completed + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """A run at one moment.
+
+    Attributes:
+        state: the state of the run.
+        stop_requested: `_rheo/stop` exists.
+        entries: number of entries of the list.
+        completed: files that are there.
+        failed: entries that failed or cannot be read.
+        bytes: bytes of the files.
+        entries_per_second: mean of the last minute.
+        bytes_per_second: mean of the last minute.
+        shards: number of shards, with those of further passes.
+        shards_done: number of complete shards.
+        shards_running: number of shards at work.
+        workers: number of workers that have completed a shard.
+        read: number of complete shards that were read so far.
+        to_read: number of complete shards that there are.
+        errors: failed entries by kind, the most frequent first.
+        hosts: failed entries by host, the most frequent first.
+        rows: the shards: at work, stopped, with failures, queued, done.
+        problem: the last error of the run, or a damaged file; "" for none.
+    """
+
+    state: FleetState
+    stop_requested: bool = False
+    entries: int = 0
+    completed: int = 0
+    failed: int = 0
+    bytes: int = 0
+    entries_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    shards: int = 0
+    shards_done: int = 0
+    shards_running: int = 0
+    workers: int = 0
+    read: int = 0
+    to_read: int = 0
+    errors: tuple[tuple[str, int], ...] = ()
+    hosts: tuple[tuple[str, int], ...] = ()
+    rows: tuple[ShardRow, ...] = ()
+    problem: str = ""
+
+    @property
+    def left(self) -> int:
+        """Number of entries without a result."""
+        return max(0, self.entries - self.completed - self.failed)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until all entries have a result, at the present rate; None if nothing moves."""
+        if not self.left or self.entries_per_second <= 0:
+            return None
+        return self.left / self.entries_per_second
+
+
+class FailedEntry(NamedTuple):
+    """One failed entry of a shard. Its URL has no secrets."""
+
+    key: str
+    url: str
+    kind: str
+    error: str

@@ -1,0 +1,61 @@
+"""The actions of a watched fleet: those of the app, under the same ids and keys."""
+
+from dataclasses import replace
+
+from .actions import BY_ID, Action
+
+
+def _as(action_id: str, title: str, help: str, label: str = "") -> Action:
+    """Return an action of the app with its meaning here; its key stays, the user's too."""
+    return replace(BY_ID[action_id], group="Fleet", title=title, help=help, label=label)
+
+
+FLEET_ACTIONS: tuple[Action, ...] = (
+    _as(
+        "details", "Show failed URLs",
+        "List the failed URLs of the shard with their reasons; filter and copy them.",
+        label="failed URLs",
+    ),
+    _as(
+        "failures", "Show or hide the errors",
+        "Failed URLs by kind and by host, from all shards.",
+        label="errors",
+    ),
+    _as(
+        "pause", "Stop the run",
+        "Shards at work end, and no others begin; press it again to take the request back.",
+        label="stop",
+    ),
+    _as(
+        "retry", "Try failed URLs again",
+        "Plan a further pass over errors that may pass, such as timeouts.",
+        label="retry",
+    ),
+    _as(
+        "sort", "Change the order",
+        "Shards at work first, by number, or those with most failures first.",
+        label="sort",
+    ),
+    _as(
+        "copy", "Copy",
+        "Copy the path of the shard's manifest; among failed URLs, the URL with its secrets.",
+        label="copy",
+    ),
+    _as("filter", "Filter failed URLs", "Show those with a text in URL, kind or reason."),
+    _as("clear", "Close", "Close the errors, or the failed URLs."),
+    *(
+        replace(BY_ID[each], group="Move")
+        for each in ("cursor_up", "cursor_down", "page_up", "page_down", "first", "last")
+    ),
+    replace(BY_ID["help"], group="App"),
+    replace(BY_ID["suspend"], help="Suspend the app; the fleet runs on, and fg resumes."),
+    replace(BY_ID["quit"], help="Quit the app; the fleet runs on."),
+)  # fmt: skip
+SHARD_ACTIONS = tuple(
+    action for action in FLEET_ACTIONS if action.group != "Move" and action.id != "filter"
+)
+"""Those of the table of shards."""
+FAILED_URL_ACTIONS = tuple(
+    action for action in FLEET_ACTIONS if action.id in ("filter", "copy", "clear")
+)
+"""Those of the list of failed URLs."""

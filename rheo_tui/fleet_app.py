@@ -1,0 +1,59 @@
+"""FleetApp: a window on a fleet run, which goes on without it."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual import on
+
+from rheo_core.config.settings import Settings
+
+from .screens.fleet import FleetScreen
+from .services.fleet import FleetService
+from .terminal_app import TerminalApp
+
+_USAGE = 2
+
+
+class FleetApp(TerminalApp):
+    """The app over a fleet run.
+
+    Args:
+        service: reads and steers the run.
+        settings: theme and keys of the user.
+        problems: mistakes in the settings, to show at the start.
+    """
+
+    def __init__(
+        self, service: FleetService, settings: Settings, problems: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self._service = service
+        self._settings = settings
+        self._problems = list(problems)
+        self.main = FleetScreen(service, settings.keys)
+
+    def on_mount(self) -> None:
+        """Apply the settings and show the run."""
+        self._problems += self.take_settings(self._settings)
+        self.push_screen(self.main)
+        for problem in self._problems:
+            self.notify(problem, severity="warning", markup=False, timeout=8)
+        self.quit_on_signals()
+
+    @on(FleetScreen.NotAFleet)
+    def _not_a_fleet(self, event: FleetScreen.NotAFleet) -> None:
+        self.exit(return_code=_USAGE, message=Text(f"rheo-tui: {event.sentence}"))
+
+    def action_help_quit(self) -> None:
+        """Show how to quit. In inputs Ctrl+C copies instead."""
+        self.main.say("Press q to quit.")
+
+    async def action_quit(self) -> None:
+        """Quit; the fleet runs on."""
+        self.close_and_exit()
+
+    def close_and_exit(self) -> None:
+        """Exit; threads that wait for a store end with the process."""
+        self._quitting = True
+        self._service.close()
+        self.exit()

@@ -1,0 +1,142 @@
+"""TerminalApp: an app in a terminal that may be small, has few colours, or goes away."""
+
+import os
+import select
+import signal
+import sys
+import threading
+from asyncio import get_running_loop
+from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import copy_context
+from typing import ClassVar
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.filter import LineFilter
+
+from rheo_core.config.settings import Settings
+from rheo_core.domain.text import visible
+
+from .actions import unknown_actions
+from .ascii import AsciiFilter, needs_ascii
+from .themes import DARK, FALLBACKS, THEMES, theme_for
+from .typed_ahead import TypedAhead
+
+HANG_UP_SECONDS = 10.0
+"""Time for the app to end by itself after its terminal is gone."""
+_TERMINAL_CHECK_SECONDS = 2.0
+"""Time between two checks whether the terminal still exists."""
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, 0)
+    return any(event & select.POLLHUP for _, event in look.poll(0))
+
+
+class TerminalApp(App[None]):
+    """Themes, keys and signals, whatever the app shows."""
+
+    TITLE = "rheo"
+    CSS_PATH = "styles.tcss"
+    ENABLE_COMMAND_PALETTE = False  # the registry has an action for it
+    NOTIFICATION_TIMEOUT = 4
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (14, "-short"), (24, "-medium"), (30, "-high")]  # noqa: RUF012
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", show=False, priority=True),
+        Binding("ctrl+c", "help_quit", show=False, system=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quitting = False
+        self._clashes: set[str] = set()
+        self._typed_ahead = TypedAhead(self, super().on_event)
+        self._ascii_filters = [AsciiFilter()] if needs_ascii(os.environ) else []
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def close_and_exit(self) -> None:
+        """Close what is open, then exit. A signal may call this."""
+        raise NotImplementedError
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return colours that the stylesheet needs and Textual's own themes lack."""
+        return FALLBACKS
+
+    def take_settings(self, settings: Settings) -> list[str]:
+        """Apply theme and keys of the settings; return sentences on those that are unknown."""
+        problems = []
+        known = settings.theme in self.available_themes
+        self.theme = self.theme_named(settings.theme if known else DARK.name)
+        if not known:
+            problems.append(f"Unknown theme “{settings.theme}”; using {DARK.name}.")
+        if unknown := unknown_actions(settings.keys):
+            problems.append(f"Unknown actions in the keys setting: {', '.join(unknown)}.")
+        self.set_keymap(settings.keys)
+        return problems
+
+    def theme_named(self, name: str) -> str:
+        """Return the name of a theme that the terminal can show, for that of the user."""
+        return theme_for(name, None if self.is_headless else self.console.color_system)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters of every line that is drawn."""
+        return [*super().get_line_filters(), *self._ascii_filters]
+
+    def quit_on_signals(self) -> None:
+        """Close and exit on SIGTERM, and when the terminal is gone."""
+        if self.is_headless:
+            return
+        # A closed terminal or a plain kill must not lose partial data.
+        loop = get_running_loop()
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGTERM, self.close_and_exit)
+        if not hasattr(signal, "SIGHUP"):
+            return
+        context = copy_context()
+
+        def terminal_gone(*_: object) -> None:
+            # A write to a terminal that is gone kills the driver's writer thread, and the exit
+            # would wait for it for ever. So redirect all output to /dev/null, before the driver
+            # sees the SIGCONT that follows a hang-up: a handler of the loop would be too late.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in (sys.__stdin__, sys.__stderr__):
+                if stream is not None:
+                    os.dup2(nowhere, stream.fileno())
+            loop.call_soon_threadsafe(self.close_and_exit, context=context)
+            # If the writer has died already, the loop waits for it. Then the app ends as if it
+            # were killed, which damages neither session nor files.
+            last_resort = threading.Timer(HANG_UP_SECONDS, os._exit, (128 + signal.SIGHUP,))
+            last_resort.daemon = True
+            last_resort.start()
+
+        signal.signal(signal.SIGHUP, terminal_gone)
+        self.set_interval(_TERMINAL_CHECK_SECONDS, self._end_with_the_terminal)
+
+    def _end_with_the_terminal(self) -> None:
+        # The system signals only the session leader, which may ignore the signal, as nohup(1)
+        # does. Textual would then read the end of the input again and again.
+        if not self._quitting and sys.__stdin__ is not None and _is_hung_up(sys.__stdin__.fileno()):
+            signal.raise_signal(signal.SIGHUP)
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """Report once which action lost its key to the user's choice."""
+        for binding in clashed_bindings:
+            if binding.id and binding.id not in self._clashes:
+                self._clashes.add(binding.id)
+                text = f"Another action uses the key of “{binding.description}”."
+                self.notify(text, severity="warning", markup=False)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Clean pasted text before any input sees it, including the palette's; queue keys."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.text = visible(event.text)
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._typed_ahead.take(event)
+        else:
+            await super().on_event(event)
