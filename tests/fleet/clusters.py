@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
@@ -25,6 +24,9 @@ CONCURRENCY = 8
 """Downloads at a time in a shard."""
 SHORT_TTL = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A worker without a sign of life is given up soon, but not one of a busy machine."""
+
+SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
+WORKER = "from distributed.cli.dask_worker import main; main()"
 
 
 async def serve_slowly(exchange: Exchange) -> None:
@@ -74,13 +76,6 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Send a signal to a process, unless it has ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Fleet:

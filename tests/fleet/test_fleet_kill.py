@@ -14,16 +14,24 @@ import pytest
 
 from tests.effort import effort
 from tests.faults.program import Ended
-from tests.fleet.clusters import CONCURRENCY, LIMIT, SHORT_TTL, Fleet, free_port, kill, workers
+from tests.fleet.clusters import (
+    CONCURRENCY,
+    LIMIT,
+    SCHEDULER,
+    SHORT_TTL,
+    WORKER,
+    Fleet,
+    kill,
+    workers,
+)
 from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.nginx import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 WORKER_FLIGHT = 2 * CONCURRENCY
 """Downloads of a process, which has two shards at a time."""
-SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
-WORKER = "from distributed.cli.dask_worker import main; main()"
 KILLS = effort("KILLS", 10)
 
 
