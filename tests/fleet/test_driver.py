@@ -182,6 +182,14 @@ def test_a_busy_shard_is_waited_for(target: Target, executor: Executor) -> None:
     assert (status.state, work.calls.count(0)) == ("complete", 21)
 
 
+def test_a_worker_that_hangs_does_not_hold_up_its_lane(target: Target, executor: Executor) -> None:
+    hung = [ShardBusyError("process 7 on here has it", is_idle=True)] * 3
+    work = Worker(target, {0: hung})
+    status = drive(target, plan_of(0, 0, 0), executor, work)
+    assert (status.state, work.calls) == ("complete", [0, 1, 2, 0, 0, 0])
+    assert status.message == "shard 0: process 7 on here has it"
+
+
 def test_a_request_to_stop_lets_running_shards_end(target: Target, executor: Executor) -> None:
     def stop(shard: int) -> None:
         target.put(STOP_NAME, b"")
