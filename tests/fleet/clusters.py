@@ -12,7 +12,7 @@ from rheo_core.domain.fleet import PLAN_NAME, FleetPlan, ShardFacts, facts_name,
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.targets import open_target
-from tests.faults.program import COMMAND, Home
+from tests.faults.program import COMMAND, Ended, Home
 from tests.fleet.runs import FleetRun, body_for
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
@@ -78,6 +78,20 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
+async def end_of(driver: Process) -> Ended:
+    async with asyncio.timeout(LIMIT):
+        out, err = await driver.communicate()
+    assert b"Traceback" not in err, err.decode()
+    return Ended(driver.returncode or 0, out.decode(), err.decode())
+
+
+async def completed(driver: Process) -> None:
+    """Wait for the end of a driver, which has completed its run."""
+    ended = await end_of(driver)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("complete: ")
+
+
 class Fleet:
     """Runs of one list, each with the same command, and the log of the server that they ask.
 
@@ -113,8 +127,11 @@ class Fleet:
     async def kill_all(self) -> None:
         """Kill everything that was started."""
         for process in self._processes:
+            below = children(process.pid)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            for pid in below:  # some have a process group of their own
+                kill(pid)
             await process.communicate()
 
     async def asked(self, more: int) -> None:
