@@ -174,7 +174,7 @@ class Turn:
 
     async def _plan(self) -> None:
         command = ("fleet", "plan", self._list, "-o", self._out, *self._plan_flags())
-        process = await self._start(COMMAND, *command, "--lanes", 4)
+        process = await self._start(self._log, COMMAND, *command, "--lanes", 4)
         if await process.wait() != 0:
             raise RuntimeError(f"no plan: {self._log.read_text()}")
 
@@ -182,8 +182,8 @@ class Turn:
     def _log(self) -> Path:
         return self._folder / "log"
 
-    async def _start(self, program: object, *arguments: object) -> Process:
-        with self._log.open("ab") as log:
+    async def _start(self, path: Path, program: object, *arguments: object) -> Process:
+        with path.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-c", str(program), *map(str, arguments),
                 env=self._environment, start_new_session=True, stdout=log, stderr=log,
@@ -207,7 +207,8 @@ class Turn:
         while not all(each.is_complete for each in self._services if each.is_driver):
             for service in self._services:
                 if not service.is_running and not service.is_complete:
-                    service.process = await self._start(*service.command)
+                    log = self._log if service.is_driver else self._folder / "dask.log"
+                    service.process = await self._start(log, *service.command)
             await asyncio.sleep(_POLL)
             now, asked = time.monotonic(), self._asked()
             if asked != last[1]:
