@@ -54,6 +54,10 @@ tests: $(READY)  ## Run the tests alone
 quick: $(READY)  ## Run the tests that depend most on Python and on libraries
 	$(PYTEST) $(QUICK)
 
+.PHONY: engines
+engines: $(READY)  ## Install Ray and a server like S3: their tests skip without them
+	@$(call install,'ray[client]' s3fs 'moto[server]')
+
 .PHONY: coverage
 coverage: $(READY)  ## Run the tests and measure which branches they take, 95 % at least
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=95

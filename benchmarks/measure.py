@@ -66,9 +66,9 @@ def run(
     server.forget_requests()
     report, log = home / "report", home / "log"
     watched = str(server.requests) if job.work.listed else ""
-    launch = [sys.executable, "-IS", str(_LAUNCHER), str(report), watched, str(_LIST_SECONDS)]
     try:
-        problem = _launch([*launch, *command], {**_environment(home, job), **environ}, log, timeout)
+        measured = _measured(command, report, watched)
+        problem = _launch(measured, {**_environment(home, job.authority), **environ}, log, timeout)
         if problem:
             return Run(problem=problem)
         return _judge(job, report.read_text().split(), log)
@@ -77,7 +77,31 @@ def run(
         shutil.rmtree(home)
 
 
-def _environment(home: Path, job: Job) -> dict[str, str]:
+def run_alone(command: list[str], home: Path, timeout: float) -> Run:
+    """Run a command once; the caller judges its results.
+
+    Args:
+        command: the command.
+        home: a folder for its home, its log and the figures.
+        timeout: limit of the run, seconds.
+    """
+    home.mkdir(exist_ok=True)
+    report, log = home / "report", home / "log"
+    environ = _environment(home, Path(os.devnull))
+    if problem := _launch(_measured(command, report), environ, log, timeout):
+        return Run(problem=problem)
+    wall, cpu, peak, code, _ = map(float, report.read_text().split())
+    problem = f"exit code {code:.0f}: {_last_line(log)}" if code else ""
+    return Run(wall, cpu, int(peak) * 1024, problem=problem)
+
+
+def _measured(command: list[str], report: Path, watched: str = "") -> list[str]:
+    """Return the command that writes what `command` took into `report`."""
+    launch = [sys.executable, "-IS", str(_LAUNCHER), str(report), watched, str(_LIST_SECONDS)]
+    return [*launch, *command]
+
+
+def _environment(home: Path, authority: Path) -> dict[str, str]:
     """Nothing of the user's: no settings, no proxies."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return kept | {
@@ -85,8 +109,8 @@ def _environment(home: Path, job: Job) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_STATE_HOME": str(home / "state"),
         "LC_ALL": "C.UTF-8",
-        "SSL_CERT_FILE": str(job.authority),
-        "CURL_CA_BUNDLE": str(job.authority),
+        "SSL_CERT_FILE": str(authority),
+        "CURL_CA_BUNDLE": str(authority),
     }
 
 

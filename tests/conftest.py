@@ -37,6 +37,8 @@ LONG = (
     "test_power_loss.py",
     "test_disk_room.py",
     "test_small_engine.py",
+    "test_fleet_kill.py",
+    "test_ray.py",
 )
 """Files whose tests take seconds each: the last test of a run should be a short one."""
 

@@ -22,6 +22,9 @@ Kinds = Annotated[
         "default, those that may pass, such as timeout, dns and http_503.",
     ),
 ]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan-only", help="Plan the pass, and leave it to `rheo fleet work`.")
+]
 
 
 def retry(
@@ -30,6 +33,7 @@ def retry(
     cluster: ClusterName = "local",
     processes: Processes = None,
     scratch: Scratch = None,
+    plan_only: PlanOnly = False,
     quiet: Quiet = False,
 ) -> None:
     """Try failed downloads of a complete run again, in a further pass. Their keys stay.
@@ -37,7 +41,7 @@ def retry(
     The results of a pass are part-NUMBER.p2.parquet and so on. An interrupted pass goes on with
     `rheo fleet retry` or `rheo fleet run`.
 
-    Exit status: as for `rheo fleet run`.
+    Exit status: as for `rheo fleet run`; 0 after `--plan-only`.
     """
     from .fleet_request import existing_plan, open_output
 
@@ -53,6 +57,8 @@ def retry(
         fail(f"{error}.", ExitCode.FAILED)
     if not quiet:
         typer.echo(found, err=True)
+    if plan_only:
+        raise typer.Exit(ExitCode.DONE)
     complete(target, output, lambda slots: made, cluster, processes, scratch, quiet=quiet)
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.slices import Slice, SliceResult
 
+_MAX_BUSY_SHOWN = 5
+
 
 def work(
     context: typer.Context,
@@ -70,6 +72,7 @@ def work(
     Jobs of Kubernetes, or GNU parallel.
 
     Run the same command again after an interruption: complete shards are left alone, others go on.
+    Further passes that `rheo fleet retry --plan-only` has planned belong to the slice too.
 
     Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads
     failed, 2 if a flag, a variable, a setting or the folder is not valid, 3 if the slice is not
@@ -89,8 +92,8 @@ def work(
         check_installed()
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
-    if not slice_.lanes(plan) and not quiet:
-        lanes = len({shard.lane for shard in plan.shards})
+    lanes = len({shard.lane for shard in plan.shards})
+    if lanes <= slice_.number and not quiet:
         typer.echo(
             f"Nothing to do: the plan has {lanes} lanes for {slice_.count} slices.", err=True
         )
@@ -161,9 +164,10 @@ def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
             f"{result.counts['completed']:,} files, {size_text(result.bytes)}; {failed:,} failed",
             err=True,
         )
-        if result.busy:
-            shards = ", ".join(map(str, result.busy[:5])) + ", …" * (len(result.busy) > 5)
-            typer.echo(f"Shards that another worker has: {shards}.", err=True)
+        for shard in result.busy[:_MAX_BUSY_SHOWN]:
+            typer.echo(f"{shard}.", err=True)
+        if (more := len(result.busy) - _MAX_BUSY_SHOWN) > 0:
+            typer.echo(f"Other workers have {more:,} more shards.", err=True)
         if result.was_stopped:
             typer.echo(f"Stopped by rheo fleet stop. Remove {STOP_NAME} to go on.", err=True)
     if not result.is_complete:
@@ -176,7 +180,8 @@ def _report(facts: "ShardFacts") -> None:
 
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(facts.counts.items()))
     size, seconds = size_text(facts.bytes), duration_text(facts.seconds)
-    typer.echo(f"shard {facts.shard:06d}: {counts}; {size} in {seconds}", err=True)
+    pass_ = f", pass {facts.pass_number}" if facts.pass_number > 1 else ""
+    typer.echo(f"shard {facts.shard:06d}{pass_}: {counts}; {size} in {seconds}", err=True)
 
 
 def _show_log() -> None:

@@ -216,6 +216,9 @@ class Driver:
         self.board.give_back(shard, f"shard {shard}: {_reason(error)}")
         if isinstance(error, ShardBusyError):  # another worker does it, or will be found dead
             lane.attempts -= 1
+            if error.is_idle:  # it asks no host of the lane, so the next shards need not wait
+                lane.attempts = 0
+                lane.shards.rotate(-1)
             self._delay(lane, _BUSY_SECONDS)
         elif lane.attempts < _MAX_ATTEMPTS:
             self._delay(lane, _DELAYS[lane.attempts - 1])

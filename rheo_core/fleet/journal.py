@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import platform
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,15 +17,28 @@ from typing import Self
 
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.domain.units import duration_text
 from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
 from rheo_core.infrastructure.locks import lock
 
 _HELD = {errno.EAGAIN, errno.EACCES}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MACHINE = b'{"host":'  # begins the line of a worker's start
+_IDLE_SECONDS = 60.0
+BEAT_SECONDS = 15.0
+"""A worker shows that it is at work at this interval: it calls `Journal.beat`."""
 
 
 class ShardBusyError(RheoError):
-    """Another worker has the journal of the shard."""
+    """Another worker has the journal of the shard.
+
+    Attributes:
+        is_idle: that worker shows no sign of life, so it may hang.
+    """
+
+    def __init__(self, message: str, *, is_idle: bool = False) -> None:
+        super().__init__(message)
+        self.is_idle = is_idle
 
 
 class Journal:
@@ -84,6 +98,11 @@ class Journal:
         self._write(b"".join(self._unwritten))
         self._unwritten.clear()
 
+    def beat(self) -> None:
+        """Show other workers that this one is at work, by the time of the file."""
+        with suppress(OSError):  # they may take this worker for one that hangs
+            os.utime(self._descriptor)
+
     def remove(self) -> None:
         """Remove the journal: the facts say all now."""
         self._path.unlink(missing_ok=True)
@@ -117,7 +136,7 @@ class Journal:
     def _take(self, line: bytes, machines: dict[str, str]) -> bool:
         """Take note of a line; return False if it is none of ours."""
         try:
-            if line.startswith(b'{"host":'):
+            if line.startswith(_MACHINE):
                 machine = json.loads(line)
                 machines[machine["host"]] = machine["boot"]
             else:
@@ -162,17 +181,23 @@ def _open_locked(path: Path) -> int:
     while True:
         descriptor = os.open(path, flags, 0o600)
         try:
-            lock(descriptor)
+            _lock(descriptor, path)
             if is_at(descriptor, path):
                 return descriptor
-        except OSError as error:
+        except BaseException:
             os.close(descriptor)
-            if error.errno in _HELD:
-                raise ShardBusyError(f"another worker is at work on {path.name}") from None
-            raise OSError(
-                error.errno, "the file system does not support locks", str(path)
-            ) from error
+            raise
         os.close(descriptor)  # its last owner completed the shard between the two calls
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        lock(descriptor)
+    except OSError as error:
+        if error.errno in _HELD:
+            raise _busy(descriptor) from None
+        reason = "the file system does not support locks"
+        raise OSError(error.errno, reason, str(path)) from error
 
 
 def _machine() -> tuple[str, str]:
@@ -184,4 +209,23 @@ def _machine() -> tuple[str, str]:
 
 def _machine_line() -> bytes:
     host, boot = _machine()
-    return json.dumps({"host": host, "boot": boot}, separators=(",", ":")).encode() + b"\n"
+    machine = {"host": host, "boot": boot, "pid": os.getpid()}
+    return json.dumps(machine, separators=(",", ":")).encode() + b"\n"
+
+
+def _busy(descriptor: int) -> ShardBusyError:
+    """Return the error that names the worker that has locked a journal."""
+    status = os.fstat(descriptor)
+    text = os.pread(descriptor, status.st_size, 0)
+    _, mark, rest = text.rpartition(b"\n" + _MACHINE)
+    holder = "another worker"
+    with suppress(ValueError, KeyError, TypeError):
+        machine = json.loads((mark + rest).strip().partition(b"\n")[0])
+        holder = f"process {machine['pid']:d} on {machine['host']}"
+    idle = time.time() - status.st_mtime
+    if idle < _IDLE_SECONDS:
+        return ShardBusyError(f"{holder} has it")
+    return ShardBusyError(
+        f"{holder} has it, but shows no sign of life for {duration_text(idle)}; end that process",
+        is_idle=True,
+    )

@@ -10,7 +10,8 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rheo_core.domain.file_config import host_of
@@ -30,7 +31,7 @@ from rheo_core.domain.fleet import (
 from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
 from rheo_core.version import __version__
 
-from .journal import Journal, believed
+from .journal import BEAT_SECONDS, Journal, believed
 from .layouts import LAYOUTS
 from .manifest import check_installed, write_manifest
 from .outcomes import unreadable
@@ -76,7 +77,10 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
         _tidy_up(places)
         return facts
     await asyncio.to_thread(places.make)
-    with Journal(places.journal, _digest_of_list(target, task)) as journal:
+    with (
+        Journal(places.journal, _digest_of_list(target, task)) as journal,
+        _beating(journal),
+    ):
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
             if not journal.is_continued:  # files of another run, or cut by a loss of power
@@ -88,6 +92,22 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
             facts = await asyncio.to_thread(commit.run, began)
         _tidy_up(places)
     return facts
+
+
+@contextmanager
+def _beating(journal: Journal) -> Iterator[None]:
+    """Show at intervals that this worker is at work, until the context ends."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            journal.beat()
+
+    task = asyncio.ensure_future(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _read_plan(target: Target) -> FleetPlan:
@@ -187,7 +207,11 @@ class _Commit:
         return facts
 
     def _store(self) -> dict[str, PartFacts]:
-        """Store files and manifest, and sync them."""
+        """Store files and manifest, and sync them.
+
+        Other programs may have gigabytes to sync on the same file system. So only a folder of files
+        is synced by syncfs(2), because one fsync(2) for each would take more time on any disk.
+        """
         ended = [self._outcomes[entry.key] for entry in self._entries]
         completed = [each for each in ended if each.outcome == "completed"]
         self._places.sweep({each.file for each in completed if each.file is not None})
@@ -197,8 +221,8 @@ class _Commit:
         write_manifest(path, self._entries, self._outcomes, self._plan.keep)
         parts[f"{self._part}.parquet"] = _part_facts(path)
         self._target.put_file(f"{self._part}.parquet", path)
-        if self._target.path is not None:
-            sync_file_system(self._target.path)
+        if (out := self._target.path) is not None:
+            (sync_file_system if self._places.is_kept else sync_folder)(out)
         return parts
 
     def _facts(self, parts: dict[str, PartFacts], seconds: float) -> ShardFacts:

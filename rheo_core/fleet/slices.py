@@ -6,7 +6,7 @@ same site.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -16,10 +16,11 @@ from rheo_core.domain.fleet import (
     FleetPlan,
     ShardFacts,
     ShardTask,
-    facts_name,
+    journal_name,
 )
 
 from .journal import ShardBusyError
+from .passes import PlannedShard, planned_shards, read_passes
 from .shard import read_facts, work_on_shard
 from .shard_downloads import WorkerOptions
 from .targets import Target
@@ -52,12 +53,12 @@ class Slice:
             )
         return found
 
-    def lanes(self, plan: FleetPlan) -> list[list[int]]:
+    def lanes(self, planned: Iterable[PlannedShard]) -> list[list[PlannedShard]]:
         """Return the shards of each lane of this slice."""
-        lanes: dict[int, list[int]] = {}
-        for number, shard in enumerate(plan.shards):
+        lanes: dict[int, list[PlannedShard]] = {}
+        for shard in planned:
             if shard.lane % self.count == self.number:
-                lanes.setdefault(shard.lane, []).append(number)
+                lanes.setdefault(shard.lane, []).append(shard)
         return list(lanes.values())
 
 
@@ -69,13 +70,19 @@ class SliceResult:
     shards_done: int = 0
     counts: Counter[str] = field(default_factory=Counter)  # entries of complete shards, by outcome
     bytes: int = 0
-    busy: list[int] = field(default_factory=list)  # shards that another worker has
+    busy: list[str] = field(default_factory=list)  # shards that another worker has, and which one
     was_stopped: bool = False  # by `rheo fleet stop`
 
     @property
     def is_complete(self) -> bool:
         """True if every shard of the slice is complete."""
         return self.shards_done == self.shards
+
+    def expect(self, shard: PlannedShard) -> None:
+        """Count a shard of the slice. What a further pass tries again has not failed yet."""
+        self.shards += 1
+        if shard.pass_number > 1:
+            self.counts["failed"] -= shard.entries
 
     def add(self, facts: ShardFacts) -> None:
         """Count a complete shard."""
@@ -120,46 +127,48 @@ class SliceWorker:
         Raises:
             ShardError, OSError, ValueError: as `run_shard`. The other shards stop too.
         """
-        lanes = slice_.lanes(self._plan)
-        result = self._result
-        result.shards = sum(map(len, lanes))
-        rest = await asyncio.to_thread(self._incomplete, lanes)
+        rest = await asyncio.to_thread(self._incomplete, slice_)
         queue = iter(rest)
         await _all_or_first_error([self._work(queue) for _ in range(at_once)])
-        return result
+        return self._result
 
-    def _incomplete(self, lanes: Iterable[Sequence[int]]) -> list[list[int]]:
+    def _incomplete(self, slice_: Slice) -> list[list[PlannedShard]]:
         """Return the shards to work on, by lane; count the others. Blocks."""
         names = set(self._target.names())
         begun = set(self._target.names(f"{FOLDER}/journals"))  # a kill may leave it after the facts
         rest = []
-        for lane in lanes:
-            numbers = []
-            for number in lane:
+        for lane in slice_.lanes(planned_shards(self._plan, read_passes(self._target))):
+            shards = []
+            for shard in lane:
                 facts = None
-                if facts_name(number) in names and f"{number:06d}.jsonl" not in begun:
-                    facts = read_facts(self._target, ShardTask(self._out, number))
+                self._result.expect(shard)
+                journal = journal_name(shard.shard, shard.pass_number).rpartition("/")[2]
+                if shard.facts_name in names and journal not in begun:
+                    facts = read_facts(self._target, self._task(shard))
                 if facts is None:
-                    numbers.append(number)
+                    shards.append(shard)
                 else:
                     self._result.add(facts)
-            if numbers:
-                rest.append(numbers)
+            if shards:
+                rest.append(shards)
         return rest
 
-    async def _work(self, lanes: Iterator[list[int]]) -> None:
+    def _task(self, shard: PlannedShard) -> ShardTask:
+        return ShardTask(self._out, shard.shard, shard.pass_number)
+
+    async def _work(self, lanes: Iterator[list[PlannedShard]]) -> None:
         for lane in lanes:
-            for number in lane:
+            for shard in lane:
                 if await asyncio.to_thread(self._target.exists, STOP_NAME):
                     self._result.was_stopped = True
                     return
-                await self._complete(number)
+                await self._complete(shard)
 
-    async def _complete(self, number: int) -> None:
+    async def _complete(self, shard: PlannedShard) -> None:
         try:
-            facts = await work_on_shard(ShardTask(self._out, number), self._worker)
-        except ShardBusyError:
-            self._result.busy.append(number)
+            facts = await work_on_shard(self._task(shard), self._worker)
+        except ShardBusyError as error:
+            self._result.busy.append(f"shard {shard.shard:06d}: {error}")
             return
         self._result.add(facts)
         self._on_shard(facts)

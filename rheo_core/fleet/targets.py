@@ -15,6 +15,7 @@ from rheo_core.infrastructure.files import (
     rename_without_clobbering,
     write_atomically,
 )
+from rheo_core.infrastructure.folder_sync import sync_file
 from rheo_core.infrastructure.identity import random_path
 
 _PRIVATE = 0o700
@@ -38,7 +39,7 @@ class Target(Protocol):
         """Create or replace a file atomically."""
 
     def put_file(self, name: str, source: Path) -> None:
-        """Move a local file here, or upload it; replace what has this name."""
+        """Move a local file here, or upload it; replace what has this name. Its data are synced."""
 
     def create(self, name: str, data: bytes) -> bool:
         """Create a file atomically; return False, and change nothing, if the name is taken."""
@@ -97,6 +98,7 @@ class LocalTarget:
 
     def put_file(self, name: str, source: Path) -> None:
         path = self._made(name)
+        sync_file(source)
         try:
             source.replace(path)
         except OSError as error:
@@ -104,6 +106,7 @@ class LocalTarget:
                 raise
             temporary = random_path(path.parent)
             shutil.copyfile(source, temporary)
+            sync_file(temporary)
             temporary.replace(path)
             source.unlink()
 

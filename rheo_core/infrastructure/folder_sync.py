@@ -1,4 +1,4 @@
-"""Sync of folders. Callers that wait for the same folder share one fsync(2).
+"""Sync of folders and files. Callers that wait for the same folder share one fsync(2).
 
 One syncfs(2) makes all files of a file system durable at once.
 """
@@ -25,6 +25,19 @@ def sync_folder(folder: Path) -> None:
     else:
         with batch.working:
             pass
+
+
+def sync_file(path: Path) -> None:
+    """Make the data of a file durable. Blocks.
+
+    Raises:
+        OSError: data could not be written.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_file_system(folder: Path) -> None:

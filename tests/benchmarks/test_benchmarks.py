@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import server, startup
+from benchmarks import fleet, server, startup
 from benchmarks.__main__ import main
 from benchmarks.app.__main__ import main as measure_app
+from benchmarks.measure import Run
 
 pytestmark = pytest.mark.skipif(server.PROGRAM is None, reason="nginx is not installed")
 _SMALL = ["--scale", "0.001", "--rounds", "1", "--results"]
@@ -70,3 +71,29 @@ def test_the_start_is_measured(
     shown = capsys.readouterr().out
     assert "rheo --help" in shown
     assert "textual" in shown
+
+
+@pytest.mark.long
+def test_fleets_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fleet.main(["--rounds", "1", "--urls", "60", "--scale", "0.001"]) == 0
+    shown = capsys.readouterr().out
+    assert "fleet of 2, tar" in shown and "failed" not in shown
+    assert "a complete run of 1 shards again" in shown
+
+
+def test_targets_of_fleets_are_judged_by_their_own_clock() -> None:
+    runs = {
+        fleet.DOWNLOAD: [Run(wall=8.0)],
+        fleet.FILES: [Run(wall=99.0, inner=10.0), Run(wall=99.0, inner=10.0)],
+        fleet.FILES_2: [Run(wall=99.0, inner=5.0), Run(wall=99.0, inner=5.0)],
+        fleet.TAR: [Run(cpu=9.0, inner=10.0)],
+        fleet.TAR_2: [Run(problem="exit code 1")],
+        fleet.IMG2DATASET: [Run(cpu=10.0, inner=1.0)],
+    }
+    found = {title: (value, met) for title, _, value, met in fleet._ratios(runs)}
+    assert found == {
+        f"{fleet.FILES_2}, against {fleet.FILES}": ("2.00", "yes"),
+        f"{fleet.FILES}, against {fleet.DOWNLOAD}": ("0.80", "no"),
+        f"CPU a URL: {fleet.TAR}, against {fleet.IMG2DATASET}": ("0.90", "no"),
+    }
+    assert [fleet.TAR_2, "failed: exit code 1", "", "", "", ""] in list(fleet._rows(runs, 100))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
@@ -13,7 +12,7 @@ from rheo_core.domain.fleet import PLAN_NAME, FleetPlan, ShardFacts, facts_name,
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.targets import open_target
-from tests.faults.program import COMMAND, Home
+from tests.faults.program import COMMAND, Ended, Home
 from tests.fleet.runs import FleetRun, body_for
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
@@ -25,6 +24,9 @@ CONCURRENCY = 8
 """Downloads at a time in a shard."""
 SHORT_TTL = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A worker without a sign of life is given up soon, but not one of a busy machine."""
+
+SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
+WORKER = "from distributed.cli.dask_worker import main; main()"
 
 
 async def serve_slowly(exchange: Exchange) -> None:
@@ -76,11 +78,18 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+async def end_of(driver: Process) -> Ended:
+    async with asyncio.timeout(LIMIT):
+        out, err = await driver.communicate()
+    assert b"Traceback" not in err, err.decode()
+    return Ended(driver.returncode or 0, out.decode(), err.decode())
+
+
+async def completed(driver: Process) -> None:
+    """Wait for the end of a driver, which has completed its run."""
+    ended = await end_of(driver)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("complete: ")
 
 
 class Fleet:
@@ -118,8 +127,11 @@ class Fleet:
     async def kill_all(self) -> None:
         """Kill everything that was started."""
         for process in self._processes:
+            below = children(process.pid)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            for pid in below:  # some have a process group of their own
+                kill(pid)
             await process.communicate()
 
     async def asked(self, more: int) -> None:

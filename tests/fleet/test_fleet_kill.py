@@ -13,17 +13,28 @@ from pathlib import Path
 import pytest
 
 from tests.effort import effort
-from tests.faults.program import Ended
-from tests.fleet.clusters import CONCURRENCY, LIMIT, SHORT_TTL, Fleet, free_port, kill, workers
+from tests.fleet import kill_sweep
+from tests.fleet.clusters import (
+    CONCURRENCY,
+    LIMIT,
+    SCHEDULER,
+    SHORT_TTL,
+    WORKER,
+    Fleet,
+    completed,
+    end_of,
+    kill,
+    workers,
+)
+from tests.servers import nginx
 from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.nginx import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 WORKER_FLIGHT = 2 * CONCURRENCY
 """Downloads of a process, which has two shards at a time."""
-SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
-WORKER = "from distributed.cli.dask_worker import main; main()"
 KILLS = effort("KILLS", 10)
 
 
@@ -47,19 +58,6 @@ async def fleet(server: MisbehavingServer, folder: Path) -> AsyncIterator[Fleet]
     fleet = Fleet(server, folder, 800)
     yield fleet
     await fleet.kill_all()
-
-
-async def end_of(driver: Process) -> Ended:
-    async with asyncio.timeout(LIMIT):
-        out, err = await driver.communicate()
-    assert b"Traceback" not in err, err.decode()
-    return Ended(driver.returncode or 0, out.decode(), err.decode())
-
-
-async def completed(driver: Process) -> None:
-    ended = await end_of(driver)
-    assert ended.code == 0, ended.err
-    assert ended.out.startswith("complete: ")
 
 
 async def test_a_worker_and_then_the_driver_are_killed(fleet: Fleet) -> None:
@@ -132,3 +130,15 @@ async def test_anything_is_killed_at_any_moment(fleet: Fleet, seed: int) -> None
     if driver.returncode is None or drivers:
         await completed(driver)
     fleet.check((10 + drivers) * WORKER_FLIGHT)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
+@pytest.mark.parametrize(
+    ("form", "layout"), [("local", "tar"), ("dask", "files"), ("slices", "tar")]
+)
+async def test_a_sweep_of_kills(folder: Path, form: str, layout: str) -> None:
+    options = ("--kills", KILLS, "--form", form, "--layout", layout, "--seed", 1)
+    figures = await kill_sweep.sweep(kill_sweep.parsed(list(map(str, options))), folder)
+    assert not figures.problems, figures.problems
+    assert figures.kills.total() == KILLS

@@ -1,6 +1,10 @@
 """Journals: cut anywhere, of another run, locked by another worker; what they say is believed only
 as far as the files are there."""
 
+import os
+import pickle
+import platform
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from rheo_core.domain.fleet import EntryOutcome
 from rheo_core.fleet import journal as journal_module
 from rheo_core.fleet.journal import Journal, ShardBusyError, believed
+from rheo_core.infrastructure.locks import lock
 
 DONE = EntryOutcome("00000100000", "completed", file="00000100000.jpg", status=200, size=3)
 FAILED = EntryOutcome("00000100001", "failed", error="the server\nhas {it}", kind="http_404")
@@ -122,9 +127,37 @@ def test_a_restart_of_the_machine_makes_it_worthless(
 
 
 def test_one_worker_at_a_time(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j", "run"), pytest.raises(ShardBusyError, match="another worker"):
+    with Journal(tmp_path / "j", "run"), pytest.raises(ShardBusyError) as caught:
         Journal(tmp_path / "j", "run")
+    assert str(caught.value) == f"process {os.getpid()} on {platform.node()} has it"
+    assert not caught.value.is_idle
     assert read(tmp_path / "j") == {}
+
+
+def test_a_worker_without_a_sign_of_life_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    written(path, ALL)
+    with Journal(path, "run") as journal:
+        journal.note(DONE)
+        journal.flush()
+        os.utime(path, (0, time.time() - 90))
+        with pytest.raises(ShardBusyError) as caught:
+            Journal(path, "run")
+        assert caught.value.is_idle
+        assert f"process {os.getpid()} on {platform.node()} has it, but" in str(caught.value)
+        copy = pickle.loads(pickle.dumps(caught.value))  # as it comes from a worker
+        assert copy.is_idle and str(copy) == str(caught.value)
+        journal.beat()
+        with pytest.raises(ShardBusyError) as caught:
+            Journal(path, "run")
+        assert not caught.value.is_idle
+
+
+def test_a_holder_that_has_written_nothing_is_another_worker(tmp_path: Path) -> None:
+    with (tmp_path / "j").open("wb") as file:
+        lock(file.fileno())
+        with pytest.raises(ShardBusyError, match=r"^another worker has it$"):
+            Journal(tmp_path / "j", "run")
 
 
 def test_a_file_system_without_locks_is_refused(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain.fleet import ShardTask
-from rheo_core.fleet import manifest
+from rheo_core.fleet import manifest, shard, targets
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard, work_on_shard
 from rheo_core.fleet.shard_downloads import WorkerOptions
@@ -114,6 +114,21 @@ async def test_a_missing_package_is_named_at_once(
     with pytest.raises(ValueError, match=r"needs pyarrow: pip install 'rheo-tui\[fleet\]'"):
         await work_on_shard(run.tasks[0])
     assert not server.requests
+
+
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_a_tar_does_not_wait_for_the_data_of_other_programs(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    """Only a folder of files is worth a sync of its whole file system."""
+    synced: list[str] = []
+    for name, module in (("sync_file_system", shard), ("sync_file", targets)):
+        monkeypatch.setattr(module, name, lambda path: synced.append(path.name))
+    run = planned(tmp_path / "out", rows_of(server, 3), layout=layout)
+    await work_on_shard(run.tasks[0])
+    assert synced == (
+        ["000000.parquet", "out"] if layout == "files" else ["shard.tar", "000000.parquet"]
+    )
 
 
 async def test_two_at_once_do_not_mix(server: MisbehavingServer, tmp_path: Path) -> None:

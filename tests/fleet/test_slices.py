@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
+import platform
 import signal
 from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.fleet import STOP_NAME, FleetPlan, ShardPlan
+from rheo_core.domain.fleet import STOP_NAME, FleetPass, FleetPlan, ShardPlan, facts_name
 from rheo_core.fleet.journal import Journal
+from rheo_core.fleet.passes import planned_shards
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import _digest_of_list  # the lock of a worker at work
 from rheo_core.fleet.slices import Slice
@@ -42,12 +45,13 @@ def test_slices_share_the_lanes(count: int) -> None:
     """Each shard is in one slice, and all shards of a lane are in the same one."""
     shards = tuple(ShardPlan(number % 6, 1) for number in range(40))
     plan = FleetPlan("", 40, 0, 6, shards)
-    slices = [Slice(number, count).lanes(plan) for number in range(count)]
-    assert sorted(n for each in slices for lane in each for n in lane) == list(range(40))
+    every = list(planned_shards(plan, [FleetPass(2, {7: 1, 13: 1}, {})]))
+    slices = [Slice(number, count).lanes(every) for number in range(count)]
+    assert sorted(shard for each in slices for lane in each for shard in lane) == sorted(every)
     for each in slices:
         for lane in each:
-            assert len({shards[number].lane for number in lane}) == 1
-    owners = [{shards[n].lane for lane in each for n in lane} for each in slices]
+            assert len({shard.lane for shard in lane}) == 1
+    owners = [{shard.lane for lane in each for shard in lane} for each in slices]
     assert sum(map(len, owners)) == 6
 
 
@@ -90,10 +94,62 @@ async def test_a_shard_of_another_worker_is_left_to_it(
     with Journal(journal, _digest_of_list(open_target(str(run.out)), run.tasks[0])):
         ended = await home.rheo("fleet", "work", run.out)
     assert ended.code == 3
-    assert "Shards that another worker has: 0." in ended.err
+    assert f"shard 000000: process {os.getpid()} on {platform.node()} has it.\n" in ended.err
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()
     assert len(server.requests) == 20
+
+
+async def test_a_process_that_hangs_is_named_and_others_go_on(
+    server: MisbehavingServer, tmp_path: Path, home: Home, until: Until
+) -> None:
+    """Process 1 is stopped with a shard; process 2 has the others, and 1 ends the shard later."""
+    opened = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await opened.wait()
+        await serve(exchange)
+
+    rows = [Row(server.on("/slow.jpg", slow)), *rows_of(server, 19)]
+    run = planned(tmp_path / "out", rows, shard_size=5)
+    hung = await home.start(COMMAND, "fleet", "work", run.out, "--shards-at-once", 1)
+    await server.wait_for_requests(5)
+    journal = run.out / "_rheo" / "journals" / "000000.jsonl"
+    await until(lambda: journal.read_bytes().count(b'"completed"') == 4)
+    hung.send_signal(signal.SIGSTOP)
+    os.utime(journal, (0, 1))
+    ended = await home.rheo("fleet", "work", run.out)
+    opened.set()
+    hung.send_signal(signal.SIGCONT)
+    _, err = await hung.communicate()
+    assert ended.code == 3
+    assert f"shard 000000: process {hung.pid} on {platform.node()} has it, but" in ended.err
+    assert "3 of 4 shards complete" in ended.err
+    assert hung.returncode == 0, err.decode()
+    run.check()
+    assert len(server.requests) == 20
+
+
+async def test_further_passes_belong_to_the_slices(
+    server: MisbehavingServer, tmp_path: Path, home: Home
+) -> None:
+    async def busy_at_first(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            await exchange.head("503 Service Unavailable", Content_Length=0)
+        else:
+            await serve(exchange)
+
+    rows = [*rows_of(server, 4), Row(server.on("/busy.jpg", busy_at_first))]
+    run = planned(tmp_path / "out", rows, shard_size=3)
+    assert (await home.rheo("fleet", "work", run.out)).code == 1
+    further = await home.rheo("fleet", "retry", run.out, "--plan-only")
+    assert (further.code, further.err) == (0, "Pass 2: 1 entries of 1 shards.\n")
+    ended = await home.rheo("fleet", "work", run.out)
+    assert ended.code == 0
+    assert "shard 000001, pass 2: 1 completed; " in ended.err
+    assert "3 of 3 shards complete: 5 files" in ended.err and ended.err.endswith("; 0 failed\n")
+    assert (run.out / facts_name(1, 2)).exists()
+    assert len(server.requests) == 6
 
 
 async def test_the_same_slice_begun_twice_at_once(
