@@ -293,7 +293,7 @@ def _only(headers: MultiMapping[str], name: str) -> str:
     """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
     lines = headers.getall(name, [])
     value = lines[0].strip() if lines else ""
-    if any(line.strip() != value for line in lines[1:]):
+    if len(lines) > 1 and any(line.strip() != value for line in lines):
         return ""
     return value if is_unicode(value) else ""
 
