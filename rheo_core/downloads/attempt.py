@@ -68,6 +68,8 @@ class Attempt:
                         await self._context.disk.run(part.release, keep=self._record.keep_partial)
                     except asyncio.CancelledError as error:  # the next one must not stay open
                         cancellation = error
+                    finally:
+                        self._context.part_listings.forget()
         finally:
             self._claim.release()
         if cancellation is not None:
@@ -222,6 +224,7 @@ class Attempt:
         async with self._context.locks.turn(requested):
             if await self._claim.try_lock(requested):
                 await self._context.disk.submit_maybe_inline(part.adopt, requested)
+                self._context.part_listings.forget()
                 if not was_locked:
                     self._claim.unlock(requested)
 

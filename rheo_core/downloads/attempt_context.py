@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
-from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
+from rheo_core.transfer import HostLimiter, PartListings, RateLimits, TransferOptions
 
 from .destination import DestinationResolver, Folders
 from .lifecycle import Lifecycle
@@ -32,5 +32,6 @@ class AttemptContext:
     locks: PathLocks
     validator: BaseFileValidator | None  # None: use the part file's own hash
     names: NameNumbers
+    part_listings: PartListings
     written: dict[Identity, str]  # file -> id of the download that wrote or skipped it
     keep_unverified: bool  # keep files that failed their check for the user

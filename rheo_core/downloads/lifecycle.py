@@ -110,6 +110,8 @@ class Lifecycle:
         stats = record.stats
         stats.error = stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
+        if not self._emitter.has_listeners(DownloadEventType.COMPLETED):
+            return  # its facts need not be made
         self._publish(
             record,
             DownloadCompletedEvent,

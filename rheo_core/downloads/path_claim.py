@@ -67,7 +67,7 @@ class PathClaim:
         self.occupant: Occupant | None = None
         self.existing: Path | None = None
         self.source = context.names.source_of(record.config.url)
-        self._locked: set[Path] = set()
+        self._locked: list[Path] = []  # mostly one
         self._best: Path | None = None  # claimed last, if it has the best number
 
     async def claim(self, path: Path, part: PartFile | None = None) -> Path | None:
@@ -120,13 +120,13 @@ class PathClaim:
             if is_same_file:
                 locks.release(path)
                 return False
-        self._locked.add(path)
+        self._locked.append(path)
         return True
 
     def unlock(self, path: Path) -> None:
         """Release `path` if this attempt has locked it."""
         if path in self._locked:
-            self._locked.discard(path)
+            self._locked.remove(path)
             self._context.locks.release(path)
 
     def release(self) -> None:
@@ -144,7 +144,7 @@ class PathClaim:
             # That one may need the reserved connection, and would wait for it for ever.
             self._context.hosts.end_reservation(self._record.id)
             await locks.acquire(path)
-            self._locked.add(path)
+            self._locked.append(path)
             lifecycle.explain(self._record, "")
         return await self._context.resolver.resolve(path, self.strategy)
 
@@ -326,10 +326,13 @@ class PathClaim:
 
     async def _look(self, path: Path, part: PartFile | None = None) -> "_Look":
         """Look at a path; prepare `part` for it if nothing is there."""
-        is_wanted = part is not None
+        context, is_wanted = self._context, part is not None
         if part is None:
-            part = PartFile(path, source_of(self._record.config.url), key=self._context.options.key)
-        return await self._context.disk.submit_maybe_inline(_look_at, part, prepare=is_wanted)
+            part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
+        has_none = context.part_listings.is_free(part.folder)
+        return await context.disk.submit_maybe_inline(
+            _look_at, part, prepare=is_wanted, has_none=has_none
+        )
 
 
 class _Look(NamedTuple):
@@ -340,15 +343,15 @@ class _Look(NamedTuple):
     source: str | None = None  # of the download that wrote the file, if it is known
 
 
-def _look_at(part: PartFile, *, prepare: bool) -> _Look:
-    owner = part.owner()
+def _look_at(part: PartFile, *, prepare: bool, has_none: bool) -> _Look:
+    owner = None if has_none else part.owner()
     path = part.destination
     if os.path.lexists(path):
         occupant = Occupant.FILE if path.is_file() else Occupant.SPECIAL
         return _Look(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare:
-            part.prepare()
+            part.prepare(has_none=has_none)
         return _Look(Occupant.NOTHING)
     return _Look(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 
@@ -11,7 +11,7 @@ class PathLocks:
 
     def __init__(self) -> None:
         self._held: dict[str, str] = {}  # names -> their path as `_folded`
-        self._spellings = Counter[str]()  # of held paths, by `_folded`
+        self._spellings = defaultdict[str, int](int)  # of held paths, by `_folded`
         self._turns: set[str] = set()  # paths whose numbered names a download chooses from
         self._released = asyncio.Event()
 

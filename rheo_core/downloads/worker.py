@@ -36,6 +36,7 @@ from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
     PartFile,
+    PartListings,
     PartNames,
     RateLimits,
     TransferOptions,
@@ -127,6 +128,7 @@ class DownloadWorker:
             validator=validator,
             folders=self.folders,
             names=self.names,
+            part_listings=PartListings(disk),
             written={},
             keep_unverified=keep_unverified,
         )
@@ -265,6 +267,7 @@ class DownloadWorker:
         try:
             await self._with_part(record, move)
         finally:
+            self._context.part_listings.forget()
             self._context.locks.release(path)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:

@@ -5,8 +5,8 @@ import logging
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rheo_core.domain.text import redact_url
 
@@ -17,8 +17,7 @@ _SOURCE = "user.rheo.source"
 """Extended attribute with the source of the download, by which a later run finds its file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileMetadata:
+class FileMetadata(NamedTuple):
     """Optional metadata. If the file system cannot store an item, the file goes without it."""
 
     modified: int | None = None  # time at the server, seconds since the epoch

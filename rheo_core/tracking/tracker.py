@@ -161,14 +161,17 @@ class DownloadTracker(BaseTracker):
         return record
 
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:
-        if record.status.is_active and status.is_active:  # an attempt passes through several
-            self._counts[record.status] -= 1
-            self._counts[status] += 1
-            record.status = status
-            return
-        self._count(record, -1)
-        record.status = status
-        self._count(record, +1)
+        before, record.status = record.status, status
+        self._counts[before] -= 1
+        self._counts[status] += 1
+        if before is DownloadStatus.COMPLETED:
+            self._completed_bytes -= record.bytes_downloaded
+        if status is DownloadStatus.COMPLETED:
+            self._completed_bytes += record.bytes_downloaded
+        if status.is_active:
+            self._active[record.id] = record
+        elif before.is_active:
+            del self._active[record.id]
 
     def _count(self, record: DownloadRecord, by: int) -> None:
         status = record.status

@@ -5,6 +5,7 @@ from .context import TransferContext, TransferOptions
 from .disk_space import reserve_of
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
+from .part_listings import PartListings
 from .part_place import PartNames
 from .part_state import exact_source_of, source_of
 from .pieces import check_pieces, gaps
@@ -20,6 +21,7 @@ __all__ = [
     "Connection",
     "HostLimiter",
     "PartFile",
+    "PartListings",
     "PartNames",
     "RangeRefusedError",
     "RateLimits",

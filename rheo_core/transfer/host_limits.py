@@ -5,7 +5,7 @@ A connection counts at the host that gets the request. A redirect moves its plac
 
 import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -109,9 +109,9 @@ class HostLimiter:
         self.on_answer: Callable[[str], None] = lambda _: None  # by host, with its port
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
-        self._reserved = Counter[str]()  # their number, by host
+        self._reserved = defaultdict[str, int](int)  # their number, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
-        self._downloads = Counter[str]()  # their number, by host
+        self._downloads = defaultdict[str, int](int)  # their number, by host
         self._host_limits: Mapping[str, HostLimits] = {}
         self._leads: dict[str, _Lead] = {}  # by the host of the links
         self._rests: dict[str, _Rest] = {}  # hosts that requested a pause
@@ -168,9 +168,9 @@ class HostLimiter:
 
     def is_busy(self, host: str) -> bool:
         """Return True if no further download of a link at `host` may begin now."""
-        final_host = self.likely(host)
+        lead = self._leads.get(host)
         return self._takes_no_download(host) or (
-            final_host != host and self._takes_no_download(final_host)
+            lead is not None and self._takes_no_download(lead.host)
         )
 
     def is_full(self, host: str) -> bool:
@@ -183,7 +183,7 @@ class HostLimiter:
         return {host: self._wait_of(self.likely(host)) for host in known if self.is_busy(host)}
 
     def _wait_of(self, host: str) -> HostWait:
-        in_use, allowed = self._in_use(host) + self._reserved[host], self.allowed(host)
+        in_use, allowed = self._in_use(host) + self._reserved.get(host, 0), self.allowed(host)
         if (rest := self._rests.get(host)) is not None:
             return HostWait(in_use, 0, rest.cause, _wall_time(rest.end.when()))
         known = self._hosts.get(host)
@@ -386,7 +386,7 @@ class HostLimiter:
     def _has_enough_downloads(self, host: str) -> bool:
         limits = self._limits_of(host)
         max_concurrent = limits.max_concurrent if limits else None
-        return max_concurrent is not None and self._downloads[host] >= max_concurrent
+        return max_concurrent is not None and self._downloads.get(host, 0) >= max_concurrent
 
     def _in_use(self, host: str) -> int:
         known = self._hosts.get(host)
@@ -433,7 +433,7 @@ def _wall_time(loop_time: float) -> float:
     return float(round(time.time() + loop_time - asyncio.get_running_loop().time()))
 
 
-def _take_out(hosts: dict[str, str], counts: Counter[str], download_id: str) -> str | None:
+def _take_out(hosts: dict[str, str], counts: dict[str, int], download_id: str) -> str | None:
     """Forget the host of a download; return it."""
     host = hosts.pop(download_id, None)
     if host is not None:

@@ -103,6 +103,7 @@ class PartFile:
             is_read_back: `digest` reads the file instead of relying on received bytes.
         """
         self.destination = destination
+        self.folder = destination.parent  # no change of its name affects it
         self.source = source
         self._key = key
         self.state = PartState(source)
@@ -117,11 +118,6 @@ class PartFile:
         self.is_begun = False  # the disk has a state of the version in `state`
         self._reserve: Reserve | None = None  # for bodies of unknown length
         self._written_state: os.stat_result | None = None  # of the last state file
-
-    @cached_property
-    def folder(self) -> Path:
-        """Folder of the file, which no change of its name affects."""
-        return self.destination.parent
 
     @cached_property
     def _place(self) -> Place:  # of a file that never has a part file, it is not needed
@@ -291,20 +287,22 @@ class PartFile:
             self.descriptor, self._place, self.source, self._key, state_file, self.pieces
         )
 
-    def prepare(self) -> None:
+    def prepare(self, *, has_none: bool = False) -> None:
         """Check before the first request that a file can be created here.
+
+        Args:
+            has_none: the folder has no part file; see `PartListings`.
 
         Raises:
             DestinationError, FileInUseError: as `open`.
         """
-        folder = self.folder
-        if os.path.lexists(f"{self.destination}.part"):
+        if not has_none and os.path.lexists(f"{self.destination}.part"):
             self.open()  # a crash left it before its first byte, or it is foreign
-        elif not os.access(folder, os.W_OK | os.X_OK):
+        elif not os.access(self.folder, os.W_OK | os.X_OK):
             with named_errors(self.path):
-                folder.mkdir(parents=True, exist_ok=True)
-                if not os.access(folder, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(self.folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
 
     def beginning(self) -> bytes:
         """Return the first bytes of an open file."""

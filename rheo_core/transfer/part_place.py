@@ -124,11 +124,14 @@ def _stems_of_parts(folder: Path) -> set[str] | None:
         return set()
     except OSError:
         return None
-    parts = [name.removesuffix(".state").removesuffix(".part") for name in names if _is_part(name)]
+    parts = [
+        name.removesuffix(".state").removesuffix(".part") for name in names if is_part_name(name)
+    ]
     return {stem for name in parts for stem in (_folded(name), _folded(name.rpartition(".")[0]))}
 
 
-def _is_part(name: str) -> bool:
+def is_part_name(name: str) -> bool:
+    """Return True if a file of this name may be a part file or a state."""
     return name.endswith((".part", ".part.state"))
 
 

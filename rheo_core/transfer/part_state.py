@@ -11,7 +11,8 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rheo_core.infrastructure.files import is_private, write_atomically
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage import shortage_of_files
 
-from .response_head import Validator
+from .response_head import NO_VALIDATOR, Validator
 from .segments import WrittenRange
 
 STATE_MARK = b"rheo part state "
@@ -42,7 +43,7 @@ class PartState:
 
     source: str = ""  # the download; see `source_of`
     total: int | None = None
-    validator: Validator = field(default_factory=Validator)
+    validator: Validator = NO_VALIDATOR
     written: tuple[WrittenRange, ...] = ()
     promised: HashConfig | None = None  # checksum of the whole file from the server
     modified: int | None = None  # Last-Modified, seconds since the epoch
@@ -90,8 +91,14 @@ def exact_source_of(url: str, key: bytes) -> str:
     The user's key is needed to compute it: everybody who can read a finished file can read its
     source, and could guess a weak password in the URL from a plain hash.
     """
-    text = b"finished file of " + _encoded(url.partition("#")[0])
-    return hmac.digest(key, text, "sha256").hex()[:_SOURCE_DIGITS]
+    mac = _begun_source(key).copy()
+    mac.update(_encoded(url.partition("#")[0]))
+    return mac.hexdigest()[:_SOURCE_DIGITS]
+
+
+@lru_cache(maxsize=1)  # OpenSSL takes longer for a key than for a URL
+def _begun_source(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, b"finished file of ", "sha256")
 
 
 def _encoded(url: str) -> bytes:

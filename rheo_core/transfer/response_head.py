@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 
 from multidict import MultiMapping
 
@@ -85,8 +86,10 @@ class Validator:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+NO_VALIDATOR = Validator()
+
+
+class ResponseHead(NamedTuple):
     """Contents of a reply, from its head."""
 
     start: int  # offset of the body's first byte in the file
@@ -189,7 +192,7 @@ def _parse_whole(
     promised = digest_of(headers, partial=False)
     if status != HTTPStatus.OK:
         # A proxy changed the body (RFC 9110 15.3.4), so the server's headers do not describe it.
-        validator, promised = Validator(), None
+        validator, promised = NO_VALIDATOR, None
     name, is_attachment = _disposition_of(headers)
     return ResponseHead(
         start=0,
@@ -293,7 +296,7 @@ def _only(headers: MultiMapping[str], name: str) -> str:
     """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
     lines = headers.getall(name, [])
     value = lines[0].strip() if lines else ""
-    if any(line.strip() != value for line in lines[1:]):
+    if len(lines) > 1 and any(line.strip() != value for line in lines):
         return ""
     return value if is_unicode(value) else ""
 

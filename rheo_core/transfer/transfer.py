@@ -25,11 +25,11 @@ from .part_state import PartState
 from .rate_limits import RateLimits
 from .request import Request
 from .response_head import (
+    NO_VALIDATOR,
     ChangedError,
     NothingLeftError,
     RangeRefusedError,
     ResponseHead,
-    Validator,
 )
 from .segments import Segment, SegmentMap, WrittenRange
 from .sources import Source
@@ -113,7 +113,7 @@ class Transfer:
         was_unasked, self._context.verified_at_end, self.is_unasked = self.is_unasked, False, False
         if was_unasked and self._record.config.fetch_url is None:
             # Without the validator in memory, no reply can confirm the old bytes.
-            part.state = replace(part.state, validator=Validator())
+            part.state = replace(part.state, validator=NO_VALIDATOR)
             self._is_anew = True
         else:
             await self._begin_again(part)
@@ -257,7 +257,7 @@ class Transfer:
             raise
 
     async def _begin_again(self, part: PartFile) -> None:
-        part.expect(None, Validator())
+        part.expect(None, NO_VALIDATOR)
         await self._disk.run(part.begin)
 
     async def _check_page(self, reply: Request, part: PartFile) -> None:

@@ -112,8 +112,7 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
 
     here = threading.current_thread()
     assert await disk.submit_maybe_inline(look, 0.0001) is not here  # who knows how quick it is?
-    quick = disk.submit_maybe_inline(look, 0.0001)
-    assert quick.done() and await quick is here
+    assert await disk.submit_maybe_inline(look, 0.0001) is here
     assert await disk.submit_maybe_inline(another, 5.0) is not here
     assert await disk.submit_maybe_inline(another, 5.0) is not here  # nobody has found it quick
     assert await disk.submit_maybe_inline(look, 0.005) is here
@@ -124,6 +123,28 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
     clock.now += 1.0
     assert await disk.submit_maybe_inline(look, 0.005) is here
     assert await disk.submit_maybe_inline(look, 0.0001) is not here  # it is slow still
+
+
+async def test_the_loop_does_brief_work_of_one_turn_in_a_row(
+    disk: DiskThreads, clock: Clock
+) -> None:
+    here, order = threading.current_thread(), list[object]()
+
+    def look(seconds: float) -> threading.Thread:
+        order.append(seconds)
+        return clock.take(seconds)
+
+    async def look_and_go_on(seconds: float) -> threading.Thread:
+        done = await disk.submit_maybe_inline(look, seconds)
+        order.append("went on")
+        return done
+
+    await disk.submit_maybe_inline(look, 0.0)
+    done = await asyncio.gather(*(look_and_go_on(number / 10_000) for number in range(1, 4)))
+    assert done == [here] * 3
+    assert order == [0.0, 0.0001, 0.0002, 0.0003, *["went on"] * 3]
+    after_a_slow_one = await asyncio.gather(*(look_and_go_on(5.0) for _ in range(3)))
+    assert after_a_slow_one[0] is here and here not in after_a_slow_one[1:]
 
 
 async def test_work_that_is_slow_by_little(disk: DiskThreads, clock: Clock) -> None:

@@ -173,9 +173,9 @@ async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
 ) -> None:
     looks: list[Path] = []
 
-    def look_at(part: PartFile, *, prepare: bool) -> Any:
+    def look_at(part: PartFile, **options: bool) -> Any:
         looks.append(part.destination)
-        return _look_at(part, prepare=prepare)
+        return _look_at(part, **options)
 
     _look_at = path_claim._look_at
     monkeypatch.setattr(path_claim, "_look_at", look_at)

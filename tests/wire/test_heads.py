@@ -1,10 +1,12 @@
 """Heads: whether the connection is kept after them, and those that begin no reply."""
 
+import re
+
 import pytest
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.units import MAX_FILE_BYTES
-from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, parse_head
+from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, end_of_head, parse_head
 from tests.wire.feeding import receive
 
 
@@ -33,6 +35,25 @@ def test_a_connection_is_kept_as_the_head_says(
     if connection is not None:
         lines.append(f"Connection: {connection}")
     assert parse_head(head(f"HTTP/{version} {status}", *lines)).keeps_alive is is_kept
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a\n\nb\n\r\n",
+        b"a\r\n\nb\r\n\r\n",
+        b"a\n\r\nb\n\n",
+        b"a\n\n\r\nb",
+        b"a\r\n\r\nb\n\n",
+        b"a\n\r",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("known", range(5))
+def test_a_head_ends_with_its_first_empty_line(data: bytes, known: int) -> None:
+    first = re.compile(rb"\r?\n\r?\n").search(data)
+    if first is None or first.end() > known:
+        assert end_of_head(data, known) == (first.end() if first else -1)
 
 
 @pytest.mark.parametrize("value", ["/b", "  /b", "/b  ", "\t /b \t"])

@@ -1,10 +1,12 @@
 """Requests as they go out: the target byte for byte, and fields that cannot break the head."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from rheo_core import FileConfig
+from rheo_core.infrastructure.http.wire import WireClient
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -54,6 +56,15 @@ async def test_a_request_has_one_host_and_our_name(
     (request,) = server.requests
     assert request.headers["host"] == server.url("").removeprefix("http://")
     assert request.headers["user-agent"].startswith("rheo/")
+
+
+async def test_fields_of_a_request_are_not_kept(server: MisbehavingServer) -> None:
+    secret = "-".join(("token", "that", "nobody", "keeps"))
+    url, before = server.on("/f", serving(BODY)), sys.getrefcount(secret)
+    async with WireClient() as client, client.get(url, headers={"Authorization": secret}):
+        pass
+    assert server.requests[0].headers["authorization"] == secret
+    assert sys.getrefcount(secret) == before
 
 
 # Replies that curl, wget and browsers save

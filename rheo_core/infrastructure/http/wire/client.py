@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property, lru_cache
+from itertools import chain
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any
@@ -277,17 +278,16 @@ def _host_field(scheme: str, host: str, port: int) -> str:
     return f"Host: {bracketed(host)}\r\n" if is_usual else f"Host: {bracketed(host)}:{port}\r\n"
 
 
-@lru_cache(maxsize=64)  # most requests have the same fields
-def _field_lines(fields: tuple[tuple[str, str], ...]) -> str:
-    """Return the lines of these fields.
+def _field_lines(fields: Sequence[tuple[str, str]]) -> str:
+    """Return the lines of these fields. They are not kept, because they may have secrets.
 
     Raises:
         RequestOptionsError: one has a line break in it.
     """
-    for name, value in fields:
-        if _FORBIDDEN.search(value) or _FORBIDDEN.search(name):
-            raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
-    return "".join(f"{name}: {value}\r\n" for name, value in fields)
+    if _FORBIDDEN.search("".join(chain.from_iterable(fields))):
+        name = next(name for name, value in fields if _FORBIDDEN.search(name + value))
+        raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
+    return "".join([f"{name}: {value}\r\n" for name, value in fields])
 
 
 def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:

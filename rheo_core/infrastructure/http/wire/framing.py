@@ -69,8 +69,12 @@ def end_of_head(data: bytes, known: int) -> int:
 
     `known` bytes at the beginning are known to hold no such line.
     """
-    found = _HEAD_END.search(data, max(known - _MAX_HEAD_END, 0))
-    return found.end() if found else -1
+    start = max(known - _MAX_HEAD_END, 0)
+    usual = data.find(b"\n\r\n", start)  # a regular expression takes ten times as long
+    bare = data.find(b"\n\n", start, None if usual < 0 else usual + 1)
+    if bare >= 0:
+        return bare + 2
+    return usual + 3 if usual >= 0 else -1
 
 
 def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:

@@ -1,0 +1,71 @@
+"""PartListings: folders that have no part files, so that nobody looks for each of their names."""
+
+import os
+import time
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from rheo_core.infrastructure.disk import DiskThreads
+
+from .part_place import is_part_name
+
+_MAX_AGE_SECONDS = 1.0
+_INTERVAL_SECONDS = 0.5
+"""Time between listings of a folder, and before the first one: it may be for one file alone."""
+_MAX_FOLDERS = 1000
+_MAX_NAMES = 20_000
+"""Names to list; about 10 ms. A folder with more of them is taken for one with part files."""
+
+
+class _Listing(NamedTuple):
+    began: float  # seconds, monotonic
+    is_free: bool
+
+
+class PartListings:
+    """Lists folders in a thread while files are claimed there, once in half a second.
+
+    A part file may have one of five names, and looking for all of them takes as long as creating a
+    small file. Part files that other programs leave are seen after a second at the latest, and
+    those of this engine at once. Nothing is written because of a listing: a part file is opened
+    with all checks.
+
+    Args:
+        disk: threads for the listings.
+    """
+
+    def __init__(self, disk: DiskThreads) -> None:
+        self._disk = disk
+        self._listings: dict[str, _Listing] = {}
+        self._looked: dict[str, float] = {}  # when the latest listing began, or the first look
+
+    def is_free(self, folder: Path) -> bool:
+        """Return True if `folder` had no part file within the last second."""
+        name, now = str(folder), time.monotonic()
+        if now - self._looked.setdefault(name, now) > _INTERVAL_SECONDS:
+            self._looked[name] = now
+            self._disk.submit(self._list, name, now)
+        elif len(self._looked) > _MAX_FOLDERS:
+            self.forget()
+        listing = self._listings.get(name)
+        return listing is not None and listing.is_free and now - listing.began < _MAX_AGE_SECONDS
+
+    def forget(self) -> None:
+        """Believe no listing that began before this call, because a part file was left."""
+        self._listings.clear()
+        self._looked.clear()
+
+    def _list(self, folder: str, began: float) -> None:
+        is_free = _has_no_part(folder)
+        if self._looked.get(folder) == began:  # else it was forgotten
+            self._listings[folder] = _Listing(began, is_free)
+
+
+def _has_no_part(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _MAX_NAMES + 1)]
+    except OSError:
+        return False
+    return len(names) <= _MAX_NAMES and not any(map(is_part_name, names))
