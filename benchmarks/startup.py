@@ -1,17 +1,23 @@
 """Start-up time of the programs, and their most expensive imports: `python -m benchmarks.startup`.
 
-Prints seconds, medians of several starts: `rheo --help` to its end, `rheo-tui` to its first screen.
+Prints seconds, medians of several starts: `rheo --help` to its end, `rheo-tui` to its first screen,
+and the CPU of a whole `rheo download` of one small file beside curl and a Python without a program.
 """
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
+from threading import Thread
 
 from rich.console import Console
 
@@ -20,10 +26,13 @@ from .programs.terminal import run_in_terminal
 from .results import show_table
 
 _STARTS = 9
+_DOWNLOADS = 30
+_FILE_BYTES = 10 << 10
 _MAX_PACKAGES = 10
 _BIN = Path(sys.executable).parent
 _FIRST_SCREEN = b"Nothing to download yet"
 _LIMITS = {"rheo --help": 0.25, "rheo-tui": 0.6}  # seconds
+_COMMAND = "import rheo_core.cli.__main__ as m; m.main()"
 _IMPORTED = {
     "rheo --help": "import sys; sys.argv = ['rheo', '--help']; import rheo_core.cli.__main__ as m;"
     "m.main()",
@@ -45,9 +54,55 @@ def _first_screen() -> float:
         return run_in_terminal(command, lambda painted: _FIRST_SCREEN in painted)
 
 
-def _costs(code: str) -> Counter[str]:
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def _served_file() -> Iterator[tuple[str, Path]]:
+    """Serve a small file; yield its URL and a folder for downloads."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "served").mkdir()
+        Path(folder, "served", "file").write_bytes(os.urandom(_FILE_BYTES))
+        handler = partial(_Silent, directory=f"{folder}/served")
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}/file", Path(folder, "downloads")
+            server.shutdown()
+
+
+def _cpu(command: list[str]) -> float:
+    """Return the CPU seconds of a process, from its start to its end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _download_costs() -> dict[str, float]:
+    """Return the CPU seconds of one download by program; medians of runs in turns."""
+    with _served_file() as (url, folder):
+        download = [url, "-q", "--exists", "overwrite", "-o", str(folder)]
+        commands = {
+            "rheo download": [sys.executable, "-c", _COMMAND, "download", *download],
+            "curl": ["curl", "-s", "-o", os.devnull, url],
+            "python -c pass": [sys.executable, "-c", "pass"],
+        }
+        rounds = [{name: _cpu(each) for name, each in commands.items()} for _ in range(_DOWNLOADS)]
+    return {name: median(each[name] for each in rounds) for name in commands}
+
+
+def _download_imports() -> Counter[str]:
+    with _served_file() as (url, folder):
+        return _costs(_COMMAND, "download", url, "-q", "-o", str(folder))
+
+
+def _costs(code: str, *arguments: str) -> Counter[str]:
     """Milliseconds that the modules of each package take to import, without those of others."""
-    command = [sys.executable, "-X", "importtime", "-c", code]
+    command = [sys.executable, "-X", "importtime", "-c", code, *arguments]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     costs: Counter[str] = Counter()
     for microseconds, module in _IMPORT_LINE.findall(said):
@@ -66,8 +121,11 @@ def main() -> None:
         met = "yes" if 0 <= seconds <= _LIMITS[name] else "no"
         rows.append([name, f"{seconds:.3f}", f"{_LIMITS[name]}", met])
     show_table("Seconds to start", ["", "median", "limit", "met"], iter(rows), console)
-    for name, code in _IMPORTED.items():
-        costs = _costs(code)
+    rows = [[name, f"{seconds:.3f}"] for name, seconds in _download_costs().items()]
+    show_table("CPU seconds of one small download", ["", "median"], iter(rows), console)
+    imports = {name: _costs(code) for name, code in _IMPORTED.items()}
+    imports["rheo download"] = _download_imports()
+    for name, costs in imports.items():
         total = costs.total()
         rows = [
             [package, f"{cost / 1000:.1f}", f"{cost / total:.0%}"]

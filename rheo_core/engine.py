@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from functools import reduce
 from pathlib import Path
-from urllib.request import getproxies_environment
 
 from rheo_core.config.settings import Notify, Settings
 from rheo_core.domain import RetryConfig
@@ -12,8 +11,7 @@ from rheo_core.domain.engine_options import CompletionHooks, EngineOptions
 from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, RetryHandler
-from rheo_core.infrastructure.http.option_problems import faults_of
-from rheo_core.infrastructure.http.proxies import proxy_problems
+from rheo_core.infrastructure.http.proxies import environment_proxies, proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
 
@@ -81,7 +79,7 @@ def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOption
 
 def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
     """Return the rules for requests. An unclear setting closes the hosts that it applies to."""
-    proxies = getproxies_environment()
+    proxies = environment_proxies()
     return RequestRules(
         settings.request,
         {host: each.request for host, each in settings.hosts.items()},
@@ -97,6 +95,8 @@ def with_faults(rules: RequestRules) -> RequestRules:
     Without this, each request that needs such a file, interface or variable fails. An engine that
     waits for a correction must know before.
     """
+    from rheo_core.infrastructure.http.option_problems import faults_of  # imports aiohttp
+
     faults = [
         Unclear(sentence, option, host)
         for host, options in {"": rules.defaults, **rules.hosts}.items()

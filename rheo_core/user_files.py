@@ -13,8 +13,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
 
-import aiofiles
-
 from rheo_core.domain.exceptions import ShortageError
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -92,6 +90,8 @@ async def read_secret_async(path: Path) -> bytes:
         OSError: as for `read_secret`.
         ShortageError: no thread can be started.
     """
+    import aiofiles  # it imports tempfile and more, and few runs have such a file
+
     try:
         async with aiofiles.open(path, "rb", opener=_open_descriptor) as file:
             check_private(file)

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from rheo_core.cli.fleet_commands import fleet_commands
 from rheo_core.cli.main import app
 from rheo_core.domain.listing import ListedDownload
 from rheo_tui.__main__ import _parser
@@ -29,7 +30,8 @@ def command_page(page: str) -> str:
     page = replace_part(page, "rheo", _table(_typer_rows(rheo.params)))
     page = replace_part(page, "rheo download", _table(_typer_rows(download.params)))
     page = replace_part(page, "rheo list", _table(_typer_rows(rheo.commands["list"].params)))
-    for name, command in rheo.commands["fleet"].commands.items():
+    fleet: Any = typer.main.get_command(fleet_commands)
+    for name, command in fleet.commands.items():
         page = replace_part(page, f"rheo fleet {name}", _table(_typer_rows(command.params)))
     page = replace_part(page, "rheo list --json", _list_fields())
     return replace_part(page, "rheo-tui", _table(_argparse_rows(_parser())))

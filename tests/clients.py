@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from ssl import SSLContext
 
 import pytest
-from aiohttp.abc import AbstractResolver
 
 from rheo_core.infrastructure.http import (
     AiohttpClient,
@@ -14,6 +13,7 @@ from rheo_core.infrastructure.http import (
     WireClient,
     create_secure_connector,
 )
+from rheo_core.infrastructure.http.resolver import Resolver
 
 IS_AIOHTTP = os.environ.get("RHEO_TEST_CLIENT") == "aiohttp"
 """Engines of the tests use aiohttp's sessions, as those of users may."""
@@ -25,7 +25,7 @@ STRICTER_CLIENT = pytest.mark.skipif(
 
 @asynccontextmanager
 async def opened_client(
-    resolver: AbstractResolver | None = None, ssl: SSLContext | None = None
+    resolver: Resolver | None = None, ssl: SSLContext | None = None
 ) -> AsyncIterator[BaseHttpClient]:
     """Open a client with this resolver and this TLS context; close it at the end."""
     if not IS_AIOHTTP:

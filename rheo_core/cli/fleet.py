@@ -1,25 +1,27 @@
 """`rheo fleet`: a long list of URLs, downloaded by many workers."""
 
-import typer
+from typing import Any
 
-from .fleet_check import check
-from .fleet_plan import plan
-from .fleet_retry import retry
-from .fleet_run import run
-from .fleet_status import status, stop
-from .fleet_work import work
+import typer
+from typer.core import TyperGroup
+
+
+class FleetGroup(TyperGroup):
+    """Group of commands that are imported when it runs. No other command needs them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the commands, then parse."""
+        from .fleet_commands import fleet_commands
+
+        group: Any = typer.main.get_command(fleet_commands)
+        self.commands.update(group.commands)
+        return super().parse_args(ctx, args)
+
 
 fleet = typer.Typer(
     name="fleet",
+    cls=FleetGroup,
     help="Download a long list of URLs with many workers, on this machine or on a cluster.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-fleet.command()(run)
-fleet.command()(plan)
-fleet.command()(work)
-fleet.command()(status)
-fleet.command()(stop)
-fleet.command()(check)
-fleet.command()(retry)

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.hosts import normalise_host_pattern
@@ -35,6 +35,8 @@ HostPattern = Annotated[str, AfterValidator(normalise_host_pattern)]
 
 class HostSettings(RequestOptions):
     """Settings for one host, or for all hosts that match a `*.` pattern. Immutable."""
+
+    model_config = ConfigDict(defer_build=True)
 
     speed_limit: Rate = Field(
         default=None,

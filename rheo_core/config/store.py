@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import EnvSettingsSource, InitSettingsSource
 
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
 from rheo_core.domain.request_rules import Unclear
@@ -84,19 +84,10 @@ class _Source:
         return [each for each in closed if each is not None]
 
 
-class _Layer(Settings):
-    """Settings from arguments alone, to check one source without the others."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+def _layer(values: Mapping[str, Any]) -> Settings:
+    """Return settings from these values alone, to check one source without the others."""
+    source = InitSettingsSource(Settings, dict(values))
+    return Settings(_build_sources=((source,), {}))
 
 
 def session_path() -> Path:
@@ -127,10 +118,8 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     """
     file, environment = _read_file(path or settings_path()), _read_environment()
     overridden = {name: value for name, value in overrides.items() if value is not None}
-    upper = _Layer(**environment.values)
-    merged = _Layer(**{**_merged(_Layer(**file.values), upper), **overridden})
-    # Every field is passed on, so that a bad variable is not read a second time.
-    settings = Settings(**{name: getattr(merged, name) for name in Settings.model_fields})
+    upper = _layer(environment.values)
+    settings = _layer({**_merged(_layer(file.values), upper), **overridden})
     unclear = [
         each
         for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
@@ -207,8 +196,8 @@ def _content(settings: Settings, file: _Source, names: Container[str]) -> dict[s
     """Return what the file is to hold if the settings `names` are saved to it."""
     # A broken limit that was left out would be no limit from then on, and nobody would know.
     content = {name: value for name, value in file.written.items() if name not in names}
-    read, values = _dumped(_Layer(**file.values)), _dumped(settings)
-    defaults = _dumped(_Layer())
+    read, values = _dumped(_layer(file.values)), _dumped(settings)
+    defaults = _dumped(_layer({}))
     for name in filter(names.__contains__, values):
         if name in file.values and read[name] == values[name]:
             content[name] = file.written[name]
@@ -287,7 +276,7 @@ def _check(
     bad: dict[Place, str] = {(name,): unknown_setting(name) for name in unknown}
     known = _without(values, bad)
     try:
-        _Layer(**known)
+        _layer(known)
     except ValidationError as error:
         bad |= explain(error, names)
     return _without(known, bad), bad
@@ -341,7 +330,7 @@ def _read_file(path: Path) -> _Source:
 
 
 def _holds_secrets(values: dict[str, Any]) -> bool:
-    settings = _Layer(**values)
+    settings = _layer(values)
     return any(options.holds_secrets for options in (settings.request, *settings.hosts.values()))
 
 

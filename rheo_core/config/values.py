@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rheo_core.domain.filters import FilterError, parse_filter
 from rheo_core.domain.schedule import parse_span
 from rheo_core.domain.text import printable
 from rheo_core.domain.units import parse_rate, parse_size
@@ -73,6 +72,8 @@ def _tab_name(name: str) -> str:
 
 
 def _filter_text(text: str) -> str:
+    from rheo_core.domain.filters import FilterError, parse_filter  # few users keep tabs
+
     try:
         return str(parse_filter(text))
     except FilterError as error:

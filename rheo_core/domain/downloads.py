@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from .exceptions import WebPageError, met_existing_file
 from .hash_validation import ValidationResult
@@ -72,6 +72,8 @@ for _status in DownloadStatus:
 class DownloadInfo(BaseModel):
     """Copy of the state of one download."""
 
+    model_config = ConfigDict(defer_build=True)
+
     id: str = Field(description="Id of the download")
     url: str = Field(description="URL being downloaded")
     status: DownloadStatus = Field(
@@ -104,6 +106,8 @@ class DownloadInfo(BaseModel):
 
 class DownloadStats(BaseModel):
     """Number of downloads in each state."""
+
+    model_config = ConfigDict(defer_build=True)
 
     total: int = Field(default=0, ge=0, description="All downloads in the list")
     queued: int = Field(default=0, ge=0, description="Waiting for a slot or for a retry")

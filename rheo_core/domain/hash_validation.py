@@ -34,7 +34,7 @@ def _check_digest(algorithm: HashAlgorithm, digest: str) -> None:
 class HashConfig(BaseModel):
     """Expected checksum of a finished file."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     algorithm: HashAlgorithm = Field(description="Hash algorithm to use")
     expected_hash: str = Field(min_length=1, description="Expected digest, hexadecimal")
@@ -76,7 +76,7 @@ class PieceHashes(BaseModel):
     the validation of the whole file.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     algorithm: HashAlgorithm = Field(description="Hash algorithm of the pieces")
     length: int = Field(description="Length of a piece, bytes")
@@ -123,7 +123,7 @@ class PieceHashes(BaseModel):
 class ValidationResult(BaseModel):
     """Result of comparing the digest of a file with the expected one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     algorithm: HashAlgorithm = Field(description="Hash algorithm used")
     expected_hash: str = Field(min_length=1, description="Expected digest, hexadecimal")

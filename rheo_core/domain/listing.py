@@ -14,7 +14,7 @@ SCHEMA_VERSION: Literal[1] = 1
 class ListedDownload(BaseModel):
     """One download of the list. Times are in UTC; secrets in the URL are replaced by `***`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     schema_: Literal[1] = Field(
         default=SCHEMA_VERSION, alias="schema", description="Version of this schema"

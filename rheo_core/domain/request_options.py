@@ -262,6 +262,8 @@ class ListedOptions(RequestOptions):
         by_list: names of the options that the list chose.
     """
 
+    model_config = ConfigDict(defer_build=True)
+
     by_list: frozenset[str]
 
     @classmethod

@@ -30,7 +30,7 @@ class RequestRules:
         defaults: options for all hosts.
         hosts: options by host: `example.org`, or `*.example.org` for all hosts below it.
         insecure: hosts whose certificates are not checked. Never store them.
-        proxies: proxies by scheme, as `urllib.request.getproxies_environment` returns them.
+        proxies: proxies of the *_PROXY variables, by scheme.
         unclear: invalid settings, which prevent requests.
     """
 

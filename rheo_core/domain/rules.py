@@ -42,7 +42,7 @@ HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_patt
 class Rule(BaseModel):
     """A folder, and conditions for the downloads that go there. All that are given must match."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     folder: str = Field(
         description="Folder, relative to the download folder, absolute, or beginning with ~"

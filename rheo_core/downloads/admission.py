@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.file_config import FileConfig
@@ -14,7 +14,9 @@ from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue
-from .session import Session
+
+if TYPE_CHECKING:
+    from .session import Session
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class Admission:
         queue: PriorityDownloadQueue,
         tracker: BaseTracker,
         lifecycle: Lifecycle,
-        session: Session | None,
+        session: "Session | None",
         names: NameNumbers,
     ) -> None:
         self._queue = queue
@@ -39,7 +41,7 @@ class Admission:
         self._session = session
         self._names = names
 
-    async def restore_session(self, session: Session, on_problem: Callable[[str], None]) -> None:
+    async def restore_session(self, session: "Session", on_problem: Callable[[str], None]) -> None:
         """Load the downloads of the session that are not known here yet, in pieces."""
         early: set[str] = set()
 
@@ -113,7 +115,7 @@ class Admission:
         if self._session is not None and fresh:
             await self._add_saved(self._session, tuple(fresh.values()))
 
-    async def _add_saved(self, session: Session, records: Sequence[DownloadRecord]) -> None:
+    async def _add_saved(self, session: "Session", records: Sequence[DownloadRecord]) -> None:
         await session.save_now(records)
         async for some in in_slices(records):
             for record in some:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.schedule import parse_schedule
@@ -23,10 +24,12 @@ from .pool import WorkerPool
 from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
-from .session import Session
 from .set_control import SetController
 from .speed_limits import SpeedPolicy
 from .worker import DownloadWorker
+
+if TYPE_CHECKING:
+    from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Parts:
     queue: PriorityDownloadQueue
     tracker: BaseTracker
     emitter: BaseEmitter
-    session: Session | None
+    session: "Session | None"
     hosts: HostLimiter
     lifecycle: Lifecycle
     reporter: ProgressReporter
@@ -114,9 +117,11 @@ def assemble(
     )
 
 
-def _make_session(options: EngineOptions, on_problem: Callable[[str], None]) -> Session | None:
+def _make_session(options: EngineOptions, on_problem: Callable[[str], None]) -> "Session | None":
     if options.session_path is None:
         return None
+    from .session import Session  # imports SQLite
+
     return Session(
         options.session_path,
         on_problem,

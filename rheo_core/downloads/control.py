@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
@@ -22,8 +22,10 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
-from .session import Session
 from .worker import DownloadWorker
+
+if TYPE_CHECKING:
+    from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class DownloadController:
             record.bytes_downloaded = 0
         self._context.lifecycle.cancelled(record, was)
 
-    async def discard_left(self, session: Session | None) -> None:
+    async def discard_left(self, session: "Session | None") -> None:
         """Remove partial data that an earlier run kept for an undo and could not remove."""
         left = [record for record in self._context.tracker.records() if record.is_kept]
         if session is not None:

@@ -46,7 +46,6 @@ from rheo_core.events import (
 )
 from rheo_core.events.base import ForeignEmitter
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
-from rheo_core.infrastructure.session_rows import has_lost_protection
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
@@ -625,6 +624,8 @@ class DownloadManager:
             DownloadManagerError: another user's session asked for a proxy or the like, so that the
                 config would lead to a direct connection.
         """
+        from rheo_core.infrastructure.session_rows import has_lost_protection  # imports SQLite
+
         record = self._parts.tracker.get(download_id)
         if record is None and self._parts.session is not None:
             record = await self._parts.session.find(download_id)

@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import aiohttp
-
 from rheo_core.domain.exceptions import (
     MAX_RETRY_AFTER_SECONDS,
     CertificateError,
@@ -26,6 +24,7 @@ from rheo_core.domain.exceptions import (
     WebPageError,
 )
 from rheo_core.domain.retry import ErrorCategory, RetryConfig, RetryPolicy
+from rheo_core.infrastructure.http.base import is_of_aiohttp
 
 T = TypeVar("T")
 
@@ -79,11 +78,11 @@ class ErrorCategoriser:
 
     def categorise(self, exception: Exception) -> ErrorCategory:
         """Return the category of `exception`: whether another attempt can help."""
+        if is_of_aiohttp(exception):  # of an operation of a user of the library
+            return self._of_aiohttp(exception)
         match exception:
             case HttpStatusError(status=status, retry_after=wait):
                 return self._by_status(status, has_wait=wait is not None)
-            case aiohttp.ClientResponseError(status=status):
-                return self._by_status(status)
             case HostNotFoundError():
                 return ErrorCategory.PERMANENT
             case ConnectionFailedError() | DownloadTimeoutError() | IncompleteError():
@@ -100,15 +99,33 @@ class ErrorCategoriser:
                 | DestinationError()
                 | FileExistsError()
                 | FileValidationError()
-                | aiohttp.ClientSSLError()
             ):
                 return ErrorCategory.PERMANENT
-            case aiohttp.ClientOSError() | aiohttp.ClientPayloadError() | TimeoutError():
-                return ErrorCategory.TRANSIENT
-            case aiohttp.ServerDisconnectedError() | ConnectionError():
+            case TimeoutError() | ConnectionError():
                 return ErrorCategory.TRANSIENT
             case OSError():
                 return ErrorCategory.PERMANENT
+        return self._unknown()
+
+    def _of_aiohttp(self, exception: Exception) -> ErrorCategory:
+        import aiohttp  # it is imported already
+
+        match exception:
+            case aiohttp.ClientResponseError(status=status):
+                return self._by_status(status)
+            case aiohttp.ClientSSLError():
+                return ErrorCategory.PERMANENT
+            case (
+                aiohttp.ClientOSError()
+                | aiohttp.ClientPayloadError()
+                | aiohttp.ServerDisconnectedError()
+                | TimeoutError()
+                | ConnectionError()
+            ):
+                return ErrorCategory.TRANSIENT
+        return self._unknown()
+
+    def _unknown(self) -> ErrorCategory:
         if self.policy.retry_unknown_errors:
             return ErrorCategory.TRANSIENT
         return ErrorCategory.UNKNOWN

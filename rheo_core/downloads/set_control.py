@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rheo_core.domain.cancellation import CancelResult
 from rheo_core.domain.downloads import DownloadStatus
@@ -12,7 +12,9 @@ from rheo_core.tracking import DownloadRecord
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
 from .queue import Place
-from .session import Session
+
+if TYPE_CHECKING:
+    from .session import Session
 
 Matches = Callable[[DownloadRecord], bool]
 
@@ -27,7 +29,7 @@ class SetController:
     """
 
     def __init__(
-        self, context: ControlContext, control: DownloadController, session: Session | None
+        self, context: ControlContext, control: DownloadController, session: "Session | None"
     ) -> None:
         self._context = context
         self._control = control

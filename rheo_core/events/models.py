@@ -29,7 +29,7 @@ def _now() -> datetime:
 class BaseEvent(BaseModel):
     """Base class of events. Immutable."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     occurred_at: datetime = Field(default_factory=_now, description="Time of the event (UTC)")
 
@@ -37,7 +37,7 @@ class BaseEvent(BaseModel):
 class ErrorInfo(BaseModel):
     """Description of an exception that is safe to show, store and send."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     exc_type: str = Field(description="Class of the exception with its module")
     message: str = Field(description="Message on one line")

@@ -2,19 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
-from . import (
-    checksum_list,
-    commands,
-    ef2,
-    json_lines,
-    plain_text,
-    refused_commands,
-    shortcut,
-    table,
-    url_list,
-)
+from . import plain_text, url_list
 from .reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines, ReadOptions
 
 _MARKUP = re.compile(r"<[!?A-Za-z](?!ttps?://)")
@@ -43,7 +34,7 @@ class Format(NamedTuple):
 
 def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Read a Metalink, a feed, a .webloc or a web page, depending on the first element."""
-    from . import feed, metalink, web_page  # rarely needed, and slow to import
+    from . import feed, metalink, shortcut, web_page  # rarely needed, and slow to import
 
     taken: list[str] = []
     head = ""
@@ -65,18 +56,32 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     yield from reader(lines, options)
 
 
-LINE_FORMATS = (
-    Format(url_list.sniff, url_list.read),
-    Format(refused_commands.sniff_powershell, refused_commands.read),
-    Format(commands.sniff, commands.read),
-    Format(ef2.sniff, ef2.read),
-    Format(shortcut.sniff, shortcut.read),
-    Format(json_lines.sniff, json_lines.read),
-    Format(table.sniff, table.read),
-    Format(checksum_list.sniff, checksum_list.read),
-    Format(refused_commands.sniff, refused_commands.read),
-)
-"""Formats that may follow each other in a text, in the order in which they are tried."""
+@cache
+def _later_formats() -> tuple[Format, ...]:
+    """Return formats that may follow each other in a text, in the order in which they are tried.
+
+    A list of URLs comes before them. Their readers are imported for the first line that is not one.
+    """
+    from . import (
+        checksum_list,
+        commands,
+        ef2,
+        json_lines,
+        refused_commands,
+        shortcut,
+        table,
+    )
+
+    return (
+        Format(refused_commands.sniff_powershell, refused_commands.read),
+        Format(commands.sniff, commands.read),
+        Format(ef2.sniff, ef2.read),
+        Format(shortcut.sniff, shortcut.read),
+        Format(json_lines.sniff, json_lines.read),
+        Format(table.sniff, table.read),
+        Format(checksum_list.sniff, checksum_list.read),
+        Format(refused_commands.sniff, refused_commands.read),
+    )
 
 
 def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
@@ -99,8 +104,8 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         reader = _reader(text, is_first=is_first)
         if is_first and reader is plain_text.read_line:
             is_prose = plain_text.sniff(text)
-        if is_prose and reader is url_list.read and refused_commands.sniff(text):
-            reader = refused_commands.read  # `URL --option`, which a list refuses too
+        if is_prose and reader is url_list.read and (refused := _refused(text)):
+            reader = refused  # `URL --option`, which a list refuses too
         if is_prose and reader in (url_list.read, plain_text.read_line):
             reader = plain_text.read_line
             if not plain_text.names_url(text) and not plain_text.is_relative(text, options):
@@ -121,4 +126,13 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 def _reader(text: str, *, is_first: bool) -> Reader:
     if is_first and _MARKUP.match(text):
         return read_markup
-    return next((form.read for form in LINE_FORMATS if form.sniff(text)), plain_text.read_line)
+    if url_list.sniff(text):
+        return url_list.read
+    return next((form.read for form in _later_formats() if form.sniff(text)), plain_text.read_line)
+
+
+def _refused(text: str) -> Reader | None:
+    """Return the reader of a line that is refused whole; None for other lines."""
+    from . import refused_commands
+
+    return refused_commands.read if refused_commands.sniff(text) else None

@@ -22,7 +22,6 @@ from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.domain.untrusted import Admitted, Untrusted, admit
 from rheo_core.user_files import open_regular
 
-from . import shortcut
 from .entries import Entry, Verdict
 from .formats import read_candidates
 from .patterns import Budget, expand, may_be_pattern
@@ -118,6 +117,8 @@ def decoded(file: BufferedReader) -> TextIO:
     Raises:
         OSError: it cannot be read, or begins with binary data.
     """
+    from . import shortcut
+
     head = file.peek(len(codecs.BOM_UTF32_LE))
     if head.startswith(shortcut.BINARY_MARK):
         return StringIO(shortcut.webloc_as_xml(file))

@@ -5,8 +5,6 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
 
-import aiohttp
-
 from rheo_core.domain.engine_options import DEFAULTS, EngineOptions
 from rheo_core.domain.exceptions import (
     ProtocolError,
@@ -24,7 +22,7 @@ from rheo_core.domain.media_types import (
 )
 from rheo_core.domain.robots_tag import directives_of
 from rheo_core.domain.tuning import Tuning
-from rheo_core.infrastructure.http import Requester
+from rheo_core.infrastructure.http import Requester, Timeouts
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
@@ -68,14 +66,9 @@ class TransferOptions:
         return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
 
     @cached_property
-    def timeouts(self) -> aiohttp.ClientTimeout:
+    def timeouts(self) -> Timeouts:
         """Time limits of one request."""
-        return aiohttp.ClientTimeout(
-            total=None,
-            connect=self.connect_timeout,  # including the DNS look-up
-            sock_connect=self.connect_timeout,
-            sock_read=self.stall_timeout,
-        )
+        return Timeouts(self.connect_timeout, self.stall_timeout)
 
 
 class TransferContext:

@@ -6,34 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
-
 from rheo_core.domain.exceptions import (
     CertificateError,
-    ConnectionFailedError,
     DestinationError,
     DiskFullError,
     DownloadError,
     DownloadTimeoutError,
-    HttpStatusError,
-    NoNetworkError,
-    ProtocolError,
-    ShortageError,
 )
 from rheo_core.domain.text import system_reason
-from rheo_core.infrastructure.http.connection_problems import (
-    failed_look_up,
-    is_unreachable,
-    proxy_refusal,
-    quoted,
-    reason_of,
-)
+from rheo_core.infrastructure.http import Timeouts
+from rheo_core.infrastructure.http.base import is_of_aiohttp
+from rheo_core.infrastructure.http.connection_problems import quoted
 from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
 
 
 @contextmanager
-def translated_errors(host: str, timeouts: aiohttp.ClientTimeout, limit: float) -> Iterator[None]:
+def translated_errors(host: str, timeouts: Timeouts, limit: float) -> Iterator[None]:
     """Raise errors of the HTTP library as DownloadErrors; `limit` is that of the block, seconds."""
     try:
         yield
@@ -47,81 +36,37 @@ def translated_errors(host: str, timeouts: aiohttp.ClientTimeout, limit: float) 
 def translation(
     error: BaseException | None,
     host: str,
-    timeouts: aiohttp.ClientTimeout,
+    timeouts: Timeouts,
     limit: float | None = None,
 ) -> DownloadError | None:
     """Return the DownloadError for an error of the HTTP library; None for any other error."""
-    if isinstance(error, OSError) and (shortage := _shortage(error)) is not None:
-        return shortage
+    if error is None:
+        return None
+    if isinstance(error, OSError):
+        shortage = shortage_of_sockets(cause_of(error))
+        if shortage is not None:
+            return shortage
+    if is_of_aiohttp(error):
+        from .aiohttp_errors import translation_of_aiohttp  # it is imported already
+
+        return translation_of_aiohttp(error, host, timeouts)
     match error:
-        case aiohttp.ClientHttpProxyError():
-            return proxy_refusal(host, error.status, error.message)
-        case aiohttp.ClientProxyConnectionError():
-            kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
-            return kind(error.host, f"the proxy: {_os_problem(error)}")
-        case aiohttp.ClientResponseError():
-            if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
-                return _malformed_or_status(error)
-            return ProtocolError(f"malformed reply: {_parser_problem(error)}")
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
-            return CertificateError(host, _certificate_problem(error))
-        case aiohttp.ServerTimeoutError():
-            return _timeout(error, host, timeouts)
-        case aiohttp.ClientConnectorDNSError():
-            # The error has the name of a proxy; `host` is that of the request.
-            name = error.host or host
-            return failed_look_up(name, error.os_error, is_proxy=name != host)
-        case aiohttp.ClientOSError():
-            if is_unreachable(_cause(error)):
-                return NoNetworkError(host, _os_problem(error))
-            return ConnectionFailedError(host, _os_problem(error))
-        case aiohttp.ServerDisconnectedError():
-            return ConnectionFailedError(host, "the server closed the connection")
-        case aiohttp.InvalidURL():
-            return ProtocolError(f"{host} cannot be requested: {quoted(error)}")
-        case aiohttp.ClientPayloadError():
-            return ConnectionFailedError(host, "connection lost before the transfer was complete")
-        case aiohttp.ClientError():
-            return ConnectionFailedError(host, quoted(error))
+        case ssl.SSLCertVerificationError():
+            return CertificateError(host, certificate_problem(error))
         case TimeoutError():
             return DownloadTimeoutError(f"no complete reply from {host}", limit)
     return None
 
 
-def _shortage(error: OSError) -> ShortageError | None:
-    return shortage_of_sockets(_cause(error))
-
-
-def _cause(error: OSError) -> OSError:
-    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-
-
-def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
-    """Return the error for status 400, which aiohttp also reports for malformed replies."""
-    if error.headers is None:
-        return ProtocolError(f"malformed reply: {_parser_problem(error)}")
-    return HttpStatusError(error.status, quoted(error.message))
-
-
-def _parser_problem(error: aiohttp.ClientResponseError) -> str:
-    """Return the first line of a parser's message, without the bytes that it quotes."""
-    said = error.message.partition("\n")[0].partition(": b")[0]
-    return quoted(said.strip().removesuffix(":"))
-
-
-def _timeout(error: Exception, host: str, timeouts: aiohttp.ClientTimeout) -> DownloadTimeoutError:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return DownloadTimeoutError(f"no connection to {host}", timeouts.sock_connect)
-    return DownloadTimeoutError(f"no data from {host}", timeouts.sock_read)
-
-
-def _os_problem(error: aiohttp.ClientOSError) -> str:
-    return reason_of(_cause(error))
-
-
-def _certificate_problem(error: Exception) -> str:
+def certificate_problem(error: Exception) -> str:
+    """Return the reason why a certificate is refused."""
     cause = getattr(error, "certificate_error", error)
     return quoted(getattr(cause, "verify_message", "") or cause)
+
+
+def cause_of(error: OSError) -> OSError:
+    """Return the error of the system, which aiohttp's errors of connections hold."""
+    return getattr(error, "os_error", error)
 
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-
 from rheo_core.domain.exceptions import DownloadError, ProtocolError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import Tuning
-from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop
+from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop, Timeouts
 
 from .body import Body, body_of
 from .errors import translation
@@ -55,7 +53,7 @@ class Request:
         segment: Segment,
         state: PartState,
         version: Validator | None,
-        timeouts: aiohttp.ClientTimeout,
+        timeouts: Timeouts,
         options: RequestOptions,
         check_page: Callable[[ResponseHead, PartState], None],
         tuning: Tuning,
@@ -124,7 +122,7 @@ class Request:
         )
         self._requester.recent.note(self.connection.download_id, self._exchange.hops)
         reply = await self._exchange.open(self._go_on_to)
-        self.body = body_of(reply, self._timeouts.sock_read, self._tuning.max_batch_seconds)
+        self.body = body_of(reply, self._timeouts.read, self._tuning.max_batch_seconds)
         self._is_answered = True
         _check_coding(reply)
         offset = self._segment.received if range_headers else None

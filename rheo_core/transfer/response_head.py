@@ -17,7 +17,6 @@ from rheo_core.domain.media_types import media_type
 from rheo_core.domain.text import is_unicode, printable
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 
-from .content_disposition import filename_from_disposition
 from .digests import digest_of
 
 _CONTENT_RANGE = re.compile(
@@ -259,6 +258,8 @@ def _disposition_of(headers: MultiMapping[str]) -> tuple[str | None, bool]:
     disposition = headers.get("Content-Disposition")
     if disposition is None:
         return None, False
+    from .content_disposition import filename_from_disposition  # few replies have the field
+
     name = filename_from_disposition(disposition)
     # `inline` alone means the same as no field at all (RFC 6266 4.2).
     return name, name is None and disposition.lower().lstrip().startswith("attachment")

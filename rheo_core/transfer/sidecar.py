@@ -6,8 +6,6 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import aiohttp
-
 from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
 from rheo_core.domain.exceptions import DownloadError, IncompleteError
 from rheo_core.domain.file_config import host_of
@@ -15,7 +13,7 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.tuning import DEFAULT_TUNING
-from rheo_core.infrastructure.http import Exchange, Requester, Response
+from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
 
 from .body import body_of
 from .errors import translated_errors
@@ -71,7 +69,7 @@ def sidecars(url: str) -> list[Sidecar]:
 async def fetch_checksum(
     requester: Requester,
     url: str,
-    timeouts: aiohttp.ClientTimeout,
+    timeouts: Timeouts,
     connect: Callable[[str], Connection],
     limit: float,
     options: RequestOptions = NO_OPTIONS,
@@ -101,7 +99,7 @@ async def fetch_checksum(
 
 
 async def _fetch_text(
-    exchange: Exchange, connection: Connection, timeouts: aiohttp.ClientTimeout, limit: float
+    exchange: Exchange, connection: Connection, timeouts: Timeouts, limit: float
 ) -> str:
     """Return the text of a reply; empty if it is missing or too large."""
 
@@ -115,7 +113,7 @@ async def _fetch_text(
                     reply = await exchange.open(go_on_to)
                     _check_status(reply)
                     note_answer()
-                    return await _text_of(reply, timeouts.sock_read)
+                    return await _text_of(reply, timeouts.read)
         except DownloadError as error:
             connection.is_refusal(connection.host, error)
             raise

@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashConfig
-from rheo_core.transfer.body import SocketBody
+from rheo_core.transfer.aiohttp_body import SocketBody
 from tests import waiting
 from tests.core.engine import (
     Gate,

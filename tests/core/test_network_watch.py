@@ -23,6 +23,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.network_watch import NetworkWatch
 from rheo_core.infrastructure import network
+from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import failed_look_up
 from rheo_core.transfer.errors import translation
 
@@ -227,13 +228,13 @@ async def test_the_wait_ends_with_the_patience_and_begins_again_after_an_answer(
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.ENETDOWN])
 def test_errors_of_the_system_that_mean_no_network(number: int) -> None:
     cause = aiohttp.ClientOSError(number, os.strerror(number))
-    assert isinstance(translation(cause, "h", aiohttp.ClientTimeout()), NoNetworkError)
+    assert isinstance(translation(cause, "h", Timeouts()), NoNetworkError)
 
 
 @pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ETIMEDOUT])
 def test_errors_of_the_system_that_are_those_of_a_host(number: int) -> None:
     cause = aiohttp.ClientOSError(number, os.strerror(number))
-    found = translation(cause, "h", aiohttp.ClientTimeout())
+    found = translation(cause, "h", Timeouts())
     assert isinstance(found, ConnectionFailedError) and not isinstance(found, NoNetworkError)
 
 

@@ -10,7 +10,8 @@ from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, RateLimits
-from rheo_core.transfer.body import StreamBody, receive
+from rheo_core.transfer.aiohttp_body import StreamBody
+from rheo_core.transfer.body import receive
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import SegmentMap
 

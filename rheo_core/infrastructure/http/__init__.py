@@ -1,12 +1,23 @@
-"""HTTP: client interface, two clients, TLS, and requests with the user's options."""
+"""HTTP: client interface, two clients, TLS, and requests with the user's options.
 
-from .aiohttp_client import AiohttpClient
-from .base import BaseHttpClient, Response
-from .connectors import Route, create_secure_connector
+Names that need aiohttp are imported on first use. Reading its modules, and the certificates that it
+reads twice, takes longer than the rest of a small download.
+"""
+
+from typing import TYPE_CHECKING
+
+from rheo_core.lazy import names_from
+
+from .base import BaseHttpClient, Response, Timeouts
 from .recent_exchanges import SentHop
 from .requester import Exchange, Requester
+from .routes import Route
 from .tls import create_ssl_context
 from .wire import WireBody, WireClient, WireResponse
+
+if TYPE_CHECKING:
+    from .aiohttp_client import AiohttpClient
+    from .connectors import create_secure_connector
 
 __all__ = [
     "AiohttpClient",
@@ -16,9 +27,15 @@ __all__ = [
     "Response",
     "Route",
     "SentHop",
+    "Timeouts",
     "WireBody",
     "WireClient",
     "WireResponse",
     "create_secure_connector",
     "create_ssl_context",
 ]
+
+__getattr__ = names_from(
+    __name__,
+    {"aiohttp_client": ("AiohttpClient",), "connectors": ("create_secure_connector",)},
+)

@@ -10,8 +10,9 @@ from rheo_core.domain.exceptions import ClientNotInitialisedError
 from rheo_core.domain.references import ascii_url
 
 from .auth import split_login
-from .base import BaseHttpClient
-from .connectors import USUAL_ROUTE, Route, create_connector, create_secure_connector
+from .base import NO_TIMEOUT, BaseHttpClient, Timeouts
+from .connectors import create_connector, create_secure_connector
+from .routes import USUAL_ROUTE, Route
 
 _READ_BUFFER_BYTES = 1 << 20
 """Bytes that aiohttp reads ahead before it pauses the sender."""
@@ -63,7 +64,12 @@ class AiohttpClient(BaseHttpClient):
                         idle.pop()[0].close()
 
     def get(
-        self, url: str, *, route: Route = USUAL_ROUTE, **kwargs: Any
+        self,
+        url: str,
+        *,
+        timeout: Timeouts | aiohttp.ClientTimeout = NO_TIMEOUT,
+        route: Route = USUAL_ROUTE,
+        **kwargs: Any,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         session = self._session
         if session is None or session.closed:
@@ -73,7 +79,9 @@ class AiohttpClient(BaseHttpClient):
         if route is not USUAL_ROUTE and route != USUAL_ROUTE:
             session = self._session_of(route)
         # Sent byte for byte, because servers answer 403 to a signed URL that was encoded again.
-        return session.get(URL(ascii_url(url), encoded=True), **kwargs)
+        return session.get(
+            URL(ascii_url(url), encoded=True), timeout=_client_timeout(timeout), **kwargs
+        )
 
     def _session_of(self, route: Route) -> aiohttp.ClientSession:
         if route not in self._routes:
@@ -89,6 +97,18 @@ def _proxy_arguments(proxy: str) -> dict[str, Any]:
     url, login = split_login(proxy)
     headers = {} if login is None else {"Authorization": login.basic}
     return {"proxy": url, "proxy_headers": headers}
+
+
+def _client_timeout(timeouts: Timeouts | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """Return time limits as aiohttp has them."""
+    if isinstance(timeouts, aiohttp.ClientTimeout):
+        return timeouts
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=timeouts.connect,
+        sock_connect=timeouts.connect,
+        sock_read=timeouts.read,
+    )
 
 
 def _session(connector: aiohttp.BaseConnector, *, owned: bool) -> aiohttp.ClientSession:

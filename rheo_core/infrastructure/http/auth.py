@@ -1,4 +1,4 @@
-"""Logins from URLs and netrc files, and answers to digest challenges."""
+"""Logins from URLs and netrc files."""
 
 import os
 import re
@@ -6,12 +6,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
-
-import aiohttp
-from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.references import split_authority
@@ -66,38 +62,6 @@ def split_login(url: str) -> tuple[str, Login | None]:
     name, colon, password = userinfo.partition(":")
     login = Login(decode_login(name), decode_login(password) if colon else None)
     return f"{scheme}://{host}{rest}", login if userinfo else None
-
-
-_DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
-
-
-class DigestLogin(aiohttp.DigestAuthMiddleware):
-    """Digest authentication with the first usable challenge that a server offers (RFC 7616 3.7).
-
-    aiohttp reads the first challenge only, which may be of another scheme (RFC 9110 11.6.1).
-    """
-
-    def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
-        if response.status != 401:
-            return False
-        for field in response.headers.getall("WWW-Authenticate", ()):
-            for challenge in _DIGEST.split(field)[1:]:
-                if _can_answer(challenge):
-                    headers = {"www-authenticate": challenge}
-                    single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
-                    return super()._authenticate(single)
-        return False
-
-
-def _can_answer(challenge: str) -> bool:
-    parameters = parse_header_pairs(challenge.partition(" ")[2])
-    qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
-    return (
-        "realm" in parameters
-        and bool(parameters.get("nonce"))
-        and parameters.get("algorithm", "MD5").upper() in SUPPORTED_ALGORITHMS
-        and not qop_values.isdisjoint({"auth", "auth-int"})
-    )
 
 
 _Entries = dict[str, list[tuple[str | None, str | None]]]

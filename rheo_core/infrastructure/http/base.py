@@ -5,16 +5,31 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from ssl import SSLContext
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from aiohttp import ClientMiddlewareType, ClientTimeout
-from multidict import CIMultiDictProxy
-from yarl import URL
+from .routes import USUAL_ROUTE, Route
 
-from .connectors import USUAL_ROUTE, Route
+if TYPE_CHECKING:
+    from aiohttp import ClientMiddlewareType
+    from multidict import CIMultiDictProxy
+    from yarl import URL
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-NO_TIMEOUT = ClientTimeout(total=None)
+
+
+class Timeouts(NamedTuple):
+    """Time limits of one request, in seconds; None: no limit."""
+
+    connect: float | None = None  # including the look-up of the name
+    read: float | None = None  # between two reads of the body
+
+
+NO_TIMEOUT = Timeouts()
+
+
+def is_of_aiohttp(error: BaseException) -> bool:
+    """Return True if an error has a class of aiohttp, without importing aiohttp."""
+    return any(kind.__module__.partition(".")[0] == "aiohttp" for kind in type(error).__mro__)
 
 
 class Response(Protocol):
@@ -35,13 +50,13 @@ class Response(Protocol):
     def reason(self) -> str | None: ...
 
     @property
-    def headers(self) -> CIMultiDictProxy[str]: ...
+    def headers(self) -> "CIMultiDictProxy[str]": ...
 
     @property
     def content_length(self) -> int | None: ...
 
     @property
-    def url(self) -> URL: ...
+    def url(self) -> "URL": ...
 
 
 class BaseHttpClient(ABC):
@@ -81,11 +96,11 @@ class BaseHttpClient(ABC):
         url: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        timeout: ClientTimeout = NO_TIMEOUT,
+        timeout: Timeouts = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
-        middlewares: Sequence[ClientMiddlewareType] = (),
+        middlewares: Sequence["ClientMiddlewareType"] = (),
         allow_redirects: bool = False,
     ) -> AbstractAsyncContextManager[Response]:
         """Return a GET request, which is sent when it is entered.
@@ -93,7 +108,7 @@ class BaseHttpClient(ABC):
         Args:
             url: http or https; sent byte for byte.
             headers: fields of the request.
-            timeout: for the connection, and where aiohttp reads for a read, in seconds.
+            timeout: for the connection, and where aiohttp reads for a read.
             route: SOCKS proxy, IP version or network interface.
             proxy: URL of an HTTP proxy.
             ssl: TLS context; True: the usual checks, False: none.

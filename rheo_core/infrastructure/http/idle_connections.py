@@ -2,12 +2,14 @@
 
 import asyncio
 import select
+from typing import TYPE_CHECKING
 
-import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.client_reqrep import ConnectionKey
 
 
-def drop_unfit(connector: aiohttp.BaseConnector, key: ConnectionKey) -> None:
+def drop_unfit(connector: "aiohttp.BaseConnector", key: "ConnectionKey") -> None:
     """Close idle connections of aiohttp on which bytes wait (RFC 9112 9.3).
 
     No request asked for these bytes. aiohttp would read them as the reply to the next one.

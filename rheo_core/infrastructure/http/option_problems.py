@@ -7,8 +7,8 @@ from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 
 from .auth import check_netrc
-from .connectors import Route, check_interface
 from .cookies import check_cookies
+from .routes import Route, check_interface
 from .tls import tls_of
 
 

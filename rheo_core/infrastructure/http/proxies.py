@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import read_proxy
@@ -18,11 +17,20 @@ _SEPARATORS = re.compile(r"[,\s]+")
 _NO_BRACKETS = str.maketrans("", "", "[]")
 
 
+def environment_proxies() -> dict[str, str]:
+    """Return the proxies of the *_PROXY variables, by scheme."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies_environment  # imports http.client and email
+
+    return getproxies_environment()
+
+
 def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | None:
     """Return the proxy of a request; None for a direct one.
 
     Args:
-        proxies: by scheme, as `urllib.request.getproxies_environment` returns them.
+        proxies: by scheme, as `environment_proxies` returns them.
         scheme: scheme of the URL.
         place: host of the URL, with the port if it has one.
 
@@ -51,6 +59,8 @@ def _is_exempt(place: str, scheme: str, proxies: Mapping[str, str]) -> bool:
     entries = [entry.rstrip(".").lower() for entry in _SEPARATORS.split(proxies.get("no", ""))]
     if any("*" in entry and fnmatchcase(host, entry) for entry in entries):
         return True
+    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
     shown = f"[{host}]" if ":" in host else host
     named = {"no": ",".join(entries)}
     return bool(proxy_bypass_environment(f"{shown}:{port}", named)) or _is_within(host, entries)

@@ -4,11 +4,11 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from multidict import CIMultiDict
 
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
@@ -21,15 +21,20 @@ from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from rheo_core.version import __version__
 
-from .auth import DigestLogin, Login, NetrcFile, login_of
-from .base import BaseHttpClient, Response
-from .connectors import Route
-from .cookies import CookieFiles, cookie_header, new_jar, store_cookies
+from .auth import Login, NetrcFile, login_of
+from .base import BaseHttpClient, Response, Timeouts
 from .proxies import usual_proxy
 from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
+from .routes import Route
 from .tls import check_https_proxy, tls_of
+
+if TYPE_CHECKING:
+    from aiohttp import CookieJar
+
+    from .cookies import CookieFiles
+    from .digest_login import DigestLogin
 
 _OURS = {
     "Accept": "*/*",
@@ -67,12 +72,18 @@ class Requester:
         self.response_timeout = response_timeout
         self.limits = SharedTimer(math.inf if response_timeout is None else response_timeout)
         self.patience = SharedTimer(patience)
-        self.cookies = CookieFiles()
         self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
+
+    @cached_property
+    def cookies(self) -> "CookieFiles":
+        """Cookies from files."""
+        from .cookies import CookieFiles  # imports aiohttp
+
+        return CookieFiles()
 
     def use_rules(self, rules: RequestRules) -> None:
         """Apply these rules to later requests, and read netrc again."""
@@ -84,7 +95,7 @@ class Requester:
         self,
         url: str,
         headers: dict[str, str],
-        timeouts: aiohttp.ClientTimeout,
+        timeouts: Timeouts,
         own: RequestOptions = NO_OPTIONS,
     ) -> "Exchange":
         """Return a request that is not sent yet.
@@ -97,7 +108,7 @@ class Requester:
         """
         return Exchange(self, url, _OURS | headers, timeouts, own)
 
-    def digest(self, url: str, login: Login) -> DigestLogin:
+    def digest(self, url: str, login: Login) -> "DigestLogin":
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
 
         Raises:
@@ -107,6 +118,8 @@ class Requester:
         if key not in self._digests:
             if problem := login.digest_problem:
                 raise RequestOptionsError(f"user: digest authentication {problem}")
+            from .digest_login import DigestLogin  # imports aiohttp
+
             self._digests[key] = DigestLogin(login.name, login.password or "")
         return self._digests[key]
 
@@ -119,7 +132,7 @@ class Exchange:
         requester: Requester,
         url: str,
         headers: Mapping[str, str],
-        timeouts: aiohttp.ClientTimeout,
+        timeouts: Timeouts,
         own: RequestOptions,
     ) -> None:
         self._requester = requester
@@ -128,7 +141,7 @@ class Exchange:
         self._headers = headers
         self._timeouts = timeouts
         self._own = own
-        self._jar: aiohttp.CookieJar | None = None
+        self._jar: CookieJar | None = None
         self._sent: AbstractAsyncContextManager[Response] | None = None
         self.hops: list[SentHop] = []
 
@@ -296,6 +309,8 @@ class Exchange:
             self._jar = await self._requester.cookies.jar(options.cookies)
         if self._jar is None or not self._policy.may_use_cookies(url):
             return
+        from .cookies import cookie_header
+
         pairs = [headers.get("Cookie", ""), cookie_header(self._jar, url)]
         if any(pairs):
             headers["Cookie"] = "; ".join(filter(None, pairs))
@@ -305,6 +320,8 @@ class Exchange:
 
         If the cookies come from a file, all requests with that file get them.
         """
+        from .cookies import new_jar, store_cookies
+
         if self._jar is None:
             self._jar = new_jar()
         store_cookies(self._jar, reply)

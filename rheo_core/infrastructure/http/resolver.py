@@ -5,8 +5,7 @@ import socket
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import Protocol, TypedDict
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
@@ -19,6 +18,27 @@ REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", d
 """Host of the user's URL while the target of a redirect is looked up; None otherwise."""
 
 
+class ResolveResult(TypedDict):
+    """An address of a host, as aiohttp describes it."""
+
+    hostname: str
+    host: str
+    port: int
+    family: int
+    proto: int
+    flags: int
+
+
+class Resolver(Protocol):
+    """Looks up names; has the methods of aiohttp's `AbstractResolver`."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]: ...
+
+    async def close(self) -> None: ...
+
+
 _MAX_ADDRESSES = 8
 """Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on. So a
 name with 250 addresses that refuse would cost 31,000 connections, to hosts that its owner chose."""
@@ -29,7 +49,7 @@ _threads = LookUpThreads()  # shared by the process, because connectors come and
 _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
-class SystemResolver(AbstractResolver):
+class SystemResolver:
     """Resolver of the system (hosts file, DNS, mDNS and so on), in threads of its own.
 
     A few names that no server answers for would occupy all of asyncio's default threads.
@@ -106,7 +126,7 @@ class _LookUp:
     waiting: int = 0  # number of callers
 
 
-class GuardedResolver(AbstractResolver):
+class GuardedResolver:
     """Resolver that refuses redirects from a public host to a private address.
 
     It caches answers for `_CACHE_SECONDS`, and concurrent callers share one look-up. The cache of
@@ -116,7 +136,7 @@ class GuardedResolver(AbstractResolver):
         inner: looks up names; None: the system.
     """
 
-    def __init__(self, inner: AbstractResolver | None = None) -> None:
+    def __init__(self, inner: Resolver | None = None) -> None:
         self._inner = inner or SystemResolver()
         self._cache: dict[tuple[str, int], _LookUp] = {}
 

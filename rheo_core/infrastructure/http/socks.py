@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import python_socks
-from aiohttp.abc import AbstractResolver
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp_socks import (
     ProxyConnectionError,
@@ -27,7 +26,7 @@ from rheo_core.domain.text import printable
 
 from .connection_problems import connection_problem, failed_look_up
 from .idle_connections import drop_unfit
-from .resolver import GuardedResolver
+from .resolver import GuardedResolver, Resolver
 
 _ERRORS = (
     python_socks.ProxyConnectionError,
@@ -86,9 +85,7 @@ class SocksConnector(ProxyConnector):
             raise failed_look_up(self._proxy_name, error, is_proxy=True) from error
 
 
-async def connect_by_socks(
-    proxy: str, host: str, port: int, resolver: AbstractResolver
-) -> socket.socket:
+async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver) -> socket.socket:
     """Return a socket that is connected to a server through a SOCKS5 proxy.
 
     Args:

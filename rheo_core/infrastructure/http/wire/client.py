@@ -8,14 +8,10 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp import ClientMiddlewareType
-from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
-from yarl import URL
 
 from rheo_core.domain.exceptions import (
     ClientNotInitialisedError,
@@ -24,14 +20,18 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
 )
 from rheo_core.domain.references import ascii_url, split_authority
-from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient
-from rheo_core.infrastructure.http.connectors import USUAL_ROUTE, Route
-from rheo_core.infrastructure.http.resolver import GuardedResolver
+from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient, Timeouts
+from rheo_core.infrastructure.http.resolver import GuardedResolver, Resolver
+from rheo_core.infrastructure.http.routes import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.tls import context_of
 
 from .connection import WireBody, WireConnection
 from .dialer import Dialer, Way, bracketed, host_of, port_of, proxy_login
 from .framing import Framing, Head
+
+if TYPE_CHECKING:
+    from aiohttp import ClientMiddlewareType
+    from yarl import URL
 
 _MAX_IDLE_SECONDS = 15.0
 _REQUEST_TIMEOUT = 408
@@ -48,9 +48,7 @@ class WireClient(BaseHttpClient):
         tls: context for https if a request names none; None: one with the usual checks.
     """
 
-    def __init__(
-        self, resolver: AbstractResolver | None = None, tls: SSLContext | None = None
-    ) -> None:
+    def __init__(self, resolver: Resolver | None = None, tls: SSLContext | None = None) -> None:
         self._resolver = resolver
         self._tls = tls
         self._dialer: Dialer | None = None
@@ -81,11 +79,11 @@ class WireClient(BaseHttpClient):
         url: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        timeout: aiohttp.ClientTimeout = NO_TIMEOUT,
+        timeout: Timeouts = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
-        middlewares: Sequence[ClientMiddlewareType] = (),
+        middlewares: Sequence["ClientMiddlewareType"] = (),
         allow_redirects: bool = False,
     ) -> "WireRequest":
         if allow_redirects:
@@ -164,8 +162,8 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         target: str,
         way: Way,
         headers: CIMultiDict[str],
-        timeouts: aiohttp.ClientTimeout,
-        middlewares: Sequence[ClientMiddlewareType],
+        timeouts: Timeouts,
+        middlewares: Sequence["ClientMiddlewareType"],
     ) -> None:
         self.headers = headers
         self._client = client
@@ -177,8 +175,10 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         self._connection: WireConnection | None = None
 
     @cached_property
-    def url(self) -> URL:
+    def url(self) -> "URL":
         """The URL, byte for byte."""
+        from yarl import URL  # only middlewares need it
+
         return URL(self._text, encoded=True)
 
     async def __aenter__(self) -> "WireResponse":
@@ -234,7 +234,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         return head
 
     async def _connect(self) -> WireConnection:
-        seconds = self._timeouts.connect or self._timeouts.sock_connect
+        seconds = self._timeouts.connect
         try:
             async with asyncio.timeout(seconds) as limit:
                 return await self._client.connect(self._way)
@@ -315,6 +315,8 @@ class WireResponse:
         self._url = url
 
     @cached_property
-    def url(self) -> URL:
+    def url(self) -> "URL":
         """The URL of the request."""
+        from yarl import URL  # only cookies and middlewares need it
+
         return URL(self._url, encoded=True)

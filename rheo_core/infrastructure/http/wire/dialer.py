@@ -9,7 +9,6 @@ from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
-from aiohttp.abc import AbstractResolver
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
@@ -18,7 +17,8 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.infrastructure.http.auth import Login, decode_login
 from rheo_core.infrastructure.http.connection_problems import connection_problem, proxy_refusal
-from rheo_core.infrastructure.http.connectors import Route, socket_options
+from rheo_core.infrastructure.http.resolver import Resolver
+from rheo_core.infrastructure.http.routes import Route, socket_options
 
 from .connection import Scratch, WireConnection
 
@@ -58,7 +58,7 @@ class Dialer:
         resolver: looks up names; closed by `close`.
     """
 
-    def __init__(self, resolver: AbstractResolver) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self._scratch = Scratch()
         self._resolver = resolver
 

@@ -1,0 +1,267 @@
+"""Bodies of replies of aiohttp: read by it, or received straight from the socket."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import aiohttp
+
+from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
+from rheo_core.infrastructure.http import Response
+
+_MIN_SOCKET_BODY_BYTES = 16 << 10
+"""Smaller bodies come with the head, or nearly so: aiohttp reads them."""
+
+_PEEK_BYTES = 512
+"""Number of bytes for which `peek` waits, but no longer than for a batch."""
+
+_OVERFLOW_BYTES = 64 << 10
+
+Count = Callable[[int], bool]
+"""Count received bytes as soon as they come; return True if that is enough."""
+
+
+class StreamBody:
+    """Body read by aiohttp: chunked, of unknown length, or short."""
+
+    def __init__(self, reply: aiohttp.ClientResponse, max_batch_seconds: float) -> None:
+        self._content = reply.content
+        self._max_batch_seconds = max_batch_seconds
+        self._protocol = reply.connection.protocol if reply.connection else None
+        self._is_chunked = "Transfer-Encoding" in reply.headers
+        self._chunks: list[bytes] = []
+        self._uncounted = 0  # bytes not yet passed to `count`
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which `fill` returns again; call it first of all."""
+        patience = time.monotonic() + self._max_batch_seconds
+        while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
+            if not (chunk := await self._content.readany()):
+                break
+            self._chunks.append(chunk)
+            self._uncounted += len(chunk)
+        return b"".join(self._chunks)
+
+    async def fill(self, capacity: int, count: Count) -> memoryview:
+        """Return up to `capacity` bytes, or enough, or those of one batch; empty at the end."""
+        collected, self._uncounted = self._uncounted, 0
+        if collected and count(collected):
+            return self.rest()
+        patience = time.monotonic() + self._max_batch_seconds
+        while collected < capacity and time.monotonic() < patience:
+            chunk = await self._content.read(capacity - collected)
+            if not chunk:
+                self._check_end()
+                break
+            self._chunks.append(chunk)
+            collected += len(chunk)
+            if count(len(chunk)):
+                break
+        return self.rest()
+
+    async def whole(self) -> bytes | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
+        if not self._content.is_eof():
+            return None
+        data = bytes(self.rest()) + self._content.read_nowait(-1)
+        self._check_end()
+        return data
+
+    def _check_end(self) -> None:
+        """Check that the body ended as its head says.
+
+        llhttp takes `chunked` with a tab or a fold behind it for no coding. aiohttp removes them,
+        and hands out the framing as if it were the file.
+
+        Raises:
+            ProtocolError: the chunks were not decoded.
+            aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
+        """
+        if self._is_chunked and self._content._http_chunk_splits is None:
+            raise ProtocolError("malformed reply: its Transfer-Encoding is not supported")
+        lost = self._protocol.exception() if self._protocol is not None else None
+        if isinstance(lost, aiohttp.ClientOSError):
+            raise lost
+
+    def rest(self) -> memoryview:
+        """Return bytes that came and were not returned yet."""
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        return memoryview(data)
+
+    def close(self) -> None:
+        """Leave the connection to aiohttp."""
+
+
+class SocketBody(asyncio.BufferedProtocol):
+    """Body of known length, received from the socket into two buffers in turn.
+
+    aiohttp has read the head. This takes over its transport for the rest, which saves a copy and an
+    object for each packet. After a whole body with nothing behind it, the connection returns to
+    aiohttp for the next request.
+    """
+
+    def __init__(
+        self,
+        reply: aiohttp.ClientResponse,
+        length: int,
+        stall_timeout: float | None,
+        max_batch_seconds: float,
+    ) -> None:
+        connection = reply.connection
+        assert connection is not None
+        assert connection.transport is not None and connection.protocol is not None
+        self._transport = connection.transport
+        self._owner = connection.protocol
+        self._content = reply.content
+        self._host = reply.url.host or ""
+        self._stall_timeout = stall_timeout
+        self._max_batch_seconds = max_batch_seconds
+        early = reply.content.read_nowait(-1)
+        self._has_surplus = len(early) > length
+        self._front, self._back = bytearray(early[:length]), bytearray()
+        self._filled = self._uncounted = len(self._front)
+        self._missing = length - self._filled  # bytes that are still to come from the socket
+        self._capacity = 0  # bytes that _front may take before reading pauses
+        self._count: Count | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost: Exception | None = None
+        self._is_closed = False
+        self._is_over = False
+        self._loop = asyncio.get_running_loop()
+        self._active_at = self._loop.time()
+        self._transport.pause_reading()
+        self._transport.set_protocol(self)
+
+    async def peek(self) -> bytes:
+        """Return the first bytes, which `fill` returns again; call it first of all."""
+        self._capacity = _PEEK_BYTES
+        await self._wait_until_filled()
+        self._uncounted = self._filled
+        return bytes(self._front[: min(self._filled, _PEEK_BYTES)])
+
+    async def fill(self, capacity: int, count: Count) -> memoryview:
+        """Return `capacity` bytes, or enough, or those of one batch; empty at the end.
+
+        The result stays valid until the next call but one.
+
+        Raises:
+            DownloadTimeoutError: nothing came for too long.
+        """
+        self._count = count
+        self._capacity = capacity
+        early, self._uncounted = self._uncounted, 0
+        if early and count(early):
+            self._capacity = self._filled
+        size = min(self._capacity, self._filled + self._missing + 1)
+        if len(self._front) < size:
+            grown = bytearray(size)
+            grown[: self._filled] = self._front[: self._filled]
+            self._front = grown
+        await self._wait_until_filled()
+        return self.rest()
+
+    async def whole(self) -> memoryview | None:
+        """Return the whole body if it came with the head, else None; only before `fill`."""
+        return None if self._missing else self.rest()
+
+    def rest(self) -> memoryview:
+        """Return bytes that came and were not returned yet."""
+        filled = memoryview(self._front)[: self._filled]
+        self._front, self._back = self._back, self._front
+        self._filled = 0
+        return filled
+
+    def close(self) -> None:
+        """Return the connection to aiohttp if it can be used again, else abort it."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._missing or self._has_surplus or self._is_closed:
+            self._transport.abort()
+            return
+        self._transport.set_protocol(self._owner)
+        self._transport.resume_reading()
+        self._content.feed_eof()  # tells aiohttp that the connection is free
+
+    # Called by the transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = self._capacity - self._filled
+        if room <= 0:
+            # The transport may call this although reading is paused. No byte may be lost.
+            room = _OVERFLOW_BYTES
+        room = min(room, self._missing + 1)  # one more than is missing, to detect a surplus
+        end = self._filled + room
+        if len(self._front) < end:
+            grown = bytearray(end)
+            grown[: self._filled] = self._front[: self._filled]
+            self._front = grown
+        return memoryview(self._front)[self._filled : end]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if nbytes > self._missing:
+            nbytes = self._missing
+            self._has_surplus = True
+        self._filled += nbytes
+        self._missing -= nbytes
+        self._active_at = self._loop.time()
+        if self._count is not None and self._count(nbytes):
+            self._capacity = self._filled
+        if self._filled >= self._capacity or not self._missing:
+            self._transport.pause_reading()
+            self._wake()
+
+    def eof_received(self) -> None:
+        self._is_closed = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closed = True
+        self._lost = exc
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait_until_filled(self) -> None:
+        began = self._active_at = self._loop.time()
+        if self._filled < self._capacity and self._missing and not self._is_closed:
+            self._transport.resume_reading()
+        while self._filled < self._capacity and self._missing and not self._is_closed:
+            now = self._loop.time()
+            if self._filled and now - began >= self._max_batch_seconds:
+                break
+            patience = self._max_batch_seconds
+            if self._stall_timeout is not None:
+                left = self._active_at + self._stall_timeout - now
+                if left <= 0:
+                    raise DownloadTimeoutError(f"no data from {self._host}", self._stall_timeout)
+                patience = min(patience, left)
+            self._waiter = self._loop.create_future()
+            await asyncio.wait({self._waiter}, timeout=patience)
+        self._transport.pause_reading()
+        if self._lost is not None and not self._filled:
+            raise aiohttp.ClientOSError(*self._lost.args) from self._lost
+
+
+def body_of_aiohttp(
+    reply: Response, stall_timeout: float | None, max_batch_seconds: float
+) -> StreamBody | SocketBody:
+    """Return the body of a reply of aiohttp; see `body_of`."""
+    if not isinstance(reply, aiohttp.ClientResponse):
+        raise TypeError(f"{type(reply).__name__} is not a response of a known client")
+    if not reply.headers:  # what follows may be the rest of the head
+        raise ProtocolError("malformed reply: it has no header field")
+    length = reply.content_length
+    if (
+        length is None
+        or length < _MIN_SOCKET_BODY_BYTES
+        or "Transfer-Encoding" in reply.headers
+        or reply.connection is None
+        or reply.connection.transport is None
+        or reply.content.exception() is not None  # lost already: the first read raises it
+    ):
+        return StreamBody(reply, max_batch_seconds)
+    return SocketBody(reply, length, stall_timeout, max_batch_seconds)

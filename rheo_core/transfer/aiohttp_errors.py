@@ -1,0 +1,83 @@
+"""Errors of aiohttp, translated into errors of this package. Imported with the first of them."""
+
+import aiohttp
+
+from rheo_core.domain.exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    DownloadError,
+    DownloadTimeoutError,
+    HttpStatusError,
+    NoNetworkError,
+    ProtocolError,
+)
+from rheo_core.infrastructure.http import Timeouts
+from rheo_core.infrastructure.http.connection_problems import (
+    failed_look_up,
+    is_unreachable,
+    proxy_refusal,
+    quoted,
+    reason_of,
+)
+
+from .errors import cause_of, certificate_problem
+
+
+def translation_of_aiohttp(
+    error: BaseException, host: str, timeouts: Timeouts
+) -> DownloadError | None:
+    """Return the DownloadError for an error of aiohttp; None for one that is not of a request."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return proxy_refusal(host, error.status, error.message)
+        case aiohttp.ClientProxyConnectionError():
+            kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
+            return kind(error.host, f"the proxy: {_os_problem(error)}")
+        case aiohttp.ClientResponseError():
+            if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
+                return _malformed_or_status(error)
+            return ProtocolError(f"malformed reply: {_parser_problem(error)}")
+        case aiohttp.ClientConnectorCertificateError():
+            return CertificateError(host, certificate_problem(error))
+        case aiohttp.ServerTimeoutError():
+            return _timeout(error, host, timeouts)
+        case aiohttp.ClientConnectorDNSError():
+            # The error has the name of a proxy; `host` is that of the request.
+            name = error.host or host
+            return failed_look_up(name, error.os_error, is_proxy=name != host)
+        case aiohttp.ClientOSError():
+            if is_unreachable(cause_of(error)):
+                return NoNetworkError(host, _os_problem(error))
+            return ConnectionFailedError(host, _os_problem(error))
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionFailedError(host, "the server closed the connection")
+        case aiohttp.InvalidURL():
+            return ProtocolError(f"{host} cannot be requested: {quoted(error)}")
+        case aiohttp.ClientPayloadError():
+            return ConnectionFailedError(host, "connection lost before the transfer was complete")
+        case aiohttp.ClientError():
+            return ConnectionFailedError(host, quoted(error))
+    return None
+
+
+def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
+    """Return the error for status 400, which aiohttp also reports for malformed replies."""
+    if error.headers is None:
+        return ProtocolError(f"malformed reply: {_parser_problem(error)}")
+    return HttpStatusError(error.status, quoted(error.message))
+
+
+def _parser_problem(error: aiohttp.ClientResponseError) -> str:
+    """Return the first line of a parser's message, without the bytes that it quotes."""
+    said = error.message.partition("\n")[0].partition(": b")[0]
+    return quoted(said.strip().removesuffix(":"))
+
+
+def _timeout(error: Exception, host: str, timeouts: Timeouts) -> DownloadTimeoutError:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return DownloadTimeoutError(f"no connection to {host}", timeouts.connect)
+    return DownloadTimeoutError(f"no data from {host}", timeouts.read)
+
+
+def _os_problem(error: aiohttp.ClientOSError) -> str:
+    return reason_of(cause_of(error))
