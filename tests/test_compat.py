@@ -11,6 +11,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from rheo_core import (
@@ -466,6 +467,28 @@ async def test_a_client_of_ones_own_is_told_to_follow_no_redirects(
         await manager.add([FileConfig(url=demo.url(SMALL.path))])
         await manager.wait_until_complete()
     assert told == [False]
+
+
+async def test_a_client_of_ones_own_gets_what_a_session_of_aiohttp_takes(
+    demo: DemoServer, tmp_path: Path
+) -> None:
+    class Own(BaseHttpClient):
+        closed = False
+
+        async def open(self) -> None: ...
+
+        async def close(self) -> None: ...
+
+        def get(self, url: str, **kwargs: Any) -> Any:
+            return session.get(url, **kwargs)
+
+    async with (
+        aiohttp.ClientSession() as session,
+        DownloadManager(client=Own(), download_dir=tmp_path, timeout=5) as manager,
+    ):
+        await manager.add([FileConfig(url=demo.url(SMALL.path))])
+        await manager.wait_until_complete()
+    assert sha256(tmp_path / "small.bin") == demo.sha256(SMALL.path)
 
 
 async def test_client_must_be_open() -> None:

@@ -1,6 +1,7 @@
 """The HTTP client on aiohttp."""
 
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,7 @@ from rheo_core.domain.exceptions import ClientNotInitialisedError
 from rheo_core.domain.references import ascii_url
 
 from .auth import split_login
-from .base import NO_TIMEOUT, BaseHttpClient, Timeouts
+from .base import BaseHttpClient, Timeouts
 from .connectors import create_connector, create_secure_connector
 from .routes import USUAL_ROUTE, Route
 
@@ -67,7 +68,6 @@ class AiohttpClient(BaseHttpClient):
         self,
         url: str,
         *,
-        timeout: Timeouts | aiohttp.ClientTimeout = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         **kwargs: Any,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -79,9 +79,7 @@ class AiohttpClient(BaseHttpClient):
         if route is not USUAL_ROUTE and route != USUAL_ROUTE:
             session = self._session_of(route)
         # Sent byte for byte, because servers answer 403 to a signed URL that was encoded again.
-        return session.get(
-            URL(ascii_url(url), encoded=True), timeout=_client_timeout(timeout), **kwargs
-        )
+        return session.get(URL(ascii_url(url), encoded=True), **kwargs)
 
     def _session_of(self, route: Route) -> aiohttp.ClientSession:
         if route not in self._routes:
@@ -99,10 +97,9 @@ def _proxy_arguments(proxy: str) -> dict[str, Any]:
     return {"proxy": url, "proxy_headers": headers}
 
 
-def _client_timeout(timeouts: Timeouts | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+@lru_cache(maxsize=8)
+def client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     """Return time limits as aiohttp has them."""
-    if isinstance(timeouts, aiohttp.ClientTimeout):
-        return timeouts
     return aiohttp.ClientTimeout(
         total=None,
         connect=timeouts.connect,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 from .routes import USUAL_ROUTE, Route
 
 if TYPE_CHECKING:
-    from aiohttp import ClientMiddlewareType
+    from aiohttp import ClientMiddlewareType, ClientTimeout
     from multidict import CIMultiDictProxy
     from yarl import URL
 
@@ -96,7 +96,7 @@ class BaseHttpClient(ABC):
         url: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        timeout: Timeouts = NO_TIMEOUT,
+        timeout: "Timeouts | ClientTimeout" = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
@@ -108,7 +108,8 @@ class BaseHttpClient(ABC):
         Args:
             url: http or https; sent byte for byte.
             headers: fields of the request.
-            timeout: for the connection, and where aiohttp reads for a read.
+            timeout: for the connection and for a read. The engine passes aiohttp's `ClientTimeout`
+                to every client but its own, which needs no aiohttp.
             route: SOCKS proxy, IP version or network interface.
             proxy: URL of an HTTP proxy.
             ssl: TLS context; True: the usual checks, False: none.

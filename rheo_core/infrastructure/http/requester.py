@@ -29,9 +29,10 @@ from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .routes import Route
 from .tls import check_https_proxy, tls_of
+from .wire import WireClient
 
 if TYPE_CHECKING:
-    from aiohttp import CookieJar
+    from aiohttp import ClientTimeout, CookieJar
 
     from .cookies import CookieFiles
     from .digest_login import DigestLogin
@@ -106,7 +107,14 @@ class Requester:
             timeouts: for each hop, in seconds.
             own: options of the download.
         """
-        return Exchange(self, url, _OURS | headers, timeouts, own)
+        return Exchange(self, url, _OURS | headers, self._for_client(timeouts), own)
+
+    def _for_client(self, timeouts: Timeouts) -> "Timeouts | ClientTimeout":
+        if isinstance(self.client, WireClient):
+            return timeouts
+        from .aiohttp_client import client_timeout
+
+        return client_timeout(timeouts)
 
     def digest(self, url: str, login: Login) -> "DigestLogin":
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
@@ -132,7 +140,7 @@ class Exchange:
         requester: Requester,
         url: str,
         headers: Mapping[str, str],
-        timeouts: Timeouts,
+        timeouts: "Timeouts | ClientTimeout",
         own: RequestOptions,
     ) -> None:
         self._requester = requester

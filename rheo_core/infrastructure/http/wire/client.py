@@ -30,7 +30,7 @@ from .dialer import Dialer, Way, bracketed, host_of, port_of, proxy_login
 from .framing import Framing, Head
 
 if TYPE_CHECKING:
-    from aiohttp import ClientMiddlewareType
+    from aiohttp import ClientMiddlewareType, ClientTimeout
     from yarl import URL
 
 _MAX_IDLE_SECONDS = 15.0
@@ -79,7 +79,7 @@ class WireClient(BaseHttpClient):
         url: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        timeout: Timeouts = NO_TIMEOUT,
+        timeout: "Timeouts | ClientTimeout" = NO_TIMEOUT,
         route: Route = USUAL_ROUTE,
         proxy: str | None = None,
         ssl: SSLContext | bool = True,
@@ -162,7 +162,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         target: str,
         way: Way,
         headers: CIMultiDict[str],
-        timeouts: Timeouts,
+        timeouts: "Timeouts | ClientTimeout",
         middlewares: Sequence["ClientMiddlewareType"],
     ) -> None:
         self.headers = headers
