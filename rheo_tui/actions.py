@@ -399,7 +399,7 @@ ACTIONS: tuple[Action, ...] = (
         "lift", "H", "Lift limits of hosts", "Queue",
         "Remove the connection limits of hosts that refused connections, such as with HTTP 429.",
         disabled=_changes(
-            lambda context: "" if context.lowered_hosts else "no host has a lower limit"
+            lambda context: "" if context.lowered_hosts else "no host's limit is lowered"
         ),
         owner="downloads",
     ),

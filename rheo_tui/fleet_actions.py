@@ -23,12 +23,12 @@ FLEET_ACTIONS: tuple[Action, ...] = (
     ),
     _as(
         "pause", "Stop the run",
-        "Shards at work end, and no others begin; press it again to take the request back.",
+        "Running shards finish, and no new ones start; press it again to withdraw the request.",
         label="stop",
     ),
     _as(
         "retry", "Try failed URLs again",
-        "Plan a further pass over errors that may pass, such as timeouts.",
+        "Plan a further pass over temporary errors, such as timeouts.",
         label="retry",
     ),
     _as(

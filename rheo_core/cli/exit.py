@@ -1,4 +1,4 @@
-"""Exit codes of the command, and the choice among them; the sentence it ends with."""
+"""Exit codes of the command, the one that failed downloads cause, and its last sentence."""
 
 from collections.abc import Set
 from enum import IntEnum

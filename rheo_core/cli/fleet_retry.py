@@ -19,7 +19,7 @@ Kinds = Annotated[
         "--kind",
         metavar="KIND",
         help="Kind of errors to try again, such as timeout or http_404. May be repeated. By "
-        "default, those that may pass, such as timeout, dns and http_503.",
+        "default, temporary ones, such as timeout, dns and http_503.",
     ),
 ]
 PlanOnly = Annotated[

@@ -44,7 +44,7 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
 
 
 def stop(output: ExistingOut) -> None:
-    """Stop a run: shards at work end, and no others begin. `rheo fleet run` goes on with them."""
+    """Stop a run: running shards finish, no new ones start, and `rheo fleet run` goes on later."""
     from rheo_core.domain.fleet import STOP_NAME
 
     from .fleet_request import existing_plan, open_output
@@ -55,7 +55,7 @@ def stop(output: ExistingOut) -> None:
         target.put(STOP_NAME, b"")
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
-    typer.echo("Shards at work end, and no others begin.")
+    typer.echo("Running shards finish, and no new ones start.")
 
 
 def show_status(found: "FleetStatus") -> None:

@@ -1,4 +1,4 @@
-"""Every error the engine raises.
+"""Errors of the engine.
 
 RheoError
 ├── DownloadManagerError
@@ -6,7 +6,7 @@ RheoError
 │   ├── DownloadError
 │   │   ├── FileExistsError
 │   │   ├── HttpStatusError, ProtocolError, TooManyRedirectsError
-│   │   ├── WebPageError, TooLargeError
+│   │   ├── WebPageError, TooLargeError, RobotsTagError, RequestOptionsError
 │   │   ├── ConnectionFailedError ── HostNotFoundError, NoNetworkError
 │   │   ├── CertificateError, DownloadTimeoutError, IncompleteError
 │   │   ├── HostFullError, ShortageError
@@ -95,7 +95,7 @@ class HttpStatusError(DownloadError):
         self.reason = reason
         self.retry_after = retry_after  # seconds, as the server requested
         is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
-        wait = f"; the server asks to wait {duration_text(retry_after)}" if is_long else ""
+        wait = f"; the server asks for a wait of {duration_text(retry_after)}" if is_long else ""
         super().__init__(f"HTTP {status} {reason}".rstrip() + wait)
 
 
@@ -147,7 +147,9 @@ class RobotsTagError(DownloadError):
 
     def __init__(self, directive: str) -> None:
         self.directive = directive
-        super().__init__(f"the server asks not to use the file: X-Robots-Tag: {directive}")
+        super().__init__(
+            f"the server asks programs not to use this file: X-Robots-Tag: {directive}"
+        )
 
 
 class IncompleteError(DownloadError):
@@ -200,9 +202,9 @@ class CertificateError(DownloadError):
 class DownloadTimeoutError(DownloadError):
     """No data arrived for too long, or the whole attempt took too long."""
 
-    def __init__(self, what: str, seconds: float | None) -> None:
+    def __init__(self, what: str, seconds: float | None, span: str = "within") -> None:
         self.seconds = seconds
-        super().__init__(f"{what} for {seconds:g} s" if seconds else f"{what}: timed out")
+        super().__init__(f"{what} {span} {seconds:g} s" if seconds else f"{what}: timed out")
 
 
 class HostFullError(DownloadError):

@@ -244,7 +244,7 @@ class FileConfig(BaseModel):
     )
     check_existing: bool = Field(
         default=False,
-        description="Compare the size of an existing file with that at the server before it is "
+        description="Compare the size of an existing file with that on the server before it is "
         "skipped",
     )
     accept_html: bool = Field(

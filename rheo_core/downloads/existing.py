@@ -129,7 +129,7 @@ async def check_at_server(context: AttemptContext, record: DownloadRecord, path:
     if total != size:
         known = "another size" if total is None else f"{total:,}"
         raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, the file at the server has "
+            f"the existing {printable(path.name)} has {size:,} bytes, the file on the server has "
             f"{known}{FILE_UNCHANGED}"
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from rheo_core.domain.checksum_lists import ChecksumLine
+from rheo_core.domain.checksum_lines import ChecksumLine
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable, redact_unreadable, redact_url, shorten
@@ -94,7 +94,7 @@ def _checked_hash(checksum: object, algorithm: str) -> str:
         known = algorithm or ChecksumLine("", digest, None).algorithm
         if known is None:
             shown = _shown(digest, _MAX_SHOWN_LENGTH)
-            raise ValueError(f"hash {shown!r} has {len(digest)} characters, as no known algorithm")
+            raise ValueError(f"hash {shown!r}: no known algorithm has {len(digest)} characters")
         checksum = f"{known}:{digest}"
     config = HashConfig.from_checksum_string(checksum)
     return f"{config.algorithm}:{config.expected_hash}"

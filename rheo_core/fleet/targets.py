@@ -73,8 +73,8 @@ def open_target(out: str) -> Target:
         return LocalTarget(Path(rest))
     if "@" in rest.partition("/")[0]:
         raise ValueError(
-            f"output folder {redact(out)} contains a login; every worker would get it by the "
-            "scheduler. Give it to the workers in their environment"
+            f"output folder {redact(out)} contains a login; every worker would get it "
+            "through the scheduler. Give it to the workers in their environment"
         )
     return RemoteTarget(out)
 

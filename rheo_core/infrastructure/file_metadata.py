@@ -20,7 +20,7 @@ _SOURCE = "user.rheo.source"
 class FileMetadata(NamedTuple):
     """Optional metadata. If the file system cannot store an item, the file goes without it."""
 
-    modified: int | None = None  # time at the server, seconds since the epoch
+    modified: int | None = None  # time on the server, seconds since the epoch
     origin: str | None = None  # URL; it is stored without its secrets
     source: str | None = None  # keyed hash of the URL
 

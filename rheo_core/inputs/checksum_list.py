@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from rheo_core.domain.checksum_lists import NAMELESS, ChecksumLine, read_checksum_line
+from rheo_core.domain.checksum_lines import NAMELESS, ChecksumLine, read_checksum_line
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.untrusted import Untrusted
 

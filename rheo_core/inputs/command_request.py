@@ -32,7 +32,7 @@ class Request:
         outputs: names in the order of the URLs; None: named by the URL.
         login: `NAME:PASSWORD` for the server.
         wishes: fields of `RequestOptions`.
-        check_existing: compare an existing file with the size at the server.
+        check_existing: compare an existing file with the size on the server.
         is_literal: True if its URLs contain no patterns.
         ignored: names of options that have no effect.
         problem: the reason why nothing of it is downloaded; "" for none.

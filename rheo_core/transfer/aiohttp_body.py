@@ -237,7 +237,9 @@ class SocketBody(asyncio.BufferedProtocol):
             if self._stall_timeout is not None:
                 left = self._active_at + self._stall_timeout - now
                 if left <= 0:
-                    raise DownloadTimeoutError(f"no data from {self._host}", self._stall_timeout)
+                    raise DownloadTimeoutError(
+                        f"no data from {self._host}", self._stall_timeout, "for"
+                    )
                 patience = min(patience, left)
             self._waiter = self._loop.create_future()
             await asyncio.wait({self._waiter}, timeout=patience)

@@ -76,7 +76,7 @@ def _parser_problem(error: aiohttp.ClientResponseError) -> str:
 def _timeout(error: Exception, host: str, timeouts: Timeouts) -> DownloadTimeoutError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return DownloadTimeoutError(f"no connection to {host}", timeouts.connect)
-    return DownloadTimeoutError(f"no data from {host}", timeouts.read)
+    return DownloadTimeoutError(f"no data from {host}", timeouts.read, "for")
 
 
 def _os_problem(error: aiohttp.ClientOSError) -> str:

@@ -1,4 +1,4 @@
-"""Size of a file at the server, for a file that is on the disk already."""
+"""Size of a file on the server, for a file that is on the disk already."""
 
 from .context import TransferContext
 from .part_state import PartState

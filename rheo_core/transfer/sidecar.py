@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from rheo_core.domain.checksum_lists import NAMELESS, read_checksum_line
+from rheo_core.domain.checksum_lines import NAMELESS, read_checksum_line
 from rheo_core.domain.exceptions import DownloadError, IncompleteError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig

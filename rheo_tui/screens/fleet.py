@@ -29,10 +29,10 @@ _PATIENCE_SECONDS = 10.0
 """Time from which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0
 _STOP = (
-    "Ask all workers to stop? Shards at work end, which may take a while, and no others begin. "
-    "What is complete stays, and the run can go on later."
+    "Ask all workers to stop? Running shards finish, which may take a while, and no new ones "
+    "start. What is complete stays, and the run can go on later."
 )
-_RETRY = "Plan a further pass over the errors that may pass, such as timeouts?"
+_RETRY = "Plan a further pass over temporary errors, such as timeouts?"
 _NOTHING_YET = "nothing was read yet"
 
 
@@ -222,10 +222,10 @@ class FleetScreen(Screen[None]):
         try:
             if self.view is not None and self.view.stop_requested:
                 await self._service.take_stop_back()
-                self.say(f"Took the request to stop back. Go on with {self._service.command}")
+                self.say(f"Withdrew the request to stop. Go on with {self._service.command}")
             elif await self._confirmed("Stop the run?", _STOP, yes="stop", no="go on"):
                 await self._service.stop()
-                self.say("Shards at work end, and no others begin.")
+                self.say("Running shards finish, and no new ones start.")
         except FleetError as error:
             self.say(str(error), is_error=True)
         self._looks_now.set()

@@ -216,7 +216,7 @@ class Changes:
         step = Step(
             partial(self._replace_url, download_id, before or url),
             partial(self._replace_url, download_id, url),
-            "Put the former URL back for {}",
+            "Restored the previous URL of {}",
             "Replaced the URL of {}",
         )
         return bool(await self.take(step))
@@ -248,7 +248,7 @@ class Changes:
             saved = await self.service.edit(download_id, after)
             if saved is not None:
                 undo[saved], redo[download_id] = before, after
-        undone, redone = "Put the former links of {} back", "Renewed {}"
+        undone, redone = "Restored the previous links of {}", "Renewed {}"
         step = Step(partial(self._edit_each, undo), partial(self._edit_each, redo), undone, redone)
         return self._note(step, len(undo))
 

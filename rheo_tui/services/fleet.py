@@ -128,7 +128,7 @@ class FleetService:
         return found or entry.url
 
     async def stop(self) -> None:
-        """Ask all workers to stop: shards at work end, and no others begin.
+        """Ask all workers to stop: running shards finish, and no new ones start.
 
         Raises:
             FleetError: the folder cannot be written.
@@ -144,7 +144,7 @@ class FleetService:
         await self._run(self._acting, lambda: self._opened().remove(STOP_NAME))
 
     async def plan_retry(self) -> str:
-        """Plan a further pass over errors that may pass; return a sentence on it.
+        """Plan a further pass over temporary errors; return a sentence on it.
 
         Raises:
             FleetError: the run is not complete, or its manifests cannot be read.
@@ -184,7 +184,7 @@ class FleetService:
             return f"The run is not complete. Go on with it first: {self.command}"
         further = plan_pass(target, plan, passes, may_pass)
         if further is None:
-            return "No error of the run may pass; rheo fleet retry --kind names others to try."
+            return "No failure looks temporary; to try others, use rheo fleet retry --kind."
         return f"Planned pass {further.number} over {further.entries:,} URLs: {self.command}"
 
     async def _run(self, threads: DiskThreads, work: Callable[[], T]) -> T:

@@ -109,7 +109,7 @@ async def test_a_name_without_an_answer_is_waited_for_as_long_as_for_a_connectio
     config = FileConfig(url="http://silent.example/f")
     manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1)
     assert names.waiting == 1
-    assert error_of(manager, config) == "no connection to silent.example for 0.1 s"
+    assert error_of(manager, config) == "no connection to silent.example within 0.1 s"
 
 
 async def test_one_host_holds_two_threads_at_the_most(names: SilentNames, until: Until) -> None:
@@ -171,7 +171,7 @@ async def test_the_name_of_a_socks_proxy_is_waited_for_as_long_as_for_a_connecti
     config = FileConfig(url="http://a.example/f", request=options)
     manager, _ = await fetch(tmp_path, [config], connect_timeout=0.1)
     assert names.waiting == 1
-    assert error_of(manager, config) == "no connection to a.example for 0.1 s"
+    assert error_of(manager, config) == "no connection to a.example within 0.1 s"
 
 
 async def test_who_has_left_the_line_is_not_looked_up(until: Until) -> None:

@@ -196,7 +196,7 @@ async def test_x03_http_where_https_was_asked_for(scene: Scene, trusting: Names)
     scene.server.on(scene.path, whole(BODY))
     url = scene.server.url(scene.path).replace("http:", "https:")
     outcome = await scene.fetch(None, BODY, config=scene.config(url=url), connect_timeout=0.1)
-    outcome.failed("no connection to 127.0.0.1 for 0.1 s", requests=0)
+    outcome.failed("no connection to 127.0.0.1 within 0.1 s", requests=0)
 
 
 async def test_x04_a_connection_serves_the_host_it_was_made_for(

@@ -33,7 +33,7 @@ def test_a_hash_is_known_by_its_name_or_length(
         (5, None, "row 12: there is no URL"),
         ("ftp://example.org/a", None, "scheme 'ftp'"),
         ("https://user:pass@example.org/a", None, "contains a login"),
-        ("https://example.org/a", "a" * 31, "31 characters, as no known algorithm"),
+        ("https://example.org/a", "a" * 31, "no known algorithm has 31 characters"),
         ("https://example.org/a", f"sha3:{'a' * 64}", "hash algorithm 'sha3' is unknown"),
         ("https://example.org/a", 5, "not text but int"),
     ],

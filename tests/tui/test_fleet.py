@@ -186,7 +186,7 @@ async def test_stop_asks_first_and_can_be_taken_back(run: FleetRun) -> None:
         await app.press("y")
         await app.until((run.out / STOP_NAME).exists)
         await app.until(lambda: app.view and app.view.stop_requested)
-        await app.until(lambda: app.said == "Shards at work end, and no others begin.")
+        await app.until(lambda: app.said == "Running shards finish, and no new ones start.")
         await app.press("p")
         await app.until(lambda: not (run.out / STOP_NAME).exists())
         await app.until(lambda: "rheo fleet run -o" in app.said)

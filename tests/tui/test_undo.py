@@ -113,7 +113,7 @@ async def test_a_replaced_url_returns_with_its_secrets() -> None:
         await app.press("u")
         old = "https://example.org/files/file-00000.iso?token=secret"
         assert app.called("replace_url")[-1] == (first, old)
-        assert "Put the former URL back for 1 download." in app.messages()
+        assert "Restored the previous URL of 1 download." in app.messages()
 
 
 async def test_nothing_changed_is_no_step() -> None:
