@@ -145,6 +145,18 @@ def test_values_of_parquet_become_values_of_json(write: Write) -> None:
     assert list(row.extra.values()) == expected
 
 
+def test_text_of_parquet_that_is_not_utf_8_costs_its_row(write: Write) -> None:
+    """Parquet promises UTF-8, but not every writer keeps that."""
+    text = pyarrow.array([A.encode(), B.encode() + b"\xff", A.encode()])
+    notes = pyarrow.array([b"\xe9", b"y", None])
+    file = io.BytesIO()
+    columns = {"url": text.view(pyarrow.string()), "note": notes.view(pyarrow.string())}
+    parquet.write_table(pyarrow.table(columns), file)
+    first, second, third = rows(write("list.parquet", file.getvalue()), keep=("note",))
+    assert (first.url, first.problem, third.url) == (A, None, A)
+    assert "row 2: this line is not" in (second.problem or "")
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

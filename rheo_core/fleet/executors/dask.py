@@ -15,7 +15,9 @@ _WORKERS_SECONDS = 30
 _TTL = "distributed.scheduler.worker-ttl"
 _USUAL_TTL = "5 minutes"
 _LOCAL_TTL = "60s"  # a process of this machine that hangs is replaced after this time
-_LOCAL_SETTINGS: dict[str, Any] = {  # pages on logs and stacks, which every user of the machine could read
+_LOCAL_SETTINGS: dict[
+    str, Any
+] = {  # pages on logs and stacks, which every user of the machine could read
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
