@@ -76,7 +76,9 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     with Journal(places.journal, _digest_of_list(target, task)) as journal:
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
-            if not journal.is_continued:  # files of another run, or cut by a loss of power
+            if journal.is_continued:
+                await asyncio.to_thread(places.remove_links)
+            else:  # files of another run, or cut by a loss of power
                 await asyncio.to_thread(places.sweep, frozenset())
             places.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, plan, task)
