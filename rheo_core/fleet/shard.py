@@ -11,6 +11,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rheo_core.domain.fleet import (
@@ -21,7 +22,6 @@ from rheo_core.domain.fleet import (
     ShardFacts,
     ShardTask,
     facts_name,
-    from_json,
     part_name,
     shard_list_name,
     to_json,
@@ -37,6 +37,7 @@ from .places import ShardPlaces
 from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
+from .status import facts_at
 from .targets import Target, open_target
 
 _NO_OPTIONS = WorkerOptions()
@@ -98,11 +99,9 @@ def _read_plan(target: Target) -> FleetPlan:
 
 def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
     """Return the facts of a shard; None if it is not complete."""
-    try:
-        text = target.read(facts_name(task.shard, task.pass_number))
-    except FileNotFoundError:
-        return None
-    return from_json(ShardFacts, text)
+    with suppress(FileNotFoundError):
+        return facts_at(target, facts_name(task.shard, task.pass_number))
+    return None
 
 
 def _digest_of_list(target: Target, task: ShardTask) -> str:
