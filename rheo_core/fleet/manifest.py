@@ -80,7 +80,9 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> list[dic
         with target.open(name) as file:
             table = parquet.read_table(file, columns=list(columns))
         rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # else it is of pyarrow
+            raise
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{name} is damaged: {reason}") from None
     return rows

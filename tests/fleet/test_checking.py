@@ -76,9 +76,11 @@ async def test_wrong_facts_and_missing_shards_are_named(
 async def test_a_damaged_manifest_is_named(server: MisbehavingServer, tmp_path: Path) -> None:
     run = await complete(server, tmp_path / "out")
     path = run.out / "part-000000.parquet"
-    path.write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
-        found(run)
+    whole = path.read_bytes()
+    for damaged in (b"PAR1", whole[:4] + b"\xff" * 40 + whole[44:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
+            found(run)
     columns = {"key": ["00000000000"], "file": ["x"], "size": ["large"], "hash": [None]}
     parquet.write_table(pyarrow.table(columns), path)
     with pytest.raises(ValueError, match=r"part-000000.parquet is damaged: .* type int64"):
