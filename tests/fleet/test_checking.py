@@ -77,7 +77,9 @@ async def test_a_damaged_manifest_is_named(server: MisbehavingServer, tmp_path: 
     run = await complete(server, tmp_path / "out")
     path = run.out / "part-000000.parquet"
     whole = path.read_bytes()
-    for damaged in (b"PAR1", whole[:4] + b"\xff" * 40 + whole[44:]):
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    no_pages = b"\xff" * (len(whole) - footer) + whole[-footer:]
+    for damaged in (b"PAR1", no_pages):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
             found(run)
