@@ -1,5 +1,6 @@
 """`rheo download`."""
 
+import sys
 from pathlib import Path
 
 import typer
@@ -181,6 +182,8 @@ def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_eve
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
     if output == STANDARD_OUTPUT and json_events:
         fail("-o - and --json both write to standard output.", ExitCode.USAGE)
+    if output == STANDARD_OUTPUT and sys.__stdout__ is None:  # as it was when Python started
+        fail("-o - writes to standard output, which is closed.", ExitCode.USAGE)
     if dry_run and json_events:
         fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
 

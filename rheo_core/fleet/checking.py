@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts
 
+from .manifest import read_manifest
 from .passes import planned_shards, read_passes
 from .status import complete_shards, read_facts_of
 from .targets import Target
@@ -53,7 +53,7 @@ def _parts(
 def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterator[str]:
     """Compare the files of a shard with its manifest."""
     stored = target.sizes(folder)
-    for row in _rows(target, manifest):
+    for row in read_manifest(target, manifest, ("file", "size", "hash")):
         if (name := row["file"]) is None:
             continue
         size = stored.pop(name, None)
@@ -67,19 +67,6 @@ def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterato
                 yield f"{folder}/{name} does not match its checksum"
     for name in stored:
         yield f"{folder}/{name} is not in the manifest"
-
-
-def _rows(target: Target, manifest: str) -> list[dict[str, Any]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with target.open(manifest) as file:
-            table = parquet.read_table(file, columns=["file", "size", "hash"])
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"{manifest} is damaged: {error}") from None
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _digest(target: Target, name: str, algorithm: str) -> str:

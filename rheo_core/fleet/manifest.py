@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry
 from rheo_core.domain.text import redact_url
 
+from .targets import Target
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -60,6 +62,30 @@ def write_manifest(
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
     with path.open("wb") as file:  # pyarrow knows no path that is not UTF-8
         parquet.write_table(pa.table(columns), file, compression="zstd")
+
+
+def read_manifest(target: Target, name: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some columns of a stored manifest, row by row.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, or another program wrote it; one sentence.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {"key": pa.string(), **_kinds()}
+    schema = pa.schema([(column, kinds[column]) for column in columns])
+    try:
+        with target.open(name) as file:
+            table = parquet.read_table(file, columns=list(columns))
+        rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # else it is of pyarrow
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} is damaged: {reason}") from None
+    return rows
 
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:

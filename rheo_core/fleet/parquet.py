@@ -3,9 +3,13 @@
 import math
 from collections.abc import Iterator
 from io import BufferedReader
+from typing import TYPE_CHECKING
 
 from .columns import TableOptions, find_columns
 from .rows import ListError, Row
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _BATCH_ROWS = 4096
 _BUFFER_BYTES = 1 << 20  # of each column; otherwise a row group is read at once
@@ -27,11 +31,28 @@ def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> It
         columns = find_columns(table.schema_arrow.names, options, source)
         number = 1
         for batch in table.iter_batches(_BATCH_ROWS, columns=columns.names, use_threads=False):
-            for values in _values(batch.to_pydict()):
+            for values in _values(_columns_of(batch)):
                 yield columns.row(number, values)
                 number += 1
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise ListError(f"cannot read the list {source}: {error}") from None
+
+
+def _columns_of(batch: "pyarrow.RecordBatch") -> dict[str, list[object]]:
+    """Return the values of each column. Some writers store text that is not UTF-8."""
+    try:
+        columns: dict[str, list[object]] = batch.to_pydict()
+    except UnicodeDecodeError:
+        names_and_values = zip(batch.schema.names, batch.columns, strict=True)
+        columns = {name: _as_bytes(values).to_pylist() for name, values in names_and_values}
+    return columns
+
+
+def _as_bytes(values: "pyarrow.Array") -> "pyarrow.Array":
+    from pyarrow import large_binary, types
+
+    is_text = types.is_string(values.type) or types.is_large_string(values.type)
+    return values.cast(large_binary()) if is_text else values
 
 
 def _values(columns: dict[str, list[object]]) -> Iterator[dict[str, object]]:

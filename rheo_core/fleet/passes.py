@@ -16,6 +16,7 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 
+from .manifest import read_manifest
 from .shard_files import read_shard, write_shard
 from .targets import Target
 
@@ -95,6 +96,7 @@ def plan_pass(
 
     Raises:
         OSError: manifests cannot be read, or lists cannot be written.
+        ValueError: a manifest is damaged; one sentence.
     """
     number = passes[-1].number + 1 if passes else 2
     earlier: dict[int, list[PlannedShard]] = {}
@@ -119,13 +121,9 @@ def plan_pass(
 
 def _failed(target: Target, parts: Sequence[PlannedShard]) -> dict[str, str]:
     """Return the kinds of errors of a shard's entries that have failed in their last pass."""
-    from pyarrow import parquet
-
     kinds: dict[str, str] = {}
     for part in parts:
-        with target.open(f"{part.part}.parquet") as file:
-            table = parquet.read_table(file, columns=["key", "outcome", "kind"])
-        for row in table.to_pylist():
+        for row in read_manifest(target, f"{part.part}.parquet", ("key", "outcome", "kind")):
             if row["outcome"] == "failed":
                 kinds[row["key"]] = row["kind"] or ""
             else:

@@ -100,6 +100,18 @@ class ShardPlaces:
             with suppress(OSError):  # it does not exist, or holds files of others
                 self.folder.rmdir()
 
+    def remove_links(self) -> None:
+        """Remove symbolic links and pipes with names of the shard's files.
+
+        They would count as downloaded, and what they lead to would become a result.
+        """
+        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                is_usual = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+                if not is_usual and self.keyed_name.fullmatch(entry.name):
+                    Path(entry.path).unlink()
+
     def remove(self) -> None:
         """Remove the folder, unless it is a part of the results."""
         if not self.is_kept:

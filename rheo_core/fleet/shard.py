@@ -11,7 +11,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rheo_core.domain.file_config import host_of
@@ -23,7 +23,6 @@ from rheo_core.domain.fleet import (
     ShardFacts,
     ShardTask,
     facts_name,
-    from_json,
     part_name,
     shard_list_name,
     to_json,
@@ -39,6 +38,7 @@ from .places import ShardPlaces
 from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
+from .status import facts_at
 from .targets import Target, open_target
 
 _NO_OPTIONS = WorkerOptions()
@@ -83,7 +83,9 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     ):
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
-            if not journal.is_continued:  # files of another run, or cut by a loss of power
+            if journal.is_continued:
+                await asyncio.to_thread(places.remove_links)
+            else:  # files of another run, or cut by a loss of power
                 await asyncio.to_thread(places.sweep, frozenset())
             places.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, plan, task)
@@ -119,11 +121,9 @@ def _read_plan(target: Target) -> FleetPlan:
 
 def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
     """Return the facts of a shard; None if it is not complete."""
-    try:
-        text = target.read(facts_name(task.shard, task.pass_number))
-    except FileNotFoundError:
-        return None
-    return from_json(ShardFacts, text)
+    with suppress(FileNotFoundError):
+        return facts_at(target, facts_name(task.shard, task.pass_number))
+    return None
 
 
 def _digest_of_list(target: Target, task: ShardTask) -> str:

@@ -111,6 +111,23 @@ def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[Pla
     return [each for each in planned if each.facts_name in names]
 
 
+def facts_at(target: Target, name: str) -> ShardFacts:
+    """Return the facts of one shard.
+
+    Args:
+        target: the output folder.
+        name: their path in it.
+
+    Raises:
+        OSError: they cannot be read.
+        ValueError: they are damaged; one sentence.
+    """
+    try:
+        return from_json(ShardFacts, target.read(name))
+    except ValueError:
+        raise ValueError(f"{name} is damaged; remove it, and run the fleet again") from None
+
+
 def read_facts_of(target: Target, shards: Iterable[PlannedShard]) -> Iterator[ShardFacts]:
     """Yield the facts of complete shards, in their order.
 
@@ -120,11 +137,7 @@ def read_facts_of(target: Target, shards: Iterable[PlannedShard]) -> Iterator[Sh
     """
 
     def read(shard: PlannedShard) -> ShardFacts:
-        name = shard.facts_name
-        try:
-            return from_json(ShardFacts, target.read(name))
-        except ValueError:
-            raise ValueError(f"{name} is damaged; remove it, and run the fleet again") from None
+        return facts_at(target, shard.facts_name)
 
     if target.path is not None:  # threads would take more time than these files
         yield from map(read, shards)

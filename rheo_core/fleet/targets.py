@@ -17,6 +17,7 @@ from rheo_core.infrastructure.files import (
 )
 from rheo_core.infrastructure.folder_sync import sync_file
 from rheo_core.infrastructure.identity import random_path
+from rheo_core.user_files import open_regular
 
 _PRIVATE = 0o700
 _INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
@@ -91,7 +92,8 @@ class LocalTarget:
         return self._path
 
     def read(self, name: str) -> bytes:
-        return (self._path / name).read_bytes()
+        with self.open(name) as file:
+            return file.read()
 
     def put(self, name: str, data: bytes) -> None:
         write_atomically(self._made(name), data)
@@ -140,7 +142,7 @@ class LocalTarget:
             return {}
 
     def open(self, name: str) -> BufferedReader:
-        return (self._path / name).open("rb")
+        return open_regular(self._path / name)  # not a pipe, which may never end
 
     def remove(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)

@@ -291,6 +291,11 @@ async def test_an_output_that_is_open_for_reading_is_reported(shell: Shell) -> N
     assert (code, err) == (1, "rheo: the output cannot be written: Bad file descriptor\n")
 
 
+async def test_a_file_for_a_closed_output_is_not_lost(shell: Shell) -> None:
+    code, _, said = await shell.run("$RHEO download http://127.0.0.1:1/x -o - >&-")
+    assert (code, said) == (2, "rheo: -o - writes to standard output, which is closed.\n")
+
+
 async def test_a_missing_temporary_folder_is_one_sentence(
     server: MisbehavingServer, shell: Shell
 ) -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from rheo_core.domain.fleet import facts_name
 from rheo_core.fleet.checking import problems
+from rheo_core.fleet.passes import plan_pass
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.targets import open_target
 from tests.fleet.runs import FleetRun, planned, rows_of
@@ -72,6 +75,17 @@ async def test_wrong_facts_and_missing_shards_are_named(
 
 async def test_a_damaged_manifest_is_named(server: MisbehavingServer, tmp_path: Path) -> None:
     run = await complete(server, tmp_path / "out")
-    (run.out / "part-000000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
+    path = run.out / "part-000000.parquet"
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    no_pages = b"\xff" * (len(whole) - footer) + whole[-footer:]
+    for damaged in (b"PAR1", no_pages):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
+            found(run)
+    columns = {"key": ["00000000000"], "file": ["x"], "size": ["large"], "hash": [None]}
+    parquet.write_table(pyarrow.table(columns), path)
+    with pytest.raises(ValueError, match=r"part-000000.parquet is damaged: .* type int64"):
         found(run)
+    with pytest.raises(ValueError, match=r"part-000000.parquet is damaged: No match for [^\n]*$"):
+        plan_pass(open_target(str(run.out)), run.plan, [], lambda _: True)

@@ -51,6 +51,15 @@ async def test_the_path_of_the_output_folder_need_not_be_unicode(
     assert (await work_on_shard(run.tasks[0])).counts == {"completed": 1}
 
 
+async def test_damaged_facts_end_the_worker_with_a_sentence(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 1))
+    (run.out / "part-000000.json").write_text('{"shard": []}')
+    with pytest.raises(ValueError, match=r"^part-000000.json is damaged; remove it, and run"):
+        await work_on_shard(run.tasks[0])
+
+
 async def test_a_complete_shard_is_left_alone(server: MisbehavingServer, tmp_path: Path) -> None:
     run = planned(tmp_path / "out", rows_of(server, 3))
     first = await work_on_shard(run.tasks[0])

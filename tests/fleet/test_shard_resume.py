@@ -202,6 +202,28 @@ async def test_a_journal_of_somebody_else_removes_and_stores_no_other_file(
     assert {row["file"] for row in run.manifest()} == {f"{place:011}.jpg" for place in range(11)}
 
 
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_a_link_among_the_files_is_no_result(
+    server: MisbehavingServer, tmp_path: Path, layout: str
+) -> None:
+    """With a journal of somebody else, it would bring a private file into the results."""
+    run = await begun(server, tmp_path / "out", layout=layout)
+    folder = run.out / ("part-000000" if layout == "files" else "_rheo/work/part-000000")
+    private = tmp_path / "private"
+    private.write_bytes(b"?" * len(body_for("/1.jpg")))
+    noted, unnoted = folder / "00000000001.jpg", folder / "00000000010.jpg"
+    noted.unlink()
+    for path in (noted, unnoted):
+        path.symlink_to(private)
+    await work_on_shard(run.tasks[0])
+    assert fetched(server) == ["/1.jpg", "/last.jpg"]
+    assert private.exists()
+    if layout == "tar":
+        assert b"????" not in (run.out / "part-000000.tar").read_bytes()
+    else:
+        run.check()
+
+
 @pytest.mark.parametrize("link", ["part-000000", "_rheo/journals"])
 async def test_a_link_in_the_output_folder_leads_no_file_elsewhere(
     server: MisbehavingServer, tmp_path: Path, link: str

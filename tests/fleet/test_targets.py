@@ -1,5 +1,6 @@
 """Output folders: what is created once, replaced and listed, on a disk and in a store."""
 
+import os
 import stat
 import sys
 import uuid
@@ -88,6 +89,15 @@ def test_lists_are_private_and_results_are_not(tmp_path: Path) -> None:
     }
     assert mode_of["_rheo"] == mode_of["_rheo/shards"] == 0o700
     assert mode_of["part-000000.json"] & 0o400
+
+
+def test_a_pipe_in_an_output_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    target = open_target(str(tmp_path))
+    with pytest.raises(OSError, match="not a regular file"):
+        target.read("pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        target.open("pipe")
 
 
 def test_the_url_of_a_local_file_is_its_path(tmp_path: Path) -> None:
