@@ -28,7 +28,7 @@ from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
 from .screens.session_locked import SessionLockedScreen
 from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, SessionLockedError
-from .themes import DARK, FALLBACKS, THEMES, theme_for
+from .themes import DARK, FALLBACKS, THEMES, theme_for, unknown_theme
 from .typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
@@ -100,10 +100,8 @@ class RheoApp(App[None]):
     def on_mount(self) -> None:
         """Apply the settings and show the main screen."""
         settings = self._service.settings
-        known = settings.theme in self.available_themes
-        self.theme = self._theme_for(settings.theme if known else DARK.name)
-        if not known:
-            self._problems.append(f"Unknown theme “{settings.theme}”; using {DARK.name}.")
+        if problem := self._use_theme(settings.theme):
+            self._problems.append(problem)
         if unknown := unknown_actions(settings.keys):
             self._problems.append(f"Unknown actions in the keys setting: {', '.join(unknown)}.")
         self.set_keymap(settings.keys)
@@ -115,8 +113,12 @@ class RheoApp(App[None]):
                 self.notify(problem, severity="warning", markup=False, timeout=8)
         self._quit_on_signals()
 
-    def _theme_for(self, name: str) -> str:
-        return theme_for(name, None if self.is_headless else self.console.color_system)
+    def _use_theme(self, name: str) -> str:
+        """Use a theme, or the usual one if it is unknown; return a sentence on that, or ""."""
+        problem = unknown_theme(name)
+        colours = None if self.is_headless else self.console.color_system
+        self.theme = theme_for(DARK.name if problem else name, colours)
+        return problem
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of every line that is drawn."""
@@ -124,7 +126,8 @@ class RheoApp(App[None]):
 
     @on(MainScreen.SettingsChanged)
     def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
-        self.theme = self._theme_for(event.settings.theme)
+        if problem := self._use_theme(event.settings.theme):
+            self.main.toast(problem, error=True)
         self.set_keymap(event.settings.keys)
 
     def _quit_on_signals(self) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+from rheo_core.domain.text import printable
 
 DARK = Theme(
     name="rheo-dark",
@@ -66,8 +68,8 @@ LIGHT = Theme(
 )
 THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
-
-
+"""Themes that the settings offer."""
+ALL_NAMES = tuple(dict.fromkeys((*NAMES, *BUILTIN_THEMES)))
 _WITH_16_COLOURS = {DARK.name: "ansi-dark", LIGHT.name: "ansi-light"}
 
 
@@ -79,6 +81,12 @@ def theme_for(name: str, color_system: str | None) -> str:
         color_system: colours of the terminal as rich names them; "standard" has 16.
     """
     return _WITH_16_COLOURS.get(name, name) if color_system == "standard" else name
+
+
+def unknown_theme(name: str) -> str:
+    """Return a sentence if there is no such theme; otherwise ""."""
+    known = ", ".join(ALL_NAMES)
+    return "" if name in ALL_NAMES else f"Unknown theme “{printable(name)}”. Themes: {known}."
 
 
 def colour_of(variables: Mapping[str, str], name: str) -> str:
