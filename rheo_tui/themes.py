@@ -1,6 +1,7 @@
 """Themes of the app; Textual's ansi themes serve terminals with 16 colours."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -85,8 +86,12 @@ def theme_for(name: str, color_system: str | None) -> str:
 
 def unknown_theme(name: str) -> str:
     """Return a sentence if there is no such theme; otherwise ""."""
-    known = ", ".join(ALL_NAMES)
-    return "" if name in ALL_NAMES else f"Unknown theme “{printable(name)}”. Themes: {known}."
+    if name in ALL_NAMES:
+        return ""
+    close = get_close_matches(name.lower(), ALL_NAMES, n=1)
+    guess = f"; did you mean {close[0]}?" if close else "."
+    known = ", ".join(NAMES)
+    return f"Unknown theme “{printable(name)}”{guess} Themes: {known}, and Textual's, such as nord."
 
 
 def colour_of(variables: Mapping[str, str], name: str) -> str:

@@ -167,7 +167,7 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
 async def test_an_unknown_theme_never_ends_the_app() -> None:
     async with running(FakeService(theme="nor")) as app:
         assert app.app.theme == NAMES[0]
-        assert "Unknown theme “nor”. Themes: rheo-dark, " in app.messages()
+        assert "Unknown theme “nor”; did you mean nord? Themes: rheo-dark, " in app.messages()
         await app.command("set theme no\u200br")
         assert "Unknown theme “no" in app.messages() and not app.called("change_settings")
         await app.press("escape")
