@@ -32,6 +32,7 @@ class Context:
     on_fold: bool = False  # the cursor stands for all finished downloads; `targets` has one
     marked: int = 0  # marked rows shown
     total: int = 0
+    active: int = 0  # those with a slot
     failed: int = 0
     finished: int = 0  # completed or skipped
     running: int = 0  # neither ended nor paused
@@ -591,6 +592,18 @@ ACTIONS: tuple[Action, ...] = (
         owner="table",
     ),
     Action(
+        "next_active", "n", "Go to the next active", "Move",
+        "Go to the next download that runs; after the last one, to the first.",
+        disabled=lambda context: "" if context.active else "no download is active",
+        owner="table",
+    ),
+    Action(
+        "next_failed", "N", "Go to the next failed", "Move",
+        "Go to the next download that failed; after the last one, to the first.",
+        disabled=lambda context: "" if context.failed else "nothing has failed",
+        owner="table",
+    ),
+    Action(
         "settings", "comma", "Change settings", "App",
         "Change the folder, theme, limits, schedule, retries and more.",
         label="settings", disabled=_changes(),
@@ -634,6 +647,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Go up or down": ("cursor_up", "cursor_down"),
     "Page up or down": ("page_up", "page_down"),
     "Go to first or last": ("first", "last"),
+    "Next active, failed": ("next_active", "next_failed"),
 }
 """Actions that belong together and share a line of the help, by its title."""
 

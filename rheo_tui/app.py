@@ -65,7 +65,8 @@ class RheoApp(TerminalApp):
 
     @on(MainScreen.SettingsChanged)
     def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
-        self.theme = self.theme_named(event.settings.theme)
+        if problem := self.use_theme(event.settings.theme):
+            self.main.toast(problem, error=True)
         self.set_keymap(event.settings.keys)
 
     @on(MainScreen.SessionLocked)

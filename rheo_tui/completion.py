@@ -9,8 +9,9 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 
 from .commands import COMMANDS, PLACES, split_line
-from .setting_texts import TABLES
+from .setting_texts import TABLES, choices_of
 from .tabs import TABS
+from .themes import ALL_NAMES
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
@@ -61,7 +62,9 @@ def complete_command(
     is_first = before.count(" ") == 1
     if spec.argument == "setting":
         names = [name for name in Settings.model_fields if name not in TABLES]
-        return _first(before, last, names) if is_first else _present_value(before, last, settings)
+        return (
+            _first(before, last, names) if is_first else _value_of_setting(before, last, settings)
+        )
     if spec.argument == "place" and is_first:
         return _first(before, last, PLACES)
     if spec.argument == "tab":
@@ -109,10 +112,12 @@ def _terms(word: str, rows: Mapping[str, DownloadSnapshot]) -> Iterator[str]:
         yield from (f"{before}{host}" for host in hosts)
 
 
-def _present_value(before: str, last: str, settings: Settings) -> str:
+def _value_of_setting(before: str, last: str, settings: Settings) -> str:
     name = before.split()[1]
     value = settings.model_dump(mode="json").get(name, "")
     if isinstance(value, bool):
         return _first(before, last, ("false", "true") if value else ("true", "false"))
+    if not isinstance(value, str | int | float | None):
+        return ""
     text = "off" if value is None else str(value)
-    return _first(before, last, (text,)) if isinstance(value, str | int | float | None) else ""
+    return _first(before, last, (text, *(ALL_NAMES if name == "theme" else choices_of(name))))

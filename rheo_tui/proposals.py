@@ -1,6 +1,5 @@
 """Proposals: entries of a paste or list, with the user's choices and the outcome of each."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +30,6 @@ _RENEWABLE = frozenset(
     }
 )
 _ID_LENGTH = 4
-_ASKS = re.compile(r"^asks for (.+?): not used")
-_QUOTED_URL = re.compile(r"^URL '[^']*' ")
 
 
 class Outcome(StrEnum):
@@ -118,6 +115,14 @@ class Proposal(NamedTuple):
     @property
     def words(self) -> str:
         """The outcome in a few words."""
+        return self._words(self.entry.problem, self.entry.refused)
+
+    @property
+    def brief(self) -> str:
+        """The same with the cause first, because a narrow column cuts the end."""
+        return self._words(self.entry.brief_problem, self.entry.brief_refusal)
+
+    def _words(self, problem: str, refused: str) -> str:
         entry, outcome = self.entry, self.outcome
         match outcome:
             case Outcome.UNDECIDED:
@@ -127,14 +132,9 @@ class Proposal(NamedTuple):
             case Outcome.RENEW if self.renews is not None:
                 return _renewal_words(self.renews)
             case Outcome.ADD:
-                facts = (entry.refused, entry.used, self._choice_words, entry.form, entry.note)
+                facts = (refused, entry.used, self._choice_words, entry.form, entry.note)
                 return "; ".join(filter(None, facts)) or "new"
-        return entry.problem
-
-    @property
-    def brief(self) -> str:
-        """The same with the cause first, because a narrow column cuts the end."""
-        return _ASKS.sub(r"not used: \1", _QUOTED_URL.sub("", self.words))
+        return problem
 
     @property
     def _choice_words(self) -> str:

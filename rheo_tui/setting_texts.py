@@ -16,7 +16,7 @@ from rheo_core.config.settings import GROUPS, Settings
 from rheo_core.domain.text import printable
 
 from .formatting import rate_input, size_text, speed_text
-from .themes import NAMES
+from .themes import NAMES, unknown_theme
 
 TABLES = frozenset({"rules", "request", "hosts", "keys", "tabs"})
 """Settings with an inner structure, which a line of text cannot hold."""
@@ -70,7 +70,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
             _shown(name, value),
             value != default,
             f"{about}Default: {_text(name, default) or 'none'}. In the file: {name}",
-            _choices(name, field),
+            choices_of(name),
         )
 
 
@@ -89,6 +89,8 @@ def changed(
         ValueError: the value is not valid. The message names the setting and what is allowed.
     """
     value = _typed(name, text.strip())
+    if name == "theme" and (problem := unknown_theme(value)):  # the model does not know them
+        raise ValueError(problem)
     try:
         # Pass every field, so that no environment variable is read again.
         checked = Settings(**{**settings.model_dump(), name: value})
@@ -111,7 +113,11 @@ def _default(field: FieldInfo) -> Any:
     return field.default_factory() if field.default_factory is not None else None  # type: ignore[call-arg]
 
 
-def _choices(name: str, field: FieldInfo) -> tuple[str, ...]:
+def choices_of(name: str) -> tuple[str, ...]:
+    """Return the values of a setting that has few; else nothing."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return ()
     if name == "theme":
         return tuple(NAMES)
     if field.annotation is bool:

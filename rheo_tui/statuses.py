@@ -97,7 +97,7 @@ def status_text(
 def short_status(text: str) -> str:
     """Return a status text for a narrow column: the cause and its numbers, without words."""
     text = text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
-    text = _LONG_HOST_WAIT.sub(r"\2 · \1\3", text)
+    text = _LONG_HOST_WAIT.sub(r"\2\3 · \1", text)
     return text.replace(" · lifts in ", " · ").replace(" · try ", " · ")
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
@@ -174,6 +175,20 @@ class TableModel:
             position = self._finished.position(download_id)
             return None if position is None else listed + self.has_fold + position
         return position
+
+    def next_where(self, fits: Callable[[DownloadStatus], bool], position: int) -> str | None:
+        """Return the id of the next row with a state that `fits`, or None.
+
+        Args:
+            fits: returns True for the states to look for.
+            position: the position to start behind; the search goes on at the first row.
+        """
+        shown = self.shown
+        start = min(position + 1, len(shown))
+        if self.has_fold and position >= len(self._listed):
+            start = position  # the line of the fold is no row
+        following = chain(islice(shown, start, None), islice(shown, start))
+        return next((each for each in following if fits(self.rows[each].status)), None)
 
     def first_finished(self) -> DownloadSnapshot | None:
         """Return the first row under the fold, or None."""

@@ -22,7 +22,7 @@ from rheo_core.domain.text import visible
 
 from .actions import unknown_actions
 from .ascii import AsciiFilter, needs_ascii
-from .themes import DARK, FALLBACKS, THEMES, theme_for
+from .themes import DARK, FALLBACKS, THEMES, theme_for, unknown_theme
 from .typed_ahead import TypedAhead
 
 HANG_UP_SECONDS = 10.0
@@ -70,19 +70,19 @@ class TerminalApp(App[None]):
 
     def take_settings(self, settings: Settings) -> list[str]:
         """Apply theme and keys of the settings; return sentences on those that are unknown."""
-        problems = []
-        known = settings.theme in self.available_themes
-        self.theme = self.theme_named(settings.theme if known else DARK.name)
-        if not known:
-            problems.append(f"Unknown theme “{settings.theme}”; using {DARK.name}.")
+        problem = self.use_theme(settings.theme)
+        problems = [problem] if problem else []
         if unknown := unknown_actions(settings.keys):
             problems.append(f"Unknown actions in the keys setting: {', '.join(unknown)}.")
         self.set_keymap(settings.keys)
         return problems
 
-    def theme_named(self, name: str) -> str:
-        """Return the name of a theme that the terminal can show, for that of the user."""
-        return theme_for(name, None if self.is_headless else self.console.color_system)
+    def use_theme(self, name: str) -> str:
+        """Use a theme, or the usual one if it is unknown; return a sentence on that, or ""."""
+        problem = unknown_theme(name)
+        colours = None if self.is_headless else self.console.color_system
+        self.theme = theme_for(DARK.name if problem else name, colours)
+        return problem
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of every line that is drawn."""

@@ -1,8 +1,11 @@
 """Themes of the app; Textual's ansi themes serve terminals with 16 colours."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+from rheo_core.domain.text import printable
 
 DARK = Theme(
     name="rheo-dark",
@@ -66,8 +69,8 @@ LIGHT = Theme(
 )
 THEMES = (DARK, LIGHT)
 NAMES = (DARK.name, LIGHT.name, "ansi-dark", "ansi-light")
-
-
+"""Themes that the settings offer."""
+ALL_NAMES = tuple(dict.fromkeys((*NAMES, *BUILTIN_THEMES)))
 _WITH_16_COLOURS = {DARK.name: "ansi-dark", LIGHT.name: "ansi-light"}
 
 
@@ -79,6 +82,16 @@ def theme_for(name: str, color_system: str | None) -> str:
         color_system: colours of the terminal as rich names them; "standard" has 16.
     """
     return _WITH_16_COLOURS.get(name, name) if color_system == "standard" else name
+
+
+def unknown_theme(name: str) -> str:
+    """Return a sentence if there is no such theme; otherwise ""."""
+    if name in ALL_NAMES:
+        return ""
+    close = get_close_matches(name.lower(), ALL_NAMES, n=1)
+    guess = f"; did you mean {close[0]}?" if close else "."
+    known = ", ".join(NAMES)
+    return f"Unknown theme “{printable(name)}”{guess} Themes: {known}, and Textual's, such as nord."
 
 
 def colour_of(variables: Mapping[str, str], name: str) -> str:

@@ -84,6 +84,7 @@ class Untrusted(NamedTuple):
 NOTHING = Untrusted("")
 """Value for a text that cannot be read."""
 
+_ASKS, _NOT_USED = "asks for ", ": not used"
 _NOTHING_MORE = NOTHING.count(None)
 
 
@@ -130,9 +131,15 @@ def admit(
     return Admitted(
         config,
         ignored,
-        f"asks for {', '.join(refused)}: not used" if refused else "",
+        f"{_ASKS}{', '.join(refused)}{_NOT_USED}" if refused else "",
         f"uses {', '.join(used.values())}, as it asks" if used else "",
     )
+
+
+def brief_refusal(refused: str) -> str:
+    """Return `Admitted.refused` with the cause first, for a column that may cut its end."""
+    options = refused.removeprefix(_ASKS).removesuffix(_NOT_USED)
+    return f"not used: {options}" if options else ""
 
 
 def _make_names_safe(fields: dict[str, Any]) -> None:

@@ -1,11 +1,15 @@
 """Entries: downloads that a text asks for, each with a verdict."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.outside import brief_refusal
 from rheo_core.domain.text import printable
+
+_QUOTED_URL = re.compile(r"^URL '[^']*' ")
 
 
 class Verdict(StrEnum):
@@ -44,6 +48,16 @@ class Entry(NamedTuple):
     refused: str = ""  # options that `ReadOptions.list_options` would allow; a sentence
     used: str = ""  # options that it allows and are used; a sentence
     existing: str = ""  # path of the existing file, if the verdict is ON_DISK
+
+    @property
+    def brief_problem(self) -> str:
+        """The problem without the URL that it may begin with, for a list that shows the URL."""
+        return _QUOTED_URL.sub("", self.problem)
+
+    @property
+    def brief_refusal(self) -> str:
+        """Options that were refused, the cause first."""
+        return brief_refusal(self.refused)
 
     @property
     def place(self) -> str:

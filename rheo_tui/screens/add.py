@@ -197,7 +197,7 @@ class AddScreen(ModalScreen[str]):
             await self._check()
             text, proposals = self.query_one(LinksArea).text, self._preview.proposals
             defaults = self._preview.defaults()
-            if defaults is None:
+            if defaults is None or self._preview.is_stopped:
                 return
             count = sum(each.outcome in (Outcome.ADD, Outcome.RENEW) for each in proposals)
             if count:

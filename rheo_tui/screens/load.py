@@ -207,7 +207,7 @@ class LoadScreen(ModalScreen[int]):
                 await self._ask_again()
                 return
             proposals, defaults = self._preview.proposals, self._preview.defaults()
-            if defaults is None or self._is_choosing():
+            if defaults is None or self._is_choosing() or self._preview.is_stopped:
                 return
             count = sum(each.outcome in (Outcome.ADD, Outcome.RENEW) for each in proposals)
             if count:

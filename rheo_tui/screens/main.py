@@ -223,6 +223,7 @@ class MainScreen(Screen[None]):
             on_fold=on_fold and not marked,
             marked=len(marked),
             total=self.model.lines,
+            active=latest.stats.in_progress if latest else 0,
             failed=latest.stats.failed if latest else 0,
             finished=latest.stats.completed + latest.stats.skipped if latest else 0,
             running=latest.stats.queued + latest.stats.in_progress if latest else 0,
@@ -627,6 +628,10 @@ class MainScreen(Screen[None]):
     def _cursor_moved(self) -> None:
         self._show_context()
         self._inspector.show()
+
+    @on(DownloadTable.NotFound)
+    def _row_not_found(self, event: DownloadTable.NotFound) -> None:
+        self.toast(event.sentence)
 
     @on(DownloadTable.Activated)
     def _activated(self) -> None:

@@ -90,7 +90,8 @@ class EntryPreview(Vertical):
         self._entries: Sequence[Entry] = ()  # as they were read
         self._nothing = ""
         self._free: int | None = None
-        self._is_stopped = False
+        self.is_stopped = False
+        """True if the user stopped adding, or before it began."""
         self.proposals: list[Proposal] = []
         self.allows = False
         """True if the user allows options of the text, such as a proxy or a CA file."""
@@ -339,8 +340,6 @@ class EntryPreview(Vertical):
 
         Return False if that failed, or if the user stopped it.
         """
-        if self._is_stopped:
-            return False
         adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
@@ -355,18 +354,18 @@ class EntryPreview(Vertical):
         if configs and not await self._client.add(
             configs, paused=defaults.paused, first=defaults.first, say=self.say
         ):
-            if self._is_stopped:
+            if self.is_stopped:
                 self.app.notify(_STOPPED, markup=False)
             return False
         return True
 
     def begin(self) -> None:
         """Prepare for `add`, which `stop` may stop."""
-        self._is_stopped = False
+        self.is_stopped = False
 
     def stop(self) -> None:
         """Stop adding after the present batch; the downloads added so far stay."""
-        self._is_stopped = True
+        self.is_stopped = True
         self._client.work.stop()
 
     def remember(self) -> None:

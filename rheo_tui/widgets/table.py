@@ -1,7 +1,7 @@
 """DownloadTable: draws only visible rows, and of those only the ones that look different."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -104,6 +104,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     @dataclass
     class Marked(Message):
         """Rows were marked or unmarked."""
+
+    @dataclass
+    class NotFound(Message):
+        """There is no row to go to."""
+
+        sentence: str
 
     @dataclass
     class SortRequested(Message):
@@ -397,6 +403,22 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def do_last(self) -> None:
         """Move the cursor to the last row."""
         self.cursor = self.model.lines - 1
+
+    def do_next_active(self) -> None:
+        """Move the cursor to the next download that runs."""
+        self._go_to_next(lambda status: status.is_active, "active")
+
+    def do_next_failed(self) -> None:
+        """Move the cursor to the next download that failed."""
+        self._go_to_next(lambda status: status is DownloadStatus.FAILED, "failed")
+
+    def _go_to_next(self, fits: Callable[[DownloadStatus], bool], word: str) -> None:
+        download_id = self.model.next_where(fits, self.cursor)
+        position = None if download_id is None else self.model.position(download_id)
+        if position is None:
+            self.post_message(self.NotFound(f"No download shown here is {word}."))
+        else:
+            self.cursor = position
 
     def toggle_fold(self) -> None:
         """Show or hide the finished downloads."""

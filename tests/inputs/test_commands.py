@@ -344,6 +344,20 @@ def test_lines_of_prose_that_bring_nothing_are_counted() -> None:
     assert last.problem == "no URL in this line and 2 others"
 
 
+@pytest.mark.parametrize(
+    ("url", "brief"),
+    [
+        ("ftp://x/1", "has scheme 'ftp'; http and https are supported"),
+        ("http://x y/", "contains white space or control characters"),
+        ("http:///x", "has no host"),
+    ],
+)
+def test_a_problem_can_leave_out_the_url_that_a_list_shows_anyway(url: str, brief: str) -> None:
+    (entry,) = read(url)
+    assert entry.brief_problem == brief
+    assert entry.problem.startswith("URL '") and entry.problem.endswith(brief)
+
+
 def test_a_line_of_prose_does_not_hide_a_command() -> None:
     text = f"These two:\ncurl -o a.iso {URL}\nwget -O b.iso {URL}\n"
     found = [entry.config.filename for entry in read(text) if entry.config is not None]

@@ -161,6 +161,7 @@ def test_a_name_alone_does_not_open_the_way_for_basic() -> None:
     """With netrc in the settings, the user's password would be sent in clear."""
     entry = only(line(request={"user": "me", "auth": "basic"}))
     assert entry.refused == "asks for authentication basic: not used"
+    assert entry.brief_refusal == "not used: authentication basic"
     assert config_of(entry).request.auth is None
 
 

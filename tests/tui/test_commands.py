@@ -128,6 +128,8 @@ EXAMPLES = {
         ("limit 2M sp", "limit 2M speed<"),
         ("set max_c", "set max_concurrent"),
         ("set max_concurrent ", "set max_concurrent 3"),
+        ("set theme nor", "set theme nord"),
+        ("set notify te", "set notify terminal"),
         ("set show_log ", "set show_log false"),
         ("tab fa", "tab failed"),
         ("tab Bi", "tab Big"),

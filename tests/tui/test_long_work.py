@@ -10,10 +10,12 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig
 from rheo_core.events import DownloadEventType
+from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui import long_work, typed_ahead
 from rheo_tui.event_log import EventLog
 from rheo_tui.long_work import LongWork
 from rheo_tui.services.protocol import ManyDownloadsEvent
+from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.footer import StatusFooter
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -133,6 +135,44 @@ async def test_adding_a_long_list_shows_its_progress_and_stops_with_escape(
         await app.pilot.press("enter")
         await app.until(lambda: len(service.rows) == 200)
         await app.until(lambda: app.app.screen is app.main)
+
+
+class GatedReading(FakeService):
+    """Waits in the second reading of a file until the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.readings = 0
+
+    async def check_file(self, path: Path, options: ReadOptions | None = None) -> list[Entry]:
+        self.readings += 1
+        if self.readings == 2:
+            await self.gate.wait()
+        return await super().check_file(path, options)
+
+
+async def test_escape_stops_before_the_first_download_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typed_ahead, "_PATIENCE_SECONDS", 0.05)
+    list_file = tmp_path / "list.txt"
+    list_file.write_text("http://h/a\n")
+    service = GatedReading()
+    async with running(service) as app:
+        await app.press("o")
+        await app.until(lambda: app.app.screen.query("#path"))
+        app.app.screen.query_one("#path", Input).value = str(list_file)
+        await app.until(lambda: "1 to add" in count_line(app))
+        await app.pilot.press("enter")
+        await app.until(lambda: service.readings == 2)
+        await app.pilot.press("escape")
+        await app.until(lambda: app.app.screen.query_one(EntryPreview).is_stopped)
+        service.gate.set()
+        await app.until(lambda: "1 to add" in count_line(app))
+        assert not app.called("add")
+        await app.pilot.press("enter")
+        await app.until(lambda: app.called("add") == [["http://h/a"]])
 
 
 async def test_marking_by_a_filter_stops_too() -> None:

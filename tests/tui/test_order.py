@@ -11,6 +11,7 @@ from rheo_tui.columns import SORTABLE
 from rheo_tui.table_model import FOLD, Sort, TableModel
 from rheo_tui.tabs import BY_ID, TABS
 from rheo_tui.totals import Totals
+from tests.tui.driving import running
 from tests.tui.test_table_model import names, row, snapshot
 
 STATUSES = tuple(DownloadStatus)
@@ -152,3 +153,36 @@ def test_totals_count_what_will_come() -> None:
     assert not totals.priorities_differ
     totals.add(row(6, priority=2))
     assert totals.priorities_differ
+
+
+async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None:
+    async with running() as app:
+        ids = await app.fill(12)
+        for at, status in (
+            (1, DownloadStatus.IN_PROGRESS), (5, DownloadStatus.PENDING),
+            (7, DownloadStatus.FAILED), (9, DownloadStatus.COMPLETED),
+        ):  # fmt: skip
+            app.service.change(ids[at], status=status)
+        await app.update()
+
+        async def row_after(*keys: str) -> int:
+            await app.press(*keys)
+            assert app.table.current is not None
+            return ids.index(app.table.current.id)
+
+        assert await row_after("g", "n") == 5
+        assert await row_after("n") == 1  # round the end
+        assert await row_after("N") == 7
+        assert await row_after("N") == 7
+        await app.press("G")  # the line of the finished downloads
+        assert app.table.on_fold
+        assert await row_after("n") == 1
+        await app.press("slash", *"00007", "enter", "n")
+        assert "No download shown here is active." in app.messages()
+        for at in (1, 5, 7):
+            app.service.change(ids[at], status=DownloadStatus.QUEUED)
+        await app.update()
+        await app.press("n")
+        assert "Go to the next active: no download is active." in app.messages()
+        await app.press("N")
+        assert "Go to the next failed: nothing has failed." in app.messages()

@@ -162,3 +162,18 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
         assert calls == [["my-editor", "--wait", str(file)]]
         assert file.parent.is_dir()
         assert app.called("reload_settings")
+
+
+async def test_an_unknown_theme_never_ends_the_app() -> None:
+    async with running(FakeService(theme="nor")) as app:
+        assert app.app.theme == NAMES[0]
+        assert "Unknown theme “nor”; did you mean nord? Themes: rheo-dark, " in app.messages()
+        await app.command("set theme no\u200br")
+        assert "Unknown theme “no" in app.messages() and not app.called("change_settings")
+        await app.press("escape")
+        await app.command("set theme nord")
+        await app.until(lambda: app.app.theme == "nord")
+        app.service.settings = app.service.settings.model_copy(update={"theme": "x"})
+        await app.main._reload_settings()  # as after a change of the file
+        await app.until(lambda: "Unknown theme “x”" in app.messages())
+        assert app.app.theme == NAMES[0]
