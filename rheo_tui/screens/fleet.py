@@ -60,6 +60,7 @@ class FleetScreen(Screen[None]):
         self._keymap = keymap
         self.view: FleetView | None = None
         """The run at the last look."""
+        self._problem = ""
         self._looks_now = asyncio.Event()
 
     def compose(self) -> ComposeResult:
@@ -115,18 +116,22 @@ class FleetScreen(Screen[None]):
             looking.cancel()
 
     def _show(self, view: FleetView) -> None:
+        self._show_problem(view.problem)
+        if view == self.view and not view.shards_running:  # only the times of running ones pass
+            return
         self.view = view
         self.query_one(FleetHeader).show(view)
         self.query_one(ShardTable).show_rows(view.rows)
         self.query_one(FleetErrors).show(view.errors, view.hosts)
-        self._show_problem(view.problem)
         self._show_titles()
         self._show_keys()
 
     def _show_problem(self, sentence: str) -> None:
-        bar = self.query_one("#fleet-problem", Static)
-        bar.display = bool(sentence)
-        bar.update(printable(sentence))
+        if sentence != self._problem:
+            self._problem = sentence
+            bar = self.query_one("#fleet-problem", Static)
+            bar.display = bool(sentence)
+            bar.update(printable(sentence))
 
     def _show_titles(self) -> None:
         self.query_one("#shard-titles", Static).update(self.query_one(ShardTable).titles())

@@ -1,6 +1,5 @@
 """`rheo-tui --fleet`: real runs, watched and steered through their output folders."""
 
-import asyncio
 import shutil
 import threading
 import uuid
@@ -90,7 +89,7 @@ class Watched:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once."""
-    monkeypatch.setattr(fleet_service, "_MIN_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fleet_service, "_MIN_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(fleet_service, "_PAUSE_SHARE", 0.0)
     monkeypatch.setattr(fleet_screen, "_TRY_AGAIN_SECONDS", 0.01)
 
@@ -158,9 +157,7 @@ async def test_many_failed_urls_come_page_by_page(
     async with watching(run.out) as app:
         await app.press("enter")
         shown = app.app.screen.query_one(FailedUrls)
-        for count in (1, 2, 3):
-            await app.until(lambda count=count: len(shown._items) >= count)
-            await app.press("end")
+        await app.until(lambda: len(shown._items) == 3)
 
 
 async def test_a_shard_without_failures_says_so(run: FleetRun) -> None:
@@ -245,7 +242,12 @@ async def test_a_store_that_does_not_answer_keeps_no_key_waiting(
     monkeypatch.setattr(fleet_screen, "_PATIENCE_SECONDS", 0.05)
     async with watching(run.out) as app:
         real = FleetService._look
-        monkeypatch.setattr(FleetService, "_look", lambda self: may_go_on.wait() and real(self))
+
+        def look(self: FleetService) -> FleetView:
+            may_go_on.wait()
+            return real(self)
+
+        monkeypatch.setattr(FleetService, "_look", look)
         await app.until(lambda: app.problem.endswith("does not answer. Waiting."))
         await app.press("down")
         assert app.table.cursor == 1
@@ -363,4 +365,3 @@ async def test_help_and_quit(run: FleetRun) -> None:
         assert app.said == "Press q to quit."
         await app.press("q")
         await app.until(lambda: app.app._exit)
-        await asyncio.sleep(0)
