@@ -19,6 +19,7 @@ from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
     Concurrency,
+    Contact,
     FleetMaxSize,
     FleetRetries,
     Format,
@@ -90,6 +91,7 @@ def run(
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
     ignore_robots_tag: IgnoreRobotsTag = None,
+    contact: Contact = None,
     quiet: Quiet = False,
 ) -> None:
     """Download lists with many workers. Run the same command again to go on after any interruption.
