@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from rheo_core.domain.fleet import PLAN_NAME
+from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
 from .exit import ExitCode, fail
 from .flags import Quiet
@@ -241,6 +241,8 @@ def _drive(
         on_status=(lambda status: None) if quiet else Progress().show,
         dashboard=cluster.dashboard,
     )
+    if target.exists(STOP_NAME) and not quiet:
+        typer.echo("rheo: going on after rheo fleet stop", err=True)
     with _caught_signals(driver) as caught:
         try:
             status = driver.run()
