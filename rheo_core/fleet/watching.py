@@ -270,8 +270,9 @@ class FleetWatcher:
             rate = status.entries_per_second
             bytes_rate = rate * size / max(completed + failed, 1)
         at_work = sum(self._rows[name].state is ShardState.RUNNING for name in self._begun)
+        state = _state(sums, status, is_running=is_driven or at_work > 0 or rate > 0)
         return FleetView(
-            state=_state(sums, status, is_running=is_driven or at_work > 0 or rate > 0),
+            state=state,
             stop_requested=stop_requested,
             entries=sums.entries,
             completed=completed,
@@ -288,7 +289,7 @@ class FleetWatcher:
             errors=tuple(errors.most_common()),
             hosts=tuple(self._hosts.most_common(_MAX_SHOWN)),
             rows=self._sorted_rows(),
-            problem=self._problem(status),
+            problem=self._problem(None if state == "complete" else status),
         )
 
     def _rates(self, ended: int, size: int) -> tuple[float, float]:

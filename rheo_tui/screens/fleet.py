@@ -204,10 +204,12 @@ class FleetScreen(Screen[None]):
         errors = self.query_one(FleetErrors)
         self.set_class(not errors.display, "-errors")
         self.set_class(not self.has_class("-errors"), "-no-errors")
+        self.call_after_refresh(self.set_focus, self.query_one(ShardTable))
 
     def do_clear(self) -> None:
         """Leave the errors of a low screen."""
         self.remove_class("-errors")
+        self.call_after_refresh(self.set_focus, self.query_one(ShardTable))
 
     def do_sort(self) -> None:
         """Change the order of the shards."""

@@ -1,5 +1,6 @@
 """`rheo-tui --fleet`: real runs, watched and steered through their output folders."""
 
+import asyncio
 import shutil
 import threading
 import uuid
@@ -29,7 +30,7 @@ from rheo_tui.services.fleet import FleetService
 from rheo_tui.widgets.fleet_errors import FleetErrors
 from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.shard_table import ShardTable
-from tests.fleet.runs import FleetRun, gone, planned, rows_of
+from tests.fleet.runs import FleetRun, gone, planned, rows_of, serve
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
 
@@ -115,6 +116,28 @@ async def test_shards_are_rows_and_progress_goes_on(run: FleetRun) -> None:
         await work_on_shard(run.tasks[1])
         await app.until(lambda: app.view and app.view.state == "complete")
         await app.until(lambda: "2 of 2 shards" in app.text())
+
+
+async def test_progress_inside_a_shard(
+    run: FleetRun, server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await may_end.wait()
+        await serve(exchange)
+
+    server.on("/6.jpg", slow)
+    async with watching(run.out) as app:
+        working = asyncio.create_task(work_on_shard(run.tasks[1]))
+        await app.until(lambda: app.view and app.view.completed == 4)
+        assert app.view and (app.view.state, app.view.shards_running) == ("running", 1)
+        await app.until(lambda: "1 at work" in app.text())
+        assert [row.state for row in app.table._items] == ["running", "done"]
+        assert app.table.current and app.table.current.ended == 3
+        may_end.set()
+        await working
+        await app.until(lambda: app.view and app.view.state == "complete")
 
 
 async def test_failed_urls_with_their_reasons(run: FleetRun) -> None:
@@ -349,6 +372,8 @@ async def test_errors_on_a_low_screen(run: FleetRun) -> None:
         assert errors.display and "http_404" in app.text()
         await app.press("escape")
         assert not errors.display
+        await app.press("down")
+        assert app.table.cursor == 1
     async with watching(run.out) as app:
         errors = app.app.main.query_one(FleetErrors)
         await app.press("exclamation_mark")
