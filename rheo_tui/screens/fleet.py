@@ -77,6 +77,7 @@ class FleetScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to read."""
         self._watch()
+        self.call_after_refresh(self._show_titles)
 
     def on_resize(self) -> None:
         """Fit the titles to the new width."""
@@ -123,7 +124,6 @@ class FleetScreen(Screen[None]):
         self.query_one(FleetHeader).show(view)
         self.query_one(ShardTable).show_rows(view.rows)
         self.query_one(FleetErrors).show(view.errors, view.hosts)
-        self._show_titles()
         self._show_keys()
 
     def _show_problem(self, sentence: str) -> None:
