@@ -28,11 +28,8 @@ _INTRO = "The fleet runs without this app: it reads the output folder, and write
 _PATIENCE_SECONDS = 10.0
 """Time from which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0
-_STOP = (
-    "Ask all workers to stop? Shards at work end, which may take a while, and no others begin. "
-    "What is complete stays, and the run can go on later."
-)
-_RETRY = "Plan a further pass over the errors that may pass, such as timeouts?"
+_STOP = "Shards at work end, and no others begin. The run can go on later."
+_RETRY = "Plan a further pass over errors that may pass, such as timeouts?"
 _NOTHING_YET = "nothing was read yet"
 
 
