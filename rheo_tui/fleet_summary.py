@@ -22,7 +22,7 @@ _STATE_STYLES = {"running": "speed", "complete": "strong", "stopped": "badge", "
 
 @dataclass(frozen=True, slots=True)
 class FleetSummary:
-    """What the header shows.
+    """Content of the header.
 
     Attributes:
         out: the output folder as the user named it, printable.

@@ -111,6 +111,14 @@ IgnoreRobotsTag = Annotated[
         "none. By default they fail.",
     ),
 ]
+Contact = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MAIL|URL",
+        help="Contact for the owners of the sites, sent in User-Agent. Lists of more than a "
+        "million URLs need one, unless the user_agent of the settings has it.",
+    ),
+]
 SliceOf = Annotated[
     str,
     typer.Option(

@@ -12,6 +12,7 @@ from .exit import ExitCode, fail
 from .fleet_flags import (
     ComputeHash,
     Concurrency,
+    Contact,
     FleetMaxSize,
     FleetRetries,
     Format,
@@ -56,6 +57,7 @@ def plan(
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
     ignore_robots_tag: IgnoreRobotsTag = None,
+    contact: Contact = None,
 ) -> None:
     """Split lists into shards, without downloading. `rheo fleet run` does this if needed.
 

@@ -46,9 +46,11 @@ def read_request(params: Mapping[str, Any]) -> "PlanRequest":
     Args:
         params: parameters of the command by name.
     """
+    from rheo_core.config import load_settings
     from rheo_core.domain.hash_algorithms import HashAlgorithm
     from rheo_core.domain.units import parse_rate, parse_size
     from rheo_core.fleet.columns import FORMATS, TableOptions
+    from rheo_core.fleet.contact import contact_in
     from rheo_core.fleet.planning import PlanError, PlanRequest, check_request
 
     table = TableOptions(
@@ -72,12 +74,25 @@ def read_request(params: Mapping[str, Any]) -> "PlanRequest":
         max_size=_parsed("--max-size", params["max_size"], parse_size),
         compute_hash=_one_of("--compute-hash", params["compute_hash"], tuple(HashAlgorithm)),
         ignore_robots_tag=params["ignore_robots_tag"],
+        contact=_contact(params["contact"]),
+        usual_contact=contact_in(load_settings().settings.request.user_agent),
     )
     try:
         check_request(request)
     except PlanError as error:
         fail(f"{error}.", ExitCode.USAGE)
     return request
+
+
+def _contact(value: str | None) -> str | None:
+    from rheo_core.fleet.contact import check_contact
+
+    if value is None:
+        return None
+    try:
+        return check_contact(value)
+    except ValueError as error:
+        fail(f"--contact: {error}.", ExitCode.USAGE)
 
 
 def _one_of(flag: str, value: str | None, allowed: tuple[_T, ...]) -> _T | None:

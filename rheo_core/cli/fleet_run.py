@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from rheo_core.domain.fleet import PLAN_NAME
+from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
 from .exit import ExitCode, fail
 from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
     Concurrency,
+    Contact,
     FleetMaxSize,
     FleetRetries,
     Format,
@@ -90,6 +91,7 @@ def run(
     max_size: FleetMaxSize = None,
     compute_hash: ComputeHash = None,
     ignore_robots_tag: IgnoreRobotsTag = None,
+    contact: Contact = None,
     quiet: Quiet = False,
 ) -> None:
     """Download lists with many workers. Run the same command again to go on after any interruption.
@@ -239,6 +241,8 @@ def _drive(
         on_status=(lambda status: None) if quiet else Progress().show,
         dashboard=cluster.dashboard,
     )
+    if target.exists(STOP_NAME) and not quiet:
+        typer.echo("rheo: going on after rheo fleet stop", err=True)
     with _caught_signals(driver) as caught:
         try:
             status = driver.run()

@@ -17,6 +17,9 @@ _WATCH_SECONDS = 2.0
 _PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
 
 Watch = Annotated[bool, typer.Option("--watch", help="Show it until the run ends.")]
+Undo = Annotated[
+    bool, typer.Option("--undo", help="Take the request back, so that slices can go on.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Write it as one JSON object a line.")]
 
 
@@ -43,8 +46,11 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
         time.sleep(_WATCH_SECONDS)
 
 
-def stop(output: ExistingOut) -> None:
-    """Stop a run: running shards finish, no new ones start, and `rheo fleet run` goes on later."""
+def stop(output: ExistingOut, *, undo: Undo = False) -> None:
+    """Stop a run: running shards finish, and no new ones start, also in slices that start later.
+
+    `rheo fleet run` withdraws the request, and goes on. For slices, use --undo.
+    """
     from rheo_core.domain.fleet import STOP_NAME
 
     from .fleet_request import existing_plan, open_output
@@ -52,10 +58,14 @@ def stop(output: ExistingOut) -> None:
     target = open_output(output)
     existing_plan(target, output)
     try:
-        target.put(STOP_NAME, b"")
+        if undo:
+            target.remove(STOP_NAME)
+        else:
+            target.put(STOP_NAME, b"")
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
-    typer.echo("Running shards finish, and no new ones start.")
+    done = "Shards start again." if undo else "Running shards finish, and no new ones start."
+    typer.echo(done)
 
 
 def show_status(found: "FleetStatus") -> None:

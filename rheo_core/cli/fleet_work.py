@@ -7,9 +7,12 @@ import os
 import signal
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from rheo_core.domain.text import printable
 
 from .exit import ExitCode, code_of, fail
 from .flags import (
@@ -100,7 +103,7 @@ def work(
     slice_worker = SliceWorker(
         output, target, plan, worker, (lambda facts: None) if quiet else _report
     )
-    raise typer.Exit(_run(slice_worker.run(slice_, shards_at_once), quiet=quiet))
+    raise typer.Exit(_run(slice_worker.run(slice_, shards_at_once), output, quiet=quiet))
 
 
 def _slice(text: str) -> "Slice":
@@ -127,7 +130,7 @@ def _worker_options(parameters: Mapping[str, Any], *, quiet: bool) -> "WorkerOpt
     )
 
 
-def _run(work: "Coroutine[Any, Any, SliceResult]", *, quiet: bool) -> ExitCode:
+def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) -> ExitCode:
     """Run a slice to its end, or until a signal; return the exit code."""
     from rheo_core.domain.exceptions import RheoError
     from rheo_core.fleet.shard_downloads import ShardError
@@ -150,11 +153,10 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", *, quiet: bool) -> ExitCode:
         if not quiet:
             typer.echo("Interrupted. Run the same command again to resume.", err=True)
         return ExitCode(128 + signalled)
-    return _judge(result, quiet=quiet)
+    return _judge(result, output, quiet=quiet)
 
 
-def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
-    from rheo_core.domain.fleet import STOP_NAME
+def _judge(result: "SliceResult", output: str, *, quiet: bool) -> ExitCode:
     from rheo_core.domain.units import size_text
 
     failed = result.counts.total() - result.counts["completed"]
@@ -169,7 +171,8 @@ def _judge(result: "SliceResult", *, quiet: bool) -> ExitCode:
         if (more := len(result.busy) - _MAX_BUSY_SHOWN) > 0:
             typer.echo(f"Other workers have {more:,} more shards.", err=True)
         if result.was_stopped:
-            typer.echo(f"Stopped by rheo fleet stop. Remove {STOP_NAME} to go on.", err=True)
+            again = f"rheo fleet stop --undo {quote(printable(output))}"
+            typer.echo(f"Stopped by rheo fleet stop. To go on, take it back: {again}", err=True)
     if not result.is_complete:
         return ExitCode.STOPPED
     return ExitCode.FAILED if failed else ExitCode.DONE

@@ -211,6 +211,7 @@ class FleetPlan:
     max_size: int | None = None  # bytes
     compute_hash: str | None = None  # algorithm
     ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
+    contact: str | None = None  # for the owners of sites: a mail address, or a URL
     version: int = PLAN_VERSION
 
 

@@ -64,7 +64,7 @@ class FleetView:
         to_read: number of complete shards that there are.
         errors: failed entries by kind, the most frequent first.
         hosts: failed entries by host, the most frequent first.
-        rows: the shards: at work, stopped, with failures, queued, done.
+        rows: the shards in the order of the watcher; by number until all facts were read.
         problem: the last error of the run, or a damaged file; "" for none.
     """
 

@@ -20,6 +20,7 @@ from rheo_core.domain.fleet import (
 )
 
 from .columns import TableOptions
+from .contact import MAX_URLS_WITHOUT_CONTACT
 from .lanes import HeavySites, Lanes, authority_of, site_of
 from .list_files import digest_of
 from .rows import ListError, Row
@@ -31,6 +32,7 @@ MAX_LANES = 4_096
 """Lanes of a plan. Each has an open shard while the lists are read."""
 _REPORT_ROWS = 100_000
 _RESULT = re.compile(r"part-\d{6}(?:\.p\d+)?(?:\.json|\.parquet|\.tar)?")
+_NOT_OF_A_PLAN = frozenset({"sources", "table", "usual_contact"})
 _FIXED = {
     "shard_size": "--shard-size",
     "spread": "--spread",
@@ -61,11 +63,13 @@ class PlanRequest:
     max_size: int | None = None  # bytes
     compute_hash: str | None = None  # algorithm
     ignore_robots_tag: bool | None = None
+    contact: str | None = None
+    usual_contact: str | None = None  # if neither the request nor the plan names one
 
     @property
     def given(self) -> dict[str, Any]:
         """Fields of `FleetPlan` that have a value."""
-        names = [each.name for each in fields(self) if each.name not in ("sources", "table")]
+        names = [each.name for each in fields(self) if each.name not in _NOT_OF_A_PLAN]
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -172,6 +176,8 @@ def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str |
                 "choose another folder"
             )
     changed = replace(plan, **request.given)
+    changed = replace(changed, contact=changed.contact or request.usual_contact)
+    _check_contact(changed.entries, changed.contact)
     if changed != plan:
         target.put(PLAN_NAME, to_json(changed).encode())
     return changed
@@ -186,6 +192,7 @@ def _split(
 ) -> FleetPlan:
     given = {"shard_size": DEFAULT_SHARD_SIZE, "lanes": usual_lanes, **request.given}
     given["keep"] = request.table.keep
+    given["contact"] = request.contact or request.usual_contact
     draft = FleetPlan(list_digest=digest, entries=0, unreadable=0, shards=(), **given)
     lanes: Lanes | None = None
     if draft.spread == "sites":
@@ -224,8 +231,20 @@ def _heavy_sites(request: PlanRequest) -> HeavySites:
 
 
 def _rows(request: PlanRequest) -> Iterator[Row]:
-    for source in request.sources:
-        yield from read_rows(source, request.table)
+    rows = (row for source in request.sources for row in read_rows(source, request.table))
+    for number, row in enumerate(rows, 1):
+        if number > MAX_URLS_WITHOUT_CONTACT:
+            _check_contact(number, request.contact or request.usual_contact)
+        yield row
+
+
+def _check_contact(urls: int, contact: str | None) -> None:
+    """Raise PlanError if that many URLs need a contact, and there is none."""
+    if urls > MAX_URLS_WITHOUT_CONTACT and contact is None:
+        raise PlanError(
+            f"the list has more than {MAX_URLS_WITHOUT_CONTACT:,} URLs; name a contact for the "
+            "owners of the sites, such as --contact ann@example.org"
+        )
 
 
 def _no_url(unreadable: int) -> str:

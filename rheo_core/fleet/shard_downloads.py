@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rheo_core.config import load_settings
+from rheo_core.config import Settings, load_settings
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.file_config import FileConfig
@@ -31,6 +31,7 @@ from rheo_core.tracking import NullTracker
 
 from . import outcomes
 from .breaker import Breaker
+from .contact import user_agent_with
 from .journal import Journal
 from .keys import file_name
 from .kinds import NO_NETWORK, is_of_worker, name_of
@@ -140,7 +141,8 @@ class ShardDownloads:
 
     def _new_manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
         raise_descriptor_limit()
-        plan, settings = self._plan, load_settings().settings
+        plan = self._plan
+        settings = _with_contact(load_settings().settings, plan.contact)
         options = EngineOptions(
             max_concurrent=plan.concurrency,
             download_dir=self._folder,
@@ -254,3 +256,12 @@ class ShardDownloads:
     def _fail(self, error: Exception) -> None:
         if not self._failure.done():
             self._failure.set_exception(error)
+
+
+def _with_contact(settings: Settings, contact: str | None) -> Settings:
+    """Return settings whose User-Agent has the contact of a plan, unless it has one already."""
+    if contact is None:
+        return settings
+    user_agent = user_agent_with(contact, settings.request.user_agent)
+    request = settings.request.model_copy(update={"user_agent": user_agent})
+    return settings.model_copy(update={"request": request})

@@ -36,7 +36,9 @@ from .targets import Target
 _LOOK_SECONDS = 0.5
 """Longest time that one look reads facts; the next one goes on."""
 _READERS = 16
-_CHUNK = 256
+_CHUNK = 64
+_YIELD_SECONDS = 0.002
+"""Pause between chunks, in which a screen in this process gets Python's lock."""
 _RACY_SECONDS = 2.0
 """Age from which the time of a folder proves that it has not changed since it was listed."""
 _MAX_HOSTS = 10_000
@@ -152,6 +154,7 @@ class FleetWatcher:
                 self._unread.remove(name)
                 if facts is not None:
                     self._add(name, facts)
+            time.sleep(_YIELD_SECONDS)
 
     def _facts_of(self, names: Sequence[str]) -> Iterable[ShardFacts | None]:
         if self._target.path is not None:  # threads would take more time than these files
@@ -246,6 +249,8 @@ class FleetWatcher:
             self._sorted = None
 
     def _sorted_rows(self) -> tuple[ShardRow, ...]:
+        if self._unread:  # sorting them again and again would take most of the time
+            return tuple(self._rows.values())
         if self._sorted is None or self._sorted[0] != self.order:
             rows = tuple(sorted(self._rows.values(), key=ORDERS[self.order]))
             self._sorted = self.order, rows
@@ -270,8 +275,9 @@ class FleetWatcher:
             rate = status.entries_per_second
             bytes_rate = rate * size / max(completed + failed, 1)
         at_work = sum(self._rows[name].state is ShardState.RUNNING for name in self._begun)
+        state = _state(sums, status, is_running=is_driven or at_work > 0 or rate > 0)
         return FleetView(
-            state=_state(sums, status, is_running=is_driven or at_work > 0 or rate > 0),
+            state=state,
             stop_requested=stop_requested,
             entries=sums.entries,
             completed=completed,
@@ -288,7 +294,7 @@ class FleetWatcher:
             errors=tuple(errors.most_common()),
             hosts=tuple(self._hosts.most_common(_MAX_SHOWN)),
             rows=self._sorted_rows(),
-            problem=self._problem(status),
+            problem=self._problem(None if state == "complete" else status),
         )
 
     def _rates(self, ended: int, size: int) -> tuple[float, float]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.outside import brief_refusal
 from rheo_core.domain.text import printable
+from rheo_core.domain.untrusted import brief_refusal
 
 _QUOTED_URL = re.compile(r"^URL '[^']*' ")
 

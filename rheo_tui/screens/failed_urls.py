@@ -1,7 +1,7 @@
 """FailedUrlsScreen: the failed URLs of one shard, page by page, with their reasons."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,7 +30,7 @@ _KIND_WIDTH = 12
 _WIDE = 100
 _URL_SHARE = 0.6
 _WORDS = {"copy": "copy", "filter": "filter", "clear": "close"}
-"""What the keys do here, by their actions."""
+"""Words on the keys, by their actions."""
 
 
 class FailedUrls(CursorView[FailedEntry]):
@@ -46,10 +46,25 @@ class FailedUrls(CursorView[FailedEntry]):
             """Return True for another message of this kind."""
             return isinstance(message, FailedUrls.NearEnd)
 
+    def show(self, items: Sequence[FailedEntry], *, to_end: bool = False) -> None:
+        """Replace all lines, and ask for more if they are few."""
+        super().show(items, to_end=to_end)
+        self._look_ahead()
+
     def watch_cursor(self) -> None:
         """Ask for more before the cursor reaches the last line."""
         super().watch_cursor()
-        if self.cursor >= len(self._items) - max(self.size.height, 1):
+        self._look_ahead()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Ask for more before the last line is in sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        screen = max(self.size.height, 1)
+        last = max(self.cursor, self.scroll_offset.y + screen)
+        if last >= len(self._items) - screen:
             self.post_message(self.NearEnd())
 
     def text_of(self, item: FailedEntry) -> Text:
@@ -133,8 +148,8 @@ class FailedUrlsScreen(ModalScreen[None]):
             return
         self._text, self._found = text, page
         self._has_more = len(page) == PAGE_SIZE
-        self._rows.show(self._found)
         self._rows.cursor = 0
+        self._rows.show(self._found)
         self._show_count()
 
     @on(FailedUrls.NearEnd)

@@ -28,10 +28,7 @@ _INTRO = "The fleet runs without this app: it reads the output folder, and write
 _PATIENCE_SECONDS = 10.0
 """Time from which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0
-_STOP = (
-    "Ask all workers to stop? Running shards finish, which may take a while, and no new ones "
-    "start. What is complete stays, and the run can go on later."
-)
+_STOP = "Running shards finish, and no new ones start. The run can go on later."
 _RETRY = "Plan a further pass over temporary errors, such as timeouts?"
 _NOTHING_YET = "nothing was read yet"
 
@@ -60,6 +57,7 @@ class FleetScreen(Screen[None]):
         self._keymap = keymap
         self.view: FleetView | None = None
         """The run at the last look."""
+        self._problem = ""
         self._looks_now = asyncio.Event()
 
     def compose(self) -> ComposeResult:
@@ -76,6 +74,7 @@ class FleetScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to read."""
         self._watch()
+        self.call_after_refresh(self._show_titles)
 
     def on_resize(self) -> None:
         """Fit the titles to the new width."""
@@ -115,18 +114,21 @@ class FleetScreen(Screen[None]):
             looking.cancel()
 
     def _show(self, view: FleetView) -> None:
+        self._show_problem(view.problem)
+        if view == self.view and not view.shards_running:  # only the times of running ones pass
+            return
         self.view = view
         self.query_one(FleetHeader).show(view)
         self.query_one(ShardTable).show_rows(view.rows)
         self.query_one(FleetErrors).show(view.errors, view.hosts)
-        self._show_problem(view.problem)
-        self._show_titles()
         self._show_keys()
 
     def _show_problem(self, sentence: str) -> None:
-        bar = self.query_one("#fleet-problem", Static)
-        bar.display = bool(sentence)
-        bar.update(printable(sentence))
+        if sentence != self._problem:
+            self._problem = sentence
+            bar = self.query_one("#fleet-problem", Static)
+            bar.display = bool(sentence)
+            bar.update(printable(sentence))
 
     def _show_titles(self) -> None:
         self.query_one("#shard-titles", Static).update(self.query_one(ShardTable).titles())
@@ -199,10 +201,12 @@ class FleetScreen(Screen[None]):
         errors = self.query_one(FleetErrors)
         self.set_class(not errors.display, "-errors")
         self.set_class(not self.has_class("-errors"), "-no-errors")
+        self.call_after_refresh(self.set_focus, self.query_one(ShardTable))
 
     def do_clear(self) -> None:
         """Leave the errors of a low screen."""
         self.remove_class("-errors")
+        self.call_after_refresh(self.set_focus, self.query_one(ShardTable))
 
     def do_sort(self) -> None:
         """Change the order of the shards."""

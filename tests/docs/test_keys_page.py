@@ -2,6 +2,7 @@
 
 from rheo_tui.actions import ACTIONS, unknown_actions
 from rheo_tui.commands import COMMANDS
+from rheo_tui.fleet_actions import FLEET_ACTIONS
 from scripts.action_docs import COMMAND_PAGE, KEYS, commands_page, keys_page
 
 
@@ -9,6 +10,7 @@ def test_the_committed_keys_are_current() -> None:
     page = KEYS.read_text("utf-8")
     assert keys_page(page) == page, "it is stale: make docs"
     assert all(f"| `{action.id}` |" in page for action in ACTIONS)
+    assert all(f"| {action.title} | {action.help} |" in page for action in FLEET_ACTIONS[:8])
 
 
 def test_the_committed_commands_are_current() -> None:

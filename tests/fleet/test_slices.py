@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.fleet import STOP_NAME, FleetPass, FleetPlan, ShardPlan, facts_name
+from rheo_core.domain.fleet import FleetPass, FleetPlan, ShardPlan, facts_name
 from rheo_core.fleet.journal import Journal
 from rheo_core.fleet.passes import planned_shards
 from rheo_core.fleet.rows import Row
@@ -206,10 +206,16 @@ async def test_a_full_disk_ends_the_worker_and_fails_no_entry(
 
 async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> None:
     run = planned(tmp_path / "out", rows_of(server, 20), shard_size=10)
-    (run.out / STOP_NAME).write_text("")
-    ended = await home.rheo("fleet", "work", run.out)
-    assert (ended.code, len(server.requests)) == (3, 0)
-    assert "Stopped by rheo fleet stop." in ended.err
+    stopped = await home.rheo("fleet", "stop", run.out)
+    assert (stopped.code, stopped.out) == (0, "Running shards finish, and no new ones start.\n")
+    for _ in range(2):  # a batch system starts a slice again, or starts another one
+        ended = await home.rheo("fleet", "work", run.out)
+        assert (ended.code, len(server.requests)) == (3, 0)
+        assert f"To go on, take it back: rheo fleet stop --undo {run.out}\n" in ended.err
+    undone = await home.rheo("fleet", "stop", "--undo", run.out)
+    assert (undone.code, undone.out) == (0, "Shards begin again.\n")
+    assert (await home.rheo("fleet", "work", run.out)).code == 0
+    run.check()
 
 
 async def test_no_secret_is_written_anywhere(

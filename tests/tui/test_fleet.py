@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ from rheo_tui.services.fleet import FleetService
 from rheo_tui.widgets.fleet_errors import FleetErrors
 from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.shard_table import ShardTable
-from tests.fleet.runs import FleetRun, gone, planned, rows_of
+from tests.fleet.runs import FleetRun, gone, planned, rows_of, serve
 from tests.servers.misbehaving import Exchange, MisbehavingServer
 from tests.waiting import until
 
@@ -91,7 +90,7 @@ class Watched:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once."""
-    monkeypatch.setattr(fleet_service, "_MIN_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fleet_service, "_MIN_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(fleet_service, "_PAUSE_SHARE", 0.0)
     monkeypatch.setattr(fleet_screen, "_TRY_AGAIN_SECONDS", 0.01)
 
@@ -117,6 +116,28 @@ async def test_shards_are_rows_and_progress_goes_on(run: FleetRun) -> None:
         await work_on_shard(run.tasks[1])
         await app.until(lambda: app.view and app.view.state == "complete")
         await app.until(lambda: "2 of 2 shards" in app.text())
+
+
+async def test_progress_inside_a_shard(
+    run: FleetRun, server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await may_end.wait()
+        await serve(exchange)
+
+    server.on("/6.jpg", slow)
+    async with watching(run.out) as app:
+        working = asyncio.create_task(work_on_shard(run.tasks[1]))
+        await app.until(lambda: app.view and app.view.completed == 4)
+        assert app.view and (app.view.state, app.view.shards_running) == ("running", 1)
+        await app.until(lambda: "1 at work" in app.text())
+        assert [row.state for row in app.table._items] == ["running", "done"]
+        assert app.table.current and app.table.current.ended == 3
+        may_end.set()
+        await working
+        await app.until(lambda: app.view and app.view.state == "complete")
 
 
 async def test_failed_urls_with_their_reasons(run: FleetRun) -> None:
@@ -159,13 +180,7 @@ async def test_many_failed_urls_come_page_by_page(
     async with watching(run.out) as app:
         await app.press("enter")
         shown = app.app.screen.query_one(FailedUrls)
-
-        def shows(count: int) -> bool:
-            return len(shown._items) >= count
-
-        for count in (1, 2, 3):
-            await app.until(partial(shows, count))
-            await app.press("end")
+        await app.until(lambda: len(shown._items) == 3)
 
 
 async def test_a_shard_without_failures_says_so(run: FleetRun) -> None:
@@ -250,7 +265,12 @@ async def test_a_store_that_does_not_answer_keeps_no_key_waiting(
     monkeypatch.setattr(fleet_screen, "_PATIENCE_SECONDS", 0.05)
     async with watching(run.out) as app:
         real = FleetService._look
-        monkeypatch.setattr(FleetService, "_look", lambda self: may_go_on.wait() and real(self))
+
+        def look(self: FleetService) -> FleetView:
+            may_go_on.wait()
+            return real(self)
+
+        monkeypatch.setattr(FleetService, "_look", look)
         await app.until(lambda: app.problem.endswith("does not answer. Waiting."))
         await app.press("down")
         assert app.table.cursor == 1
@@ -352,6 +372,8 @@ async def test_errors_on_a_low_screen(run: FleetRun) -> None:
         assert errors.display and "http_404" in app.text()
         await app.press("escape")
         assert not errors.display
+        await app.press("down")
+        assert app.table.cursor == 1
     async with watching(run.out) as app:
         errors = app.app.main.query_one(FleetErrors)
         await app.press("exclamation_mark")
@@ -368,4 +390,3 @@ async def test_help_and_quit(run: FleetRun) -> None:
         assert app.said == "Press q to quit."
         await app.press("q")
         await app.until(lambda: app.app._exit)
-        await asyncio.sleep(0)

@@ -1,0 +1,38 @@
+"""Contact of a fleet: whom the owners of a site can ask about its requests."""
+
+import re
+
+from rheo_core.version import __version__
+
+MAX_URLS_WITHOUT_CONTACT = 1_000_000
+_WORD = r"[!#-'*+\-./0-9:=?A-Z\[\]^-z{-~]"  # no blanks, brackets, quotes, `,`, `;`, `@`
+_CONTACT = re.compile(rf"https?://{_WORD}+|[A-Za-z0-9]{_WORD}*@{_WORD}+\.{_WORD}+")
+
+
+def check_contact(text: str) -> str:
+    """Return a contact as it is.
+
+    Raises:
+        ValueError: it is neither a mail address nor a URL; one sentence.
+    """
+    if not _CONTACT.fullmatch(text):
+        raise ValueError(f"{text!r} is neither a mail address nor an http or https URL")
+    return text
+
+
+def contact_in(user_agent: str | None) -> str | None:
+    """Return the first contact in a User-Agent, or None."""
+    found = _CONTACT.search(user_agent or "")
+    return found[0] if found else None
+
+
+def user_agent_with(contact: str, user_agent: str | None) -> str:
+    """Return a User-Agent with a contact: that of the user if it has one, or else `contact`.
+
+    Args:
+        contact: the contact of the plan.
+        user_agent: the User-Agent that the user has chosen; None for the usual one.
+    """
+    if user_agent is not None and contact_in(user_agent):
+        return user_agent
+    return f"{user_agent or f'rheo/{__version__}'} (+{contact})"
