@@ -200,6 +200,8 @@ class Turn:
         killed = 0
         while not await self._is_complete_before_next_kill(is_last=killed >= kills):
             killed += await self._kill_one()
+            if self._options.every:
+                print(f"{self._asked():,} asked for; {self._figures}", flush=True)
 
     async def _is_complete_before_next_kill(self, *, is_last: bool) -> bool:
         """Keep everything running until the moment of the next kill, or until it is complete."""
