@@ -9,12 +9,12 @@ def replace_part(page: str, name: str, content: str) -> str:
     Raises:
         ValueError: the page does not have these marks exactly once.
     """
-    start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     if page.count(start) != 1 or page.count(end) != 1:
         raise ValueError(f"the page does not have {start.strip()} and its end exactly once")
     return re.sub(
         f"({re.escape(start)}).*?({re.escape(end)})",
-        lambda found: f"{found[1]}{content}{found[2]}",
+        lambda found: f"{found[1]}{content}\n{found[2]}",
         page,
         flags=re.DOTALL,
     )

@@ -95,10 +95,10 @@ def work(
         check_installed()
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
-    lanes = len({shard.lane for shard in plan.shards})
-    if lanes <= slice_.number and not quiet:
+    lanes = {shard.lane for shard in plan.shards}
+    if not any(map(slice_.has, lanes)) and not quiet:
         typer.echo(
-            f"Nothing to do: the plan has {lanes} lanes for {slice_.count} slices.", err=True
+            f"Nothing to do: the plan has {len(lanes)} lanes for {slice_.count} slices.", err=True
         )
     slice_worker = SliceWorker(
         output, target, plan, worker, (lambda facts: None) if quiet else _report

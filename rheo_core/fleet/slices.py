@@ -53,11 +53,15 @@ class Slice:
             )
         return found
 
+    def has(self, lane: int) -> bool:
+        """Return True if a lane belongs to this slice."""
+        return lane % self.count == self.number
+
     def lanes(self, planned: Iterable[PlannedShard]) -> list[list[PlannedShard]]:
         """Return the shards of each lane of this slice."""
         lanes: dict[int, list[PlannedShard]] = {}
         for shard in planned:
-            if shard.lane % self.count == self.number:
+            if self.has(shard.lane):
                 lanes.setdefault(shard.lane, []).append(shard)
         return list(lanes.values())
 

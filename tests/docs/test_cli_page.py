@@ -23,8 +23,9 @@ def test_every_exit_status_is_on_the_page() -> None:
     assert [int(status) for status in stated] == [code.value for code in ExitCode]
 
 
-def test_a_part_is_replaced_and_the_rest_stays() -> None:
-    page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
+@pytest.mark.parametrize("old", ["old\n", ""])
+def test_a_part_is_replaced_and_the_rest_stays(old: str) -> None:
+    page = f"a\n<!-- x -->\n{old}<!-- /x -->\nb\n"
     assert replace_part(page, "x", "new\\1") == "a\n<!-- x -->\nnew\\1\n<!-- /x -->\nb\n"
 
 

@@ -41,7 +41,7 @@ _MAX_CALL = 20
 _CALL_SECONDS = 3.0  # after these, a process that makes no such call is killed anyway
 _MAX_HANG = 2.0  # seconds
 _POLL = 0.05  # seconds
-_REACH = 0.15  # part of a list that comes between two kills, at most
+_REACH = 0.1  # part of a list that comes between two kills, at most
 _PATIENCE = 600.0  # seconds without any progress that count as a hang
 _CLUSTER_FLAGS = ("--host", "127.0.0.1", "--no-dashboard")
 _COMPLETE = 0
@@ -68,7 +68,8 @@ class Service:
 
     @property
     def is_complete(self) -> bool:
-        return self.process is not None and self.process.returncode == _COMPLETE
+        is_done = self.process is not None and self.process.returncode == _COMPLETE
+        return self.is_driver and is_done
 
 
 @dataclass
@@ -199,6 +200,8 @@ class Turn:
         killed = 0
         while not await self._is_complete_before_next_kill(is_last=killed >= kills):
             killed += await self._kill_one()
+            if self._options.every:
+                print(f"{self._asked():,} asked for; {self._figures}", flush=True)
 
     async def _is_complete_before_next_kill(self, *, is_last: bool) -> bool:
         """Keep everything running until the moment of the next kill, or until it is complete."""
@@ -206,7 +209,7 @@ class Turn:
         last = (began, self._asked())
         while not all(each.is_complete for each in self._services if each.is_driver):
             for service in self._services:
-                if not service.is_running and not service.is_complete:
+                if not service.is_running and not service.is_complete:  # a worker may give up, too
                     log = self._log if service.is_driver else self._folder / "dask.log"
                     service.process = await self._start(log, *service.command)
             await asyncio.sleep(_POLL)

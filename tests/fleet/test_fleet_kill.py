@@ -138,7 +138,8 @@ async def test_anything_is_killed_at_any_moment(fleet: Fleet, seed: int) -> None
     ("form", "layout"), [("local", "tar"), ("dask", "files"), ("slices", "tar")]
 )
 async def test_a_sweep_of_kills(folder: Path, form: str, layout: str) -> None:
-    options = ("--kills", KILLS, "--form", form, "--layout", layout, "--seed", 1)
+    kills = max(4, KILLS // 5)
+    options = ("--kills", kills, "--form", form, "--layout", layout, "--seed", 1)
     figures = await kill_sweep.sweep(kill_sweep.parsed(list(map(str, options))), folder)
     assert not figures.problems, figures.problems
-    assert figures.kills.total() == KILLS
+    assert figures.kills.total() == kills
