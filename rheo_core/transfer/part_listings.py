@@ -41,7 +41,7 @@ class PartListings:
         self._looked: dict[str, float] = {}  # when the latest listing began, or the first look
 
     def is_free(self, folder: Path) -> bool:
-        """Return True if `folder` had no part file within the last second."""
+        """Return True if `folder` had no part file within the last second, and takes files."""
         name, now = str(folder), time.monotonic()
         if now - self._looked.setdefault(name, now) > _INTERVAL_SECONDS:
             self._looked[name] = now
@@ -57,7 +57,7 @@ class PartListings:
         self._looked.clear()
 
     def _list(self, folder: str, began: float) -> None:
-        is_free = _has_no_part(folder)
+        is_free = os.access(folder, os.W_OK | os.X_OK) and _has_no_part(folder)
         if self._looked.get(folder) == began:  # else it was forgotten
             self._listings[folder] = _Listing(began, is_free)
 
