@@ -1,6 +1,7 @@
 """Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.infrastructure.disk import DiskFuture
 from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.tracking import DownloadRecord
@@ -278,13 +280,8 @@ class _FileIsThereError(Exception):
         self.path = path
 
 
-async def _uninterrupted(work: "asyncio.Future[T]") -> T:
-    """Await work that cannot be undone; ignore cancellations meanwhile."""
-    while not work.done():
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            continue
-        except Exception:
-            break
+async def _uninterrupted(work: DiskFuture[T]) -> T:
+    """Await work that cannot be undone; ignore cancellations, which come when it has ended."""
+    with suppress(asyncio.CancelledError):
+        await work
     return work.result()

@@ -329,9 +329,9 @@ class PathClaim:
         context, is_wanted = self._context, part is not None
         if part is None:
             part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
-        has_none = context.part_listings.is_free(part.folder)
+        is_free = context.part_listings.is_free(part.folder)
         return await context.disk.submit_maybe_inline(
-            _look_at, part, prepare=is_wanted, has_none=has_none
+            _look_at, part, prepare=is_wanted, is_free=is_free
         )
 
 
@@ -343,15 +343,16 @@ class _Look(NamedTuple):
     source: str | None = None  # of the download that wrote the file, if it is known
 
 
-def _look_at(part: PartFile, *, prepare: bool, has_none: bool) -> _Look:
-    owner = None if has_none else part.owner()
+def _look_at(part: PartFile, *, prepare: bool, is_free: bool) -> _Look:
+    """Look at the path of a part file; `is_free` is what `PartListings` says of its folder."""
+    owner = None if is_free else part.owner()
     path = part.destination
     if os.path.lexists(path):
         occupant = Occupant.FILE if path.is_file() else Occupant.SPECIAL
         return _Look(occupant, identity_at(path), source_at(path))
     if owner is None:
-        if prepare:
-            part.prepare(has_none=has_none)
+        if prepare and not is_free:
+            part.prepare()
         return _Look(Occupant.NOTHING)
     return _Look(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
 

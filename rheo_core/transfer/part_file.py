@@ -287,16 +287,13 @@ class PartFile:
             self.descriptor, self._place, self.source, self._key, state_file, self.pieces
         )
 
-    def prepare(self, *, has_none: bool = False) -> None:
+    def prepare(self) -> None:
         """Check before the first request that a file can be created here.
-
-        Args:
-            has_none: the folder has no part file; see `PartListings`.
 
         Raises:
             DestinationError, FileInUseError: as `open`.
         """
-        if not has_none and os.path.lexists(f"{self.destination}.part"):
+        if os.path.lexists(f"{self.destination}.part"):
             self.open()  # a crash left it before its first byte, or it is foreign
         elif not os.access(self.folder, os.W_OK | os.X_OK):
             with named_errors(self.path):

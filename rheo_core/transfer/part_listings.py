@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .part_place import is_part_name
@@ -39,13 +40,13 @@ class PartListings:
         self._disk = disk
         self._listings: dict[str, _Listing] = {}
         self._looked: dict[str, float] = {}  # when the latest listing began, or the first look
+        self._listed: set[str] = set()  # folders that a thread lists now
 
     def is_free(self, folder: Path) -> bool:
-        """Return True if `folder` had no part file within the last second."""
+        """Return True if `folder` had no part file within the last second, and takes files."""
         name, now = str(folder), time.monotonic()
         if now - self._looked.setdefault(name, now) > _INTERVAL_SECONDS:
-            self._looked[name] = now
-            self._disk.submit(self._list, name, now)
+            self._begin(name, now)
         elif len(self._looked) > _MAX_FOLDERS:
             self.forget()
         listing = self._listings.get(name)
@@ -53,19 +54,31 @@ class PartListings:
 
     def forget(self) -> None:
         """Believe no listing that began before this call, because a part file was left."""
-        self._listings.clear()
+        self._listings = {}  # a thread may still write to the old one
         self._looked.clear()
 
-    def _list(self, folder: str, began: float) -> None:
-        is_free = _has_no_part(folder)
-        if self._looked.get(folder) == began:  # else it was forgotten
-            self._listings[folder] = _Listing(began, is_free)
+    def _begin(self, folder: str, now: float) -> None:
+        self._looked[folder] = now
+        if folder in self._listed:  # a slow disk must not occupy all threads
+            return
+        self._listed.add(folder)
+        try:
+            self._disk.submit(self._list, folder, now, self._listings)
+        except ShortageError:
+            self._listed.discard(folder)
+
+    def _list(self, folder: str, began: float, listings: dict[str, _Listing]) -> None:
+        try:
+            is_free = os.access(folder, os.W_OK | os.X_OK) and _has_no_part(folder)
+            listings[folder] = _Listing(began, is_free)
+        finally:
+            self._listed.discard(folder)
 
 
 def _has_no_part(folder: str) -> bool:
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in islice(entries, _MAX_NAMES + 1)]
+            names = [entry.name.lower() for entry in islice(entries, _MAX_NAMES + 1)]
     except OSError:
         return False
     return len(names) <= _MAX_NAMES and not any(map(is_part_name, names))

@@ -1,13 +1,17 @@
 """Listings of folders: a part file is never overlooked for longer than they are believed."""
 
-import time
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.transfer import PartListings, part_listings
+from tests.core.engine import fetch, quick_retries, serving
+from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import cut, in_turn
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
@@ -29,7 +33,7 @@ async def test_a_folder_without_part_files_is_free(
     await until(lambda: listings.is_free(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["x.part", "x.part.state", "x.0a1b2c3d.part.state", "y.PART.part"])
+@pytest.mark.parametrize("name", ["x.part", "x.part.state", "x.0a1b2c3d.part.state", "Y.PART"])
 async def test_a_folder_with_a_part_file_of_anybody_is_not(
     listings: PartListings, tmp_path: Path, until: Until, name: str
 ) -> None:
@@ -51,12 +55,23 @@ async def test_a_listing_is_not_believed_for_long(
 async def test_no_listing_that_began_before_a_part_file_is_believed(
     listings: PartListings, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One file is left while a thread lists the folder, and another one is slow."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow_list(folder: str) -> bool:
+        began.set()
+        return go_on.wait(20)
+
     await until(lambda: listings.is_free(tmp_path))
-    monkeypatch.setattr(part_listings, "_INTERVAL_SECONDS", 60.0)
+    monkeypatch.setattr(part_listings, "_has_no_part", slow_list)
+    await until(lambda: listings.is_free(tmp_path) and began.is_set())
     listings.forget()
-    assert not listings.is_free(tmp_path)
-    listings._list(str(tmp_path), time.monotonic() - 1)  # a thread that was slow
-    assert not listings.is_free(tmp_path)
+    for _ in range(3):
+        assert not listings.is_free(tmp_path)
+    go_on.set()
+    await until(lambda: not listings._listed)
+    assert not listings._listings
+    await until(lambda: listings.is_free(tmp_path))
 
 
 async def test_a_folder_with_very_many_names_is_not_free(
@@ -69,3 +84,17 @@ async def test_a_folder_with_very_many_names_is_not_free(
     (tmp_path / "3").touch()
     await until(lambda: not listings.is_free(tmp_path))
     assert not listings.is_free(tmp_path / "missing")
+
+
+async def test_a_retry_finds_the_part_file_of_the_attempt_before(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part_listings, "_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(part_listings, "_MAX_AGE_SECONDS", 60.0)
+    body, version = body_of(1_000_000), {"ETag": '"1"'}
+    small = [server.on(f"/{number}", serving(b"small")) for number in range(3)]  # listed meanwhile
+    large = server.on("/large", in_turn(cut(body, 400_000, **version), serving(body, **version)))
+    configs = [FileConfig(url=url) for url in (*small, large)]
+    await fetch(tmp_path, configs, max_concurrent=1, retry_handler=quick_retries())
+    assert (tmp_path / "large").read_bytes() == body
+    assert [each.range_start for each in server.requests][-2:] == [None, 400_000]
