@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import server, startup
+from benchmarks import scale, server, startup
 from benchmarks.__main__ import main
 from benchmarks.app.__main__ import main as measure_app
 
@@ -64,9 +64,17 @@ def test_the_start_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "_STARTS", 1)
+    monkeypatch.setattr(startup, "_DOWNLOADS", 1)
 
     startup.main()
 
     shown = capsys.readouterr().out
     assert "rheo --help" in shown
     assert "textual" in shown
+
+
+@pytest.mark.parametrize("session", [False, True])
+async def test_the_costs_of_a_list(tmp_path: Path, session: bool) -> None:
+    found = await scale.measure(60, tmp_path, session=session)
+    assert found["add them, s"] > 0
+    assert ("open again, s" in found) is session
