@@ -59,9 +59,9 @@ async def measure(count: int, folder: Path, *, session: bool) -> dict[str, float
         configs = urls(count)
     ids = [config.id for config in configs[:: max(1, count // _REPEAT)]][:_REPEAT]
     path = folder / "session.db" if session else None
-    manager = DownloadManager(download_dir=folder, session_path=path, max_concurrent=0)
+    manager = DownloadManager(download_dir=folder, session_path=path)
     if session:
-        await manager.open()
+        await manager.open(paused=True)
     with clock("add them, s"):
         await manager.add(configs)
     del configs
@@ -98,9 +98,9 @@ async def measure(count: int, folder: Path, *, session: bool) -> dict[str, float
     if session:
         with clock("close, s"):
             await manager.close()
-        manager = DownloadManager(download_dir=folder, session_path=path, max_concurrent=0)
+        manager = DownloadManager(download_dir=folder, session_path=path)
         with clock("open again, s"):
-            await manager.open()
+            await manager.open(paused=True)
         await manager.close()
     return found
 

@@ -67,7 +67,7 @@ def _served_file() -> Iterator[tuple[str, Path]]:
         Path(folder, "served", "file").write_bytes(os.urandom(_FILE_BYTES))
         handler = partial(_Silent, directory=f"{folder}/served")
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            Thread(target=server.serve_forever, daemon=True).start()
+            Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
             yield f"http://127.0.0.1:{server.server_port}/file", Path(folder, "downloads")
             server.shutdown()
 

@@ -1,13 +1,11 @@
 """Entry point of the `rheo` command."""
 
-import atexit
 import errno
 import gc
 import io
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 
 _LOST_OUTPUT = {
@@ -32,24 +30,6 @@ def main() -> None:
         app()
     except OSError as error:  # errors of files and the network are handled elsewhere
         sys.exit(report_lost_output("rheo", error))
-    except SystemExit as end:
-        _end_at_once(end)
-        raise
-
-
-def _end_at_once(end: SystemExit) -> None:
-    """End the process without freeing its objects first, a tenth of the time of a small download.
-
-    If a thread works on, or the output cannot be written, the end is left to the interpreter.
-    """
-    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
-    if not isinstance(end.code, int) or not all(thread.daemon for thread in others):
-        return
-    atexit._run_exitfuncs()
-    with suppress(OSError):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(end.code)
 
 
 def report_lost_output(program: str, error: OSError) -> int:

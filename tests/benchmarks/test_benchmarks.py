@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fleet, server, startup
+from benchmarks import fleet, scale, server, startup
 from benchmarks.__main__ import main
 from benchmarks.app.__main__ import main as measure_app
 from benchmarks.measure import Run
@@ -65,6 +65,7 @@ def test_the_start_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "_STARTS", 1)
+    monkeypatch.setattr(startup, "_DOWNLOADS", 1)
 
     startup.main()
 
@@ -97,3 +98,10 @@ def test_targets_of_fleets_are_judged_by_their_own_clock() -> None:
         f"CPU a URL: {fleet.TAR}, against {fleet.IMG2DATASET}": ("0.90", "no"),
     }
     assert [fleet.TAR_2, "failed: exit code 1", "", "", "", ""] in list(fleet._rows(runs, 100))
+
+
+@pytest.mark.parametrize("session", [False, True])
+async def test_the_costs_of_a_list(tmp_path: Path, session: bool) -> None:
+    found = await scale.measure(60, tmp_path, session=session)
+    assert found["add them, s"] > 0
+    assert ("open again, s" in found) is session
