@@ -21,6 +21,7 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
 )
 from rheo_core.domain.tuning import Tuning
+from rheo_core.downloads import network_watch as network_watch_module
 from rheo_core.downloads.network_watch import NetworkWatch
 from rheo_core.infrastructure import network
 from rheo_core.infrastructure.http import Timeouts
@@ -107,9 +108,14 @@ async def test_an_address_of_ipv6_says_nothing_about_a_network_of_ipv4(world: Wo
 
 @pytest.mark.parametrize("route", [True, False])
 async def test_an_unreachable_network_is_tried_again_until_the_patience_ends(
-    world: World, until: Until, caplog: pytest.LogCaptureFixture, route: bool
+    world: World,
+    until: Until,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    route: bool,
 ) -> None:
     """The default route may lead to a router that has lost its own network."""
+    monkeypatch.setattr(network_watch_module, "_SAME_LOSS_LOOKS", 1000)  # a busy machine is slow
     world.route = route
     network_watch = watch(patience=0.2)
     looking = asyncio.create_task(network_watch.run())

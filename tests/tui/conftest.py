@@ -4,9 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import textual.app
+import textual.pilot
 from textual.css import stylesheet
 from textual.css.model import RuleSet
 from textual.css.parse import parse
+
+from rheo_tui import typed_ahead
+from rheo_tui.app import RheoApp
+from tests.waiting import until_idle
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -26,6 +32,26 @@ def parsed_css() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def idle_event_loop() -> Iterator[None]:
+    """Let the pilot wait until the event loop is idle.
+
+    Textual waits for 20 ms that cost little CPU time. That is long on a machine with nothing else
+    to do. On a busy one a process with work to do gets little CPU time too.
+    """
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(textual.app, "wait_for_idle", until_idle)
+        context.setattr(textual.pilot, "wait_for_idle", until_idle)
+        context.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 600)  # a busy machine shows them longer
+        yield
+
+
 @pytest.fixture(autouse=True)
 def quiet_environment(no_settings: None) -> None:
     """Start every app with the default settings."""
+
+
+@pytest.fixture
+def patient_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each key wait for the effect of the one before, however busy the machine is."""
+    monkeypatch.setattr(typed_ahead, "_PATIENCE_SECONDS", 30.0)

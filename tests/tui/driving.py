@@ -1,5 +1,6 @@
 """Helpers for tests of the app: start it over the fake service, wait for conditions."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +17,14 @@ from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
-_TRIES = 200
+_PATIENCE_SECONDS = 30.0
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    """Let an app run until `condition` holds."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not condition():
+            await pilot.pause(0.005)
 
 
 class Driver:
@@ -49,11 +57,7 @@ class Driver:
 
     async def until(self, condition: Callable[..., object]) -> None:
         """Let the app run until `condition` holds."""
-        for _ in range(_TRIES):
-            if condition():
-                return
-            await self.pilot.pause(0.005)
-        raise AssertionError("the condition never became true")
+        await until(self.pilot, condition)
 
     async def fill(self, count: int = 3, *, size: int = 10_000_000) -> list[str]:
         """Queue `count` downloads and return their ids in order."""

@@ -69,7 +69,7 @@ async def test_nothing_is_lost_when_the_engine_cannot_add() -> None:
         await paste(app, "https://example.org/a")
         app.service.fail_with = OSError("no room")
         await app.press("enter")
-        assert "Cannot add: no room." in app.messages()
+        await app.until(lambda: "Cannot add: no room." in app.messages())
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "https://example.org/a"
 

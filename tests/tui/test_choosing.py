@@ -20,6 +20,7 @@ from rheo_tui.services.local import LocalService
 from rheo_tui.services.threaded import ThreadedService
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.tui.driving import until
 
 BODY = body_of(20_000)
 DIGEST = sha256(BODY).hexdigest()
@@ -34,11 +35,7 @@ class Real:
         self.pilot = pilot
 
     async def until(self, condition: Callable[[], object]) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError("the condition never became true")
+        await until(self.pilot, condition)
 
     async def type(self, key: str, text: str) -> None:
         await self.pilot.press(key)

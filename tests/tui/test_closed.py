@@ -21,7 +21,7 @@ from rheo_tui.widgets.footer import StatusFooter
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.tls import Authority
-from tests.tui.driving import running
+from tests.tui.driving import running, until
 from tests.tui.fake_service import FakeService
 
 BODY = body_of(20_000)
@@ -42,11 +42,7 @@ class Real:
         self.pilot = pilot
 
     async def until(self, condition: Callable[[], object]) -> None:
-        for _ in range(2000):
-            if condition():
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError("the condition never became true")
+        await until(self.pilot, condition)
 
     async def command(self, text: str) -> None:
         await self.pilot.press("colon")

@@ -66,13 +66,11 @@ def files(folder: Path) -> dict[str, bytes]:
 
 async def ended(app: Driver, count: int) -> list[DownloadSnapshot]:
     """Wait until all downloads have ended and return them."""
-    for _ in range(500):
-        await app.update()
-        rows = list(app.main.model.rows.values())
-        if len(rows) == count and all(row.status.is_terminal for row in rows):
-            return rows
-        await app.pilot.pause(0.01)
-    raise AssertionError("the downloads have not ended")
+    rows = app.main.model.rows
+    await app.until(
+        lambda: len(rows) == count and all(row.status.is_terminal for row in rows.values())
+    )
+    return list(rows.values())
 
 
 async def test_each_link_gets_the_choice_of_the_user(

@@ -149,7 +149,7 @@ async def test_queue_again() -> None:
         await app.press("down", "A")
         await app.until(lambda: names(shown) == ["file-1.iso"])
         assert app.called("add_again") == [[ended(2).id]]
-        assert "Queued again: file-2.iso." in app.messages()
+        await app.until(lambda: "Queued again: file-2.iso." in app.messages())
         await app.press("escape")
         await app.update()
         assert app.table.model.shown == [ended(2).id]

@@ -59,7 +59,7 @@ async def test_tab_completes_a_path_and_then_goes_on() -> None:
         await app.until(lambda: app.called("add") == [["http://h/old"]])
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("folder", "patient_keys")
 async def test_tabs_typed_ahead_complete_too() -> None:
     async with running() as app:
         type_at_once(app, "o", *"ar", "tab", "o", "tab", "enter")

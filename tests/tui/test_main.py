@@ -16,8 +16,7 @@ from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.threaded import ThreadedService
 from rheo_tui.widgets.header import SummaryHeader
-
-_TRIES = 2000
+from tests.tui.driving import until
 
 
 @pytest.mark.parametrize(
@@ -80,14 +79,15 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
         app = RheoApp(service, configs)
         async with app.run_test(size=(120, 40)) as pilot:
             rows = app.main.model.rows
-            for _ in range(_TRIES):
-                await pilot.pause(0.01)
-                await app.main.refresh_from_engine()
-                states = {row.status for row in rows.values()}
-                if len(rows) == len(configs) and all(state.is_terminal for state in states):
-                    break
-            assert DownloadStatus.COMPLETED in states
+            await until(
+                pilot,
+                lambda: (
+                    len(rows) == len(configs)
+                    and all(row.status.is_terminal for row in rows.values())
+                ),
+            )
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
+            assert done
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
             assert any("done:" in line.text for line in app.main.event_log.lines)
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
@@ -101,9 +101,10 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             assert service.settings.max_retries == 7
             assert (await service.snapshot()).speed_limit_bps == 2_000_000
             await pilot.press("escape", "escape")
-            await pilot.press("[", "]", "x", "u")
-            await pilot.pause()
-            assert len(rows) == len(configs)
+            await pilot.press("[", "]", "x")
+            await until(pilot, lambda: len(rows) == len(configs) - 1)
+            await pilot.press("u")
+            await until(pilot, lambda: len(rows) == len(configs))
 
 
 async def test_the_demo_says_what_it_is_and_goes_on(tmp_path: Path) -> None:
@@ -116,10 +117,7 @@ async def test_the_demo_says_what_it_is_and_goes_on(tmp_path: Path) -> None:
             work = repeat(app.main.client, server, tmp_path, said.append, rest=0.05)
             repeating = asyncio.create_task(work)
             try:
-                for _ in range(_TRIES):
-                    await pilot.pause(0.01)
-                    if len(said) >= 2 and len(app.main.model.rows) == 2:
-                        break
+                await until(pilot, lambda: len(said) >= 2 and len(app.main.model.rows) == 2)
             finally:
                 repeating.cancel()
             assert said[:2] == ["The demo starts again."] * 2

@@ -17,7 +17,7 @@ from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.tabs import TABS
 from rheo_tui.widgets.header import SummaryHeader
-from tests.tui.driving import Driver, running
+from tests.tui.driving import Driver, running, until
 from tests.tui.fake_service import FakeService
 
 LOOKING = {
@@ -102,8 +102,7 @@ async def test_without_other_lists_it_ends_with_the_sentence() -> None:
     service.fail_with = SessionLockedError("session x: in use by process 77", Path("x"))
     app = RheoApp(service)
     async with app.run_test() as pilot:
-        for _ in range(20):
-            await pilot.pause()
+        await until(pilot, lambda: app.return_code is not None)
     assert app.return_code == 1
 
 

@@ -8,6 +8,7 @@ from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.widgets.filter_bar import FilterBar
 from tests.tui.driving import Driver, running
 
+pytestmark = pytest.mark.usefixtures("patient_keys")
 NAMES = {"/": "slash", ",": "comma", ":": "colon", "?": "question_mark", ".": "full_stop"}
 
 
