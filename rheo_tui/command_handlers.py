@@ -9,7 +9,6 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import printable, redact
-from rheo_core.inputs import Verdict
 
 from .action_handlers import DownloadHandlers, Rows, unfinished
 from .actions import BY_ID, Context, can_pause
@@ -107,6 +106,8 @@ class CommandHandlers:
         return f"Pauses all downloads after {size_text(size)}."
 
     async def _add(self, text: str) -> str:
+        from rheo_core.inputs import Verdict  # its readers are not needed for the first screen
+
         entries = await self._service.check(text)
         good = [entry.config for entry in entries if entry.config and entry.verdict is Verdict.OK]
         await self._service.add(good)

@@ -123,6 +123,15 @@ def test_the_command_can_help_without_the_engine() -> None:
     assert not {"pydantic", "aiohttp", "rheo_core.engine"} & set(result.stdout.split())
 
 
+def test_the_first_screen_of_the_app_needs_neither_engine_nor_readers_of_lists() -> None:
+    code = "import rheo_tui.app, sys; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    late = {"aiohttp", "rheo_core.engine", "rheo_core.inputs", "rheo_tui.screens.add"}
+    assert not late & set(result.stdout.split())
+
+
 def test_modules_of_packages_that_are_imported_late() -> None:
     code = "import rheo_core; print(rheo_core.domain.speed.__name__, rheo_core.events.__name__)"
     result = subprocess.run(
