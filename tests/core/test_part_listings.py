@@ -91,9 +91,9 @@ async def test_a_retry_finds_the_part_file_of_the_attempt_before(
 ) -> None:
     monkeypatch.setattr(part_listings, "_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr(part_listings, "_MAX_AGE_SECONDS", 60.0)
-    body, version = body_of(1_000_000), {"ETag": '"1"'}
+    body, etag = body_of(1_000_000), '"1"'
     small = [server.on(f"/{number}", serving(b"small")) for number in range(3)]  # listed meanwhile
-    large = server.on("/large", in_turn(cut(body, 400_000, **version), serving(body, **version)))
+    large = server.on("/large", in_turn(cut(body, 400_000, ETag=etag), serving(body, ETag=etag)))
     configs = [FileConfig(url=url) for url in (*small, large)]
     await fetch(tmp_path, configs, max_concurrent=1, retry_handler=quick_retries())
     assert (tmp_path / "large").read_bytes() == body
