@@ -11,6 +11,7 @@ from rheo_core.domain.engine_options import CompletionHooks, EngineOptions
 from rheo_core.domain.hosts import HostLimits, entries_for
 from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, RetryHandler
+from rheo_core.infrastructure.http.option_problems import faults_of
 from rheo_core.infrastructure.http.proxies import environment_proxies, proxy_problems
 from rheo_core.infrastructure.shortage import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
@@ -95,8 +96,6 @@ def with_faults(rules: RequestRules) -> RequestRules:
     Without this, each request that needs such a file, interface or variable fails. An engine that
     waits for a correction must know before.
     """
-    from rheo_core.infrastructure.http.option_problems import faults_of  # imports aiohttp
-
     faults = [
         Unclear(sentence, option, host)
         for host, options in {"": rules.defaults, **rules.hosts}.items()

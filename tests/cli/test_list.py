@@ -18,6 +18,7 @@ from scripts.command_docs import list_schema
 from tests.cli.conftest import Run
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.untouched import file_state
 from tests.waiting import Until
 
 BODY = body_of(300_000)
@@ -154,11 +155,11 @@ async def test_a_foreign_file_beside_a_session_is_left_alone(
         side.write_text("of another program")
     else:
         return
-    before = side.lstat()
+    before = file_state(side)
     done = await rheo("list", "--session", str(session))
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert side.name in done.err
-    assert side.lstat() == before
+    assert file_state(side) == before
 
 
 async def test_an_older_session_is_not_migrated(

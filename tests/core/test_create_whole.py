@@ -11,6 +11,7 @@ import pytest
 
 from rheo_core.infrastructure.files import create_whole
 from tests.core.engine import names_in
+from tests.untouched import file_state
 
 DATA = bytes(range(256)) * 40
 
@@ -66,10 +67,10 @@ def test_a_taken_name_stays_what_it_is(tmp_path: Path, kind: str) -> None:
             path.symlink_to(other)
         case _:
             path.symlink_to("nowhere")
-    before, descriptors = path.lstat(), open_descriptors()
+    before, descriptors = file_state(path), open_descriptors()
     with pytest.raises(builtins.FileExistsError):
         create_whole(path, DATA)
-    assert path.lstat() == before
+    assert file_state(path) == before
     assert other.read_bytes() == b"other"
     assert names_in(tmp_path) == ["a", "other"]
     assert open_descriptors() == descriptors

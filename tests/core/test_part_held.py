@@ -19,6 +19,7 @@ from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import names_in, sha256
 from tests.faults.disk import state_of
+from tests.untouched import file_state
 
 DATA = bytes(range(200))
 LARGEST = 256 << 10
@@ -131,11 +132,11 @@ def test_a_taken_name_costs_no_byte(part: PartFile, either_way: str, kind: str) 
             part.destination.symlink_to("nowhere")
         case _:
             part.destination.mkdir()
-    before = part.destination.lstat()
+    before = file_state(part.destination)
     with pytest.raises(FileExistsError) as caught:
         commit(part, 200, overwrite=False)
     assert caught.value.path == part.destination
-    assert part.destination.lstat() == before
+    assert file_state(part.destination) == before
     assert part.path.read_bytes() == DATA and part.state.written == ALL
     part.destination = part.destination.with_name("b.bin")  # under a free name it works
     commit(part, 200, overwrite=False)

@@ -7,7 +7,6 @@ from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 
 from .auth import check_netrc
-from .cookies import check_cookies
 from .routes import Route, check_interface
 from .tls import tls_of
 
@@ -23,6 +22,8 @@ def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
 
 def _checks(options: RequestOptions) -> Iterator[tuple[str, Callable[[], object]]]:
     if options.cookies is not None:
+        from .cookies import check_cookies  # imports aiohttp
+
         yield "cookies", partial(check_cookies, options.cookies)
     if options.netrc:
         yield "netrc", check_netrc
