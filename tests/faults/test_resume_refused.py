@@ -208,7 +208,7 @@ async def test_r38_sizes_beyond_32_bits(
         await exchange.send(OLD[start : start + CUT])
         await exchange.close()
 
-    outcome = await broken.fetch(huge, OLD)
+    outcome = await broken.fetch(huge, OLD, connections=1)  # a slow one would get help
     outcome.failed(f"at {SMALL} of {total} bytes")
     assert outcome.journal.last("started").total_bytes == total
     starts = [request.range_start for request in outcome.requests]
