@@ -186,7 +186,7 @@ class TableModel:
         shown = self.shown
         start = min(position + 1, len(shown))
         if self.has_fold and position >= len(self._listed):
-            start = position  # the line of the fold is no row
+            start = position  # the line of the fold is not a row
         following = chain(islice(shown, start, None), islice(shown, start))
         return next((each for each in following if fits(self.rows[each].status)), None)
 
