@@ -22,6 +22,8 @@ from tests.tui.fake_service import FakeService
 
 LOOKING = {
     *(
+        "next_active",
+        "next_failed",
         "filter",
         "columns",
         "sort",
