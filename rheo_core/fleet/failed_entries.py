@@ -10,7 +10,8 @@ from .shard_files import read_shard
 from .targets import Target
 
 _BATCH_ROWS = 2_000
-_COLUMNS = ["key", "url", "outcome", "kind", "error"]
+_SHOWN = FailedEntry._fields
+_COLUMNS = [*_SHOWN, "outcome"]
 
 
 def failed_entries(target: Target, shard: int, pass_number: int) -> Iterator[FailedEntry]:
@@ -47,8 +48,7 @@ def _of_manifest(target: Target, name: str) -> Iterator[FailedEntry]:
             for batch in batches:
                 for row in batch.to_pylist():
                     if row["outcome"] != "completed":
-                        kind, error = row["kind"] or "", row["error"] or ""
-                        yield FailedEntry(row["key"], row["url"] or "", kind, error)
+                        yield FailedEntry(*(str(row[name] or "") for name in _SHOWN))
     except (pyarrow.ArrowException, KeyError) as error:
         raise OSError(f"{name} is damaged: {error}") from None
 

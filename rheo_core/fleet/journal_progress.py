@@ -102,7 +102,10 @@ class JournalProgress:
     def _take(self, line: bytes) -> None:
         with suppress(ValueError, TypeError, KeyError):
             if line.startswith(b'{"host":'):
-                self._worker = str(json.loads(line)["host"])
+                machine = json.loads(line)
+                self._worker = ":".join(
+                    str(machine[key]) for key in ("host", "pid") if key in machine
+                )
             elif not line.startswith(b'{"run":'):
                 outcome = EntryOutcome.from_line(line)
                 self.counts[outcome.outcome] += 1

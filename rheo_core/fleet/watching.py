@@ -312,7 +312,7 @@ class FleetWatcher:
 
 
 def _is_fresh(status: FleetStatus) -> bool:
-    return status.state == "running" and time.time() - status.updated < FRESH_SECONDS
+    return status.state == "running" and abs(time.time() - status.updated) < FRESH_SECONDS
 
 
 def _state(sums: FleetStatus, status: FleetStatus | None, *, is_running: bool) -> FleetState:

@@ -20,7 +20,6 @@ from rheo_tui.actions import bindings, key_names
 from rheo_tui.fleet_actions import FAILED_URL_ACTIONS
 from rheo_tui.formatting import fit, fit_middle
 from rheo_tui.services.fleet import PAGE_SIZE, FailedPages, FleetError, FleetService
-from rheo_tui.typed_ahead import while_open
 from rheo_tui.widgets.cursor_view import CursorView
 from rheo_tui.widgets.line_input import LineInput
 from rheo_tui.widgets.shard_table import shard_text
@@ -136,7 +135,6 @@ class FailedUrlsScreen(ModalScreen[None]):
         self._search(event.value.strip())
 
     @work(exclusive=True, group="search", exit_on_error=False)
-    @while_open
     async def _search(self, text: str, *, pause: bool = True) -> None:
         if pause:  # one search for keys typed in quick succession
             await asyncio.sleep(_SEARCH_DELAY_SECONDS)
@@ -160,7 +158,6 @@ class FailedUrlsScreen(ModalScreen[None]):
 
     # In the group of the search, because a new search makes this page useless.
     @work(exclusive=True, group="search", exit_on_error=False)
-    @while_open
     async def _read_more(self) -> None:
         assert self._pages is not None
         try:

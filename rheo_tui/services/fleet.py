@@ -197,8 +197,9 @@ class FleetService:
             ) from None
         except ImportError:
             raise FleetError("Manifests need pyarrow: pip install 'rheo-tui[fleet]'.") from None
-        except OSError as error:
-            reason = printable(redact(error.strerror or str(error)))
-            raise FleetError(f"{self.shown_out} cannot be used: {reason}.") from None
         except ValueError as error:
             raise FleetError(f"{printable(redact(str(error)))}.") from None
+        except Exception as error:  # the libraries of stores raise what they like; watching goes on
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            reason = printable(redact(reason))
+            raise FleetError(f"{self.shown_out} cannot be used: {reason}.") from None

@@ -282,6 +282,20 @@ async def test_a_store_that_does_not_answer_keeps_no_key_waiting(
     may_go_on.set()
 
 
+async def test_an_error_of_a_library_does_not_end_the_watch(
+    run: FleetRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> FleetView:
+        raise IndexError("tuple index\x1b[2J out of range")
+
+    async with watching(run.out) as app:
+        with monkeypatch.context() as broken:
+            broken.setattr("rheo_core.fleet.watching.FleetWatcher.look", fail)
+            await app.until(lambda: "out of range" in app.problem)
+            assert "\x1b" not in app.problem
+        await app.until(lambda: not app.problem)
+
+
 @pytest.mark.parametrize("kind", ["memory", "file"])
 async def test_a_run_in_a_store(run: FleetRun, kind: str) -> None:
     out = f"file://{run.out}"
