@@ -10,7 +10,7 @@ from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.transfer import PartListings, part_listings
 from tests.core.engine import fetch, quick_retries, serving
-from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.misbehaving import Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import cut, in_turn
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -91,7 +91,8 @@ async def test_a_retry_finds_the_part_file_of_the_attempt_before(
 ) -> None:
     monkeypatch.setattr(part_listings, "_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr(part_listings, "_MAX_AGE_SECONDS", 60.0)
-    body, version = body_of(1_000_000), {"ETag": '"1"'}
+    body = body_of(1_000_000)
+    version: Headers = {"ETag": '"1"'}
     small = [server.on(f"/{number}", serving(b"small")) for number in range(3)]  # listed meanwhile
     large = server.on("/large", in_turn(cut(body, 400_000, **version), serving(body, **version)))
     configs = [FileConfig(url=url) for url in (*small, large)]
