@@ -201,10 +201,11 @@ def _run(
     *,
     quiet: bool,
 ) -> "FleetStatus":
+    from rheo_core.domain.fleet import JOURNALS
     from rheo_core.fleet.status import read_status
 
     found = read_status(target, made)
-    if found.state == "complete":
+    if found.state == "complete" and not target.names(JOURNALS):  # a kill may leave one
         return found
     cluster = needed.open()
     lanes = len({shard.lane for shard in made.shards})

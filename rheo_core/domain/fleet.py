@@ -27,6 +27,7 @@ FOLDER = "_rheo"
 PLAN_NAME = f"{FOLDER}/plan.json"
 STATUS_NAME = f"{FOLDER}/status.json"
 STOP_NAME = f"{FOLDER}/stop"
+JOURNALS = f"{FOLDER}/journals"
 
 _FILE_NAME = re.compile(r"(\d{11})[^/\0]*")  # a key, and usually an extension
 
@@ -62,7 +63,7 @@ def shard_list_name(shard: int, pass_number: int = 1) -> str:
 def journal_name(shard: int, pass_number: int = 1) -> str:
     """Return the path of a shard's journal, which exists while the shard is not complete."""
     suffix = f".p{pass_number}" if pass_number > 1 else ""
-    return f"{FOLDER}/journals/{shard:06d}{suffix}.jsonl"
+    return f"{JOURNALS}/{shard:06d}{suffix}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from rheo_core.domain.text import printable, redact
 
 from .journal import ShardBusyError
 from .passes import PlannedShard, planned_shards, read_passes
-from .status import StatusBoard, complete_shards, read_facts_of, store_status
+from .status import StatusBoard, read_facts_of, settled_shards, store_status
 from .targets import Target
 
 Work = Callable[[ShardTask], ShardFacts]
@@ -139,10 +139,10 @@ class Driver:
         return status
 
     def _lanes_to_do(self, planned: Sequence[PlannedShard]) -> dict[int, _Lane]:
-        complete = complete_shards(self._target, planned)
-        for facts in read_facts_of(self._target, complete):
+        settled = settled_shards(self._target, planned)
+        for facts in read_facts_of(self._target, settled):
             self.board.add(facts, is_earlier=True)
-        done = set(complete)
+        done = set(settled)
         lanes: dict[int, _Lane] = {}
         for each in planned:
             if each not in done:

@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rheo_core.domain.fleet import (
-    FOLDER,
     STOP_NAME,
     FleetPlan,
     ShardFacts,
     ShardTask,
-    journal_name,
 )
 
 from .journal import ShardBusyError
 from .passes import PlannedShard, planned_shards, read_passes
-from .shard import read_facts, work_on_shard
+from .shard import work_on_shard
 from .shard_downloads import WorkerOptions
+from .status import read_facts_of, settled_shards
 from .targets import Target
 
 
@@ -138,24 +137,16 @@ class SliceWorker:
 
     def _incomplete(self, slice_: Slice) -> list[list[PlannedShard]]:
         """Return the shards to work on, by lane; count the others. Blocks."""
-        names = set(self._target.names())
-        begun = set(self._target.names(f"{FOLDER}/journals"))  # a kill may leave it after the facts
-        rest = []
-        for lane in slice_.lanes(planned_shards(self._plan, read_passes(self._target))):
-            shards = []
-            for shard in lane:
-                facts = None
-                self._result.expect(shard)
-                journal = journal_name(shard.shard, shard.pass_number).rpartition("/")[2]
-                if shard.facts_name in names and journal not in begun:
-                    facts = read_facts(self._target, self._task(shard))
-                if facts is None:
-                    shards.append(shard)
-                else:
-                    self._result.add(facts)
-            if shards:
-                rest.append(shards)
-        return rest
+        lanes = slice_.lanes(planned_shards(self._plan, read_passes(self._target)))
+        expected = [shard for lane in lanes for shard in lane]
+        for shard in expected:
+            self._result.expect(shard)
+        settled = settled_shards(self._target, expected)
+        for facts in read_facts_of(self._target, settled):
+            self._result.add(facts)
+        done = set(settled)
+        rest = [[shard for shard in lane if shard not in done] for lane in lanes]
+        return [lane for lane in rest if lane]
 
     def _task(self, shard: PlannedShard) -> ShardTask:
         return ShardTask(self._out, shard.shard, shard.pass_number)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from rheo_core.domain.fleet import (
+    JOURNALS,
     STATUS_NAME,
     FleetPass,
     FleetPlan,
@@ -15,6 +16,7 @@ from rheo_core.domain.fleet import (
     RunningShard,
     ShardFacts,
     from_json,
+    journal_name,
     to_json,
 )
 from rheo_core.domain.text import printable
@@ -109,6 +111,19 @@ def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[Pla
     """
     names = set(target.names())
     return [each for each in planned if each.facts_name in names]
+
+
+def settled_shards(target: Target, planned: Iterable[PlannedShard]) -> list[PlannedShard]:
+    """Return the complete shards that need no worker any more.
+
+    A kill may come after the facts and before the journal and temporary files are removed.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    begun = {f"{JOURNALS}/{name}" for name in target.names(JOURNALS)}
+    complete = complete_shards(target, planned)
+    return [each for each in complete if journal_name(each.shard, each.pass_number) not in begun]
 
 
 def facts_at(target: Target, name: str) -> ShardFacts:

@@ -15,6 +15,7 @@ from rheo_core.domain.fleet import (
     ShardFacts,
     facts_name,
     from_json,
+    journal_name,
     to_json,
 )
 
@@ -117,6 +118,19 @@ def test_a_complete_run_needs_no_cluster(
         assert result.stdout == (
             f"complete: 3 of 3 shards, 6 of 6 entries, 6 {outcome}, 0 B\n{more}"
         )
+
+
+def test_what_a_kill_left_of_a_complete_run_needs_a_cluster(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the workers of a run know where its temporary files are."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    complete(planned)
+    journal = planned / journal_name(1)
+    journal.parent.mkdir()
+    journal.write_text("")
+    assert "needs Dask" in fleet("run", "-o", planned).stderr
+    assert fleet("status", planned).exit_code == 0
 
 
 def test_the_status_of_a_run_is_known_without_a_driver(planned: Path) -> None:

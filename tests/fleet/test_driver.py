@@ -22,6 +22,7 @@ from rheo_core.domain.fleet import (
     ShardTask,
     facts_name,
     from_json,
+    journal_name,
     to_json,
 )
 from rheo_core.fleet import driver
@@ -159,6 +160,19 @@ def test_what_is_complete_is_not_given_again(target: Target, executor: Executor)
     again = Worker(target)
     assert drive(target, plan, executor, again).counts == status.counts
     assert again.calls == []
+
+
+def test_what_a_kill_left_after_the_facts_is_given_again(
+    target: Target, executor: Executor
+) -> None:
+    """The worker that gets the shard removes its journal; its entries count once."""
+    plan, earlier, work = plan_of(0, 0, 1), Worker(target), Worker(target)
+    for shard in range(3):
+        earlier(ShardTask("out", shard))
+    target.put(journal_name(1), b"")
+    status = drive(target, plan, executor, work)
+    assert (work.calls, status.state) == ([1], "complete")
+    assert (status.shards_done, status.entries_done) == (3, 30)
 
 
 def test_a_lost_shard_is_given_again(target: Target, executor: Executor) -> None:
