@@ -30,8 +30,8 @@ _TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
 _KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Esc close"
 _NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (
-    "Paste links, one per line, curl commands, aria2 or wget lists, Metalinks, checksum lists, web "
-    "pages, or any text that contains links. Patterns such as [001-120] and {a,b} work too."
+    "Paste links, one per line, or any text that contains links: curl commands, aria2 or wget "
+    "lists, Metalinks, checksum lists, web pages. Patterns such as [001-120] and {a,b} work too."
 )
 
 
