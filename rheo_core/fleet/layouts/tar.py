@@ -15,6 +15,7 @@ from rheo_core.fleet.keys import name_in_tar
 from rheo_core.fleet.targets import Target
 
 _MODE = 0o644
+_BUFFER_BYTES = 1 << 20
 
 
 def store_tar(
@@ -33,9 +34,10 @@ def write_tar(path: Path, folder: Path, outcomes: Sequence[EntryOutcome]) -> Par
     Raises:
         OSError: a file cannot be read, does not have its size, or the tar cannot be written.
     """
-    with path.open("wb") as file:
+    with path.open("wb", _BUFFER_BYTES) as file:
         hashing = _HashingFile(file)
-        with tarfile.open(fileobj=hashing, mode="w|", bufsize=1 << 20) as tar:  # type: ignore[call-overload]
+        # Not as a stream ("w|"): that copies its whole buffer for each file.
+        with tarfile.open(fileobj=hashing, mode="w") as tar:  # type: ignore[call-overload]
             for outcome in outcomes:
                 _add(tar, folder, outcome)
     return PartFacts(hashing.size, hashing.digest.hexdigest())
@@ -59,6 +61,9 @@ class _HashingFile:
         self._file = file
         self.size = 0
         self.digest = hashlib.sha256()
+
+    def tell(self) -> int:
+        return self.size
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
