@@ -24,7 +24,8 @@ from rheo_core.infrastructure.locks import lock
 _HELD = {errno.EAGAIN, errno.EACCES}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE = b'{"host":'  # begins the line of a worker's start
-_IDLE_SECONDS = 60.0
+IDLE_SECONDS = 60.0
+"""Age of a journal from which its worker may hang, or be gone."""
 BEAT_SECONDS = 15.0
 """A worker shows that it is at work at this interval: it calls `Journal.beat`."""
 
@@ -223,7 +224,7 @@ def _busy(descriptor: int) -> ShardBusyError:
         machine = json.loads((mark + rest).strip().partition(b"\n")[0])
         holder = f"process {machine['pid']:d} on {machine['host']}"
     idle = time.time() - status.st_mtime
-    if idle < _IDLE_SECONDS:
+    if idle < IDLE_SECONDS:
         return ShardBusyError(f"{holder} has it")
     return ShardBusyError(
         f"{holder} has it, but shows no sign of life for {duration_text(idle)}; end that process",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rheo_core.domain.fleet import EntryOutcome
 from rheo_core.domain.fleet_view import ShardRow, ShardState
+from rheo_core.user_files import open_regular
 
-_MOVING_SECONDS = 60.0
-"""Age of the last line from which no worker is seen at the shard."""
+from .journal import IDLE_SECONDS
+
 _MAX_BYTES = 1 << 22
 """Bytes of a journal that one look reads."""
 _SUFFIX = ".jsonl"
@@ -72,7 +73,7 @@ class JournalProgress:
     @property
     def is_moving(self) -> bool:
         """True if a worker wrote to it in the last minute."""
-        return time.time() - self._changed < _MOVING_SECONDS
+        return time.time() - self._changed < IDLE_SECONDS
 
     @property
     def failed(self) -> int:
@@ -86,7 +87,7 @@ class JournalProgress:
             FileNotFoundError: the shard is complete.
             OSError: it cannot be read.
         """
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             size = file.seek(0, 2)
             if size < self._offset:  # its next owner did not believe it
                 self._begin()

@@ -209,7 +209,7 @@ class FleetWatcher:
             name = facts_name_of(file)
             if name in self._planned and name not in self._read:
                 journal = self._journals.get(name) or JournalProgress(folder / file)
-                with suppress(FileNotFoundError):  # its shard is complete now
+                with suppress(OSError):  # its shard is complete now, or this is not a file
                     journal.look()
                     journals[name] = journal
         self._journals = journals

@@ -213,7 +213,7 @@ async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> No
         assert (ended.code, len(server.requests)) == (3, 0)
         assert f"To go on, take it back: rheo fleet stop --undo {run.out}\n" in ended.err
     undone = await home.rheo("fleet", "stop", "--undo", run.out)
-    assert (undone.code, undone.out) == (0, "Shards begin again.\n")
+    assert (undone.code, undone.out) == (0, "Shards start again.\n")
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()
 
