@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from annotated_types import Interval
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -17,6 +19,10 @@ Spread = Literal["sites", "order"]
 LayoutName = Literal["files", "tar"]
 Outcome = Literal["completed", "failed", "unreadable"]
 FleetState = Literal["running", "stopped", "failed", "complete"]
+Number = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
+"""Whole number that another program may have written. No sum of them is too large for a float."""
+Real = Annotated[float, Interval(ge=-1e18, le=1e18)]
+"""Like `Number`, with a fraction; it is finite."""
 
 PLAN_VERSION = 1
 DEFAULT_SHARD_SIZE = 10_000
@@ -111,15 +117,15 @@ class EntryOutcome:
     key: str
     outcome: Outcome
     file: str | None = None  # name in the folder of the shard, or in its tar
-    status: int | None = None  # of the last HTTP reply
-    size: int | None = None  # bytes
+    status: Number | None = None  # of the last HTTP reply
+    size: Number | None = None  # bytes
     type: str | None = None  # media type from the server
     hash: str | None = None  # `sha256:…`
     final_url: str | None = None  # after redirects, without secrets
     error: str | None = None
     kind: str | None = None  # of the error, such as `timeout` or `http_404`
-    attempts: int = 0
-    seconds: float = 0.0
+    attempts: Number = 0
+    seconds: Real = 0.0
 
     def to_line(self) -> bytes:
         """Return the outcome as a line of JSON, with its line end."""
@@ -161,7 +167,7 @@ class ShardTask:
 class PartFacts:
     """Size and checksum of one file of a shard: its manifest or its tar."""
 
-    size_bytes: int
+    size_bytes: Number
     sha256: str  # hexadecimal
 
 
@@ -169,14 +175,14 @@ class PartFacts:
 class ShardFacts:
     """Results of one shard in numbers. The file `part-000123.json` commits the shard."""
 
-    shard: int
-    pass_number: int = 1
-    entries: int = 0
-    counts: dict[str, int] = field(default_factory=dict)  # by outcome: completed, failed, …
-    bytes: int = 0  # of the files
-    seconds: float = 0.0
-    errors: dict[str, int] = field(default_factory=dict)  # failed entries by kind
-    hosts: dict[str, int] = field(default_factory=dict)  # those with most failed entries
+    shard: Number
+    pass_number: Number = 1
+    entries: Number = 0
+    counts: dict[str, Number] = field(default_factory=dict)  # by outcome: completed, failed, …
+    bytes: Number = 0  # of the files
+    seconds: Real = 0.0
+    errors: dict[str, Number] = field(default_factory=dict)  # failed entries by kind
+    hosts: dict[str, Number] = field(default_factory=dict)  # those with most failed entries
     parts: dict[str, PartFacts] = field(default_factory=dict)  # by name in the output folder
     worker: str = ""  # host and process
     version: str = ""  # of rheo
@@ -186,9 +192,9 @@ class ShardFacts:
 class ShardPlan:
     """One shard of a plan. At most one shard of a lane runs at a time."""
 
-    lane: int
-    entries: int
-    crc32: int | None = None  # of the lines of its list; None in plans of earlier versions
+    lane: Number
+    entries: Number
+    crc32: Number | None = None  # of the lines of its list; None in plans of earlier versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,33 +202,33 @@ class FleetPlan:
     """Plan of a run: `_rheo/plan.json`. Shards are numbered by their place in `shards`."""
 
     list_digest: str  # `sha256:…` of the lists and of the options that change what is read
-    entries: int
-    unreadable: int
-    lanes: int
+    entries: Number
+    unreadable: Number
+    lanes: Number
     shards: tuple[ShardPlan, ...]
-    shard_size: int = DEFAULT_SHARD_SIZE
+    shard_size: Number = DEFAULT_SHARD_SIZE
     spread: Spread = "sites"
     layout: LayoutName = "files"
     keep: tuple[str, ...] = ()  # columns of the list that the manifests repeat
-    concurrency: int = 256  # downloads at a time, a shard
-    host_connections: int = 16  # of the whole cluster
-    host_rate: float | None = None  # bytes/s of the whole cluster; None: not limited
-    split_sites: dict[str, int] = field(default_factory=dict)  # large sites: number of lanes
-    retries: int = 1
-    max_size: int | None = None  # bytes
+    concurrency: Number = 256  # downloads at a time, a shard
+    host_connections: Number = 16  # of the whole cluster
+    host_rate: Real | None = None  # bytes/s of the whole cluster; None: not limited
+    split_sites: dict[str, Number] = field(default_factory=dict)  # large sites: number of lanes
+    retries: Number = 1
+    max_size: Number | None = None  # bytes
     compute_hash: str | None = None  # algorithm
     ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
     contact: str | None = None  # for the owners of sites: a mail address, or a URL
-    version: int = PLAN_VERSION
+    version: Number = PLAN_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPass:
     """A further pass over failed entries: `_rheo/pass-2.json`. Their keys stay."""
 
-    number: int  # 2 for the first further pass
-    shards: dict[int, int]  # number of entries, by shard
-    errors: dict[str, int]  # kinds of their errors in earlier passes
+    number: Number  # 2 for the first further pass
+    shards: dict[Number, Number]  # number of entries, by shard
+    errors: dict[str, Number]  # kinds of their errors in earlier passes
 
     @property
     def entries(self) -> int:
@@ -234,9 +240,9 @@ class FleetPass:
 class RunningShard:
     """A shard at work."""
 
-    shard: int
-    since: float  # seconds since the epoch
-    attempt: int = 1
+    shard: Number
+    since: Real  # seconds since the epoch
+    attempt: Number = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +250,17 @@ class FleetStatus:
     """Progress of a run: `_rheo/status.json`."""
 
     state: FleetState
-    started: float  # seconds since the epoch
-    updated: float
-    shards: int
-    shards_done: int = 0
-    shards_failed: int = 0  # given up for this run
-    entries: int = 0
-    entries_done: int = 0
-    counts: dict[str, int] = field(default_factory=dict)  # entries by outcome
-    bytes: int = 0
-    errors: dict[str, int] = field(default_factory=dict)  # failed entries by kind
-    entries_per_second: float = 0.0
+    started: Real  # seconds since the epoch
+    updated: Real
+    shards: Number
+    shards_done: Number = 0
+    shards_failed: Number = 0  # given up for this run
+    entries: Number = 0
+    entries_done: Number = 0
+    counts: dict[str, Number] = field(default_factory=dict)  # entries by outcome
+    bytes: Number = 0
+    errors: dict[str, Number] = field(default_factory=dict)  # failed entries by kind
+    entries_per_second: Real = 0.0
     running: tuple[RunningShard, ...] = ()
     message: str = ""  # the last error of a shard or of the cluster
     dashboard: str = ""  # URL of the engine's own dashboard

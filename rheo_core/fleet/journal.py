@@ -118,6 +118,7 @@ class Journal:
         head = json.dumps({"run": run}).encode() + b"\n"
         text = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
         if not text.startswith(head):
+            self._check_alone()
             os.ftruncate(self._descriptor, 0)
             self._write(head)
             return
@@ -134,6 +135,16 @@ class Journal:
             os.ftruncate(self._descriptor, len(head))
             self.outcomes.clear()
 
+    def _check_alone(self) -> None:
+        """Check that no file of somebody else is truncated; a copy of a journal may be a link.
+
+        Raises:
+            OSError: the file has another name.
+        """
+        if os.fstat(self._descriptor).st_nlink > 1:
+            reason = "is a link to a file that is not the journal of this shard; remove it"
+            raise OSError(errno.EMLINK, reason, str(self._path))
+
     def _take(self, line: bytes, machines: dict[str, str]) -> bool:
         """Take note of a line; return False if it is none of ours."""
         try:
@@ -143,7 +154,7 @@ class Journal:
             else:
                 outcome = EntryOutcome.from_line(line)
                 self.outcomes[outcome.key] = outcome
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return False
         return True
 
@@ -220,7 +231,7 @@ def _busy(descriptor: int) -> ShardBusyError:
     text = os.pread(descriptor, status.st_size, 0)
     _, mark, rest = text.rpartition(b"\n" + _MACHINE)
     holder = "another worker"
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         machine = json.loads((mark + rest).strip().partition(b"\n")[0])
         holder = f"process {machine['pid']:d} on {machine['host']}"
     idle = time.time() - status.st_mtime

@@ -101,7 +101,7 @@ class JournalProgress:
         self._meter.add(self.counts.total())
 
     def _take(self, line: bytes) -> None:
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
             if line.startswith(b'{"host":'):
                 machine = json.loads(line)
                 self._worker = ":".join(

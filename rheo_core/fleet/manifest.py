@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry
 from rheo_core.domain.text import redact_url
+from rheo_core.infrastructure.files import open_new
 
 from .targets import Target
 
@@ -60,7 +61,7 @@ def write_manifest(
     for name in keep:
         values = [_text(entry.extra.get(name)) for entry in entries]
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
-    with path.open("wb") as file:  # pyarrow knows no path that is not UTF-8
+    with open_new(path) as file:  # pyarrow knows no path that is not UTF-8
         parquet.write_table(pa.table(columns), file, compression="zstd")
 
 

@@ -22,6 +22,8 @@ _MEMBER_LINES = 200
 """Lines compressed at a time. A gzip file may consist of many members (RFC 1952 2.2), so an open
 shard needs no state of a compressor, which would take more memory than its data."""
 _LEVEL = 2
+_URL = re.compile(r"https?://[^\x00-\x20\x7f-\x9f]+")
+"""A URL as plans have it. A line break would run what is behind it if the URL is pasted."""
 
 
 class ShardWriter:
@@ -152,6 +154,6 @@ def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:
         raise OSError(f"{place} is damaged") from None
     if re.fullmatch(rf"{shard:06d}[0-9]{{5}}", entry.key) is None:
         raise OSError(f"{place} has the key {entry.key!r}, which is not of this shard")
-    if entry.problem is None and not entry.url.startswith(("http://", "https://")):
+    if entry.problem is None and _URL.fullmatch(entry.url) is None:
         raise OSError(f"{place} has no URL that can be downloaded")
     return entry

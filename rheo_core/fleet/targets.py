@@ -145,15 +145,19 @@ class LocalTarget:
         return open_regular(self._path / name)  # not a pipe, which may never end
 
     def remove(self, name: str) -> None:
-        (self._path / name).unlink(missing_ok=True)
+        self._inside(name).unlink(missing_ok=True)
 
     def _made(self, name: str) -> Path:
         """Return the path of a file, after creating its folder. Lists of URLs are private."""
-        path = self._path / name
+        path = self._inside(name)
         if not path.parent.is_dir():
             self._path.mkdir(parents=True, exist_ok=True)
             for parent in reversed(path.relative_to(self._path).parents[:-1]):
                 (self._path / parent).mkdir(_PRIVATE, exist_ok=True)
+        return path
+
+    def _inside(self, name: str) -> Path:
+        path = self._path / name
         check_inside(self._path, path.parent)
         return path
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from .folder_sync import sync_folder
 from .identity import (
@@ -89,6 +90,22 @@ def write_atomically(
     if durable:
         sync_folder(path.parent)
     return status
+
+
+def open_new(path: Path, buffer_bytes: int = -1) -> BinaryIO:
+    """Open a new file for writing in place of what has this name.
+
+    Opening that would follow a link, and write to a file that has other names too.
+
+    Args:
+        path: path of the file; its folder exists.
+        buffer_bytes: size of the buffer; -1: the usual one.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb", buffer_bytes)
 
 
 def set_mode(descriptor: int, mode: int) -> None:

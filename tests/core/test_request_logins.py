@@ -36,7 +36,8 @@ class Guarded:
             await exchange.serve(BODY, ETag='"1"')
             return
         lines = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in self._offers)
-        await exchange.send(f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n".encode())
+        reply = f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n"
+        await exchange.send(reply.encode(errors="surrogateescape"))
 
     def _is_right(self, said: str, target: str) -> bool:
         import hashlib
@@ -99,6 +100,9 @@ MD5 = Guarded.CHALLENGE.format("MD5")
         (Guarded.CHALLENGE.format("SHA-512-256"), MD5.replace("Digest", "digest")),
         (f"{Guarded.CHALLENGE.format('SHA-512-256')}, {MD5}",),
         ("Digest", 'Digest realm="r"', MD5.replace("auth", "auth-conf"), MD5),
+        (f'{MD5}, domain="/a http://[x/"',),
+        (f'{MD5}, domain="http://h:99999/"',),
+        (MD5.replace('"r"', '"\udcff"'), MD5),
     ],
 )
 async def test_the_challenge_is_found_among_others(
@@ -110,7 +114,10 @@ async def test_the_challenge_is_found_among_others(
     assert status_of(manager, config) == "completed", error_of(manager, config)
 
 
-@pytest.mark.parametrize("offer", ["Digest", 'Digest realm="r"', MD5.replace("MD5", "X"), "Basic"])
+@pytest.mark.parametrize(
+    "offer",
+    ["Digest", 'Digest realm="r"', MD5.replace("MD5", "X"), MD5.replace("n0", "\udcff"), "Basic"],
+)
 async def test_no_challenge_to_answer(
     tmp_path: Path, server: MisbehavingServer, offer: str
 ) -> None:

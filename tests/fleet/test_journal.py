@@ -191,3 +191,25 @@ def test_it_is_believed_only_with_the_file(tmp_path: Path, found: bytes | None) 
     assert (DONE.key in confirmed) is (found == b"abc")
     assert confirmed[FAILED.key] == FAILED
     assert path.exists() is (found == b"abc")
+
+
+def test_a_journal_that_is_a_link_truncates_no_other_file(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    (tmp_path / "j").hardlink_to(mine)
+    with pytest.raises(OSError, match="is a link to a file that is not the journal"):
+        read(tmp_path / "j")
+    assert mine.read_bytes() == b"mine"
+
+
+def test_a_backup_made_of_links_stops_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    written(path, ALL)
+    (tmp_path / "backup").hardlink_to(path)
+    assert read(path) == {each.key: each for each in ALL}
+
+
+def test_a_line_too_deep_to_read_ends_what_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(written(path, [DONE]) + b'{"host":' + b"[" * 100_000 + b"\n")
+    assert read(path) == {DONE.key: DONE}

@@ -72,6 +72,7 @@ def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
         (b'{"key":"00000100000","url":"http://h/"}', "'00000100000', which is not of this shard"),
         (b'{"key":"000000/../a","url":"http://h/"}', "which is not of this shard"),
         (b'{"key":"00000000001","url":"file:///etc/passwd"}', "no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"http://h/\\nls"}', "no URL that can be downloaded"),
         (b'{"key":"00000000001","url":"x"}', "no URL that can be downloaded"),
     ],
 )

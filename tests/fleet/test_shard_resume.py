@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import stat
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,22 @@ async def test_a_link_among_the_files_is_no_result(
         assert b"????" not in (run.out / "part-000000.tar").read_bytes()
     else:
         run.check()
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_results_are_not_written_through_a_link(
+    server: MisbehavingServer, tmp_path: Path, layout: str, link: Callable[[Path, Path], None]
+) -> None:
+    run = await begun(server, tmp_path / "out", layout=layout)
+    private = tmp_path / "private"
+    private.write_bytes(b"private")
+    link(run.out / "_rheo/journals/000000.parquet", private)
+    if layout == "tar":
+        link(run.out / "_rheo/work/part-000000/shard.tar", private)
+    await work_on_shard(run.tasks[0])
+    assert private.read_bytes() == b"private"
+    assert len(run.manifest()) == 11
 
 
 @pytest.mark.parametrize("link", ["part-000000", "_rheo/journals"])

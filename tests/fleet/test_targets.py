@@ -123,3 +123,17 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(imported, "s3", raising=False)
     with pytest.raises(ValueError, match=r"pip install 'rheo-tui\[fleet,s3\]'"):
         open_target("s3://bucket/out")
+
+
+def test_no_file_behind_a_linked_folder_is_touched(tmp_path: Path) -> None:
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    (elsewhere / "stop").write_bytes(b"mine")
+    out.mkdir()
+    (out / "_rheo").symlink_to(elsewhere)
+    target = open_target(str(out))
+    with pytest.raises(OSError, match="a symbolic link in an output folder"):
+        target.remove("_rheo/stop")
+    with pytest.raises(OSError, match="a symbolic link in an output folder"):
+        target.put("_rheo/shards/000000.jsonl.gz", b"")
+    assert [path.name for path in elsewhere.iterdir()] == ["stop"]

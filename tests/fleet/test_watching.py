@@ -107,6 +107,26 @@ async def test_damage_is_one_sentence(run: FleetRun) -> None:
     assert (view.shards_done, view.read, view.to_read) == (1, 1, 1)
 
 
+@pytest.mark.parametrize(
+    "number", ['"bytes":1' + "0" * 400, '"entries":-1' + "0" * 20, '"seconds":NaN']
+)
+async def test_a_number_that_nobody_can_show_is_damage(run: FleetRun, number: str) -> None:
+    (run.out / facts_name(1)).write_text(f'{{"shard":1,{number}}}')
+    view = FleetWatcher(open_target(str(run.out))).look()
+    assert view.problem.startswith("part-000001.json is damaged")
+
+
+def test_a_status_without_a_finite_rate_is_passed_over(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 2))
+    now = time.time()
+    status = FleetStatus("running", now, now, 1, entries_per_second=float("nan"))
+    store_status(open_target(str(run.out)), status)
+    view = FleetWatcher(open_target(str(run.out))).look()
+    assert (view.state, view.entries_per_second) == ("stopped", 0.0)
+
+
 # Shards at work
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from rheo_core.domain.fleet import EntryOutcome, PartFacts
 from rheo_core.fleet.keys import name_in_tar
 from rheo_core.fleet.targets import Target
+from rheo_core.infrastructure.files import open_new
 
 _MODE = 0o644
 _BUFFER_BYTES = 1 << 20
@@ -34,7 +35,7 @@ def write_tar(path: Path, folder: Path, outcomes: Sequence[EntryOutcome]) -> Par
     Raises:
         OSError: a file cannot be read, does not have its size, or the tar cannot be written.
     """
-    with path.open("wb", _BUFFER_BYTES) as file:
+    with open_new(path, _BUFFER_BYTES) as file:
         hashing = _HashingFile(file)
         # Not as a stream ("w|"): that copies its whole buffer for each file.
         with tarfile.open(fileobj=hashing, mode="w") as tar:  # type: ignore[call-overload]

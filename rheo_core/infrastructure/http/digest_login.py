@@ -7,6 +7,8 @@ from typing import Any
 import aiohttp
 from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
+from rheo_core.domain.text import is_unicode
+
 _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
 
 
@@ -24,11 +26,17 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
                 if _can_answer(challenge):
                     headers = {"www-authenticate": challenge}
                     single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
-                    return super()._authenticate(single)
+                    try:
+                        return super()._authenticate(single)
+                    except ValueError:  # of an address in `domain`; no other origin gets the login
+                        self._protection_space = [str(response.url.origin())]
+                        return True
         return False
 
 
 def _can_answer(challenge: str) -> bool:
+    if not is_unicode(challenge):  # aiohttp computes with UTF-8 only
+        return False
     parameters = parse_header_pairs(challenge.partition(" ")[2])
     qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
     return (
