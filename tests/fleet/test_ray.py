@@ -14,6 +14,7 @@ from tests.servers.nginx import free_port
 from tests.waiting import until
 
 pytestmark = [
+    pytest.mark.long,  # Ray's own start and its recovery take from 10 s to minutes
     pytest.mark.skipif(find_spec("ray") is None, reason="needs rheo-tui[ray]"),
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
 ]
