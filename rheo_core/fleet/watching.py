@@ -90,7 +90,8 @@ class FleetWatcher:
         self._sorted: tuple[str, tuple[ShardRow, ...]] | None = None  # rows in a named order
         self._passes = (1, *(each.number for each in passes))
         self._board = None if plan is None else StatusBoard(plan, passes)
-        self._heads: dict[str, int] = {}  # sizes of the plan and of the passes
+        # Sizes of the plan and of the passes; None: not read, or to be read again.
+        self._heads: dict[str, int] | None = None
         self._folder_time = 0
         self._unread: set[str] = set()  # names of facts
         self._read: set[str] = set()
@@ -141,7 +142,7 @@ class FleetWatcher:
             self._folder_time = changed if is_settled else 0
         listed = self._planned.keys() & set(self._target.names())
         if not self._read <= listed:  # someone removed facts, so that a shard is done again
-            self._heads = {}
+            self._heads = None
             self._read_plan(self._target.sizes(FOLDER))
         self._unread = listed - self._read
         self._damaged &= listed

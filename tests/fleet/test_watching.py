@@ -1,5 +1,6 @@
 """A run as a watcher sees it: from the files of its folder, and of those only the new ones."""
 
+import errno
 import os
 import shutil
 import time
@@ -256,6 +257,35 @@ async def test_a_look_reads_only_what_is_new(
     await work_on_shard(run.tasks[1])
     assert watcher.look().shards_done == 2
     assert target.calls["facts"] == 1 and target.calls["_rheo/plan.json"] == 0
+
+
+class VanishingTarget(LocalTarget):
+    """A folder whose files are gone after a number of lists of sizes."""
+
+    left = 1_000
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        self.left -= 1
+        return super().sizes(folder) if self.left >= 0 else {}
+
+    def names(self, folder: str = "") -> list[str]:
+        return super().names(folder) if self.left > 0 else []
+
+    def open(self, name: str) -> BufferedReader:
+        if self.left > 0:
+            return super().open(name)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+async def test_a_folder_that_vanishes_during_a_look_has_no_plan(run: FleetRun) -> None:
+    target = VanishingTarget(run.out)
+    watcher = FleetWatcher(target)
+    assert watcher.look().shards_done == 1
+    os.utime(run.out)
+    target.left = 1
+    for _ in range(2):
+        with pytest.raises(PlanError, match="it has no plan"):
+            watcher.look()
 
 
 async def test_shards_that_are_done_again_are_read_again(
