@@ -13,14 +13,14 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import (
+    cause_of,
+    certificate_problem,
     failed_look_up,
     is_unreachable,
     proxy_refusal,
     quoted,
     reason_of,
 )
-
-from .errors import cause_of, certificate_problem
 
 
 def translation_of_aiohttp(

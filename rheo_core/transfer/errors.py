@@ -16,7 +16,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.text import system_reason
 from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.base import is_of_aiohttp
-from rheo_core.infrastructure.http.connection_problems import quoted
+from rheo_core.infrastructure.http.connection_problems import cause_of, certificate_problem
 from rheo_core.infrastructure.identity import ReplacedError
 from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
 
@@ -56,17 +56,6 @@ def translation(
         case TimeoutError():
             return DownloadTimeoutError(f"no complete reply from {host}", limit)
     return None
-
-
-def certificate_problem(error: Exception) -> str:
-    """Return the reason why a certificate is refused."""
-    cause = getattr(error, "certificate_error", error)
-    return quoted(getattr(cause, "verify_message", "") or cause)
-
-
-def cause_of(error: OSError) -> OSError:
-    """Return the error of the system, which aiohttp's errors of connections hold."""
-    return getattr(error, "os_error", error)
 
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

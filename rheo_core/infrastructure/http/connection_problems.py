@@ -98,3 +98,14 @@ def quoted(message: object) -> str:
     """Return what another program or library says, without secrets and not too long."""
     text = printable(redact(str(message)))
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
+
+
+def certificate_problem(error: Exception) -> str:
+    """Return the reason why a certificate is refused."""
+    cause = getattr(error, "certificate_error", error)
+    return quoted(getattr(cause, "verify_message", "") or cause)
+
+
+def cause_of(error: OSError) -> OSError:
+    """Return the error of the system, which aiohttp's errors of connections hold."""
+    return getattr(error, "os_error", error)
