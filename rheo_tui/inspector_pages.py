@@ -17,7 +17,6 @@ from rheo_core.domain.text import printable
 
 from .actions import advice_text
 from .causes import algorithm_text, cause_of
-from .event_log import LogLine
 from .formatting import (
     clock_text,
     duration_text,
@@ -29,6 +28,7 @@ from .formatting import (
     size_text,
     speed_text,
 )
+from .services.event_log import LogLine
 from .speed_history import Sample
 from .statuses import LOOKS
 

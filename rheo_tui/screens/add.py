@@ -19,10 +19,10 @@ from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work, while_open
-from rheo_tui.widgets.entry_preview import EntryPreview
 
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters

@@ -8,8 +8,8 @@ from textual.screen import Screen
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.details import DownloadDetails
-from rheo_tui.event_log import EventLog
 from rheo_tui.inspector_pages import Inspected
+from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService
 from rheo_tui.speed_history import SpeedHistory

@@ -19,10 +19,10 @@ from rheo_tui.formatting import count_text, size_text
 from rheo_tui.list_kinds import kind_of
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work, while_open
-from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.line_input import LineInput, SlowCompleter
 from rheo_tui.widgets.path_picker import PathPicker
 

@@ -31,7 +31,6 @@ from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.dispatcher import Dispatcher
-from rheo_tui.event_log import EventLog
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
@@ -39,6 +38,7 @@ from rheo_tui.formatting import count_text
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.changes import Changes
+from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel

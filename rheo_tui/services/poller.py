@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rheo_core.domain import FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
-from rheo_tui.event_log import EventLog, log_line
 from rheo_tui.formatting import count_text
 from rheo_tui.long_work import LongWork
+from rheo_tui.services.event_log import EventLog, log_line
 
 from .protocol import DownloadService, ManyDownloadsEvent
 

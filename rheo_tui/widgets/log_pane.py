@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from rheo_tui.event_log import EventLog, LogLine
 from rheo_tui.formatting import fit_middle
+from rheo_tui.services.event_log import EventLog, LogLine
 
 from .line_view import LineView
 

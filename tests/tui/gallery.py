@@ -26,10 +26,10 @@ from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, Tr
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hosts import HostWait
 from rheo_tui.app import RheoApp
-from rheo_tui.event_log import LogLine
 from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.main import MainScreen
 from rheo_tui.screens.session_locked import SessionLockedScreen
+from rheo_tui.services.event_log import LogLine
 from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
 from rheo_tui.widgets.path_picker import PathPicker

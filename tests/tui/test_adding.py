@@ -10,8 +10,8 @@ from rheo_core.domain import FileConfig
 from rheo_core.inputs import patterns
 from rheo_tui import typed_ahead
 from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.load import LoadScreen
-from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService

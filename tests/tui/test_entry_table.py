@@ -16,9 +16,9 @@ from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.proposals import Proposal, Renewals
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.edit import EditScreen
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.typed_ahead import while_open
 from rheo_tui.widgets.default_fields import DefaultFields
-from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.core.engine import serving
 from tests.servers.misbehaving import Exchange, MisbehavingServer

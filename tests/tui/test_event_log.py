@@ -11,7 +11,7 @@ from rheo_core.events import (
     DownloadValidatingEvent,
     ErrorInfo,
 )
-from rheo_tui.event_log import EventLog, log_line
+from rheo_tui.services.event_log import EventLog, log_line
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.poller import EngineClient
 

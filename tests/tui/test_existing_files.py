@@ -15,10 +15,10 @@ from rheo_core.inputs import Verdict
 from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
-from rheo_tui.widgets.entry_preview import EntryPreview
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running

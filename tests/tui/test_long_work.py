@@ -12,10 +12,10 @@ from rheo_core.domain import FileConfig
 from rheo_core.events import DownloadEventType
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui import long_work, typed_ahead
-from rheo_tui.event_log import EventLog
 from rheo_tui.long_work import LongWork
+from rheo_tui.screens.entry_preview import EntryPreview
+from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.protocol import ManyDownloadsEvent
-from rheo_tui.widgets.entry_preview import EntryPreview
 from rheo_tui.widgets.footer import StatusFooter
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService

@@ -1,7 +1,7 @@
 import asyncio
 
 from rheo_core.domain import FileConfig
-from rheo_tui.event_log import EventLog
+from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
 from tests.tui.fake_service import FakeService
 

@@ -29,13 +29,14 @@ from rheo_tui.proposals import (
     renewals_of,
     summary,
 )
+from rheo_tui.screens.edit import EditScreen
+from rheo_tui.screens.existing_file import NameScreen
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work
-
-from .default_fields import DefaultFields
-from .entry_table import EntryTable, keys_for
-from .line_input import PlainInput
+from rheo_tui.widgets.default_fields import DefaultFields
+from rheo_tui.widgets.entry_table import EntryTable, keys_for
+from rheo_tui.widgets.line_input import PlainInput
 
 _OPTION_PROMPTS = {  # fields of ReadOptions
     "links": "links of the page to add: *.iso, or * for all",
@@ -275,8 +276,6 @@ class EntryPreview(Vertical):
         self.app.notify(problem or f"Opened {printable(str(path))}.", markup=False)
 
     def _rename(self, proposal: Proposal) -> None:
-        from rheo_tui.screens.existing_file import NameScreen  # it imports widgets
-
         def named(name: str | None) -> None:
             if name:
                 self._decide([proposal], Decision(Choice.RENAME, name))
@@ -285,8 +284,6 @@ class EntryPreview(Vertical):
         self.app.push_screen(NameScreen(Path(proposal.entry.existing).name), named)
 
     def _edit(self, proposal: Proposal, key: Key) -> None:
-        from rheo_tui.screens.edit import EditScreen  # it imports widgets
-
         config = proposal.entry.config
         assert config is not None
 
