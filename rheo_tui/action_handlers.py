@@ -6,7 +6,7 @@ from typing import Literal
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
 from rheo_core.domain.text import printable
 
-from .actions import (
+from .action_reasons import (
     Context,
     can_move,
     can_pause,
@@ -14,12 +14,12 @@ from .actions import (
     has_file,
     has_wrong_hash,
     is_done,
-    limit_step,
 )
 from .existing_files import Decision
 from .formatting import at_most_names, count_text, limit_text
 from .services.changes import Changes, limit_sentence
 from .services.protocol import Deletion
+from .speed_steps import limit_step
 
 _MAX_HOSTS = 3
 """Hosts that feedback names."""

@@ -22,7 +22,8 @@ from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, unfinished
-from rheo_tui.actions import BY_ID, Context, advice_text, bindings
+from rheo_tui.action_reasons import Context
+from rheo_tui.actions import BY_ID, advice_text, bindings
 from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
