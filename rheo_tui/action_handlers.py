@@ -71,14 +71,10 @@ class DownloadHandlers:
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
-        count = await self.changes.work.each("Queueing again", _ids(rows), self._retry)
+        count = await self.changes.work.each("Queueing again", _ids(rows), self._service.retry)
         return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
 
     do_retry_failed = do_retry
-
-    async def _retry(self, ids: Sequence[str]) -> int:
-        await self._service.retry(ids)
-        return len(ids)
 
     async def do_keep(self, context: Context) -> str:
         """Save data whose checksum is wrong; download web pages that were refused."""

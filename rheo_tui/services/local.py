@@ -317,10 +317,11 @@ class LocalService:
             event.count = len(await self._manager.cancel_many(ids, keep_partial=True))
         return event.count
 
-    async def retry(self, ids: Sequence[str]) -> None:
-        """Queue failed, cancelled and skipped downloads again."""
+    async def retry(self, ids: Sequence[str]) -> int:
+        """Queue failed, cancelled and skipped downloads again; return their number."""
         with self._as_one_event(ids, DownloadEventType.QUEUED) as event:
             event.count = len(await self._manager.retry_many(ids))
+        return event.count
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
