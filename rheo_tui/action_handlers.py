@@ -6,7 +6,7 @@ from typing import Literal
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
 from rheo_core.domain.text import printable
 
-from .actions import (
+from .action_reasons import (
     Context,
     can_move,
     can_pause,
@@ -14,12 +14,12 @@ from .actions import (
     has_file,
     has_wrong_hash,
     is_done,
-    limit_step,
 )
 from .existing_files import Decision
 from .formatting import at_most_names, count_text, limit_text
 from .services.changes import Changes, limit_sentence
 from .services.protocol import Deletion
+from .speed_steps import limit_step
 
 _MAX_HOSTS = 3
 """Hosts that feedback names."""
@@ -71,14 +71,10 @@ class DownloadHandlers:
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
-        count = await self.changes.work.each("Queueing again", _ids(rows), self._retry)
+        count = await self.changes.work.each("Queueing again", _ids(rows), self._service.retry)
         return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
 
     do_retry_failed = do_retry
-
-    async def _retry(self, ids: Sequence[str]) -> int:
-        await self._service.retry(ids)
-        return len(ids)
 
     async def do_keep(self, context: Context) -> str:
         """Save data whose checksum is wrong; download web pages that were refused."""

@@ -1,52 +1,23 @@
 """The registry of actions: bindings, footer, help, palette and the dispatch table come from it.
 
-A disabled action stays on its key and gives the reason: see `Action.disabled`.
+A disabled action stays on its key and gives the reason, from `action_reasons.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from textual.binding import Binding
 from textual.keys import format_key
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadStatus
+from rheo_tui import action_reasons as reasons
 from rheo_tui.causes import Cause
-from rheo_tui.services.protocol import READ_ONLY
-from rheo_tui.statuses import LOOKS
 from rheo_tui.tabs import OWN_KEYS, TABS
 
 Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
 """The object that handles an action: `MainScreen`, `DownloadTable`, `DownloadHandlers`,
 `FilterHandlers` or `Inspector`."""
-Reason = Callable[["Context"], str]
-"""Returns the reason why an action is disabled, or ""."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The state that decides which actions are available."""
-
-    targets: tuple[DownloadSnapshot, ...] = ()  # the marked rows shown, or the current row
-    current: DownloadSnapshot | None = None
-    on_fold: bool = False  # the cursor stands for all finished downloads; `targets` has one
-    marked: int = 0  # marked rows shown
-    total: int = 0
-    active: int = 0  # those with a slot
-    failed: int = 0
-    finished: int = 0  # completed or skipped
-    running: int = 0  # neither ended nor paused
-    paused: int = 0
-    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
-    details_open: bool = False
-    can_undo: bool = False
-    can_redo: bool = False
-    by_queue_order: bool = True
-    speed_limit: int | None = None  # bytes/s
-    is_slow: bool = False
-    has_filter: bool = False  # or a tab of the user is open
-    own_tabs: int = 0
-    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +34,7 @@ class Action:
     group: str
     help: str
     label: str = ""  # in the footer; empty: not shown there
-    disabled: Reason = field(default=lambda _: "")
+    disabled: reasons.Reason = field(default=lambda _: "")
     acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
@@ -77,331 +48,146 @@ class Action:
         return "do_tab" if self.tab else f"do_{self.id}"
 
 
-SPEED_LIMITS = (
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_000_000,
-    5_000_000,
-    10_000_000,
-    20_000_000,
-    50_000_000,
-    None,
-)
-"""Steps of the speed limit in bytes/s, slowest first; None: no limit."""
-
 _STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
-_RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
-
-
-def _state(row: DownloadSnapshot) -> str:
-    return LOOKS[row.status].label
-
-
-def _changes(reason: Reason = lambda _: "") -> Reason:
-    """Disable an action in a read-only session, or if `reason` returns one."""
-    return lambda context: READ_ONLY if context.read_only else reason(context)
-
-
-def _needs(
-    fits: Callable[[DownloadSnapshot], bool], one: Callable[[DownloadSnapshot], str], many: str
-) -> Reason:
-    """Disable an action unless a target fits.
-
-    Args:
-        fits: returns True for a row that the action can change.
-        one: returns the reason if there is a single target.
-        many: the reason if there are several.
-    """
-
-    def reason(context: Context) -> str:
-        if not context.targets:
-            return "nothing selected"
-        if any(fits(row) for row in context.targets):
-            return ""
-        return one(context.targets[0]) if len(context.targets) == 1 else many
-
-    return _changes(reason)
-
-
-def can_pause(row: DownloadSnapshot) -> bool:
-    """Return True if `row` can be paused."""
-    return not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
-
-
-def can_retry(row: DownloadSnapshot) -> bool:
-    """Return True if `row` ended without a file."""
-    return row.status in _RETRYABLE
-
-
-def can_move(row: DownloadSnapshot) -> bool:
-    """Return True if `row` has a place in the queue."""
-    return row.status is DownloadStatus.QUEUED
-
-
-def is_done(row: DownloadSnapshot) -> bool:
-    """Return True if `row` completed, or was skipped because the file exists."""
-    return row.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
-
-
-def has_file(row: DownloadSnapshot) -> bool:
-    """Return True if `row` completed, so that its file is on the disk."""
-    return row.status is DownloadStatus.COMPLETED and bool(row.destination)
-
-
-def has_wrong_hash(row: DownloadSnapshot) -> bool:
-    """Return True if `row` failed only because of its checksum."""
-    check = row.validation
-    return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
-
-
-def can_keep(row: DownloadSnapshot) -> bool:
-    """Return True if `row` failed and the user may accept the data that the server sent."""
-    return has_wrong_hash(row) or row.got_page
-
-
-def _ended(row: DownloadSnapshot) -> str:
-    return f"this download has ended ({_state(row)})"
-
-
-_not_ended = _needs(
-    lambda row: not row.status.is_terminal, _ended, "all marked downloads have ended"
-)
-_any_target = _needs(lambda _: True, _ended, "")
-_retry = _needs(
-    can_retry,
-    lambda row: f"this download has not failed ({_state(row)})",
-    "no marked download has failed",
-)
-_queued = _needs(
-    can_move,
-    lambda row: f"this download is not queued ({_state(row)})",
-    "no marked download is queued",
-)
-
-
-_keep = _needs(
-    can_keep,
-    lambda _: "this download did not fail on a checksum or a web page",
-    "no marked download failed on a checksum or a web page",
-)
-
-
-_existing = _needs(
-    lambda row: row.has_file,
-    lambda row: f"no file blocks this download ({_state(row)})",
-    "no file blocks the marked downloads",
-)
-_done = _needs(
-    is_done,
-    lambda row: f"this download is not done ({_state(row)})",
-    "no marked download is done",
-)
-_delete = _needs(
-    has_file,
-    lambda row: f"this download has no finished file ({_state(row)})",
-    "no marked download has a finished file",
-)
-
-
-def _open(context: Context) -> str:
-    row = context.current
-    if row is None:
-        return "nothing selected"
-    return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
-
-
-def _edit(context: Context) -> str:
-    row = context.current
-    if row is None:
-        return "nothing selected"
-    return _ended(row) if row.status is DownloadStatus.COMPLETED else ""
-
-
-def _in_queue_order(context: Context) -> str:
-    if context.targets and not context.by_queue_order:
-        return "the list is not sorted by queue order; press the sort key first"
-    return _queued(context)
-
-
-_move = _changes(_in_queue_order)
-
-
-def _at_lowest_limit(context: Context) -> str:
-    return "the limit is already at its lowest" if context.speed_limit == SPEED_LIMITS[0] else ""
-
-
-def _without_limit(context: Context) -> str:
-    return "there is no speed limit" if context.speed_limit is None else ""
-
-
-def _needs_own_tab(number: int) -> Reason:
-    return lambda context: "" if number <= context.own_tabs else "there is no such tab"
-
-
-def _needs_filter(context: Context) -> str:
-    return "" if context.has_filter else "there is no filter; press / first"
-
-
-def _needs_rows(context: Context) -> str:
-    return "" if context.total else "the list is empty"
-
-
-def _needs_current(context: Context) -> str:
-    return "" if context.current else "nothing selected"
-
-
-def _needs_details(context: Context) -> str:
-    return "" if context.details_open else "the details are closed"
-
-
-def _needs_line(context: Context) -> str:
-    return "" if context.current or context.on_fold else "nothing selected"
-
 
 ACTIONS: tuple[Action, ...] = (
     Action(
         "add", "a", "Add links", "Links",
         "Paste links, curl commands or lists; check them before they are queued.",
-        label="add", disabled=_changes(),
+        label="add", disabled=reasons.read_only,
     ),
     Action(
         "pause", "p", "Pause or resume", "Downloads",
         "Pause and keep the partial data, or resume.",
-        label="pause", disabled=_not_ended, owner="downloads", takes_targets=True,
+        label="pause", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "pause_all", "P", "Pause all", "Downloads",
         "Pause all active and queued downloads, whether shown or not.",
-        disabled=_changes(
-            lambda context: "" if context.running else "no download is active or queued"
-        ),
-        acts_on=frozenset(DownloadStatus) - _RETRYABLE - _STANDING,
+        disabled=reasons.pause_all,
+        acts_on=frozenset(DownloadStatus) - reasons.RETRYABLE - _STANDING,
         owner="downloads",
     ),
     Action(
         "resume_all", "S", "Resume all", "Downloads",
         "Resume all paused downloads, whether shown or not.",
-        disabled=_changes(lambda context: "" if context.paused else "nothing is paused"),
+        disabled=reasons.resume_all,
         acts_on=frozenset({DownloadStatus.PAUSED}),
         owner="downloads",
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
         "Stop the download; its partial data is deleted when undo is no longer possible.",
-        label="cancel", disabled=_not_ended, owner="downloads", takes_targets=True,
+        label="cancel", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry", "r", "Retry", "Downloads",
         "Queue the download again.",
-        label="retry", disabled=_retry, owner="downloads", takes_targets=True,
+        label="retry", disabled=reasons.retry, owner="downloads", takes_targets=True,
     ),
     Action(
         "retry_failed", "R", "Retry all failed", "Downloads",
         "Queue all failed downloads again.",
-        disabled=_changes(lambda context: "" if context.failed else "nothing has failed"),
+        disabled=reasons.retry_failed,
         acts_on=frozenset({DownloadStatus.FAILED}),
         owner="downloads",
     ),
     Action(
         "link", "e", "Edit", "Downloads",  # the id is that of earlier versions, for users' keys
         "Change link, name, folder, hash, headers, login or limits; partial data is kept.",
-        label="edit", disabled=_changes(_edit), in_menu=True,
+        label="edit", disabled=reasons.edit, in_menu=True,
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page sent instead of it.",
-        disabled=_keep, owner="downloads", takes_targets=True,
+        disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(
         "existing", "d", "File on the disk", "Downloads",
         "Open the existing file, download again, save under another name, or overwrite it.",
-        disabled=_existing,
+        disabled=reasons.existing,
     ),
     Action(
         "remove", "x", "Remove from the list", "Downloads",
         "Remove the download from the list; completed files stay on the disk.",
-        label="remove", disabled=_any_target, owner="downloads", takes_targets=True,
+        label="remove", disabled=reasons.any_target, owner="downloads", takes_targets=True,
     ),
     Action(
         "again", "A", "Download again", "Downloads",
         "Download a finished file again; the existing one stays.",
-        disabled=_done, owner="downloads", takes_targets=True,
+        disabled=reasons.again, owner="downloads", takes_targets=True,
     ),
     Action(
         "delete", "delete", "Delete the file too", "Downloads",
         "Move finished files to the trash, and remove their downloads from the list.",
-        disabled=_delete, owner="downloads", takes_targets=True,
+        disabled=reasons.delete, owner="downloads", takes_targets=True,
     ),
     Action(
         "clear_finished", "X", "Remove all finished", "Downloads",
         "Remove completed and skipped downloads from the list; failed ones stay.",
-        disabled=_changes(lambda context: "" if context.finished else "nothing has finished"),
+        disabled=reasons.clear_finished,
         acts_on=frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED}),
         owner="downloads",
     ),
     Action(
         "priority_up", "plus", "Raise the priority", "Queue",
         "Raise the priority; downloads with a higher one start first.",
-        disabled=_not_ended, owner="downloads", takes_targets=True,
+        disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "priority_down", "minus", "Lower the priority", "Queue",
         "Lower the priority; the lowest one is 1.",
-        disabled=_not_ended, owner="downloads", takes_targets=True,
+        disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
         "set_priority", "#", "Set the priority", "Queue",
         "Enter a number; a higher priority starts first.",
-        disabled=_not_ended, opens_input=True, in_menu=True,
+        disabled=reasons.not_ended, opens_input=True, in_menu=True,
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
         "Start one place earlier.",
-        disabled=_move, owner="downloads", takes_targets=True,
+        disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
         "Start one place later.",
-        disabled=_move, owner="downloads", takes_targets=True,
+        disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_top", "ctrl+home", "Move to the top", "Queue",
         "Start before all others.",
-        disabled=_move, owner="downloads", takes_targets=True,
+        disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_bottom", "ctrl+end", "Move to the end", "Queue",
         "Start after all others.",
-        disabled=_move, owner="downloads", takes_targets=True,
+        disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
         "Lower the speed limit of all downloads together.",
-        disabled=_changes(_at_lowest_limit), owner="downloads",
+        disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
         "limit_menu", "L", "Limit the speed", "Queue",
         "Choose a limit for the selection or for all downloads together.",
-        disabled=_changes(), in_menu=True,
+        disabled=reasons.read_only, in_menu=True,
     ),
     Action(
         "slow", "t", "Switch slow mode", "Queue",
         "Limit all downloads together to slow_limit, or remove that limit.",
-        disabled=_changes(), owner="downloads",
+        disabled=reasons.read_only, owner="downloads",
     ),
     Action(
         "limit_up", "]", "Raise the speed limit", "Queue",
         "Raise the speed limit of all downloads together, or remove it at the highest step.",
-        disabled=_changes(_without_limit), owner="downloads",
+        disabled=reasons.limit_up, owner="downloads",
     ),
     Action(
         "lift", "H", "Lift limits of hosts", "Queue",
         "Remove the connection limits of hosts that refused connections, such as with HTTP 429.",
-        disabled=_changes(
-            lambda context: "" if context.lowered_hosts else "no host's limit is lowered"
-        ),
+        disabled=reasons.lift,
         owner="downloads",
     ),
     Action(
@@ -412,7 +198,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "sort", "s", "Sort", "List",
         "Sort by a column; choose it again to reverse.",
-        label="sort", disabled=_needs_rows,
+        label="sort", disabled=reasons.needs_rows,
     ),
     Action(
         "columns", "|", "Choose columns", "List",
@@ -421,33 +207,33 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "mark", "space", "Mark", "List",
         "Mark the download; keys act on all marked ones.",
-        label="mark", disabled=_needs_current, owner="table",
+        label="mark", disabled=reasons.needs_current, owner="table",
     ),
     Action(
         "mark_all", "*", "Mark all shown", "List",
         "Mark the downloads shown; if all are marked, unmark them.",
-        disabled=_needs_rows, owner="table",
+        disabled=reasons.needs_rows, owner="table",
     ),
     Action(
         "invert_marks", "^", "Invert marks", "List",
         "Mark the unmarked downloads shown, and unmark the others.",
-        disabled=_needs_rows, owner="table",
+        disabled=reasons.needs_rows, owner="table",
     ),
     Action(
         "mark_matching", "&", "Mark by pattern", "List",
         "Mark the downloads shown that match a pattern such as *.iso, or a filter.",
-        disabled=_needs_rows, opens_input=True,
+        disabled=reasons.needs_rows, opens_input=True,
     ),
     Action(
         "range", "v", "Mark a range", "List",
         "Mark rows while the cursor moves, like Shift and an arrow; press the key again to end.",
-        disabled=_needs_rows, owner="table",
+        disabled=reasons.needs_rows, owner="table",
     ),
     *(
         Action(
             f"range_{move}", f"shift+{key}", f"Mark {where}", "List",
             "Move the cursor and mark the rows it passes.",
-            disabled=_needs_rows, owner="table",
+            disabled=reasons.needs_rows, owner="table",
         )
         for move, key, where in (
             ("up", "up", "upwards"),
@@ -474,44 +260,44 @@ ACTIONS: tuple[Action, ...] = (
         Action(
             f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
             f"Show the downloads of your tab {number}; F saves a filter as a tab.",
-            disabled=_needs_own_tab(number), owner="filters", tab=key,
+            disabled=reasons.needs_own_tab(number), owner="filters", tab=key,
         )
         for number, key in enumerate(OWN_KEYS, 1)
     ),
     Action(
         "keep_tab", "F", "Save filter as a tab", "Tabs",
         "Name the filter to keep it as a tab, or rename or remove the open tab.",
-        disabled=_changes(_needs_filter),
+        disabled=reasons.keep_tab,
     ),
     Action(
         "details", "enter", "Show details", "View",
         "Inspect the current download, or show the finished downloads.",
-        label="details", disabled=_needs_line, in_menu=True,
+        label="details", disabled=reasons.needs_line, in_menu=True,
     ),
     Action(
         "failures", "!", "Show failures by cause", "View",
         "Show failed downloads in groups, with advice; retry or remove a group.",
-        disabled=lambda context: "" if context.failed else "nothing has failed",
+        disabled=reasons.has_failed,
     ),
     Action(
         "next_page", "tab", "Next details page", "View",
         "Overview, connections, speed, request, log.",
-        disabled=_needs_details, owner="inspector",
+        disabled=reasons.needs_details, owner="inspector",
     ),
     Action(
         "previous_page", "shift+tab", "Previous details page", "View",
         "Go back one page.",
-        disabled=_needs_details, owner="inspector",
+        disabled=reasons.needs_details, owner="inspector",
     ),
     Action(
         "details_down", "ctrl+d", "Scroll the details down", "View",
         "Scroll by half a page.",
-        disabled=_needs_details, owner="inspector",
+        disabled=reasons.needs_details, owner="inspector",
     ),
     Action(
         "details_up", "ctrl+u", "Scroll the details up", "View",
         "Scroll by half a page.",
-        disabled=_needs_details, owner="inspector",
+        disabled=reasons.needs_details, owner="inspector",
     ),
     Action(
         "log", "l", "Show log", "View",
@@ -527,34 +313,34 @@ ACTIONS: tuple[Action, ...] = (
         "undo", "u", "Undo", "Downloads",
         "Undo the last change; press it again for earlier ones.",
         label="undo",
-        disabled=_changes(lambda context: "" if context.can_undo else "nothing to undo"),
+        disabled=reasons.undo,
         owner="downloads",
     ),
     Action(
         "redo", "ctrl+r", "Redo", "Downloads",
         "Redo the last change that was undone.",
-        disabled=_changes(lambda context: "" if context.can_redo else "nothing to redo"),
+        disabled=reasons.redo,
         owner="downloads",
     ),
     Action(
         "load", "o", "Load a list", "Links",
         "Add the links in a file.",
-        label="load", disabled=_changes(),
+        label="load", disabled=reasons.read_only,
     ),
     Action(
         "menu", "full_stop", "Open the menu", "View",
         "Show everything that can be done with the selection.",
-        label="menu", disabled=_needs_line,
+        label="menu", disabled=reasons.needs_line,
     ),
     Action(
         "copy", "y", "Copy", "View",
         "Copy the link, name, path, hash, error, a curl command or a JSON line.",
-        disabled=_needs_line, in_menu=True,
+        disabled=reasons.needs_line, in_menu=True,
     ),
     Action(
         "open", "O", "Open the file", "View",
         "Open the finished file with its usual program.",
-        disabled=_open, in_menu=True,
+        disabled=reasons.open_file, in_menu=True,
     ),
     Action(
         "folder", "f", "Open the folder", "View",
@@ -594,19 +380,19 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "next_active", "n", "Go to the next active", "Move",
         "Go to the next download that runs; after the last one, to the first.",
-        disabled=lambda context: "" if context.active else "no download is active",
+        disabled=reasons.is_active,
         owner="table",
     ),
     Action(
         "next_failed", "N", "Go to the next failed", "Move",
         "Go to the next download that failed; after the last one, to the first.",
-        disabled=lambda context: "" if context.failed else "nothing has failed",
+        disabled=reasons.has_failed,
         owner="table",
     ),
     Action(
         "settings", "comma", "Change settings", "App",
         "Change the folder, theme, limits, schedule, retries and more.",
-        label="settings", disabled=_changes(),
+        label="settings", disabled=reasons.read_only,
     ),
     Action(
         "command", ":", "Enter a command", "App",
@@ -719,13 +505,3 @@ def menu_actions() -> list[Action]:
 def unknown_actions(keymap: Mapping[str, str]) -> list[str]:
     """Return the names in the user's keys that belong to no action."""
     return [name for name in keymap if name not in BY_ID]
-
-
-def limit_step(current: int | None, up: bool) -> int | None:
-    """Return the next step from the speed limit `current`, in bytes/s; None: no limit."""
-    numbers = [step for step in SPEED_LIMITS if step is not None]
-    if up:
-        higher = [step for step in numbers if current is not None and step > current]
-        return higher[0] if higher else None
-    lower = [step for step in numbers if current is None or step < current]
-    return lower[-1] if lower else numbers[0]

@@ -11,7 +11,8 @@ from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import printable, redact
 
 from .action_handlers import DownloadHandlers, Rows, unfinished
-from .actions import BY_ID, Context, can_pause
+from .action_reasons import Context, can_pause
+from .actions import BY_ID
 from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
 from .services.protocol import READ_ONLY, DownloadService

@@ -6,7 +6,8 @@ from typing import Literal
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.text import redact
 
-from .actions import ACTIONS, Action, Context, can_pause
+from .action_reasons import Context, can_pause
+from .actions import ACTIONS, Action
 
 Argument = Literal[
     "", "rate", "time", "size", "days", "number", "url", "text", "setting", "filter", "tab", "place"

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from rheo_core.domain import DownloadSnapshot
 
-from .actions import ACTIONS, BY_ID, Action, Context, Owner
+from .action_reasons import Context
+from .actions import ACTIONS, BY_ID, Action, Owner
 from .commands import equal_command
 
 Handler = Callable[..., Any]

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from rheo_core.domain import DownloadSnapshot
 
-from .actions import SPEED_LIMITS, Context, key_names, menu_actions
+from .action_reasons import Context
+from .actions import key_names, menu_actions
 from .command_targets import summary_of
 from .formatting import limit_text, rate_input
+from .speed_steps import SPEED_LIMITS
 
 ALL, OTHER, SLOW = "all", "other", "slow"
 """Items of the limit menu that are not limits."""

@@ -6,7 +6,8 @@ from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from .actions import ACTIONS, Action, Context, key_names
+from .action_reasons import Context
+from .actions import ACTIONS, Action, key_names
 
 _OF_HELP = 0.9
 """Factor that puts a word in the help behind the same word in a title."""

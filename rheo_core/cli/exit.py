@@ -1,4 +1,4 @@
-"""Exit codes of the command, the one that failed downloads cause, and its last sentence."""
+"""Exit status of the command: its codes, the one that a run ends with, and the last sentence."""
 
 from collections.abc import Set
 from enum import IntEnum
@@ -26,12 +26,34 @@ class ExitCode(IntEnum):
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
-def code_of(errors: Set[str]) -> ExitCode:
-    """Return the exit code of a run in which downloads failed.
+def code_of_run(
+    errors: Set[str], *, ended_by: ExitCode | None, lost_events: bool, bad_input: bool
+) -> ExitCode:
+    """Return the exit code of a run of downloads.
 
     Args:
-        errors: names of the types of their errors; empty if only the user cancelled downloads.
+        errors: see `code_of`.
+        ended_by: the code of a signal or of --stop-after, if that ended the run early.
+        lost_events: True if events are missing from the output of --json.
+        bad_input: True if some input was not downloaded.
     """
+    if ended_by is not None:
+        return ended_by
+    if errors:
+        return code_of(errors)
+    if lost_events:
+        return ExitCode.DISK
+    return ExitCode.FAILED if bad_input else ExitCode.DONE
+
+
+def code_of(errors: Set[str]) -> ExitCode:
+    """Return the exit code that failed downloads cause.
+
+    Args:
+        errors: names of the types of their errors; "" stands for downloads that the user cancelled.
+    """
+    if not errors:
+        return ExitCode.DONE
     if errors & _DISK_ERRORS:
         return ExitCode.DISK
     if RequestOptionsError.__name__ in errors:  # of a flag, a variable or a setting

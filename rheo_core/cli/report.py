@@ -16,8 +16,6 @@ from rheo_core.events import (
 )
 from rheo_core.events.describe import describe, is_web_page, name_of
 
-from .exit import ExitCode, code_of
-
 TERMINAL_EVENTS: tuple[type[DownloadEvent], ...] = (
     DownloadCompletedEvent,
     DownloadFailedEvent,
@@ -57,12 +55,16 @@ def _hint(event: DownloadEvent) -> str:
 
 
 class Tally:
-    """Counts of the downloads that ended."""
+    """Counts of the downloads that ended.
+
+    Attributes:
+        errors: names of the types of errors; "" if the user cancelled a download.
+    """
 
     def __init__(self) -> None:
+        self.errors: set[str] = set()
         self._counts: Counter[type[DownloadEvent]] = Counter()
         self._bytes = 0
-        self._errors: set[str] = set()  # names of their types
         self._began = time.monotonic()
 
     def add(self, event: DownloadEvent) -> None:
@@ -73,19 +75,14 @@ class Tally:
         if isinstance(event, DownloadCompletedEvent):
             self._bytes += event.total_bytes
         elif isinstance(event, DownloadFailedEvent):
-            self._errors.add(event.error.exc_type.rpartition(".")[2])
+            self.errors.add(event.error.exc_type.rpartition(".")[2])
+        elif isinstance(event, DownloadCancelledEvent):
+            self.errors.add("")
 
     @property
     def ended(self) -> int:
         """Number of downloads that have ended in any way."""
         return self._counts.total()
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """Exit code of the run."""
-        if self._counts[DownloadFailedEvent] or self._counts[DownloadCancelledEvent]:
-            return code_of(self._errors)
-        return ExitCode.DONE
 
     def summary(self) -> str:
         """Return a line on all downloads, with the size of the complete files."""

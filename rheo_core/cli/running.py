@@ -27,7 +27,7 @@ from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
 from .download_configs import Places
-from .exit import ExitCode
+from .exit import ExitCode, code_of_run
 from .json_lines import JsonLines
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
 from .report import TERMINAL_EVENTS, Tally
@@ -181,14 +181,15 @@ class _Run:
                 # The folder of a file for standard output is removed.
                 advice = "" if output.to_output else " Run the same command again to resume."
                 reporter.say(f"{reason}.{advice}")
-        if not finished:
-            return ExitCode.STOPPED if stopped else interruption.code
-        if lines is not None and lines.problem is not None:
-            reporter.say(f"rheo: events are missing from the output: {lines.problem}")
-            return tally.exit_code or ExitCode.DISK
-        if self._diagnostics.problems:
-            return tally.exit_code or ExitCode.FAILED
-        return tally.exit_code
+        problem = None if lines is None else lines.problem
+        if finished and problem is not None:
+            reporter.say(f"rheo: events are missing from the output: {problem}")
+        return code_of_run(
+            tally.errors,
+            ended_by=None if finished else ExitCode.STOPPED if stopped else interruption.code,
+            lost_events=problem is not None,
+            bad_input=self._diagnostics.problems > 0,
+        )
 
     async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:
         """Queue items a little ahead of what runs, and wait until all have ended."""

@@ -1,7 +1,7 @@
-"""Journal: the ended entries of a shard that is not complete, so that a kill costs little.
+"""Journal and lock of a shard that is not complete: one worker at a time, and a kill costs little.
 
-The first line names the run. Each further line is an `EntryOutcome`, or the start of a worker. A
-kill may leave a torn last line, which is cut.
+The journal has the ended entries of the shard. Its first line names the run. Each further line is
+an `EntryOutcome`, or the start of a worker. A kill may leave a torn last line, which is cut.
 """
 
 import errno

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -21,7 +21,7 @@ from rheo_tui.fleet_actions import FAILED_URL_ACTIONS
 from rheo_tui.formatting import fit, fit_middle
 from rheo_tui.services.fleet import PAGE_SIZE, FailedPages, FleetError, FleetService
 from rheo_tui.widgets.cursor_view import CursorView
-from rheo_tui.widgets.line_input import LineInput
+from rheo_tui.widgets.search_input import SearchInput
 from rheo_tui.widgets.shard_table import shard_text
 
 _SEARCH_DELAY_SECONDS = 0.12
@@ -110,7 +110,7 @@ class FailedUrlsScreen(ModalScreen[None]):
         """Create the filter, the number of URLs, the URLs, the current one and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = f"Failed URLs of shard {shard_text(self._row)}"
-            yield LineInput(placeholder="part of a URL, kind or reason", id="search", compact=True)
+            yield SearchInput("part of a URL, kind or reason", FailedUrls)
             yield Static("Reading…", id="failed-count", markup=False)
             yield FailedUrls(id="failed-urls")
             yield Static("", id="failed-detail", markup=False)
@@ -197,21 +197,6 @@ class FailedUrlsScreen(ModalScreen[None]):
         """Run an action of the registry."""
         action = next(each for each in FAILED_URL_ACTIONS if each.id == action_id)
         getattr(self, action.handler)()
-
-    @on(Input.Submitted)
-    def _to_the_list(self) -> None:
-        self._rows.focus()
-
-    @on(LineInput.Left)
-    def _filter_left(self) -> None:
-        self.query_one(Input).value = ""
-        self._rows.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """Move from the filter to the URLs with the down key."""
-        if event.key == "down" and self.query_one(Input).has_focus:
-            event.stop()
-            self._rows.focus()
 
     def do_filter(self) -> None:
         """Focus the filter."""

@@ -6,7 +6,7 @@ from os.path import lexists
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -23,12 +23,12 @@ from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.statuses import LOOKS
 from rheo_tui.widgets.history_list import HistoryList
-from rheo_tui.widgets.line_input import LineInput
+from rheo_tui.widgets.search_input import SearchInput
 
 from .confirm import ConfirmScreen
 
 _PAGE_SIZE = 200
-_SEARCH_DELAY_SECONDS = 0.12  # seconds
+_SEARCH_DELAY_SECONDS = 0.12
 _FILES_STAY = "Files on the disk and downloads in the list stay."
 _KEYS = (
     "/ search · ! failures · Space mark · Enter details · A again · f folder · d delete · D all · "
@@ -62,7 +62,7 @@ class HistoryScreen(ModalScreen[None]):
         """Create the search, the totals, the rows, the details and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "History"
-            yield LineInput(placeholder="/ part of a name or URL", id="search", compact=True)
+            yield SearchInput("/ part of a name or URL", HistoryList)
             yield Static("", id="history-count", markup=False)
             yield Static("", id="history-titles", markup=False)
             yield HistoryList()
@@ -87,21 +87,6 @@ class HistoryScreen(ModalScreen[None]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self._search(event.value.strip())
-
-    @on(Input.Submitted)
-    def _to_the_list(self) -> None:
-        self._rows.focus()
-
-    @on(LineInput.Left)
-    def _search_left(self) -> None:
-        self.query_one(Input).value = ""
-        self._rows.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """Move from the search to the rows with the down key."""
-        if event.key == "down" and self.query_one(Input).has_focus:
-            event.stop()
-            self._rows.focus()
 
     def action_search(self) -> None:
         """Focus the search."""

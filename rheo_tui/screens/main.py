@@ -22,7 +22,8 @@ from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, unfinished
-from rheo_tui.actions import BY_ID, Context, advice_text, bindings
+from rheo_tui.action_reasons import Context
+from rheo_tui.actions import BY_ID, advice_text, bindings
 from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
@@ -313,19 +314,17 @@ class MainScreen(Screen[None]):
 
     def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
         """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
-        self._run_guarded(title, call)
+        self.run_worker(self._run(title, call), exit_on_error=False)
 
-    # Apart, because @work hides the signature that `ActionScreen` asks for.
-    @work(exit_on_error=False)
-    async def _run_guarded(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
-        async def run() -> None:
-            steps = self.changes.count
+    async def _run(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        steps = self.changes.count
+        try:
             text = await call()
             await self.refresh_from_engine()  # first: the next key acts on what the list shows
             if text:
                 self.toast(text, can_undo=self.changes.count > steps)
-
-        if not await self.client.guard(run(), title):
+        except Exception as error:
+            self.client.report(title, error)
             await self.refresh_from_engine()
         self._show_context()
 

@@ -1,11 +1,10 @@
 """LocalService: the service over an engine in this process."""
 
 import asyncio
-import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,12 +27,12 @@ from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
-from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
+from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, Place, SessionLockedError
-from .trash import delete_file, remove_leftovers, restore_file
+from .trash import HeldFiles, delete_file, remove_leftovers
 
 if TYPE_CHECKING:
     from rheo_core.domain import DownloadInfo
@@ -93,7 +92,7 @@ class LocalService:
         self._rows: dict[str, DownloadSnapshot] = {}
         self._revision = 0
         self._quiet_until = 0.0  # the monotonic clock
-        self._held: dict[str, tuple[Path, Path]] = {}  # deleted files, and their former paths
+        self._held = HeldFiles()
 
     @cached_property
     def _manager(self) -> "DownloadManager":
@@ -201,9 +200,7 @@ class LocalService:
     async def close(self) -> None:
         """Stop running downloads, keep their partial data and release all resources."""
         await self._manager.close()
-        held, self._held = self._held, {}
-        for path, _ in held.values():
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await self._held.delete_all()
 
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`.
@@ -223,19 +220,15 @@ class LocalService:
         """Return the entries in `text`; the event loop runs on meanwhile."""
         from rheo_core.inputs import read_entries
 
-        entries: list[Entry] = []
-        for entry in read_entries(text.splitlines(), self._known(), self._with_folder(options)):
-            entries.append(entry)
-            if len(entries) % _ENTRIES_PER_TURN == 0:
-                await asyncio.sleep(0)
-        return self._with_owners(entries)
+        known, options = known_ids(self._rows_now()), self._with_folder(options)
+        return await self._checked(read_entries(text.splitlines(), known, options))
 
     async def check_file(self, path: Path, options: "ReadOptions | None" = None) -> "list[Entry]":
         """Return the entries of a list file."""
         from rheo_core.inputs import read_entries_file
 
-        entries = await read_entries_file(path, self._known(), self._with_folder(options))
-        return self._with_owners(entries)
+        known, options = known_ids(self._rows_now()), self._with_folder(options)
+        return with_owners(await read_entries_file(path, known, options), self._rows)
 
     async def recheck(
         self, entries: "Sequence[Entry]", options: "ReadOptions | None" = None
@@ -243,42 +236,16 @@ class LocalService:
         """Return all entries of a text with new verdicts, after the user has changed some."""
         from rheo_core.inputs import recheck_entries
 
-        rechecked: list[Entry] = []
-        for entry in recheck_entries(entries, self._known(), self._with_folder(options)):
-            rechecked.append(entry)
-            if len(rechecked) % _ENTRIES_PER_TURN == 0:
+        known, options = known_ids(self._rows_now()), self._with_folder(options)
+        return await self._checked(recheck_entries(entries, known, options))
+
+    async def _checked(self, reading: "Iterable[Entry]") -> "list[Entry]":
+        entries: list[Entry] = []
+        for entry in reading:
+            entries.append(entry)
+            if len(entries) % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        return self._with_owners(rechecked)
-
-    def _with_owners(self, entries: "list[Entry]") -> "list[Entry]":
-        """Return the entries with verdicts that consider who owns an existing file.
-
-        The user may want the file of a completed download again. A file of another download does
-        not stand for an entry, because the entry gets the next number.
-        """
-        from rheo_core.inputs import Verdict
-
-        completed = {
-            row.id: row.destination
-            for row in self._rows.values()
-            if row.status is DownloadStatus.COMPLETED
-        }
-        owners = {path: download_id for download_id, path in completed.items()}
-        for at, entry in enumerate(entries if completed else ()):
-            if entry.config is None:
-                continue
-            if entry.verdict is Verdict.DUPLICATE:
-                path = completed.pop(entry.config.id, "")  # once: a second line is a duplicate
-                if os.path.lexists(path):
-                    problem = f"already on disk: {printable(Path(path).name)}"
-                    entries[at] = entry._replace(
-                        verdict=Verdict.ON_DISK, problem=problem, existing=path
-                    )
-            elif entry.verdict is Verdict.ON_DISK:
-                owner = owners.get(os.path.normpath(entry.existing))
-                if owner not in (None, entry.config.id):
-                    entries[at] = entry._replace(verdict=Verdict.OK, problem="", existing="")
-        return entries
+        return with_owners(entries, self._rows)
 
     def free_space(self) -> int | None:
         """Return the free bytes in the download folder; None if they are unknown.
@@ -350,10 +317,11 @@ class LocalService:
             event.count = len(await self._manager.cancel_many(ids, keep_partial=True))
         return event.count
 
-    async def retry(self, ids: Sequence[str]) -> None:
-        """Queue failed, cancelled and skipped downloads again."""
+    async def retry(self, ids: Sequence[str]) -> int:
+        """Queue failed, cancelled and skipped downloads again; return their number."""
         with self._as_one_event(ids, DownloadEventType.QUEUED) as event:
             event.count = len(await self._manager.retry_many(ids))
+        return event.count
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified`; None if there is none."""
@@ -398,7 +366,7 @@ class LocalService:
             if held is None:
                 in_trash += 1
             else:
-                self._hold(row.id, held, path)
+                self._held.add(row.id, held, path)
         await self.remove(deleted)
         return Deletion(tuple(deleted), in_trash, tuple(problems))
 
@@ -406,29 +374,9 @@ class LocalService:
         infos = filter(None, map(self._manager.get_download_info, ids))
         return [info for info in infos if info.status is DownloadStatus.COMPLETED]
 
-    def _hold(self, download_id: str, held: Path, path: Path) -> None:
-        self._held[download_id] = held, path
-        # Until the undo is over.
-        loop = asyncio.get_running_loop()
-        loop.call_later(DEFAULT_TUNING.undo_seconds, self._let_go, download_id, held)
-
-    def _let_go(self, download_id: str, held: Path) -> None:
-        if self._held.get(download_id, (None,))[0] == held:
-            del self._held[download_id]
-            asyncio.get_running_loop().run_in_executor(None, held.unlink, True)
-
     async def restore_files(self, ids: Sequence[str]) -> int:
         """Undo `delete_files`: restore downloads and held files."""
-        for held, path in [self._held.pop(each) for each in ids if each in self._held]:
-            try:
-                restored = await asyncio.to_thread(restore_file, held, path)
-            except OSError as error:
-                name, reason = printable(path.name), error.strerror or error
-                self._problems.append(f"{name} is kept as {held}: {reason}.")
-                continue
-            if restored != path:
-                was, name = printable(path.name), printable(restored.name)
-                self._problems.append(f"{was} is kept as {name}: another file has its name now.")
+        self._problems += await self._held.give_back(ids)
         return await self.restore(ids)
 
     async def forget(
@@ -586,14 +534,6 @@ class LocalService:
             self._rows.pop(download_id, None)
         self._rows |= {row.id: row for row in snapshot.downloads}
         return self._rows
-
-    def _known(self) -> set[str]:
-        """Return the ids of completed and unfinished downloads; others may be added again."""
-        return {
-            row.id
-            for row in self._rows_now().values()
-            if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
-        }
 
 
 def _drain(waiting: deque[T]) -> list[T]:

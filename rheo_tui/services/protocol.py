@@ -214,8 +214,8 @@ class DownloadService(Protocol):
         Their partial data is kept for 10 minutes, but not longer than the program runs.
         """
 
-    async def retry(self, ids: Sequence[str]) -> None:
-        """Queue failed, cancelled and skipped downloads again."""
+    async def retry(self, ids: Sequence[str]) -> int:
+        """Queue failed, cancelled and skipped downloads again; return their number."""
 
     async def keep(self, download_id: str) -> Path | None:
         """Keep data with a wrong checksum as `NAME.unverified` and return its path.

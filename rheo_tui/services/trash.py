@@ -1,18 +1,22 @@
 """Trash: files that the user deletes go to the desktop's trash, or are held until undo is over.
 
-All functions block.
+Functions block. The methods of `HeldFiles` do not.
 """
 
+import asyncio
 import os
 import re
 import secrets
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.text import printable
+from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.infrastructure.files import rename_without_clobbering
 
 _HELD = ".rheo-deleted-"
@@ -70,3 +74,42 @@ def remove_leftovers(folder: Path) -> None:
             is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
             if is_ours and status.st_ctime < oldest:  # the time of its rename
                 Path(entry.path).unlink()
+
+
+class HeldFiles:
+    """Deleted files that are not in the trash, by download, until their undo is over."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, tuple[Path, Path]] = {}  # held files, and their former paths
+
+    def add(self, download_id: str, held: Path, path: Path) -> None:
+        """Hold the file of a download that was at `path`."""
+        self._paths[download_id] = held, path
+        loop = asyncio.get_running_loop()
+        loop.call_later(DEFAULT_TUNING.undo_seconds, self._delete, download_id, held)
+
+    def _delete(self, download_id: str, held: Path) -> None:
+        if self._paths.get(download_id, (None,))[0] == held:
+            del self._paths[download_id]
+            asyncio.get_running_loop().run_in_executor(None, held.unlink, True)
+
+    async def give_back(self, ids: Sequence[str]) -> list[str]:
+        """Give the held files of downloads their names back; return sentences on problems."""
+        problems = []
+        for held, path in [self._paths.pop(each) for each in ids if each in self._paths]:
+            try:
+                restored = await asyncio.to_thread(restore_file, held, path)
+            except OSError as error:
+                name, reason = printable(path.name), error.strerror or error
+                problems.append(f"{name} is kept as {held}: {reason}.")
+                continue
+            if restored != path:
+                was, name = printable(path.name), printable(restored.name)
+                problems.append(f"{was} is kept as {name}: another file has its name now.")
+        return problems
+
+    async def delete_all(self) -> None:
+        """Delete all held files, because no undo follows."""
+        paths, self._paths = self._paths, {}
+        for held, _ in paths.values():
+            await asyncio.to_thread(held.unlink, missing_ok=True)

@@ -10,7 +10,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rheo_core.domain.text import printable
-from rheo_tui.actions import ACTIONS, BY_ID, Action, Context, key_names
+from rheo_tui.action_reasons import Context
+from rheo_tui.actions import ACTIONS, BY_ID, Action, key_names
 
 _FIRST = ("help", "quit", "add", "pause", "menu", "filter")
 """Actions that stay when there is little space, the most important first."""

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from rheo_core.cli.exit import ExitCode
+from rheo_core.cli.exit import ExitCode, code_of, code_of_run
 from rheo_core.cli.progress import LiveReporter, PlainReporter
 from rheo_core.cli.report import Tally, line_of
 from rheo_core.domain import (
@@ -122,8 +122,21 @@ def test_exit_code(events: list[DownloadEvent], code: ExitCode) -> None:
     tally = Tally()
     for event in events:
         tally.add(event)
-    assert tally.exit_code == code
+    assert code_of(tally.errors) == code
     assert tally.ended == sum(event is not RETRYING for event in events)
+
+
+@pytest.mark.parametrize("bad_input", [False, True])
+@pytest.mark.parametrize("lost_events", [False, True])
+@pytest.mark.parametrize("errors", [set[str](), {""}, {DiskFullError.__name__}])
+def test_exit_code_of_a_run(errors: set[str], lost_events: bool, bad_input: bool) -> None:
+    def code(ended_by: ExitCode | None) -> ExitCode:
+        return code_of_run(errors, ended_by=ended_by, lost_events=lost_events, bad_input=bad_input)
+
+    assert code(ExitCode.STOPPED) == ExitCode.STOPPED
+    assert code(ExitCode.TERMINATED) == ExitCode.TERMINATED
+    without_errors = ExitCode.DISK if lost_events else ExitCode(bad_input)
+    assert code(None) == (code_of(errors) if errors else without_errors)
 
 
 def test_summary() -> None:

@@ -246,10 +246,13 @@ class FakeService:
         is_pausable = not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
         return is_pausable if pausable else row.status is status
 
-    async def retry(self, ids: Sequence[str]) -> None:
+    async def retry(self, ids: Sequence[str]) -> int:
         self._record("retry", list(ids))
+        without_file = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
+        ids = [row for row in ids if self.rows[row].status in without_file]
         for row in ids:
             self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
+        return len(ids)
 
     async def keep(self, download_id: str) -> Path | None:
         self._record("keep", download_id)

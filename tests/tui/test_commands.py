@@ -9,7 +9,8 @@ from textual.widgets import Input, Static
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.filters import Moment
-from rheo_tui.actions import ACTIONS, Context
+from rheo_tui.action_reasons import Context
+from rheo_tui.actions import ACTIONS
 from rheo_tui.command_hint import hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.commands import COMMANDS, equal_command, without_secrets

@@ -51,6 +51,18 @@ async def test_it_does_not_count_what_ended_meanwhile(keys: tuple[str, ...], don
         assert footer(app).startswith(f" {done} 3 downloads; 1 had ended · u undo")
 
 
+async def test_a_retry_does_not_count_what_was_queued_meanwhile() -> None:
+    async with running() as app:
+        first, *others = await app.fill(4)
+        for row in (first, *others):
+            app.service.change(row, status=DownloadStatus.FAILED)
+        await app.update()
+        await app.press("*")
+        app.service.change(first, status=DownloadStatus.QUEUED)
+        await app.press("r")
+        assert footer(app).startswith(" Queued again: 3 downloads; 1 did not fail")
+
+
 async def test_a_removal_offers_undo_and_the_key_works() -> None:
     async with running() as app:
         await app.fill()

@@ -9,7 +9,8 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig, RheoError
-from rheo_tui.actions import ACTIONS, BY_ID, Context
+from rheo_tui.action_reasons import Context
+from rheo_tui.actions import ACTIONS, BY_ID
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.history import HistoryScreen
 from rheo_tui.screens.main import MainScreen

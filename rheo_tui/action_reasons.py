@@ -1,0 +1,211 @@
+"""Reasons why actions are disabled, and the state that decides it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.services.protocol import READ_ONLY
+from rheo_tui.speed_steps import SPEED_LIMITS
+from rheo_tui.statuses import LOOKS
+
+Reason = Callable[["Context"], str]
+"""Returns the reason why an action is disabled, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The state that decides which actions are available."""
+
+    targets: tuple[DownloadSnapshot, ...] = ()  # the marked rows shown, or the current row
+    current: DownloadSnapshot | None = None
+    on_fold: bool = False  # the cursor stands for all finished downloads; `targets` has one
+    marked: int = 0  # marked rows shown
+    total: int = 0
+    active: int = 0  # those with a slot
+    failed: int = 0
+    finished: int = 0  # completed or skipped
+    running: int = 0  # neither ended nor paused
+    paused: int = 0
+    lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
+    details_open: bool = False
+    can_undo: bool = False
+    can_redo: bool = False
+    by_queue_order: bool = True
+    speed_limit: int | None = None  # bytes/s
+    is_slow: bool = False
+    has_filter: bool = False  # or a tab of the user is open
+    own_tabs: int = 0
+    read_only: bool = False
+
+
+RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
+
+
+def _state(row: DownloadSnapshot) -> str:
+    return LOOKS[row.status].label
+
+
+def _changes(reason: Reason = lambda _: "") -> Reason:
+    """Disable an action in a read-only session, or if `reason` returns one."""
+    return lambda context: READ_ONLY if context.read_only else reason(context)
+
+
+def _needs(matches: Callable[[Context], object], reason: str) -> Reason:
+    """Disable an action for `reason` unless the state matches."""
+    return lambda context: "" if matches(context) else reason
+
+
+def _needs_target(
+    fits: Callable[[DownloadSnapshot], bool], one: Callable[[DownloadSnapshot], str], many: str
+) -> Reason:
+    """Disable an action unless a target fits.
+
+    Args:
+        fits: returns True for a row that the action can change.
+        one: returns the reason if there is a single target.
+        many: the reason if there are several.
+    """
+
+    def reason(context: Context) -> str:
+        if not context.targets:
+            return "nothing selected"
+        if any(fits(row) for row in context.targets):
+            return ""
+        return one(context.targets[0]) if len(context.targets) == 1 else many
+
+    return _changes(reason)
+
+
+def can_pause(row: DownloadSnapshot) -> bool:
+    """Return True if `row` can be paused."""
+    return not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
+
+
+def can_retry(row: DownloadSnapshot) -> bool:
+    """Return True if `row` ended without a file."""
+    return row.status in RETRYABLE
+
+
+def can_move(row: DownloadSnapshot) -> bool:
+    """Return True if `row` has a place in the queue."""
+    return row.status is DownloadStatus.QUEUED
+
+
+def is_done(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, or was skipped because the file exists."""
+    return row.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
+
+
+def has_file(row: DownloadSnapshot) -> bool:
+    """Return True if `row` completed, so that its file is on the disk."""
+    return row.status is DownloadStatus.COMPLETED and bool(row.destination)
+
+
+def has_wrong_hash(row: DownloadSnapshot) -> bool:
+    """Return True if `row` failed only because of its checksum."""
+    check = row.validation
+    return row.status is DownloadStatus.FAILED and check is not None and not check.is_valid
+
+
+def can_keep(row: DownloadSnapshot) -> bool:
+    """Return True if `row` failed and the user may accept the data that the server sent."""
+    return has_wrong_hash(row) or row.got_page
+
+
+def _ended(row: DownloadSnapshot) -> str:
+    return f"this download has ended ({_state(row)})"
+
+
+not_ended = _needs_target(
+    lambda row: not row.status.is_terminal, _ended, "all marked downloads have ended"
+)
+any_target = _needs_target(lambda _: True, _ended, "")
+retry = _needs_target(
+    can_retry,
+    lambda row: f"this download has not failed ({_state(row)})",
+    "no marked download has failed",
+)
+_queued = _needs_target(
+    can_move,
+    lambda row: f"this download is not queued ({_state(row)})",
+    "no marked download is queued",
+)
+
+
+keep = _needs_target(
+    can_keep,
+    lambda _: "this download did not fail on a checksum or a web page",
+    "no marked download failed on a checksum or a web page",
+)
+
+
+existing = _needs_target(
+    lambda row: row.has_file,
+    lambda row: f"no file blocks this download ({_state(row)})",
+    "no file blocks the marked downloads",
+)
+again = _needs_target(
+    is_done,
+    lambda row: f"this download is not done ({_state(row)})",
+    "no marked download is done",
+)
+delete = _needs_target(
+    has_file,
+    lambda row: f"this download has no finished file ({_state(row)})",
+    "no marked download has a finished file",
+)
+
+
+def open_file(context: Context) -> str:
+    """Disable an action unless the current download has a finished file."""
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
+
+
+def _edit(context: Context) -> str:
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return _ended(row) if row.status is DownloadStatus.COMPLETED else ""
+
+
+def _in_queue_order(context: Context) -> str:
+    if context.targets and not context.by_queue_order:
+        return "the list is not sorted by queue order; press the sort key first"
+    return _queued(context)
+
+
+move = _changes(_in_queue_order)
+edit = _changes(_edit)
+
+
+def _at_lowest_limit(context: Context) -> str:
+    return "the limit is already at its lowest" if context.speed_limit == SPEED_LIMITS[0] else ""
+
+
+def needs_own_tab(number: int) -> Reason:
+    """Disable an action unless the user has a tab of this number."""
+    return _needs(lambda context: number <= context.own_tabs, "there is no such tab")
+
+
+read_only = _changes()
+has_failed = _needs(lambda context: context.failed, "nothing has failed")
+is_active = _needs(lambda context: context.active, "no download is active")
+needs_rows = _needs(lambda context: context.total, "the list is empty")
+needs_current = _needs(lambda context: context.current, "nothing selected")
+needs_details = _needs(lambda context: context.details_open, "the details are closed")
+needs_line = _needs(lambda context: context.current or context.on_fold, "nothing selected")
+limit_down = _changes(_at_lowest_limit)
+limit_up = _changes(
+    _needs(lambda context: context.speed_limit is not None, "there is no speed limit")
+)
+pause_all = _changes(_needs(lambda context: context.running, "no download is active or queued"))
+resume_all = _changes(_needs(lambda context: context.paused, "nothing is paused"))
+retry_failed = _changes(has_failed)
+clear_finished = _changes(_needs(lambda context: context.finished, "nothing has finished"))
+lift = _changes(_needs(lambda context: context.lowered_hosts, "no host's limit is lowered"))
+undo = _changes(_needs(lambda context: context.can_undo, "nothing to undo"))
+redo = _changes(_needs(lambda context: context.can_redo, "nothing to redo"))
+keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter; press / first"))

@@ -1,0 +1,50 @@
+"""Verdicts of pasted or loaded entries that depend on the downloads in the list."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.text import printable
+
+if TYPE_CHECKING:
+    from rheo_core.inputs import Entry
+
+
+def known_ids(rows: Mapping[str, DownloadSnapshot]) -> set[str]:
+    """Return the ids of completed and unfinished downloads; others may be added again."""
+    return {
+        row.id
+        for row in rows.values()
+        if not row.status.is_terminal or row.status is DownloadStatus.COMPLETED
+    }
+
+
+def with_owners(entries: "list[Entry]", rows: Mapping[str, DownloadSnapshot]) -> "list[Entry]":
+    """Return `entries` with verdicts that consider which download owns an existing file.
+
+    The user may want the file of a completed download again. A file of another download does not
+    stand for an entry, because the entry gets the next number.
+    """
+    from rheo_core.inputs import Verdict
+
+    completed = {
+        row.id: row.destination for row in rows.values() if row.status is DownloadStatus.COMPLETED
+    }
+    owners = {path: download_id for download_id, path in completed.items()}
+    for at, entry in enumerate(entries if completed else ()):
+        if entry.config is None:
+            continue
+        if entry.verdict is Verdict.DUPLICATE:
+            path = completed.pop(entry.config.id, "")  # once: a second line is a duplicate
+            if os.path.lexists(path):
+                problem = f"already on disk: {printable(Path(path).name)}"
+                entries[at] = entry._replace(
+                    verdict=Verdict.ON_DISK, problem=problem, existing=path
+                )
+        elif entry.verdict is Verdict.ON_DISK:
+            owner = owners.get(os.path.normpath(entry.existing))
+            if owner not in (None, entry.config.id):
+                entries[at] = entry._replace(verdict=Verdict.OK, problem="", existing="")
+    return entries

@@ -1,0 +1,25 @@
+"""Steps of the speed limit, for the keys that change it and for its menu."""
+
+SPEED_LIMITS = (
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    None,
+)
+"""Steps of the speed limit in bytes/s, slowest first; None: no limit."""
+
+
+def limit_step(current: int | None, up: bool) -> int | None:
+    """Return the next step from the speed limit `current`, in bytes/s; None: no limit."""
+    numbers = [step for step in SPEED_LIMITS if step is not None]
+    if up:
+        higher = [step for step in numbers if current is not None and step > current]
+        return higher[0] if higher else None
+    lower = [step for step in numbers if current is None or step < current]
+    return lower[-1] if lower else numbers[0]
