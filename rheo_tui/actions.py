@@ -39,6 +39,7 @@ class Context:
     paused: int = 0
     lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     details_open: bool = False
+    follows: bool = False  # the cursor follows a download
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -210,6 +211,15 @@ def _open(context: Context) -> str:
     if row is None:
         return "nothing selected"
     return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
+
+
+def _follow(context: Context) -> str:
+    if context.follows:
+        return ""
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return _ended(row) if is_done(row) else ""
 
 
 def _edit(context: Context) -> str:
@@ -602,6 +612,11 @@ ACTIONS: tuple[Action, ...] = (
         "Go to the next download that failed; after the last one, to the first.",
         disabled=lambda context: "" if context.failed else "nothing has failed",
         owner="table",
+    ),
+    Action(
+        "follow", "ctrl+f", "Follow", "Move",
+        "Keep the download in sight through all its states, until the cursor moves.",
+        disabled=_follow, owner="table", in_menu=True,
     ),
     Action(
         "settings", "comma", "Change settings", "App",

@@ -59,6 +59,7 @@ class Summary:
     marked: int = 0
     hidden_marks: int = 0
     marks_range: bool = False  # the cursor marks rows as it moves
+    follows: bool = False  # the cursor follows a download
     done: int = 0
     wanted: int = 0
     left: int = 0
@@ -125,6 +126,8 @@ def _badges(summary: Summary) -> list[Part]:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marks_range:
         parts.append(Part(1, (Span(" marking ", "badge"),)))
+    if summary.follows:
+        parts.append(Part(1, (Span(" following ", "badge"),)))
     if summary.marked:
         hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
         parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))

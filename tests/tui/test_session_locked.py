@@ -24,6 +24,7 @@ LOOKING = {
     *(
         "next_active",
         "next_failed",
+        "follow",
         "filter",
         "columns",
         "sort",
