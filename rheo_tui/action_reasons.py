@@ -28,6 +28,7 @@ class Context:
     paused: int = 0
     lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     details_open: bool = False
+    follows: bool = False  # the cursor follows a download
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
@@ -162,6 +163,16 @@ def open_file(context: Context) -> str:
     if row is None:
         return "nothing selected"
     return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
+
+
+def follow(context: Context) -> str:
+    """Disable an action unless the current download has not ended, or one is followed."""
+    if context.follows:
+        return ""
+    row = context.current
+    if row is None:
+        return "nothing selected"
+    return _ended(row) if is_done(row) else ""
 
 
 def _edit(context: Context) -> str:

@@ -390,6 +390,11 @@ ACTIONS: tuple[Action, ...] = (
         owner="table",
     ),
     Action(
+        "follow", "ctrl+f", "Follow", "Move",
+        "Keep the download in sight through all its states, until the cursor moves.",
+        disabled=reasons.follow, owner="table", in_menu=True,
+    ),
+    Action(
         "settings", "comma", "Change settings", "App",
         "Change the folder, theme, limits, schedule, retries and more.",
         label="settings", disabled=reasons.read_only,

@@ -37,18 +37,19 @@ class EntryDefaults(NamedTuple):
         return config.model_copy(update=update) if update else config
 
 
-def parse_folder(text: str) -> str | None:
-    """Return the folder below the download folder; None for that folder itself.
+def parse_folder(text: str, base: Path) -> str | None:
+    """Return the folder below the download folder `base`; None for that folder itself.
 
     Raises:
-        ValueError: the text is not valid.
+        ValueError: the text is not valid, or names a folder elsewhere.
     """
-    text = text.strip().rstrip("/")
-    if not text:
-        return None
+    text = text.strip()
     try:
-        return FileConfig(url="http://x/", destination_subdir=text).destination_subdir
-    except ValueError:
+        path = Path(text).expanduser()
+        below = path.relative_to(base) if path.is_absolute() else path
+        subfolder = str(below) if below.parts else None
+        return FileConfig(url="http://x/", destination_subdir=subfolder).destination_subdir
+    except (RuntimeError, ValueError):  # RuntimeError: the home folder of nobody
         name = printable(text)
         raise ValueError(
             f"The folder “{name}” should be below the download folder, such as isos/linux"
@@ -100,13 +101,14 @@ def parse_place(text: str) -> bool:
     return bool(text) and "first".startswith(text)
 
 
-PARSERS: Mapping[str, Callable[[str], object]] = {
+PARSERS: Mapping[str, Callable[[str, Path], object]] = {
     "folder": parse_folder,
-    "priority": parse_priority,
-    "start": parse_start_field,
-    "place": parse_place,
+    "priority": lambda text, _: parse_priority(text),
+    "start": lambda text, _: parse_start_field(text),
+    "place": lambda text, _: parse_place(text),
 }
-"""Parsers by the names of the fields; the message of their errors is a sentence."""
+"""Parsers by the names of the fields, for a text and the download folder; the message of their
+errors is a sentence."""
 
 
 def parse_defaults(texts: Mapping[str, str]) -> EntryDefaults:

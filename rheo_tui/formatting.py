@@ -18,6 +18,9 @@ _MAX_EXTENSION_WIDTH = 10
 _BRAILLE = 0x2800
 _LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
+_HIGHEST_DOTS = 0x09
+_LIMIT_IN_SIGHT = 2.0
+"""A higher limit, as a multiple of the peak, is not drawn, because it would flatten the graph."""
 
 
 def clock_text(timestamp: float | None) -> str:
@@ -63,29 +66,42 @@ def moving_bar_text(phase: int, width: int) -> tuple[str, str, str]:
     return "─" * at, "━" * piece, "─" * (width - at - piece)
 
 
-def graph_text(values: Sequence[float], width: int, top: float) -> str:
+def limit_in_sight(limit: int | None, peak: float) -> int | None:
+    """Return a speed limit if a graph that rises to `peak` has space for it as a line."""
+    return limit if limit is not None and limit <= _LIMIT_IN_SIGHT * peak else None
+
+
+def graph_text(values: Sequence[float], width: int, top: float, *, has_line: bool = False) -> str:
     """Return the last values as a graph of `width` cells, two values in each (braille).
 
     Args:
         values: the samples, oldest first.
         width: cells of the graph.
         top: the value of full height.
+        has_line: True to draw a line at the top, which values of full height touch from below.
     """
-    return graph_lines(values, width, 1, top)[0]
+    heights = _heights(values, width, top, 3 if has_line else 4)
+    return _graph_row(heights, 0, _HIGHEST_DOTS if has_line else 0)
 
 
 def graph_lines(values: Sequence[float], width: int, rows: int, top: float) -> list[str]:
     """Return a graph like that of `graph_text` on several rows, the highest first."""
-    samples = [0.0] * max(0, 2 * width - len(values)) + list(values[-2 * width :])
-    heights = [_dots(value, top, 4 * rows) for value in samples] if width > 0 else []
+    heights = _heights(values, width, top, 4 * rows)
     return [_graph_row(heights, 4 * row) for row in range(rows - 1, -1, -1)]
 
 
-def _graph_row(heights: Sequence[int], below: int) -> str:
-    """Return the dots from the height `below` on, four high."""
+def _heights(values: Sequence[float], width: int, top: float, most: int) -> list[int]:
+    """Return the heights of the last values in dots, two for each cell of `width`."""
+    samples = [0.0] * max(0, 2 * width - len(values)) + list(values[-2 * width :])
+    return [_dots(value, top, most) for value in samples] if width > 0 else []
+
+
+def _graph_row(heights: Sequence[int], below: int, line: int = 0) -> str:
+    """Return the dots from the height `below` on, four high, and those of `line` in each cell."""
     inside = [max(0, min(height - below, 4)) for height in heights]
     pairs = zip(inside[::2], inside[1::2], strict=True)
-    return "".join(chr(_BRAILLE + _LEFT_DOTS[left] + _RIGHT_DOTS[right]) for left, right in pairs)
+    dots = (_LEFT_DOTS[left] | _RIGHT_DOTS[right] | line for left, right in pairs)
+    return "".join(chr(_BRAILLE + each) for each in dots)
 
 
 def _dots(value: float, top: float, most: int) -> int:

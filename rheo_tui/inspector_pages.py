@@ -22,6 +22,7 @@ from .formatting import (
     duration_text,
     fraction_done,
     graph_lines,
+    limit_in_sight,
     limit_text,
     percent_text,
     size_pair_text,
@@ -40,8 +41,6 @@ _STALLED_SECONDS = 3.0
 _GRAPH_ROWS = 5
 _CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 66, "Speed": 50, "Age": 66, "State": 0}
 """Columns of the connections, and the width from which each is shown."""
-_LIMIT_IN_SIGHT = 2.0
-"""A higher limit, as a multiple of the peak, is not drawn, because it would flatten the graph."""
 _NO_DOTS, _LIMIT = "\u2800", "┈"
 _DONE, _MOVING, _MISSING = "■", "▪", "·"
 Fact = tuple[str, Text]
@@ -354,10 +353,8 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     marks, count = _attempt_marks(shown, width)
     if count:
         facts.append(f"▲ attempt {shown[-1].attempt}")
-    limit = seen.row.speed_limit_bps or 0
-    if top < limit <= _LIMIT_IN_SIGHT * top:
-        top = limit
-    lines = _graph(values, width, max(top, 1.0), limit, style)
+    limit = limit_in_sight(seen.row.speed_limit_bps, top) or 0
+    lines = _graph(values, width, max(top, limit, 1.0), limit, style)
     body = [Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))

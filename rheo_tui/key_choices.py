@@ -14,6 +14,7 @@ PRESETS: Mapping[str, Keymap] = {
     "vim": {
         "page_up": "pageup,ctrl+b",
         "page_down": "pagedown,ctrl+f",
+        "follow": "z",
         "quit": "q,Z",
     },
     "emacs": {

@@ -37,6 +37,7 @@ LOOKS = {
     DownloadStatus.SKIPPED: StatusLook("–", "skipped", "skipped"),
 }
 SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
+_CHECKING = LOOKS[DownloadStatus.VERIFYING].label
 _WAITS = "waiting"
 _HOST_LIMIT = re.compile(r"(host limit): (\d+ of \d+) connections")
 _LONG_HOST_WAIT = re.compile(r"host limit (\d+ of \d+) after (?:HTTP )?(\w+)(.*)")
@@ -96,6 +97,8 @@ def status_text(
 
 def short_status(text: str) -> str:
     """Return a status text for a narrow column: the cause and its numbers, without words."""
+    if text.startswith(_CHECKING):
+        return _CHECKING
     text = text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
     text = _LONG_HOST_WAIT.sub(r"\2\3 · \1", text)
     return text.replace(" · lifts in ", " · ").replace(" · try ", " · ")

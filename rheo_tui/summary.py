@@ -11,6 +11,7 @@ from .formatting import (
     count_text,
     fit_middle,
     graph_text,
+    limit_in_sight,
     limit_text,
     percent_text,
     size_text,
@@ -58,6 +59,7 @@ class Summary:
     marked: int = 0
     hidden_marks: int = 0
     marks_range: bool = False  # the cursor marks rows as it moves
+    follows: bool = False  # the cursor follows a download
     done: int = 0
     wanted: int = 0
     left: int = 0
@@ -124,6 +126,8 @@ def _badges(summary: Summary) -> list[Part]:
         parts.append(Part(1, (Span(f"Reading your list… {summary.reading:,}", "paused"),)))
     if summary.marks_range:
         parts.append(Part(1, (Span(" marking ", "badge"),)))
+    if summary.follows:
+        parts.append(Part(1, (Span(" following ", "badge"),)))
     if summary.marked:
         hidden = f", {summary.hidden_marks:,} not shown" if summary.hidden_marks else ""
         parts.append(Part(1, (Span(f"◆ {summary.marked:,} marked{hidden}", "paused"),)))
@@ -207,20 +211,13 @@ def _of_text(done: int, wanted: int) -> str:
 
 def _speed_parts(summary: Summary, width: int) -> list[Part]:
     speed = Span(speed_text(summary.speed) or "0 B/s", "speed" if summary.speed >= 1 else "quiet")
-    parts = []
-    top = graph_top(summary)
-    if width >= _MIN_GRAPH_WIDTH and any(summary.samples):
-        graph = graph_text(summary.samples, _GRAPH, top)
-        parts.append(Part(4, (Span(graph, "speed"),)))
-    parts.append(Part(0, (speed,)))
-    if parts and top and summary.limit is None and width >= _MIN_GRAPH_WIDTH:
-        parts.append(Part(5, (Span(f"peak {speed_text(top)}"),)))
-    return parts
-
-
-def graph_top(summary: Summary) -> float:
-    """Return the speed of full height: the limit, or the highest sample."""
-    return float(summary.limit or max(summary.samples, default=0.0))
+    peak = max(summary.samples, default=0.0)
+    if width < _MIN_GRAPH_WIDTH or not peak:
+        return [Part(0, (speed,))]
+    limit = limit_in_sight(summary.limit, peak)  # a line at the top; its number is above it
+    graph = graph_text(summary.samples, _GRAPH, limit or peak, has_line=limit is not None)
+    parts = [Part(4, (Span(graph, "speed"),)), Part(0, (speed,))]
+    return parts if limit else [*parts, Part(5, (Span(f"peak {speed_text(peak)}"),))]
 
 
 def _one_line(summary: Summary, width: int) -> list[Span]:

@@ -85,6 +85,7 @@ class TableModel:
 
     Attributes:
         held: True keeps rows in their places while they change, because the user works on them.
+        followed: id of the download that stays in the list whatever becomes of it; see `follow`.
         own_tabs: the user's tabs, whose downloads are counted.
         problem: sentence on a filter that was dropped because it takes too long; "" for none.
     """
@@ -97,6 +98,7 @@ class TableModel:
         self.filter: Filter = NO_FILTER
         self.tab: Tab = ALL
         self.held = False
+        self.followed: str | None = None
         self.own_tabs: tuple[Tab, ...] = ()
         self.problem = ""
         self._in_own_tab: dict[str, set[str]] = {}  # ids of downloads by the id of the tab
@@ -202,6 +204,15 @@ class TableModel:
         """Show or hide the finished downloads."""
         self._unfolded = not self._unfolded
 
+    def follow(self, download_id: str | None) -> None:
+        """Keep a listed download in the list, whatever the tab and the filter, and unfolded.
+
+        The one followed before goes to its place. None follows no download.
+        """
+        before, self.followed = self.followed, download_id
+        if before is not None:
+            self._settle_safely(self.rows[before], None)
+
     # Changes
 
     def apply(self, snapshot: Snapshot) -> Change:
@@ -234,6 +245,8 @@ class TableModel:
             self.totals.remove(row)
             self.marked.discard(download_id)
             self._moving.discard(download_id)
+            if download_id == self.followed:
+                self.followed = None
             for ids in self._in_own_tab.values():
                 ids.discard(download_id)
             if in_place:
@@ -323,6 +336,8 @@ class TableModel:
             home.place(download_id, key)
 
     def _home(self, row: DownloadSnapshot) -> RowOrder | None:
+        if row.id == self.followed:
+            return self._listed
         moment = self._moment
         if not (self.tab.filter.matches(row, moment) and self.filter.matches(row, moment)):
             return None
@@ -390,11 +405,13 @@ class TableModel:
         for each in filter(None, (self.tab.filter, self.filter)):
             listed = each.select(map(rows.__getitem__, listed), moment)
         if self.folds:
-            done = {row_id for row_id in listed if _is_done(rows[row_id])}
+            done = {row_id for row_id in listed if _is_done(rows[row_id])} - {self.followed}
             finished = [row_id for row_id in listed if row_id in done]
             listed = [row_id for row_id in listed if row_id not in done]
         self._listed.fill_from(self._all, listed)
         self._finished.fill_from(self._all, finished)
+        if self.followed is not None:
+            self._listed.place(self.followed, self._key(rows[self.followed]))
 
     # Marks
 

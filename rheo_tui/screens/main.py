@@ -231,6 +231,7 @@ class MainScreen(Screen[None]):
             paused=latest.stats.paused if latest else 0,
             lowered_hosts=latest.lowered_hosts if latest else 0,
             details_open=self.query_one(DetailsPane).display,
+            follows=self.table.is_following,
             can_undo=self.changes.can_undo,
             can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
@@ -259,6 +260,7 @@ class MainScreen(Screen[None]):
         context, marked = self.context(), len(self.model.marked)
         header, is_range = self.query_one(SummaryHeader), self.table.is_marking
         header.show_marks(marked, marked - context.marked, is_range=is_range)
+        header.show_following(context.follows)
         self.query_one(StatusFooter).show(context, self._place(), self._advice(context))
 
     def _advice(self, context: Context) -> str:
@@ -437,6 +439,8 @@ class MainScreen(Screen[None]):
             self._toggle_details()
         elif self.query_one(FilterBar).display:
             self._filter_cleared()
+        elif self.table.is_following:
+            self.table.end_following()
         elif self.model.has_range:
             self.table.end_range()
         elif self.model.marked:
@@ -627,6 +631,10 @@ class MainScreen(Screen[None]):
     def _cursor_moved(self) -> None:
         self._show_context()
         self._inspector.show()
+
+    @on(DownloadTable.Following)
+    def _following_changed(self) -> None:
+        self._show_context()
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

@@ -84,7 +84,7 @@ class DefaultFields(Vertical):
     def subfolder(self) -> str | None:
         """Folder below the download folder; None for that folder, and while the text is wrong."""
         try:
-            return parse_folder(self.input("folder").value)
+            return parse_folder(self.input("folder").value, self._folder)
         except ValueError:
             return None
 
@@ -101,7 +101,7 @@ class DefaultFields(Vertical):
         """Return the first field with a mistake, and a sentence about it."""
         for name, text in self.texts.items():
             try:
-                PARSERS[name](text)
+                PARSERS[name](text, self._folder)
             except ValueError as error:
                 return name, f"{error}."
         return None

@@ -69,6 +69,10 @@ class SummaryHeader(Widget):
         """
         self._show(marked=marked, hidden_marks=hidden, marks_range=is_range)
 
+    def show_following(self, on: bool) -> None:
+        """Show whether the cursor follows a download."""
+        self._show(follows=on)
+
     def show_folder(self, folder: Path, free: int | None) -> None:
         """Show the download folder and the free bytes of its disk; None if they are unknown."""
         self._show(folder=_short(folder), free=free)

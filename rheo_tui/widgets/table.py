@@ -106,6 +106,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Rows were marked or unmarked."""
 
     @dataclass
+    class Following(Message):
+        """The cursor follows a download now, or no longer does."""
+
+    @dataclass
     class NotFound(Message):
         """There is no row to go to."""
 
@@ -167,6 +171,11 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def is_marking(self) -> bool:
         """True if the cursor marks rows until the range is ended."""
         return self.model.has_range and self._range_keeps_on
+
+    @property
+    def is_following(self) -> bool:
+        """True if the current download stays in the list and under the cursor."""
+        return self.model.followed is not None
 
     @property
     def page_size(self) -> int:
@@ -237,8 +246,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             DownloadTable.cursor, min(self.cursor, last) if position is None else position
         )
         self._announce()
-        if line is not None:
-            if not was_at_top:
+        if line is not None or self.is_following:
+            if line is not None and not was_at_top:
                 self.scroll_to(y=max(0, self.cursor - line), animate=False)
             self._scroll_to_cursor()
         self._refresh_lines()
@@ -307,6 +316,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._refresh_rows((old, new))
         self._announce()
         self._scroll_to_cursor()
+        if self.is_following:
+            self.end_following()
 
     # Handlers of actions
 
@@ -419,6 +430,20 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.NotFound(f"No download shown here is {word}."))
         else:
             self.cursor = position
+
+    def do_follow(self) -> None:
+        """Keep the current download in the list and under the cursor, or end that."""
+        if self.is_following:
+            self.end_following()
+        elif self.current:
+            self.model.follow(self.current.id)
+            self.post_message(self.Following())
+
+    def end_following(self) -> None:
+        """Let the followed download go to its place; the cursor stays on its row."""
+        self.model.follow(None)
+        self._reordered()
+        self.post_message(self.Following())
 
     def toggle_fold(self) -> None:
         """Show or hide the finished downloads."""

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_core.inputs import Entry, ReadOptions
+from rheo_tui.entry_defaults import parse_folder
 from rheo_tui.proposals import Proposal, Renewals
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.edit import EditScreen
@@ -235,6 +236,8 @@ async def test_a_start_time_and_the_first_place() -> None:
         ("start", "soon", "The start “soon” should be a time such as 23:30"),
         ("place", "middle", "The place “middle” should be first or last."),
         ("folder", "/etc", "The folder “/etc” should be below the download folder"),
+        ("folder", "~/isos", "The folder “~/isos” should be below the download folder"),
+        ("folder", "~nobody-here", "The folder “~nobody-here” should be below the download"),
     ],
 )
 async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
@@ -250,6 +253,23 @@ async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
         assert default(app, name).has_focus
         await app.press(*["backspace"] * len(text), "enter")
         await app.until(lambda: app.called("add"))
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("", None),
+        ("isos/linux/", "isos/linux"),
+        ("~/Downloads", None),
+        ("~/Downloads/isos", "isos"),
+        ("/home/ann/Downloads/isos/", "isos"),
+    ],
+)
+def test_a_folder_may_be_written_in_full(
+    text: str, folder: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert parse_folder(text, Path("/home/ann/Downloads")) == folder
 
 
 async def test_empty_fields_show_what_is_usual() -> None:

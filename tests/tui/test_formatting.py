@@ -69,6 +69,11 @@ def test_a_graph_has_two_values_in_a_cell() -> None:
     assert graph_text([1, 2], 0, 4) == ""
 
 
+def test_a_graph_of_full_height_touches_the_line_above_it() -> None:
+    assert graph_text([0, 1, 2, 3], 2, 3, has_line=True) == "⢉⣽"
+    assert graph_text([9, 9], 1, 3, has_line=True) == "⣿"
+
+
 @pytest.mark.parametrize("width", [1, 2, 8, 40])
 def test_the_moving_piece_stays_inside(width: int) -> None:
     texts = ["".join(moving_bar_text(phase, width)) for phase in range(4 * width)]

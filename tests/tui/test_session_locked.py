@@ -25,6 +25,7 @@ LOOKING = {
     *(
         "next_active",
         "next_failed",
+        "follow",
         "filter",
         "columns",
         "sort",

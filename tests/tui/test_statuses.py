@@ -82,6 +82,7 @@ def test_a_narrow_column_drops_the_word_before_the_reason() -> None:
     assert short_status("waiting: host limit 1 of 1") == "host limit 1 of 1"
     assert short_status("waiting until 23:30") == "until 23:30"
     assert short_status("404 Not Found") == "404 Not Found"
+    assert short_status("checking the bytes on the disk") == "checking"
     long = "waiting: host limit 2 of 2 after HTTP 503 · lifts in 10 s"
     assert short_status(long) == "503 · 10 s · 2 of 2"  # the end may be cut
 

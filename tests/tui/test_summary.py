@@ -57,7 +57,17 @@ def test_the_header_shows_all_that_people_ask_for() -> None:
     assert first.endswith("3 of 3 slots · 17 connections · limit 5 MB/s (schedule, until 18:00) ")
     assert "40%  4.9 of 12.0 GB  34 min left  + 177 unknown" in second
     assert second.endswith("3.6 MB/s ")
-    assert "⣿" in second or "⣤" in second
+    assert "⣉⣉⣉⣉⣩⣭⣭⣭⣭⣭⣭⣭" in second  # the limit is a line above the graph
+
+
+@pytest.mark.parametrize(
+    ("limit", "graph"),
+    [(None, "⣿⣿  4.0 MB/s  peak 4.0 MB/s"), (4_000_000, "⣿⣿  4.0 MB/s"),
+     (8_000_000, "⣭⣭  4.0 MB/s"), (9_000_000, "⣿⣿  4.0 MB/s  peak 4.0 MB/s")],
+)  # fmt: skip
+def test_the_graph_rises_to_the_limit_if_it_is_in_sight(limit: int | None, graph: str) -> None:
+    steady = Summary(limit=limit, speed=4e6, samples=(4e6,) * 24, done=1, wanted=2)
+    assert texts(steady, 140)[1].rstrip().endswith(graph)
 
 
 @pytest.mark.parametrize("width", [*range(20, 60), 80, 100, 120, 139, 200, 300])
