@@ -5,12 +5,15 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
+_ENDINGS = (".part", ".part.state", ".part.state.new")
+"""Ends of the names of our own files beside a path."""
+
 
 class PathLocks:
     """Locks for paths, including the names of their part and state files."""
 
     def __init__(self) -> None:
-        self._held: dict[str, str] = {}  # names -> their path as `_folded`
+        self._held: dict[str, str] = {}  # paths -> `_folded`
         self._spellings = defaultdict[str, int](int)  # of held paths, by `_folded`
         self._turns: set[str] = set()  # paths whose numbered names a download chooses from
         self._released = asyncio.Event()
@@ -27,12 +30,14 @@ class PathLocks:
 
     def try_acquire(self, path: Path) -> bool:
         """Lock the path if it is free; return success."""
-        name = str(path)
-        names = _names_of(name)
-        if not self._held.keys().isdisjoint(names):
+        name, held = str(path), self._held
+        if not held.keys().isdisjoint((name, *[f"{name}{ending}" for ending in _ENDINGS])):
             return False
-        folded = _folded(name)
-        self._held.update(dict.fromkeys(names, folded))
+        if name.endswith(_ENDINGS) and any(
+            name.removesuffix(ending) in held for ending in _ENDINGS
+        ):
+            return False
+        held[name] = folded = _folded(name)
         self._spellings[folded] += 1
         return True
 
@@ -42,10 +47,7 @@ class PathLocks:
 
     def release(self, path: Path) -> None:
         """Unlock the path."""
-        name = str(path)
-        folded = self._held[name]
-        for each in _names_of(name):
-            del self._held[each]
+        folded = self._held.pop(str(path))
         self._spellings[folded] -= 1
         if not self._spellings[folded]:
             del self._spellings[folded]
@@ -74,7 +76,3 @@ class Turn:
 def _folded(path: str) -> str:
     """Return a path in the form that some file systems compare: without case, in NFC."""
     return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
-
-
-def _names_of(path: str) -> tuple[str, ...]:
-    return path, f"{path}.part", f"{path}.part.state", f"{path}.part.state.new"

@@ -94,6 +94,23 @@ class DiskThreads:
             pool.take_brief(work, job, gate)
         return work
 
+    async def run_maybe_inline(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one or two system calls at once if they have been quick, otherwise in a thread.
+
+        Raises:
+            ShortageError: as for `submit`.
+        """
+        gate = self._gates[function]
+        began = time.monotonic()
+        if began < gate.inline_since:
+            return await self.submit(gate.probe, partial(function, *args, **kwargs))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            gate.note(began, time.monotonic())
+
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
         """Run long work in a thread and return its result.
 

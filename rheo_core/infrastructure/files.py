@@ -220,7 +220,8 @@ def create_whole(
         builtins.FileExistsError: the name is taken.
         OSError: the file could not be written.
     """
-    descriptor = _open_unnamed(path.parent)
+    name = str(path)
+    descriptor = _open_unnamed(name[: name.rfind("/") + 1] or ".")
     if descriptor is None:
         return None
     try:
@@ -229,12 +230,12 @@ def create_whole(
             finish(descriptor)
         if durable:
             os.fsync(descriptor)
-        return identity_of(os.fstat(descriptor)) if link_open(descriptor, path) else None
+        return identity_of(os.fstat(descriptor)) if link_open(descriptor, name) else None
     finally:
         os.close(descriptor)
 
 
-def _open_unnamed(folder: Path) -> int | None:
+def _open_unnamed(folder: str) -> int | None:
     """Open a new file without a name on the disk of `folder`, which is created if missing.
 
     Return None if that fails. The usual way of creating a file then reports the error.
@@ -246,7 +247,7 @@ def _open_unnamed(folder: Path) -> int | None:
         try:
             return os.open(folder, flags, 0o666)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
             return os.open(folder, flags, 0o666)
     except OSError:
         return None

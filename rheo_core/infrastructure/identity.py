@@ -135,7 +135,7 @@ def unlink_same(path: Path, identity: Identity) -> bool:
     return True
 
 
-def link_open(descriptor: int, path: Path) -> bool:
+def link_open(descriptor: int, path: Path | str) -> bool:
     """Give an open file another name, as open(2) describes; return False if that fails.
 
     It needs /proc and a file system with hard links. A file opened without `O_TMPFILE` also needs

@@ -149,10 +149,10 @@ class DownloadTracker(BaseTracker):
 
     def _set_revision(self, record: DownloadRecord) -> None:
         """Move a record to the end, as the latest change."""
-        self._revision += 1
-        record.revision = self._revision
-        self._records.pop(record.id, None)
-        self._records[record.id] = record
+        self._revision = record.revision = self._revision + 1
+        records, download_id = self._records, record.id
+        records.pop(download_id, None)
+        records[download_id] = record
 
     def _forget(self, download_id: str) -> DownloadRecord | None:
         record = self._records.pop(download_id, None)

@@ -345,7 +345,7 @@ class PartFile:
             DiskFullError: the file does not fit on the disk.
             FileInUseError, DestinationError: as `open`.
         """
-        expected = replace(self.state, written=())  # buffered bytes are not on the disk yet
+        expected = self.state.with_written(())  # buffered bytes are not on the disk yet
         if not self.is_open:
             self.open()
         if expected.total is not None:
@@ -380,7 +380,7 @@ class PartFile:
         if self.buffered is not None:
             self.begin()
             crc = self.write(0, self.buffered)
-            self.state = replace(self.state, written=(WrittenRange(0, len(self.buffered), crc),))
+            self.state = self.state.with_written((WrittenRange(0, len(self.buffered), crc),))
             self.buffered = None
             if self._is_read_back:  # its bytes were checked in memory, or will be
                 self.note_check()
@@ -433,7 +433,7 @@ class PartFile:
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
         """Sync these bytes, then the state that lists them."""
-        state = replace(self.state, written=written)
+        state = self.state.with_written(written)
         with named_errors(self.path):
             if self.durable:
                 os.fdatasync(self.descriptor)

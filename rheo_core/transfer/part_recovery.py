@@ -8,7 +8,7 @@ import logging
 import os
 import stat
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from isal import isal_zlib
@@ -143,7 +143,7 @@ def take_up(part: FoundPart, hashing: RunningHash, stop: threading.Event) -> Par
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if stop.is_set():
         return fresh and state
-    return replace(state, written=checked.good) if checked.good else fresh
+    return state.with_written(checked.good) if checked.good else fresh
 
 
 def _begin_afresh(part: FoundPart, size: int) -> PartState | None:

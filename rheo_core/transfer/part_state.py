@@ -52,6 +52,19 @@ class PartState:
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
+    def with_written(self, written: tuple[WrittenRange, ...]) -> "PartState":
+        """Return this state with other written ranges; `replace` takes five times as long."""
+        return PartState(
+            self.source,
+            self.total,
+            self.validator,
+            written,
+            self.promised,
+            self.modified,
+            self.is_rejected,
+            self.media_type,
+        )
+
     @property
     def offset(self) -> int:
         """Number of written bytes."""

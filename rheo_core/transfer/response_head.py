@@ -32,6 +32,8 @@ _FIRST_YEAR = 1990
 """Earlier dates are constants of build tools, which every version of a file has: 1970 (Nix, Bazel),
 1980 (zip), 1985 (npm). The web is younger."""
 
+_OK, _PARTIAL = int(HTTPStatus.OK), int(HTTPStatus.PARTIAL_CONTENT)
+_WHOLE = frozenset({_OK, int(HTTPStatus.NON_AUTHORITATIVE_INFORMATION)})
 _RANGE_REFUSALS = {
     HTTPStatus.NOT_MODIFIED,
     HTTPStatus.PRECONDITION_FAILED,
@@ -144,9 +146,9 @@ def parse_response_head(
     """
     validator = Validator.of(headers)
     _check_possible(content_length)
-    if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
+    if status in _WHOLE:
         return _parse_whole(status, headers, content_length, offset, validator)
-    if status == HTTPStatus.PARTIAL_CONTENT:
+    if status == _PARTIAL:
         return _parse_partial(headers, content_length, offset, validator)
     raise _refusal(status, reason, headers, offset, validator)
 
@@ -189,7 +191,7 @@ def _parse_whole(
 ) -> ResponseHead:
     _check_is_whole(status, headers, content_length, offset)
     promised = digest_of(headers, partial=False)
-    if status != HTTPStatus.OK:
+    if status != _OK:
         # A proxy changed the body (RFC 9110 15.3.4), so the server's headers do not describe it.
         validator, promised = NO_VALIDATOR, None
     name, is_attachment = _disposition_of(headers)
@@ -221,7 +223,7 @@ def _parse_partial(
             raise ProtocolError(
                 "the server sent a part (206) although the whole file was requested"
             )
-        return _parse_whole(HTTPStatus.OK, headers, total, offset, validator)
+        return _parse_whole(_OK, headers, total, offset, validator)
     if is_multipart:
         raise RangeRefusedError("the server sent several parts for one range")
     content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))

@@ -220,7 +220,7 @@ class Transfer:
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             written = await self._receive(reply, part)
-        part.state = replace(part.state, written=written)
+        part.state = part.state.with_written(written)
         size = part.state.offset
         if part.state.total != size:
             part.state = replace(part.state, total=size)

@@ -125,6 +125,26 @@ async def test_brief_work_is_done_at_once_where_it_was_quick(
     assert await disk.submit_maybe_inline(look, 0.0001) is not here  # it is slow still
 
 
+async def test_a_look_is_taken_before_the_next_turn_of_the_loop_where_it_was_quick(
+    disk: DiskThreads, clock: Clock
+) -> None:
+    here, order = threading.current_thread(), list[str]()
+
+    async def look(name: str, seconds: float) -> threading.Thread:
+        done = await disk.run_maybe_inline(clock.take, seconds)
+        order.append(name)
+        return done
+
+    assert await look("first", 0.0001) is not here  # who knows how quick it is?
+    asyncio.get_running_loop().call_soon(order.append, "next turn")
+    assert await look("second", 0.0001) is here
+    assert order == ["first", "second"]
+    assert await look("slow", 5.0) is here
+    assert await look("after it", 0.0001) is not here
+    clock.now += 1.0
+    assert await look("later", 0.0001) is here
+
+
 async def test_the_loop_does_brief_work_of_one_turn_in_a_row(
     disk: DiskThreads, clock: Clock
 ) -> None:
@@ -163,6 +183,9 @@ async def test_errors_of_brief_work(disk: DiskThreads) -> None:
     for _ in range(3):
         with pytest.raises(OSError) as caught:
             await disk.submit_maybe_inline(fail)
+        assert caught.value is error
+        with pytest.raises(OSError) as caught:
+            await disk.run_maybe_inline(fail)
         assert caught.value is error
 
 

@@ -17,7 +17,7 @@ def test_a_path_has_one_holder() -> None:
     assert locks.try_acquire(path)
 
 
-@pytest.mark.parametrize("other", ["a.part", "a.part.state"])
+@pytest.mark.parametrize("other", ["a.part", "a.part.state", "a.part.state.new"])
 def test_names_of_part_files_belong_to_the_holder(other: str) -> None:
     locks, path = PathLocks(), Path("/x/a")
     assert locks.try_acquire(path)
@@ -25,6 +25,15 @@ def test_names_of_part_files_belong_to_the_holder(other: str) -> None:
     locks.release(path)
     assert locks.try_acquire(path.with_name(other))
     assert not locks.try_acquire(path)
+    locks.release(path.with_name(other))
+    assert locks.try_acquire(path)
+
+
+@pytest.mark.parametrize("other", ["b", "a.part.new", "a.part_", "apart", "a.state", "a.part.part"])
+def test_other_names_are_free(other: str) -> None:
+    locks, path = PathLocks(), Path("/x/a")
+    assert locks.try_acquire(path)
+    assert locks.try_acquire(path.with_name(other))
 
 
 async def test_whoever_waits_gets_it_in_turn() -> None:

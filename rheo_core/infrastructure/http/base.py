@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
     from yarl import URL
 
+
+class PublicFields(dict[str, str]):
+    """Header fields without secrets. A client may keep the lines that it makes of them."""
+
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 

@@ -22,7 +22,7 @@ from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from rheo_core.version import __version__
 
 from .auth import Login, NetrcFile, login_of
-from .base import BaseHttpClient, Response, Timeouts
+from .base import BaseHttpClient, PublicFields, Response, Timeouts
 from .proxies import usual_proxy
 from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from .cookies import CookieFiles
     from .digest_login import DigestLogin
 
-_OURS = {
-    "Accept": "*/*",
-    "Accept-Encoding": "identity",
-    "User-Agent": f"rheo/{__version__}",
-}
+_OURS = PublicFields(
+    {
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"rheo/{__version__}",
+    }
+)
 """Fields of each request. A content coding would hide the size, and ranges count coded bytes."""
 _log = logging.getLogger(__name__)
 
@@ -107,7 +109,8 @@ class Requester:
             timeouts: for each hop, in seconds.
             own: options of the download.
         """
-        return Exchange(self, url, _OURS | headers, self._for_client(timeouts), own)
+        fields = _OURS | headers if headers else _OURS
+        return Exchange(self, url, fields, self._for_client(timeouts), own)
 
     def _for_client(self, timeouts: Timeouts) -> "Timeouts | ClientTimeout":
         if isinstance(self.client, WireClient):

@@ -20,7 +20,13 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
 )
 from rheo_core.domain.references import ascii_url, split_authority
-from rheo_core.infrastructure.http.base import NO_HEADERS, NO_TIMEOUT, BaseHttpClient, Timeouts
+from rheo_core.infrastructure.http.base import (
+    NO_HEADERS,
+    NO_TIMEOUT,
+    BaseHttpClient,
+    PublicFields,
+    Timeouts,
+)
 from rheo_core.infrastructure.http.resolver import GuardedResolver, Resolver
 from rheo_core.infrastructure.http.routes import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.tls import context_of
@@ -95,7 +101,7 @@ class WireClient(BaseHttpClient):
         has_tls = scheme == "https" or (proxy is not None and proxy.startswith("https:"))
         host, port = _server_of(scheme, authority)
         way = Way(scheme, host, port, self._context(ssl) if has_tls else None, proxy, route)
-        return WireRequest(self, url, target, way, CIMultiDict(headers), timeout, middlewares)
+        return WireRequest(self, url, target, way, headers, timeout, middlewares)
 
     def _context(self, ssl: SSLContext | bool) -> SSLContext:
         return self._tls if ssl is True and self._tls is not None else context_of(ssl)
@@ -161,18 +167,23 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         url: str,
         target: str,
         way: Way,
-        headers: CIMultiDict[str],
+        headers: Mapping[str, str],
         timeouts: "Timeouts | ClientTimeout",
         middlewares: Sequence["ClientMiddlewareType"],
     ) -> None:
-        self.headers = headers
         self._client = client
         self._text = url
         self._target = target
         self._way = way
+        self._given = headers
         self._timeouts = timeouts
         self._middlewares = middlewares
         self._connection: WireConnection | None = None
+
+    @cached_property
+    def headers(self) -> CIMultiDict[str]:
+        """The header fields, which may be changed until the request is sent."""
+        return CIMultiDict(self._given)
 
     @cached_property
     def url(self) -> "URL":
@@ -260,7 +271,10 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
             target = f"{scheme}://{authority.rpartition('@')[2]}{target}"
             login = proxy_login(urlsplit(way.proxy))
         host = _host_field(way.scheme, way.host, way.port)
-        fields = _field_lines(tuple(self.headers.items()))
+        if self._middlewares or not isinstance(self._given, PublicFields):
+            fields = _field_lines(tuple(self.headers.items()))
+        else:
+            fields = _public_lines(tuple(self._given.items()))
         message = f"GET {ascii_url(target)} HTTP/1.1\r\n{host}{fields}{login}\r\n"
         return message.encode(errors="surrogateescape")
 
@@ -279,7 +293,7 @@ def _host_field(scheme: str, host: str, port: int) -> str:
 
 
 def _field_lines(fields: Sequence[tuple[str, str]]) -> str:
-    """Return the lines of these fields. They are not kept, because they may have secrets.
+    """Return the lines of these fields.
 
     Raises:
         RequestOptionsError: one has a line break in it.
@@ -288,6 +302,9 @@ def _field_lines(fields: Sequence[tuple[str, str]]) -> str:
         name = next(name for name, value in fields if _FORBIDDEN.search(name + value))
         raise RequestOptionsError(f"header {name!r} has a line break or a NUL in it")
     return "".join([f"{name}: {value}\r\n" for name, value in fields])
+
+
+_public_lines = lru_cache(maxsize=1)(_field_lines)  # other lines may have secrets
 
 
 def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:

@@ -5,7 +5,9 @@ follow RFC 9112 6.3, and browsers where a reply is odd but clear.
 """
 
 import re
+from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import chain
 from typing import NamedTuple
 
 import httptools
@@ -87,9 +89,9 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     Raises:
         ProtocolError: it is malformed, or the end of its body is in doubt.
     """
-    fields = _parse(raw)
+    fields, names_and_values = _parse(raw)
     # In one piece: a field holds no line end, and its name is ASCII.
-    texts = b"\n".join(fields.fields).decode("utf-8", "surrogateescape").split("\n")
+    texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
     # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind it.
     values = [value.strip(" \t") for value in texts[1::2]]
     headers = CIMultiDict(zip(texts[::2], values, strict=False))
@@ -113,11 +115,11 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
 
 
 class _Fields:
-    """Collects what llhttp reports of one head."""
+    """Facts that llhttp reports of one head; `on_header` gets each name with its value."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, on_header: Callable[[bytes, bytes], None]) -> None:
         self.reason = b""
-        self.fields: list[bytes] = []  # names and values, in turn
+        self.on_header = on_header
         self._is_complete = self._has_body = False
         self._parser = httptools.HttpResponseParser(self)
         try:
@@ -131,11 +133,6 @@ class _Fields:
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if name[-1:] <= b" ":  # llhttp forgives it; to others it may be no field
-            raise ValueError("white space behind a name")
-        self.fields += name, value
-
     def on_headers_complete(self) -> None:
         self._is_complete = True
         self.status = self._parser.get_status_code()
@@ -146,17 +143,39 @@ class _Fields:
         self._has_body = True
 
 
-def _parse(raw: bytes) -> _Fields:
+def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
+    """Return the facts of a head, and its names and values in turn."""
     if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:  # others may see a line end there
         raise ProtocolError("malformed reply: a carriage return or a NUL within its head")
     try:
-        return _Fields(raw)
+        return _parse_strictly(raw)
     except httptools.HttpParserError:
         pass
     try:
-        return _Fields(_without_oddities(raw))
+        return _parse_strictly(_without_oddities(raw))
     except httptools.HttpParserError as error:
         raise ProtocolError(f"malformed reply: {printable(str(error))}") from None
+
+
+def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
+    """Parse a head as llhttp reads it; see `_parse`.
+
+    Raises:
+        httptools.HttpParserError: llhttp refuses it, or forgives what others may not.
+    """
+    if b" :" not in raw and b"\t:" not in raw:
+        unique: dict[bytes, bytes] = {}  # its method takes a third of the time of a function
+        fields = _Fields(raw, unique.__setitem__)
+        if len(unique) == raw.count(b"\n") - 2:  # no name comes twice
+            return fields, chain.from_iterable(unique.items())
+    every: list[bytes] = []
+
+    def note(name: bytes, value: bytes) -> None:
+        if name[-1:] <= b" ":  # llhttp forgives it; to others it may be no field
+            raise ValueError("white space behind a name")
+        every.extend((name, value))
+
+    return _Fields(raw, note), every
 
 
 def _without_oddities(raw: bytes) -> bytes:
@@ -212,6 +231,8 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
 
 def _length(value: str) -> int:
     """Return a length; one beyond any disk becomes a shorter one, which is refused as such."""
+    if value.isdecimal() and value.isascii() and len(value) <= _MAX_LENGTH_DIGITS:
+        return int(value)
     digits = value.strip(" \t")
     if not (digits.isascii() and digits.isdecimal()):
         shown = printable(shorten(digits, _MAX_SHOWN_LENGTH))
