@@ -95,7 +95,7 @@ def test_route_trust_and_secret_files_are_the_users_choice(
     assert config_of(entry).list_options == ()
 
     allowed = only(text, list_options=True)
-    assert (allowed.refused, allowed.used) == ("", f"uses {words}, as it asks")
+    assert (allowed.refused, allowed.used) == ("", f"uses {words}, as requested")
     config = config_of(allowed)
     found = getattr(config.request, name)
     assert (found.get_secret_value() if name == "proxy" else found) == value
