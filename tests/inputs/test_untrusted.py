@@ -172,7 +172,7 @@ def test_secret_files_never_take_a_route_of_the_list() -> None:
     assert config.request.netrc is None and config.request.cookies is None
     assert config.request.proxy_url == "http://evil:1"
     assert config.list_options == ("proxy",)
-    assert "netrc (no secret of yours" in entry.note and "cookie file /x/jar" in entry.note
+    assert "netrc (your secrets are not sent" in entry.note and "cookie file /x/jar" in entry.note
 
 
 SKIP, ERROR, OVERWRITE, RENAME = (
