@@ -63,7 +63,7 @@ def main(lists: list[str], out: str, scheduler: str | None, processes: int) -> i
         try:
             status = download(lists, out, client)
         except ClusterLostError as error:
-            print(f"{error}. Run the same command again to go on.", file=sys.stderr)
+            print(f"{error}. Run the same command again to continue.", file=sys.stderr)
             return 3
         except (OSError, ValueError) as error:
             print(f"{error}.", file=sys.stderr)

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fleet",
         metavar="OUT",
-        help="Watch the fleet run of this output folder, or of its URL, instead of downloads.",
+        help="Watch the fleet run in this output folder, or at its URL, instead of downloads.",
     )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     parser.add_argument("-h", "--help", action="help", help="Show this message and exit.")
@@ -265,7 +265,7 @@ def _check_fleet(options: argparse.Namespace) -> None:
     from rheo_core.fleet.targets import open_target
 
     if options.urls or options.input_file or options.demo or options.session:
-        raise _Stop("--fleet adds nothing: leave out URL, -i, --demo and --session", _USAGE)
+        raise _Stop("--fleet cannot be combined with URL, -i, --demo or --session", _USAGE)
     shown = printable(redact(options.fleet))
     try:
         target = open_target(options.fleet)

@@ -77,7 +77,9 @@ def _login(text: str, config: FileConfig) -> Update:
 def _login_note(text: str) -> str:
     if not text or ":" in text:
         return ""
-    return "Only a name: its password is read from netrc, if that is on. Or write name:password."
+    return (
+        "With a name alone, the password is read from netrc if that is on. Or write name:password."
+    )
 
 
 def _connections(text: str, _: FileConfig) -> Update:

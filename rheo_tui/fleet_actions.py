@@ -28,12 +28,12 @@ FLEET_ACTIONS: tuple[Action, ...] = (
     ),
     _as(
         "retry", "Try failed URLs again",
-        "Plan a further pass over temporary errors, such as timeouts.",
+        "Plan another pass over temporary errors, such as timeouts.",
         label="retry",
     ),
     _as(
         "sort", "Change the order",
-        "Shards at work first, by number, or those with most failures first.",
+        "Running shards first, by number, or most failures first.",
         label="sort",
     ),
     _as(
@@ -41,15 +41,15 @@ FLEET_ACTIONS: tuple[Action, ...] = (
         "Copy the path of the shard's manifest; among failed URLs, the URL with its secrets.",
         label="copy",
     ),
-    _as("filter", "Filter failed URLs", "Show those with a text in URL, kind or reason."),
+    _as("filter", "Filter failed URLs", "Show failed URLs with a text in URL, kind or reason."),
     _as("clear", "Close", "Close the errors, or the failed URLs."),
     *(
         replace(BY_ID[each], group="Move")
         for each in ("cursor_up", "cursor_down", "page_up", "page_down", "first", "last")
     ),
     replace(BY_ID["help"], group="App"),
-    replace(BY_ID["suspend"], help="Suspend the app; the fleet runs on, and fg resumes."),
-    replace(BY_ID["quit"], help="Quit the app; the fleet runs on."),
+    replace(BY_ID["suspend"], help="Suspend the app, not the fleet; fg resumes the app."),
+    replace(BY_ID["quit"], help="Quit the app; the fleet keeps running."),
 )  # fmt: skip
 SHARD_ACTIONS = tuple(
     action for action in FLEET_ACTIONS if action.group != "Move" and action.id != "filter"

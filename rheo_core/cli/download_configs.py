@@ -47,7 +47,9 @@ def read_options(
 def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Iterator[LocatedEntry]:
     """Yield the entries of texts and lists; end the command if a list cannot be opened."""
     if "-" in input_files and os.isatty(0):
-        typer.echo("rheo: paste what to download; end with Ctrl-D on an empty line.", err=True)
+        typer.echo(
+            "rheo: paste links or a list; press Ctrl-D on an empty line to finish.", err=True
+        )
     try:
         return read_sources(urls, input_files, options)
     except ValueError as error:

@@ -74,7 +74,7 @@ Base = Annotated[str | None, _option(BASE)]
 ListOptions = Annotated[bool, _option(LIST_OPTIONS)]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="List what would be downloaded, and do nothing."),
+    typer.Option("--dry-run", help="Show what would be downloaded, without downloading it."),
 ]
 Sidecar = Annotated[
     bool,
@@ -186,7 +186,7 @@ Cookies = Annotated[
         "-b",
         "--cookies",
         metavar="FILE",
-        help="cookies.txt with cookies to send. It is never changed.",
+        help="cookies.txt file with cookies to send. It is not changed.",
     ),
 ]
 User = Annotated[
@@ -195,8 +195,8 @@ User = Annotated[
         "-u",
         "--user",
         metavar="NAME[:PASSWORD]",
-        help="Login for all URLs of the command. Other users may see the command line. With the "
-        "name alone, you are asked for the password, or --netrc looks it up.",
+        help="Login for all URLs of the command. Other users may see the command line. If you give "
+        "only the name, rheo asks for the password, or --netrc looks it up.",
     ),
 ]
 Auth = Annotated[
@@ -272,7 +272,7 @@ FilterWords = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILTER",
-        help="Downloads to list, such as 'status:failed size>1g'. All without one.",
+        help="Downloads to list, such as 'status:failed size>1g'. All by default.",
     ),
 ]
 ListJson = Annotated[

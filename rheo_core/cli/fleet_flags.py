@@ -28,8 +28,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="lines|jsonl|csv|tsv|parquet",
-        help="Format of the lists. By default it is recognised by name and content, and all "
-        "other formats of docs/INPUTS.md are read too.",
+        help="Format of the lists. By default it is recognised by name and content, as are all "
+        "other formats in docs/INPUTS.md.",
     ),
 ]
 UrlColumn = Annotated[
@@ -50,7 +50,7 @@ NameColumn = Annotated[
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", help="Column that the results repeat. May be repeated."),
+    typer.Option(metavar="COLUMN", help="Column to copy to the results. May be repeated."),
 ]
 ShardSize = Annotated[
     int | None, typer.Option(metavar="N", help="Entries in a shard, 10000 by default.")
@@ -60,8 +60,8 @@ SpreadBy = Annotated[
     typer.Option(
         "--spread",
         metavar="sites|order",
-        help="sites: one worker at a time has the URLs of a site, so limits of hosts hold for the "
-        "cluster (default). order: shards follow the list, and limits hold for each worker.",
+        help="sites (default): one worker at a time downloads from a site, so host limits apply to "
+        "the whole cluster. order: shards follow the list, and host limits apply to each worker.",
     ),
 ]
 LaneCount = Annotated[
@@ -69,25 +69,30 @@ LaneCount = Annotated[
     typer.Option(
         "--lanes",
         metavar="N",
-        help="Shards that run at a time at most; by default, as many as the workers can run.",
+        help="Maximum number of shards at a time; by default, the number that the workers can run.",
     ),
 ]
 Layout = Annotated[
     str | None,
-    typer.Option(metavar="files|tar", help="A folder of files for each shard, or a tar archive."),
+    typer.Option(
+        metavar="files|tar", help="Output for each shard: a folder of files, or a tar archive."
+    ),
 ]
 Concurrency = Annotated[
-    int | None, typer.Option(metavar="N", help="Downloads at a time in a shard, 256 by default.")
+    int | None, typer.Option(metavar="N", help="Parallel downloads in a shard, 256 by default.")
 ]
 HostConnections = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Connections to a host of the whole cluster at most, 16 by default."
+        metavar="N",
+        help="Maximum number of connections from the whole cluster to a host, 16 by default.",
     ),
 ]
 HostRate = Annotated[
     str | None,
-    typer.Option(metavar="RATE", help="Bytes per second from a host to the whole cluster at most."),
+    typer.Option(
+        metavar="RATE", help="Speed limit of the whole cluster for a host, in bytes per second."
+    ),
 ]
 FleetRetries = Annotated[
     int | None,
@@ -101,7 +106,7 @@ FleetMaxSize = Annotated[
 ]
 ComputeHash = Annotated[
     str | None,
-    typer.Option(metavar="ALGORITHM", help="Hash that the results state for each file."),
+    typer.Option(metavar="ALGORITHM", help="Hash of each file to include in the results."),
 ]
 IgnoreRobotsTag = Annotated[
     bool | None,
@@ -115,8 +120,8 @@ Contact = Annotated[
     str | None,
     typer.Option(
         metavar="MAIL|URL",
-        help="Contact for the owners of the sites, sent in User-Agent. Lists of more than a "
-        "million URLs need one, unless the user_agent of the settings has it.",
+        help="Contact for site owners, sent in User-Agent. Required for more than a million URLs, "
+        "unless the user_agent setting contains one.",
     ),
 ]
 SliceOf = Annotated[
@@ -124,7 +129,7 @@ SliceOf = Annotated[
     typer.Option(
         "--slice",
         metavar="I/N",
-        help="Slice to work on: number I, which begins with 0, of N. 0/1 is the whole run.",
+        help="Slice to work on: I of N slices, counted from 0. 0/1 is the whole run.",
     ),
 ]
 ShardsAtOnce = Annotated[
@@ -133,7 +138,7 @@ ShardsAtOnce = Annotated[
         metavar="N",
         min=1,
         max=64,
-        help="Shards that this process runs at a time, so that slow hosts do not hold it up.",
+        help="Number of shards to run at a time, so that slow hosts do not delay the rest.",
     ),
 ]
 Scratch = Annotated[

@@ -18,12 +18,12 @@ Kinds = Annotated[
     typer.Option(
         "--kind",
         metavar="KIND",
-        help="Kind of errors to try again, such as timeout or http_404. May be repeated. By "
+        help="Kind of errors to retry, such as timeout or http_404. May be repeated. By "
         "default, temporary ones, such as timeout, dns and http_503.",
     ),
 ]
 PlanOnly = Annotated[
-    bool, typer.Option("--plan-only", help="Plan the pass, and leave it to `rheo fleet work`.")
+    bool, typer.Option("--plan-only", help="Only plan the pass, for `rheo fleet work`.")
 ]
 
 
@@ -72,10 +72,10 @@ def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> 
     planned = list(planned_shards(made, passes))
     if len(complete_shards(target, planned)) < len(planned):
         if passes:
-            return f"Going on with pass {passes[-1].number}."
+            return f"Continuing pass {passes[-1].number}."
         fail("the run is not complete; run `rheo fleet run` first.", ExitCode.STOPPED)
     is_wanted = may_pass if kinds is None else set(kinds).__contains__
     further = plan_pass(target, made, passes, is_wanted)
     if further is None:
-        return "Nothing to try again."
+        return "Nothing to retry."
     return f"Pass {further.number}: {further.entries:,} entries of {len(further.shards):,} shards."

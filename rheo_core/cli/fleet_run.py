@@ -52,7 +52,7 @@ ClusterName = Annotated[
     typer.Option(
         "--cluster",
         metavar="local|dask://HOST:PORT|ray://HOST:PORT",
-        help="Cluster that does the work. local: processes of this machine.",
+        help="Cluster to run on. local: processes on this machine.",
     ),
 ]
 Processes = Annotated[
@@ -63,7 +63,7 @@ Processes = Annotated[
         metavar="N",
         min=1,
         max=1_024,
-        help="Processes of a local cluster; by default, one for each core.",
+        help="Number of processes of a local cluster; by default, one for each core.",
     ),
 ]
 
@@ -211,8 +211,8 @@ def _run(
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:
         typer.echo(
-            f"rheo: the plan has {lanes:,} lanes, so {lanes:,} of {cluster.slots:,} places for "
-            "shards are used",
+            f"rheo: the plan has {lanes:,} lanes, so it uses only {lanes:,} of {cluster.slots:,} "
+            "slots for shards",
             err=True,
         )
     return _drive(cluster, target, output, made, scratch, quiet=quiet)
@@ -243,15 +243,15 @@ def _drive(
         dashboard=cluster.dashboard,
     )
     if target.exists(STOP_NAME) and not quiet:
-        typer.echo("rheo: going on after rheo fleet stop", err=True)
+        typer.echo("rheo: continuing after rheo fleet stop", err=True)
     with _caught_signals(driver) as caught:
         try:
             status = driver.run()
         except ClusterLostError as error:
-            fail(f"{error}. Run the same command again to go on.", ExitCode.STOPPED)
+            fail(f"{error}. Run the same command again to continue.", ExitCode.STOPPED)
     if caught:
         if not quiet:
-            typer.echo("Interrupted. Run the same command again to go on.", err=True)
+            typer.echo("Interrupted. Run the same command again to continue.", err=True)
         raise typer.Exit(128 + caught[0])
     return status
 

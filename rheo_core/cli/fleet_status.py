@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _WATCH_SECONDS = 2.0
 _PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
 
-Watch = Annotated[bool, typer.Option("--watch", help="Show it until the run ends.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep showing it until the run ends.")]
 Undo = Annotated[
-    bool, typer.Option("--undo", help="Take the request back, so that slices can go on.")
+    bool, typer.Option("--undo", help="Withdraw the request, so that slices can continue.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Write it as one JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON object per line.")]
 
 
 def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> None:

@@ -172,7 +172,7 @@ def _judge(result: "SliceResult", output: str, *, quiet: bool) -> ExitCode:
             typer.echo(f"Other workers have {more:,} more shards.", err=True)
         if result.was_stopped:
             again = f"rheo fleet stop --undo {quote(printable(output))}"
-            typer.echo(f"Stopped by rheo fleet stop. To go on, take it back: {again}", err=True)
+            typer.echo(f"Stopped by rheo fleet stop. To continue, withdraw it: {again}", err=True)
     if not result.is_complete:
         return ExitCode.STOPPED
     return ExitCode.FAILED if failed else ExitCode.DONE

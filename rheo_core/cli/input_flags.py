@@ -31,8 +31,8 @@ LINKS = Flag(
 LIST_OPTIONS = Flag(
     ("--allow-list-options",),
     "Allow lists and curl commands to choose proxy, CA file, client certificate, interface, IP "
-    "version, netrc, cookie file, and redirects to http. Your stored logins stay off a route that "
-    "a list chose.",
+    "version, netrc, cookie file, and redirects to http. Stored logins are not sent over a route "
+    "that a list chose.",
 )
 BASE = Flag(
     ("--base",),

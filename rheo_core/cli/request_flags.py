@@ -130,7 +130,7 @@ def _host(text: str) -> str:
         return normalise_host_pattern(text.replace("*", "/"))  # one host, no pattern
     except ValueError:
         shown = redact_unreadable(text)
-        fail(f"--insecure {shown!r}: give a host alone, without a port.", ExitCode.USAGE)
+        fail(f"--insecure {shown!r}: give only the host, without a port.", ExitCode.USAGE)
 
 
 def insecure_hosts(hosts: list[str]) -> frozenset[str]:

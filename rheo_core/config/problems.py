@@ -93,7 +93,7 @@ def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
     if model is Settings and name in RequestOptions.model_fields:
         return f"{shown} is not a setting here; write it in the table [request]"
     if model is Settings and name in model.model_fields:
-        return f"{shown} is not a setting here; write it in front of all tables"
+        return f"{shown} is not a setting here; write it before all tables"
     close = get_close_matches(name.lower(), model.model_fields, n=1)
     return f"{shown} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
 

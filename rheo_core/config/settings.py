@@ -263,7 +263,7 @@ class Settings(BaseSettings):
         default=DEFAULTS.history_days,
         ge=1,
         le=36_500,
-        description="Days that removed downloads stay in the history; off: for ever",
+        description="Days that removed downloads stay in the history; off: forever",
     )
     server_time: bool = Field(
         title="Server's time",

@@ -95,7 +95,7 @@ class HttpStatusError(DownloadError):
         self.reason = reason
         self.retry_after = retry_after  # seconds, as the server requested
         is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
-        wait = f"; the server asks for a wait of {duration_text(retry_after)}" if is_long else ""
+        wait = f"; the server asks to wait {duration_text(retry_after)}" if is_long else ""
         super().__init__(f"HTTP {status} {reason}".rstrip() + wait)
 
 
@@ -232,7 +232,7 @@ class ShortageError(DownloadError):
     @classmethod
     def of_threads(cls) -> "ShortageError":
         """Return the error for a thread that cannot be started."""
-        return cls("no further thread can be started")
+        return cls("cannot start another thread")
 
 
 class RequestOptionsError(DownloadError):

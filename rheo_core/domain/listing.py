@@ -19,11 +19,11 @@ class ListedDownload(BaseModel):
     schema_: Literal[1] = Field(
         default=SCHEMA_VERSION, alias="schema", description="Version of this schema"
     )
-    download_id: str = Field(description="ID; any unique beginning of it names the download")
+    download_id: str = Field(description="ID; any unique prefix identifies the download")
     url: str = Field(description="URL, without secrets")
     name: str = Field(description="Name of the file")
     status: DownloadStatus = Field(description="State of the download")
-    reason: str = Field(description="Reason for the state; empty if there is none to give")
+    reason: str = Field(description="Reason for the state; empty if there is none")
     error: str | None = Field(description="Error of the last attempt; null if there was none")
     priority: int = Field(description="Priority; higher ones start first")
     bytes_downloaded: int = Field(description="Bytes received so far")

@@ -141,7 +141,8 @@ class RequestOptions(BaseModel):
         description="File of cookies to send, in Netscape's cookies.txt format; never changed",
     )
     user: Secret | None = Field(
-        default=None, description="Login as name:password; netrc completes a name alone"
+        default=None,
+        description="Login as name:password; with a name alone, netrc supplies the password",
     )
     auth: Literal["basic", "digest"] | None = Field(
         default=None,

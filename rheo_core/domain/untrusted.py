@@ -132,7 +132,7 @@ def admit(
         config,
         ignored,
         f"{_ASKS}{', '.join(refused)}{_NOT_USED}" if refused else "",
-        f"uses {', '.join(used.values())}, as it asks" if used else "",
+        f"uses {', '.join(used.values())}, as requested" if used else "",
     )
 
 
@@ -255,7 +255,7 @@ def _judge_wishes(
             refused.append(shown)
             del wishes[name]
         elif name in files and not ROUTE.isdisjoint(requested):
-            ignored.append(f"{shown} (no secret of yours takes a route that a list chose)")
+            ignored.append(f"{shown} (your secrets are not sent over a route that a list chose)")
             del wishes[name]
         else:
             used[name] = shown

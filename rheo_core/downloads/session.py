@@ -137,8 +137,8 @@ class Session:
             self._on_problem(
                 f"{len(loaded.foreign)} of {len(rows)} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
-                "saved to the download folder, and what they say about connections is not used; "
-                "those with a proxy or the like are paused."
+                "saved to the download folder, and their connection settings are ignored. Those "
+                "with a proxy or the like are paused."
             )
         return loaded.records
 

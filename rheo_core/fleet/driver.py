@@ -194,7 +194,7 @@ class Driver:
         try:
             facts = future.result()
         except CancelledError:
-            raise ClusterLostError("the cluster is gone: it cancelled its shards") from None
+            raise ClusterLostError("the cluster has ended and cancelled its shards") from None
         except Exception as error:
             self._retry(lane, error)
         else:

@@ -63,7 +63,7 @@ def read_passes(target: Target) -> list[FleetPass]:
 
 
 def _damaged(number: int) -> ValueError:
-    return ValueError(f"{pass_name(number)} is damaged; remove it to go on")
+    return ValueError(f"{pass_name(number)} is damaged; remove it to continue")
 
 
 def planned_shards(plan: FleetPlan, passes: Sequence[FleetPass]) -> Iterator[PlannedShard]:

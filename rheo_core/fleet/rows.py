@@ -13,7 +13,9 @@ from rheo_core.inputs.reader_api import SUBSTITUTE, WRONG_ENCODING, problem_of
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _MAX_SHOWN_LENGTH = 200
 _MAX_NAME_LENGTH = 1_000
-_LOGIN = "the URL contains a login, which every file of the run would repeat; use netrc instead"
+_LOGIN = (
+    "the URL contains a login, which would be stored in every file of the run; use netrc instead"
+)
 
 
 class ListError(ValueError):

@@ -155,7 +155,7 @@ class ConnectionGroup:
                 disk=self._disk,
                 throttle=context.throttle(reply.connection.host),
                 batch_bytes=context.batch_bytes,
-                check_growth=context.check_growth,
+                check_growth=context.checks.growth,
                 ends_at=reply.head.end,
             )
         finally:
@@ -192,7 +192,7 @@ class ConnectionGroup:
             async with await request.open() as reply:
                 self._segments.note_join(self._loop.time() - requested_at)
                 if not reply.head.partial:
-                    context.check_page(reply.head, state)
+                    context.checks.page(reply.head, state)
                     reply.check_version()
                     raise RangeRefusedError(
                         "the server answers a range request with the whole file"

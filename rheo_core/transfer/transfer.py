@@ -1,4 +1,4 @@
-"""Transfer of one file in one attempt: request it, check the reply, start connections."""
+"""Transfer of one file in one attempt: rounds of requests until all bytes are there."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -110,7 +110,8 @@ class Transfer:
 
         Bytes of an earlier run stay until a reply replaces them.
         """
-        was_unasked, self._context.verified_at_end, self.is_unasked = self.is_unasked, False, False
+        was_unasked, self.is_unasked = self.is_unasked, False
+        self._context.checks.verified_at_end = False
         if was_unasked and self._record.config.fetch_url is None:
             # Without the validator in memory, no reply can confirm the old bytes.
             part.state = replace(part.state, validator=NO_VALIDATOR)
@@ -162,7 +163,7 @@ class Transfer:
         Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
         the server whether it is still the same file.
         """
-        return self._context.verified_at_end or self._came_now(state)
+        return self._context.checks.verified_at_end or self._came_now(state)
 
     def _came_now(self, state: PartState) -> bool:
         """Return True if this run received all bytes."""
@@ -185,14 +186,14 @@ class Transfer:
         async with await self._open_first(segment, part.state) as reply:
             head, hop, stats = reply.head, reply.last_hop, self._record.stats
             stats.reply_status, stats.final_url = hop.status, hop.url
-            self._context.check_robots_tag(head)
+            self._context.checks.robots_tag(head)
             if not head.partial:
                 await self._check_page(reply, part)
             # Set it before anything can fail, because a download that waits for room needs it.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if head.total is None else head.total
             if head.total is not None:
-                self._context.check_size(head.total)
+                self._context.checks.size(head.total)
             if head.partial:
                 part.hear_promise(head.promised, head.validator)
             if was_whole and (head.partial or _continues(head, part.state)):
@@ -251,7 +252,7 @@ class Transfer:
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Check the size of a body without a length, which is known at its end."""
         try:
-            self._context.check_size(size)
+            self._context.checks.size(size)
         except ProtocolError:
             await self._begin_again(part)
             raise
@@ -262,12 +263,12 @@ class Transfer:
 
     async def _check_page(self, reply: Request, part: PartFile) -> None:
         """Refuse a web page that is sent instead of the file."""
-        head, context = reply.head, self._context
+        head, checks = reply.head, self._context.checks
         try:
-            context.check_page(head, part.state)
-            if context.is_in_danger(head, part.state):
+            checks.page(head, part.state)
+            if checks.is_in_danger(head, part.state):
                 on_disk = await self._disk.run(part.beginning)
-                context.check_beginning(head, await reply.body.peek(), on_disk)
+                checks.beginning(head, await reply.body.peek(), on_disk)
         except WebPageError:
             self._check_replaced(part.state)  # its message explains more if the link is new
             raise

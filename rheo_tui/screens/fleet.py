@@ -28,9 +28,9 @@ _INTRO = "The fleet runs without this app: it reads the output folder, and write
 _PATIENCE_SECONDS = 10.0
 """Time from which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0
-_STOP = "Running shards finish, and no new ones start. The run can go on later."
-_RETRY = "Plan a further pass over temporary errors, such as timeouts?"
-_NOTHING_YET = "nothing was read yet"
+_STOP = "Running shards finish, and no new ones start. The run can continue later."
+_RETRY = "Plan another pass over temporary errors, such as timeouts?"
+_NOTHING_YET = "nothing has been read yet"
 
 
 class FleetScreen(Screen[None]):
@@ -226,7 +226,7 @@ class FleetScreen(Screen[None]):
         try:
             if self.view is not None and self.view.stop_requested:
                 await self._service.take_stop_back()
-                self.say(f"Withdrew the request to stop. Go on with {self._service.command}")
+                self.say(f"Withdrew the request to stop. Continue with: {self._service.command}")
             elif await self._confirmed("Stop the run?", _STOP, yes="stop", no="go on"):
                 await self._service.stop()
                 self.say("Running shards finish, and no new ones start.")

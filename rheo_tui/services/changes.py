@@ -178,7 +178,7 @@ class Changes:
     async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
         places = await self.service.places(ids)
         undo = partial(self.service.set_places, places)
-        return await self.take(Step(undo, redo, "Put {} back to the former place", redone))
+        return await self.take(Step(undo, redo, "Restored the place of {} in the queue", redone))
 
     async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> None:
         """Limit all downloads together.
@@ -199,7 +199,7 @@ class Changes:
             Step(
                 partial(self._limit_each, before),
                 partial(self._limit_each, dict.fromkeys(before, rate)),
-                "Put the speed limit of {} back",
+                "Restored the speed limit of {}",
                 f"{limit_sentence(rate)} for {{}}",
             )
         )
@@ -230,7 +230,7 @@ class Changes:
                 partial(self._edit, saved, before),
                 partial(self._edit, download_id, config),
             )
-            self._note(Step(undo, redo, "Put the options of {} back", "Edited {}"), 1)
+            self._note(Step(undo, redo, "Restored the options of {}", "Edited {}"), 1)
         return saved
 
     async def renew(self, links: Mapping[str, FileConfig]) -> int:
@@ -302,7 +302,7 @@ def limit_sentence(rate: int | None) -> str:
 def _report(name: str, sentence: str, count: int, total: int) -> str:
     """Return what `name`, undo or redo, did to `count` of `total` downloads."""
     rest = total - count
-    reason = "it changed since or is gone" if rest == 1 else "they changed since or are gone"
+    reason = "it has changed or is gone" if rest == 1 else "they have changed or are gone"
     if not count:
         return f"{name}: not possible for {count_text(rest)}, because {reason}."
     text = sentence.format(count_text(count))

@@ -144,7 +144,7 @@ class FleetService:
         await self._run(self._acting, lambda: self._opened().remove(STOP_NAME))
 
     async def plan_retry(self) -> str:
-        """Plan a further pass over temporary errors; return a sentence on it.
+        """Plan another pass over temporary errors; return a sentence on it.
 
         Raises:
             FleetError: the run is not complete, or its manifests cannot be read.
@@ -181,7 +181,7 @@ class FleetService:
         passes = read_passes(target)
         planned = list(planned_shards(plan, passes))
         if len(complete_shards(target, planned)) < len(planned):
-            return f"The run is not complete. Go on with it first: {self.command}"
+            return f"The run is not complete. Finish it first: {self.command}"
         further = plan_pass(target, plan, passes, may_pass)
         if further is None:
             return "No failure looks temporary; to try others, use rheo fleet retry --kind."

@@ -356,7 +356,7 @@ class LocalService:
             path = Path(row.destination_path or "")
             try:
                 if not await self._manager.has_own_file(row.id):
-                    raise OSError("it is not the downloaded file any more")
+                    raise OSError("it is no longer the downloaded file")
                 held = await asyncio.to_thread(delete_file, path)
             except OSError as error:
                 reason = printable(error.strerror or str(error)).lower()

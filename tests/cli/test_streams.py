@@ -194,7 +194,7 @@ async def test_no_thread_to_begin_with_is_one_sentence(
     shell = Shell((sys.executable, "-c", program), environment)
     line = f'eval "$RHEO" download http://127.0.0.1:9/x -o {folder} {flag}'
     code, out, err = await shell.run(line)
-    assert (code, out, err) == (1, "", "rheo: no further thread can be started\n")
+    assert (code, out, err) == (1, "", "rheo: cannot start another thread\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -118,7 +118,7 @@ async def test_a_proxy_that_the_user_allows_learns_no_secret(
         )
         assert code == 0, said
         assert went_through(way, server)
-        assert f"127.0.0.1:{way.port}, as it asks" in said
+        assert f"127.0.0.1:{way.port}, as requested" in said
         assert told(server) == set()
     assert (tmp_path / "out" / "a.bin").read_bytes() == BODY
 

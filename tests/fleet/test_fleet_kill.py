@@ -105,7 +105,7 @@ async def test_a_machine_and_then_the_scheduler_are_killed(fleet: Fleet) -> None
     await fleet.asked(100)
     first.kill()
     ended = await end_of(driver)
-    assert ended.code == 3 and "Run the same command again to go on." in ended.err
+    assert ended.code == 3 and "Run the same command again to continue." in ended.err
     os.killpg(machines[1].pid, signal.SIGKILL)
     await scheduler()
     await worker()

@@ -91,5 +91,5 @@ async def test_a_damaged_pass_is_named(
     run = planned(tmp_path / "out", rows(server))
     target = open_target(str(run.out))
     target.put(pass_name(2), content.encode())
-    with pytest.raises(ValueError, match=r"pass-2.json is damaged; remove it to go on"):
+    with pytest.raises(ValueError, match=r"pass-2.json is damaged; remove it to continue"):
         await drive(run)

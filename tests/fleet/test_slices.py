@@ -211,7 +211,7 @@ async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> No
     for _ in range(2):  # a batch system starts a slice again, or starts another one
         ended = await home.rheo("fleet", "work", run.out)
         assert (ended.code, len(server.requests)) == (3, 0)
-        assert f"To go on, take it back: rheo fleet stop --undo {run.out}\n" in ended.err
+        assert f"To continue, withdraw it: rheo fleet stop --undo {run.out}\n" in ended.err
     undone = await home.rheo("fleet", "stop", "--undo", run.out)
     assert (undone.code, undone.out) == (0, "Shards start again.\n")
     assert (await home.rheo("fleet", "work", run.out)).code == 0

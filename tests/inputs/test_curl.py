@@ -173,7 +173,7 @@ def test_the_curl_that_is_installed_takes_the_same_values() -> None:
 def test_how_it_travels() -> None:
     allowed = ReadOptions(list_options=True)
     (entry,) = read_entries([f"curl -x me:s3cret@p:1 --cacert /ca.pem {URL}"], (), allowed)
-    assert entry.used == "uses proxy ***@p:1, CA file /ca.pem, as it asks"
+    assert entry.used == "uses proxy ***@p:1, CA file /ca.pem, as requested"
     assert entry.config is not None
     assert entry.config.request.proxy_url == "http://me:s3cret@p:1"
     assert str(entry.config.request.ca_file) == "/ca.pem"

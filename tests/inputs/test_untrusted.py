@@ -95,7 +95,7 @@ def test_route_trust_and_secret_files_are_the_users_choice(
     assert config_of(entry).list_options == ()
 
     allowed = only(text, list_options=True)
-    assert (allowed.refused, allowed.used) == ("", f"uses {words}, as it asks")
+    assert (allowed.refused, allowed.used) == ("", f"uses {words}, as requested")
     config = config_of(allowed)
     found = getattr(config.request, name)
     assert (found.get_secret_value() if name == "proxy" else found) == value
@@ -172,7 +172,7 @@ def test_secret_files_never_take_a_route_of_the_list() -> None:
     assert config.request.netrc is None and config.request.cookies is None
     assert config.request.proxy_url == "http://evil:1"
     assert config.list_options == ("proxy",)
-    assert "netrc (no secret of yours" in entry.note and "cookie file /x/jar" in entry.note
+    assert "netrc (your secrets are not sent" in entry.note and "cookie file /x/jar" in entry.note
 
 
 SKIP, ERROR, OVERWRITE, RENAME = (

@@ -169,7 +169,7 @@ async def test_a_file_of_another_program_is_not_deleted(
     change(file := tmp_path / "files" / "a")
     theirs = file.read_text()
     deletion = await Changes(service).delete_files(ids)
-    assert deletion.problems == ("Cannot delete a: it is not the downloaded file any more.",)
+    assert deletion.problems == ("Cannot delete a: it is no longer the downloaded file.",)
     await service.close()
     assert file.read_text() == theirs
 

@@ -64,7 +64,7 @@ def failed_look_up(host: str, error: OSError, *, is_proxy: bool = False) -> Conn
 def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:
     """Return the error for a proxy that refused a request to `host` with this status."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return RequestOptionsError("the proxy requires a login, or rejected the one it got")
+        return RequestOptionsError("the proxy requires a login, or rejected the given one")
     said = f"{status} {quoted(reason)}".rstrip()
     return ConnectionFailedError(host, f"the proxy refused the connection: {said}")
 
