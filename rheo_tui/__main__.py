@@ -331,7 +331,7 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
 
 
 def _begin() -> None:
-    """Finish the start: collect garbage again and leave Ctrl-C to the app."""
+    """Finish the start: collect garbage again and leave Ctrl+C to the app."""
     gc.freeze()  # imported modules stay alive
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -135,8 +135,8 @@ _queued = _needs_target(
 
 keep = _needs_target(
     can_keep,
-    lambda _: "this download did not fail on a checksum or a web page",
-    "no marked download failed on a checksum or a web page",
+    lambda _: "this download did not fail because of a checksum or a web page",
+    "no marked download failed because of a checksum or a web page",
 )
 
 

@@ -99,7 +99,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
-        "Save data with a wrong checksum as NAME.unverified, or a web page sent instead of it.",
+        "Save data with a wrong checksum as NAME.unverified, or the web page that was sent instead of the file.",
         disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -141,7 +141,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "set_priority", "#", "Set the priority", "Queue",
-        "Enter a number; a higher priority starts first.",
+        "Enter a number; downloads with a higher priority start first.",
         disabled=reasons.not_ended, opens_input=True, in_menu=True,
     ),
     Action(
@@ -186,7 +186,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "lift", "H", "Lift limits of hosts", "Queue",
-        "Remove the connection limits of hosts that refused connections, such as with HTTP 429.",
+        "Remove the connection limits of hosts that refused connections, for example with HTTP 429.",
         disabled=reasons.lift,
         owner="downloads",
     ),

@@ -21,7 +21,7 @@ settings.register_profile("untimed", deadline=None)  # the machine may be busy w
 settings.load_profile("untimed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # In the background of a script, each program that a test starts would ignore Ctrl-C too.
+    # In the background of a script, each program that a test starts would ignore Ctrl+C too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

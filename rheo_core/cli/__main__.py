@@ -19,7 +19,7 @@ _LOST_OUTPUT = {
 
 
 def main() -> None:
-    """Run the command. Until downloads begin, Ctrl-C ends it silently."""
+    """Run the command. Until downloads begin, Ctrl+C ends it silently."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     take_over()

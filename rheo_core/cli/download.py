@@ -111,9 +111,9 @@ def download(
 ) -> None:
     """Download files. Run the same command again to resume interrupted or failed downloads.
 
-    Exit status: 0 if everything was downloaded, 1 if a download failed or some input is not valid,
-    2 if a flag, a variable or a setting is not valid, 3 if --stop-after ended the run, 4 if the
-    disk is full or not writable. A signal ends it with 128 and its number: 130 for Ctrl-C, 143 for
+    Exit status: 0 if everything was downloaded, 1 if a download failed or a URL, list or hash is
+    not valid, 2 if another flag, a variable or a setting is not valid, 3 if --stop-after ended the
+    run, 4 if the disk is full or not writable. A signal ends it with 128 and its number: 130 for Ctrl+C, 143 for
     SIGTERM, 129 if the terminal was closed.
     """
     # Imported here, because `--help` needs neither pydantic nor anything built on it.
@@ -150,12 +150,12 @@ def download(
         glob, links, base, allow_list_options, settings, dry_run
     )
     located = download_configs.read(urls or [], input_files or [], options)
+    if to_output or filename is not None or checksum is not None or mirrors:
+        located = download_configs.only_one(located, filename, checksum, mirrors or [])
     if dry_run:
         from .dry_run import show_entries
 
         raise typer.Exit(show_entries(located, settings.download_dir))
-    if to_output or filename is not None or checksum is not None or mirrors:
-        located = download_configs.only_one(located, filename, checksum, mirrors or [])
     diagnostics = Diagnostics(quiet=quiet)
     switches = {
         "sidecar": sidecar,

@@ -48,7 +48,7 @@ def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Itera
     """Yield the entries of texts and lists; end the command if a list cannot be opened."""
     if "-" in input_files and os.isatty(0):
         typer.echo(
-            "rheo: paste links or a list; press Ctrl-D on an empty line to finish.", err=True
+            "rheo: paste links or a list; press Ctrl+D on an empty line to finish.", err=True
         )
     try:
         return read_sources(urls, input_files, options)

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     STOPPED = 3  # by --stop-after
     DISK = 4  # full, or not writable
     HUNG_UP = 129  # the terminal was closed
-    INTERRUPTED = 130  # by Ctrl-C
+    INTERRUPTED = 130  # by Ctrl+C
     TERMINATED = 143
 
 

@@ -140,7 +140,7 @@ IgnoreDigest = Annotated[
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
 ResponseTimeout = Annotated[
     str | None,
-    typer.Option(metavar="SECONDS", help="Time limit for the head of each reply."),
+    typer.Option(metavar="SECONDS", help="Time limit for the headers of each response."),
 ]
 NetworkTimeout = Annotated[
     str | None,

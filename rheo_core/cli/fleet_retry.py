@@ -36,10 +36,10 @@ def retry(
     plan_only: PlanOnly = False,
     quiet: Quiet = False,
 ) -> None:
-    """Try failed downloads of a complete run again, in a further pass. Their keys stay.
+    """Try failed downloads of a complete run again, in a further pass. Their keys do not change.
 
-    The results of a pass are part-NUMBER.p2.parquet and so on. An interrupted pass goes on with
-    `rheo fleet retry` or `rheo fleet run`.
+    The results of a pass are part-NUMBER.p2.parquet and so on. To continue an
+    interrupted pass, run `rheo fleet retry` or `rheo fleet run`.
 
     Exit status: as for `rheo fleet run`; 0 after `--plan-only`.
     """

@@ -49,7 +49,7 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
 def stop(output: ExistingOut, *, undo: Undo = False) -> None:
     """Stop a run: running shards finish, and no new ones start, also in slices that start later.
 
-    `rheo fleet run` withdraws the request, and goes on. For slices, use --undo.
+    `rheo fleet run` withdraws the request and continues. For slices, use --undo.
     """
     from rheo_core.domain.fleet import STOP_NAME
 

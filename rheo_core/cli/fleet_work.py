@@ -74,7 +74,7 @@ def work(
     """Work on one of N slices of a planned run, without an engine: for arrays of Slurm, Indexed
     Jobs of Kubernetes, or GNU parallel.
 
-    Run the same command again after an interruption: complete shards are left alone, others go on.
+    Run the same command again after an interruption: complete shards are left alone, and others are continued.
     Further passes that `rheo fleet retry --plan-only` has planned belong to the slice too.
 
     Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads
@@ -151,7 +151,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) 
         fail(f"{error}.", ExitCode.STOPPED)
     if result is None:
         if not quiet:
-            typer.echo("Interrupted. Run the same command again to resume.", err=True)
+            typer.echo("Interrupted. Run the same command again to continue.", err=True)
         return ExitCode(128 + signalled)
     return _judge(result, output, quiet=quiet)
 

@@ -110,7 +110,7 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
 
 
 def _prompt(what: str, flag: str) -> str:
-    """Return a secret that the user types unseen; Ctrl-C ends the command."""
+    """Return a secret that the user types unseen; Ctrl+C ends the command."""
     if not sys.stdin.isatty():
         fail(f"{flag}: cannot ask for the secret without a terminal.", ExitCode.USAGE)
     before = signal.signal(

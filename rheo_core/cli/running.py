@@ -269,12 +269,12 @@ class _Interruption:
 
 
 def _catch_signals(reporter: Reporter) -> _Interruption:
-    """Note Ctrl-C, SIGTERM or a closed terminal; a second one ends the process.
+    """Note Ctrl+C, SIGTERM or a closed terminal; a second one ends the process.
 
     A signal that the parent process ignores stays ignored: nohup(1) does that with SIGHUP, and
-    shells with the Ctrl-C of what a script runs in the background.
+    shells with the Ctrl+C of what a script runs in the background.
 
-    These handlers outlive the loop. With those of asyncio, which do not, a Ctrl-C at the last
+    These handlers outlive the loop. With those of asyncio, which do not, a Ctrl+C at the last
     moment would print a traceback. At its very end the interpreter restores the default action
     of each signal that has a handler; ignored ones cannot replace the exit status.
     """

@@ -45,7 +45,7 @@ def copy_to_output(folder: Path) -> None:
 
 
 def _end_on_signals() -> None:
-    """End the command on Ctrl-C and the like, because the reader may take nothing for ever.
+    """End the command on Ctrl+C and the like, because the reader may take nothing for ever.
 
     The handlers of the run do nothing any more. A signal that is ignored stays so, as there.
     """

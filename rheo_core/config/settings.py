@@ -197,7 +197,7 @@ class Settings(BaseSettings):
         description="Time limit for connecting in seconds",
     )
     response_timeout: Seconds = Field(
-        title="Head of a reply",
+        title="Response headers",
         default=DEFAULT_RESPONSE_TIMEOUT_SECONDS,
         description="Time limit for connecting and for the head of a reply in seconds",
     )
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that matches applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
-        title="Bytes of one write",
+        title="Write size",
         default=DEFAULTS.chunk_size,
         ge=_KIB,
         le=64 * _MIB,

@@ -224,7 +224,7 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetPass:
-    """A further pass over failed entries: `_rheo/pass-2.json`. Their keys stay."""
+    """A further pass over failed entries: `_rheo/pass-2.json`. Their keys do not change."""
 
     number: Number  # 2 for the first further pass
     shards: dict[Number, Number]  # number of entries, by shard

@@ -229,7 +229,7 @@ class PriorityDownloadQueue:
         if sum(place is not None for place in (before, after, to)) != 1:
             raise ProcessQueueError("move takes exactly one of before, after and to")
         if to not in (None, "top", "bottom"):
-            raise ProcessQueueError(f"move to {to!r} is unknown; known are top and bottom")
+            raise ProcessQueueError(f"move to {to!r} is unknown; use top or bottom")
         waiting = self._in_line(download_id)
         if waiting is None or download_id in (before, after):
             return None

@@ -227,7 +227,7 @@ class FleetScreen(Screen[None]):
             if self.view is not None and self.view.stop_requested:
                 await self._service.take_stop_back()
                 self.say(f"Withdrew the request to stop. Continue with: {self._service.command}")
-            elif await self._confirmed("Stop the run?", _STOP, yes="stop", no="go on"):
+            elif await self._confirmed("Stop the run?", _STOP, yes="stop", no="continue"):
                 await self._service.stop()
                 self.say("Running shards finish, and no new ones start.")
         except FleetError as error:

@@ -76,7 +76,7 @@ class Changes:
         count = await step.undo()
         if self.work.is_stopped:
             self._done.append(step)  # so that the next undo goes on with it
-            return f"{step.undone.format(count_text(count))}; stopped, undo again to go on."
+            return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
         self._undone.append(step)
         return _report("Undo", step.undone, count, step.total)
 
@@ -85,7 +85,11 @@ class Changes:
         if not self._undone:
             return ""
         step = self._undone.pop()
+        self.work.is_stopped = False
         count = await step.redo()
+        if self.work.is_stopped:
+            self._undone.append(step)  # so that the next redo goes on with it
+            return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
         self._done.append(replace(step, time=time.monotonic()))
         return _report("Redo", step.redone, count, step.total)
 

@@ -194,6 +194,32 @@ def test_an_argument_that_is_only_a_comment(folder: Path) -> None:
     assert "s3cret" not in result.output
 
 
+def test_dry_run_shows_the_name_of_the_flags(folder: Path) -> None:
+    result = run("download", "-o", folder, "--dry-run", "http://x/a", "--filename", "b.zip")
+    assert result.exit_code == 0
+    assert "http://x/a -> b.zip" in result.output
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--mirror", "ftp://x", "--mirror: URL 'ftp://x' has scheme 'ftp'"),
+        ("--hash", "foo", "--hash: hash 'foo' is not of the form"),
+        ("--filename", "a/b", "--filename 'a/b' is not valid"),
+    ],
+)
+def test_dry_run_refuses_the_flags_that_a_run_refuses(
+    flag: str, value: str, said: str, folder: Path
+) -> None:
+    dry, real = (
+        run("download", "-o", folder, "http://x/a", flag, value, *more)
+        for more in (("--dry-run",), ())
+    )
+    assert said in dry.stderr
+    assert (dry.exit_code, dry.stderr) == (real.exit_code, real.stderr)
+    assert dry.exit_code != 0
+
+
 def test_dry_run_tells_sizes(folder: Path) -> None:
     result = run("download", "-i", "-", "-o", folder, "--dry-run", stdin=METALINK_4)
     entry, total = result.stdout.splitlines()

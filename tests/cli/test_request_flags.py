@@ -135,7 +135,7 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         sys.executable,
         "-m",
         "rheo_core.cli",
-    ]  # the whole program, because it handles Ctrl-C itself
+    ]  # the whole program, because it handles Ctrl+C itself
     rheo = shlex.join([*command, "download", "http://x.test/a", "-u", "me"])
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     # A shell around it, because the test reads its terminal after its end.

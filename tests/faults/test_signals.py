@@ -175,7 +175,7 @@ async def test_l20_nobody_reads_any_more(
 async def test_l20_ignored_by_the_parent(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until
 ) -> None:
-    """Shells do so with what a script runs in the background: a Ctrl-C is for the script."""
+    """Shells do so with what a script runs in the background: a Ctrl+C is for the script."""
     tap = Tap(BODY, FIRST, **V1)
     ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     line = ("download", server.on("/file.bin", tap), "-o", tmp_path)

@@ -94,11 +94,34 @@ async def test_a_stopped_undo_goes_on_with_the_next() -> None:
         await app.until(lambda: "Restoring: 20 of 200 · Esc stops" in said(app))
         await app.pilot.press("escape")
         service.gate.set()
-        await app.until(lambda: "stopped, undo again to go on" in said(app))
+        await app.until(lambda: "stopped. Undo again to continue." in said(app))
         assert len(service.rows) == 30
         await app.press("u")
         await app.until(lambda: len(service.rows) == 200)
         await app.until(lambda: "Restored" in said(app) and "stopped" not in said(app))
+
+
+async def test_a_stopped_redo_goes_on_with_the_next() -> None:
+    service = GatedService()
+    async with running(service) as app:
+        service.gate.set()
+        await app.fill(200)
+        await app.press("*", "x")
+        await app.until(lambda: "Removed 200 downloads" in said(app))
+        await app.press("u")
+        await app.until(lambda: len(service.rows) == 200)
+        service.close_gate()
+        await app.pilot.press("ctrl+r")
+        await app.until(lambda: "Removing: 20 of 200 · Esc stops" in said(app))
+        await app.pilot.press("escape")
+        service.gate.set()
+        await app.until(lambda: "stopped. Redo again to continue." in said(app))
+        assert len(service.rows) == 170
+        await app.press("ctrl+r")
+        await app.until(lambda: not service.rows)
+        await app.until(lambda: "Removed" in said(app) and "stopped" not in said(app))
+        await app.press("u")
+        await app.until(lambda: len(service.rows) == 200)
 
 
 def count_line(app: Driver) -> str:
