@@ -99,7 +99,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
-        "Save data with a wrong checksum as NAME.unverified, or the web page that was sent instead of the file.",
+        "Save data with a wrong checksum as NAME.unverified, or a web page that came instead of "
+        "the file.",
         disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(

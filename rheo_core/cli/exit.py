@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1  # a download failed, or some input is not valid
     USAGE = 2  # a flag, a variable or a setting is not valid
-    STOPPED = 3  # by --stop-after
+    STOPPED = 3  # by --stop-after; a fleet run is not complete
     DISK = 4  # full, or not writable
     HUNG_UP = 129  # the terminal was closed
     INTERRUPTED = 130  # by Ctrl+C

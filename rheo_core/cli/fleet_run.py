@@ -94,7 +94,7 @@ def run(
     contact: Contact = None,
     quiet: Quiet = False,
 ) -> None:
-    """Download lists with many workers. Run the same command again to continue after any interruption.
+    """Download lists with many workers. To continue after an interruption, run the same command.
 
     Settings and secrets of requests are those of the workers: their settings file, environment
     and ~/.netrc. A cluster runs everything it is sent, so keep a scheduler in a private network or

@@ -74,7 +74,7 @@ def work(
     """Work on one of N slices of a planned run, without an engine: for arrays of Slurm, Indexed
     Jobs of Kubernetes, or GNU parallel.
 
-    Run the same command again after an interruption: complete shards are left alone, and others are continued.
+    To continue after an interruption, run the same command: complete shards are left alone.
     Further passes that `rheo fleet retry --plan-only` has planned belong to the slice too.
 
     Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads

@@ -110,8 +110,8 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     content with mistakes is copied to a backup.
 
     Args:
-        path: The settings file, which need not exist; None for the default path.
-        overrides: Values by name; None counts as missing.
+        path: the settings file, which need not exist; None for the default path.
+        overrides: values by name; None counts as missing.
 
     Raises:
         pydantic.ValidationError: an override is not valid.
@@ -164,9 +164,9 @@ def save_settings(
     Comments, order and spelling of an existing file stay (decision 0027).
 
     Args:
-        settings: The values to save.
-        path: The settings file; None for the default path. A missing one is created.
-        only: Names of the settings to write; the others stay as the file has them, mistakes
+        settings: the values to save.
+        path: the settings file; None for the default path. A missing one is created.
+        only: names of the settings to write; the others stay as the file has them, mistakes
             included. Without it the file holds these settings and nothing else, those from a flag
             or the environment included.
 
@@ -194,7 +194,6 @@ def save_settings(
 
 def _content(settings: Settings, file: _Source, names: Container[str]) -> dict[str, Any]:
     """Return what the file is to hold if the settings `names` are saved to it."""
-    # A broken limit that was left out would be no limit from then on, and nobody would know.
     content = {name: value for name, value in file.written.items() if name not in names}
     read, values = _dumped(_layer(file.values)), _dumped(settings)
     defaults = _dumped(_layer({}))
@@ -240,7 +239,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _leads_nowhere(path: Path) -> bool:
-    """Return whether the file is missing because of a link, or a folder of it: not mounted, say."""
+    """Return True if a link, or a folder on the way, leads nowhere: not mounted, for example."""
     return any(each.is_symlink() and not each.exists() for each in (path, *path.parents))
 
 

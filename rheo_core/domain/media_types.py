@@ -49,7 +49,7 @@ _DATA = """
     arrow avro bam bcf bin bson cdf ckpt csv cram dat dbf db dta fasta fastq feather fit fits
     gguf ggml gpkg gpx grib grib2 h5 hdf hdf5 json jsonl kmz las laz lmdb mat mbtiles mdb ndjson
     nc npy npz onnx orc parquet pb pbf pcap pcapng pickle pkl pt pth pyz rdata rds safetensors
-    sav shp sql sqlite sqlite3 tfrecord tflite torrent tsv wasm whl
+    sav shp sql sqlite sqlite3 tfrecord tflite torrent tsv wasm
 """
 _FILES = frozenset(
     " ".join((_ARCHIVES, _DISK_IMAGES, _IMAGES, _AUDIO, _VIDEO, _DOCUMENTS, _DATA)).split()

@@ -21,7 +21,7 @@ from .paths import expand_path
 from .text import printable
 
 _log = logging.getLogger(__name__)
-_PATTERN_SECONDS = 0.1
+_PATTERN_SECONDS = 0.1  # a search blocks the event loop
 
 
 def _texts(value: object) -> object:
@@ -95,7 +95,7 @@ class Rule(BaseModel):
 
         try:
             return regex.search(self.pattern, text, timeout=_PATTERN_SECONDS) is not None
-        except TimeoutError:  # it blocks the event loop
+        except TimeoutError:
             shown = printable(self.pattern)
             _log.warning("the pattern %r of a rule takes too long; the rule is skipped", shown)
             return False

@@ -33,9 +33,7 @@ _MAX_REFUSALS = 1000
 @dataclass(slots=True)
 class _Host:
     in_use: int = 0
-    learned: int | None = (
-        None  # connections it had when it refused one more; None: it never refused
-    )
+    learned: int | None = None  # connections when it refused one more; None: it never refused
     refused_at: float = 0.0  # the loop's clock
     patience: float = 0.0  # seconds until one more connection is tried
     cause: str = ""  # of the lower limit or the pause, such as "HTTP 429"

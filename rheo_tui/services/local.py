@@ -297,7 +297,7 @@ class LocalService:
             )
         changes = {"file_exists_strategy": exists, "filename": filename}
         update = {name: value for name, value in changes.items() if value is not None}
-        await self._manager.add([config.model_copy(update=update) for config in configs if config])
+        await self.add([config.model_copy(update=update) for config in configs if config])
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""

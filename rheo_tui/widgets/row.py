@@ -181,8 +181,9 @@ class RowPainter:
                 return row.id
             case "folder":
                 return printable(folder_name(row))
-            case _:
+            case "host":
                 return host_of(row.url).rpartition(":")[0]
+        raise ValueError(f"column {column_id!r} has no text")
 
     def _progress(self, row: DownloadSnapshot, width: int, phase: int) -> list[Segment]:
         fraction = fraction_done(row.bytes_downloaded, row.total_bytes)

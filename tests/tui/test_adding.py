@@ -252,7 +252,9 @@ async def test_patterns_of_a_paste_do_not_fill_the_memory(
     async with running(size=(120, 40)) as app:
         await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
         await app.until(lambda: f"{budget - 1:,} to add (50.0 GB free) · 1 invalid" in _count(app))
-        assert verdicts(app)[0].startswith(f"✗ 2 http://h/1/[1-{budget - 1}] the patterns of this text")
+        assert verdicts(app)[0].startswith(
+            f"✗ 2 http://h/1/[1-{budget - 1}] the patterns of this text"
+        )
 
 
 async def test_the_form_of_the_paste_is_shown(tmp_path: Path) -> None:
