@@ -187,7 +187,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "lift", "H", "Lift limits of hosts", "Queue",
-        "Remove the connection limits of hosts that refused connections, for example with HTTP 429.",
+        "Remove the connection limits of hosts that refused connections, as with HTTP 429.",
         disabled=reasons.lift,
         owner="downloads",
     ),
