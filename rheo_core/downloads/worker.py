@@ -72,7 +72,7 @@ _SLICE_PARTS = 200
 
 
 class DownloadWorker:
-    """Runs any number of attempts at a time. The state of each download is in its record.
+    """Worker that makes the attempts of downloads, any number of them at a time.
 
     Args are those of `DownloadManager`, which shares its parts with its worker.
     """
