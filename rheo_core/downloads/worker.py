@@ -1,4 +1,4 @@
-"""DownloadWorker: makes an attempt, and decides what follows a failed one.
+"""DownloadWorker: makes attempts, and decides on the next step after a failed one.
 
 Slots, and the waits between attempts, are in `pool.py`.
 """
