@@ -1,4 +1,4 @@
-"""Causes: the reason of a failure in a few words, and what helps against it."""
+"""Causes: the reason of a failure in a few words, and advice against it."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Failures by cause and host: what went wrong, how often, and what helps."""
+"""Failures by cause and host, with their numbers and advice."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -34,7 +34,7 @@ class DownloadStatus(StrEnum):
 
     @classmethod
     def terminal_states(cls) -> set["DownloadStatus"]:
-        """Return the states that a download does not leave by itself."""
+        """Return the states of ended downloads."""
         return set(_TERMINAL)
 
     # Attributes, because a property is slow if a list is long.
@@ -45,7 +45,7 @@ class DownloadStatus(StrEnum):
 
     @property
     def word(self) -> str:
-        """Word for people: `done` for completed."""
+        """Word that users see, such as `done` for completed."""
         return _WORDS.get(self, self.value)
 
 
@@ -130,7 +130,7 @@ class HistoryTotals(NamedTuple):
 
 
 class DownloadSnapshot(NamedTuple):
-    """One download at one revision: the facts for its row and its details.
+    """State of one download at one revision.
 
     Times are in seconds since the epoch, sizes in bytes, speeds in bytes/s. Texts are printable and
     the URL is redacted. A tuple, because creating a frozen dataclass takes far longer.

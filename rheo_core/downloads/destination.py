@@ -30,7 +30,7 @@ _MAX_SURE_BYTES = _SHORT_LIMITS[-1] - _OWN_BYTES
 
 
 class DestinationResolver:
-    """Applies the file-exists strategy."""
+    """File-exists strategy, applied to paths."""
 
     def __init__(
         self,

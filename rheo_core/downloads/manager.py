@@ -59,21 +59,23 @@ _DRAIN_SECONDS = 5.0
 
 
 class DownloadManager:
-    """Queues downloads and runs them; use it as `async with DownloadManager(...) as manager`.
+    """Queue of downloads, and the engine that runs them.
+
+    Use it as a context manager: `async with DownloadManager(...) as manager`.
 
     Args:
-        client: makes the requests; None: a `WireClient` of its own.
-        queue: waiting downloads; it may hold some already.
-        tracker: records of the downloads.
-        emitter: carries the events.
-        retry_handler: decides on further attempts; None: a download has one attempt.
-        on_problem: called with a sentence about each problem of the session; None: the log.
-        logger: ignored, with a DeprecationWarning; configure the `logging` module instead.
+        client: HTTP client for all requests. None: the manager opens and closes its own.
+        queue: queue of waiting downloads, which need not be empty.
+        tracker: keeps the records of the downloads.
+        emitter: sends events to their handlers.
+        retry_handler: decides whether a failed attempt is repeated. None: it never is.
+        on_problem: called with a sentence about each problem of the session. None: log it.
+        logger: ignored, with a DeprecationWarning. Configure the `logging` module instead.
 
     Every other argument is a field of `EngineOptions`, which documents it.
 
     Raises:
-        ValueError: a limit is too small, or a line of the schedule is not understood.
+        ValueError: a limit is too small, or a line of the schedule is not valid.
     """
 
     def __init__(
@@ -144,7 +146,7 @@ class DownloadManager:
         retry_handler: BaseRetryHandler | None = None,
         on_problem: Callable[[str], None] | None = None,
     ) -> Self:
-        """Return a manager, not yet open, with these options."""
+        """Return a manager with these options. It is not open yet."""
         return cls(
             client,
             tracker=tracker,
@@ -156,9 +158,10 @@ class DownloadManager:
     # Opening and closing
 
     async def open(self, *, paused: bool = False) -> None:
-        """Start to run queued downloads; an open manager stays open.
+        """Open the manager and run its queued downloads. Has no effect on an open manager.
 
-        If `paused`, the list is loaded, and nothing runs before `start`.
+        Args:
+            paused: load the list of the session, but run nothing until `start` is called.
 
         Raises:
             SessionLockedError: another process uses the session.
@@ -198,11 +201,15 @@ class DownloadManager:
         self._is_active = True
 
     def start(self) -> None:
-        """Run queued downloads after `open(paused=True)`."""
+        """Run the queued downloads of a manager that was opened with `open(paused=True)`."""
         self._parts.pool.unpause()
 
     async def close(self, wait_for_current: bool = False) -> None:
-        """Stop, or wait for running downloads first; bytes and the queue are kept."""
+        """Close the manager. Partial data and the queue are kept.
+
+        Args:
+            wait_for_current: wait for running downloads to end, instead of stopping them.
+        """
         if not self._is_active:
             return
         self._is_active = False
@@ -258,13 +265,13 @@ class DownloadManager:
     # Verbs
 
     async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning.
+        """Queue downloads. A download whose id is still pending is dropped with a warning.
 
-        With a session, they are on the disk when this returns.
+        If the manager has a session, the downloads are on the disk when this returns.
 
         Args:
             files: the downloads.
-            paused: add them paused; no server is asked before `resume`.
+            paused: add them paused. No request is sent before `resume`.
 
         Raises:
             SessionStoreError: the session cannot be written. Nothing was queued.
@@ -272,45 +279,47 @@ class DownloadManager:
         await self._parts.control.add(files, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
-        """End a download in any state and remove its partial data.
+        """Cancel a download and remove its partial data.
 
         Args:
             download_id: id of the download.
-            keep_partial: remove its data only after 10 minutes, when the manager closes, or when
-                the disk is full; `restore` continues from it until then.
+            keep_partial: keep its data for `restore`, until 10 minutes have passed, the manager
+                closes or the disk is full.
         """
         return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
-        """Stop a download and keep its bytes; False if it has ended or is paused."""
+        """Pause a download and keep its data. Return False if it has ended or is paused."""
         return await self._parts.control.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at its former place.
 
-        A download that waits for its next attempt returns to the queue at once. False for others.
+        A download that waits for its next attempt returns to the queue at once. Return False for
+        other downloads.
         """
         return await self._parts.control.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
 
-        A download that waits for its next attempt returns to the queue at once. False for others.
+        A download that waits for its next attempt returns to the queue at once. Return False for
+        other downloads.
         """
         return await self._parts.control.retry(download_id)
 
     async def accept_html(self, download_id: str) -> bool:
         """Queue a failed download again and save the web page that the server sends instead.
 
-        The page replaces a partial file. Returns False if the download has not failed.
+        The page replaces a partial file. Return False if the download has not failed.
         """
         return await self._parts.control.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on, such as a new one for an expired link.
+        """Fetch a download from another URL from now on, for example if its link has expired.
 
-        Its bytes are used if the validators agree. Otherwise it fails without losing them. An
-        ended download is queued again. False if it is unknown or completed.
+        Its data is kept and used if the validators agree. Otherwise the download fails. An ended
+        download is queued again. Return False if it is unknown or completed.
 
         Raises:
             ValueError: the URL is not valid.
@@ -320,8 +329,8 @@ class DownloadManager:
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config.
 
-        Its bytes and its place in the queue are kept, and a paused one stays paused. Others are
-        queued, also if they had failed. Another name or folder changes its id.
+        Its data and its place in the queue are kept. A paused download stays paused; any other
+        one is queued, even if it had failed. Another name or folder changes its id.
 
         Args:
             download_id: id of the download.
@@ -342,19 +351,19 @@ class DownloadManager:
         return edited
 
     async def keep(self, download_id: str) -> Path | None:
-        """Keep data that failed its check as `NAME.unverified`; return its path.
+        """Save data that failed its check as `NAME.unverified`, and return its path.
 
-        None if there is no such data. Only a manager with a session keeps it after the failure.
+        Return None if there is no such data. Only a manager with a session keeps it until then.
 
         Raises:
-            DestinationError: the data cannot be renamed; it stays in its place.
+            DestinationError: the data cannot be renamed.
         """
         return await self._parts.control.keep(download_id)
 
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
-        """Remove a download from the list and cancel it if necessary; a finished file stays.
+        """Remove a download from the list, after cancelling it if necessary.
 
-        With a session, the download stays in the history.
+        A finished file stays. If the manager has a session, the download stays in its history.
 
         Args:
             download_id: id of the download.
@@ -365,13 +374,13 @@ class DownloadManager:
     async def restore(self, download_id: str) -> bool:
         """Undo `remove` or `cancel`: restore the previous state and place.
 
-        A running download starts again, with its bytes if they were kept. False if it was neither
-        removed nor cancelled, or too long ago.
+        A download that was running starts again, with its data if it was kept. Return False if
+        the download was neither removed nor cancelled, or if that was too long ago.
         """
         return await self._parts.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
-        """Change the priority (1 or more, higher first); False if it is unknown or has ended.
+        """Change the priority: 1 or more, higher first. Return False if unknown or ended.
 
         Raises:
             ProcessQueueError: the priority is below 1.
@@ -379,10 +388,10 @@ class DownloadManager:
         return await self._parts.control.set_priority(download_id, priority)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
-        """Make a download wait until a time (seconds since the epoch); None: start at once.
+        """Delay a download until a time in seconds since the epoch. None: start at once.
 
-        A running download stops, keeps its bytes and its place, and continues at that time. A
-        paused one stays paused. False if it is unknown or has ended.
+        A running download stops, keeps its data and its place, and continues at that time. A
+        paused one stays paused. Return False if the download is unknown or has ended.
         """
         return await self._parts.control.set_start(download_id, start_at)
 
@@ -396,47 +405,47 @@ class DownloadManager:
     ) -> bool:
         """Move a waiting download; it gets the priority of its new neighbour.
 
-        False if it or the other download does not wait, or if it cannot move any further.
+        Return False if one of the two does not wait, or if the download cannot move any further.
         """
         return await self._parts.control.move(download_id, before=before, after=after, to=to)
 
-    # Verbs on many downloads: each id once, unknown ones are ignored
+    # Verbs on many downloads: repeated and unknown ids are ignored
 
     async def pause_many(self, ids: Sequence[str]) -> list[str]:
-        """Pause downloads; return the ids of those that had not ended or been paused."""
+        """Pause downloads. Return the ids of those that had not ended or been paused."""
         return await self._parts.sets.pause(ids)
 
     async def resume_many(self, ids: Sequence[str]) -> list[str]:
-        """Resume downloads; return the ids of those for which `resume` returns True."""
+        """Resume downloads. Return the ids of those for which `resume` returns True."""
         return await self._parts.sets.resume(ids)
 
     async def cancel_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
-        """Cancel downloads; return the ids of those that had not ended.
+        """Cancel downloads. Return the ids of those that had not ended.
 
-        `keep_partial` is that of `cancel`.
+        See `cancel` for `keep_partial`.
         """
         return await self._parts.sets.cancel(ids, keep_partial=keep_partial)
 
     async def retry_many(self, ids: Sequence[str]) -> list[str]:
-        """Queue downloads again; return the ids of those for which `retry` returns True."""
+        """Queue downloads again. Return the ids of those for which `retry` returns True."""
         return await self._parts.sets.retry(ids)
 
     async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
-        """Remove downloads from the list; return the ids of those that were in it.
+        """Remove downloads from the list. Return the ids of those that were in it.
 
-        `restore_many` undoes this for 10 minutes. `keep_partial` is that of `cancel`.
+        `restore_many` can undo this for 10 minutes. See `cancel` for `keep_partial`.
         """
         return await self._parts.sets.remove(ids, keep_partial=keep_partial)
 
     async def restore_many(self, ids: Sequence[str]) -> list[str]:
-        """Undo `remove_many` or `cancel_many`; return the ids of the restored downloads."""
+        """Undo `remove_many` or `cancel_many`. Return the ids of the restored downloads."""
         return await self._parts.sets.restore(ids)
 
     async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
-        """Change priorities (1 or more, higher first); return the ids of downloads not ended.
+        """Change priorities. Return the ids of the downloads that have not ended.
 
         Args:
-            priorities: new priorities by id.
+            priorities: new priorities by id: 1 or more, higher first.
 
         Raises:
             ProcessQueueError: a priority is below 1. Nothing has changed.
@@ -446,9 +455,9 @@ class DownloadManager:
     async def move_block(
         self, ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
     ) -> list[str]:
-        """Move waiting downloads together; return the ids of those that moved.
+        """Move waiting downloads together. Return the ids of those that moved.
 
-        Those that are at the end already stay, and the others do not overtake them.
+        Downloads that have reached the end stay there, and the others do not overtake them.
         """
         return await self._parts.sets.move_block(ids, to)
 
@@ -457,7 +466,7 @@ class DownloadManager:
         return self._parts.sets.places(ids)
 
     async def set_places(self, places: Mapping[str, Place]) -> list[str]:
-        """Undo changes of priorities and moves; return the ids of the downloads put back.
+        """Undo changes of priorities and moves. Return the ids of the downloads put back.
 
         Args:
             places: the result of an earlier call of `places`.
@@ -475,7 +484,7 @@ class DownloadManager:
     # Limits
 
     async def set_speed_limit(self, download_id: str, speed_limit_bps: int | None) -> bool:
-        """Limit one download at once (bytes/s; None: no limit); False if unknown or ended.
+        """Limit one download in bytes/s, at once. None: no limit. False if unknown or ended.
 
         Raises:
             ValueError: the limit is below 1.
@@ -495,15 +504,15 @@ class DownloadManager:
         hosts: Mapping[str, HostLimits] | None = None,
         stop_after_bytes: int | None = None,
     ) -> None:
-        """Change limits at once, also for running downloads; None keeps the present value.
+        """Change limits at once, even for running downloads. None keeps the present value.
 
-        `set_speed_limit` changes the limit of a single download.
+        To limit a single download, use `set_speed_limit`.
 
         Args:
             max_concurrent: number of downloads that run at once.
             speed_limit_bps: limit for all downloads together, bytes/s; 0 lifts it. This ends slow
                 mode and applies until the schedule changes the limit.
-            connections: connections for one download; affects new attempts.
+            connections: connections for one download, from its next attempt on.
             connections_per_host: connections to one host for all downloads.
             schedule: times with another limit for all downloads together; empty: none.
             slow: True switches slow mode on, False off.
@@ -543,10 +552,10 @@ class DownloadManager:
             parts.limits.stop_after(stop_after_bytes or None)
 
     def lift_host_limits(self) -> list[str]:
-        """Lift what hosts caused by refusing requests: lower limits and pauses.
+        """Lift the lower limits and pauses of hosts that refused requests.
 
-        They also lift by themselves, one connection after the other. `set_limits` is not affected.
-        Returns the hosts, with their ports.
+        Without this call, they are lifted step by step, one connection after the other. Limits
+        from `set_limits` stay. Return the hosts, with their ports.
         """
         return self._parts.hosts.lift()
 
@@ -592,7 +601,7 @@ class DownloadManager:
         return self._parts.tracker.get_stats()
 
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
-        """Return a copy of the facts about a download; None if it is unknown."""
+        """Return a copy of the state of a download; None if it is unknown."""
         return self._parts.tracker.get_download_info(download_id)
 
     def details(self, download_id: str) -> DownloadDetails | None:
@@ -603,7 +612,7 @@ class DownloadManager:
     async def has_own_file(self, download_id: str) -> bool:
         """Return True if the file of a completed download is the one that it wrote.
 
-        Ask this before you delete the file: another program may have put one of its own there.
+        Check this before you delete the file, because another program may have replaced it.
 
         Raises:
             OSError: there is no file.
@@ -621,8 +630,8 @@ class DownloadManager:
             to_show: return it even if it must not be downloaded.
 
         Raises:
-            DownloadManagerError: another user's session asked for a proxy or the like, so that the
-                config would lead to a direct connection.
+            DownloadManagerError: the config comes from another user's session and has lost its
+                proxy or the like, so it would lead to a direct connection.
         """
         from rheo_core.infrastructure.session_rows import has_lost_protection  # imports SQLite
 
@@ -671,9 +680,9 @@ class DownloadManager:
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Remove downloads from the history; return their number. The list and files stay.
+        """Remove downloads from the history and return their number. List and files stay.
 
-        All given conditions must match.
+        Only downloads that match all conditions are removed.
 
         Args:
             ids: ids of downloads; None: any.
@@ -688,7 +697,7 @@ class DownloadManager:
         return await self._parts.session.forget(ids, text=text, older_than_days=older_than_days)
 
     def snapshot(self, since: int = 0) -> Snapshot:
-        """Return the changes after revision `since`, and the totals."""
+        """Return the downloads that changed after revision `since`, and the totals."""
         rules = self._parts.worker.request_rules
         unclear = rules.unclear if self._options.wait_for_settings else ()
         return replace(
@@ -706,9 +715,9 @@ class DownloadManager:
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
-        """Call `handler`, a function or a coroutine function, with each event of a type.
+        """Call `handler` with each event of a type; `"*"` stands for every type.
 
-        `"*"` stands for every type. Handlers do not delay transfers.
+        The handler is a function or a coroutine function. Handlers do not delay transfers.
         """
         self._parts.emitter.on(event_type, handler)
         return Subscription(self._parts.emitter, event_type, handler)
@@ -716,13 +725,15 @@ class DownloadManager:
     def events(self) -> AsyncIterator[DownloadEvent]:
         """Yield every event from this call on, until the manager closes.
 
-        A slow reader gets fewer progress events. Reading raises `QueueError` after 100,000 other
-        events have waited and later ones were lost.
+        A slow reader gets fewer progress events.
+
+        Raises:
+            QueueError: more than 100,000 other events were waiting, and later ones were lost.
         """
         return stream_events(self._parts.emitter, self._ended)
 
     async def wait_until_complete(self, timeout: float | None = None) -> None:
-        """Wait until every download has ended or is paused, and its events are handled.
+        """Wait until every download has ended or is paused, and all events are handled.
 
         Raises:
             ManagerNotInitialisedError: the manager is not open, so nothing would ever end.
@@ -754,9 +765,9 @@ class DownloadManager:
         request_rules: RequestRules | None = None,
         max_size: int | None = None,
     ) -> None:
-        """Change the defaults of new attempts; None keeps the present value.
+        """Change the defaults of new attempts. None keeps the present value.
 
-        A download that has begun stays in its folder. Rules apply to each new request, also of
+        A download that has begun stays in its folder. Rules apply to every new request, even of
         running downloads.
 
         Args:

@@ -36,7 +36,7 @@ class _Waiting(NamedTuple):
 
 
 class PriorityDownloadQueue:
-    """Queue with higher priorities first, and first come, first served within one priority.
+    """Queue of downloads: higher priorities first, and first come, first served within one.
 
     Every change is made in place and costs O(log n). An id is pending from `add` until
     `task_done` or `remove`. A download with a start time joins the line at that time.
@@ -54,7 +54,7 @@ class PriorityDownloadQueue:
         self._idle.set()
 
     async def add(self, file_configs: Sequence[FileConfig]) -> None:
-        """Append downloads; one whose id is still pending is dropped with a warning."""
+        """Append downloads. A download whose id is still pending is dropped with a warning."""
         for config in file_configs:
             if config.id in self:
                 _log.warning("%s is already queued; dropped", config.id)
@@ -68,9 +68,9 @@ class PriorityDownloadQueue:
         rank: Rank | None = None,
         host: str | None = None,
     ) -> Rank:
-        """Append a download, or put it back at its former `rank`; return its rank.
+        """Append a download, or put it back at its former `rank`. Return its rank.
 
-        It waits for `host` (with its port); None: the host of its link.
+        The download waits for `host` (with its port). None: the host of its link.
         """
         if rank is None:
             rank = self.next_rank()
@@ -95,7 +95,7 @@ class PriorityDownloadQueue:
             self._last_rank = int(rank)
 
     async def get_next(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig:
-        """Take the first download whose host is not full; wait until there is one.
+        """Take the first download whose host is not full. Wait until there is one.
 
         Args:
             is_full: returns True for a host (with its port) that accepts no further connection.
@@ -147,16 +147,16 @@ class PriorityDownloadQueue:
         return None
 
     def look_again(self) -> None:
-        """Take note that a host has room again."""
+        """Check again if a download can be taken, because a host may have room now."""
         self._filled.set()
 
     def task_done(self, download_id: str) -> None:
-        """Take note that a download from `get_next` has ended."""
+        """Mark a download from `get_next` as ended."""
         self._taken.pop(download_id, None)
         self._note_idle()
 
     def remove(self, download_id: str) -> bool:
-        """Remove a waiting download; False if it does not wait here."""
+        """Remove a waiting download. Return False if it does not wait here."""
         if self._take_out(download_id) is None:
             return False
         self._note_idle()
@@ -220,11 +220,11 @@ class PriorityDownloadQueue:
     ) -> tuple[int, Rank] | None:
         """Move a waiting download before or after another, or to the "top" or "bottom".
 
-        It gets the priority of its new neighbour. Return its new priority and rank; None if one of
-        the two does not wait here.
+        The download gets the priority of its new neighbour. Return its new priority and rank;
+        None if one of the two does not wait here.
 
         Raises:
-            ProcessQueueError: not exactly one place is given, or it is unknown.
+            ProcessQueueError: none or several of the places are given, or `to` is unknown.
         """
         if sum(place is not None for place in (before, after, to)) != 1:
             raise ProcessQueueError("move takes exactly one of before, after and to")
@@ -294,7 +294,7 @@ class PriorityDownloadQueue:
         return (waiting.config for waiting in chain(self._order, later))
 
     def waits(self, download_id: str) -> bool:
-        """Return True if this id waits, that is, has not been taken."""
+        """Return True if this download waits and has not been taken."""
         return download_id in self._waiting
 
     def _is_bulk(self, some: Sized) -> bool:

@@ -1,4 +1,4 @@
-"""Retry handler: if and when a failed attempt is repeated; delays come from `domain/retry.py`."""
+"""Retry handlers: decide on the next attempt after an error, by the policy in `domain/retry.py`."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -55,8 +55,8 @@ class BaseRetryHandler(ABC):
     ) -> T:
         """Run `operation` until it succeeds or `next_delay` gives up; raise its last error.
 
-        For users of the library. The engine asks `next_delay` itself, so that a download
-        that waits holds no slot. `url` and `download_id` say what the operation is about.
+        For users of the library. The engine calls `next_delay` itself, so that a waiting
+        download holds no slot. `url` and `download_id` identify the operation.
         """
         failures = 0
         while True:
@@ -71,13 +71,13 @@ class BaseRetryHandler(ABC):
 
 
 class ErrorCategoriser:
-    """Sorts exceptions by a `RetryPolicy`."""
+    """Classification of exceptions by a `RetryPolicy`."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
 
     def categorise(self, exception: Exception) -> ErrorCategory:
-        """Return the category of `exception`: whether another attempt can help."""
+        """Return the category of `exception`, which shows if another attempt can help."""
         if is_of_aiohttp(exception):  # of an operation of a user of the library
             return self._of_aiohttp(exception)
         match exception:
@@ -141,7 +141,7 @@ class ErrorCategoriser:
 
 
 class RetryHandler(BaseRetryHandler):
-    """Retries transient errors with the delays of a `RetryConfig`."""
+    """Policy that repeats attempts after transient errors, with the delays of a `RetryConfig`."""
 
     def __init__(
         self, config: RetryConfig | None = None, categoriser: ErrorCategoriser | None = None
@@ -156,7 +156,7 @@ class RetryHandler(BaseRetryHandler):
     def next_delay(self, error: Exception, failures: int) -> float | None:
         """Return the back-off, or the server's Retry-After if that is longer.
 
-        Retry-After beats `max_delay`; above `MAX_RETRY_AFTER_SECONDS`, the download fails.
+        Retry-After may exceed `max_delay`. Above `MAX_RETRY_AFTER_SECONDS`, the download fails.
         """
         if failures > self.config.max_retries or not self.categoriser.is_transient(error):
             return None

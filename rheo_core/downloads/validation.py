@@ -15,7 +15,7 @@ from rheo_core.infrastructure.disk import DiskThreads
 
 
 class BaseFileValidator(ABC):
-    """Compares a file with its expected checksum."""
+    """Interface of validators, which compare a file with its expected checksum."""
 
     @abstractmethod
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
@@ -27,7 +27,7 @@ class BaseFileValidator(ABC):
 
 
 class FileValidator(BaseFileValidator):
-    """Reads the file in a disk thread; a cancellation stops the reading at once."""
+    """Validator that reads the file in a disk thread. A cancellation stops it at once."""
 
     def __init__(self, *, chunk_size: int = 1 << 20, disk: DiskThreads | None = None) -> None:
         self._chunk_size = chunk_size
@@ -78,7 +78,7 @@ async def compare(
 
 
 class NullFileValidator(BaseFileValidator):
-    """Accepts every file."""
+    """Validator that accepts every file."""
 
     async def validate(self, file_path: Path, config: HashConfig) -> ValidationResult:
         return ValidationResult(

@@ -1,4 +1,4 @@
-"""DownloadWorker: makes an attempt, and decides what follows a failed one.
+"""DownloadWorker: makes attempts, and decides on the next step after a failed one.
 
 Slots, and the waits between attempts, are in `pool.py`.
 """
@@ -72,7 +72,7 @@ _SLICE_PARTS = 200
 
 
 class DownloadWorker:
-    """Runs any number of attempts at a time. The state of each download is in its record.
+    """Worker that makes the attempts of downloads, any number of them at a time.
 
     Args are those of `DownloadManager`, which shares its parts with its worker.
     """

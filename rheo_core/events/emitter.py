@@ -74,7 +74,7 @@ class _Listener:
 
 
 class EventEmitter(BaseEmitter):
-    """The emitter the engine uses unless given another."""
+    """Default emitter of the engine. It calls handlers in order, without delaying transfers."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[_Listener]] = {}

@@ -1,4 +1,4 @@
-"""Checks of a run: what its facts and manifests promise, compared with what is there."""
+"""Checks of a run: its files, compared with its facts and manifests."""
 
 import hashlib
 from collections.abc import Iterator

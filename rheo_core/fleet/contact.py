@@ -1,4 +1,4 @@
-"""Contact of a fleet: whom the owners of a site can ask about its requests."""
+"""Contact of a fleet, for owners of sites with questions about its requests."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Rows of a list: what a table says about one file, checked."""
+"""Rows of a list: the facts about one file in a table, checked."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Status of a run: what the facts of its shards add up to, and who is at work."""
+"""Status of a run: the sums over the facts of its shards, and the workers at work."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""FleetWatcher: a run seen from its output folder alone; each look reads only what is new.
+"""FleetWatcher: follows a run through its output folder, and reads only new data each time.
 
 Facts never change, so they are read once. Journals grow, so their new lines are read. The folder is
 listed only if it may have changed.

@@ -7,7 +7,7 @@ from .tracker import DownloadTracker
 
 
 class NullTracker(DownloadTracker):
-    """Tracks running downloads only, as the engine needs it, and reports nothing to readers."""
+    """Tracker of running downloads only, which the engine needs. It reports nothing to readers."""
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
         super().touch(record, status)

@@ -1,4 +1,4 @@
-"""AddScreen: a box for links, with a table of what each becomes while the user types."""
+"""AddScreen: a box for links, with a table of the downloads that they become."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

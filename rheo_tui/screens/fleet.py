@@ -1,4 +1,4 @@
-"""FleetScreen: the shards of a fleet run, with what failed, and the requests to stop and retry."""
+"""FleetScreen: the shards and failures of a fleet run, and the requests to stop and retry."""
 
 import asyncio
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""LoadScreen: add the links in a file, with a table of what each becomes before it is queued."""
+"""LoadScreen: add the links in a file, with a table of the downloads that they become."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Services: what the app asks of an engine, and the engines that answer."""
+"""Services: the interface between the app and an engine, and its implementations."""

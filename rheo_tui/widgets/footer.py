@@ -1,4 +1,4 @@
-"""StatusFooter: what the last key did on the left, the most useful keys on the right."""
+"""StatusFooter: the effect of the last key on the left, the most useful keys on the right."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

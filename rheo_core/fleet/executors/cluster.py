@@ -1,4 +1,4 @@
-"""Cluster: an executor that runs shards, and what an engine says about it."""
+"""Cluster: an executor that runs shards, and facts about it from its engine."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
