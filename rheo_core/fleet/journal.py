@@ -11,15 +11,18 @@ import platform
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rheo_core.domain.exceptions import RheoError
-from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.domain.fleet import MAX_SHARD_SIZE, EntryOutcome
 from rheo_core.domain.units import duration_text
 from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
 from rheo_core.infrastructure.locks import lock
+
+from .stored import journal_lines
 
 _HELD = {errno.EAGAIN, errno.EACCES}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -116,18 +119,19 @@ class Journal:
 
     def _read(self, run: str) -> None:
         head = json.dumps({"run": run}).encode() + b"\n"
-        text = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
-        if not text.startswith(head):
-            self._check_alone()
-            os.ftruncate(self._descriptor, 0)
-            self._write(head)
-            return
-        machines: dict[str, str] = {}  # starts of the kernel, by machine
-        end = len(head)
-        for line in text[end:].splitlines(keepends=True):
-            if not line.endswith(b"\n") or not self._take(line, machines):
-                break
-            end += len(line)
+        with _reader_of(self._descriptor) as file:
+            lines = journal_lines(file)
+            if next(lines, b"") != head:
+                self._check_alone()
+                os.ftruncate(self._descriptor, 0)
+                self._write(head)
+                return
+            machines: dict[str, str] = {}  # starts of the kernel, by machine
+            end = len(head)
+            for line in lines:
+                if not self._take(line, machines):
+                    break
+                end += len(line)
         os.ftruncate(self._descriptor, end)
         host, boot = _machine()
         self.is_continued = machines.get(host, boot) == boot
@@ -156,7 +160,7 @@ class Journal:
                 self.outcomes[outcome.key] = outcome
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
-        return True
+        return max(len(self.outcomes), len(machines)) <= MAX_SHARD_SIZE
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -212,6 +216,12 @@ def _lock(descriptor: int, path: Path) -> None:
         raise OSError(error.errno, reason, str(path)) from error
 
 
+def _reader_of(descriptor: int) -> BufferedReader:
+    """Return a reader from the start of a file, which stays open behind it."""
+    os.lseek(descriptor, 0, os.SEEK_SET)  # writes append, wherever it is
+    return open(descriptor, "rb", closefd=False)
+
+
 def _machine() -> tuple[str, str]:
     """Return the name of this machine, and the id of its present start ("": unknown)."""
     with suppress(OSError):
@@ -228,11 +238,12 @@ def _machine_line() -> bytes:
 def _busy(descriptor: int) -> ShardBusyError:
     """Return the error that names the worker that has locked a journal."""
     status = os.fstat(descriptor)
-    text = os.pread(descriptor, status.st_size, 0)
-    _, mark, rest = text.rpartition(b"\n" + _MACHINE)
-    holder = "another worker"
+    holder, line = "another worker", b""
+    with _reader_of(descriptor) as file:
+        for each in journal_lines(file):
+            line = each if each.startswith(_MACHINE) else line
     with suppress(ValueError, KeyError, TypeError, RecursionError):
-        machine = json.loads((mark + rest).strip().partition(b"\n")[0])
+        machine = json.loads(line)
         holder = f"process {machine['pid']:d} on {machine['host']}"
     idle = time.time() - status.st_mtime
     if idle < IDLE_SECONDS:

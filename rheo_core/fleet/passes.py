@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from rheo_core.domain.fleet import (
     FOLDER,
+    MAX_SHARDS,
     FleetPass,
     FleetPlan,
     facts_name,
-    from_json,
     part_name,
     pass_name,
     to_json,
@@ -18,9 +18,11 @@ from rheo_core.domain.fleet import (
 
 from .manifest import read_manifest
 from .shard_files import read_shard, write_shard
+from .stored import StoredFileError, read_value
 from .targets import Target
 
-_PASS = re.compile(r"pass-(\d+)\.json")
+_PASS = re.compile(r"pass-([0-9]{1,6})\.json")
+_MAX_SHARDS = 2 * MAX_SHARDS  # of all further passes
 
 
 class PlannedShard(NamedTuple):
@@ -47,19 +49,29 @@ def read_passes(target: Target) -> list[FleetPass]:
 
     Raises:
         OSError: they cannot be read.
-        ValueError: one of them is damaged; one sentence.
+        ValueError: one of them is damaged, or they are too large; one sentence.
     """
     numbers = sorted(int(found[1]) for found in map(_PASS.fullmatch, target.names(FOLDER)) if found)
-    passes = []
+    passes: list[FleetPass] = []
     for number in numbers:
         try:
-            found = from_json(FleetPass, target.read(pass_name(number)))
-        except ValueError:
-            raise _damaged(number) from None
-        if found.number != number or number < 2:
+            found = read_value(target, pass_name(number), FleetPass)
+        except StoredFileError as error:
+            raise ValueError(f"{error}; remove it to go on") from None
+        if found.number != number or number < 2 or not found.shards:
             raise _damaged(number)
         passes.append(found)
+        _check_total(passes)
     return passes
+
+
+def _check_total(passes: Sequence[FleetPass]) -> None:
+    """Raise ValueError if passes have more shards than fit into the memory of a watcher."""
+    if sum(len(each.shards) for each in passes) > _MAX_SHARDS:
+        raise ValueError(
+            f"the passes up to {pass_name(passes[-1].number)} have more than {_MAX_SHARDS:,} "
+            "shards; remove it to go on"
+        )
 
 
 def _damaged(number: int) -> ValueError:
@@ -115,6 +127,7 @@ def plan_pass(
     if not shards:
         return None
     further = FleetPass(number, shards, dict(errors))
+    _check_total([*passes, further])
     target.create(pass_name(number), to_json(further).encode())
     return further
 
