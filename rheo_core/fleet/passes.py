@@ -1,8 +1,10 @@
 """Passes: failed entries are tried again, with the keys that they have."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from rheo_core.domain.fleet import (
@@ -16,13 +18,19 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 
+from .holders import HeldError, check_alone, holder_in, line_of_this_process, open_locked
 from .manifest import read_manifest
 from .shard_files import read_shard, write_shard
 from .stored import StoredFileError, read_value
-from .targets import Target
+from .targets import Target, check_inside
 
 _PASS = re.compile(r"pass-([0-9]{1,6})\.json")
+_CLAIM = f"{FOLDER}/planning"
 _MAX_SHARDS = 2 * MAX_SHARDS  # of all further passes
+
+
+class PassBusyError(ValueError):
+    """Another process plans a further pass; one sentence without a full stop."""
 
 
 class PlannedShard(NamedTuple):
@@ -98,7 +106,8 @@ def plan_pass(
 ) -> FleetPass | None:
     """Plan a further pass over failed entries; return None if there are none.
 
-    Every shard of the run must be complete.
+    Every shard of the run must be complete. One process at a time plans, because the lists of two
+    would get the same names.
 
     Args:
         target: the output folder.
@@ -107,10 +116,60 @@ def plan_pass(
         is_wanted: returns True for a kind of errors to try again.
 
     Raises:
+        PassBusyError: another process plans this pass, or has just done it; one sentence.
         OSError: manifests cannot be read, or lists cannot be written.
         ValueError: a manifest is damaged; one sentence.
     """
     number = passes[-1].number + 1 if passes else 2
+    with _sole_planner(target, number):
+        if target.exists(pass_name(number)):
+            raise PassBusyError(f"another process has just planned pass {number}")
+        return _plan(target, plan, passes, number, is_wanted)
+
+
+@contextmanager
+def _sole_planner(target: Target, number: int) -> Iterator[None]:
+    """Keep other processes from planning until the context ends.
+
+    A kill releases the lock of a file. An object store has no locks: there the file itself is the
+    claim, and a killed process leaves it.
+    """
+    if target.path is None:
+        if not target.create(_CLAIM, line_of_this_process()):
+            with target.open(_CLAIM) as file:
+                holder = holder_in(file)
+            raise PassBusyError(
+                f"{holder} is planning pass {number}; if it was killed, remove {_CLAIM}"
+            )
+        try:
+            yield
+        finally:
+            target.remove(_CLAIM)
+        return
+    check_inside(target.path, target.path / FOLDER)
+    try:
+        descriptor = open_locked(target.path / _CLAIM)
+    except HeldError as error:
+        raise PassBusyError(f"{error.holder} is planning pass {number}") from None
+    try:
+        check_alone(descriptor, target.path / _CLAIM)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, line_of_this_process())
+        try:
+            yield
+        finally:
+            target.remove(_CLAIM)  # before the lock is released
+    finally:
+        os.close(descriptor)
+
+
+def _plan(
+    target: Target,
+    plan: FleetPlan,
+    passes: Sequence[FleetPass],
+    number: int,
+    is_wanted: Callable[[str], bool],
+) -> FleetPass | None:
     earlier: dict[int, list[PlannedShard]] = {}
     for planned in planned_shards(plan, passes):
         earlier.setdefault(planned.shard, []).append(planned)

@@ -34,7 +34,7 @@ from rheo_core.domain.fleet import (
 )
 from rheo_core.fleet.checking import problems
 from rheo_core.fleet.failed_entries import failed_entries
-from rheo_core.fleet.journal import Journal
+from rheo_core.fleet.journal import Journal, ShardBusyError
 from rheo_core.fleet.manifest import read_manifest
 from rheo_core.fleet.passes import read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
@@ -247,7 +247,7 @@ def test_a_line_without_end_in_a_journal_is_cut(tmp_path: Path) -> None:
     make_long(path, 10 * _GIB)
     with Journal(path, "run") as journal:
         assert journal.outcomes == {outcome.key: outcome}
-        with pytest.raises(Exception, match=r"another worker has it|process"):
+        with pytest.raises(ShardBusyError, match=rf"^process {os.getpid()} on .* has it$"):
             Journal(path, "run")
     assert path.stat().st_size < 1000
 
