@@ -14,6 +14,7 @@ from rheo_core.infrastructure.http import AiohttpClient, private_networks
 from rheo_tui.demo import DemoServer
 from tests import waiting
 from tests.clients import IS_AIOHTTP
+from tests.limited_memory import limited_memory as limited_memory
 from tests.servers.misbehaving import MisbehavingServer
 from tests.waiting import Until
 

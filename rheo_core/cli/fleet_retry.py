@@ -43,6 +43,8 @@ def retry(
 
     Exit status: as for `rheo fleet run`; 0 after `--plan-only`.
     """
+    from rheo_core.fleet.passes import PassBusyError
+
     from .fleet_request import existing_plan, open_output
 
     target = open_output(output)
@@ -53,6 +55,8 @@ def retry(
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
         fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+    except PassBusyError as error:
+        fail(f"{error}.", ExitCode.STOPPED)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     if not quiet:

@@ -23,7 +23,9 @@ def list_downloads(
     """List downloads of the app, with a filter or all, in the order of the queue.
 
     Nothing is changed, and the app may run: its active downloads appear as queued, with their
-    progress of a few seconds ago. Put the filter into quotes, because shells read > and *.
+    progress of a few seconds ago. If it does not run, SQLite may leave two files next to the
+    session, which end in -wal and -shm; the app removes them. Put the filter into quotes, because
+    shells read > and *.
     """
     wanted = _filter(" ".join(words or ()))
     rows = _matches(wanted, _read(session))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from annotated_types import Interval
+from annotated_types import Interval, MaxLen
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -23,11 +23,18 @@ Number = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
 """Whole number that another program may have written. No sum of them is too large for a float."""
 Real = Annotated[float, Interval(ge=-1e18, le=1e18)]
 """Like `Number`, with a fraction; it is finite."""
+Name = Annotated[str, MaxLen(400)]
+Counts = Annotated[dict[Name, Number], MaxLen(1_000)]
+"""Numbers by outcome, kind of error, host or site."""
 
 PLAN_VERSION = 1
 DEFAULT_SHARD_SIZE = 10_000
 MAX_SHARD_SIZE = 100_000  # a place in a shard has five digits
 MAX_SHARDS = 1_000_000  # a shard has six
+MAX_SHARD_BYTES = 64 << 20
+"""Bytes of the lines of a shard's list. A shard that has them is full."""
+MAX_LINE_BYTES = 1 << 20
+"""Bytes of one line: of an entry in a shard's list, and of an outcome in a journal."""
 
 FOLDER = "_rheo"
 PLAN_NAME = f"{FOLDER}/plan.json"
@@ -123,7 +130,7 @@ class EntryOutcome:
     hash: str | None = None  # `sha256:…`
     final_url: str | None = None  # after redirects, without secrets
     error: str | None = None
-    kind: str | None = None  # of the error, such as `timeout` or `http_404`
+    kind: Name | None = None  # of the error, such as `timeout` or `http_404`
     attempts: Number = 0
     seconds: Real = 0.0
 
@@ -178,13 +185,13 @@ class ShardFacts:
     shard: Number
     pass_number: Number = 1
     entries: Number = 0
-    counts: dict[str, Number] = field(default_factory=dict)  # by outcome: completed, failed, …
+    counts: Counts = field(default_factory=dict)  # by outcome: completed, failed, …
     bytes: Number = 0  # of the files
     seconds: Real = 0.0
-    errors: dict[str, Number] = field(default_factory=dict)  # failed entries by kind
-    hosts: dict[str, Number] = field(default_factory=dict)  # those with most failed entries
+    errors: Counts = field(default_factory=dict)  # failed entries by kind
+    hosts: Counts = field(default_factory=dict)  # those with most failed entries
     parts: dict[str, PartFacts] = field(default_factory=dict)  # by name in the output folder
-    worker: str = ""  # host and process
+    worker: Name = ""  # host and process
     version: str = ""  # of rheo
 
 
@@ -205,7 +212,7 @@ class FleetPlan:
     entries: Number
     unreadable: Number
     lanes: Number
-    shards: tuple[ShardPlan, ...]
+    shards: Annotated[tuple[ShardPlan, ...], MaxLen(MAX_SHARDS)]
     shard_size: Number = DEFAULT_SHARD_SIZE
     spread: Spread = "sites"
     layout: LayoutName = "files"
@@ -213,12 +220,12 @@ class FleetPlan:
     concurrency: Number = 256  # downloads at a time, a shard
     host_connections: Number = 16  # of the whole cluster
     host_rate: Real | None = None  # bytes/s of the whole cluster; None: not limited
-    split_sites: dict[str, Number] = field(default_factory=dict)  # large sites: number of lanes
+    split_sites: Counts = field(default_factory=dict)  # large sites: number of lanes
     retries: Number = 1
     max_size: Number | None = None  # bytes
     compute_hash: str | None = None  # algorithm
     ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
-    contact: str | None = None  # for the owners of sites: a mail address, or a URL
+    contact: Name | None = None  # for the owners of sites: a mail address, or a URL
     version: Number = PLAN_VERSION
 
 
@@ -227,8 +234,8 @@ class FleetPass:
     """A further pass over failed entries: `_rheo/pass-2.json`. Their keys do not change."""
 
     number: Number  # 2 for the first further pass
-    shards: dict[Number, Number]  # number of entries, by shard
-    errors: dict[str, Number]  # kinds of their errors in earlier passes
+    shards: Annotated[dict[Number, Number], MaxLen(MAX_SHARDS)]  # number of entries, by shard
+    errors: Counts  # kinds of their errors in earlier passes
 
     @property
     def entries(self) -> int:
@@ -257,9 +264,9 @@ class FleetStatus:
     shards_failed: Number = 0  # given up for this run
     entries: Number = 0
     entries_done: Number = 0
-    counts: dict[str, Number] = field(default_factory=dict)  # entries by outcome
+    counts: Counts = field(default_factory=dict)  # entries by outcome
     bytes: Number = 0
-    errors: dict[str, Number] = field(default_factory=dict)  # failed entries by kind
+    errors: Counts = field(default_factory=dict)  # failed entries by kind
     entries_per_second: Real = 0.0
     running: tuple[RunningShard, ...] = ()
     message: str = ""  # the last error of a shard or of the cluster

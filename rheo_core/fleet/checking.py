@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Iterator
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts
+from rheo_core.domain.hash_algorithms import HashAlgorithm
 
 from .manifest import read_manifest
 from .passes import planned_shards, read_passes
 from .status import complete_shards, read_facts_of
 from .targets import Target
+
+_ALGORITHMS = frozenset(HashAlgorithm)
 
 
 def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
@@ -60,10 +63,12 @@ def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterato
         if size is None:
             yield f"{folder}/{name} is missing"
         elif size != row["size"]:
-            yield f"{folder}/{name} has {size:,} bytes instead of {row['size']:,}"
+            yield f"{folder}/{name} has {size:,} bytes instead of {row['size'] or 0:,}"
         elif deep and row["hash"] is not None:
             algorithm, _, digest = row["hash"].partition(":")
-            if _digest(target, f"{folder}/{name}", algorithm) != digest:
+            if algorithm not in _ALGORITHMS:
+                yield f"{manifest} has an unknown checksum for {folder}/{name}"
+            elif _digest(target, f"{folder}/{name}", algorithm) != digest:
                 yield f"{folder}/{name} does not match its checksum"
     for name in stored:
         yield f"{folder}/{name} is not in the manifest"

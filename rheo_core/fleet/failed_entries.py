@@ -1,15 +1,23 @@
 """Failed entries of one shard: from its manifest, or from its journal while it is not complete."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from rheo_core.domain.fleet import EntryOutcome, facts_name, journal_name, part_name
+from rheo_core.domain.fleet import (
+    MAX_SHARD_SIZE,
+    EntryOutcome,
+    facts_name,
+    journal_name,
+    part_name,
+)
 from rheo_core.domain.fleet_view import FailedEntry
 from rheo_core.domain.text import redact_url
 
+from .manifest import read_manifest
 from .shard_files import read_shard
+from .stored import journal_lines
 from .targets import Target
 
-_BATCH_ROWS = 2_000
 _SHOWN = FailedEntry._fields
 _COLUMNS = [*_SHOWN, "outcome"]
 
@@ -21,6 +29,7 @@ def failed_entries(target: Target, shard: int, pass_number: int) -> Iterator[Fai
 
     Raises:
         OSError: a file cannot be read, or is damaged.
+        ValueError: the manifest is damaged; one sentence.
         ImportError: pyarrow is not installed.
     """
     if target.exists(facts_name(shard, pass_number)):
@@ -39,35 +48,23 @@ def url_of(target: Target, shard: int, key: str) -> str | None:
 
 
 def _of_manifest(target: Target, name: str) -> Iterator[FailedEntry]:
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with target.open(name) as file:
-            batches = parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=_COLUMNS)
-            for batch in batches:
-                for row in batch.to_pylist():
-                    if row["outcome"] != "completed":
-                        yield FailedEntry(*(str(row[name] or "") for name in _SHOWN))
-    except (pyarrow.ArrowException, KeyError) as error:
-        raise OSError(f"{name} is damaged: {error}") from None
+    for row in read_manifest(target, name, _COLUMNS):
+        if row["outcome"] != "completed":
+            yield FailedEntry(*(row[name] or "" for name in _SHOWN))
 
 
 def _of_journal(target: Target, shard: int, pass_number: int) -> Iterator[FailedEntry]:
     """Yield what the journal has; a worker in an object store keeps it on its own disk."""
-    try:
-        lines = target.read(journal_name(shard, pass_number)).splitlines()
-    except FileNotFoundError:
-        return
     failed: dict[str, EntryOutcome] = {}
-    for line in lines:
-        try:
-            outcome = EntryOutcome.from_line(line)
-        except (ValueError, TypeError):  # names the run or a worker, or is not complete
-            continue
-        failed.pop(outcome.key, None)
-        if outcome.outcome != "completed":
-            failed[outcome.key] = outcome
+    with suppress(FileNotFoundError), target.open(journal_name(shard, pass_number)) as file:
+        for line in journal_lines(file):
+            with suppress(ValueError, TypeError):  # it names the run or a worker
+                outcome = EntryOutcome.from_line(line)
+                failed.pop(outcome.key, None)
+                if outcome.outcome != "completed" and len(failed) < MAX_SHARD_SIZE:
+                    failed[outcome.key] = outcome
+    if not failed:
+        return
     for entry in read_shard(target, shard, pass_number):
         if (found := failed.get(entry.key)) is not None:
             yield FailedEntry(entry.key, redact_url(entry.url), found.kind or "", found.error or "")

@@ -4,11 +4,8 @@ The journal has the ended entries of the shard. Its first line names the run. Ea
 an `EntryOutcome`, or the start of a worker. A kill may leave a torn last line, which is cut.
 """
 
-import errno
 import json
 import os
-import platform
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,14 +13,20 @@ from types import TracebackType
 from typing import Self
 
 from rheo_core.domain.exceptions import RheoError
-from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.domain.fleet import MAX_SHARD_SIZE, EntryOutcome
 from rheo_core.domain.units import duration_text
-from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
-from rheo_core.infrastructure.locks import lock
 
-_HELD = {errno.EAGAIN, errno.EACCES}
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_MACHINE = b'{"host":'  # begins the line of a worker's start
+from .holders import (
+    MACHINE,
+    HeldError,
+    check_alone,
+    line_of_this_process,
+    open_locked,
+    reader_of,
+    this_machine,
+)
+from .stored import journal_lines
+
 IDLE_SECONDS = 60.0
 """Age of a journal from which its worker may hang, or be gone."""
 BEAT_SECONDS = 15.0
@@ -70,7 +73,7 @@ class Journal:
         self.is_continued = False
         try:
             self._read(run)
-            self._write(_machine_line())
+            self._write(line_of_this_process())
         except BaseException:
             self.close()
             raise
@@ -116,39 +119,30 @@ class Journal:
 
     def _read(self, run: str) -> None:
         head = json.dumps({"run": run}).encode() + b"\n"
-        text = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
-        if not text.startswith(head):
-            self._check_alone()
-            os.ftruncate(self._descriptor, 0)
-            self._write(head)
-            return
-        machines: dict[str, str] = {}  # starts of the kernel, by machine
-        end = len(head)
-        for line in text[end:].splitlines(keepends=True):
-            if not line.endswith(b"\n") or not self._take(line, machines):
-                break
-            end += len(line)
+        with reader_of(self._descriptor) as file:
+            lines = journal_lines(file)
+            if next(lines, b"") != head:
+                check_alone(self._descriptor, self._path)
+                os.ftruncate(self._descriptor, 0)
+                self._write(head)
+                return
+            machines: dict[str, str] = {}  # starts of the kernel, by machine
+            end = len(head)
+            for line in lines:
+                if not self._take(line, machines):
+                    break
+                end += len(line)
         os.ftruncate(self._descriptor, end)
-        host, boot = _machine()
+        host, boot = this_machine()
         self.is_continued = machines.get(host, boot) == boot
         if not self.is_continued:
             os.ftruncate(self._descriptor, len(head))
             self.outcomes.clear()
 
-    def _check_alone(self) -> None:
-        """Check that no file of somebody else is truncated; a copy of a journal may be a link.
-
-        Raises:
-            OSError: the file has another name.
-        """
-        if os.fstat(self._descriptor).st_nlink > 1:
-            reason = "is a link to a file that is not the journal of this shard; remove it"
-            raise OSError(errno.EMLINK, reason, str(self._path))
-
     def _take(self, line: bytes, machines: dict[str, str]) -> bool:
         """Take note of a line; return False if it is none of ours."""
         try:
-            if line.startswith(_MACHINE):
+            if line.startswith(MACHINE):
                 machine = json.loads(line)
                 machines[machine["host"]] = machine["boot"]
             else:
@@ -156,7 +150,7 @@ class Journal:
                 self.outcomes[outcome.key] = outcome
         except (ValueError, TypeError, KeyError, RecursionError):
             return False
-        return True
+        return max(len(self.outcomes), len(machines)) <= MAX_SHARD_SIZE
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -189,55 +183,17 @@ def believed(
 
 
 def _open_locked(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | UNTRUSTED_FILE
-    while True:
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            _lock(descriptor, path)
-            if is_at(descriptor, path):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its last owner completed the shard between the two calls
+    """Open and lock a journal.
 
-
-def _lock(descriptor: int, path: Path) -> None:
+    Raises:
+        ShardBusyError, OSError: as for `Journal`.
+    """
     try:
-        lock(descriptor)
-    except OSError as error:
-        if error.errno in _HELD:
-            raise _busy(descriptor) from None
-        reason = "the file system does not support locks"
-        raise OSError(error.errno, reason, str(path)) from error
-
-
-def _machine() -> tuple[str, str]:
-    """Return the name of this machine, and the id of its present start ("": unknown)."""
-    with suppress(OSError):
-        return platform.node(), _BOOT_ID.read_text().strip()
-    return platform.node(), ""
-
-
-def _machine_line() -> bytes:
-    host, boot = _machine()
-    machine = {"host": host, "boot": boot, "pid": os.getpid()}
-    return json.dumps(machine, separators=(",", ":")).encode() + b"\n"
-
-
-def _busy(descriptor: int) -> ShardBusyError:
-    """Return the error that names the worker that has locked a journal."""
-    status = os.fstat(descriptor)
-    text = os.pread(descriptor, status.st_size, 0)
-    _, mark, rest = text.rpartition(b"\n" + _MACHINE)
-    holder = "another worker"
-    with suppress(ValueError, KeyError, TypeError, RecursionError):
-        machine = json.loads((mark + rest).strip().partition(b"\n")[0])
-        holder = f"process {machine['pid']:d} on {machine['host']}"
-    idle = time.time() - status.st_mtime
-    if idle < IDLE_SECONDS:
-        return ShardBusyError(f"{holder} has it")
-    return ShardBusyError(
-        f"{holder} has it, but shows no sign of life for {duration_text(idle)}; end that process",
-        is_idle=True,
-    )
+        return open_locked(path)
+    except HeldError as error:
+        if error.idle < IDLE_SECONDS:
+            raise ShardBusyError(str(error)) from None
+        raise ShardBusyError(
+            f"{error}, but shows no sign of life for {duration_text(error.idle)}; end that process",
+            is_idle=True,
+        ) from None

@@ -11,6 +11,7 @@ from rheo_core.domain.fleet_view import ShardRow, ShardState
 from rheo_core.user_files import open_regular
 
 from .journal import IDLE_SECONDS
+from .status import add_counts
 
 _MAX_BYTES = 1 << 22
 """Bytes of a journal that one look reads."""
@@ -112,7 +113,7 @@ class JournalProgress:
                 self.counts[outcome.outcome] += 1
                 self.bytes += outcome.size or 0
                 if outcome.kind is not None:
-                    self.errors[outcome.kind] += 1
+                    add_counts(self.errors, {outcome.kind: 1})
 
     def row(self, row: ShardRow) -> ShardRow:
         """Return the row of a shard with these numbers."""

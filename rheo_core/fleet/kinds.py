@@ -39,8 +39,9 @@ _OF_THE_WORKER = (
 )
 _NAMES_OF_THE_WORKER = frozenset(each.__name__ for each in _OF_THE_WORKER)
 
+_TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
-_TRANSIENT_STATUSES = {408, 425, 429, 500, 502, 503, 504}
+_TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
 
 
 def name_of(error: ErrorInfo) -> str:
@@ -65,5 +66,4 @@ def is_of_worker(error: ErrorInfo) -> bool:
 
 def may_pass(kind: str) -> bool:
     """Return True if a later attempt may succeed."""
-    status = kind.removeprefix("http_")
-    return kind in _TRANSIENT or (status.isdigit() and int(status) in _TRANSIENT_STATUSES)
+    return kind in _TRANSIENT

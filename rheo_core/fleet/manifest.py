@@ -1,12 +1,14 @@
 """Manifest: a Parquet file with one row for every entry of a shard, failed ones too."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rheo_core.domain.fleet import EntryOutcome, FleetEntry
+from rheo_core.domain.fleet import MAX_SHARD_BYTES, MAX_SHARD_SIZE, EntryOutcome, FleetEntry
 from rheo_core.domain.text import redact_url
 from rheo_core.infrastructure.files import open_new
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     import pyarrow
 
 _KEPT_PREFIX = "kept_"
+_BATCH_ROWS = 256
+_MAX_BYTES = 2 * MAX_SHARD_BYTES  # of the columns that are read
+_MAX_FOOTER_BYTES = 16 << 20
+_FOOTER_END_BYTES = 8  # length of the footer, and `PAR1`
 
 
 def check_installed() -> None:
@@ -65,8 +71,8 @@ def write_manifest(
         parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
-def read_manifest(target: Target, name: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Return some columns of a stored manifest, row by row.
+def read_manifest(target: Target, name: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield some columns of a stored manifest, row by row.
 
     Raises:
         OSError: it cannot be read.
@@ -75,18 +81,37 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> list[dic
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds = {"key": pa.string(), **_kinds()}
+    kinds = {"key": pa.string(), "url": pa.string(), **_kinds()}
     schema = pa.schema([(column, kinds[column]) for column in columns])
+    rows = size = 0
     try:
         with target.open(name) as file:
-            table = parquet.read_table(file, columns=list(columns))
-        rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+            _check_footer(file)
+            for batch in parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=schema.names):
+                rows += batch.num_rows
+                size += batch.nbytes
+                if rows > MAX_SHARD_SIZE or size > _MAX_BYTES:
+                    raise ValueError(
+                        f"it has more than {MAX_SHARD_SIZE:,} rows or {_MAX_BYTES:,} bytes"
+                    )
+                yield from (
+                    pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_pylist()
+                )
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # else it is of pyarrow
             raise
-        reason = str(error).partition("\n")[0]
+        reason = str(error.args[0] if error.args else error).partition("\n")[0]
         raise ValueError(f"{name} is damaged: {reason}") from None
-    return rows
+
+
+def _check_footer(file: BufferedReader) -> None:
+    """Raise ValueError if pyarrow would read a footer of any length into memory."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - _FOOTER_END_BYTES, 0))
+    length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
+    file.seek(0)
+    if mark == b"PAR1" and length > _MAX_FOOTER_BYTES:
+        raise ValueError(f"its footer has {length:,} bytes, more than {_MAX_FOOTER_BYTES:,}")
 
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:

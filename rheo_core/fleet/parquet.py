@@ -11,7 +11,9 @@ from .rows import ListError, Row
 if TYPE_CHECKING:
     import pyarrow
 
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 64
+"""Rows that are decoded at a time. A dictionary may repeat a long value for a billion rows, which
+takes a few kilobytes of the file. 4,096 rows at a time save a twelfth of the time."""
 _BUFFER_BYTES = 1 << 20  # of each column; otherwise a row group is read at once
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from itertools import count
 from typing import Any
 
+from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.fleet import (
     DEFAULT_SHARD_SIZE,
     MAX_SHARD_SIZE,
@@ -15,16 +16,19 @@ from rheo_core.domain.fleet import (
     FleetPlan,
     LayoutName,
     Spread,
-    from_json,
     to_json,
 )
+from rheo_core.domain.hash_algorithms import HashAlgorithm
+from rheo_core.domain.text import printable, shorten
+from rheo_core.domain.units import MAX_FILE_BYTES
 
 from .columns import TableOptions
-from .contact import MAX_URLS_WITHOUT_CONTACT
+from .contact import MAX_URLS_WITHOUT_CONTACT, check_contact
 from .lanes import HeavySites, Lanes, authority_of, site_of
 from .list_files import digest_of
 from .rows import ListError, Row
 from .shard_files import ShardWriter
+from .stored import StoredFileError, read_value
 from .tables import read_rows
 from .targets import Target
 
@@ -40,6 +44,16 @@ _FIXED = {
     "layout": "--layout",
 }
 """Fields of a plan that never change, with their flags; keys and files depend on them."""
+
+_RANGES = {
+    "shard_size": (1, MAX_SHARD_SIZE),
+    "lanes": (1, MAX_LANES),
+    "concurrency": (1, MAX_CONCURRENT),
+    "host_connections": (1, 1_000_000),
+    "host_rate": (1, 10**15),
+    "retries": (0, 100),
+    "max_size": (1, MAX_FILE_BYTES),
+}
 
 
 class PlanError(ValueError):
@@ -82,16 +96,33 @@ def read_plan(target: Target) -> FleetPlan | None:
         OSError: it cannot be read.
     """
     try:
-        text = target.read(PLAN_NAME)
+        plan = read_value(target, PLAN_NAME, FleetPlan)
     except FileNotFoundError:
         return None
-    try:
-        plan = from_json(FleetPlan, text)
-    except ValueError:
-        raise PlanError(f"{PLAN_NAME} is damaged; choose another output folder") from None
+    except StoredFileError as error:
+        raise PlanError(f"{error}; choose another output folder") from None
     if plan.version != PLAN_VERSION:
         raise PlanError(f"{PLAN_NAME} is of another version of rheo; choose another output folder")
+    if problem := _problem_of(plan):
+        raise PlanError(f"{PLAN_NAME} is damaged: {problem}; choose another output folder")
     return plan
+
+
+def _problem_of(plan: FleetPlan) -> str:
+    """Return a phrase on a value that no plan of rheo has; "" for none."""
+    if wrong := _out_of_range(plan):
+        name, value, range_ = wrong
+        return f"{name} is {value}, not {range_}"
+    if min(plan.split_sites.values(), default=1) < 1:
+        return "a site has no lane"
+    if (algorithm := plan.compute_hash) is not None and algorithm not in set(HashAlgorithm):
+        return f"the algorithm {shorten(printable(algorithm), 40)!r} is unknown"
+    try:
+        if plan.contact is not None:
+            check_contact(plan.contact)
+    except ValueError as error:
+        return printable(str(error))
+    return ""
 
 
 def plan_fleet(
@@ -136,18 +167,18 @@ def _check_no_results(target: Target) -> None:
 
 def check_request(request: PlanRequest) -> None:
     """Raise PlanError if a number of a request is out of its range."""
-    limits = {
-        "shard_size": (1, MAX_SHARD_SIZE),
-        "lanes": (1, MAX_LANES),
-        "concurrency": (1, 4_096),
-        "host_connections": (1, 1_000_000),
-        "retries": (0, 100),
-    }
-    for name, (least, most) in limits.items():
-        value = getattr(request, name)
+    if wrong := _out_of_range(request):
+        name, value, range_ = wrong
+        raise PlanError(f"--{name.replace('_', '-')} is {value}; it must be {range_}")
+
+
+def _out_of_range(holder: PlanRequest | FleetPlan) -> tuple[str, object, str] | None:
+    """Return name, value and range of a number that is out of its range; None for none."""
+    for name, (least, most) in _RANGES.items():
+        value = getattr(holder, name)
         if value is not None and not least <= value <= most:
-            flag = f"--{name.replace('_', '-')}"
-            raise PlanError(f"{flag} is {value}; it must be from {least} to {most:,}")
+            return name, value, f"from {least} to {most:,}"
+    return None
 
 
 def _digest(request: PlanRequest) -> str:

@@ -4,16 +4,20 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 
 from isal import igzip
 
 from rheo_core.domain.fleet import (
+    MAX_LINE_BYTES,
+    MAX_SHARD_BYTES,
     MAX_SHARDS,
     FleetEntry,
     ShardPlan,
     key_of,
     shard_list_name,
 )
+from rheo_core.domain.text import redact_url
 
 from .rows import Row
 from .targets import Target
@@ -46,7 +50,7 @@ class ShardWriter:
         if shard is None:
             shard = self._open[lane] = self._next_shard(lane)
         shard.add(row)
-        if shard.entries == self._shard_size:
+        if shard.entries == self._shard_size or shard.bytes > MAX_SHARD_BYTES - MAX_LINE_BYTES:
             self._store(lane, shard)
 
     def finish(self) -> tuple[ShardPlan, ...]:
@@ -75,20 +79,24 @@ class ShardWriter:
 class _OpenShard:
     """Shard that is being filled; its lines are compressed, a few hundred at a time."""
 
-    __slots__ = ("_compressed", "_lines", "crc32", "entries", "number")
+    __slots__ = ("_compressed", "_lines", "_waiting", "bytes", "crc32", "entries", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.entries = 0
+        self.bytes = 0  # of all lines
         self.crc32 = 0  # of the lines that are compressed
         self._lines: list[str] = []
+        self._waiting = 0  # bytes of the lines that are not compressed
         self._compressed: list[bytes] = []
 
     def add(self, row: Row) -> None:
-        key = key_of(self.number, self.entries)
+        line = _line_of(key_of(self.number, self.entries), row)
         self.entries += 1
-        self._lines.append(FleetEntry(key, *row).to_line())
-        if len(self._lines) == _MEMBER_LINES:
+        self.bytes += len(line)
+        self._waiting += len(line)
+        self._lines.append(line)
+        if len(self._lines) == _MEMBER_LINES or self._waiting > MAX_LINE_BYTES:
             self._compress()
 
     def compressed(self) -> bytes:
@@ -101,6 +109,17 @@ class _OpenShard:
             self.crc32 = zlib.crc32(text, self.crc32)
             self._compressed.append(igzip.compress(text, _LEVEL, mtime=0))
             self._lines.clear()
+            self._waiting = 0
+
+
+def _line_of(key: str, row: Row) -> str:
+    """Return the line of a row in the list; a row that is too long becomes an unreadable one."""
+    line = FleetEntry(key, *row).to_line()
+    if len(line) <= MAX_LINE_BYTES:
+        return line
+    problem = f"it has {len(line):,} bytes with the columns to keep, more than {MAX_LINE_BYTES:,}"
+    shown = row.url if row.problem else redact_url(row.url)
+    return FleetEntry(key, shown, problem=problem).to_line()
 
 
 def write_shard(
@@ -131,15 +150,27 @@ def read_shard(
         OSError: it cannot be read, is damaged, or belongs to another plan.
     """
     name = shard_list_name(shard, pass_number)
-    data = target.read(name)
+    data = target.read(name, MAX_SHARD_BYTES)
     try:
-        text = gzip.decompress(data)
+        with gzip.GzipFile(fileobj=BytesIO(data)) as plain:
+            text = plain.read(MAX_SHARD_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise OSError(f"{name} is damaged: {error}") from None
+    if len(text) > MAX_SHARD_BYTES:
+        raise OSError(
+            f"{name} is damaged: its {len(data):,} bytes decompress to more than "
+            f"{MAX_SHARD_BYTES:,}"
+        )
     if crc32 not in (None, zlib.crc32(text)):
         raise OSError(f"{name} belongs to another plan; choose another output folder")
-    for number, line in enumerate(text.splitlines(), 1):
-        yield _entry_of(line, shard, f"line {number:,} of {name}")
+    last_key = ""
+    for number, line in enumerate(BytesIO(text), 1):
+        place = f"line {number:,} of {name}"
+        entry = _entry_of(line, shard, place)
+        if entry.key <= last_key:
+            raise OSError(f"{place} has the key {entry.key!r}, which is not behind {last_key!r}")
+        last_key = entry.key
+        yield entry
 
 
 def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:
@@ -148,6 +179,8 @@ def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:
     Raises:
         OSError: it is not an entry of this shard, or has neither a usable URL nor a problem.
     """
+    if len(line) > MAX_LINE_BYTES:
+        raise OSError(f"{place} has {len(line):,} bytes; at most {MAX_LINE_BYTES:,} are read")
     try:
         entry = FleetEntry.from_line(line)
     except ValueError:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -15,7 +15,6 @@ from rheo_core.domain.fleet import (
     FleetStatus,
     RunningShard,
     ShardFacts,
-    from_json,
     journal_name,
     to_json,
 )
@@ -23,10 +22,12 @@ from rheo_core.domain.text import printable
 from rheo_core.domain.units import size_text
 
 from .passes import PlannedShard, planned_shards, read_passes
+from .stored import StoredFileError, read_value
 from .targets import Target
 
 _READERS = 16
 _MAX_ERRORS_SHOWN = 5
+_MAX_NAMES = 10_000
 FRESH_SECONDS = 30.0
 """A driver stores the status more often than this."""
 
@@ -68,8 +69,8 @@ class StatusBoard:
         self._entries_done += facts.entries
         self._entries_before += facts.entries if is_earlier else 0
         self._bytes += facts.bytes
-        self._counts.update(facts.counts)
-        self._errors.update(facts.errors)
+        add_counts(self._counts, facts.counts)
+        add_counts(self._errors, facts.errors)
 
     def begin(self, shard: int, attempt: int) -> None:
         """Note that a shard was given to the cluster."""
@@ -101,6 +102,15 @@ class StatusBoard:
             message=self.message,
             dashboard=self._dashboard,
         )
+
+
+def add_counts(total: Counter[str], more: Mapping[str, int]) -> None:
+    """Add numbers by name, such as failures by host; of many names, those with few are dropped."""
+    total.update(more)
+    if len(total) > 2 * _MAX_NAMES:
+        most = dict(total.most_common(_MAX_NAMES))
+        total.clear()
+        total.update(most)
 
 
 def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[PlannedShard]:
@@ -138,9 +148,9 @@ def facts_at(target: Target, name: str) -> ShardFacts:
         ValueError: they are damaged; one sentence.
     """
     try:
-        return from_json(ShardFacts, target.read(name))
-    except ValueError:
-        raise ValueError(f"{name} is damaged; remove it, and run the fleet again") from None
+        return read_value(target, name, ShardFacts)
+    except StoredFileError as error:
+        raise ValueError(f"{error}; remove it, and run the fleet again") from None
 
 
 def read_facts_of(target: Target, shards: Iterable[PlannedShard]) -> Iterator[ShardFacts]:
@@ -169,8 +179,8 @@ def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
         ValueError: a file of it is damaged; one sentence.
     """
     stored: FleetStatus | None = None
-    with suppress(FileNotFoundError, ValueError):
-        stored = from_json(FleetStatus, target.read(STATUS_NAME))
+    with suppress(FileNotFoundError, StoredFileError):
+        stored = read_value(target, STATUS_NAME, FleetStatus)
     if stored and stored.state == "running" and abs(time.time() - stored.updated) < FRESH_SECONDS:
         return stored
     passes = read_passes(target)

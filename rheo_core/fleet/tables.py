@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.inputs import ReadOptions, Verdict, bounded_lines, read_entries
 from rheo_core.inputs.pipeline import decoded
+from rheo_core.inputs.reader_api import MAX_LINE_LENGTH
 
 from .columns import URL_COLUMNS, Columns, TableFormat, TableOptions, find_columns
 from .list_files import open_source
@@ -26,10 +27,10 @@ _BY_SUFFIX: dict[str, TableFormat] = {
     ".tsv": "tsv",
 }
 _SNIFFED_LINES = 100
+_SNIFFED_LENGTH = 1 << 20  # characters
 _URL_LINE = re.compile(r"\s*(?:#.*|https?://\S+)?\s*", re.IGNORECASE)
 _TABLE_HEAD = re.compile(rf"(?:.*[,;|\t])?\s*\"?(?:{'|'.join(URL_COLUMNS)})\"?(?:[,;|\t].*)?",
                          re.IGNORECASE)  # fmt: skip
-_MAX_CELL_LENGTH = 16 << 20
 _OWN_OPTIONS = "it has options of its own, such as headers, which a fleet does not store"
 
 
@@ -62,12 +63,24 @@ def _rows(source: str, options: TableOptions) -> Iterator[Row]:
             return
         with decoded(file) as text:
             lines = bounded_lines(text)
-            head = list(islice(lines, _SNIFFED_LINES))
+            head = _head_of(lines)
             lines = chain(head, lines)
             found = named or _sniff(head)
             if options.needs_columns and found in ("lines", None):
                 raise NoColumnError(f"{source} has no columns; it is a list of lines")
             yield from _READERS[found](lines, options, source)
+
+
+def _head_of(lines: Iterator[str]) -> list[str]:
+    """Take the first lines, as many as tell the format."""
+    head: list[str] = []
+    length = 0
+    for line in islice(lines, _SNIFFED_LINES):
+        head.append(line)
+        length += len(line)
+        if length > _SNIFFED_LENGTH:
+            break
+    return head
 
 
 def _sniff(head: Sequence[str]) -> TableFormat | None:
@@ -91,13 +104,18 @@ def _read_table(delimiters: str) -> "Callable[[Iterator[str], TableOptions, str]
     def read(lines: Iterator[str], options: TableOptions, source: str) -> Iterator[Row]:
         head = next(lines, "")
         delimiter = max(delimiters, key=head.count)
-        csv.field_size_limit(_MAX_CELL_LENGTH)
-        cells = csv.reader(chain([head.lstrip("\ufeff")], lines), delimiter=delimiter)
-        names = [name.strip() for name in next(cells, [])]
+        csv.field_size_limit(MAX_LINE_LENGTH)
+        parts = _PartsOfRows(chain([head.lstrip("\ufeff")], lines))
+        cells = csv.reader(parts, delimiter=delimiter)
+        try:
+            names = [name.strip() for name in next(cells, [])]
+        except csv.Error as error:
+            raise ListError(f"cannot read the names of the columns of {source}: {error}") from None
         columns = find_columns(names, options, source)
         while True:
             number = cells.line_num + 1
             try:
+                parts.begin_row()
                 values = next(cells)
             except StopIteration:
                 return
@@ -108,6 +126,25 @@ def _read_table(delimiters: str) -> "Callable[[Iterator[str], TableOptions, str]
                 yield columns.row(number, dict(zip(names, values, strict=False)))
 
     return read
+
+
+class _PartsOfRows(Iterator[str]):
+    """Lines of a table. A quoted cell may go on for many of them, and a row must have an end."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._length = 0
+
+    def begin_row(self) -> None:
+        """Note that the next line begins a row."""
+        self._length = 0
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._length += len(line)
+        if self._length > MAX_LINE_LENGTH:
+            raise csv.Error(f"it has more than {MAX_LINE_LENGTH:,} characters")
+        return line
 
 
 def _read_objects(lines: Iterator[str], options: TableOptions, source: str) -> Iterator[Row]:

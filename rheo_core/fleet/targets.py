@@ -21,6 +21,8 @@ from rheo_core.user_files import open_regular
 
 _PRIVATE = 0o700
 _INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
+MAX_BYTES = 64 << 20
+"""Limit for a file that is read whole."""
 
 
 class Target(Protocol):
@@ -33,8 +35,8 @@ class Target(Protocol):
     def path(self) -> Path | None:
         """Local path of the folder; None in an object store."""
 
-    def read(self, name: str) -> bytes:
-        """Return the content of a file."""
+    def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
+        """Return the content of a file. One that has more than `max_bytes` raises EFBIG."""
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file atomically."""
@@ -91,9 +93,12 @@ class LocalTarget:
         """Absolute path of the folder."""
         return self._path
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
         with self.open(name) as file:
-            return file.read()
+            data = file.read(max_bytes + 1)
+            if len(data) > max_bytes:
+                raise _too_large(name, os.fstat(file.fileno()).st_size, max_bytes)
+        return data
 
     def put(self, name: str, data: bytes) -> None:
         write_atomically(self._made(name), data)
@@ -183,9 +188,13 @@ class RemoteTarget:
         self._files: Any = files
         self._root = root.rstrip("/")
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
+        path = self._at(name)
         with _os_errors(name):
-            return bytes(self._files.cat_file(self._at(name)))
+            data = bytes(self._files.cat_file(path, start=0, end=max_bytes + 1))
+            if len(data) > max_bytes:
+                raise _too_large(name, self._files.size(path), max_bytes)
+        return data
 
     def put(self, name: str, data: bytes) -> None:
         with _os_errors(name):
@@ -250,6 +259,10 @@ def check_inside(root: Path, folder: Path) -> None:
             return
         if each.is_symlink():
             raise OSError(errno.ELOOP, "a symbolic link in an output folder", str(each))
+
+
+def _too_large(name: str, size: int, max_bytes: int) -> OSError:
+    return OSError(errno.EFBIG, f"{name} has {size:,} bytes; at most {max_bytes:,} are read")
 
 
 def _last_part(path: str) -> str:

@@ -23,14 +23,14 @@ from rheo_core.domain.fleet import (
     RunningShard,
     ShardFacts,
     facts_name,
-    from_json,
 )
 from rheo_core.domain.fleet_view import FleetView, ShardRow, ShardState
 
 from .journal_progress import JournalProgress, RateMeter, facts_name_of
 from .passes import planned_shards, read_passes
 from .planning import PlanError, read_plan
-from .status import FRESH_SECONDS, StatusBoard
+from .status import FRESH_SECONDS, StatusBoard, add_counts
+from .stored import StoredFileError, read_value
 from .targets import Target
 
 _LOOK_SECONDS = 0.5
@@ -41,8 +41,6 @@ _YIELD_SECONDS = 0.002
 """Pause between chunks, in which a screen in this process gets Python's lock."""
 _RACY_SECONDS = 2.0
 """Age from which the time of a folder proves that it has not changed since it was listed."""
-_MAX_HOSTS = 10_000
-"""Hosts whose failures are counted; those with few are dropped."""
 _MAX_SHOWN = 50
 _PLAN = PLAN_NAME.removeprefix(f"{FOLDER}/")
 _STATUS = STATUS_NAME.removeprefix(f"{FOLDER}/")
@@ -95,7 +93,7 @@ class FleetWatcher:
         self._folder_time = 0
         self._unread: set[str] = set()  # names of facts
         self._read: set[str] = set()
-        self._damaged: set[str] = set()
+        self._damaged: dict[str, str] = {}  # sentences on damaged facts, by name
         self._hosts: Counter[str] = Counter()
         self._workers: set[str] = set()
         self._journals: dict[str, JournalProgress] = {}  # by the names of facts
@@ -145,7 +143,8 @@ class FleetWatcher:
             self._heads = None
             self._read_plan(self._target.sizes(FOLDER))
         self._unread = listed - self._read
-        self._damaged &= listed
+        for name in self._damaged.keys() - listed:
+            del self._damaged[name]
 
     def _read_facts(self) -> None:
         until = time.monotonic() + _LOOK_SECONDS
@@ -165,22 +164,20 @@ class FleetWatcher:
 
     def _facts(self, name: str) -> ShardFacts | None:
         try:
-            return from_json(ShardFacts, self._target.read(name))
+            return read_value(self._target, name, ShardFacts)
         except FileNotFoundError:
             return None
-        except ValueError:
-            self._damaged.add(name)
+        except StoredFileError as error:
+            self._damaged[name] = str(error)
             return None
 
     def _add(self, name: str, facts: ShardFacts) -> None:
         assert self._board is not None
         self._read.add(name)
-        self._damaged.discard(name)
+        self._damaged.pop(name, None)
         self._board.add(facts)
         self._workers.add(facts.worker)
-        self._hosts.update(facts.hosts)
-        if len(self._hosts) > 2 * _MAX_HOSTS:
-            self._hosts = Counter(dict(self._hosts.most_common(_MAX_HOSTS)))
+        add_counts(self._hosts, facts.hosts)
         completed = facts.counts.get("completed", 0)
         row = self._new_row(name)._replace(
             state=ShardState.DONE,
@@ -196,8 +193,8 @@ class FleetWatcher:
     # Shards at work
 
     def _status_of_driver(self) -> FleetStatus | None:
-        with suppress(FileNotFoundError, ValueError):
-            return from_json(FleetStatus, self._target.read(STATUS_NAME))
+        with suppress(FileNotFoundError, StoredFileError):
+            return read_value(self._target, STATUS_NAME, FleetStatus)
         return None
 
     def _read_journals(self) -> None:
@@ -308,7 +305,7 @@ class FleetWatcher:
 
     def _problem(self, status: FleetStatus | None) -> str:
         if self._damaged:
-            return f"{min(self._damaged)} is damaged; remove it, and run the fleet again"
+            return f"{min(self._damaged.values())}; remove it, and run the fleet again"
         return "" if status is None else status.message
 
 

@@ -210,7 +210,7 @@ class _Threads:
                     continue
                 work.set_result(function())
             except BaseException as error:
-                work.set_exception(error)
+                _fail(work, error)
             gate.note(began, time.monotonic())
 
     def dismiss(self) -> None:
@@ -238,4 +238,13 @@ class _Threads:
             if error is None:
                 work.set_result(result)
             else:
-                work.set_exception(error)
+                _fail(work, error)
+
+
+def _fail(work: DiskFuture[Any], error: BaseException) -> None:
+    """Give a future its error. StopIteration would end the coroutine that awaits it (PEP 479)."""
+    if isinstance(error, StopIteration):
+        wrapped = RuntimeError("work on the disk raised StopIteration")
+        wrapped.__cause__ = error
+        error = wrapped
+    work.set_exception(error)

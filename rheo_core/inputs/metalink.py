@@ -233,7 +233,14 @@ def _candidate(file: _File) -> Candidate:
         form = f"Metalink, {len(usable)} mirrors"
     urls.pop(next(at for at, url in enumerate(urls) if usable_urls([url], 1)))
     outside = Untrusted(usable[0], mirrors=urls, **fields)
-    return Candidate(file.line, f"{text}  {redact_url(usable[0])}", outside, form=form)
+    text = f"{text}  {redact_url(usable[0])}"
+    return Candidate(file.line, text, outside, form=form, ignored=_unused_hashes(file))
+
+
+def _unused_hashes(file: _File) -> tuple[str, ...]:
+    """Return hashes that say nothing: without their type, which RFC 5854 requires."""
+    kinds = (("hash", "" in file.hashes), ("pieces", "" in file.pieces))
+    return tuple(f"{name} without a type" for name, is_nameless in kinds if is_nameless)
 
 
 def _number(text: str, what: str) -> int:

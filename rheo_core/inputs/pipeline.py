@@ -148,9 +148,11 @@ def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
-    """Yield the lines of an open file; cut a line that is too long."""
+    """Yield the lines of an open file; cut a line that is too long, and drop its rest."""
     while line := file.readline(MAX_LINE_LENGTH + 1):
         yield line
+        while len(line) > MAX_LINE_LENGTH and not line.endswith("\n"):
+            line = file.readline(MAX_LINE_LENGTH + 1)
 
 
 def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iterator[Entry]:

@@ -56,6 +56,17 @@ async def test_errors(disk: DiskThreads, error: Exception) -> None:
     assert await disk.run(len, "abc") == 3  # the thread lives on
 
 
+async def test_the_end_of_an_iterator_is_an_error(disk: DiskThreads) -> None:
+    """asyncio refuses StopIteration, because it would end the coroutine that awaits it."""
+    for _ in range(2):  # in a thread, then on the loop
+        with pytest.raises(RuntimeError, match="StopIteration") as caught:
+            async with asyncio.timeout(LIMIT):
+                await disk.submit_maybe_inline(next, iter(()))
+        assert isinstance(caught.value.__cause__, StopIteration)
+        assert await disk.submit_maybe_inline(next, iter([5])) == 5
+    assert await disk.run(len, "abc") == 3  # the threads and the loop live on
+
+
 async def test_errors_that_are_none_come_back_too(disk: DiskThreads) -> None:
     def leave() -> None:
         raise SystemExit(3)

@@ -24,8 +24,9 @@ class Guarded:
 
     CHALLENGE = 'Digest realm="r", nonce="n0", qop="auth", algorithm={}'
 
-    def __init__(self, algorithm: str, *offers: str) -> None:
+    def __init__(self, algorithm: str, *offers: str, realm: bytes = b"r") -> None:
         self._algorithm = algorithm
+        self._realm = realm
         self._offers = offers or (self.CHALLENGE.format(algorithm),)
         self.seen: list[str] = []
 
@@ -47,13 +48,15 @@ class Guarded:
         value = {name: text.strip('"') for name, text in parts.items()}
 
         def hashed(text: str) -> str:
-            return digest(text.encode()).hexdigest()
+            return digest(text.encode(errors="surrogateescape")).hexdigest()
 
+        realm = self._realm.decode(errors="surrogateescape")
         expected = hashed(
-            f"{hashed('me:r:p@ss:word')}:n0:{value['nc']}:{value['cnonce']}:auth:"
+            f"{hashed(f'me:{realm}:p@ss:word')}:n0:{value['nc']}:{value['cnonce']}:auth:"
             f"{hashed(f'GET:{target}')}"
         )
-        return value["response"] == expected and value["username"] == "me"
+        is_right = value["response"] == expected and value["username"] == "me"
+        return is_right and value["realm"].encode("latin-1") == self._realm
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
@@ -102,7 +105,6 @@ MD5 = Guarded.CHALLENGE.format("MD5")
         ("Digest", 'Digest realm="r"', MD5.replace("auth", "auth-conf"), MD5),
         (f'{MD5}, domain="/a http://[x/"',),
         (f'{MD5}, domain="http://h:99999/"',),
-        (MD5.replace('"r"', '"\udcff"'), MD5),
     ],
 )
 async def test_the_challenge_is_found_among_others(
@@ -116,7 +118,7 @@ async def test_the_challenge_is_found_among_others(
 
 @pytest.mark.parametrize(
     "offer",
-    ["Digest", 'Digest realm="r"', MD5.replace("MD5", "X"), MD5.replace("n0", "\udcff"), "Basic"],
+    ["Digest", 'Digest realm="r"', MD5.replace("MD5", "X"), "Basic"],
 )
 async def test_no_challenge_to_answer(
     tmp_path: Path, server: MisbehavingServer, offer: str
@@ -127,6 +129,22 @@ async def test_no_challenge_to_answer(
     manager, _ = await fetch(tmp_path, [config])
     assert "401" in error_of(manager, config)
     assert guard.seen == [""]
+
+
+@pytest.mark.parametrize("charset", ["", ', charset="UTF-8"'])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_realm_is_hashed_as_the_bytes_that_came(
+    tmp_path: Path, server: MisbehavingServer, encoding: str, charset: str
+) -> None:
+    """RFC 7616 3.4.2, whether the server says in what its realm is written or not."""
+    realm = "Zugang für Gäste".encode(encoding)
+    shown = realm.decode(errors="surrogateescape")
+    guard = Guarded("MD5", MD5.replace('"r"', f'"{shown}"') + charset, realm=realm)
+    options = RequestOptions(user="me:p@ss:word", auth="digest")
+    config = FileConfig(url=server.on("/a", guard), request=options)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert sha256((tmp_path / "a").read_bytes()) == sha256(BODY)
 
 
 async def test_a_login_in_the_url_meets_a_digest(tmp_path: Path, server: MisbehavingServer) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.domain.fleet import EntryOutcome
-from rheo_core.fleet import journal as journal_module
+from rheo_core.fleet import holders
 from rheo_core.fleet.journal import Journal, ShardBusyError, believed
 from rheo_core.infrastructure.locks import lock
 
@@ -111,7 +111,7 @@ def test_a_restart_of_the_machine_makes_it_worthless(
     """Files are synced with the facts only, so a loss of power may have emptied them."""
     path = tmp_path / "j"
     boot = tmp_path / "boot_id"
-    monkeypatch.setattr(journal_module, "_BOOT_ID", boot)
+    monkeypatch.setattr(holders, "_BOOT_ID", boot)
     boot.write_text("first\n")
     written(path, ALL)
     assert read(path)
@@ -156,7 +156,7 @@ def test_a_worker_without_a_sign_of_life_is_named(tmp_path: Path) -> None:
 def test_a_holder_that_has_written_nothing_is_another_worker(tmp_path: Path) -> None:
     with (tmp_path / "j").open("wb") as file:
         lock(file.fileno())
-        with pytest.raises(ShardBusyError, match=r"^another worker has it$"):
+        with pytest.raises(ShardBusyError, match=r"^another process has it$"):
             Journal(tmp_path / "j", "run")
 
 
@@ -166,7 +166,7 @@ def test_a_file_system_without_locks_is_refused(
     def no_locks(_: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(journal_module, "lock", no_locks)
+    monkeypatch.setattr(holders, "lock", no_locks)
     with pytest.raises(OSError, match="does not support locks"):
         Journal(tmp_path / "j", "run")
 
@@ -197,7 +197,7 @@ def test_a_journal_that_is_a_link_truncates_no_other_file(tmp_path: Path) -> Non
     mine = tmp_path / "mine"
     mine.write_bytes(b"mine")
     (tmp_path / "j").hardlink_to(mine)
-    with pytest.raises(OSError, match="is a link to a file that is not the journal"):
+    with pytest.raises(OSError, match="is a link to another file; remove it"):
         read(tmp_path / "j")
     assert mine.read_bytes() == b"mine"
 

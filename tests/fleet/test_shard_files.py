@@ -6,10 +6,13 @@ from types import MappingProxyType
 
 import pytest
 
+from rheo_core.domain.fleet import MAX_LINE_BYTES, MAX_SHARD_BYTES
 from rheo_core.fleet import shard_files
 from rheo_core.fleet.rows import Row, checked_row
 from rheo_core.fleet.shard_files import ShardWriter, read_shard
 from rheo_core.fleet.targets import open_target
+
+A = "https://example.org/a"
 
 
 def test_rows_come_back_with_their_keys(tmp_path: Path) -> None:
@@ -84,3 +87,32 @@ def test_a_line_that_is_no_entry_of_the_shard_is_named(
     target.put("_rheo/shards/000000.jsonl.gz", gzip.compress(good + line + b"\n"))
     with pytest.raises(OSError, match=sentence):
         list(read_shard(target, 0))
+
+
+def test_a_row_with_a_long_column_to_keep_becomes_unreadable(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path))
+    writer = ShardWriter(target, 10)
+    long = "x" * MAX_LINE_BYTES
+    writer.add(0, Row("https://example.org/?token=4fz8kQ1xv9TbW2mP7sLd", extra={"caption": long}))
+    writer.add(0, Row(A, extra={"caption": long[:-200]}))
+    writer.finish()
+    first, second = read_shard(target, 0)
+    assert first.problem is not None and first.problem.endswith("to keep, more than 1,048,576")
+    assert "4fz8kQ1xv9TbW2mP7sLd" not in first.url and not first.extra
+    assert (second.url, second.problem) == (A, None)
+
+
+def test_a_shard_with_many_bytes_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So every list that a plan stores is one that a worker reads."""
+    assert MAX_SHARD_BYTES > 10 * MAX_LINE_BYTES
+    monkeypatch.setattr(shard_files, "MAX_SHARD_BYTES", 10_000)
+    monkeypatch.setattr(shard_files, "MAX_LINE_BYTES", 1_000)
+    target = open_target(str(tmp_path))
+    writer = ShardWriter(target, 1_000)
+    rows = [Row(f"{A}{number}", extra={"caption": "x" * 500}) for number in range(100)]
+    for row in rows:
+        writer.add(0, row)
+    shards = writer.finish()
+    assert len(shards) > 1 and sum(shard.entries for shard in shards) == 100
+    found = [entry for number in range(len(shards)) for entry in read_shard(target, number)]
+    assert [entry.url for entry in found] == [row.url for row in rows]

@@ -100,7 +100,7 @@ async def test_the_failed_entries_have_their_reasons(run: FleetRun) -> None:
 
 async def test_damage_is_one_sentence(run: FleetRun) -> None:
     (run.out / "part-000000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(OSError, match=r"part-000000.parquet is damaged"):
+    with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
         list(failed_entries(open_target(str(run.out)), 0, 1))
     (run.out / facts_name(1)).write_text("{")
     view = FleetWatcher(open_target(str(run.out))).look()

@@ -293,6 +293,24 @@ class TestMetalink:
             (2, "the Metalink has a document type or entities, which are not allowed")
         ]
 
+    @pytest.mark.parametrize("attributes", ["", ' type=""', ' kind="sha-256"', ' piece="0"'])
+    def test_a_hash_without_a_type_is_named_and_not_guessed(self, attributes: str) -> None:
+        """RFC 5854 requires the type; a hash of 64 digits has many algorithms."""
+        nameless = f"<hash{attributes}>{OTHER}</hash>"
+        pieces = f'<pieces length="1"><hash>{SHA1}</hash></pieces>'
+        form = (
+            '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="a">{}</file></metalink>'
+        )
+        url = "<url>http://h/a</url>"
+        entry = only(form.format(nameless + url))
+        assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: hash without a type")
+        assert entry.config is not None and entry.config.hash_config is None
+        typed = f'{nameless}{pieces}<hash type="sha-256">{SHA256}</hash>{url}'
+        entry = only(form.format(typed))
+        assert entry.note == "ignored: hash without a type, pieces without a type"
+        assert entry.config is not None and entry.config.hash_config is not None
+        assert entry.config.hash_config.expected_hash == SHA256
+
     def test_the_strongest_pieces_count(self) -> None:
         stronger = f'<pieces length="4702863360" type="sha-256"><hash>{OTHER}</hash></pieces>'
         unknown = '<pieces length="1" type="sha-3"><hash>00</hash></pieces>'

@@ -7,9 +7,19 @@ from typing import Any
 import aiohttp
 from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
-from rheo_core.domain.text import is_unicode
-
 _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
+
+
+class _Received(str):
+    """Text of a reply as the bytes that came, of which surrogates stand for those not in UTF-8.
+
+    The hash is of these bytes. A server that names no `charset` may send a realm in Latin-1.
+    """
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode(encoding, "surrogateescape")
 
 
 class DigestLogin(aiohttp.DigestAuthMiddleware):
@@ -27,16 +37,16 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
                     headers = {"www-authenticate": challenge}
                     single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
                     try:
-                        return super()._authenticate(single)
+                        super()._authenticate(single)
                     except ValueError:  # of an address in `domain`; no other origin gets the login
                         self._protection_space = [str(response.url.origin())]
-                        return True
+                    for name, value in self._challenge.items():
+                        self._challenge[name] = _Received(value)  # type: ignore[literal-required]
+                    return True
         return False
 
 
 def _can_answer(challenge: str) -> bool:
-    if not is_unicode(challenge):  # aiohttp computes with UTF-8 only
-        return False
     parameters = parse_header_pairs(challenge.partition(" ")[2])
     qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
     return (

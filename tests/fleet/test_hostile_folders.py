@@ -1,0 +1,366 @@
+"""Output folders of somebody else: whatever a file holds, memory stays bounded and one sentence
+names the file."""
+
+import errno
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from rheo_core.domain.fleet import (
+    MAX_SHARD_BYTES,
+    PLAN_NAME,
+    STATUS_NAME,
+    EntryOutcome,
+    FleetPass,
+    FleetPlan,
+    FleetStatus,
+    ShardFacts,
+    ShardPlan,
+    ShardTask,
+    facts_name,
+    journal_name,
+    pass_name,
+    shard_list_name,
+    to_json,
+)
+from rheo_core.fleet.checking import problems
+from rheo_core.fleet.failed_entries import failed_entries
+from rheo_core.fleet.journal import Journal, ShardBusyError
+from rheo_core.fleet.manifest import read_manifest
+from rheo_core.fleet.passes import read_passes
+from rheo_core.fleet.planning import PlanError, read_plan
+from rheo_core.fleet.rows import Row
+from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.shard_files import read_shard
+from rheo_core.fleet.status import read_status
+from rheo_core.fleet.stored import StoredFileError, read_value
+from rheo_core.fleet.targets import LocalTarget, Target, open_target
+from rheo_core.fleet.watching import FleetWatcher
+from tests.fleet.runs import FleetRun, planned
+
+_GIB = 1 << 30
+
+pytestmark = pytest.mark.usefixtures("limited_memory")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> FleetRun:
+    return planned(tmp_path / "out", [Row("http://127.0.0.1:1/0"), Row("http://127.0.0.1:1/1")], 1)
+
+
+def target_of(run: FleetRun) -> Target:
+    return open_target(str(run.out))
+
+
+def make_long(path: Path, size: int = 10 * _GIB) -> None:
+    """Make a file of this size that takes no room."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.truncate(size)
+
+
+DEEP = b"[" * 200_000
+ARRAYS = b'{"x":[' + b"[]," * 1_000_000 + b"1]}"
+NUMBERS = b'{"x":[' + b"1," * 4_000_000 + b"1]}"
+JSON = [
+    b"", b"\0" * 99, b"{", b"null", b"[]", b"{}", DEEP, b'{"a":' * 50_000, ARRAYS, NUMBERS,
+    b'{"shard":' + b"9" * 5_000 + b"}", b'{"shard":NaN}', b'{"shard":1e999}', b'{"shard":-1e400}',
+    b'{"worker":"\\ud800"}', b'{"worker":"\xed\xa0\x80"}', b"\xff\xfe{}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", JSON, ids=lambda content: repr(content[:12]))
+def test_values_that_are_none_of_ours_are_named(run: FleetRun, content: bytes) -> None:
+    target = target_of(run)
+    for name, kind in [
+        (PLAN_NAME, FleetPlan),
+        (pass_name(2), FleetPass),
+        (STATUS_NAME, FleetStatus),
+        (facts_name(0), ShardFacts),
+    ]:
+        target.put(name, content)
+        with pytest.raises(StoredFileError, match=f"^{name} "):
+            read_value(target, name, kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit_bytes"),
+    [(PLAN_NAME, 64 << 20), (pass_name(2), 32 << 20), (facts_name(0), 128 << 10)],
+)
+def test_a_file_that_is_too_large_is_named_with_its_size(
+    run: FleetRun, name: str, limit_bytes: int
+) -> None:
+    target = target_of(run)
+    make_long(run.out / name)
+    sentence = f"{name} has {10 * _GIB:,} bytes; at most {limit_bytes:,} are read; "
+
+    def look() -> None:
+        plan = read_plan(target)
+        assert plan is not None
+        read_status(target, plan)
+
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        look()
+    if name == facts_name(0):
+        assert FleetWatcher(target).look().problem.startswith(sentence)
+    else:
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            FleetWatcher(target).look()
+    assert (run.out / name).stat().st_size == 10 * _GIB
+
+
+def test_a_file_of_a_store_that_is_too_large_is_named_with_its_size() -> None:
+    target = open_target("memory://hostile/out")
+    target.put("a", b"x" * 100)
+    target.put("empty", b"")
+    assert target.read("a", 100) == b"x" * 100
+    assert target.read("empty") == b""
+    with pytest.raises(OSError, match=r"^\[Errno 27\] a has 100 bytes; at most 99 are read$") as e:
+        target.read("a", 99)
+    assert e.value.errno == errno.EFBIG
+
+
+def test_a_status_that_is_too_large_counts_as_none(run: FleetRun) -> None:
+    make_long(run.out / STATUS_NAME)
+    target = target_of(run)
+    assert read_status(target, run.plan).entries == 2
+    assert FleetWatcher(target).look().entries == 2
+
+
+def test_the_largest_plan_is_read(tmp_path: Path) -> None:
+    """A hundred thousand shards of ten thousand URLs are a billion."""
+    shards = tuple(ShardPlan(999_999, 10_000, 0xFFFFFFFF) for _ in range(100_000))
+    plan = FleetPlan("sha256:0", 10**9, 0, 4096, shards)
+    target = open_target(str(tmp_path))
+    target.put(PLAN_NAME, to_json(plan).encode())
+    assert read_plan(target) == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        ({"concurrency": 2**62}, "concurrency is 4611686018427387904, not from 1 to 4,096"),
+        ({"concurrency": -1}, "concurrency is -1"),
+        ({"host_connections": 0}, "host_connections is 0"),
+        ({"retries": 10**9}, "retries is 1000000000"),
+        ({"shard_size": 0}, "shard_size is 0"),
+        ({"host_rate": -1.5}, "host_rate is -1.5"),
+        ({"max_size": 0}, "max_size is 0"),
+        ({"split_sites": {"a.org": 0}}, "a site has no lane"),
+        ({"compute_hash": "shake_128"}, "the algorithm 'shake_128' is unknown"),
+        ({"contact": "a@b.org\r\nX-Evil: 1"}, "is neither a mail address nor"),
+        ({"shards": [1] * 100_000}, ""),
+        ({"split_sites": {str(n): 1 for n in range(2_000)}}, ""),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_plan_with_a_value_of_nobody_is_refused(
+    run: FleetRun, change: dict[str, object], phrase: str
+) -> None:
+    target = target_of(run)
+    plan = json.loads(to_json(run.plan)) | change
+    target.put(PLAN_NAME, json.dumps(plan).encode())
+    with pytest.raises(PlanError, match=f"{PLAN_NAME} is damaged.*{re.escape(phrase)}.*; choose"):
+        read_plan(target)
+
+
+def test_passes_with_more_shards_than_any_run_are_refused(run: FleetRun) -> None:
+    target = target_of(run)
+    for number in (2, 3, 4):
+        content = {"number": number, "shards": dict.fromkeys(range(700_000), 1), "errors": {}}
+        target.put(pass_name(number), json.dumps(content).encode())
+    with pytest.raises(
+        ValueError, match=r"up to _rheo/pass-4.json have more than 2,000,000 shards"
+    ):
+        read_passes(target)
+    target.put(f"_rheo/pass-{'9' * 200}.json", b"{}")  # not a number that a pass has
+    target.remove(pass_name(4))
+    assert len(read_passes(target)) == 2
+
+
+# Shard lists
+
+
+def gzip_bomb(size: int) -> bytes:
+    """Zeros that take a thousandth of their size."""
+    block = gzip.compress(b"\0" * (16 << 20), 6)
+    return block * (size >> 24)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (gzip_bomb(8 * _GIB), "decompress to more than 67,108,864"),
+        (gzip.compress(b'{"key":"' + b"a" * (40 << 20)), r"line 1 of .* has .* at most 1,048,576"),
+        (
+            gzip.compress(b'{"key":"00000000000","url":"http://h/"}\n' * 500_000),
+            "line 2 of .* is not behind '00000000000'",
+        ),
+        (
+            gzip.compress(b'{"key":"00000000000","url":"http://h/","extra":' + DEEP),
+            "line 1 of .* is damaged",
+        ),
+        (
+            gzip.compress(b'{"key":"00000000000","url":"http://h/","size_bytes":' + b"9" * 9999),
+            "line 1 of .* is damaged",
+        ),
+    ],
+    ids=["bomb", "line", "keys", "deep", "digits"],
+)
+def test_a_bomb_in_a_shard_list_is_named(run: FleetRun, content: bytes, sentence: str) -> None:
+    target = target_of(run)
+    plan = replace(run.plan, shards=(ShardPlan(0, 1), ShardPlan(0, 1)))  # of an earlier version
+    target.put(PLAN_NAME, to_json(plan).encode())
+    target.put(shard_list_name(0), content)
+    with pytest.raises(OSError, match=sentence):
+        list(read_shard(target, 0))
+    with pytest.raises(OSError, match=sentence):
+        run_shard(ShardTask(str(run.out), 0))
+
+
+def test_a_shard_list_that_is_too_long_is_named(run: FleetRun) -> None:
+    make_long(run.out / shard_list_name(0))
+    with pytest.raises(OSError, match=f"has {10 * _GIB:,} bytes; at most {MAX_SHARD_BYTES:,} are"):
+        run_shard(ShardTask(str(run.out), 0))
+
+
+# Journals
+
+
+def head_of(run_id: str = "run") -> bytes:
+    return json.dumps({"run": run_id}).encode() + b"\n"
+
+
+def test_a_line_without_end_in_a_journal_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    outcome = EntryOutcome("00000000000", "failed", kind="dns")
+    path.write_bytes(head_of() + outcome.to_line())
+    make_long(path, 10 * _GIB)
+    with Journal(path, "run") as journal:
+        assert journal.outcomes == {outcome.key: outcome}
+        with pytest.raises(ShardBusyError, match=rf"^process {os.getpid()} on .* has it$"):
+            Journal(path, "run")
+    assert path.stat().st_size < 1000
+
+
+def test_a_journal_of_endless_lines_is_believed_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    line = b'{"key":"%011d","outcome":"failed"}\n'
+    path.write_bytes(head_of() + b"".join(line % number for number in range(500_000)))
+    with Journal(path, "run") as journal:
+        assert len(journal.outcomes) == 100_001
+
+
+def test_a_journal_without_end_is_not_shown(run: FleetRun) -> None:
+    path = run.out / journal_name(0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(head_of() + EntryOutcome("00000000000", "failed", kind="dns").to_line())
+    make_long(path)
+    target = target_of(run)
+    assert [each.kind for each in failed_entries(target, 0, 1)] == ["dns"]
+    assert FleetWatcher(target).look().failed == 1
+
+
+# Manifests
+
+
+def write_bomb(path: Path, columns: dict[str, str], rows: int) -> None:
+    """Write a manifest that repeats long values; it takes a few kilobytes."""
+    indices = pyarrow.array([0] * rows, pyarrow.int32())
+    arrays = {
+        name: pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array([value]))
+        for name, value in columns.items()
+    }
+    parquet.write_table(pyarrow.table(arrays), path, compression="zstd", store_schema=False)
+
+
+COLUMNS = ("key", "outcome", "kind")
+
+
+@pytest.mark.parametrize(("length", "rows"), [(1 << 20, 2_000), (5, 10_000_000)])
+def test_a_manifest_that_repeats_values_is_named(run: FleetRun, length: int, rows: int) -> None:
+    write_bomb(run.out / "m.parquet", dict.fromkeys(COLUMNS, "x" * length), rows)
+    assert (run.out / "m.parquet").stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"m.parquet is damaged: it has more than 100,000 rows or"):
+        for _ in read_manifest(target_of(run), "m.parquet", COLUMNS):
+            pass
+
+
+def test_a_footer_of_any_length_is_not_read(run: FleetRun) -> None:
+    path = run.out / "m.parquet"
+    make_long(path, 2 * _GIB)
+    with path.open("ab") as file:
+        file.write((_GIB).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match=r"its footer has 1,073,741,824 bytes, more than"):
+        list(read_manifest(target_of(run), "m.parquet", COLUMNS))
+
+
+@pytest.mark.parametrize("columns", [("key",), ("key", "outcome")])
+def test_a_manifest_without_a_column_is_named(run: FleetRun, columns: tuple[str, ...]) -> None:
+    write_bomb(run.out / "m.parquet", dict.fromkeys(columns, "x"), 5)
+    with pytest.raises(ValueError, match=r"m.parquet is damaged: "):
+        list(read_manifest(target_of(run), "m.parquet", COLUMNS))
+
+
+def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
+    target, name = target_of(run), "part-000000"
+    values = {"file": "00000000000", "hash": "shake_128:00"}
+    table = {key: [value] for key, value in values.items()} | {"size": pyarrow.array([1])}
+    parquet.write_table(pyarrow.table(table), run.out / f"{name}.parquet")
+    (run.out / name).mkdir()
+    (run.out / name / "00000000000").write_bytes(b"x")
+    facts = ShardFacts(0, entries=1, counts={"completed": 1})
+    target.put(facts_name(0), to_json(facts).encode())
+    found = "\n".join(problems(target, run.plan, deep=True))
+    assert "names no manifest" in found
+    facts = json.loads(to_json(facts))
+    facts["parts"] = {f"{name}.parquet": {"size_bytes": 1, "sha256": ""}}
+    target.put(facts_name(0), json.dumps(facts).encode())
+    found = "\n".join(problems(target, run.plan, deep=True))
+    assert f"{name}.parquet has an unknown checksum for {name}/00000000000" in found
+
+
+# Whole commands
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "code"),
+    [
+        (PLAN_NAME, ["status"], 2),
+        (PLAN_NAME, ["run", "-o"], 2),
+        (facts_name(0), ["status"], 1),
+        (facts_name(0), ["check"], 1),
+        (pass_name(2), ["retry"], 1),
+        (shard_list_name(0), ["work"], 4),
+    ],
+)
+def test_a_command_says_so_in_one_sentence(
+    run: FleetRun, name: str, command: list[str], code: int
+) -> None:
+    make_long(run.out / name)
+    result = subprocess.run(
+        [sys.executable, "-m", "rheo_core.cli", "fleet", *command, str(run.out)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HOME": str(run.out.parent)},
+    )
+    assert result.returncode == code, result.stderr
+    lines = result.stderr.splitlines()
+    assert f"{name} has {10 * _GIB:,} bytes; at most " in lines[-1], result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_class_of_a_local_folder_has_the_same_limit(tmp_path: Path) -> None:
+    make_long(tmp_path / "x")
+    with pytest.raises(OSError, match="x has 10,737,418,240 bytes; at most 67,108,864 are read"):
+        LocalTarget(tmp_path).read("x")

@@ -1,0 +1,109 @@
+"""Lists that expand without end: a long list costs time, and no memory."""
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from rheo_core.fleet import tables
+from rheo_core.fleet.columns import TableOptions
+from rheo_core.fleet.rows import ListError, Row
+from rheo_core.fleet.tables import read_rows
+from rheo_core.inputs import pipeline, reader_api
+
+URL = "https://example.org/last"
+LINE_LENGTH = 1 << 16
+BOMB_BYTES = 16 << 20
+"""Size of an expanded list. In memory, it would take as much again, or more."""
+
+
+@pytest.fixture(autouse=True)
+def short_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lower the limit of a line, and check that no test takes memory for a whole list."""
+    for module in (pipeline, reader_api, tables):
+        monkeypatch.setattr(module, "MAX_LINE_LENGTH", LINE_LENGTH)
+    tracemalloc.start()
+    yield
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < BOMB_BYTES / 2
+
+
+def bomb(path: Path, block: bytes, head: bytes = b"", tail: bytes = b"") -> str:
+    """Write a gzip file that repeats a block; it takes a thousandth of what it expands to."""
+    repeated = block * ((1 << 20) // len(block))
+    parts = [gzip.compress(head), *[gzip.compress(repeated)] * (BOMB_BYTES >> 20)]
+    path.write_bytes(b"".join([*parts, gzip.compress(tail)]))
+    assert path.stat().st_size < 1 << 20
+    return str(path)
+
+
+def good_urls(rows: Iterator[Row]) -> list[str]:
+    return [row.url for row in rows if not row.problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("l.txt.gz", b"https://example.org/"),
+        ("l.jsonl.gz", b'{"url":"https://example.org/'),
+        ("l.csv.gz", b"url\nhttps://example.org/"),
+        ("l.csv.gz", b'url\n"https://example.org/'),
+        ("l.csv.gz", b"url,caption\nhttps://example.org/,"),
+    ],
+)
+def test_a_line_without_end_is_one_bad_row(tmp_path: Path, name: str, head: bytes) -> None:
+    tail = json.dumps({"url": URL}) if "jsonl" in name else URL
+    source = bomb(tmp_path / name, b"https://example.org/", head, f"\n{tail}".encode())
+    bad, good = read_rows(source, TableOptions())
+    assert bad.problem and good == Row(URL)
+
+
+def test_a_line_without_end_in_a_text_says_that_the_rest_is_not_read(tmp_path: Path) -> None:
+    source = bomb(tmp_path / "l.gz", b"a", b"some words and https://example.org/ then ")
+    *_, last = read_rows(source, TableOptions())
+    assert last.problem and "characters; the rest is ignored" in last.problem
+
+
+def test_a_row_without_end_is_bad(tmp_path: Path) -> None:
+    """A quoted cell may hold line ends, so that one row would take the rest of the list."""
+    end = f'\n"\n{URL},x\n'.encode()
+    source = bomb(tmp_path / "l.csv.gz", b'"%s\n",' % (b"a" * 9_000), b"url,caption\n", end)
+    rows = read_rows(source, TableOptions())
+    assert next(rows).problem == (
+        f"row 2: it is not a row of a table: it has more than {LINE_LENGTH:,} characters"
+    )
+    assert good_urls(rows) == [URL]
+
+
+def test_the_names_of_columns_have_an_end(tmp_path: Path) -> None:
+    source = bomb(tmp_path / "l.csv.gz", b'"\n",')
+    with pytest.raises(ListError, match=r"cannot read the names of the columns of .*65,536"):
+        list(read_rows(source, TableOptions(format="csv")))
+
+
+def test_long_lines_at_the_beginning_are_not_collected(tmp_path: Path) -> None:
+    block = b"https://example.org/" + b"a" * LINE_LENGTH + b"\n"
+    source = bomb(tmp_path / "l.gz", block, tail=URL.encode())
+    assert good_urls(read_rows(source, TableOptions(format="lines"))) == [URL]
+
+
+def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Path) -> None:
+    """Arrow has memory of its own, in which a batch of 4,096 rows would take 256 MiB."""
+    indices = pyarrow.array([0] * 10_000, pyarrow.int32())
+    long = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * (1 << 16)]))
+    path = tmp_path / "l.parquet"
+    table = pyarrow.table({"url": [URL] * 10_000, "caption": long})
+    parquet.write_table(table, path, compression="zstd", store_schema=False)
+    del table, long, indices
+    assert path.stat().st_size < 1 << 20
+    before = pyarrow.total_allocated_bytes()
+    rows = read_rows(str(path), TableOptions(keep=("caption",)))
+    for row, _ in zip(rows, range(300), strict=False):
+        assert row.url == URL
+        assert pyarrow.total_allocated_bytes() - before < 64 << 20
