@@ -3,7 +3,7 @@
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,14 +64,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += [*long[worker::workers], *short[begin:end]]
 
 
-def pytest_collection_finish() -> None:
-    """Leave what stays in memory until the end out of garbage collection.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected, and never among what stays until the end.
 
-    To search all tests and modules for garbage again and again takes a fifth of the CPU time.
+    To search all tests and modules for garbage again and again takes a quarter of the CPU time of
+    the collection, and a fifth of that of the tests.
     """
+    gc.disable()
+    result = yield
     gc.freeze()
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, 50)
+    gc.enable()
+    return result
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -38,10 +38,18 @@ _APP = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 Running = asyncio.subprocess.Process | Forked
 
 
+def is_alive(pid: int) -> bool:
+    """Return True if a process has not ended; its parent may not have noticed its end."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # there is none, or it ended meanwhile
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 def is_running(pid_file: Path) -> bool:
     """Return True if the process whose id is in this file has not ended."""
-    status = Path(f"/proc/{int(pid_file.read_text())}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return is_alive(int(pid_file.read_text()))
 
 
 async def start_program(

@@ -77,10 +77,12 @@ async def receive(
     writer = _Writer(part, disk, segment, ends_at)
 
     def count(fresh: int) -> bool:
+        record.stats.transferred += fresh
+        if ends_at is not None:  # another connection may begin where the received bytes end
+            fresh = min(fresh, ends_at - segment.received)
         segment.received += fresh
         segment.active_at = loop.time()
         record.bytes_downloaded += fresh
-        record.stats.transferred += fresh
         end = writer.end
         return end is not None and segment.received >= end
 

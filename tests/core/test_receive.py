@@ -13,7 +13,7 @@ from rheo_core.transfer import PartFile, RateLimits
 from rheo_core.transfer.aiohttp_body import StreamBody
 from rheo_core.transfer.body import receive
 from rheo_core.transfer.response_head import Validator
-from rheo_core.transfer.segments import SegmentMap
+from rheo_core.transfer.segments import Segment, SegmentMap
 
 TOTAL = 1_000_000
 
@@ -35,6 +35,28 @@ class LateBody(StreamBody):
         self.is_closed = True
 
 
+async def received(
+    body: LateBody,
+    part: PartFile,
+    segment: Segment,
+    record: DownloadRecord,
+    disk: DiskThreads,
+    *,
+    ends_at: int,
+) -> bool:
+    return await receive(
+        body,
+        part,
+        segment,
+        record,
+        disk=disk,
+        throttle=RateLimits().throttle("f", None, "example.org:80"),
+        batch_bytes=lambda: 1000,
+        check_growth=lambda _: None,
+        ends_at=ends_at,
+    )
+
+
 async def test_nothing_follows_a_batch_that_was_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,19 +73,7 @@ async def test_nothing_follows_a_batch_that_was_not_written(
     monkeypatch.setattr(part, "begin", begin_when_told)
     segment = SegmentMap(TOTAL).first()
     record = DownloadRecord.of(FileConfig(url="http://example.org/f"))
-    receiving = asyncio.create_task(
-        receive(
-            body,
-            part,
-            segment,
-            record,
-            disk=disk,
-            throttle=RateLimits().throttle("f", None, "example.org:80"),
-            batch_bytes=lambda: 1000,
-            check_growth=lambda _: None,
-            ends_at=TOTAL,
-        )
-    )
+    receiving = asyncio.create_task(received(body, part, segment, record, disk, ends_at=TOTAL))
     await is_beginning.wait()
     receiving.cancel()
     may_begin.set()
@@ -73,4 +83,25 @@ async def test_nothing_follows_a_batch_that_was_not_written(
     assert body.is_closed
     assert (segment.written, segment.received, record.bytes_downloaded) == (0, 0, 0)
     assert part.path.read_bytes() == b""
+    part.release(keep=False)
+
+
+async def test_bytes_behind_the_end_of_a_reply_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second connection that takes the rest would begin behind them, and leave a hole."""
+    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part.expect(TOTAL, Validator('"v"'))
+    segment, counts, write = SegmentMap(TOTAL).first(), list[int](), part.write
+
+    def note_and_write(offset: int, data: memoryview, crc: int = 0) -> int:
+        counts.append(segment.received)
+        return write(offset, data, crc)
+
+    monkeypatch.setattr(part, "write", note_and_write)
+    record = DownloadRecord.of(FileConfig(url="http://example.org/f"))
+    assert not await received(LateBody(), part, segment, record, disk, ends_at=600)
+    disk.close()
+    assert counts == [600]
+    assert (segment.written, record.bytes_downloaded, record.stats.transferred) == (600, 600, 1000)
     part.release(keep=False)

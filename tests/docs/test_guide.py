@@ -29,11 +29,13 @@ BLOCKS = [
     for page in PAGES
     for number, block in enumerate(BLOCK.findall((ROOT / page).read_text("utf-8")), start=1)
 ]
-COMMANDS = [
-    line
-    for page in [*PAGES, "docs/CLI.md", "docs/INPUTS.md", "docs/UPGRADING.md"]
-    for line in re.findall(r"^rheo(?:-tui)? .*", (ROOT / page).read_text("utf-8"), re.MULTILINE)
-]
+COMMANDS = sorted(
+    {
+        line
+        for page in [*PAGES, "docs/CLI.md", "docs/INPUTS.md", "docs/UPGRADING.md"]
+        for line in re.findall(r"^rheo(?:-tui)? .*", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    }
+)
 
 
 @pytest.mark.parametrize(("code", "printed"), BLOCKS)

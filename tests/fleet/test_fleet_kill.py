@@ -26,6 +26,7 @@ from tests.fleet.clusters import (
     kill,
     workers,
 )
+from tests.programs import is_alive
 from tests.servers import nginx
 from tests.servers.misbehaving import MisbehavingServer
 from tests.servers.nginx import free_port
@@ -68,7 +69,7 @@ async def test_a_worker_and_then_the_driver_are_killed(fleet: Fleet) -> None:
     running = workers(driver.pid)
     kill(driver.pid)
     await driver.communicate()
-    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running), LIMIT)
+    await until(lambda: not any(map(is_alive, running)), LIMIT)
     await completed(await fleet.run("-j", 2))
     fleet.check(3 * WORKER_FLIGHT)
     await completed(await fleet.run("-j", 2))

@@ -5,6 +5,7 @@ it). `MisbehavingServer.on(path, behaviour)` binds it; every request is kept in 
 """
 
 import asyncio
+import functools
 import hashlib
 import socket
 import struct
@@ -20,6 +21,7 @@ V1: Headers = {"ETag": '"v1"'}
 V2: Headers = {"ETag": '"v2"'}
 
 
+@functools.lru_cache  # modules of tests keep them, and many the same
 def body_of(size: int, seed: str = "body") -> bytes:
     """Bytes that no other seed and no other offset repeats."""
     return hashlib.shake_128(seed.encode()).digest(size)
