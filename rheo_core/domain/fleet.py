@@ -136,9 +136,7 @@ class EntryOutcome:
 
     def to_line(self) -> bytes:
         """Return the outcome as a line of JSON, with its line end."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        fields = {name: value for name, value in values.items() if value is not None}
-        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+        return _adapter_of(EntryOutcome).dump_json(self, exclude_none=True, warnings=False) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> "EntryOutcome":
@@ -284,13 +282,16 @@ def from_json(kind: type[_T], text: str | bytes) -> _T:
     Raises:
         ValueError: the text is not JSON of this kind.
     """
+    return _adapter_of(kind).validate_json(text)
+
+
+def _adapter_of(kind: type[_T]) -> "TypeAdapter[_T]":
     adapter = _adapters.get(kind)
     if adapter is None:
         from pydantic import TypeAdapter
 
         adapter = _adapters[kind] = TypeAdapter(kind)
-    value: _T = adapter.validate_json(text)
-    return value
+    return adapter
 
 
 _adapters: "dict[type[Any], TypeAdapter[Any]]" = {}  # building one takes longer than reading

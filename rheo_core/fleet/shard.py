@@ -40,6 +40,7 @@ from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
 from .status import facts_at
 from .targets import Target, open_target
+from .worker_loop import run_on_worker_loop
 
 _NO_OPTIONS = WorkerOptions()
 _MAX_HOSTS = 8
@@ -61,7 +62,7 @@ def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFact
         OSError: a file cannot be read or written.
         ValueError: the output folder or its plan cannot be used, or a package is missing.
     """
-    return asyncio.run(work_on_shard(task, worker))
+    return run_on_worker_loop(work_on_shard(task, worker))
 
 
 async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
@@ -74,13 +75,11 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     places.check()
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
-        _tidy_up(places)
+        await asyncio.to_thread(_tidy_up, places)
         return facts
     await asyncio.to_thread(places.make)
-    with (
-        Journal(places.journal, _digest_of_list(target, task)) as journal,
-        _beating(journal),
-    ):
+    digest = await asyncio.to_thread(_digest_of_list, target, task)
+    with Journal(places.journal, digest) as journal, _beating(journal):
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
             if journal.is_continued:
@@ -92,7 +91,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
             outcomes = await _download(entries, places, plan, worker, journal)
             commit = _Commit(task, plan, target, places, entries, outcomes)
             facts = await asyncio.to_thread(commit.run, began)
-        _tidy_up(places)
+        await asyncio.to_thread(_tidy_up, places)
     return facts
 
 

@@ -134,10 +134,19 @@ class Fleet:
                 kill(pid)
             await process.communicate()
 
-    async def asked(self, more: int) -> None:
-        """Wait until the server was asked for this number of further files."""
+    async def asked(self, driver: Process, more: int) -> None:
+        """Wait until the server was asked for this number of further files.
+
+        Raises:
+            AssertionError: the driver has ended before.
+        """
         goal = len(self.server.requests) + more
-        await until(lambda: len(self.server.requests) >= goal, LIMIT)
+
+        def is_reached() -> bool:
+            return len(self.server.requests) >= goal
+
+        await until(lambda: is_reached() or driver.returncode is not None, LIMIT)
+        assert is_reached(), await end_of(driver)
 
     def check(self, in_flight: int) -> None:
         """Check that nothing is lost, doubled or wrong, and that little was asked for twice.

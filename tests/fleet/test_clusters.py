@@ -37,9 +37,12 @@ _TWO_CLUSTERS = """
 import json
 import sys
 from urllib.request import urlopen
+from dask import config
 from rheo_core.fleet.executors import dask
 
 with dask.local(1), dask.local(1) as cluster:
+    tick = cluster.executor.submit(config.get, "distributed.admin.tick.interval").result()
+    assert tick == "500ms", tick  # settings reach the workers
     scheduler = cluster.executor._client.cluster.scheduler
     pages = f"http://127.0.0.1:{scheduler.http_server.port}/sitemap.json"
     print(scheduler.http_server.address, *json.load(urlopen(pages))["paths"])

@@ -63,9 +63,9 @@ async def fleet(server: MisbehavingServer, folder: Path) -> AsyncIterator[Fleet]
 
 async def test_a_worker_and_then_the_driver_are_killed(fleet: Fleet) -> None:
     driver = await fleet.run("-j", 2)
-    await fleet.asked(200)
+    await fleet.asked(driver, 200)
     kill(workers(driver.pid)[0])
-    await fleet.asked(100)
+    await fleet.asked(driver, 100)
     running = workers(driver.pid)
     kill(driver.pid)
     await driver.communicate()
@@ -80,7 +80,7 @@ async def test_a_worker_and_then_the_driver_are_killed(fleet: Fleet) -> None:
 async def test_a_worker_hangs(fleet: Fleet) -> None:
     fleet.environment |= SHORT_TTL
     driver = await fleet.run("-j", 2)
-    await fleet.asked(200)
+    await fleet.asked(driver, 200)
     kill(workers(driver.pid)[0], signal.SIGSTOP)
     await completed(driver)
     fleet.check(WORKER_FLIGHT)
@@ -101,9 +101,9 @@ async def test_a_machine_and_then_the_scheduler_are_killed(fleet: Fleet) -> None
 
     first, machines = await scheduler(), [await worker(), await worker()]
     driver = await fleet.run("--cluster", f"dask://127.0.0.1:{port}", "--lanes", 4)
-    await fleet.asked(200)
+    await fleet.asked(driver, 200)
     os.killpg(machines[0].pid, signal.SIGKILL)  # nanny and worker
-    await fleet.asked(100)
+    await fleet.asked(driver, 100)
     first.kill()
     ended = await end_of(driver)
     assert ended.code == 3 and "Run the same command again to continue." in ended.err

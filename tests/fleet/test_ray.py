@@ -5,22 +5,19 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rheo_core.fleet.executors import ClusterError, ray
 from tests.fleet.clusters import CONCURRENCY, LIMIT, Fleet, children, command_line, completed, kill
 from tests.servers.misbehaving import MisbehavingServer
 from tests.servers.nginx import free_port
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.long,  # Ray's own start and its recovery take from 10 s to minutes
-    pytest.mark.skipif(find_spec("ray") is None, reason="needs rheo-tui[ray]"),
-    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
-]
-
 RAY = "from ray.scripts.scripts import main; main()"
 HEAD = ("--head", "--block", "--num-cpus", 2, "--include-dashboard=false")
+STORE = ("--object-store-memory", 80 << 20)  # the least it takes
 
 
 @pytest.fixture
@@ -39,21 +36,60 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
         await fleet.kill_all()
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs rheo-tui[ray]")
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 async def test_a_worker_of_ray_is_killed(fleet: Fleet, folder: Path) -> None:
     port = free_port()
     ports = ("--port", free_port(), "--ray-client-server-port", port)
-    head = await fleet.start(RAY, "start", *HEAD, *ports, "--temp-dir", folder / "ray")
+    head = await fleet.start(RAY, "start", *HEAD, *STORE, *ports, "--temp-dir", folder / "ray")
     assert head.stdout is not None
     async for line in head.stdout:
         if b"--block" in line:  # it has started
             break
     driver = await fleet.run("--cluster", f"ray://127.0.0.1:{port}", "--lanes", 4)
-    await fleet.asked(60)
+    await fleet.asked(driver, 60)
 
-    def at_work() -> list[int]:
-        return [pid for pid in children(head.pid) if command_line(pid).startswith(b"ray::_call")]
+    at_work: list[int] = []
 
-    await until(at_work, LIMIT)
-    kill(at_work()[0])
+    def is_at_work() -> bool:
+        at_work.extend(
+            pid for pid in children(head.pid) if command_line(pid).startswith(b"ray::_call")
+        )
+        return bool(at_work)
+
+    await until(is_at_work, LIMIT)
+    kill(at_work[0])
     await completed(driver)
     fleet.check(CONCURRENCY)
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts"),
+    [
+        ([], 1),
+        ([ConnectionAbortedError("Initialization failure from server:\ntrace")] * 4, 5),
+        ([ConnectionAbortedError("Initialization failure from server:\ntrace")] * 9, 5),
+        ([ConnectionError("ray client connection timeout")] * 9, 1),
+    ],
+    ids=["at once", "in time", "too often", "no server"],
+)
+def test_a_process_for_the_client_that_dies_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception], attempts: int
+) -> None:
+    """No real server does that on demand: https://github.com/ray-project/ray/issues/63202."""
+    asked: list[str] = []
+
+    def init(address: str, **_: object) -> None:
+        asked.append(address)
+        if len(asked) <= len(failures):
+            raise failures[len(asked) - 1]
+
+    fake = SimpleNamespace(init=init, shutdown=lambda: None, cluster_resources=lambda: {},
+                           remote=lambda **_: lambda call: call)  # fmt: skip
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    said = (
+        "has no CPUs$" if len(failures) < attempts else "no Ray server answers at head:1: .*[a-z]$"
+    )
+    with pytest.raises(ClusterError, match=said), ray.connect("head:1"):
+        raise AssertionError("it has CPUs")
+    assert asked == ["ray://head:1"] * attempts

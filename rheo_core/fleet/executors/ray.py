@@ -7,9 +7,13 @@ from typing import Any
 
 from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
 
+_ATTEMPTS = 5
+"""A Ray server starts a process for each client, by a fork in a program with threads of gRPC. That
+process may die at once: https://github.com/ray-project/ray/issues/63202."""
+
 
 class RayExecutor(Executor):
-    """Executor whose calls are tasks of Ray. Ray starts one again whose process was killed."""
+    """Executor whose calls are tasks of Ray. A call whose process was killed raises an error."""
 
     def __init__(self, remote: Any) -> None:
         self._remote = remote
@@ -34,12 +38,13 @@ def connect(address: str) -> Iterator[Cluster]:
     import ray
 
     try:
-        ray.init(f"ray://{address}", log_to_driver=False, logging_level="critical")
+        _init(address)
     except (ConnectionError, RuntimeError, TimeoutError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = str(error).strip().partition("\n")[0].rstrip(".:")
         raise ClusterError(f"no Ray server answers at {address}: {reason}") from error
     try:
-        call = ray.remote(num_cpus=1 / SHARDS_AT_ONCE, max_retries=3)(_call)
+        # No retries by Ray: the driver gives a shard to the cluster again, whatever the engine.
+        call = ray.remote(num_cpus=1 / SHARDS_AT_ONCE, max_retries=0)(_call)
         executor = RayExecutor(call)
         slots = int(ray.cluster_resources().get("CPU", 0)) * SHARDS_AT_ONCE
         if not slots:
@@ -47,6 +52,24 @@ def connect(address: str) -> Iterator[Cluster]:
         yield Cluster(executor, slots, {"a worker": _version(executor)})
     finally:
         ray.shutdown()
+
+
+def _init(address: str) -> None:
+    """Connect, and try again if the server answers but cannot start its process for this client.
+
+    Raises:
+        ConnectionError, RuntimeError, TimeoutError: it does not answer, or cannot start one.
+    """
+    import ray
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            ray.init(f"ray://{address}", log_to_driver=False, logging_level="critical")
+        except ConnectionAbortedError:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _call(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

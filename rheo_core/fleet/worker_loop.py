@@ -1,0 +1,38 @@
+"""Event loop of a worker process, which all its shards share.
+
+Each with a loop of its own would contend for Python's lock at every system call.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_starting = threading.Lock()
+_loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a fork copies no thread
+
+
+def run_on_worker_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run work on the event loop of this process, and return its result. Blocks.
+
+    The loop begins with the first work, and ends with the process. An interrupt of the caller
+    cancels the work.
+    """
+    future = asyncio.run_coroutine_threadsafe(work, _loop_of_process())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _loop_of_process() -> asyncio.AbstractEventLoop:
+    with _starting:
+        loop = _loops.get(os.getpid())
+        if loop is None:
+            loop = _loops[os.getpid()] = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="rheo-worker", daemon=True).start()
+        return loop
