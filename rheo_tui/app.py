@@ -51,12 +51,14 @@ class RheoApp(TerminalApp):
         self._memory = memory
         self.main = MainScreen(service, items, memory, badge)
 
+    def get_default_screen(self) -> MainScreen:
+        """Apply the settings and return the main screen."""
+        self._problems += self.take_settings(self._service.settings)
+        return self.main
+
     def on_mount(self) -> None:
-        """Apply the settings and show the main screen."""
-        settings = self._service.settings
-        self._problems += self.take_settings(settings)
-        self.push_screen(self.main)
-        on_bar = {each.sentence for each in settings.unclear}
+        """Show the problems of the start."""
+        on_bar = {each.sentence for each in self._service.settings.unclear}
         for problem in self._problems:
             self.main.event_log.note(problem, "bad")
             if problem not in on_bar:
@@ -97,7 +99,7 @@ class RheoApp(TerminalApp):
             items = ()
         self._service = service
         self.main = MainScreen(service, items, self._memory)
-        self.switch_screen(self.main)
+        self.push_screen(self.main)  # Textual cannot replace its first screen; it stays idle
 
     def _quit_locked(self, error: SessionLockedError) -> None:
         message = f"rheo-tui: {printable(str(error))}; open another session with --session FILE"

@@ -32,10 +32,13 @@ class FleetApp(TerminalApp):
         self._problems = list(problems)
         self.main = FleetScreen(service, settings.keys)
 
-    def on_mount(self) -> None:
-        """Apply the settings and show the run."""
+    def get_default_screen(self) -> FleetScreen:
+        """Apply the settings and return the screen of the run."""
         self._problems += self.take_settings(self._settings)
-        self.push_screen(self.main)
+        return self.main
+
+    def on_mount(self) -> None:
+        """Show the problems of the start."""
         for problem in self._problems:
             self.notify(problem, severity="warning", markup=False, timeout=8)
         self.quit_on_signals()

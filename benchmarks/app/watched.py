@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import pyte
+
 LINES, COLUMNS = 36, 120
 _APP = str(Path(sys.executable).with_name("rheo-tui"))
 _ENGINE = str(Path(__file__).parents[1] / "programs" / "engine.py")
@@ -69,6 +71,8 @@ class App(_Watched):
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         self.painted: list[tuple[float, bytes]] = []  # monotonic seconds, what came
+        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._stream, self._replayed = pyte.ByteStream(self._screen), 0
         self.pid, self._terminal = pty.fork()
         if not self.pid:
             size = struct.pack("HHHH", LINES, COLUMNS, 0, 0)
@@ -82,6 +86,13 @@ class App(_Watched):
             if select.select([self._terminal], [], [], left)[0]:
                 data = os.read(self._terminal, 1 << 16)
                 self.painted.append((time.monotonic(), data))
+
+    def shows(self, text: str) -> bool:
+        """Whether a text is on its screen now; everything painted must still be there."""
+        for _, data in self.painted[self._replayed :]:
+            self._stream.feed(data)
+        self._replayed = len(self.painted)
+        return any(text in line for line in self._screen.display)
 
     def press(self, key: str) -> float:
         """Press a key; when, in monotonic seconds."""

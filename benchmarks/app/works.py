@@ -22,6 +22,8 @@ Found = dict[str, list[float]]
 """Shares of one core, seconds or bytes, one value a window or key."""
 
 _PATIENCE_SECONDS = 60.0
+_PATIENCE_ROW_SECONDS = 0.003
+"""More of it for each row of a list, on a busy machine."""
 _LOOK_SECONDS = 0.05
 
 
@@ -127,7 +129,8 @@ def busy(folder: Path, size: Size, server: Server) -> Found:
             Engine(for_engine.list_file, for_engine.out, for_engine.environ(**settings)) as engine,
         ):
             for place in (for_app, for_engine):
-                _wait_for(app, lambda place=place: place.started >= size.active)  # type: ignore[misc]
+                _wait_for(app, size, lambda place=place: place.started >= size.active)  # type: ignore[misc]
+            _wait_for(app, size, lambda: app.shows(f"All {size.rows:,} "))
             app.watch(size.settle)
             for _ in range(size.windows):
                 _window(app, engine, size.window, found)
@@ -146,8 +149,8 @@ def _window(app: App, engine: Engine, seconds: float, found: Found) -> None:
     found["painted"].append(sum(len(data) for _, data in app.painted) / took)
 
 
-def _wait_for(app: App, is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def _wait_for(app: App, size: Size, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS + size.rows * _PATIENCE_ROW_SECONDS
     while not is_so():
         assert time.monotonic() < deadline, "the downloads do not begin"
         app.watch(_LOOK_SECONDS)
@@ -163,6 +166,7 @@ def full_speed(folder: Path, size: Size, server: Server) -> Found:
             App(["-i", str(place.list_file)], place.environ()) as app,
             Sweeper(place.out),
         ):
-            _wait_for(app, lambda: place.started > 0)
+            _wait_for(app, size, lambda: place.started > 0)
+            _wait_for(app, size, lambda: app.shows(f"All {size.rows:,} "))
             app.watch(size.settle)
             return {"keys": answer_seconds(app, size.keys), "memory": [app.peak]}

@@ -1,0 +1,101 @@
+"""The start of the app: what costs time before the first screen."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from textual.css.stylesheet import Stylesheet
+
+from rheo_tui.app import RheoApp
+from tests.tui.driving import running
+from tests.tui.fake_service import FakeService
+from tests.tui.fleet_stage import fleet_on_stage
+
+PROGRAM = """
+import sys
+import rheo_tui.__main__, rheo_tui.app, rheo_tui.services.local, rheo_tui.services.threaded
+print(" ".join(sys.modules))
+"""
+NEEDLESS = {
+    "aiohttp",
+    "defusedxml",
+    "linkify_it",
+    "pygments",
+    "regex",
+    "rheo_core.downloads",
+    "rheo_core.engine",
+    "rheo_core.inputs",
+    "rheo_core.transfer",
+    "rheo_tui.copying",
+    "rheo_tui.demo",
+    "rheo_tui.edit_fields",
+    "rheo_tui.fleet_app",
+    "rheo_tui.palette",
+    "rheo_tui.proposals",
+    "rheo_tui.screens.add",
+    "rheo_tui.screens.edit",
+    "rheo_tui.screens.help",
+    "rheo_tui.screens.history",
+    "rheo_tui.screens.load",
+    "rheo_tui.screens.menu",
+    "rheo_tui.screens.settings",
+    "sqlite3",
+    "textual.widgets._text_area",
+    "tomlkit",
+    "typer",
+    "yarl",
+}
+"""Modules that the first screen does not use: the engine, the dialogs, and what they need."""
+
+Reparsed = Callable[[], int]
+
+
+@pytest.fixture
+def reparsed(monkeypatch: pytest.MonkeyPatch) -> Reparsed:
+    """Return a function that returns how often all styles were parsed again."""
+    calls = []
+    parse = Stylesheet.reparse
+
+    def counted(sheet: Stylesheet) -> None:
+        calls.append(sheet)
+        parse(sheet)
+
+    monkeypatch.setattr(Stylesheet, "reparse", counted)
+    return lambda: len(calls)
+
+
+def test_the_first_screen_imports_no_more_than_it_uses() -> None:
+    # Not in this process, which has imported everything.
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+    assert "rheo_tui.screens.main" in imported
+    assert sorted(NEEDLESS & imported) == []
+
+
+@pytest.mark.parametrize("theme", ["rheo-dark", "rheo-light", "nord"])
+async def test_the_styles_are_parsed_once_and_for_each_other_theme(
+    theme: str, reparsed: Reparsed
+) -> None:
+    async with running(FakeService(theme=theme)) as app:
+        assert app.app.theme == theme
+        assert app.app.current_theme.name == theme
+        assert reparsed() == 0
+        background = app.main.styles.background
+        app.app.theme = "ansi-light"
+        await app.until(lambda: app.main.styles.background != background)
+        assert reparsed() == 1
+
+
+async def test_a_watched_fleet_parses_its_styles_once(reparsed: Reparsed) -> None:
+    async with fleet_on_stage((80, 24), "rheo-light") as fleet:
+        assert fleet.app.theme == "rheo-light"
+        assert reparsed() == 0
+
+
+async def test_the_main_screen_is_the_first_one() -> None:
+    app = RheoApp(FakeService())
+    async with app.run_test():
+        assert app.screen_stack == [app.main]
