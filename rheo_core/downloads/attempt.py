@@ -17,11 +17,11 @@ from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
+    Commit,
     Connection,
     PartFile,
     ResponseHead,
     Transfer,
-    commit,
     fetch_checksum,
     source_of,
 )
@@ -252,8 +252,11 @@ class Attempt:
         while True:
             overwrite = await self._claim.may_overwrite(part.destination)
             disk = self._context.disk
-            submit = disk.submit_maybe_inline if part.is_buffering else disk.submit
-            work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
+            request = Commit(part, size, overwrite, self._metadata(part))
+            if part.is_buffering:
+                work = disk.submit_to(self._context.commits, request)
+            else:
+                work = disk.submit(self._context.commits.run_alone, request)
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program took the name first
