@@ -31,7 +31,7 @@ from .response_head import (
     RangeRefusedError,
     ResponseHead,
 )
-from .segments import Segment, SegmentMap, WrittenRange
+from .segments import Segment, SegmentMap
 from .sources import Source
 
 _MAX_ROUNDS = 4
@@ -219,9 +219,8 @@ class Transfer:
                 await self._disk.run(part.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
-            written = await self._receive(reply, part)
-        part.state = part.state.with_written(written)
-        size = part.state.offset
+            await self._receive(reply, part)
+        size = part.size
         if part.state.total != size:
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
@@ -230,8 +229,8 @@ class Transfer:
             await self._check_whole(part, size)
         return True, part
 
-    async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
-        """Fetch the missing ranges and return all written ranges."""
+    async def _receive(self, reply: Request, part: PartFile) -> None:
+        """Fetch the missing ranges."""
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
@@ -241,12 +240,13 @@ class Transfer:
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
                 self._stats.transferred += len(data)
-                return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
+                return
         segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
             segments.first(), reply
         )
-        return segments.written()
+        if not part.is_buffering:
+            part.state = part.state.with_written(segments.written())
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Check the size of a body without a length, which is known at its end."""
