@@ -1,7 +1,6 @@
 """Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -285,6 +284,7 @@ class _FileIsThereError(Exception):
 
 async def _uninterrupted(work: DiskFuture[T]) -> T:
     """Await work that cannot be undone; ignore cancellations, which come when it has ended."""
-    with suppress(asyncio.CancelledError):
-        await work
-    return work.result()
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return work.result()

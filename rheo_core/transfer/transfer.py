@@ -122,7 +122,7 @@ class Transfer:
     async def _rounds(self, part: PartFile) -> PartFile:
         broken: DownloadError | None = None  # of the last source that sent bytes
         self.part = part
-        for _ in range(_MAX_ROUNDS + len(self.sources)):
+        for _ in range(_MAX_ROUNDS + self.sources.count):
             before, part = self._stats.transferred, self.part
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
@@ -183,7 +183,7 @@ class Transfer:
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
-            head, hop, stats = reply.head, reply.last_hop, self._record.stats
+            head, hop, stats = reply.head, reply.last_hop, self._stats
             stats.reply_status, stats.final_url = hop.status, hop.url
             self._context.check_robots_tag(head)
             if not head.partial:
@@ -320,7 +320,7 @@ class Transfer:
                     raise RangeRefusedError("the mirror has another version")
             except DownloadError as error:
                 is_ours = isinstance(error, ShortageError)
-                if is_ours or len(self.sources) == 1:
+                if is_ours or self.sources.count == 1:
                     raise
                 if source is self.sources.original and isinstance(error, RangeRefusedError):
                     raise
