@@ -1,7 +1,6 @@
 """Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +16,11 @@ from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
+    Commit,
     Connection,
     PartFile,
     ResponseHead,
     Transfer,
-    commit,
     fetch_checksum,
     source_of,
 )
@@ -252,8 +251,11 @@ class Attempt:
         while True:
             overwrite = await self._claim.may_overwrite(part.destination)
             disk = self._context.disk
-            submit = disk.submit_maybe_inline if part.is_buffering else disk.submit
-            work = submit(commit, part, size, overwrite=overwrite, metadata=self._metadata(part))
+            request = Commit(part, size, overwrite, self._metadata(part))
+            if part.is_buffering:
+                work = disk.submit_to(self._context.commits, request)
+            else:
+                work = disk.submit(self._context.commits.run_alone, request)
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program took the name first
@@ -282,6 +284,7 @@ class _FileIsThereError(Exception):
 
 async def _uninterrupted(work: DiskFuture[T]) -> T:
     """Await work that cannot be undone; ignore cancellations, which come when it has ended."""
-    with suppress(asyncio.CancelledError):
-        await work
-    return work.result()
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return work.result()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.disk import DiskThreads, Row
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
-from rheo_core.transfer import HostLimiter, PartListings, RateLimits, TransferOptions
+from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, TransferOptions
 
 from .destination import DestinationResolver, Folders
 from .lifecycle import Lifecycle
@@ -22,6 +22,7 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
+    commits: Row[Commit, Identity]
     hosts: HostLimiter
     limits: RateLimits
     options: TransferOptions

@@ -109,10 +109,12 @@ class PriorityDownloadQueue:
     def take(self, is_full: Callable[[str], bool] = lambda _: False) -> FileConfig | None:
         """Take the first download whose host is not full; None if there is none now."""
         self._line_up()
-        first = self._first(is_full)
-        if first is None:
+        index = self._first(is_full)
+        if index is None:
             return None
-        self._take_out(first.id)
+        first = self._order.pop(index)
+        del self._waiting[first.id]
+        self._note_left(first.host)
         self._taken[first.id] = first.host
         return first.config
 
@@ -134,13 +136,14 @@ class PriorityDownloadQueue:
             _, download_id = self._later.pop(0)
             self._stand_in_line(self._waiting[download_id])
 
-    def _first(self, is_full: Callable[[str], bool]) -> _Waiting | None:
+    def _first(self, is_full: Callable[[str], bool]) -> int | None:
+        """Return the place of the first download whose host is not full, from 0."""
         full: set[str] = set()
-        for waiting in self._order:
+        for index, waiting in enumerate(self._order):
             if waiting.host in full:
                 continue
             if not is_full(waiting.host):
-                return waiting
+                return index
             full.add(waiting.host)
             if len(full) == len(self._waiting_for):  # the usual end if many wait for one host
                 return None
@@ -345,10 +348,14 @@ class PriorityDownloadQueue:
             self._later.remove((waiting.config.start_at or 0.0, waiting.id))
             return waiting
         self._order.remove(waiting)
-        self._waiting_for[waiting.host] -= 1
-        if not self._waiting_for[waiting.host]:
-            del self._waiting_for[waiting.host]
+        self._note_left(waiting.host)
         return waiting
+
+    def _note_left(self, host: str) -> None:
+        """Take note that a download of this host left the line."""
+        self._waiting_for[host] -= 1
+        if not self._waiting_for[host]:
+            del self._waiting_for[host]
 
     def _beside(self, neighbour: _Waiting, *, is_before: bool) -> tuple[int, Rank]:
         """Return (-priority, rank) of a place on one side of `neighbour`."""

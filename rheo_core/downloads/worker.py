@@ -28,7 +28,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
-from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.disk import DiskThreads, Row
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
 from rheo_core.infrastructure.shortage import memory_shortage
@@ -40,7 +40,9 @@ from rheo_core.transfer import (
     PartNames,
     RateLimits,
     TransferOptions,
+    give_final_name,
     keep_unverified,
+    make_names_durable,
     source_of,
 )
 from rheo_core.transfer.errors import named_errors
@@ -118,6 +120,7 @@ class DownloadWorker:
             ),
             disk=disk,
             reading=reading,
+            commits=Row(give_final_name, make_names_durable),
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
             options=options,

@@ -5,15 +5,16 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from rheo_core.domain.exceptions import ShortageError
 
 P = ParamSpec("P")
+J = TypeVar("J")
 T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
@@ -72,32 +73,27 @@ class DiskThreads:
         """
         return await self.submit(function, *args, **kwargs)
 
-    def submit_maybe_inline(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> DiskFuture[T]:
-        """Run a few system calls on the loop if they have been quick, otherwise in a thread.
-
-        Thread and loop contend for Python's lock at each call, which costs more than the calls.
-        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`. The loop
-        runs all that was submitted in one of its turns in a row: the caches of the processor are
-        warm from the second one on, which then takes half the time.
+    def submit_to(self, row: "Row[J, T]", job: J) -> DiskFuture[T]:
+        """Run a job of a row on the loop if the ones before were quick, otherwise in a thread.
 
         Raises:
             ShortageError: as for `submit`.
         """
-        pool, gate = self._pool_of_loop(), self._gates[function]
+        pool = self._pool_of_loop()
         work: DiskFuture[T] = DiskFuture(loop=pool.loop)
-        job = partial(function, *args, **kwargs)
-        if time.monotonic() < gate.inline_since:
-            pool.take(work, partial(gate.probe, job))
+        if time.monotonic() < row.gate.inline_since:
+            pool.take(work, partial(row.probe, job))
         else:
-            pool.take_brief(work, job, gate)
+            pool.take_in_row(row, work, job)
         return work
 
     async def run_maybe_inline(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run one or two system calls at once if they have been quick, otherwise in a thread.
+
+        Thread and loop contend for Python's lock at each call, which costs more than the calls.
+        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`.
 
         Raises:
             ShortageError: as for `submit`.
@@ -144,6 +140,61 @@ class DiskThreads:
         return self._pool
 
 
+class Row(Generic[J, T]):
+    """Jobs of a few system calls each. The loop runs all that one of its turns brings in a row.
+
+    The caches of the processor are warm from the second one on, which then takes half the time.
+
+    Args:
+        step: work for one job; its result is that of the job.
+        settle: work for all jobs of a row together. The results follow it.
+    """
+
+    def __init__(self, step: Callable[[J], T], settle: Callable[[Sequence[J]], None]) -> None:
+        self._step = step
+        self._settle = settle
+        self.gate = _LatencyGate()
+
+    def probe(self, job: J) -> T:
+        """Run one job in a thread."""
+        return self.gate.probe(partial(self.run_alone, job))
+
+    def run_alone(self, job: J) -> T:
+        """Run one job, which may take long, as a row of its own."""
+        result = self._step(job)
+        self._settle((job,))
+        return result
+
+    def run(self, jobs: Sequence[tuple[DiskFuture[T], J]], threads: "_Threads") -> None:
+        """Run jobs on the loop; leave the rest to threads after a slow one."""
+        done: list[tuple[DiskFuture[T], J, T]] = []
+        began = time.monotonic()
+        is_slow = False
+        for index, (work, job) in enumerate(jobs):
+            if index and not is_slow:
+                began = self.gate.note(began, time.monotonic())
+                is_slow = began < self.gate.inline_since
+            try:
+                if is_slow:
+                    threads.take(work, partial(self.probe, job))
+                else:
+                    done.append((work, job, self._step(job)))
+            except BaseException as error:
+                _fail(work, error)
+        self._end(done)
+        self.gate.note(began, time.monotonic())
+
+    def _end(self, done: Sequence[tuple[DiskFuture[T], J, T]]) -> None:
+        try:
+            self._settle([job for _, job, _ in done])
+        except BaseException as error:
+            for work, _, _ in done:
+                _fail(work, error)
+        else:
+            for work, _, result in done:
+                work.set_result(result)
+
+
 class _LatencyGate:
     """Choice between loop and threads for one function, by its latency."""
 
@@ -159,12 +210,13 @@ class _LatencyGate:
             self.inline_since = began
         return result
 
-    def note(self, began: float, ended: float) -> None:
-        """Take note of a run on the loop, by its times (seconds, monotonic)."""
+    def note(self, began: float, ended: float) -> float:
+        """Take note of a run on the loop, by its times (seconds, monotonic); return `ended`."""
         self._mean += (ended - began - self._mean) * _MEAN_WEIGHT
         if self._mean >= _BRIEF_SECONDS:
             self._mean = _BRIEF_SECONDS / 2  # then one slow call is enough
             self.inline_since = ended + _SLOW_SECONDS
+        return ended
 
 
 class _Threads:
@@ -178,7 +230,7 @@ class _Threads:
         self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
         self._is_notified = False  # the loop is going to deliver results
-        self._brief: list[tuple[DiskFuture[Any], Callable[[], Any], _LatencyGate]] = []
+        self._rows: dict[Row[Any, Any], list[tuple[DiskFuture[Any], Any]]] = {}
 
     def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
         if self._count < min(self._busy + 1, self._max_threads):
@@ -192,26 +244,16 @@ class _Threads:
         self._busy += 1
         self._jobs.put((work, function))
 
-    def take_brief(
-        self, work: DiskFuture[Any], function: Callable[[], Any], gate: _LatencyGate
-    ) -> None:
-        """Let the loop run `function` in its next turn."""
-        if not self._brief:
-            self.loop.call_soon(self._run_brief)
-        self._brief.append((work, function, gate))
+    def take_in_row(self, row: Row[J, T], work: DiskFuture[T], job: J) -> None:
+        """Let the loop run a job in its next turn, with the others of this row."""
+        jobs = self._rows.get(row)
+        if jobs is None:
+            jobs = self._rows[row] = []
+            self.loop.call_soon(self._run_row, row)
+        jobs.append((work, job))
 
-    def _run_brief(self) -> None:
-        jobs, self._brief = self._brief, []
-        for work, function, gate in jobs:
-            began = time.monotonic()
-            try:
-                if began < gate.inline_since:  # the one before was slow
-                    self.take(work, partial(gate.probe, function))
-                    continue
-                work.set_result(function())
-            except BaseException as error:
-                _fail(work, error)
-            gate.note(began, time.monotonic())
+    def _run_row(self, row: Row[Any, Any]) -> None:
+        row.run(self._rows.pop(row), self)
 
     def dismiss(self) -> None:
         for _ in range(self._count):

@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,9 +27,8 @@ class FileMetadata(NamedTuple):
         """Write the metadata to an open file. Blocks."""
         if self.origin is not None:
             _set_origin(descriptor, self.origin)
-        if self.source is not None and hasattr(os, "setxattr"):  # macOS has none in Python
-            with suppress(OSError):
-                os.setxattr(descriptor, _SOURCE, self.source.encode())
+        if self.source is not None:
+            _set_source(descriptor, self.source)
         # A server that does not know the time sends 1970. No file comes from the future.
         if self.modified is not None and 0 < self.modified <= time.time():
             try:
@@ -50,6 +48,13 @@ def source_at(path: Path) -> str | None:
         return os.getxattr(path, _SOURCE, follow_symlinks=False).decode("ascii", "replace")
     except OSError as error:
         return None if error.errno in (errno.ENOTSUP, errno.ENOSYS) else ""
+
+
+def _set_source(descriptor: int, source: str) -> None:
+    try:
+        os.setxattr(descriptor, _SOURCE, source.encode())
+    except (OSError, AttributeError):  # macOS has none in Python
+        return
 
 
 def _set_origin(descriptor: int, url: str) -> None:

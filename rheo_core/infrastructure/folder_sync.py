@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Make the names in `folder` durable. Errors are ignored: some file systems cannot sync it.
 
     A sync covers the names that exist when it begins. So callers that arrive while one is under

@@ -46,17 +46,20 @@ class DownloadTracker(BaseTracker):
         self._forget(record.id)
         self._removed.pop(record.id, None)
         self._count(record, +1)
-        self._set_revision(record)
+        self._revision = record.revision = self._revision + 1
+        self._records[record.id] = record
 
     def get(self, download_id: str) -> DownloadRecord | None:
         return self._records.get(download_id)
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
-        if self._records.get(record.id) is not record:
+        records, download_id = self._records, record.id
+        if records.get(download_id) is not record:
             return  # removed in the meantime
         if status is not None and status is not record.status:
             self._change(record, status)
-        self._set_revision(record)
+        self._revision = record.revision = self._revision + 1
+        records[download_id] = records.pop(download_id)
 
     def remove(self, download_id: str) -> DownloadRecord | None:
         record = self._forget(download_id)
@@ -146,13 +149,6 @@ class DownloadTracker(BaseTracker):
             if removed.revision <= since:
                 return
             yield download_id
-
-    def _set_revision(self, record: DownloadRecord) -> None:
-        """Move a record to the end, as the latest change."""
-        self._revision = record.revision = self._revision + 1
-        records, download_id = self._records, record.id
-        records.pop(download_id, None)
-        records[download_id] = record
 
     def _forget(self, download_id: str) -> DownloadRecord | None:
         record = self._records.pop(download_id, None)

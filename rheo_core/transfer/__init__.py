@@ -1,6 +1,6 @@
 """Transfer of bytes from a URL to a file."""
 
-from .committing import commit
+from .committing import Commit, commit, give_final_name, make_names_durable
 from .context import TransferContext, TransferOptions
 from .disk_space import reserve_of
 from .host_limits import Connection, HostLimiter
@@ -18,6 +18,7 @@ from .transfer import Transfer
 from .unverified import keep_unverified, reject, take_out_bad_pieces
 
 __all__ = [
+    "Commit",
     "Connection",
     "HostLimiter",
     "PartFile",
@@ -37,7 +38,9 @@ __all__ = [
     "exact_source_of",
     "fetch_checksum",
     "gaps",
+    "give_final_name",
     "keep_unverified",
+    "make_names_durable",
     "reject",
     "reserve_of",
     "size_at_server",

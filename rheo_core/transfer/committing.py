@@ -3,8 +3,10 @@
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError, ShortageError
 from rheo_core.infrastructure.file_metadata import FileMetadata
@@ -25,22 +27,43 @@ from .part_place import take_mark
 _NO_METADATA = FileMetadata()
 
 
-def commit(
-    part: PartFile, size: int, *, overwrite: bool, metadata: FileMetadata = _NO_METADATA
-) -> Identity:
-    """Give the finished file its metadata, then its name; return its identity. Blocks.
+class Commit(NamedTuple):
+    """Request to give a finished file its final name.
 
-    Args:
+    Attributes:
         part: the whole file, in memory or on the disk.
         size: size of the file, bytes.
         overwrite: replace a regular file of that name.
         metadata: time and origin of the file.
+    """
+
+    part: PartFile
+    size: int
+    overwrite: bool
+    metadata: FileMetadata = _NO_METADATA
+
+
+def commit(
+    part: PartFile, size: int, *, overwrite: bool, metadata: FileMetadata = _NO_METADATA
+) -> Identity:
+    """Give a finished file its final name, durably; see `Commit` and `give_final_name`."""
+    request = Commit(part, size, overwrite, metadata)
+    identity = give_final_name(request)
+    make_names_durable((request,))
+    return identity
+
+
+def give_final_name(request: Commit) -> Identity:
+    """Give the finished file its metadata, then its name; return its identity. Blocks.
+
+    `make_names_durable` follows.
 
     Raises:
         FileExistsError: the name was taken meanwhile. The part file stays.
         DestinationError: the disk reports an error, or another program replaced the part file.
         FileValidationError: another program wrote to the file after its check.
     """
+    part, size, overwrite, metadata = request
     with named_errors(part.destination):
         try:
             identity = None if overwrite else _commit_buffer(part, metadata)
@@ -52,10 +75,15 @@ def commit(
                 part.flush_buffer()
                 raise FileExistsError(part.destination) from None
             raise
-        if part.durable:
-            sync_folder(part.folder)
-        announce(part.destination)
     return identity
+
+
+def make_names_durable(requests: Sequence[Commit]) -> None:
+    """Sync the folders of files that have their names now, each once, and announce the files."""
+    for folder in {str(request.part.folder) for request in requests if request.part.durable}:
+        sync_folder(folder)
+    for request in requests:
+        announce(request.part.destination)
 
 
 def _commit_buffer(part: PartFile, metadata: FileMetadata) -> Identity | None:

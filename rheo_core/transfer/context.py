@@ -127,7 +127,7 @@ class TransferContext:
         """
         if not self.checks.verified_at_end:
             # Two hosts of one file often share its date, and rarely a weak ETag.
-            is_only = len(self.sources) == 1
+            is_only = self.sources.count == 1
             return state.validator if is_only else replace(state.validator, weak_etag=None)
         version = source.version
         if version is None and source is self.sources.original:

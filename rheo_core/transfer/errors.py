@@ -71,6 +71,8 @@ class named_errors:  # noqa: N801
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         if isinstance(error, ReplacedError):
             raise DestinationError(Path(error.filename), str(error.strerror)) from error
         if not isinstance(error, OSError):

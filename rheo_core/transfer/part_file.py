@@ -371,6 +371,11 @@ class PartFile:
         self.buffered = bytes(data)
 
     @property
+    def size(self) -> int:
+        """Bytes that wait in memory, or else those that the state lists."""
+        return self.state.offset if self.buffered is None else len(self.buffered)
+
+    @property
     def is_buffering(self) -> bool:
         """True if bytes wait in memory."""
         return self.buffered is not None

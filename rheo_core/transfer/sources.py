@@ -43,14 +43,12 @@ class Sources:
 
     def __init__(self, urls: Sequence[str], hosts: HostLimiter, max_connections: int) -> None:
         self._all = [Source(url, max_connections) for url in urls[: 1 + MAX_MIRRORS]]
+        self.count = len(self._all)
         self._hosts = hosts
         self.original = self.primary = self._all[0]
         self.only: Source | None = None  # the only one to use; None: all
         self._brought: list[tuple[Source, int, int]] = []  # start and end (exclusive) of ranges
         self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
-
-    def __len__(self) -> int:
-        return len(self._all)
 
     def usable(self) -> Iterator[Source]:
         """Return the sources that are not left out, in the given order.

@@ -31,7 +31,7 @@ from .response_head import (
     RangeRefusedError,
     ResponseHead,
 )
-from .segments import Segment, SegmentMap, WrittenRange
+from .segments import Segment, SegmentMap
 from .sources import Source
 
 _MAX_ROUNDS = 4
@@ -123,7 +123,7 @@ class Transfer:
     async def _rounds(self, part: PartFile) -> PartFile:
         broken: DownloadError | None = None  # of the last source that sent bytes
         self.part = part
-        for _ in range(_MAX_ROUNDS + len(self.sources)):
+        for _ in range(_MAX_ROUNDS + self.sources.count):
             before, part = self._stats.transferred, self.part
             if part.state.is_whole and self._needs_no_reply(part.state):
                 self.is_unasked = not self._came_now(part.state)
@@ -184,7 +184,7 @@ class Transfer:
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
-            head, hop, stats = reply.head, reply.last_hop, self._record.stats
+            head, hop, stats = reply.head, reply.last_hop, self._stats
             stats.reply_status, stats.final_url = hop.status, hop.url
             self._context.checks.robots_tag(head)
             if not head.partial:
@@ -220,9 +220,8 @@ class Transfer:
                 await self._disk.run(part.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
-            written = await self._receive(reply, part)
-        part.state = part.state.with_written(written)
-        size = part.state.offset
+            await self._receive(reply, part)
+        size = part.size
         if part.state.total != size:
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
@@ -231,8 +230,8 @@ class Transfer:
             await self._check_whole(part, size)
         return True, part
 
-    async def _receive(self, reply: Request, part: PartFile) -> tuple[WrittenRange, ...]:
-        """Fetch the missing ranges and return all written ranges."""
+    async def _receive(self, reply: Request, part: PartFile) -> None:
+        """Fetch the missing ranges."""
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
@@ -242,12 +241,13 @@ class Transfer:
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
                 self._stats.transferred += len(data)
-                return (WrittenRange(0, len(data), crc=0),)  # the CRC is taken with the write
+                return
         segments = SegmentMap(state.total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
             segments.first(), reply
         )
-        return segments.written()
+        if not part.is_buffering:
+            part.state = part.state.with_written(segments.written())
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
         """Check the size of a body without a length, which is known at its end."""
@@ -321,7 +321,7 @@ class Transfer:
                     raise RangeRefusedError("the mirror has another version")
             except DownloadError as error:
                 is_ours = isinstance(error, ShortageError)
-                if is_ours or len(self.sources) == 1:
+                if is_ours or self.sources.count == 1:
                     raise
                 if source is self.sources.original and isinstance(error, RangeRefusedError):
                     raise

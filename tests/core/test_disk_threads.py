@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from rheo_core.domain.exceptions import ShortageError
-from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.disk import DiskThreads, Row
 from tests.waiting import Until
 
 LIMIT = 20.0
@@ -58,12 +58,13 @@ async def test_errors(disk: DiskThreads, error: Exception) -> None:
 
 async def test_the_end_of_an_iterator_is_an_error(disk: DiskThreads) -> None:
     """asyncio refuses StopIteration, because it would end the coroutine that awaits it."""
+    row: Row[Iterator[int], int] = Row(next, lambda jobs: None)
     for _ in range(2):  # in a thread, then on the loop
         with pytest.raises(RuntimeError, match="StopIteration") as caught:
             async with asyncio.timeout(LIMIT):
-                await disk.submit_maybe_inline(next, iter(()))
+                await disk.submit_to(row, iter(()))
         assert isinstance(caught.value.__cause__, StopIteration)
-        assert await disk.submit_maybe_inline(next, iter([5])) == 5
+        assert await disk.submit_to(row, iter([5])) == 5
     assert await disk.run(len, "abc") == 3  # the threads and the loop live on
 
 
@@ -113,27 +114,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def test_brief_work_is_done_at_once_where_it_was_quick(
+def row_of(step: Callable[[float], threading.Thread]) -> Row[float, threading.Thread]:
+    return Row(step, lambda _: None)
+
+
+async def test_brief_work_is_done_on_the_loop_where_it_was_quick(
     disk: DiskThreads, clock: Clock
 ) -> None:
-    look = clock.take
-
-    def another(seconds: float) -> threading.Thread:
-        return look(seconds)
-
+    look, another = row_of(clock.take), row_of(clock.take)
     here = threading.current_thread()
-    assert await disk.submit_maybe_inline(look, 0.0001) is not here  # who knows how quick it is?
-    assert await disk.submit_maybe_inline(look, 0.0001) is here
-    assert await disk.submit_maybe_inline(another, 5.0) is not here
-    assert await disk.submit_maybe_inline(another, 5.0) is not here  # nobody has found it quick
-    assert await disk.submit_maybe_inline(look, 0.005) is here
-    assert await disk.submit_maybe_inline(look, 0.0001) is here  # it was but a hiccup
-    assert await disk.submit_maybe_inline(look, 5.0) is here
+    assert await disk.submit_to(look, 0.0001) is not here  # who knows how quick it is?
+    assert await disk.submit_to(look, 0.0001) is here
+    assert await disk.submit_to(another, 5.0) is not here
+    assert await disk.submit_to(another, 5.0) is not here  # nobody has found it quick
+    assert await disk.submit_to(look, 0.005) is here
+    assert await disk.submit_to(look, 0.0001) is here  # it was but a hiccup
+    assert await disk.submit_to(look, 5.0) is here
     for _ in range(3):  # quick ones on another disk do not bring the loop back at once
-        assert await disk.submit_maybe_inline(look, 0.0001) is not here
+        assert await disk.submit_to(look, 0.0001) is not here
     clock.now += 1.0
-    assert await disk.submit_maybe_inline(look, 0.005) is here
-    assert await disk.submit_maybe_inline(look, 0.0001) is not here  # it is slow still
+    assert await disk.submit_to(look, 0.005) is here
+    assert await disk.submit_to(look, 0.0001) is not here  # it is slow still
 
 
 async def test_a_look_is_taken_before_the_next_turn_of_the_loop_where_it_was_quick(
@@ -165,39 +166,70 @@ async def test_the_loop_does_brief_work_of_one_turn_in_a_row(
         order.append(seconds)
         return clock.take(seconds)
 
+    def settle(jobs: Sequence[float]) -> None:
+        order.append(tuple(jobs))
+
     async def look_and_go_on(seconds: float) -> threading.Thread:
-        done = await disk.submit_maybe_inline(look, seconds)
+        done = await disk.submit_to(row, seconds)
         order.append("went on")
         return done
 
-    await disk.submit_maybe_inline(look, 0.0)
+    row = Row(look, settle)
+    await disk.submit_to(row, 0.0)
     done = await asyncio.gather(*(look_and_go_on(number / 10_000) for number in range(1, 4)))
     assert done == [here] * 3
-    assert order == [0.0, 0.0001, 0.0002, 0.0003, *["went on"] * 3]
+    together = (0.0001, 0.0002, 0.0003)
+    assert order == [0.0, (0.0,), *together, together, *["went on"] * 3]
     after_a_slow_one = await asyncio.gather(*(look_and_go_on(5.0) for _ in range(3)))
     assert after_a_slow_one[0] is here and here not in after_a_slow_one[1:]
+    assert order.count((5.0,)) == 3
+
+
+async def test_what_settles_a_row_counts_as_slow_too(disk: DiskThreads, clock: Clock) -> None:
+    def settle(jobs: Sequence[float]) -> None:
+        clock.take(sum(jobs))
+
+    here = threading.current_thread()
+    row = Row[float, threading.Thread](lambda _: threading.current_thread(), settle)
+    assert await disk.submit_to(row, 0.0) is not here
+    assert await disk.submit_to(row, 0.01) is here
+    assert await disk.submit_to(row, 0.0) is not here
 
 
 async def test_work_that_is_slow_by_little(disk: DiskThreads, clock: Clock) -> None:
-    here = threading.current_thread()
-    await disk.submit_maybe_inline(clock.take, 0.0001)
-    done = [await disk.submit_maybe_inline(clock.take, 0.0012) for _ in range(40)]
+    here, row = threading.current_thread(), row_of(clock.take)
+    await disk.submit_to(row, 0.0001)
+    done = [await disk.submit_to(row, 0.0012) for _ in range(40)]
     assert done[0] is here
     assert done[-1] is not here
 
 
-async def test_errors_of_brief_work(disk: DiskThreads) -> None:
-    def fail() -> None:
-        raise error
+@pytest.mark.parametrize("at_end", [False, True])
+async def test_errors_of_brief_work(disk: DiskThreads, at_end: bool) -> None:
+    def fail(jobs: object) -> None:
+        if jobs != "good":
+            raise error
 
-    error = OSError(5, "no")
+    def step(job: str) -> None:
+        if not at_end:
+            fail(job)
+
+    def settle(jobs: Sequence[str]) -> None:
+        for job in jobs:
+            fail(job)
+
+    error, row = OSError(5, "no"), Row(step, settle)
     for _ in range(3):
+        done = [disk.submit_to(row, job) for job in ("good", "bad")]
         with pytest.raises(OSError) as caught:
-            await disk.submit_maybe_inline(fail)
+            await done[1]
         assert caught.value is error
         with pytest.raises(OSError) as caught:
-            await disk.run_maybe_inline(fail)
+            await disk.run_maybe_inline(fail, "bad")
         assert caught.value is error
+        await asyncio.wait(done)
+        assert done[0].exception() in (None, error if at_end else None)
+        await disk.submit_to(row, "good")
 
 
 async def test_one_thread_keeps_the_order() -> None:

@@ -216,7 +216,8 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
             self._client.give_back(self._way, connection)
 
     async def _send(self, _: object) -> "WireResponse":
-        await self.__aexit__(None, None, None)  # of the response to a challenge
+        if self._connection is not None:  # of the response to a challenge
+            await self.__aexit__(None, None, None)
         message = self._message()
         head = await self._ask_on_kept(message)
         if head is None:

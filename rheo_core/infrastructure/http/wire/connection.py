@@ -134,13 +134,13 @@ class WireConnection(asyncio.BufferedProtocol):
             while (end := end_of_head(data, known)) >= 0:
                 self._check_length(end)
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
-                known, data = 0, data[end:]
                 self._interim_bytes += end
                 if head.status >= 200:
                     self._head = head
-                    self.body = WireBody(self, head, data)
+                    self.body = WireBody(self, head, memoryview(data)[end:])
                     self._answered(None)
                     return
+                known, data = 0, data[end:]
             self._check_length(len(data))
         except ProtocolError as error:
             self.close()
@@ -219,7 +219,7 @@ class WireBody:
         has_surplus: bytes came behind its end.
     """
 
-    def __init__(self, connection: WireConnection, head: Head, early: bytes) -> None:
+    def __init__(self, connection: WireConnection, head: Head, early: memoryview) -> None:
         self.stall_timeout: float | None = None
         self.max_batch_seconds = 1.0
         self.is_over = False
