@@ -62,7 +62,10 @@ async def test_a_login_without_a_colon_says_what_it_means_while_typing() -> None
         await app.fill()
         screen = await opened(app)
         login = field(screen, "login")
-        for text, note in (("ann", "Only a name: its password is read from netrc"), ("ann:", "")):
+        for text, note in (
+            ("ann", "With a name alone, the password is read from netrc"),
+            ("ann:", ""),
+        ):
             login.value = text
             await app.pilot.pause()
             assert problem(screen, "login").startswith(note) and bool(note) == bool(
@@ -203,7 +206,7 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     assert await changes.edit(config.id, new) == new.id
     row = (await service.snapshot()).downloads[-1]
     assert (row.name, row.priority, row.speed_limit_bps, row.status) == ("b", 9, 1000, "paused")
-    assert await changes.undo() == "Put the options of 1 download back."
+    assert await changes.undo() == "Restored the options of 1 download."
     assert await service.config_of(config.id) == before
     assert await changes.redo() == "Edited 1 download."
     assert await service.config_of(new.id) == new

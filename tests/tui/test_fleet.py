@@ -335,7 +335,11 @@ async def test_damaged_facts_are_named(run: FleetRun) -> None:
         (["--fleet", "{tmp}/none"], 2, "{tmp}/none is not the output folder of a fleet"),
         (["--fleet", "nothing://x"], 2, "nothing:// is unknown"),
         (["--fleet", "s3://user:word@x/y"], 2, "contains a login"),
-        (["--fleet", "{tmp}", "https://h/a"], 2, "leave out URL, -i, --demo and --session"),
+        (
+            ["--fleet", "{tmp}", "https://h/a"],
+            2,
+            "cannot be combined with URL, -i, --demo or --session",
+        ),
         (["--fleet", "{tmp}/file"], 4, "{tmp}/file cannot be read: not a directory"),
     ],
 )
