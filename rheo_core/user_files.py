@@ -69,7 +69,22 @@ def read_regular(path: Path, max_bytes: int = _MAX_BYTES) -> bytes:
         OSError: it is not a regular file, has more than `max_bytes` bytes, or cannot be read.
     """
     with open_regular(path) as file:
-        return _checked(file.read(max_bytes + 1), max_bytes)
+        return read_bounded(file, max_bytes)
+
+
+def read_bounded(file: BufferedReader, max_bytes: int = _MAX_BYTES, name: str = "it") -> bytes:
+    """Return the bytes of an open file.
+
+    Args:
+        file: a regular file.
+        max_bytes: limit of its size.
+        name: the file in the sentence.
+
+    Raises:
+        OSError: it has more bytes (EFBIG, with a sentence that names both sizes), or cannot be
+            read.
+    """
+    return _checked(file.read(max_bytes + 1), file, max_bytes, name)
 
 
 def read_secret(path: Path) -> bytes:
@@ -80,7 +95,7 @@ def read_secret(path: Path) -> bytes:
     """
     with open_regular(path) as file:
         check_private(file)
-        return _checked(file.read(_MAX_BYTES + 1), _MAX_BYTES)
+        return read_bounded(file)
 
 
 async def read_secret_async(path: Path) -> bytes:
@@ -95,7 +110,7 @@ async def read_secret_async(path: Path) -> bytes:
     try:
         async with aiofiles.open(path, "rb", opener=_open_descriptor) as file:
             check_private(file)
-            return _checked(await file.read(_MAX_BYTES + 1), _MAX_BYTES)
+            return _checked(await file.read(_MAX_BYTES + 1), file, _MAX_BYTES, "it")
     except RuntimeError:
         raise ShortageError.of_threads() from None
 
@@ -176,7 +191,12 @@ def _check_kind(status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-def _checked(data: bytes, max_bytes: int) -> bytes:
+def _checked(data: bytes, file: _OpenFile, max_bytes: int, name: str) -> bytes:
     if len(data) > max_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
+        raise too_large(name, os.fstat(file.fileno()).st_size, max_bytes)
     return data
+
+
+def too_large(name: str, size: int, max_bytes: int) -> OSError:
+    """Return the error for a file of `size` bytes that may have `max_bytes`."""
+    return OSError(errno.EFBIG, f"{name} has {size:,} bytes; at most {max_bytes:,} are read")

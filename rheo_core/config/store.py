@@ -1,6 +1,5 @@
 """Settings file: read with a sentence on each mistake, written atomically."""
 
-import errno
 import os
 import re
 import tomllib
@@ -20,7 +19,7 @@ from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
-from rheo_core.user_files import open_regular, user_folder
+from rheo_core.user_files import open_regular, read_bounded, user_folder
 
 from .problems import explain, line_of, unknown_setting
 from .protection import (
@@ -296,9 +295,7 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
-            data, status = file.read(_MAX_BYTES + 1), os.fstat(file.fileno())
-        if len(data) > _MAX_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES:,} bytes")
+            data, status = read_bounded(file, _MAX_BYTES), os.fstat(file.fileno())
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
             return _Source()
@@ -355,7 +352,8 @@ def _back_up(path: Path, data: bytes) -> None:
         copies = [file for file in path.parent.iterdir() if is_copy(file.name) and _is_plain(file)]
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         copy = path.with_name(f"{path.name}.bad-{changed:%Y%m%dT%H%M%S.%fZ}")
-        if not any(earlier.read_bytes() == data for earlier in copies):
+        same_size = [copy for copy in copies if copy.stat().st_size == len(data)]
+        if not any(earlier.read_bytes() == data for earlier in same_size):
             write_atomically(copy, data)
             for earlier in copies:
                 if earlier != copy:

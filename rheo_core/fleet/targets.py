@@ -17,7 +17,7 @@ from rheo_core.infrastructure.files import (
 )
 from rheo_core.infrastructure.folder_sync import sync_file
 from rheo_core.infrastructure.identity import random_path
-from rheo_core.user_files import open_regular
+from rheo_core.user_files import open_regular, read_bounded, too_large
 
 _PRIVATE = 0o700
 _INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
@@ -95,10 +95,7 @@ class LocalTarget:
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
         with self.open(name) as file:
-            data = file.read(max_bytes + 1)
-            if len(data) > max_bytes:
-                raise _too_large(name, os.fstat(file.fileno()).st_size, max_bytes)
-        return data
+            return read_bounded(file, max_bytes, name)
 
     def put(self, name: str, data: bytes) -> None:
         write_atomically(self._made(name), data)
@@ -193,7 +190,7 @@ class RemoteTarget:
         with _os_errors(name):
             data = bytes(self._files.cat_file(path, start=0, end=max_bytes + 1))
             if len(data) > max_bytes:
-                raise _too_large(name, self._files.size(path), max_bytes)
+                raise too_large(name, self._files.size(path), max_bytes)
         return data
 
     def put(self, name: str, data: bytes) -> None:
@@ -259,10 +256,6 @@ def check_inside(root: Path, folder: Path) -> None:
             return
         if each.is_symlink():
             raise OSError(errno.ELOOP, "a symbolic link in an output folder", str(each))
-
-
-def _too_large(name: str, size: int, max_bytes: int) -> OSError:
-    return OSError(errno.EFBIG, f"{name} has {size:,} bytes; at most {max_bytes:,} are read")
 
 
 def _last_part(path: str) -> str:

@@ -16,6 +16,7 @@ _MAX_FLIPPED_BITS = 2  # tolerated in the MAC; a forged one matches with a chanc
 
 _GREATEST = 2**63 - 1  # what an integer column can hold
 _UNBOUNDED = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
+_CONFIG = schema.COLUMNS.index("config")
 _LISTED = schema.COLUMNS.index("listed")
 _DESTINATION, _REALS = schema.DESTINATION, tuple(schema.REALS)
 
@@ -64,9 +65,12 @@ class Seals:
         return self._right if differing.bit_count() <= _MAX_FLIPPED_BITS else Proof.INTACT
 
     def judge_row(self, values: Sequence[Any], seal: object) -> Proof:
-        """Return the proof for a download, whose types are checked if another user wrote it."""
+        """Return the proof for a download. Types and size are checked if another user wrote it."""
         proof = self.judge(values, seal)
-        return Proof.DAMAGED if proof is Proof.INTACT and not schema.is_typed(values) else proof
+        if proof is not Proof.INTACT:
+            return proof
+        is_sound = schema.is_typed(values) and len(values[_CONFIG]) <= schema.MAX_ROW_BYTES
+        return Proof.INTACT if is_sound else Proof.DAMAGED
 
     def to_values(self, download: StoredDownload) -> list[Any]:
         """Return the values of the row of a download, its seal last."""

@@ -31,7 +31,6 @@ PAGE_BYTES = 4096  # of every session that we create
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 _TABLE_LEAF = 0x0D
-_MAX_CELL_BYTES = 1 << 24  # far above any row of ours; a damaged length has any value
 _SEALED_COLUMNS = len(schema.COLUMNS) + 1
 _V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
 _ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of our rows
@@ -228,7 +227,7 @@ class _Reader:
         return self._payload(page, total, at)
 
     def _payload(self, page: bytes, total: int, at: int) -> bytes:
-        if total > _MAX_CELL_BYTES:
+        if total > schema.MAX_ROW_BYTES:  # a damaged length has any value
             raise ValueError("too long")
         local = self._local(total)
         payload = [page[at : at + local]]

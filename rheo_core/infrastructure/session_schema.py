@@ -168,6 +168,11 @@ MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows)
 assert len(MIGRATIONS) == LAYOUT
 
 
+MAX_ROW_BYTES = 16 << 20
+"""Limit of a row that is not ours. It is far above any of ours, and values of JSON take many times
+the memory of their text."""
+
+
 def is_typed(values: Sequence[object]) -> bool:
     """Return True if the values of a row have the types of its columns."""
     return all(map(isinstance, values, _TYPES))

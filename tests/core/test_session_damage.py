@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core.infrastructure import session_schema
+from rheo_core.infrastructure.session_integrity import Seals
 from rheo_core.infrastructure.session_store import Proof, SessionStore
 from tests.core.stored import COUNT, child, downloads, opened, row
 
@@ -287,3 +289,13 @@ class TestLost:
         shutil.copy(tmp_path / "other.db", closed.path)
         with opened(closed.path) as store:
             assert store.load() == [row(1)]
+
+
+def test_a_row_of_another_user_has_a_limit() -> None:
+    """Values of JSON take many times the memory of their text: `[],[],` becomes lists."""
+    limit = session_schema.MAX_ROW_BYTES
+    own, other = Seals(b"own", owns_unsealed=False), Seals(b"other", owns_unsealed=False)
+    short, long = row(0, config="x" * limit), row(0, config="x" * (limit + 1))
+    assert own.to_download(other.to_values(short)).proof is Proof.INTACT
+    assert own.to_download(other.to_values(long)).proof is Proof.DAMAGED
+    assert own.to_download(own.to_values(long)).proof is Proof.OURS

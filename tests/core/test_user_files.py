@@ -90,8 +90,26 @@ def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_regular(path, 5) == b"12345"
-    with pytest.raises(OSError, match="more than 4 bytes"):
+    with pytest.raises(OSError, match=r"it has 5 bytes; at most 4 are read$"):
         read_regular(path, 4)
+
+
+@pytest.mark.usefixtures("limited_memory")
+@pytest.mark.parametrize("field", ["cookies", "ca_file", "client_cert", "netrc"])
+async def test_a_file_of_any_length_takes_no_memory(
+    tmp_path: Path, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long"
+    path.touch(0o600)
+    os.truncate(path, 10 << 30)  # it takes no room
+    monkeypatch.setenv("NETRC", str(path))
+    fields: dict[str, object] = {field: True if field == "netrc" else path}
+    async with MisbehavingServer(ssl=Authority().serving("127.0.0.1")) as server:
+        config = FileConfig(url=server.url("/a"), request=RequestOptions(**fields))
+        manager, _ = await fetch(tmp_path / "out", [config])
+        said = error_of(manager, config)
+    assert said.startswith(f"{field} {path}: ")
+    assert "it has 10,737,418,240 bytes; at most 67,108,864 are read" in said
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])

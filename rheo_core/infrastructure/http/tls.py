@@ -7,7 +7,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
-from rheo_core.user_files import check_private, open_regular, read_regular
+from rheo_core.user_files import check_private, open_regular, read_bounded, read_regular
 
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 
@@ -121,7 +121,7 @@ def _check(name: str, file: Path) -> None:
     """Check that a file can be read, and that no other user can read one with a key."""
     try:
         with open_regular(file) as stream:
-            if _PRIVATE_KEY in stream.read():
+            if _PRIVATE_KEY in read_bounded(stream):
                 check_private(stream)
     except FileNotFoundError:
         raise _problem(name, file, "no such file") from None
