@@ -172,7 +172,7 @@ class WireConnection(asyncio.BufferedProtocol):
         else:
             self.transport.write(request)
         if self._head is None and self._error is None:
-            self._answer = self.loop.create_future()
+            self._answer = asyncio.Future(loop=self.loop)
             await self._answer
         if isinstance(self._error, DownloadError):
             raise self._error
