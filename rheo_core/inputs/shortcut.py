@@ -9,7 +9,6 @@ from rheo_core.domain.text import redact_url
 from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, Lines, ReadOptions
-from .web_page import whole_page
 
 _FORM = "shortcut"
 _HEADS_BEFORE_URL = frozenset({"[internetshortcut]", "[desktop entry]"})
@@ -46,6 +45,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 def read_webloc(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the URL of a .webloc in XML, which is the rest of the text."""
+    from .web_page import whole_page  # slow to import; most lists need this module, and no page
+
     number = lines.number + 1
     try:
         url = _url_of(whole_page(lines).encode())

@@ -80,7 +80,7 @@ def give_final_name(request: Commit) -> Identity:
 
 def make_names_durable(requests: Sequence[Commit]) -> None:
     """Sync the folders of files that have their names now, each once, and announce the files."""
-    for folder in {str(request.part.folder) for request in requests if request.part.durable}:
+    for folder in {request.part.folder for request in requests if request.part.durable}:
         sync_folder(folder)
     for request in requests:
         announce(request.part.destination)

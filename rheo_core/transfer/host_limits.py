@@ -395,8 +395,8 @@ class HostLimiter:
         known = self._hosts.get(host)
         if known is None:
             return self._limit_of(host)
-        allowed = self._limit_of(host) if known.learned is None else self.allowed(host)
-        return allowed - known.in_use
+        is_usual = known.learned is None and not self._host_limits
+        return (self._limit if is_usual else self.allowed(host)) - known.in_use
 
     def _limits_of(self, host: str) -> HostLimits | None:
         return find_host(self._host_limits, host.rpartition(":")[0])

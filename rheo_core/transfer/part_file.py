@@ -25,7 +25,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import remove_leftover, set_mode, unfinished
+from rheo_core.infrastructure.files import folder_of, remove_leftover, set_mode, unfinished
 from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
@@ -103,7 +103,7 @@ class PartFile:
             is_read_back: `digest` reads the file instead of relying on received bytes.
         """
         self.destination = destination
-        self.folder = destination.parent  # no change of its name affects it
+        self.folder = folder_of(str(destination))  # no change of its name affects it
         self.source = source
         self._key = key
         self.state = PartState(source)
@@ -297,9 +297,9 @@ class PartFile:
             self.open()  # a crash left it before its first byte, or it is foreign
         elif not os.access(self.folder, os.W_OK | os.X_OK):
             with named_errors(self.path):
-                self.folder.mkdir(parents=True, exist_ok=True)
+                Path(self.folder).mkdir(parents=True, exist_ok=True)
                 if not os.access(self.folder, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.folder)
 
     def beginning(self) -> bytes:
         """Return the first bytes of an open file."""

@@ -42,7 +42,7 @@ class PartListings:
         self._looked: dict[str, float] = {}  # when the latest listing began, or the first look
         self._listed: set[str] = set()  # folders that a thread lists now
 
-    def is_free(self, folder: Path) -> bool:
+    def is_free(self, folder: Path | str) -> bool:
         """Return True if `folder` had no part file within the last second, and takes files."""
         name, now = str(folder), time.monotonic()
         if now - self._looked.setdefault(name, now) > _INTERVAL_SECONDS:

@@ -167,7 +167,7 @@ class Request:
         finally:
             if not self._is_counted:
                 self.connection.end()
-        ours = self._translated(error)
+        ours = self._translated(error) if error is not None else None
         if ours is not None and ours is not error:
             raise ours from error
 

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -47,11 +49,16 @@ NEEDLESS = {
 """Modules and packages that cost time and that a download of a plain http URL does not use."""
 
 
+@pytest.mark.parametrize("by_list", [False, True])
 async def test_a_plain_download_imports_no_more_than_it_uses(
-    server: MisbehavingServer, environment: dict[str, str], folder: Path
+    server: MisbehavingServer, environment: dict[str, str], folder: Path, by_list: bool
 ) -> None:
     url = server.on("/a.bin", serving(BODY))
-    words = [sys.executable, "-c", PROGRAM, "download", url, "-o", str(folder)]
+    folder.mkdir(exist_ok=True)
+    urls = folder / "urls.txt"
+    urls.write_text(f"{url}\n")
+    asked = ["-i", str(urls)] if by_list else [url]
+    words = [sys.executable, "-c", PROGRAM, "download", *asked, "-o", str(folder)]
     # Not from the fork server, which has imported everything.
     process = await asyncio.create_subprocess_exec(
         *words, env=environment, stdout=asyncio.subprocess.PIPE

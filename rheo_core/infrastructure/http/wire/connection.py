@@ -172,7 +172,7 @@ class WireConnection(asyncio.BufferedProtocol):
         else:
             self.transport.write(request)
         if self._head is None and self._error is None:
-            self._answer = self.loop.create_future()
+            self._answer = asyncio.Future(loop=self.loop)
             await self._answer
         if isinstance(self._error, DownloadError):
             raise self._error
@@ -184,7 +184,7 @@ class WireConnection(asyncio.BufferedProtocol):
     def release(self) -> bool:
         """End the exchange; return whether another request may follow (RFC 9112 9.3)."""
         body, head = self.body, self._head
-        if body is not None and body.is_over and not self._is_closed:
+        if self._tls is not None and body is not None and body.is_over and not self._is_closed:
             self._receive_rest()  # a reply that nobody asked for may wait in TLS
         self.body = self._head = None
         self._is_asked = False
