@@ -65,7 +65,7 @@ def read_passes(target: Target) -> list[FleetPass]:
         try:
             found = read_value(target, pass_name(number), FleetPass)
         except StoredFileError as error:
-            raise ValueError(f"{error}; remove it to go on") from None
+            raise ValueError(f"{error}; remove it to continue") from None
         if found.number != number or number < 2 or not found.shards:
             raise _damaged(number)
         passes.append(found)
@@ -78,7 +78,7 @@ def _check_total(passes: Sequence[FleetPass]) -> None:
     if sum(len(each.shards) for each in passes) > _MAX_SHARDS:
         raise ValueError(
             f"the passes up to {pass_name(passes[-1].number)} have more than {_MAX_SHARDS:,} "
-            "shards; remove it to go on"
+            "shards; remove it to continue"
         )
 
 

@@ -181,7 +181,7 @@ async def test_a_signal_keeps_what_has_ended(
     worker.send_signal(number)
     _, err = await worker.communicate()
     assert worker.returncode == 128 + number
-    assert err.decode() == "Interrupted. Run the same command again to resume.\n"
+    assert err.decode() == "Interrupted. Run the same command again to continue.\n"
     opened.set()
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()
