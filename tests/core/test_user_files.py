@@ -82,7 +82,7 @@ async def test_a_shortage_of_threads_is_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(ShortageError, match="no further thread"):
+        with pytest.raises(ShortageError, match="cannot start another thread"):
             await read_secret_async(path)
 
 
