@@ -85,7 +85,7 @@ class FleetEntry:
 
     key: str  # shard and place in it
     url: str  # what the row has, without secrets, if `problem` is set
-    size_bytes: int | None = None  # as the list promises it
+    size_bytes: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None  # as the list says
     hash: str | None = None  # `sha256:…`
     name: str | None = None
     extra: Mapping[str, object] = field(default_factory=dict)  # kept columns, JSON values
@@ -267,8 +267,8 @@ class FleetStatus:
     errors: Counts = field(default_factory=dict)  # failed entries by kind
     entries_per_second: Real = 0.0
     running: tuple[RunningShard, ...] = ()
-    message: str = ""  # the last error of a shard or of the cluster
-    dashboard: str = ""  # URL of the engine's own dashboard
+    message: Annotated[str, MaxLen(1_000)] = ""  # the last error of a shard or of the cluster
+    dashboard: Name = ""  # URL of the engine's own dashboard
 
 
 def to_json(value: object) -> str:

@@ -8,6 +8,7 @@ from io import BytesIO
 
 from isal import igzip
 
+from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.fleet import (
     MAX_LINE_BYTES,
     MAX_SHARD_BYTES,
@@ -17,7 +18,9 @@ from rheo_core.domain.fleet import (
     key_of,
     shard_list_name,
 )
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import redact_url
+from rheo_core.inputs.reader_api import problem_of
 
 from .rows import Row
 from .targets import Target
@@ -187,6 +190,21 @@ def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:
         raise OSError(f"{place} is damaged") from None
     if re.fullmatch(rf"{shard:06d}[0-9]{{5}}", entry.key) is None:
         raise OSError(f"{place} has the key {entry.key!r}, which is not of this shard")
-    if entry.problem is None and _URL.fullmatch(entry.url) is None:
-        raise OSError(f"{place} has no URL that can be downloaded")
+    if entry.problem is None:
+        _check_usable(entry, place)
     return entry
+
+
+def _check_usable(entry: FleetEntry, place: str) -> None:
+    """Raise OSError if an entry cannot become a download, which would end the whole shard later."""
+    try:
+        if _URL.fullmatch(entry.url) is None:
+            raise ValueError("it is not http or https, or holds blanks")
+        normalise_url(entry.url)
+    except ValueError as error:
+        raise OSError(f"{place} has no URL that can be downloaded: {error}") from None
+    try:
+        if entry.hash is not None:
+            HashConfig.from_checksum_string(entry.hash)
+    except ValueError as error:
+        raise OSError(f"{place} is damaged: {problem_of(error)}") from None

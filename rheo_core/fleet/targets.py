@@ -144,7 +144,10 @@ class LocalTarget:
             return {}
 
     def open(self, name: str) -> BufferedReader:
-        return open_regular(self._path / name)  # not a pipe, which may never end
+        try:
+            return open_regular(self._path / name)  # not a pipe, which may never end
+        except OSError as error:
+            raise OSError(error.errno, f"{name}: {error.strerror}") from None
 
     def remove(self, name: str) -> None:
         self._inside(name).unlink(missing_ok=True)

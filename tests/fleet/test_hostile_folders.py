@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -332,6 +333,16 @@ def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
 # Whole commands
 
 
+def said_by(run: FleetRun, command: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "rheo_core.cli", "fleet", *command, str(run.out)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HOME": str(run.out.parent)},
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "command", "code"),
     [
@@ -347,17 +358,29 @@ def test_a_command_says_so_in_one_sentence(
     run: FleetRun, name: str, command: list[str], code: int
 ) -> None:
     make_long(run.out / name)
-    result = subprocess.run(
-        [sys.executable, "-m", "rheo_core.cli", "fleet", *command, str(run.out)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "HOME": str(run.out.parent)},
-    )
+    result = said_by(run, command)
     assert result.returncode == code, result.stderr
     lines = result.stderr.splitlines()
     assert f"{name} has {10 * _GIB:,} bytes; at most " in lines[-1], result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["work"]])
+@pytest.mark.parametrize("name", [PLAN_NAME, facts_name(0)])
+def test_a_folder_in_place_of_a_file_is_named(run: FleetRun, name: str, command: list[str]) -> None:
+    (run.out / name).unlink(missing_ok=True)
+    (run.out / name).mkdir()
+    result = said_by(run, command)
+    assert result.returncode == 4
+    assert result.stderr.rstrip().endswith(f"{name}: Is a directory."), result.stderr
+
+
+def test_a_status_with_a_long_message_counts_as_none(run: FleetRun) -> None:
+    target = target_of(run)
+    now = time.time()
+    status = FleetStatus("running", now, now, 2, message="x" * 10_000)
+    target.put(STATUS_NAME, to_json(status).encode())
+    assert read_status(target, run.plan).message == ""
 
 
 def test_the_class_of_a_local_folder_has_the_same_limit(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
         (b'{"key":"00000000001","url":"file:///etc/passwd"}', "no URL that can be downloaded"),
         (b'{"key":"00000000001","url":"http://h/\\nls"}', "no URL that can be downloaded"),
         (b'{"key":"00000000001","url":"x"}', "no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"http://[::"}', "line 2 of .* no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"http:///x"}', "line 2 of .* no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"http://a:b:c/"}', "no URL that can be downloaded"),
+        (b'{"key":"00000000001","url":"http://h/%s"}' % (b"x" * 70_000), "no URL that can be"),
+        (b'{"key":"00000000001","url":"http://h/","size_bytes":-5}', "line 2 of .* is damaged"),
+        (b'{"key":"00000000001","url":"http://h/","hash":"x:00"}', "line 2 of .* 'x' is unknown"),
+        (
+            b'{"key":"00000000001","url":"http://h/","hash":"md5:zz"}',
+            "line 2 of .* is damaged: md5 .{9,60}$",
+        ),
     ],
 )
 def test_a_line_that_is_no_entry_of_the_shard_is_named(
