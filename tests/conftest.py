@@ -34,7 +34,10 @@ LONG = (
     "test_many_files.py",
     "test_canaries.py",
     "test_listed_canaries.py",
+    "test_kill.py",
     "test_kill_random.py",
+    "test_network.py",
+    "test_processes.py",
     "test_power_loss.py",
     "test_disk_room.py",
     "test_small_engine.py",
@@ -43,14 +46,17 @@ LONG = (
 )
 """Files whose tests take seconds each: the last test of a run should be a short one."""
 
+SHARED = ("test_imports.py",)
+"""Files whose tests share what takes seconds: one worker should run all of them."""
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run two tests for each core: most wait for a server, a delay or a program."""
-    return 2 * (os.cpu_count() or 1)
+    """Run three tests for each core: most wait for a server, a delay or a program."""
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first in the portion of each worker.
+    """Put the long tests first in the portion of each worker, and shared ones near the beginning.
 
     With `--dist=worksteal` a worker begins with an equal portion of the list, in order, and takes
     from the ends of the others when it has none left.
@@ -58,6 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [item for item in items if item.path.name in LONG]
     short = [item for item in items if item.path.name not in LONG]
+    short.sort(key=lambda item: item.path.name not in SHARED)
     items.clear()
     for worker in range(workers):
         begin, end = (len(short) * turn // workers for turn in (worker, worker + 1))

@@ -8,14 +8,18 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.http import WireClient
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, RateLimits
 from rheo_core.transfer.aiohttp_body import StreamBody
-from rheo_core.transfer.body import receive
+from rheo_core.transfer.body import Body, receive
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import Segment, SegmentMap
+from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.waiting import until_idle
 
 TOTAL = 1_000_000
+BATCH = 8_000
 
 
 class LateBody(StreamBody):
@@ -36,7 +40,7 @@ class LateBody(StreamBody):
 
 
 async def received(
-    body: LateBody,
+    body: Body,
     part: PartFile,
     segment: Segment,
     record: DownloadRecord,
@@ -51,7 +55,7 @@ async def received(
         record,
         disk=disk,
         throttle=RateLimits().throttle("f", None, "example.org:80"),
-        batch_bytes=lambda: 1000,
+        batch_bytes=lambda: BATCH,
         check_growth=lambda _: None,
         ends_at=ends_at,
     )
@@ -104,4 +108,49 @@ async def test_bytes_behind_the_end_of_a_reply_do_not_count(
     disk.close()
     assert counts == [600]
     assert (segment.written, record.bytes_downloaded, record.stats.transferred) == (600, 600, 1000)
+    part.release(keep=False)
+
+
+async def test_bytes_that_come_after_a_cancellation_overwrite_none_that_are_being_written(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is slow, and another connection has taken over the rest."""
+    content, loop = body_of(3 * BATCH), asyncio.get_running_loop()
+    is_writing, is_cancelled, is_sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    may_write = threading.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=TOTAL)
+        await exchange.send(content[:BATCH])
+        await is_cancelled.wait()
+        await exchange.send(content[BATCH:])
+        is_sent.set()
+
+    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part.expect(TOTAL, Validator('"v"'))
+    write = part.write
+
+    def write_when_told(offset: int, data: memoryview, crc: int = 0) -> int:
+        loop.call_soon_threadsafe(is_writing.set)
+        may_write.wait(10)
+        return write(offset, data, crc)
+
+    monkeypatch.setattr(part, "write", write_when_told)
+    segment = SegmentMap(TOTAL).first()
+    record = DownloadRecord.of(FileConfig(url=server.on("/f", behave)))
+    async with WireClient() as client, client.get(server.url("/f")) as reply:
+        receiving = asyncio.create_task(
+            received(reply.body, part, segment, record, disk, ends_at=TOTAL)
+        )
+        await is_writing.wait()
+        receiving.cancel()
+        is_cancelled.set()
+        await is_sent.wait()
+        await until_idle()
+        may_write.set()
+        with pytest.raises(asyncio.CancelledError):
+            await receiving
+    disk.close()
+    assert segment.written == BATCH
+    assert part.path.read_bytes() == content[:BATCH]
     part.release(keep=False)

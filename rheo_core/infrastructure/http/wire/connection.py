@@ -373,7 +373,12 @@ class WireBody:
         return filled
 
     def close(self) -> None:
-        """Do nothing: the client gives its connection back."""
+        """Take no more bytes: they would overwrite the last ones, which a thread may be writing.
+
+        The client gives the connection back if the body is over.
+        """
+        if not self.is_over:
+            self._connection.close()
 
     def _lacks_bytes(self) -> bool:
         is_open = not self.is_over and not self._is_ended and self._error is None
