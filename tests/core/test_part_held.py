@@ -13,7 +13,17 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.transfer import PartFile, commit, committing, keep_unverified, part_state, reject
+from rheo_core.transfer import (
+    Commit,
+    PartFile,
+    commit,
+    committing,
+    give_final_name,
+    keep_unverified,
+    make_names_durable,
+    part_state,
+    reject,
+)
 from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -71,6 +81,26 @@ def test_what_may_wait(tmp_path: Path) -> None:
 def test_nothing_is_on_the_disk_before_the_commit(part: PartFile) -> None:
     assert part.is_buffering and not part.is_open and not part.is_begun
     assert names_in(part.destination.parent) == []
+
+
+def test_commits_of_one_turn_share_a_sync_of_each_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, either_way: str
+) -> None:
+    synced, announced = list[str](), list[Path]()
+    monkeypatch.setattr(committing, "sync_folder", lambda folder: synced.append(str(folder)))
+    monkeypatch.setattr(committing, "announce", announced.append)
+    paths = [tmp_path / folder / name for folder in ("x", "y") for name in ("a", "b", "c")]
+    requests = [Commit(holding(path), len(DATA), overwrite=False) for path in paths]
+    unsafe = PartFile(tmp_path / "z" / "a", "source", durable=False)
+    unsafe.expect(1, WEAK)
+    unsafe.buffer(b"1")
+    requests.append(Commit(unsafe, 1, overwrite=False))
+    for request in requests:
+        give_final_name(request)
+    assert [path.read_bytes() for path in paths] == [DATA] * 6
+    make_names_durable(requests)
+    assert sorted(map(Path, synced)) == [tmp_path / "x", tmp_path / "y"]
+    assert announced == [*paths, unsafe.destination]
 
 
 def test_what_is_held_is_a_copy(tmp_path: Path) -> None:
