@@ -77,7 +77,7 @@ class EditScreen(ModalScreen[Draft | None]):
                             )
                     yield Static("", id=f"problem-{name}", classes="field-problem", markup=False)
             yield Static("", id="edit-problem", classes="field-problem", markup=False)
-            yield Static("Enter save · Tab go to next · Esc close", classes="dialog-keys")
+            yield Static("Enter save · Tab next · Esc close", classes="dialog-keys")
 
     @work(exit_on_error=False)
     async def on_mount(self) -> None:

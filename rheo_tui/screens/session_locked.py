@@ -62,7 +62,8 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
         """Create the reason, the choices, the input for a path and the line for problems."""
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Session in use"
-            yield Static(with_tilde(f"{self._error}."), id="locked-by", markup=False)
+            reason = str(self._error).removeprefix("session ")  # as the title says
+            yield Static(with_tilde(f"{reason}."), id="locked-by", markup=False)
             yield Static("\n".join(_CHOICES), markup=False)
             yield LineInput(id="other-session", compact=True)
             yield Static("", id="locked-problem", markup=False)

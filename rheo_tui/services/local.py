@@ -210,7 +210,10 @@ class LocalService:
         """
         if time.monotonic() < self._quiet_until:
             return replace(self._manager.snapshot(_NEVER), revision=since)
-        return self._manager.snapshot(since)
+        snapshot = self._manager.snapshot(since)
+        if since <= self._revision:
+            self._keep(snapshot)  # so that `_rows_now` does not make the rows a second time
+        return snapshot
 
     def take_events(self) -> list[DownloadEvent | ManyDownloadsEvent]:
         """Return new events except progress, each one once."""
@@ -526,14 +529,16 @@ class LocalService:
 
     def _rows_now(self) -> dict[str, DownloadSnapshot]:
         """Return all rows; an update costs only the changed ones."""
-        snapshot = self._manager.snapshot(self._revision)
+        self._keep(self._manager.snapshot(self._revision))
+        return self._rows
+
+    def _keep(self, snapshot: Snapshot) -> None:
         if snapshot.reset:
             self._rows.clear()
         self._revision = snapshot.revision
         for download_id in snapshot.removed:
             self._rows.pop(download_id, None)
-        self._rows |= {row.id: row for row in snapshot.downloads}
-        return self._rows
+        self._rows.update((row.id, row) for row in snapshot.downloads)
 
 
 def _drain(waiting: deque[T]) -> list[T]:

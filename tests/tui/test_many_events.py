@@ -25,3 +25,26 @@ async def test_the_log_counts_only_what_changed(tmp_path: Path) -> None:
         assert not service.take_events()
     finally:
         await service.close()
+
+
+async def test_rows_are_made_once_for_the_screen_and_for_the_service(tmp_path: Path) -> None:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    await service.start()
+    try:
+        configs = [FileConfig(url=f"http://x.invalid/{n}", start_at=4e9) for n in range(3)]
+        first, second, third = (config.id for config in configs)
+        await service.add(configs)
+        shown = await service.snapshot()
+        assert [service._rows_now()[row.id] is row for row in shown.downloads] == [True] * 3
+        await service.pause([second])
+        await service.remove([third])
+        later = await service.snapshot(shown.revision)
+        rows = service._rows_now()
+        assert set(rows) == {first, second}
+        assert [row is rows[second] for row in later.downloads] == [True]
+        await service.resume([second])
+        assert rows is service._rows_now()  # a change that no reader has asked for yet
+        late = await service.snapshot(shown.revision)  # and a reader that is behind
+        assert {row.id: row for row in late.downloads} == {second: rows[second]}
+    finally:
+        await service.close()
