@@ -2,17 +2,23 @@
 
 import asyncio
 import hashlib
+import random
+import signal
 from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.fleet import ShardTask, facts_name
+from rheo_core.domain.fleet import ShardFacts, ShardTask, facts_name, from_json
 from rheo_core.fleet.checking import problems
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_downloads import WorkerOptions
 from rheo_core.fleet.targets import Target, open_target
+from tests.effort import effort
+from tests.faults.program import COMMAND, Home
 from tests.fleet.runs import FleetRun, planned, rows_of
 from tests.servers.misbehaving import MisbehavingServer
+
+KILLS = effort("KILLS", 3)
 
 
 def stored(run: FleetRun, bucket: str) -> tuple[str, Target]:
@@ -41,6 +47,34 @@ async def test_what_a_killed_worker_stored_is_replaced(
     assert await asyncio.to_thread(lambda: list(problems(target, run.plan, deep=True))) == []
     again = await work_on_shard(ShardTask(out, 0), WorkerOptions(scratch=tmp_path / "other"))
     assert again == facts and len(server.requests) == 6
+    assert not [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
+
+
+async def test_workers_killed_at_random_moments(
+    server: MisbehavingServer, tmp_path: Path, bucket: str, home: Home
+) -> None:
+    """Each one goes on in its scratch folder, or after what it has stored."""
+    chance, count = random.Random(5), 20 * KILLS
+    run = planned(tmp_path / "out", rows_of(server, count), 20, layout="tar", concurrency=2)
+    out, target = await asyncio.to_thread(stored, run, bucket)
+    command = ("fleet", "work", out, "--scratch", tmp_path / "scratch")
+    kills = 0
+    for _ in range(KILLS):
+        asked = len(server.requests)
+        worker = await home.start(COMMAND, *command)
+        ending = asyncio.ensure_future(worker.communicate())
+        asking = asyncio.ensure_future(server.wait_for_requests(asked + chance.randint(1, 20)))
+        await asyncio.wait({ending, asking}, return_when=asyncio.FIRST_COMPLETED)
+        asking.cancel()
+        worker.kill()
+        await ending
+        kills += worker.returncode == -signal.SIGKILL
+    ended = await home.rheo(*command)
+    assert ended.code == 0, ended.err
+    assert await asyncio.to_thread(lambda: list(problems(target, run.plan, deep=True))) == []
+    facts = [from_json(ShardFacts, target.read(facts_name(n))) for n in range(len(run.plan.shards))]
+    assert all(each.counts == {"completed": each.entries} for each in facts)
+    assert kills and len(server.requests) - count <= kills * 2 * 2  # two shards, two at a time
     assert not [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
 
 
