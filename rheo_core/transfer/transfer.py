@@ -189,6 +189,7 @@ class Transfer:
             self._context.checks.robots_tag(head)
             if not head.partial:
                 await self._check_page(reply, part)
+                reply.check_whole()
             # Set it before anything can fail, because a download that waits for room needs it.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if head.total is None else head.total
