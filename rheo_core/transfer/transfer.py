@@ -224,7 +224,7 @@ class Transfer:
             written = await self._receive(reply, part)
         part.state = part.state.with_written(written)
         size = part.state.offset
-        if part.state.total != size:
+        if part.state.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
@@ -237,8 +237,9 @@ class Transfer:
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
-        if part.fits_in_memory(state.total) and not self._context.may_be_limited:
-            data = await reply.body.whole()
+        total = state.total
+        if total is not None and part.fits_in_memory(total) and not self._context.may_be_limited:
+            data = await reply.body.whole(total)
             if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
