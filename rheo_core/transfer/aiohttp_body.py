@@ -59,13 +59,20 @@ class StreamBody:
                 break
         return self.rest()
 
-    async def whole(self) -> bytes | None:
-        """Return the whole body if it came with the head, else None; only before `fill`."""
+    async def whole(self, length: int) -> bytes | None:
+        """Return the body if it has `length` bytes that came with the head, else None.
+
+        Call this only before the first `fill`, which returns what came.
+        """
         if not self._content.is_eof():
             return None
         data = bytes(self.rest()) + self._content.read_nowait(-1)
         self._check_end()
-        return data
+        if len(data) == length:
+            return data
+        self._chunks.append(data)
+        self._uncounted = len(data)
+        return None
 
     def _check_end(self) -> None:
         """Check that the body ended as its head says.
@@ -161,9 +168,12 @@ class SocketBody(asyncio.BufferedProtocol):
         await self._wait_until_filled()
         return self.rest()
 
-    async def whole(self) -> memoryview | None:
-        """Return the whole body if it came with the head, else None; only before `fill`."""
-        return None if self._missing else self.rest()
+    async def whole(self, length: int) -> memoryview | None:
+        """Return the body if it has `length` bytes that came with the head, else None.
+
+        Call this only before the first `fill`.
+        """
+        return None if self._missing or self._filled != length else self.rest()
 
     def rest(self) -> memoryview:
         """Return bytes that came and were not returned yet."""

@@ -15,7 +15,13 @@ from .body import Body, body_of
 from .errors import translation
 from .host_limits import Connection
 from .part_state import PartState
-from .response_head import ResponseHead, Validator, check_version, parse_response_head
+from .response_head import (
+    ResponseHead,
+    Validator,
+    check_version,
+    check_whole,
+    parse_response_head,
+)
 from .segments import Segment
 from .sources import Source, Sources
 
@@ -76,6 +82,7 @@ class Request:
         self._tuning = tuning
         self._exchange: Exchange | None = None
         self._is_answered = False
+        self._offset: int | None = None  # of the requested range
 
     async def open(self) -> Self:
         """Send the request and read the head of the reply.
@@ -125,9 +132,9 @@ class Request:
         self.body = body_of(reply, self._timeouts.read, self._tuning.max_batch_seconds)
         self._is_answered = True
         _check_coding(reply)
-        offset = self._segment.received if range_headers else None
+        self._offset = self._segment.received if range_headers else None
         self.head = parse_response_head(
-            reply.status, reply.reason or "", reply.headers, _length(reply), offset
+            reply.status, reply.reason or "", reply.headers, _length(reply), self._offset
         )
         if self.head.partial:
             self._check_page(self.head, self._state)
@@ -156,6 +163,17 @@ class Request:
         """
         state = self._state
         check_version(self.head, state.total, self._version, state.promised)
+
+    def check_whole(self) -> None:
+        """Check that a reply with the whole file does not have the requested range instead.
+
+        Raises:
+            RangeRefusedError: it may have.
+        """
+        state = self._state
+        if self._offset is not None:
+            end = self._segment.end
+            check_whole(self.head, self._offset, end, state.total, state.validator)
 
     async def _leave(self, error: BaseException | None) -> None:
         """Close reply and connection; raise the translation of `error`, if it has one."""

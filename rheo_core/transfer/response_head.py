@@ -14,7 +14,7 @@ from multidict import MultiMapping
 from rheo_core.domain.exceptions import DownloadError, HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
-from rheo_core.domain.text import is_unicode, printable
+from rheo_core.domain.text import is_unicode, printable, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 
 from .digests import digest_of
@@ -22,6 +22,8 @@ from .digests import digest_of
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
 )
+_NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
+"""Numbers of a Content-Range without its white space, however it writes the rest."""
 _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
@@ -42,6 +44,7 @@ _RANGE_REFUSALS = {
 _NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 """Refusals that stay, even if they used up a quota."""
 _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
+_MAX_SHOWN_LENGTH = 80
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 _UNKNOWN_QUOTA_SECONDS = 60.0
 _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
@@ -85,6 +88,15 @@ class Validator:
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag
         )
+
+    def differs(self, other: "Validator") -> bool:
+        """Return True if `other` has a validator of the same kind that proves another version."""
+        pairs = (
+            (self.etag, other.etag),
+            (self.last_modified, other.last_modified),
+            (self.weak_etag, other.weak_etag),
+        )
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 NO_VALIDATOR = Validator()
@@ -189,7 +201,7 @@ def _parse_whole(
     offset: int | None,
     validator: Validator,
 ) -> ResponseHead:
-    _check_is_whole(status, headers, content_length, offset)
+    length = _length_of_whole(status, headers, content_length, offset)
     promised = digest_of(headers, partial=False)
     if status != _OK:
         # A proxy changed the body (RFC 9110 15.3.4), so the server's headers do not describe it.
@@ -197,8 +209,8 @@ def _parse_whole(
     name, is_attachment = _disposition_of(headers)
     return ResponseHead(
         start=0,
-        end=content_length,
-        total=content_length,
+        end=length,
+        total=length,
         validator=validator,
         name=name,
         partial=False,
@@ -274,25 +286,45 @@ def _size_of_whole_range(headers: MultiMapping[str]) -> int | None:
     return int(match[3]) if match is not None and is_whole else None
 
 
-def _check_is_whole(
+def _length_of_whole(
     status: int, headers: MultiMapping[str], content_length: int | None, offset: int | None
-) -> None:
-    """Refuse a part that is sent with the status of the whole file, as some scripts do.
+) -> int | None:
+    """Return the length of a whole file; refuse a part with the status of the whole.
 
-    Content-Range has no meaning with status 200 (RFC 9110 14.4). But a body exactly as long as the
-    range that it names is that range, and must not be saved as the whole file.
+    Content-Range has no meaning with status 200 (RFC 9110 14.4), but scripts that read Range and
+    forget the status send it. If a range was requested, it must prove that the body is the whole
+    file, because a request without a range is still left. If not, it must not prove a part.
     """
-    content_range = headers.get("Content-Range")
-    if content_range is None:
-        return
-    match = _CONTENT_RANGE.fullmatch(content_range.strip())
-    if match is None or match[3] == "*":
-        return
-    start, end, total = int(match[1]), int(match[2]) + 1, int(match[3])
-    is_part = start < end <= total and end - start < total
-    if is_part and content_length in (None, end - start):
-        kind = ProtocolError if offset is None else RangeRefusedError
-        raise kind(f"the server sent a part ({match[0]}) as the whole file ({status})")
+    if "Content-Range" not in headers:
+        return content_length
+    said = ", ".join(headers.getall("Content-Range")).strip()
+    start, end, total = _named_range(said)
+    length = content_length
+    if length is None and (start, end) == (0, total):
+        length = total
+    if total is not None and length == total:
+        return length
+    named = None if start is None or end is None else end - start
+    is_short = total is not None and (start is not None if length is None else length < total)
+    is_from_middle = bool(start) and (length is None or named in (None, length))
+    if offset is None and not (is_short or is_from_middle):
+        return length
+    kind = ProtocolError if offset is None else RangeRefusedError
+    shown = printable(shorten(said, _MAX_SHOWN_LENGTH))
+    raise kind(f"the server sent a part ({shown}) as the whole file ({status})")
+
+
+def _named_range(said: str) -> tuple[int | None, int | None, int | None]:
+    """Return the start, the end (exclusive) and the total that a Content-Range names."""
+    match = _NAMED_RANGE.search("".join(said.split()))
+    if match is None:
+        return None, None, None
+    start, last, total = match.groups()
+    return (
+        None if start is None else int(start),
+        int(last) + 1 if last else None,
+        None if total == "*" else int(total),
+    )
 
 
 def _only(headers: MultiMapping[str], name: str) -> str:
@@ -378,6 +410,31 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
             return _UNKNOWN_QUOTA_SECONDS
         return max(reset if reset < _EARLIEST_EPOCH_SECONDS else reset - time.time(), 0.0)
     return None
+
+
+def check_whole(
+    head: ResponseHead, start: int, end: int | None, total: int | None, validator: Validator
+) -> None:
+    """Check that a reply to a range request is the whole file, as its status (200, 203) says.
+
+    Some scripts read Range and send a part with this status. The length of the file, or another
+    version than before, shows that it is the whole. In doubt, a request without a range decides.
+
+    Args:
+        head: head of the reply.
+        start: first byte of the requested range.
+        end: end of that range, exclusive; None: the end of the file.
+        total: size of the partial file when it is whole, bytes; None: unknown.
+        validator: validator of the partial file.
+
+    Raises:
+        RangeRefusedError: it may be the requested part.
+    """
+    if total is not None and head.total == total:
+        return
+    parts = {None if each is None else each - start for each in (end, total)} - {None}
+    if head.total in parts or not validator.differs(head.validator):
+        raise RangeRefusedError("the server answers a range request with a part as the whole file")
 
 
 def check_version(

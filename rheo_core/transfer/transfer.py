@@ -189,6 +189,7 @@ class Transfer:
             self._context.checks.robots_tag(head)
             if not head.partial:
                 await self._check_page(reply, part)
+                reply.check_whole()
             # Set it before anything can fail, because a download that waits for room needs it.
             expected = self._record.config.size_bytes
             self._record.total_bytes = expected if head.total is None else head.total
@@ -222,7 +223,7 @@ class Transfer:
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
         size = part.size
-        if part.state.total != size:
+        if part.state.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
@@ -235,8 +236,9 @@ class Transfer:
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
-        if part.fits_in_memory(state.total) and not self._context.may_be_limited:
-            data = await reply.body.whole()
+        total = state.total
+        if total is not None and part.fits_in_memory(total) and not self._context.may_be_limited:
+            data = await reply.body.whole(total)
             if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))

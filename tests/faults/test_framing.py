@@ -84,6 +84,55 @@ async def test_b05_a_connection_with_bytes_left_over_is_not_used_again(scene: Sc
     assert scene.final.read_bytes() == BODY
 
 
+def unasked(body: bytes, total: int, status: str, framing: str, *, late: bool) -> Behaviour:
+    """Name all `total` bytes in the head of a body that tells its own end."""
+    place = f"Content-Range: bytes 0-{total - 1}/{total}"
+    is_chunked = framing == "chunked"
+    head = reply(b"", place, CHUNKED if is_chunked else "Connection: close", status=status)
+    data = b"".join(in_chunks(body)) if is_chunked else body
+
+    async def behave(exchange: Exchange) -> None:
+        if late:
+            await exchange.send(head)
+            await asyncio.sleep(0.05)  # the pace of the line, not a wait of the test
+        await exchange.send(data if late else head + data)
+        await exchange.close()
+
+    return behave
+
+
+WHOLE_NAMED = pytest.mark.parametrize("status", ["HTTP/1.1 206 Partial Content", "HTTP/1.1 200 OK"])
+FRAMINGS = pytest.mark.parametrize("framing", ["chunked", "close"])
+TIMES = pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+
+
+@WHOLE_NAMED
+@FRAMINGS
+@TIMES
+@pytest.mark.parametrize(
+    ("came", "total"), [(5, 10), (0, 10), (1_000, 200_000), (SMALL - 1, SMALL), (SMALL, LARGE)]
+)
+async def test_b29_a_body_shorter_than_its_head_says_is_no_file(
+    scene: Scene, came: int, total: int, status: str, framing: str, late: bool
+) -> None:
+    body = body_of(total)
+    outcome = await scene.fetch(unasked(body[:came], total, status, framing, late=late), body)
+    outcome.failed(f"connection ended at {came} of {total} bytes", requests=3)
+
+
+@WHOLE_NAMED
+@FRAMINGS
+@TIMES
+@pytest.mark.parametrize("total", [10, SMALL, LARGE])
+@pytest.mark.parametrize("surplus", [0, 1, 40_000])
+async def test_b29_of_a_longer_body_what_its_head_says_is_the_file(
+    scene: Scene, surplus: int, total: int, status: str, framing: str, late: bool
+) -> None:
+    body = body_of(total)
+    sent = unasked(body + b"#" * surplus, total, status, framing, late=late)
+    (await scene.fetch(sent, body)).completed(body, requests=1)
+
+
 @pytest.mark.parametrize("reset", [False, True])
 async def test_b06_cut_within_a_chunk(scene: Scene, reset: bool) -> None:
     async def cut_chunk(exchange: Exchange) -> None:

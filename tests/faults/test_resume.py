@@ -6,16 +6,18 @@ the fixture `broken` once as a retry and once in another run.
 
 from email.utils import formatdate
 from time import time
+from typing import Any
 
 import pytest
 
 from tests.clients import STRICTER_CLIENT
 from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
-from tests.servers.misbehaving import V1, V2, Exchange, Headers, body_of
+from tests.servers.misbehaving import V1, V2, Behaviour, Exchange, Headers, body_of
 from tests.servers.scenarios import (
     answer,
     cut,
+    in_chunks,
     in_turn,
     parts,
     whole,
@@ -277,10 +279,123 @@ async def test_r18_a_part_that_calls_itself_the_whole_is_not_the_file(
     outcome.completed(body, requests=3)
 
 
+def rest_as_whole(
+    body: bytes, *, said: str = "", framing: str = "length", status: str = "200 OK", **headers: Any
+) -> Behaviour:
+    """Answer a range with the rest of the body and this status; a request without one in order."""
+
+    async def behave(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            return await exchange.serve(body, **headers)
+        rest, told = body[start:], dict(headers)
+        if said:
+            told["Content_Range"] = said.format(a=start, e=len(body) - 1, t=len(body))
+        if framing == "length":
+            told["Content_Length"] = len(rest)
+        elif framing == "chunked":
+            told["Transfer_Encoding"] = "chunked"
+        await exchange.head(status, **told)
+        await exchange.send(b"".join(in_chunks(rest)) if framing == "chunked" else rest)
+        return await exchange.close()
+
+    return behave
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bytes={a}-{e}/{t}",
+        "bytes {a}-{e}/*",
+        "{a}-{e}/{t}",
+        "bytes {a}-/{t}",
+        "bytes {a}-/*",
+        "bytes: {a}-{e}/{t}",
+        "bytes {a} - {e} / {t}",
+        "bytes\t{a}-{e}/{t}",
+        "octets {a}-{e}/{t}",
+        "bytes */{t}",
+        "{a}",
+        "x",
+    ],
+)
+async def test_r18_a_part_is_recognised_however_its_range_is_written(
+    broken: Scene, said: str, framing: str
+) -> None:
+    part = rest_as_whole(OLD, said=said, framing=framing, **V2)
+    outcome = await broken.resume(OLD, CUT, part, headers=V1)
+    outcome.completed(OLD, requests=3)
+
+
+DATED: Headers = {"Last_Modified": date(86_400), "Date": date(0)}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "203 Non-Authoritative Information"])
+@pytest.mark.parametrize(
+    ("first", "then", "framing"),
+    [
+        (V1, V1, "length"),
+        (V1, V1, "chunked"),
+        (V1, V1, "close"),
+        (V1, {}, "length"),
+        (V1, {}, "chunked"),
+        (V1, V2, "length"),
+        (V1, DATED, "chunked"),
+        (DATED, DATED, "length"),
+        (DATED, {"Server": "x"}, "close"),
+    ],
+)
+async def test_r39_a_part_that_nothing_calls_a_part_is_not_the_file(
+    broken: Scene, first: Headers, then: Headers, framing: str, status: str
+) -> None:
+    part = rest_as_whole(OLD, framing=framing, status=status, **then)
+    outcome = await broken.resume(OLD, CUT, part, headers=first)
+    outcome.completed(OLD, requests=3)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_r39_a_part_of_a_file_of_unknown_length_is_not_the_file(
+    broken: Scene, framing: str
+) -> None:
+    unknown = {"Transfer_Encoding": "chunked", **V1}
+    part = rest_as_whole(OLD, framing=framing, **V1)
+    outcome = await broken.resume(OLD, CUT, part, headers=unknown)
+    outcome.completed(OLD, requests=3)
+
+
+async def test_r39_a_part_of_a_large_file_is_not_the_file(broken: Scene) -> None:
+    body = body_of(LARGE)
+    outcome = await broken.resume(body, LARGE // 4, rest_as_whole(body, **V1), headers=V1)
+    outcome.completed(body, requests=3)
+
+
+@pytest.mark.parametrize(
+    ("headers", "requests"), [(V2, 2), (DATED, 3), ({}, 3)], ids=["etag", "date", "none"]
+)
+async def test_r39_a_changed_file_of_another_length_begins_again(
+    broken: Scene, headers: Headers, requests: int
+) -> None:
+    """Only a validator of the same kind proves that it changed."""
+    then = whole(NEW + b"more", **headers)
+    outcome = await broken.resume(OLD, CUT, then, NEW + b"more", headers=V1)
+    outcome.completed(NEW + b"more", requests=requests)
+
+
 async def test_r18_a_part_for_a_request_for_the_whole_fails(scene: Scene) -> None:
     said = f"bytes 0-{CUT - 1}/{SMALL}"
     outcome = await scene.fetch(answer("200 OK", OLD[:CUT], Content_Range=said, **V1), OLD)
     outcome.failed(f"the server sent a part ({said}) as the whole file (200)", requests=1)
+
+
+@pytest.mark.parametrize(
+    "said", ["bytes=0-19999/60000", "bytes 0-19999 / 60000", "bytes */60000", "bytes 40000-59999/*"]
+)
+async def test_r18_a_part_for_a_request_for_the_whole_fails_however_it_is_written(
+    scene: Scene, said: str
+) -> None:
+    outcome = await scene.fetch(answer("200 OK", OLD[:CUT], Content_Range=said, **V1), OLD)
+    outcome.failed("the server sent a part", requests=1)
 
 
 @pytest.mark.parametrize("said", ["bytes 0-59999/60000", "bytes 0-19999/60000", "bytes 0-1/*", "x"])

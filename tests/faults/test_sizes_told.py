@@ -172,7 +172,9 @@ async def test_a_body_without_an_end_is_not_begun_again_for_ever(
         filler.unlink()  # clearly more room than before
         await until(lambda: journal.names().count("paused") == 2)
         await looked_at_again()
-        assert journal.names().count("paused") == 2 and len(server.requests) == 2
+        # A 200 to a range request of an unknown total may be the rest: one more request decides.
+        asked = 3 if headers else 2
+        assert journal.names().count("paused") == 2 and len(server.requests) == asked
         await manager.cancel(config.id)
 
 

@@ -354,8 +354,8 @@ class WireBody:
         await self._wait_until_filled()
         return self.rest()
 
-    async def whole(self) -> memoryview | None:
-        """Return a whole body of known length; None if it takes longer than one batch.
+    async def whole(self, length: int) -> memoryview | None:
+        """Return a body of `length` bytes; None if it takes longer than one batch or has another.
 
         Call this only before the first `fill`, which returns bytes that came meanwhile.
         """
@@ -363,7 +363,7 @@ class WireBody:
             self._capacity = self._filled + self._missing
             self._grow(self._capacity + 1)  # a surplus has room, too
             await self._wait_until_filled()
-        return self.rest() if self.is_over else None
+        return self.rest() if self.is_over and self._filled == length else None
 
     def rest(self) -> memoryview:
         """Return the bytes that came and were not returned yet."""
