@@ -43,7 +43,6 @@ _PLAIN_URL = re.compile(
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks without width or shape. A row of them moves an extension out of sight."""
 _BYTE = re.compile("[\udc80-\udcff]")
-_NUMBER = re.compile(r" \(\d+\)$")
 _MAX_QUICK_LENGTH = 200
 _MAX_EXTENSION_BYTES = 32  # a longer "extension" is a part of the name
 
@@ -128,11 +127,6 @@ def number_filename(name: str, number: int) -> str:
     tail = f" ({number}){extension}"
     length = _MAX_SAFE_BYTES - len(tail.encode())
     return _not_ours(stem.encode()[:length].decode(errors="ignore") + tail)
-
-
-def is_numbered(name: str) -> bool:
-    """Return True if `number_filename` may have made a name."""
-    return _NUMBER.search(_split(name)[0]) is not None
 
 
 def _split(name: str) -> tuple[str, str]:
