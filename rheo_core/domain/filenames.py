@@ -71,11 +71,10 @@ def sanitise_filename(
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
     if name.startswith("-") and not may_begin_with_dash:
         name = f"_{name[1:]}"
-    name = _SHELL_FOLDER.sub("_", name)
     name = _WINDOWS_DEVICE.sub(r"\1_", name)
     if name.lower() == "desktop.ini":
         name += "_"
-    name = shorten_filename(name) or fallback
+    name = _SHELL_FOLDER.sub("_", shorten_filename(name) or fallback)
     if re.search(_LAUNCHER, name):
         name = shorten_filename(name, _MAX_SAFE_BYTES - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
     return _not_ours(name)
@@ -119,6 +118,21 @@ def shorten_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
     stem, extension = _split(name)
     head = stem.encode()[: limit - len(extension.encode())]
     return head.decode(errors="ignore").rstrip(". ") + extension
+
+
+def fit_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
+    """Return a safe name cut to `limit` bytes, and made safe again.
+
+    Without the letters behind it, a harmless part of a name may become an ending such as `.part`
+    or `.desktop`.
+    """
+    if len(name.encode()) <= limit:
+        return name
+    fitting = sanitise_filename(shorten_filename(name, limit), may_begin_with_dash=True)
+    if len(fitting.encode()) <= limit:
+        return fitting
+    shorter = shorten_filename(name, limit - len(_HARMLESS_SUFFIX))
+    return sanitise_filename(shorter, may_begin_with_dash=True)
 
 
 def number_filename(name: str, number: int) -> str:
