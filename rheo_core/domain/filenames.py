@@ -43,7 +43,6 @@ _PLAIN_URL = re.compile(
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks without width or shape. A row of them moves an extension out of sight."""
 _BYTE = re.compile("[\udc80-\udcff]")
-_NUMBER = re.compile(r" \(\d+\)$")
 _MAX_QUICK_LENGTH = 200
 _MAX_EXTENSION_BYTES = 32  # a longer "extension" is a part of the name
 
@@ -72,11 +71,10 @@ def sanitise_filename(
     name = " ".join(name.split()).lstrip(". ").rstrip(". ")
     if name.startswith("-") and not may_begin_with_dash:
         name = f"_{name[1:]}"
-    name = _SHELL_FOLDER.sub("_", name)
     name = _WINDOWS_DEVICE.sub(r"\1_", name)
     if name.lower() == "desktop.ini":
         name += "_"
-    name = shorten_filename(name) or fallback
+    name = _SHELL_FOLDER.sub("_", shorten_filename(name) or fallback)
     if re.search(_LAUNCHER, name):
         name = shorten_filename(name, _MAX_SAFE_BYTES - len(_HARMLESS_SUFFIX)) + _HARMLESS_SUFFIX
     return _not_ours(name)
@@ -122,17 +120,27 @@ def shorten_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
     return head.decode(errors="ignore").rstrip(". ") + extension
 
 
+def fit_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
+    """Return a safe name cut to `limit` bytes, and made safe again.
+
+    Without the letters behind it, a harmless part of a name may become an ending such as `.part`
+    or `.desktop`.
+    """
+    if len(name.encode()) <= limit:
+        return name
+    fitting = sanitise_filename(shorten_filename(name, limit), may_begin_with_dash=True)
+    if len(fitting.encode()) <= limit:
+        return fitting
+    shorter = shorten_filename(name, limit - len(_HARMLESS_SUFFIX))
+    return sanitise_filename(shorter, may_begin_with_dash=True)
+
+
 def number_filename(name: str, number: int) -> str:
     """Return `name (2).ext` for `name.ext` and 2, as the RENAME strategy needs it."""
     stem, extension = _split(name)
     tail = f" ({number}){extension}"
     length = _MAX_SAFE_BYTES - len(tail.encode())
     return _not_ours(stem.encode()[:length].decode(errors="ignore") + tail)
-
-
-def is_numbered(name: str) -> bool:
-    """Return True if `number_filename` may have made a name."""
-    return _NUMBER.search(_split(name)[0]) is not None
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -26,7 +26,15 @@ _ANYWHERE = frozenset({"accept", "accept-language", "referer", "user-agent"})
 
 def is_set_by_engine(name: str) -> bool:
     """Return True if the engine sets this header itself: ranges, conditions, framing, Host."""
-    return name.lower() in _ENGINE
+    return as_servers_compare(name) in _ENGINE
+
+
+def as_servers_compare(name: str) -> str:
+    """Return a name in the form in which servers compare it.
+
+    CGI and WSGI make `HTTP_X_Y` of both `X-Y` and `X_Y` (RFC 3875 4.1.18).
+    """
+    return name.lower().replace("_", "-")
 
 
 def for_any_origin(headers: Headers) -> Headers:

@@ -6,21 +6,26 @@ may be destroyed. They can only ask for such options, and the user decides.
 """
 
 import re
+import time
 from collections.abc import ItemsView, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
-from .request_headers import is_set_by_engine
+from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .text import printable, redact_unreadable
-from .units import MAX_FILE_BYTES, size_text
+from .units import MAX_FILE_BYTES, limit_text, size_text
 
 MAX_CHECKED_URLS = 1000
 """Number of URLs of one download that are examined."""
 MAX_PRIORITY = 1000
 """Highest priority in a list. The user can give higher ones."""
+MIN_SPEED_LIMIT = 10_000
+"""Lowest limit in a list, in bytes/s. A file at 1 byte/s would hold its slot for days."""
+MAX_DAYS_AHEAD = 365
+"""Latest start in a list. A later one is a mistake, or meant to fill the queue for ever."""
 MAX_HEADERS = 100
 """Limit of common servers."""
 _MAX_FOLDERS = 32
@@ -126,8 +131,7 @@ def admit(
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
-    config = FileConfig(**fields)
-    _check_numbers(config)
+    config = _within_limits(FileConfig(**fields), ignored)
     return Admitted(
         config,
         ignored,
@@ -163,10 +167,13 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
             fields[name] = printable(text[:_MAX_TEXT_LENGTH])
 
 
-def _check_numbers(config: FileConfig) -> None:
-    """Raise ValueError if a number is too large.
+def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
+    """Return a download whose numbers cannot stop others; report those that are changed.
 
     Numbers are checked after validation, because JSON may hold them as texts or fractions.
+
+    Raises:
+        ValueError: a number is too large.
     """
     if config.priority > MAX_PRIORITY:
         raise ValueError(
@@ -174,6 +181,16 @@ def _check_numbers(config: FileConfig) -> None:
         )
     if config.size_bytes is not None and config.size_bytes > MAX_FILE_BYTES:
         raise ValueError(f"size_bytes is impossible (more than {size_text(MAX_FILE_BYTES)})")
+    changes: dict[str, int | None] = {}
+    if config.speed_limit is not None and config.speed_limit < MIN_SPEED_LIMIT:
+        changes["speed_limit"] = MIN_SPEED_LIMIT
+        ignored.append(
+            f"speed_limit {config.speed_limit:,} (raised to {limit_text(MIN_SPEED_LIMIT)})"
+        )
+    if config.start_at is not None and config.start_at > time.time() + MAX_DAYS_AHEAD * 86_400:
+        changes["start_at"] = None
+        ignored.append(f"start_at more than {MAX_DAYS_AHEAD} days ahead")
+    return config.model_copy(update=changes) if changes else config
 
 
 def _choose_strategy(
@@ -227,7 +244,7 @@ def _is_left_out(pair: object) -> bool:
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         return False
     name = str(pair[0]).strip()
-    return is_set_by_engine(name) or name.lower() in _OTHER_METHODS
+    return is_set_by_engine(name) or as_servers_compare(name) in _OTHER_METHODS
 
 
 def _check_count(headers: Any) -> None:

@@ -191,10 +191,10 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        is_nth = record.name_number > 0 and requested == context.folders.path_of(record.config)
+        is_expected = requested == context.folders.path_of(record.config)
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
-        claim.expected_path = requested if is_nth else None
+        claim.expected_path = requested if is_expected else None
         subdir = record.config.destination_subdir
         if subdir is not None:
             await disk.run(check_inside, requested, subdir)

@@ -15,8 +15,8 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import (
     MAX_NAME_BYTES,
     RESERVED_SUFFIX_BYTES,
+    fit_filename,
     number_filename,
-    shorten_filename,
 )
 from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
@@ -93,7 +93,7 @@ def writable_path(path: Path) -> Path:
         os.fsencode(path)
     except UnicodeEncodeError:
         escaped = Path(*map(_escaped, path.parts))
-        return escaped.with_name(shorten_filename(escaped.name))
+        return escaped.with_name(fit_filename(escaped.name))
     return path
 
 
@@ -123,7 +123,7 @@ def fitted(path: Path) -> Path:
     limit = _name_limit(path.parent)
     if limit >= MAX_NAME_BYTES:
         return path
-    return path.with_name(shorten_filename(path.name, limit - _OWN_BYTES))
+    return path.with_name(fit_filename(path.name, limit - _OWN_BYTES))
 
 
 def _name_limit(folder: Path) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rheo_core.domain.exceptions import DestinationError
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import is_numbered, number_filename
+from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
@@ -50,7 +50,8 @@ class PathClaim:
         checksum: from the user or a checksum file.
         name_in_reply: the name that the server gave, if any.
         has_reply: a reply is open, and counts as a connection to its host.
-        expected_path: the path before any reply, if it is used.
+        expected_path: the path before any reply, if it is used. It alone was asked for: the user
+            knew its folder and name.
         occupant: contents of the path that was claimed last.
         existing: the file that stands for this download, if `claim` returned None.
         source: of the download, as its finished file is marked; see `exact_source_of`.
@@ -235,16 +236,11 @@ class PathClaim:
 
     @property
     def _is_asked_for(self) -> bool:
-        """True if the user or a server asked for the path claimed last.
+        """True if the path claimed last is the one known before any reply.
 
-        No earlier attempt has numbered its name.
+        A name or folder that a reply caused is not: a server would choose which file is replaced.
         """
-        if self._best is None:
-            return False
-        name = self._best.name
-        if not is_numbered(name) or name == self.name_in_reply:
-            return True
-        return name == self._record.config.get_destination_filename()
+        return self._best is not None and self._best == self.expected_path
 
     def _may_take(self, look: "_Look", *, is_best: bool, has_existing: bool) -> bool:
         """Return True if the file may have a path with these contents.

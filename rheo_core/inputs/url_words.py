@@ -10,11 +10,11 @@ SIGNS = ",;|\uff0c\u3001\uff1b"
 _SEPARATOR = re.compile(rf"[\s{SIGNS}]")
 _BETWEEN = re.compile(rf"[\"']?[{SIGNS}](?=[\"']?https?://)", re.IGNORECASE)
 _BEFORE_NUMBER = re.compile(r"(?<=\.)(\w{1,5})[,;|](?=\d+(?:[,;|\s]|$))")
-_BEFORE_BLANK = re.compile(r"[,;|]+(?=\s|$)")
+_BEFORE_BLANK = re.compile(r"(?<![,;|])[,;|]++(?=\s|$)")
 _WITHIN = re.compile(r".[=/]https?(?::|%3A)", re.IGNORECASE)
 _COMMENT = re.compile(r"\s(?:#|//\s).*")
 _BEFORE_SCHEME = re.compile(r"(?<=[^\x00-\x7f\s])(?=https?://)", re.IGNORECASE)
-_BEHIND_FILE = re.compile(r"://.*?/.*?(\.[A-Za-z0-9]{2,5})(?=[^\x00-\x7f])")
+_BEFORE_PROSE = re.compile(r"\.[A-Za-z0-9]{2,5}(?=[^\x00-\x7f])")
 _COUNTER = re.compile(r"\(\d{1,4}\)")
 _EXTENSION = re.compile(r"\.(?!html?$)[A-Za-z0-9]{2,5}$")
 
@@ -42,8 +42,11 @@ def separated(text: str) -> str:
 
 def _without_prose(word: str) -> str:
     """Return a word with a space before prose that follows a file: `a.iso和`."""
-    match = _BEHIND_FILE.search(word)
-    if match is None or not is_file_name(f"x{match[1]}") or is_file_name(word):
+    rest = word.partition("://")[2]
+    host, slash, _ = rest.partition("/")
+    # Parts instead of one pattern, which would try every `://` with every `/` of a long word.
+    match = _BEFORE_PROSE.search(word, len(word) - len(rest) + len(host) + 1) if slash else None
+    if match is None or not is_file_name(f"x{match[0]}") or is_file_name(word):
         return word
     return f"{word[: match.end()]} {word[match.end() :]}"
 
@@ -52,9 +55,10 @@ def _between(word: str) -> str:
     parts: list[str] = []
     start = 0
     for sign in _BETWEEN.finditer(word):
-        if not _WITHIN.search(word, start, sign.start()):
-            parts.append(word[start : sign.start()])
-            start = sign.start()
+        if _WITHIN.search(word, start, sign.start()):
+            break  # the other signs are behind it too
+        parts.append(word[start : sign.start()])
+        start = sign.start()
     return " ".join([*parts, word[start:]])
 
 

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from rheo_core.domain.filenames import (
     MAX_NAME_BYTES,
     filename_from_url,
+    fit_filename,
     number_filename,
     sanitise_filename,
     shorten_filename,
 )
+from rheo_core.downloads.destination import fitted
 
 LONGEST_SUFFIX = ".part.state.new"
 
@@ -86,6 +88,44 @@ def test_short_names_stay() -> None:
     assert shorten_filename("abc.txt", 6) == "ab.txt"
     long_extension = "a." + "b" * 300
     assert shorten_filename(long_extension) == long_extension[:240]
+
+
+ENDINGS = [
+    ".part", ".part.state", ".part.state.new", ".PART", ".unverified", ".unverified.2", ".desktop",
+    ".lnk", ".LNK", ".url", ".scf", ".local", ". ", "...", " . ", ".{20D04FE0-3AEA-1069-A2D8-08002B30309D}",
+    ".p\u00e4", "\u212b.lnk", ".part\u3000",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "rest", ["B" * 60, "B" * 300, "B" * 40 + ".txt", "\u00e9" * 60, ".bin" * 20]
+)
+def test_a_cut_brings_back_no_ending_that_was_made_harmless(ending: str, rest: str) -> None:
+    for limit in (60, 109, 125, 240):
+        for over in (0, 1, 5, 9):
+            name = sanitise_filename("A" * (limit - len(ending.encode()) - over) + ending + rest)
+            fitting = fit_filename(name, limit)
+            assert len(fitting.encode()) <= limit
+            assert sanitise_filename(fitting) == fitting, name
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_for_file_systems_with_short_ones_are_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(os, "pathconf", lambda *_: 143)  # of eCryptfs
+    for length in range(80, 125):
+        path = tmp_path / sanitise_filename("A" * length + ending + "B" * 60)
+        name = fitted(path).name
+        assert len(name) < len(path.name) and sanitise_filename(name) == name
+
+
+@given(anything, st.integers(60, 240))
+def test_names_that_fit_are_safe(text: str, limit: int) -> None:
+    fitting = fit_filename(sanitise_filename(text), limit)
+    assert fitting and len(fitting.encode()) <= limit
+    assert sanitise_filename(fitting) == fitting
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from yarl import URL
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http.cookies import new_jar, store_cookies
+from rheo_core.infrastructure.http.cookies import cookie_header, new_jar, store_cookies
 from tests.clients import opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -274,3 +274,49 @@ async def test_many_odd_lines_are_counted(
     good = lines(("files.example.org", False, "/", False, 0, "a", "1"))
     assert await asked(tmp_path, server, "files.example.org", file=good + "odd\n" * 9) == ["a=1"]
     assert "left out lines 3, 4, 5, 6, 7, and 4 more: not in" in caplog.text
+
+
+def _sent(field: str, *, origin: str, to: str) -> str:
+    """Return the cookies for `to` after a reply of `origin` with a Set-Cookie field."""
+    jar = new_jar()
+    headers = CIMultiDict([("Set-Cookie", field)])
+    store_cookies(jar, SimpleNamespace(url=URL(origin), headers=headers))  # type: ignore[arg-type]
+    return cookie_header(jar, to)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'Domain="co.uk"', 'Domain="CO.UK"', r'domain="\143o.uk"', r'domain="c\o.uk"',
+        'domain=".co.uk"', 'domain=" co.uk"', "domain=co.uk; domain=", "domain=.co.uk; domain",
+        'domain=co.uk; x="; domain=a.co.uk', 'domain=co.uk; x="; domain=a.co.uk"',
+        'x="; domain=a.co.uk"; domain=co.uk', "domain=co.uk, j=w", "domain\t=\tco.uk",
+        "domain=..co.uk", "domain=co.uk.", "DOMAIN=Co.Uk", 'domain=a.co.uk; domain="co.uk"',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("pair", ["k=v", 'k="v"', 'k="v'])
+async def test_no_spelling_of_a_domain_reaches_other_sites(pair: str, attributes: str) -> None:
+    field = f"{pair}; {attributes}"
+    assert _sent(field, origin="http://a.co.uk/", to="http://victim.co.uk/") == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "to", "expected"),
+    [
+        ("k=v; domain=a.co.uk", "http://b.a.co.uk/", "k=v"),
+        ("k=v; domain=.A.co.UK", "http://b.a.co.uk/", "k=v"),
+        ('k="v w"; domain=a.co.uk', "http://b.a.co.uk/", 'k="v w"'),
+        ("k=v", "http://b.a.co.uk/", ""),
+        ('k=v; domain="a.co.uk"', "http://a.co.uk/", "k=v"),
+        ("k=v; secure", "http://a.co.uk/", ""),
+        ("k=v; secure", "https://a.co.uk/", "k=v"),
+        ('k=v; path="/x"; Version="1"; HttpOnly', "http://a.co.uk/x/y", "k=v"),
+        ('k=v; path="/x"', "http://a.co.uk/", ""),
+        ("k=v; Expires=Thu, 01-Jan-1970 00:00:00 GMT", "http://a.co.uk/", ""),
+        ('k=v; max-age="0"', "http://a.co.uk/", ""),
+        ("k=v; expires=Thu, 01 Jan 1970 00:00:00 GMT; max-age=60", "http://a.co.uk/", "k=v"),
+        ("k=v; expires=Fri, 01 Jan 2170 00:00:00 GMT; domain=", "http://a.co.uk/", "k=v"),
+    ],
+)
+async def test_cookies_keep_their_attributes(field: str, to: str, expected: str) -> None:
+    assert _sent(field, origin="http://a.co.uk/", to=to) == expected

@@ -11,6 +11,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy
+from rheo_core.domain.rules import Rule
 from rheo_core.downloads import path_claim
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
@@ -207,6 +208,61 @@ async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
         await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
         assert bodies(tmp_path).pop("same (1).txt") == b"mine"
         assert names_in(tmp_path) == ["same (1).txt", "same (2).txt", "same.txt"]
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    ["attachment; filename=thesis.txt", "inline; filename*=UTF-8''thesis.txt",
+     "filename=thesis.txt"],
+)  # fmt: skip
+async def test_overwrite_replaces_no_file_that_only_a_reply_named(
+    server: MisbehavingServer, tmp_path: Path, disposition: str
+) -> None:
+    """Otherwise a server would choose which file of the user is lost."""
+    (tmp_path / "thesis.txt").write_bytes(b"mine")
+    config = FileConfig(url=server.on("/a.txt", serving(b"x", Content_Disposition=disposition)))
+    has_attributes = source_at(tmp_path / "thesis.txt") is not None
+    for _ in range(2):
+        await fetch(tmp_path, [config], file_exists_strategy=OVERWRITE)
+        found = bodies(tmp_path)
+        assert (found.pop("thesis.txt"), set(found.values())) == (b"mine", {b"x"})
+    assert not has_attributes or names_in(tmp_path) == ["thesis (1).txt", "thesis.txt"]
+
+
+async def test_overwrite_replaces_no_file_of_a_name_in_a_reply_that_appears_meanwhile(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 10, Content_Disposition="attachment; filename=thesis.bin")
+    config = FileConfig(url=server.on("/a.bin", gate))
+    async with DownloadManager(download_dir=tmp_path, file_exists_strategy=OVERWRITE) as manager:
+        await manager.add([config])
+        await waiting.until(lambda: (tmp_path / "thesis.bin.part").exists())
+        (tmp_path / "thesis.bin").write_bytes(b"mine")
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert bodies(tmp_path).pop("thesis.bin") == b"mine"
+
+
+async def test_overwrite_replaces_no_file_in_a_folder_that_only_a_reply_chose(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.txt").write_bytes(b"mine")
+    url = server.on("/a.txt", serving(b"x", Content_Type="image/png"))
+    rules = [Rule(folder="pictures", type="image/*")]
+    await fetch(tmp_path, [FileConfig(url=url)], file_exists_strategy=OVERWRITE, rules=rules)
+    assert bodies(tmp_path / "pictures") == {"a.txt": b"mine", "a (1).txt": b"x"}
+
+
+@pytest.mark.parametrize("filename", [None, "thesis.txt"])
+async def test_overwrite_replaces_the_file_that_was_asked_for(
+    server: MisbehavingServer, tmp_path: Path, filename: str | None
+) -> None:
+    told = {"Content_Disposition": "attachment; filename=a.txt"}
+    config = FileConfig(url=server.on("/a.txt", serving(b"x", **told)), filename=filename)
+    (tmp_path / (filename or "a.txt")).write_bytes(b"old")
+    await fetch(tmp_path, [config], file_exists_strategy=OVERWRITE)
+    assert bodies(tmp_path) == {filename or "a.txt": b"x"}
 
 
 async def test_overwrite_replaces_no_foreign_file_with_the_name_of_the_nth_link(

@@ -1,6 +1,7 @@
 """Options that a text may set, in all its formats, and those that stay the user's choice."""
 
 import json
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -318,7 +319,13 @@ def test_headers_of_the_engine_are_left_out_and_named(text: str) -> None:
     assert config_of(entry).options_for(URL).headers == (("X-A", "1"),)
 
 
-@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X_HTTP_METHOD_OVERRIDE",
+        "X-HTTP_Method-Override", "x_http_method", "X-Method_Override",
+    ],
+)  # fmt: skip
 def test_no_list_has_a_get_taken_for_another_method(name: str) -> None:
     for entry in (
         only(f"curl -H '{name}: DELETE' -H 'X-A: 1' {URL}"),
@@ -330,6 +337,17 @@ def test_no_list_has_a_get_taken_for_another_method(name: str) -> None:
         assert entry.note == f"ignored: header {name}", entry.form
         options = config_of(entry).options_for(URL)
         assert options.headers == (("X-A", "1"),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Transfer_Encoding", "CONTENT_LENGTH", "Proxy_Authorization", "if_range", "If_None-Match",
+     "Keep_Alive", "accept_encoding"],
+)  # fmt: skip
+def test_headers_of_the_engine_are_left_out_in_the_spelling_of_cgi(name: str) -> None:
+    entry = only(line(headers={name: "1", "X_A": "1"}))
+    assert entry.note == f"ignored: header {name}"
+    assert config_of(entry).options_for(URL).headers == (("X_A", "1"),)
 
 
 @pytest.mark.parametrize("headers", ["x", 5, [1], [[]], [["a"]], {"a": 1}, [None], {"": ""}])
@@ -456,6 +474,28 @@ def test_downloads_of_one_command_share_their_headers() -> None:
 def test_a_priority_is_bounded_in_whatever_form_it_comes(number: object) -> None:
     entry = only(line(priority=number))
     assert entry.verdict is Verdict.INVALID and "too high" in entry.problem
+
+
+@pytest.mark.parametrize("limit", [1, "1", 9_999, 100.0])
+def test_a_speed_limit_that_would_hold_a_slot_for_days_is_raised(limit: object) -> None:
+    entry = only(line(speed_limit=limit))
+    assert config_of(entry).speed_limit == 10_000
+    assert entry.note == f"ignored: speed_limit {int(float(str(limit))):,} (raised to 10 kB/s)"
+
+
+@pytest.mark.parametrize("limit", [10_000, "10000", 10**9])
+def test_other_speed_limits_of_a_list_are_used(limit: object) -> None:
+    entry = only(line(speed_limit=limit))
+    assert (config_of(entry).speed_limit, entry.note) == (int(str(limit)), "")
+
+
+def test_a_start_that_never_comes_is_left_out() -> None:
+    now, day = time.time(), 86_400
+    for start in (253_402_214_399, str(253_402_214_399), now + 366 * day):
+        entry = only(line(start_at=start))
+        assert config_of(entry).start_at is None
+        assert entry.note == "ignored: start_at more than 365 days ahead"
+    assert config_of(only(line(start_at=now + 364 * day))).start_at == now + 364 * day
 
 
 @pytest.mark.parametrize("size", [str(10**18), 1e18, "1e18"])

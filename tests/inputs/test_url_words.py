@@ -1,5 +1,7 @@
 """Ends of URLs: tables, blanks, comments, relative lines, JSON, feeds, encodings."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,42 @@ async def test_a_page_is_decoded_as_browsers_do(tmp_path: Path, head: str, encod
     (entry,) = await read_entries_file(path, (), ReadOptions(links="*"))
     assert entry.config is not None
     assert entry.config.get_destination_filename() == name
+
+
+def _seconds(work: Callable[[str], object], text: str, runs: int) -> float:
+    """Return the CPU time of one of several runs; the fastest, because others disturb it."""
+    times = []
+    for _ in range(runs):
+        began = time.process_time()
+        work(text)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    ("before", "unit", "after"),
+    [
+        ("http://x/", "://a/", "\u00e9"),
+        ("http://x/", "://", "\u00e9"),
+        ("http://x/", "a/", ".\u00e9"),
+        ("", "http://x/a.iso\u548c", ""),
+        ("http://x/", ".iso", "\u00e9"),
+        ("http://x/ ", ",", "x"),
+        ("http://x/", ",;|", "x"),
+        ("http://x/?" + "a" * 500 + "=http://y/", ",http://z/", ""),
+    ],
+)
+def test_the_time_for_a_line_grows_with_its_length(before: str, unit: str, after: str) -> None:
+    def line(length: int) -> str:
+        return before + unit * (length // len(unit)) + after
+
+    # Eight times the text takes about eight times the time; its square would take 64 times.
+    assert _seconds(separated, line(8000), 5) < 24 * _seconds(separated, line(1000), 40)
+
+
+@pytest.mark.parametrize("unit", ["!https://a.b/\u200b?=", "fetch(https://a.b/", ",", "http://>"])
+def test_the_time_for_a_text_grows_with_its_length(unit: str) -> None:
+    def text(length: int) -> str:
+        return f"http://x/a.iso ({unit * (length // len(unit))}x\n"
+
+    assert _seconds(read, text(64 << 10), 2) < 10 * _seconds(read, text(16 << 10), 4)

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http.cookies import Morsel
@@ -21,9 +21,10 @@ from rheo_core.user_files import read_secret, read_secret_async
 from .base import Response
 
 _NOT_NETSCAPE = "not in Netscape's cookies.txt format"
-_DOMAIN = re.compile(r"(?i);\s*domain\s*=\s*\.?([^;]*)")
-_IN_1970 = re.compile(r"(?i);\s*expires\s*=[^;]*[\s-](?:19)?70(?:\s[^;]*)?(?=;|$)")
-_MAX_AGE = re.compile(r"(?i);\s*max-age\s*=")
+_ATTRIBUTES = frozenset({"domain", "expires", "max-age", "path", "secure"})
+"""Attributes that decide whether a cookie is sent."""
+_DOMAIN = re.compile(r"\.?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)")
+_IN_1970 = re.compile(r"[\s-](?:19)?70(?:\s|$)")
 _FIELDS = 7
 _FIELD_VALUE = re.compile(r"[^\x00-\x1f\x7f\udc80-\udcff]*")
 _MAX_SHOWN_LINES = 5
@@ -164,20 +165,39 @@ def store_cookies(jar: CookieJar, reply: Response) -> None:
     A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A
     host that is a public suffix itself, such as a name without a dot, may set its own cookies.
     """
-    host = reply.url.host or ""
-    accepted = []
-    for field in reply.headers.getall("Set-Cookie", ()):
-        domains = _DOMAIN.findall(field)
-        domain = domains[-1].strip().lower() if domains else ""
-        if domain and _is_public_suffix(domain):
-            if domain != host:
-                continue
-            field = _DOMAIN.sub("", field)
-        if not _has_false_prefix(field, reply.url):
-            accepted.append(_as_aiohttp_reads(field))
+    fields = reply.headers.getall("Set-Cookie", ())
+    accepted = [checked for field in fields if (checked := _checked(field, reply.url))]
     jar.update_cookies_from_headers(accepted, reply.url)
     if any('"' in field for field in accepted):
         _keep_quotes(jar)
+
+
+def _checked(field: str, url: URL) -> str:
+    """Return a Set-Cookie field with nothing but what was checked; "" if it is refused.
+
+    Fields are split as RFC 6265 5.2 has it. aiohttp reads quotes and escapes besides, so it would
+    find another domain in some of them. It also takes the first second of 1970, by which servers
+    delete cookies, for no date.
+    """
+    pair, *parts = field.split(";")
+    attributes: dict[str, str] = {}
+    for part in parts:
+        name, _, value = part.partition("=")
+        name, value = name.strip(" \t").lower(), value.strip(" \t")
+        if name in _ATTRIBUTES and (value or name != "domain"):
+            attributes[name] = value if name == "domain" else value.replace('"', "")
+    if _has_false_prefix(pair, attributes, url):
+        return ""
+    if "domain" in attributes:
+        domain = _DOMAIN.fullmatch(attributes.pop("domain").lower())  # others: of this host alone
+        if domain and not _is_public_suffix(domain[1]):
+            attributes["domain"] = domain[1]
+        elif domain and domain[1] != url.host:
+            return ""
+    if "max-age" not in attributes and _IN_1970.search(attributes.get("expires", "")):
+        attributes["max-age"] = "0"
+    parts = (f"{name}={value}" if value else name for name, value in attributes.items())
+    return "; ".join([pair, *parts])
 
 
 def _keep_quotes(jar: CookieJar) -> None:
@@ -189,26 +209,15 @@ def _keep_quotes(jar: CookieJar) -> None:
             morsel.__setstate__(state)  # type: ignore[attr-defined]
 
 
-def _as_aiohttp_reads(field: str) -> str:
-    """Return a Set-Cookie field in a form that aiohttp does not misread.
-
-    aiohttp compares domains by letter case, and takes the first second of 1970, by which servers
-    delete cookies, for no date.
-    """
-    field = _DOMAIN.sub(lambda domain: domain[0].lower(), field)
-    return field if _MAX_AGE.search(field) else _IN_1970.sub("; Max-Age=0", field)
-
-
-def _has_false_prefix(field: str, url: URL) -> bool:
+def _has_false_prefix(pair: str, attributes: Mapping[str, str], url: URL) -> bool:
     """Return whether the name of a cookie promises what it does not keep (RFC 6265bis 4.1.3)."""
-    pair, *attributes = (part.strip().lower() for part in field.split(";"))
-    if not pair.startswith(("__secure-", "__host-")):
+    name = pair.strip().lower()
+    if not name.startswith(("__secure-", "__host-")):
         return False
-    is_secure = url.scheme == "https" and "secure" in attributes
-    if pair.startswith("__secure-"):
-        return not is_secure
-    names = [attribute.partition("=")[0].strip() for attribute in attributes]
-    return not is_secure or "domain" in names or "path=/" not in attributes
+    if url.scheme != "https" or "secure" not in attributes:
+        return True
+    is_of_host = "domain" not in attributes and attributes.get("path") == "/"
+    return name.startswith("__host-") and not is_of_host
 
 
 def cookie_header(jar: CookieJar, url: str) -> str:
