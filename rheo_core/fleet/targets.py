@@ -146,6 +146,8 @@ class LocalTarget:
     def open(self, name: str) -> BufferedReader:
         try:
             return open_regular(self._path / name)  # not a pipe, which may never end
+        except NotADirectoryError:  # the output folder itself is a file
+            raise
         except OSError as error:
             raise OSError(error.errno, f"{name}: {error.strerror}") from None
 
