@@ -29,7 +29,8 @@ async def test_l20_the_app(
 ) -> None:
     tap, folder, home = Tap(BODY, FIRST, ETag='"v1"'), tmp_path / "files", tmp_path / "home"
     url, final = server.on("/file.bin", tap), folder / "file.bin"
-    async with Terminal([APP, "-d", str(folder), url], home) as terminal:
+    alone = {"RHEO_CONNECTIONS": "1"}  # a second one would bring the other half
+    async with Terminal([APP, "-d", str(folder), url], home, environ=alone) as terminal:
         await terminal.until(lambda: "50%" in terminal.line_with("file.bin"), "half of it")
         if end == "window closed":
             terminal.hang_up()

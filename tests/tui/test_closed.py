@@ -133,8 +133,10 @@ async def test_a_corrected_bound_holds_without_a_restart(
         assert "is larger than max_size (10,000 bytes)" in (row.error or "")
         file.write_text('max_size = "20K"\n')
         await app.command("reload")
-        await app.until(lambda: app.app.main.query_one(ClosedBar).display is False)
-        await app.app.main.client.service.retry([row.id])
+        service = app.app.main.client.service
+        await app.until(lambda: service.settings.max_size == 20_000)
+        assert not app.bar
+        await service.retry([row.id])
         await app.until(lambda: app.statuses == [DownloadStatus.COMPLETED])
 
 
