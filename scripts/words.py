@@ -40,11 +40,20 @@ def findings() -> Iterator[Finding]:
         for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
             yield from _banned(page, number, line)
     for package in PACKAGES:
-        for module in sorted((ROOT / package).rglob("*.py")):
+        for module in _modules(package):
             yield from _in_module(module, _TEXTS)
     for folder in ("benchmarks", "tests"):
-        for module in sorted((ROOT / folder).rglob("*.py")):
+        for module in _modules(folder):
             yield from _in_module(module, ())
+
+
+def _modules(folder: str) -> list[Path]:
+    """Return the modules of a folder, without hidden ones: `benchmarks/.peers` holds packages."""
+    return sorted(
+        module
+        for module in (ROOT / folder).rglob("*.py")
+        if not any(part.startswith(".") for part in module.relative_to(ROOT).parts)
+    )
 
 
 _TEXTS = (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))

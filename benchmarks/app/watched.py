@@ -88,7 +88,7 @@ class App(_Watched):
                 self.painted.append((time.monotonic(), data))
 
     def shows(self, text: str) -> bool:
-        """Return True if a text is on the screen now; `painted` must still hold everything."""
+        """Return True if a text is on its screen now; `painted` must not have been cleared."""
         for _, data in self.painted[self._replayed :]:
             self._stream.feed(data)
         self._replayed = len(self.painted)
