@@ -27,7 +27,8 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, writable_path
-from .path_claim import Occupant, PathClaim, ReplyIsOpenError, special_problem
+from .looks import Occupant
+from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
 
 T = TypeVar("T")
