@@ -225,7 +225,7 @@ class Attempt:
         was_locked = self._claim.holds(requested)
         async with self._context.locks.turn(requested):
             if await self._claim.try_lock(requested):
-                await self._context.disk.run_maybe_inline(part.adopt, requested)
+                await self._context.disk.run(part.adopt, requested)
                 self._context.part_listings.forget()
                 if not was_locked:
                     self._claim.unlock(requested)

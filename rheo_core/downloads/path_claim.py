@@ -85,7 +85,7 @@ class PathClaim:
             return False
         if self._is_asked_for:
             return True
-        return self._may_replace(await self._context.disk.run_maybe_inline(source_at, path))
+        return self._may_replace(await self._context.disk.run(source_at, path))
 
     def holds(self, path: Path) -> bool:
         """Return True if this attempt has locked `path`."""
@@ -294,7 +294,7 @@ class PathClaim:
         """Return True if another download holds our file, because it passes over it now."""
         if self.strategy is not FileExistsStrategy.SKIP:
             return False
-        source = await self._context.disk.run_maybe_inline(source_at, path)
+        source = await self._context.disk.run(source_at, path)
         return source == self.source
 
     async def _begun_at_next(self, path: Path, numbers: Iterator[int]) -> Path | None:
