@@ -27,7 +27,8 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, writable_path
-from .path_claim import Occupant, PathClaim, ReplyIsOpenError, special_problem
+from .looks import Occupant
+from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
 
 T = TypeVar("T")
@@ -224,7 +225,7 @@ class Attempt:
         was_locked = self._claim.holds(requested)
         async with self._context.locks.turn(requested):
             if await self._claim.try_lock(requested):
-                await self._context.disk.run_maybe_inline(part.adopt, requested)
+                await self._context.disk.run(part.adopt, requested)
                 self._context.part_listings.forget()
                 if not was_locked:
                     self._claim.unlock(requested)

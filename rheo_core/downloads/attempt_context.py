@@ -9,6 +9,7 @@ from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, Tr
 
 from .destination import DestinationResolver, Folders
 from .lifecycle import Lifecycle
+from .looks import Look, LookRequest
 from .name_numbers import NameNumbers
 from .path_locks import PathLocks
 from .progress import ProgressReporter
@@ -22,6 +23,7 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
+    looks: Row[LookRequest, Look]
     commits: Row[Commit, Identity]
     hosts: HostLimiter
     limits: RateLimits

@@ -1,10 +1,7 @@
 """PathClaim: the path for the file of an attempt, chosen by name and strategy, then locked."""
 
-import os
 from collections.abc import Iterator
-from enum import Enum, auto
 from pathlib import Path
-from typing import NamedTuple
 
 from rheo_core.domain.exceptions import DestinationError
 from rheo_core.domain.file_exists import FileExistsStrategy
@@ -12,24 +9,14 @@ from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
-from rheo_core.infrastructure.identity import Identity, identity_at
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, source_of
 
 from .attempt_context import AttemptContext
 from .destination import numbered
 from .existing import check_at_server, find_existing, is_checkable
+from .looks import Look, LookRequest, Occupant
 from .name_numbers import UNKNOWN_OWNER
-
-
-class Occupant(Enum):
-    """Contents of the path for a file."""
-
-    NOTHING = auto()
-    OURS = auto()  # the beginning of this very download
-    ANOTHERS = auto()  # the beginning of another one
-    FILE = auto()
-    SPECIAL = auto()  # a folder, a device, or a link that leads to no file
 
 
 class ReplyIsOpenError(Exception):
@@ -99,7 +86,7 @@ class PathClaim:
             return False
         if self._is_asked_for:
             return True
-        return self._may_replace(await self._context.disk.run_maybe_inline(source_at, path))
+        return self._may_replace(await self._context.disk.run(source_at, path))
 
     def holds(self, path: Path) -> bool:
         """Return True if this attempt has locked `path`."""
@@ -242,7 +229,7 @@ class PathClaim:
         """
         return self._best is not None and self._best == self.expected_path
 
-    def _may_take(self, look: "_Look", *, is_best: bool, has_existing: bool) -> bool:
+    def _may_take(self, look: Look, *, is_best: bool, has_existing: bool) -> bool:
         """Return True if the file may have a path with these contents.
 
         Args:
@@ -269,7 +256,7 @@ class PathClaim:
         is_known = self._is_asked_for or source == self.source
         return is_known or (self._is_nth and source is None)
 
-    def _kept_for_others(self, look: "_Look", *, is_spare: bool) -> set[str]:
+    def _kept_for_others(self, look: Look, *, is_spare: bool) -> set[str]:
         """Return the owners for whom an existing file is left; none if it may stand for this one.
 
         Args:
@@ -282,7 +269,7 @@ class PathClaim:
             return {*self._owners_of(look), UNKNOWN_OWNER}
         return set()
 
-    def _is_anothers(self, look: "_Look") -> bool:
+    def _is_anothers(self, look: Look) -> bool:
         """Return True if a file belongs to another download of this run."""
         context, mine = self._context, self._record.id
         if look.identity is not None and context.written.get(look.identity, mine) != mine:
@@ -290,7 +277,7 @@ class PathClaim:
         is_other = look.source not in (None, "", self.source)
         return is_other and context.names.has_source(look.source or "")
 
-    def _owners_of(self, look: "_Look") -> set[str]:
+    def _owners_of(self, look: Look) -> set[str]:
         """Return the id and the source of the download that a file belongs to, if known."""
         owners = set[str]()
         if look.identity is not None and look.identity in self._context.written:
@@ -303,7 +290,7 @@ class PathClaim:
         """Return True if another download holds our file, because it passes over it now."""
         if self.strategy is not FileExistsStrategy.SKIP:
             return False
-        source = await self._context.disk.run_maybe_inline(source_at, path)
+        source = await self._context.disk.run(source_at, path)
         return source == self.source
 
     async def _begun_at_next(self, path: Path, numbers: Iterator[int]) -> Path | None:
@@ -320,37 +307,13 @@ class PathClaim:
         self.occupant = look.occupant
         return path
 
-    async def _look(self, path: Path, part: PartFile | None = None) -> "_Look":
+    async def _look(self, path: Path, part: PartFile | None = None) -> Look:
         """Look at a path; prepare `part` for it if nothing is there."""
         context, is_wanted = self._context, part is not None
         if part is None:
             part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
-        return await context.disk.run_maybe_inline(
-            _look_at, part, prepare=is_wanted, is_free=is_free
-        )
-
-
-class _Look(NamedTuple):
-    """Result of a look at a path."""
-
-    occupant: Occupant
-    identity: Identity | None = None  # of a file
-    source: str | None = None  # of the download that wrote the file, if it is known
-
-
-def _look_at(part: PartFile, *, prepare: bool, is_free: bool) -> _Look:
-    """Look at the path of a part file; `is_free` is what `PartListings` says of its folder."""
-    owner = None if is_free else part.owner()
-    path = part.destination
-    if os.path.lexists(path):
-        occupant = Occupant.FILE if path.is_file() else Occupant.SPECIAL
-        return _Look(occupant, identity_at(path), source_at(path))
-    if owner is None:
-        if prepare and not is_free:
-            part.prepare()
-        return _Look(Occupant.NOTHING)
-    return _Look(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
+        return await context.disk.submit_to(context.looks, LookRequest(part, is_wanted, is_free))
 
 
 def special_problem(path: Path) -> DestinationError:

@@ -53,6 +53,7 @@ from .destination import DestinationResolver, Folders, check_inside
 from .disk_space_watch import DiskSpaceWatch
 from .existing import is_written_by
 from .lifecycle import Lifecycle
+from .looks import look_at
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
 from .path_locks import PathLocks
@@ -120,6 +121,7 @@ class DownloadWorker:
             ),
             disk=disk,
             reading=reading,
+            looks=Row(look_at, lambda _: None),
             commits=Row(give_final_name, make_names_durable),
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),

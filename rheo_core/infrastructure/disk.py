@@ -4,7 +4,7 @@ import asyncio
 import math
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -52,7 +52,6 @@ class DiskThreads:
     def __init__(self, threads: int = 4) -> None:
         self._max_threads = threads
         self._pool: _Threads | None = None
-        self._gates: defaultdict[Callable[..., Any], _LatencyGate] = defaultdict(_LatencyGate)
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> DiskFuture[T]:
         """Start `function` in a thread; return its result as a future.
@@ -76,6 +75,9 @@ class DiskThreads:
     def submit_to(self, row: "Row[J, T]", job: J) -> DiskFuture[T]:
         """Run a job of a row on the loop if the ones before were quick, otherwise in a thread.
 
+        Thread and loop contend for Python's lock at each call, which costs more than the calls.
+        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`.
+
         Raises:
             ShortageError: as for `submit`.
         """
@@ -86,26 +88,6 @@ class DiskThreads:
         else:
             pool.take_in_row(row, work, job)
         return work
-
-    async def run_maybe_inline(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run one or two system calls at once if they have been quick, otherwise in a thread.
-
-        Thread and loop contend for Python's lock at each call, which costs more than the calls.
-        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`.
-
-        Raises:
-            ShortageError: as for `submit`.
-        """
-        gate = self._gates[function]
-        began = time.monotonic()
-        if began < gate.inline_since:
-            return await self.submit(gate.probe, partial(function, *args, **kwargs))
-        try:
-            return function(*args, **kwargs)
-        finally:
-            gate.note(began, time.monotonic())
 
     async def run_stoppable(self, function: Callable[[threading.Event], T]) -> T:
         """Run long work in a thread and return its result.

@@ -137,26 +137,6 @@ async def test_brief_work_is_done_on_the_loop_where_it_was_quick(
     assert await disk.submit_to(look, 0.0001) is not here  # it is slow still
 
 
-async def test_a_look_is_taken_before_the_next_turn_of_the_loop_where_it_was_quick(
-    disk: DiskThreads, clock: Clock
-) -> None:
-    here, order = threading.current_thread(), list[str]()
-
-    async def look(name: str, seconds: float) -> threading.Thread:
-        done = await disk.run_maybe_inline(clock.take, seconds)
-        order.append(name)
-        return done
-
-    assert await look("first", 0.0001) is not here  # who knows how quick it is?
-    asyncio.get_running_loop().call_soon(order.append, "next turn")
-    assert await look("second", 0.0001) is here
-    assert order == ["first", "second"]
-    assert await look("slow", 5.0) is here
-    assert await look("after it", 0.0001) is not here
-    clock.now += 1.0
-    assert await look("later", 0.0001) is here
-
-
 async def test_the_loop_does_brief_work_of_one_turn_in_a_row(
     disk: DiskThreads, clock: Clock
 ) -> None:
@@ -223,9 +203,6 @@ async def test_errors_of_brief_work(disk: DiskThreads, at_end: bool) -> None:
         done = [disk.submit_to(row, job) for job in ("good", "bad")]
         with pytest.raises(OSError) as caught:
             await done[1]
-        assert caught.value is error
-        with pytest.raises(OSError) as caught:
-            await disk.run_maybe_inline(fail, "bad")
         assert caught.value is error
         await asyncio.wait(done)
         assert done[0].exception() in (None, error if at_end else None)

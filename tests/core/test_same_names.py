@@ -12,10 +12,11 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.domain.rules import Rule
-from rheo_core.downloads import path_claim
+from rheo_core.downloads import looks as looks_module
+from rheo_core.downloads import path_claim, worker
+from rheo_core.downloads.looks import Look, LookRequest, look_at
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
-from rheo_core.transfer import PartFile
 from tests import waiting
 from tests.core.engine import Gate, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -56,6 +57,7 @@ def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     has_attributes: bool = request.param == "with attributes"
     if not has_attributes:
         monkeypatch.setattr(path_claim, "source_at", lambda _: None)
+        monkeypatch.setattr(looks_module, "source_at", lambda _: None)
     return has_attributes
 
 
@@ -174,12 +176,11 @@ async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
 ) -> None:
     looks: list[Path] = []
 
-    def look_at(part: PartFile, **options: bool) -> Any:
-        looks.append(part.destination)
-        return _look_at(part, **options)
+    def noted(request: LookRequest) -> Look:
+        looks.append(request.part.destination)
+        return look_at(request)
 
-    _look_at = path_claim._look_at
-    monkeypatch.setattr(path_claim, "_look_at", look_at)
+    monkeypatch.setattr(worker, "look_at", noted)
     for number in range(names):
         (tmp_path / (f"same ({number}).txt" if number else "same.txt")).write_bytes(b"mine")
     told = {"Content_Disposition": "attachment; filename=same.txt"}
