@@ -448,3 +448,11 @@ def test_a_url_with_options_behind_it_is_a_command_in_a_letter_too() -> None:
     sentence = "a command is not read; copy as cURL instead, or give the URL alone"
     refused = [(each.line, each.problem) for each in read(text) if each.verdict is Verdict.INVALID]
     assert refused == [(2, sentence)]
+
+
+@pytest.mark.parametrize("name", ["http-proxy", "all-proxy"])
+def test_an_empty_proxy_of_aria2c_is_none(name: str) -> None:
+    (entry,) = read(f"aria2c --{name}= http://x/a", list_options=True)
+    assert entry.used == "uses proxy off, as requested"
+    (entry,) = read(f"aria2c --{name}= http://x/a")
+    assert entry.refused == "asks for proxy off: not used"
