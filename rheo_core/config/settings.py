@@ -1,6 +1,5 @@
 """Settings: names, defaults, descriptions and limits."""
 
-import json
 import shlex
 from collections.abc import Iterable
 from enum import StrEnum
@@ -47,6 +46,7 @@ from .values import (
     TabName,
     lines,
     off_is_none,
+    read_json,
     size,
     size_limit,
     table,
@@ -95,10 +95,7 @@ def _command(value: object) -> tuple[str, ...]:
 def _rules(value: object) -> tuple[Rule, ...]:
     """Read tables, or a JSON list in text from the environment."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError('should be a JSON list such as [{"folder": "pictures"}]') from None
+        value = read_json(value, 'should be a JSON list such as [{"folder": "pictures"}]')
     return read_rules(value)
 
 

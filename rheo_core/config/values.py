@@ -1,7 +1,7 @@
 """Types of settings written as text: sizes, rates, `off`."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -44,12 +44,38 @@ def table(example: str) -> BeforeValidator:
     def read(value: object) -> object:
         if not isinstance(value, str):
             return value
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError(f"should be a JSON object such as {example}") from None
+        return read_json(value, f"should be a JSON object such as {example}")
 
     return BeforeValidator(read)
+
+
+def read_json(text: str, expected: str) -> Any:
+    """Return the value of a JSON text in which no object has a key twice.
+
+    Of two proxies, the one that counts would be a guess (RFC 8259 4). TOML refuses them too.
+
+    Raises:
+        ValueError: `expected`, or the key that is there twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_repetition)
+    except _RepeatedKeyError:
+        raise
+    except (ValueError, RecursionError):
+        raise ValueError(expected) from None
+
+
+class _RepeatedKeyError(ValueError):
+    """An object has a key twice."""
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise _RepeatedKeyError(f"has the key {printable(name[:50])!r} twice")
+        values[name] = value
+    return values
 
 
 def lines(value: object) -> object:

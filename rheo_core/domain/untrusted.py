@@ -264,6 +264,8 @@ def _judge_wishes(
     refused, used = [], {}
     files = SECRET_FILES | CERTIFICATE
     requested = [name for name in _WORDS if name in wishes]
+    if wishes.get("allow_downgrade") is False:
+        requested.remove("allow_downgrade")  # stricter than or as strict as the user's own choice
     if "auth" in requested and _has_password(wishes) and "@" not in url:
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:

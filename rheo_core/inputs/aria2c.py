@@ -96,7 +96,7 @@ def downloads(
         elif name == "force-sequential":
             is_sequence = value != "false"
         elif name not in _NEEDLESS:
-            pairs.append((name, value or "true"))
+            pairs.append((name, value if name in _WITH_VALUE else value or "true"))
     if not urls:
         problem = problem or "the aria2c command has no URL"
     for files in [[url] for url in urls] if is_sequence else [urls]:

@@ -18,6 +18,7 @@ _VARIABLE = re.compile(
     r"\$[({]|^\$|^[^?#]*\$(?!(?:metadata|value|count|batch|ref)\b)[A-Za-z_]"  # not words of OData
 )
 _VARIABLE_IN_NAME = re.compile(r"\$(?!\{?HOME\b)[({A-Za-z_]")  # a home is refused elsewhere
+_HTTPS = re.compile(r"https://", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"#\d")
 
 
@@ -34,6 +35,7 @@ class Request:
         wishes: fields of `RequestOptions`.
         check_existing: compare an existing file with the size on the server.
         is_literal: True if its URLs contain no patterns.
+        https_option: an option that allows https only, for messages; "" for none.
         ignored: names of options that have no effect.
         problem: the reason why nothing of it is downloaded; "" for none.
     """
@@ -51,12 +53,22 @@ class Request:
     login: str | None = None
     check_existing: bool = False
     is_literal: bool = False
+    https_option: str = ""
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
 
     def refuse(self, problem: str) -> None:
         """Set the problem unless there is one already."""
         self.problem = self.problem or problem
+
+    def refuse_without(self, name: str) -> None:
+        """Set the problem: an option that protects the user is not supported."""
+        self.refuse(f"--{name} is not supported, and nothing is sent without it")
+
+    def allow_https_only(self, option: str) -> None:
+        """Refuse URLs and redirects of other schemes, because an option asks for it."""
+        self.https_option = option
+        self.wishes["allow_downgrade"] = False
 
     def ignore(self, name: str, value: str = "", *, is_unknown: bool = False) -> None:
         """Note an option that has no effect."""
@@ -94,6 +106,8 @@ class Request:
                     )
                     show = redact_unreadable
                 url = f"http://{url}"  # the default of these programs
+            if self.https_option and not _HTTPS.match(url):
+                problem = problem or f"{self.https_option} allows https only"
             candidate = candidate._replace(text=f"{self.program} {show(url)}", problem=problem)
             try:
                 place = self._place(output, folder)

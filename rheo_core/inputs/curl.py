@@ -10,7 +10,7 @@ from rheo_core.domain.text import printable
 
 from .command_options import Syntax, read_options
 from .command_request import Request
-from .curl_options import CHANGES, DATA, LETTERS, NEEDLESS, SENDS, takes_value
+from .curl_options import CHANGES, DATA, LETTERS, NEEDLESS, PROTECTS, SENDS, takes_value
 
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive letter has a colon too
@@ -111,6 +111,10 @@ def _take(request: Request, name: str, value: str) -> None:
             request.refuse(f"--{name} sends data; only GET is supported")
         case _ if name.removeprefix("expand-") in CHANGES:
             request.refuse(f"--{name} changes what is fetched, which is not supported")
+        case _ if name.removeprefix("expand-") in PROTECTS:
+            request.refuse_without(name)
+        case "proto" | "proto-redir":
+            _take_protocols(request, name, value)
         case "globoff":
             request.is_literal = True
         case "continue-at" if value.strip("0"):
@@ -139,6 +143,25 @@ def _wish(name: str, value: str) -> dict[str, Any]:
         case _ if name in _FILES and value:
             return {_FILES[name]: value}
     return {}
+
+
+def _take_protocols(request: Request, name: str, value: str) -> None:
+    """Take the protocols that a URL or a redirect may have, such as `=https` or `-all,https`."""
+    both = {"http", "https"}
+    allowed = set(both)
+    for item in value.lower().replace(" ", "").split(","):
+        protocols = both if item.lstrip("+-=") == "all" else both & {item.lstrip("+-=")}
+        match item[:1]:
+            case "=":
+                allowed = set(protocols)
+            case "-":
+                allowed -= protocols
+            case _:
+                allowed |= protocols
+    if allowed == {"https"}:
+        request.allow_https_only(f"--{name}")
+    elif allowed != both:
+        request.refuse_without(name)
 
 
 def _take_certificate(request: Request, value: str) -> None:

@@ -99,6 +99,18 @@ CHANGES = frozenset(
 )  # fmt: skip
 """Options that change what is fetched. Without them, something else would be downloaded."""
 
+PROTECTS = frozenset(
+    {
+        "cert-status", "crlfile", "dns-interface", "dns-ipv4-addr", "dns-ipv6-addr", "dns-servers",
+        "doh-url", "ech", "hsts", "max-filesize", "pinnedpubkey", "preproxy", "proxy-crlfile",
+        "proxy-pinnedpubkey", "tlsv1.3",
+    }
+)  # fmt: skip
+"""Options by which users protect themselves: routes, names that nobody sees, trust, a size.
+
+A proxy before the proxy hides their address. Without these options, nothing may be sent.
+"""
+
 
 def takes_value(name: str) -> bool | None:
     """Check whether a long option takes the next word; None if curl has no such option."""

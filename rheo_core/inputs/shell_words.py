@@ -156,7 +156,7 @@ def _read_bash(source: _Text, at: int) -> _Read:
             at = len(source.text) if end < 0 else end
             continue
         at = piece.end()
-        if kind == "stop" and words.is_within and _is_inside(source.text, at):
+        if text == "&" and words.is_within and _is_inside(source.text, at):
             words.add(text)
         elif kind in {"blank", "end", "stop"}:
             words.end()
@@ -172,8 +172,8 @@ def _read_bash(source: _Text, at: int) -> _Read:
 
 
 def _is_inside(text: str, at: int) -> bool:
-    """Check whether `&` or `;` before `at` belongs to a URL without quotes: `?a=1&b=2`."""
-    return text[at - 1] in "&;" and not text[at].isspace()
+    """Check whether one `&` before `at` belongs to a URL without quotes: `?a=1&b=2`."""
+    return text[at - 1] == "&" and text[at] not in "&|;" and not text[at].isspace()
 
 
 def _leave(at: int, stop: str) -> tuple[int | None, bool]:

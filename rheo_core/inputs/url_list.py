@@ -150,6 +150,8 @@ def _with_options(
                 if name == "referer" and value == "*":  # aria2 sends the URL itself
                     value = without_login(candidate.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
+            elif name in _PROTECTS or (name == "min-tls-version" and value == "TLSv1.3"):
+                raise ValueError(f"{name} is not supported, and nothing is sent without it")
             else:
                 ignored.append(printable(name[:50]))
         except ValueError as error:
@@ -217,6 +219,8 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "checksum": _checksum,
 }
 
+_PROTECTS = frozenset({"async-dns-server"})
+"""Options by which users protect themselves. Without them, nothing may be sent."""
 _WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
     "all-proxy": lambda value: {"proxy": value or DIRECT},
     "http-proxy": lambda value: {"proxy": value or DIRECT},

@@ -23,20 +23,21 @@ _LETTERS = {
 }  # fmt: skip
 _WITH_VALUE = frozenset(
     {
-        "accept", "accept-regex", "append-output", "backups", "base", "bind-address", "body-data",
-        "body-file", "ca-certificate", "ca-directory", "certificate", "certificate-type", "ciphers",
-        "compression", "config", "connect-timeout", "crl-file", "cut-dirs", "default-page",
-        "directory-prefix", "dns-timeout", "domains", "exclude-directories", "exclude-domains",
-        "execute", "follow-tags", "ftp-password", "ftp-user", "header", "hsts-file",
-        "http-passwd", "http-password", "http-user", "ignore-tags", "include-directories",
-        "input-file", "level", "limit-rate", "load-cookies", "local-encoding", "max-redirect",
-        "method", "output-document", "output-file", "password", "pinnedpubkey", "post-data",
-        "post-file", "prefer-family", "private-key", "private-key-type", "progress",
-        "proxy-password", "proxy-user", "quota", "read-timeout", "referer", "regex-type", "reject",
-        "reject-regex", "rejected-log", "remote-encoding", "report-speed", "restrict-file-names",
-        "retry-on-http-error", "save-cookies", "secure-protocol", "start-pos", "timeout", "tries",
-        "use-askpass", "user", "user-agent", "wait", "waitretry", "warc-dedup", "warc-file",
-        "warc-header", "warc-max-size", "warc-tempdir",
+        "accept", "accept-regex", "append-output", "backups", "base", "bind-address",
+        "bind-dns-address", "body-data", "body-file", "ca-certificate", "ca-directory",
+        "certificate", "certificate-type", "ciphers", "compression", "config", "connect-timeout",
+        "crl-file", "cut-dirs", "default-page", "directory-prefix", "dns-servers", "dns-timeout",
+        "domains", "exclude-directories", "exclude-domains", "execute", "follow-tags",
+        "ftp-password", "ftp-user", "header", "hsts-file", "http-passwd", "http-password",
+        "http-user", "https-enforce", "ignore-tags", "include-directories", "input-file", "level",
+        "limit-rate", "load-cookies", "local-encoding", "max-redirect", "method", "output-document",
+        "output-file", "password", "pinnedpubkey", "post-data", "post-file", "prefer-family",
+        "private-key", "private-key-type", "progress", "proxy-password", "proxy-user", "quota",
+        "read-timeout", "referer", "regex-type", "reject", "reject-regex", "rejected-log",
+        "remote-encoding", "report-speed", "restrict-file-names", "retry-on-http-error",
+        "save-cookies", "secure-protocol", "start-pos", "timeout", "tries", "use-askpass", "user",
+        "user-agent", "wait", "waitretry", "warc-dedup", "warc-file", "warc-header",
+        "warc-max-size", "warc-tempdir",
     }
 )  # fmt: skip
 _FLAGS = frozenset(
@@ -47,7 +48,7 @@ _FLAGS = frozenset(
         "directories", "dns-cache", "follow-ftp", "force-directories", "force-html", "glob", "help",
         "host-directories", "hsts", "https-only", "http-keep-alive", "if-modified-since",
         "ignore-case", "ignore-length", "inet4-only", "inet6-only", "iri", "keep-session-cookies",
-        "mirror", "netrc", "no-parent", "page-requisites", "parent", "passive-ftp",
+        "mirror", "netrc", "no-parent", "ocsp", "page-requisites", "parent", "passive-ftp",
         "preserve-permissions", "protocol-directories", "proxy", "quiet", "random-wait",
         "recursive", "relative", "remove-listing", "retr-symlinks", "retry-connrefused",
         "save-headers", "server-response", "show-progress", "span-hosts", "spider",
@@ -78,6 +79,13 @@ _REFUSED = {
     "start-pos": "downloads a part of the file",
 }
 """Options that change what is fetched."""
+_PROTECTS = frozenset(
+    {
+        "bind-dns-address", "crl-file", "dns-servers", "https-enforce", "ocsp", "pinnedpubkey",
+    }
+)  # fmt: skip
+"""Options by which users protect themselves. Without them, nothing may be sent."""
+_STRICT_PROTOCOLS = frozenset({"tlsv1_3", "pfs"})
 _FILES = {
     "bind-address": "interface",
     "ca-certificate": "ca_file",
@@ -87,6 +95,9 @@ _FILES = {
 }
 _PROXY = re.compile(r"\s*https?_?proxy\s*=\s*(?P<proxy>.*?)\s*", re.IGNORECASE)
 """A line of wgetrc, as `-e` has it."""
+_SETTING = re.compile(r"\s*([\w-]+)\s*=\s*(.*?)\s*")
+_OF_WGETRC = {name.replace("-", ""): name for name in {*_PROTECTS, "https-only", "secure-protocol"}}
+"""Options by their names in wgetrc, without dashes and underscores."""
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
 
@@ -112,6 +123,15 @@ def requests(words: list[str]) -> Iterator[Request]:
     yield request
 
 
+def _of_wgetrc(line: str) -> tuple[str, str] | None:
+    """Return the option that protects the user, and its value, of a line of wgetrc; None: none."""
+    setting = _SETTING.fullmatch(line)
+    if setting is None or setting[2].lower() in ("off", "no", "0", ""):
+        return None
+    name = _OF_WGETRC.get(re.sub("[-_]", "", setting[1].lower()))
+    return (name, setting[2]) if name else None
+
+
 def _take(request: Request, name: str, value: str) -> None:
     match name:
         case "":
@@ -132,6 +152,14 @@ def _take(request: Request, name: str, value: str) -> None:
             request.wishes["proxy"] = DIRECT
         case "execute" if setting := _PROXY.fullmatch(value):
             request.wishes["proxy"] = setting["proxy"] or request.wishes.get("proxy", DIRECT)
+        case "execute" if option := _of_wgetrc(value):
+            _take(request, *option)
+        case "https-only":
+            request.allow_https_only("--https-only")
+        case "secure-protocol" if value.lower() in _STRICT_PROTOCOLS:
+            request.refuse_without(name)
+        case _ if name in _PROTECTS:
+            request.refuse_without(name)
         case "method" if value.upper() != "GET":
             request.refuse(f"--method={printable(value[:20])} is not supported; only GET is")
         case _ if name in _FILES:

@@ -110,3 +110,21 @@ def test_the_environment_has_them_as_json(path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("RHEO_REQUEST", '{"user": "me:c4nary"')
     told = " ".join(load_settings(path).environment_problems)
     assert "RHEO_REQUEST = …" in told and "c4nary" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RHEO_REQUEST", '{"proxy": "http://c4nary:1", "proxy": "off"}'),
+        ("RHEO_REQUEST", '{"headers": {"X": "c4nary", "X": "2"}}'),
+        ("RHEO_HOSTS", '{"x": {"netrc": true}, "x": {"user": "me:c4nary"}}'),
+        ("RHEO_RULES", '[{"folder": "a", "folder": "b"}]'),
+    ],
+)
+def test_no_key_in_the_environment_is_there_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Of two proxies, the one that counts would be a guess; TOML refuses them too."""
+    monkeypatch.setenv(name, value)
+    told = " ".join(load_settings(path).environment_problems)
+    assert name in told and "twice" in told and "c4nary" not in told

@@ -92,8 +92,8 @@ def test_short_names_stay() -> None:
 
 ENDINGS = [
     ".part", ".part.state", ".part.state.new", ".PART", ".unverified", ".unverified.2", ".desktop",
-    ".lnk", ".LNK", ".url", ".scf", ".local", ". ", "...", " . ", ".{20D04FE0-3AEA-1069-A2D8-08002B30309D}",
-    ".p\u00e4", "\u212b.lnk", ".part\u3000",
+    ".lnk", ".LNK", ".url", ".scf", ".local", ". ", "...", " . ",
+    ".{20D04FE0-3AEA-1069-A2D8-08002B30309D}", ".p\u00e4", "\u212b.lnk", ".part\u3000",
 ]  # fmt: skip
 
 

@@ -151,6 +151,61 @@ def test_what_is_refused(command: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "curl --preproxy socks5://p:1", "curl --doh-url https://d/q", "curl --dns-servers 9.9.9.9",
+        "curl --dns-interface tun0", "curl --pinnedpubkey sha256//s3cret", "curl --crlfile x.pem",
+        "curl --max-filesize 1M", "curl --cert-status", "curl --tlsv1.3", "curl --ech hard",
+        "curl --hsts file", "curl --expand-doh-url '{{d}}'", "curl -sS --proxy-crlfile x",
+        "curl --proto =ftp", "curl --proto -https,-http", "curl --proto =http",
+        "wget --pinnedpubkey=x", "wget --crl-file x", "wget --crl-f x", "wget --dns-servers=9.9",
+        "wget --secure-protocol=TLSv1_3", "wget --secure-protocol PFS", "wget --https-enforce=hard",
+        "wget -e pinnedpubkey=x", "wget -e 'crl_file = x'", "wget -e dns-servers=9.9.9.9",
+        "aria2c --async-dns-server=9.9.9.9", "aria2c --min-tls-version=TLSv1.3",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("listed", [False, True])
+def test_nothing_is_sent_without_an_option_that_protects(command: str, listed: bool) -> None:
+    (entry,) = read(f"{command} https://x/a", list_options=listed)
+    assert entry.verdict is Verdict.INVALID
+    assert "is not supported, and nothing is sent without it" in entry.problem
+    assert "s3cret" not in entry.problem
+
+
+def test_a_list_of_aria2_protects_too() -> None:
+    (entry,) = read("https://x/a\n  async-dns-server=9.9.9.9\n")
+    assert "nothing is sent without it" in entry.problem
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("curl --proto =https", "--proto"), ("curl --proto -all,https", "--proto"),
+        ("curl --proto -http", "--proto"), ("curl --proto '=https,ftps' -L", "--proto"),
+        ("curl --proto-redir =https", "--proto-redir"), ("wget --https-only", "--https-only"),
+        ("wget -e https_only=on", "--https-only"),
+    ],
+)  # fmt: skip
+def test_https_only_is_kept(option: str, name: str) -> None:
+    (entry,) = read(f"{option} https://x/a")
+    assert entry.config is not None and (entry.verdict, entry.refused) == (Verdict.OK, "")
+    assert entry.config.options_for("https://x/a").allow_downgrade is False
+    for url in ("http://x/a", "x.org/a"):
+        assert problems(f"{option} {url}") == [(1, f"{name} allows https only")]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["curl --proto =http,https", "curl --proto https", "curl --proto -ftp,-file",
+     "wget --secure-protocol=TLSv1_2", "wget -e https_only=off",
+     "aria2c --min-tls-version=TLSv1.2"],
+)  # fmt: skip
+def test_options_that_take_nothing_away_are_no_hindrance(option: str) -> None:
+    (entry,) = read(f"{option} http://x/a")
+    assert entry.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
     ("options", "query"),
     [
         ("-G -d a=1 -d b=2", "?x=1&a=1&b=2"),
@@ -393,3 +448,11 @@ def test_a_url_with_options_behind_it_is_a_command_in_a_letter_too() -> None:
     sentence = "a command is not read; copy as cURL instead, or give the URL alone"
     refused = [(each.line, each.problem) for each in read(text) if each.verdict is Verdict.INVALID]
     assert refused == [(2, sentence)]
+
+
+@pytest.mark.parametrize("name", ["http-proxy", "all-proxy"])
+def test_an_empty_proxy_of_aria2c_is_none(name: str) -> None:
+    (entry,) = read(f"aria2c --{name}= http://x/a", list_options=True)
+    assert entry.used == "uses proxy off, as requested"
+    (entry,) = read(f"aria2c --{name}= http://x/a")
+    assert entry.refused == "asks for proxy off: not used"

@@ -294,7 +294,7 @@ def test_what_follows_is_read_if_it_downloads() -> None:
 
 
 def test_unquoted_queries() -> None:
-    assert urls("curl http://x/?a=1&b=2;c") == ["http://x/?a=1&b=2;c"]
+    assert urls("curl http://x/?a=1&b=2&c") == ["http://x/?a=1&b=2&c"]
 
 
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -314,3 +314,14 @@ def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
 def test_arguments_of_windows(words: list[str]) -> None:
     """`list2cmdline` writes them as the C runtime reads them."""
     assert _arguments(subprocess.list2cmdline(words)) == words
+
+
+@pytest.mark.parametrize("end", [";", "&&", "||", ";;", " ; ", "&;"])
+def test_a_command_ends_at_an_unquoted_sign_also_without_a_blank(end: str) -> None:
+    (entry,) = read(f"curl http://x/a{end}id -o b http")
+    assert (entry.config and entry.config.url, entry.note) == (
+        "http://x/a",
+        "ignored: the text after the command",
+    )
+    assert urls(f"curl http://x/a{end}curl http://x/b") == ["http://x/a", "http://x/b"]
+    assert urls(f"curl 'http://x/a{end.strip()}b'") == [f"http://x/a{end.strip()}b"]
