@@ -56,8 +56,8 @@ async def receive(
 ) -> bool:
     """Write a body that begins at `segment.received` to the part file.
 
-    Afterwards all received bytes are in the file, also after an error. Nothing is written behind
-    the end of the segment, which may move forward meanwhile, nor behind `ends_at`.
+    Afterwards all received bytes are in the file, also after an error. Nothing is written beyond
+    the end of the segment, which may move both ways meanwhile, nor beyond `ends_at`.
 
     Args:
         body: body of the reply.
@@ -88,7 +88,7 @@ async def receive(
 
     throttle.join()
     try:
-        while writer.end is None or writer.offset < writer.end:
+        while not writer.is_done:
             batch = await _fill(body, segment, throttle, batch_bytes(), count)
             if not batch:
                 return True
@@ -154,16 +154,23 @@ class _Writer:
         else:
             await self.write(batch)
 
+    @property
+    def is_done(self) -> bool:
+        """True if no further bytes can be written: all are, or some before them were left out."""
+        return self._is_broken or (self.end is not None and self.offset >= self.end)
+
     async def write(self, batch: memoryview) -> None:
         """Start a write after the previous one has ended, so that two buffers are enough.
 
-        After a failure or a cancellation nothing more is written.
+        After a failure, a cancellation or a batch that went beyond the end, nothing more is
+        written: the end may move on later, and bytes would be missing before the next batch.
         """
         if self._is_broken:
             return
         self._is_broken = True
         await self._wait()
-        if (end := self.end) is not None:
+        end, came = self.end, len(batch)
+        if end is not None:
             batch = batch[: max(end - self.offset, 0)]
         if batch:
             if not self._part.is_begun:
@@ -172,7 +179,7 @@ class _Writer:
                 self._part.write, self.offset, batch, self._segment.crc
             )
             self.offset += len(batch)
-        self._is_broken = False
+        self._is_broken = len(batch) < came
 
     async def finish(self, rest: memoryview) -> None:
         """Write the rest, and wait until it is in the file."""

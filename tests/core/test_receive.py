@@ -12,7 +12,7 @@ from rheo_core.infrastructure.http import WireClient
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, RateLimits
 from rheo_core.transfer.aiohttp_body import StreamBody
-from rheo_core.transfer.body import Body, receive
+from rheo_core.transfer.body import Body, _Writer, receive
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import Segment, SegmentMap
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -153,4 +153,22 @@ async def test_bytes_that_come_after_a_cancellation_overwrite_none_that_are_bein
     disk.close()
     assert segment.written == BATCH
     assert part.path.read_bytes() == content[:BATCH]
+    part.release(keep=False)
+
+
+async def test_nothing_follows_bytes_that_were_left_out(tmp_path: Path) -> None:
+    """Another connection takes the rest of a segment over, and gives it back."""
+    content = memoryview(body_of(1_400))
+    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part.expect(TOTAL, Validator('"v"'))
+    segment = SegmentMap(TOTAL).first()
+    writer = _Writer(part, disk, segment, None)
+    segment.end = 600
+    await writer.write(content[:1_000])
+    segment.end = TOTAL
+    await writer.finish(content[1_000:])
+    disk.close()
+    assert segment.written == 600
+    assert writer.is_done
+    assert part.path.read_bytes() == content[:600]
     part.release(keep=False)
