@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -12,6 +12,7 @@ from rheo_core.domain.text import printable, redact_unreadable, redact_url
 from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, destination_fields, problem_of
+from .shell_words import REPLACED
 
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _VARIABLE = re.compile(
@@ -36,6 +37,7 @@ class Request:
         check_existing: compare an existing file with the size on the server.
         is_literal: True if its URLs contain no patterns.
         https_option: an option that allows https only, for messages; "" for none.
+        replaced: starts of what a shell would have replaced in its words.
         ignored: names of options that have no effect.
         problem: the reason why nothing of it is downloaded; "" for none.
     """
@@ -54,6 +56,7 @@ class Request:
     check_existing: bool = False
     is_literal: bool = False
     https_option: str = ""
+    replaced: frozenset[str] = frozenset()
     ignored: list[str] = field(default_factory=list)
     problem: str = ""
 
@@ -92,6 +95,8 @@ class Request:
         try:
             if not self.urls:
                 raise ValueError(self.problem or f"the {self.program} command has no URL")
+            if problem := self._problem_of_replaced():
+                raise ValueError(self.problem or problem)
             headers = tuple(self._all_headers())
             folder = self._safe_folder()
         except ValueError as error:
@@ -129,6 +134,14 @@ class Request:
             )
             candidate = candidate._replace(is_copy=True)
 
+    def _problem_of_replaced(self) -> str:
+        """Return a sentence if a value that would be sent, or a route, is unknown."""
+        wishes = (value for value in self.wishes.values() if isinstance(value, str))
+        sent = (value for _, value in self.headers)
+        values = (self.login or "", *sent, *self.cookies, *self.query, *wishes)
+        problem = problem_of_replaced(values, self.replaced)
+        return problem or problem_of_replaced(self.urls, self.replaced & {"`"})
+
     def _all_headers(self) -> list[tuple[str, str]]:
         """Return all headers, including those for cookies and the login."""
         headers = self.headers
@@ -157,6 +170,15 @@ class Request:
         if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
             fields["destination_subdir"] = folders
         return fields
+
+
+def problem_of_replaced(values: Iterable[str], replaced: frozenset[str]) -> str:
+    """Return a sentence if a shell would have replaced a part of a value."""
+    if replaced and any(
+        match[0] in replaced for value in values for match in REPLACED.finditer(value)
+    ):
+        return "the command contains a shell variable or backticks, whose value is unknown"
+    return ""
 
 
 def _problem_of_url(url: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import aria2c, curl, wget
+from .command_request import problem_of_replaced
 from .reader_api import Candidate, Lines, ReadOptions
 from .shell_words import read_commands
 
@@ -44,18 +45,22 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     line = lines.number + 1
     lines.give_back(_BEFORE.sub("", next(lines).lstrip(), count=1))
     try:
-        for words, has_more in read_commands(
+        for words, has_more, replaced in read_commands(
             lines, lambda text, at: bool(_COMMAND.match(text, at))
         ):
             ignored = ["the text after the command"] * has_more
-            yield from _downloads(line, words, ignored, options.folder)
+            yield from _downloads(line, words, replaced, ignored, options.folder)
             line = lines.number
     except ValueError as error:
         yield Candidate(line, "command", problem=str(error), form="command")
 
 
 def _downloads(
-    line: int, words: list[str], ignored: list[str], folder: Path | None
+    line: int,
+    words: list[str],
+    replaced: frozenset[str],
+    ignored: list[str],
+    folder: Path | None,
 ) -> Iterator[Candidate]:
     before: list[str] = []
     while words and (program := _IS_PROGRAM.fullmatch(words[0])) is None:
@@ -63,8 +68,11 @@ def _downloads(
     ignored = [route[0] for word in before if (route := _ROUTE.match(word))] + ignored
     name = program["program"] if words and program else ""
     if name == "aria2c":
-        yield from aria2c.downloads(line, words[1:], ignored, folder)
+        for candidate in aria2c.downloads(line, words[1:], ignored, folder):
+            problem = candidate.problem or problem_of_replaced(words[1:], replaced)
+            yield candidate._replace(problem=problem)
         return
     for request in (curl if name == "curl" else wget).requests(words[1:]):
         request.ignored += ignored
+        request.replaced = replaced
         yield from request.downloads(line)

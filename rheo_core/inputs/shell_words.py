@@ -23,6 +23,9 @@ _BASH = re.compile(
     r"|(?P<plain>[^\s'\"\\;&|<>$]+|\$(?!['\"])|[^\S\n])",
     re.DOTALL,
 )
+REPLACED = re.compile(r"\$(?:[A-Za-z_]\w*|\{[^}\s\"']{0,80}|[(\d@*#?$!-])|`")
+"""The start of a variable or a command whose value bash would put in its place."""
+_REPLACED_IN_DOUBLE = re.compile(rf"\\.|({REPLACED.pattern})", re.DOTALL)
 _IN_DOUBLE = re.compile(r"\\([$`\"\\])|\\\n")
 _ANSI = re.compile(
     r"\\(?:x(?P<x>[0-9A-Fa-f]{1,2})|u(?P<u>[0-9A-Fa-f]{1,4})|U(?P<U>[0-9A-Fa-f]{1,8})"
@@ -41,8 +44,11 @@ _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 
 def read_commands(
     lines: Lines, is_command: Callable[[str, int], bool]
-) -> Iterator[tuple[list[str], bool]]:
+) -> Iterator[tuple[list[str], bool, frozenset[str]]]:
     """Yield the words of each command on the next line, and whether text after it was skipped.
+
+    The third value has the starts of what bash would replace in the words: `$USER`, `${TOKEN`,
+    a backtick. In single quotes they are ordinary letters.
 
     If `is_command` recognises the text after `;` or `&`, it is the next command. Otherwise it is
     given back to `lines`. The target of a pipe or a redirection is skipped.
@@ -62,7 +68,8 @@ def read_commands(
             elif not is_command(source.text, at):
                 has_more = not source.give_back(at)
                 at = None
-        yield words, has_more
+        yield words, has_more, frozenset(source.replaced)
+        source.replaced.clear()
 
 
 class _Text:
@@ -72,6 +79,7 @@ class _Text:
         self._lines = lines
         self._taken = [next(lines)]
         self.text = _ended(self._taken[0])
+        self.replaced = set[str]()
 
     def extend(self, *, in_quote: bool = False) -> None:
         """Add one more line.
@@ -168,7 +176,19 @@ def _read_bash(source: _Text, at: int) -> _Read:
                 source.extend()
         else:
             words.add(_UNQUOTE.get(kind or "", str)(text))
+            if kind in {"plain", "double"}:
+                source.replaced.update(_starts_of_replaced(kind, text, source.text, piece.start()))
     return words.end(), None, False
+
+
+def _starts_of_replaced(kind: str, piece: str, text: str, at: int) -> Iterator[str]:
+    """Yield the starts of what bash replaces in a piece of a word that begins at `at`."""
+    if piece == "$" and (match := REPLACED.match(text, at)):  # the name is the next piece
+        yield match[0]
+    elif kind == "double":
+        yield from (match[1] for match in _REPLACED_IN_DOUBLE.finditer(piece) if match[1])
+    elif "`" in piece:
+        yield "`"
 
 
 def _is_inside(text: str, at: int) -> bool:

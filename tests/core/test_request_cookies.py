@@ -280,7 +280,7 @@ def _sent(field: str, *, origin: str, to: str) -> str:
     """Return the cookies for `to` after a reply of `origin` with a Set-Cookie field."""
     jar = new_jar()
     headers = CIMultiDict([("Set-Cookie", field)])
-    store_cookies(jar, SimpleNamespace(url=URL(origin), headers=headers))  # type: ignore[arg-type]
+    store_cookies(jar, SimpleNamespace(url=URL(origin), headers=headers))
     return cookie_header(jar, to)
 
 

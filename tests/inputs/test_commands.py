@@ -456,3 +456,43 @@ def test_an_empty_proxy_of_aria2c_is_none(name: str) -> None:
     assert entry.used == "uses proxy off, as requested"
     (entry,) = read(f"aria2c --{name}= http://x/a")
     assert entry.refused == "asks for proxy off: not used"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '-u "$USER:pw"', "-u me:$PASSWORD", "-ume:${PW}", '-u "me:${PW:-x y}"',
+        '--user "a:$(pass)"',
+        '-H "Authorization: Bearer $TOKEN"', '-H "X: ${TOKEN}"', "-H X:$TOKEN", '-H "X: `cat t`"',
+        '-b "sid=$SID"', '-A "$UA"', '-e "$REF"', '-G -d "q=$QUERY"', '-x "$PROXY"', "-u a:$$",
+        '-u me:"$PW"', '-u "me:\\\\$PW"',
+    ],
+)  # fmt: skip
+def test_nothing_is_sent_in_place_of_a_variable_of_the_shell(options: str) -> None:
+    for entry in read(f"curl {options} {URL}", list_options=True):
+        assert entry.verdict is Verdict.INVALID
+        assert "a shell variable or backticks, whose value is unknown" in entry.problem
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl 'http://x/`id`' \"http://x/`id`.iso\"", "wget http://x/`uname`.iso",
+        'wget --header "X: $T" http://x/a', 'aria2c --header "X: $T" http://x/a',
+        "aria2c http://x/`uname`.iso", 'aria2c --http-passwd "$PW" --http-user me http://x/a',
+    ],
+)  # fmt: skip
+def test_nothing_is_fetched_in_place_of_a_variable_of_the_shell(command: str) -> None:
+    for entry in read(command):
+        assert entry.verdict is Verdict.INVALID
+        assert "shell variable or backticks" in entry.problem
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["-u 'me:$PW'", "-u 'a:p`w'", "-u 'a:$$'", '-u "me:\\$PW"', "-u me:\\$PW", "-u me:pw$",
+     "-H 'X: ${A}'", "-H 'X: $(id)'", "--retry $N", '-m "$N"', "-H $'X: $A'"],
+)  # fmt: skip
+def test_letters_that_the_shell_leaves_alone_are_sent(options: str) -> None:
+    (entry,) = read(f"curl {options} {URL}")
+    assert entry.verdict is Verdict.OK, entry.problem

@@ -307,7 +307,7 @@ def test_bash_words_are_those_of_shlex(words: list[str]) -> None:
     # The one is a sign of cmd, the other an end of a line on Windows wherever it stands.
     if "^" not in lines[0] and "\r\n" not in text:
         commands = read_commands(Lines(lines), lambda *_: False)
-        assert list(commands) == [(["curl", *words], False)]
+        assert list(commands) == [(["curl", *words], False, frozenset())]
 
 
 @given(st.lists(st.text(st.sampled_from('ab \\"\t')), min_size=1, max_size=5))

@@ -196,8 +196,8 @@ def _checked(field: str, url: URL) -> str:
             return ""
     if "max-age" not in attributes and _IN_1970.search(attributes.get("expires", "")):
         attributes["max-age"] = "0"
-    parts = (f"{name}={value}" if value else name for name, value in attributes.items())
-    return "; ".join([pair, *parts])
+    checked = (f"{name}={value}" if value else name for name, value in attributes.items())
+    return "; ".join([pair, *checked])
 
 
 def _keep_quotes(jar: CookieJar) -> None:
