@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events, on
+from textual.screen import Screen
 
 from rheo_core.domain.text import printable
 
@@ -51,13 +52,14 @@ class RheoApp(TerminalApp):
         self._memory = memory
         self.main = MainScreen(service, items, memory, badge)
 
-    def get_default_screen(self) -> MainScreen:
-        """Apply the settings and return the main screen."""
+    def get_default_screen(self) -> Screen[None]:
+        """Apply the settings and return the first screen, which stays empty below the main one."""
         self._problems += self.take_settings(self._service.settings)
-        return self.main
+        return super().get_default_screen()
 
     def on_mount(self) -> None:
-        """Show the problems of the start."""
+        """Show the main screen, and the problems of the start."""
+        self.push_screen(self.main)
         on_bar = {each.sentence for each in self._service.settings.unclear}
         for problem in self._problems:
             self.main.event_log.note(problem, "bad")
@@ -99,7 +101,7 @@ class RheoApp(TerminalApp):
             items = ()
         self._service = service
         self.main = MainScreen(service, items, self._memory)
-        self.push_screen(self.main)  # Textual cannot replace its first screen; it stays idle
+        self.switch_screen(self.main)
 
     def _quit_locked(self, error: SessionLockedError) -> None:
         message = f"rheo-tui: {printable(str(error))}; open another session with --session FILE"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 from textual import on
+from textual.screen import Screen
 
 from rheo_core.config.settings import Settings
 
@@ -32,13 +33,14 @@ class FleetApp(TerminalApp):
         self._problems = list(problems)
         self.main = FleetScreen(service, settings.keys)
 
-    def get_default_screen(self) -> FleetScreen:
-        """Apply the settings and return the screen of the run."""
+    def get_default_screen(self) -> Screen[None]:
+        """Apply the settings and return the first screen, which stays empty below the main one."""
         self._problems += self.take_settings(self._settings)
-        return self.main
+        return super().get_default_screen()
 
     def on_mount(self) -> None:
-        """Show the problems of the start."""
+        """Show the run, and the problems of the start."""
+        self.push_screen(self.main)
         for problem in self._problems:
             self.notify(problem, severity="warning", markup=False, timeout=8)
         self.quit_on_signals()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from textual.css.stylesheet import Stylesheet
 
-from rheo_tui.app import RheoApp
 from tests.tui.driving import running
 from tests.tui.fake_service import FakeService
 from tests.tui.fleet_stage import fleet_on_stage
@@ -93,9 +92,3 @@ async def test_a_watched_fleet_parses_its_styles_once(reparsed: Reparsed) -> Non
     async with fleet_on_stage((80, 24), "rheo-light") as fleet:
         assert fleet.app.theme == "rheo-light"
         assert reparsed() == 0
-
-
-async def test_the_main_screen_is_the_first_one() -> None:
-    app = RheoApp(FakeService())
-    async with app.run_test():
-        assert app.screen_stack == [app.main]
