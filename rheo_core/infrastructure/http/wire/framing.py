@@ -264,7 +264,10 @@ class ChunkDecoder:
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         # Some servers pad the size; its meaning is clear (RFC 9112 7.1.1 for `5 ;name=value`).
-        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        # And a length in a trailer says nothing: the chunks have ended (RFC 9110 6.5.1).
+        self._parser.set_dangerous_leniencies(
+            lenient_spaces_after_chunk_size=True, lenient_chunked_length=True
+        )
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def decode(self, data: bytes | bytearray | memoryview) -> bytes:
