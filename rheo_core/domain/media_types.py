@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-_TYPE = re.compile(r"\s*([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})(?:[\s;,(]|$)", re.A)
+_TYPE = re.compile(
+    r"\s*(\"?)([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})\1(?:[\s;(]|$)", re.A
+)
 """Ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
-_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_PAGES = frozenset(
+    {"text/html", "application/xhtml+xml", "text/x-html", "application/vnd.wap.xhtml+xml"}
+)
 _MESSAGES = (
     "text/", "application/json", "application/xml", "application/problem", "application/jsonl",
     "application/x-json", "application/ndjson", "application/x-ndjson", "application/javascript",
@@ -86,12 +90,12 @@ _PAGE_ENDINGS = (["html"], ["htm"], ["xhtml"], ["xht"])
 def media_type(header: str | None) -> str | None:
     """Return the media type of a Content-Type field, in lower case; None if it has none.
 
-    The first counts if there are several.
+    The last valid one counts, as in browsers (fetch.spec.whatwg.org, "extract a MIME type").
     """
-    if header is None:
-        return None
-    match = _TYPE.match(header.lower())
-    return match[1] if match else None
+    for part in reversed((header or "").lower().split(",")):
+        if match := _TYPE.match(part):
+            return match[2]
+    return None
 
 
 def is_page(type: str | None) -> bool:

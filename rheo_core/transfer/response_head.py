@@ -216,7 +216,7 @@ def _parse_whole(
         partial=False,
         promised=promised,
         modified=_modified(headers),
-        type=media_type(headers.get("Content-Type")),
+        type=media_type(", ".join(headers.getall("Content-Type", ()))),
         is_attachment=is_attachment,
         robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )
@@ -261,7 +261,7 @@ def _parse_partial(
         name=name,
         partial=True,
         promised=digest_of(headers, partial=True),
-        type=media_type(headers.get("Content-Type")),
+        type=media_type(", ".join(headers.getall("Content-Type", ()))),
         is_attachment=is_attachment,
         robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )

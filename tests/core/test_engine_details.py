@@ -1,15 +1,20 @@
 """Details of one download: connections, redirects and heads, without secrets."""
 
 import asyncio
+import re
 from pathlib import Path
+
+import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig
 from rheo_core.domain.details import TransferDetails
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Gate, serving, sha256
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.clients import STRICTER_CLIENT
+from tests.core.engine import Gate, Journal, serving, sha256
+from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
+from tests.servers.scenarios import answer
 from tests.waiting import Until
 
 BODY = body_of(8_000_000)
@@ -78,6 +83,43 @@ async def test_redirects_and_heads_without_secrets(
     assert details.referer == "http://a/b"
     assert details.folder == str(tmp_path)
     assert "sekret" not in repr(details) and "\x1b" not in repr(details)
+
+
+@STRICTER_CLIENT
+@pytest.mark.parametrize(("names", "size"), [(4_000, 1), (110, 1), (150, 1_000), (1, 50_000)])
+async def test_a_large_head_is_not_kept_whole(
+    server: MisbehavingServer, tmp_path: Path, names: int, size: int
+) -> None:
+    """A chain of redirects has many heads, and the latest 256 downloads keep theirs."""
+    many: Headers = {f"X{number}": "y" * size for number in range(names)}
+    last_path = "/last" + "/iso" * 3_000
+    end = server.on(last_path, serving(BODY, **many))
+    middle = server.on("/middle" + "/iso" * 3_000, answer("302 Found", Location=end, **many))
+    config = FileConfig(url=server.on("/f", answer("302 Found", Location=middle, **many)))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        details = manager.details(config.id)
+    assert details is not None and len(details.hops) == 3
+    for hop in details.hops:
+        assert len(hop.reply) <= 101
+        assert sum(len(name) + len(value) for name, value in hop.reply) < 8_300
+        assert re.fullmatch(r"[\d,]+ more", hop.reply[-1][1])
+    assert len(details.hops[1].url) < 8_300
+    assert journal.last("completed").final_url == end
+
+
+async def test_a_small_head_is_kept_whole(server: MisbehavingServer, tmp_path: Path) -> None:
+    many: Headers = {f"X{number}": "y" * 50 for number in range(90)}
+    config = FileConfig(url=server.on("/f", serving(BODY, **many)))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        details = manager.details(config.id)
+    assert details is not None
+    assert {(name, "y" * 50) for name in many} <= set(details.hops[0].reply)
+    assert "…" not in dict(details.hops[0].reply)
 
 
 async def test_a_failed_request_is_kept_and_old_ones_are_not(

@@ -34,6 +34,7 @@ from tests.servers.scenarios import (
     page,
     raw,
     redirect,
+    reply,
     whole,
 )
 from tests.waiting import Until
@@ -640,3 +641,25 @@ async def test_only_a_page_has_the_user_asked(scene: Scene) -> None:
         (row,) = manager.snapshot().downloads
         assert not row.got_page and journal.names() == ["queued", "failed"]
         assert not await manager.accept_html("0" * 16)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Type: application/octet-stream, text/html"],
+        ["Content-Type: application/octet-stream", "Content-Type: text/html; charset=utf-8"],
+        ['Content-Type: "text/html"'],
+        ["Content-Type: text/x-html"],
+        ["Content-Type: application/xhtml+xml; charset=utf-8"],
+    ],
+)
+async def test_t04_a_page_is_recognised_however_its_type_is_written(
+    server: MisbehavingServer, tmp_path: Path, lines: list[str]
+) -> None:
+    body = b"<!DOCTYPE html><title>Sign in</title>"
+    sent = reply(body, *lines, f"Content-Length: {len(body)}")
+    config = FileConfig(url=server.on("/a.zip", raw(sent)))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "failed"
+    assert "a web page" in error_of(manager, config)
+    assert not (tmp_path / "a.zip").exists()

@@ -90,8 +90,6 @@ def _check_trailers(rest: bytes) -> None:
         field = FIELD.fullmatch(line)
         if not found or field is None:
             raise Refused("trailer")
-        if field[1].lower() in (b"content-length", b"transfer-encoding"):  # RFC 9110 6.5.1
-            raise Refused("framing in a trailer")
 
 
 def forgiven(raw: bytes) -> bytes:

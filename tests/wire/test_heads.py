@@ -1,12 +1,20 @@
 """Heads: whether the connection is kept after them, and those that begin no reply."""
 
 import re
+from contextlib import suppress
+from time import process_time
 
 import pytest
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.units import MAX_FILE_BYTES
-from rheo_core.infrastructure.http.wire.framing import MAX_HEAD_BYTES, end_of_head, parse_head
+from rheo_core.infrastructure.http.wire.framing import (
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_LINE_BYTES,
+    end_of_head,
+    parse_head,
+)
 from tests.wire.feeding import receive
 
 
@@ -54,6 +62,46 @@ def test_a_head_ends_with_its_first_empty_line(data: bytes, known: int) -> None:
     first = re.compile(rb"\r?\n\r?\n").search(data)
     if first is None or first.end() > known:
         assert end_of_head(data, known) == (first.end() if first else -1)
+
+
+def seconds_to_parse(raw: bytes) -> float:
+    """Return the least CPU time of three attempts."""
+    times = []
+    for _ in range(3):
+        began = process_time()
+        with suppress(ProtocolError):
+            parse_head(raw)
+        times.append(process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"Content-Length", b"X :"])
+@pytest.mark.parametrize("unit", [b"a", b" ", b"\t", b"a ", b" a", b":", b" :", b"\r\n ", b"\r\na"])
+def test_a_head_costs_time_in_proportion_to_its_length(before: bytes, unit: bytes) -> None:
+    def odd(length: int) -> bytes:
+        filler = unit * (length // len(unit))
+        return b"HTTP/1.1 200 OK\r\nA: b\r\n" + before + filler + b"\r\nX : y\r\n\r\n"
+
+    shorter, longer = seconds_to_parse(odd(4_000)), seconds_to_parse(odd(16_000))
+    assert longer <= 8 * shorter + 0.02  # four times, if it is linear
+
+
+@pytest.mark.parametrize("odd", [[], ["no field"]])
+@pytest.mark.parametrize("name", ["X-Same", "X-%d"])
+def test_the_number_of_fields_is_bounded(name: str, odd: list[str]) -> None:
+    lines = [name.replace("%d", str(number)) + ": y" for number in range(MAX_FIELDS - len(odd))]
+    assert len(parse_head(head("HTTP/1.1 200 OK", *odd, *lines)).headers) == len(lines)
+    with pytest.raises(ProtocolError, match="more than 5,000 fields"):
+        parse_head(head("HTTP/1.1 200 OK", *odd, *lines, "One: more"))
+
+
+@pytest.mark.parametrize("line", ["X: {}", "{}", "Location: {}", " {}"])
+def test_the_length_of_a_line_is_bounded(line: str) -> None:
+    room = MAX_LINE_BYTES - len(line.format("")) - len("\r")
+    fits = parse_head(head("HTTP/1.1 200 OK", "A: b", line.format("y" * room)))
+    assert fits.status == 200
+    with pytest.raises(ProtocolError, match="a line of its head is too long"):
+        parse_head(head("HTTP/1.1 200 OK", "A: b", line.format("y" * (room + 1))))
 
 
 @pytest.mark.parametrize("value", ["/b", "  /b", "/b  ", "\t /b \t"])

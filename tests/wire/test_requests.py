@@ -132,6 +132,28 @@ async def test_chunks_are_never_saved_with_their_framing(
         assert (tmp_path / "f").read_bytes() == body
 
 
+@STRICTER_CLIENT
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        "Content-Length: 5",
+        "content-length: 0",
+        "Transfer-Encoding: gzip",
+        "Content-Range: bytes 0-1/9",
+    ],
+)
+@pytest.mark.parametrize("size", [5, 200_000])
+async def test_trailers_say_nothing_about_the_body(
+    server: MisbehavingServer, tmp_path: Path, trailer: str, size: int
+) -> None:
+    body = body_of(size)
+    chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (size, body, trailer.encode())
+    config = FileConfig(url=server.on("/f", raw(reply(chunks, "Transfer-Encoding: chunked"))))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == body
+
+
 @pytest.mark.parametrize("space", [" ", "      ", "\t", " ;name=value", ";name=value"])
 async def test_the_size_of_a_chunk_may_be_padded(
     server: MisbehavingServer, tmp_path: Path, space: str

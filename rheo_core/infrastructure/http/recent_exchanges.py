@@ -4,11 +4,18 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from multidict import CIMultiDict
+
 from rheo_core.domain.details import Hop
 from rheo_core.domain.redaction import HIDDEN
-from rheo_core.domain.text import printable, redact, redact_url
+from rheo_core.domain.text import printable, redact, redact_url, shorten
+
+from .base import Response
 
 _MAX_EXCHANGES = 256
+_MAX_FIELDS = 100
+_MAX_TEXT_LENGTH = 8 << 10
+"""Of a head, and of a URL that was redirected: 20 hops of 256 downloads are kept."""
 _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
@@ -29,6 +36,32 @@ class SentHop(NamedTuple):
     status: int = 0
     reason: str = ""
     reply: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, url: str, request: Mapping[str, str], reply: Response) -> "SentHop":
+        """Return the hop of a reply, with no more of its head than is worth keeping."""
+        reason = (reply.reason or "")[:_MAX_TEXT_LENGTH]
+        return cls(url, request, reply.status, reason, _kept(reply.headers))
+
+    def redirected(self) -> "SentHop":
+        """Return this hop once it is no longer the last one: nobody needs a whole long URL."""
+        return self._replace(url=shorten(self.url, _MAX_TEXT_LENGTH))
+
+
+def _kept(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the first fields of a head, with a last one that tells how many are left out."""
+    length = sum(map(len, fields)) + sum(map(len, fields.values()))
+    if len(fields) <= _MAX_FIELDS and length <= _MAX_TEXT_LENGTH:
+        return fields
+    kept: CIMultiDict[str] = CIMultiDict()
+    room = _MAX_TEXT_LENGTH
+    for name, value in fields.items():
+        room -= len(name) + len(value)
+        if room < 0 or len(kept) == _MAX_FIELDS:
+            break
+        kept.add(name, value)
+    kept["…"] = f"{len(fields) - len(kept):,} more"
+    return kept
 
 
 class RecentExchanges:

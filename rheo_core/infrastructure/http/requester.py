@@ -189,6 +189,7 @@ class Exchange:
                 if target is None:
                     return reply
                 await self.close(None)
+                self.hops[-1] = self.hops[-1].redirected()
                 url = policy.follow(url, target, self._requester.rules)
                 if policy.forgets_cookies(url):
                     self._jar = None
@@ -241,7 +242,7 @@ class Exchange:
                 ) from error
             raise
         self._sent = sent
-        self.hops[-1] = SentHop(url, headers, reply.status, reply.reason or "", reply.headers)
+        self.hops[-1] = SentHop.of(url, headers, reply)
         return reply
 
     async def _send_guarded(

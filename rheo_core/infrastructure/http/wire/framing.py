@@ -18,6 +18,10 @@ from rheo_core.domain.text import printable, shorten
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim replies before it."""
+MAX_FIELDS = 5_000
+MAX_LINE_BYTES = 100 << 10
+"""The limits of curl (`MAX_HTTP_RESP_HEADER_COUNT`, `CURL_MAX_HTTP_HEADER`): far above any honest
+head, and a field costs a hundred times the bytes that it takes on the wire."""
 
 BEGINNING = b"HTTP/"
 """The first bytes of a reply."""
@@ -145,6 +149,10 @@ class _Fields:
 
 def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     """Return the facts of a head, and its names and values in turn."""
+    if raw.count(b"\n") - 2 > MAX_FIELDS:
+        raise ProtocolError(f"malformed reply: its head has more than {MAX_FIELDS:,} fields")
+    if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
+        raise ProtocolError("malformed reply: a line of its head is too long")
     if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:  # others may see a line end there
         raise ProtocolError("malformed reply: a carriage return or a NUL within its head")
     try:
@@ -191,7 +199,7 @@ def _without_oddities(raw: bytes) -> bytes:
     kept, lengths, has_coding = [], set(), False
     for line in lines:
         if not _FRAMING_FIELD.match(line):
-            line = _SPACED.sub(rb"\1:", line, count=1)  # RFC 9112 5.1
+            line = _without_space(line)
         if not _FIELD.fullmatch(line):
             if _FRAMING_FIELD.match(line):
                 raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
@@ -209,6 +217,12 @@ def _without_oddities(raw: bytes) -> bytes:
     elif lengths:
         kept.append(b"Connection: close")
     return b"\r\n".join([status, *kept, b"", b""])
+
+
+def _without_space(line: bytes) -> bytes:
+    """Drop white space between a name and its colon (RFC 9112 5.1)."""
+    spaced = _SPACED.match(line)
+    return line if spaced is None else spaced[1] + line[spaced.end() - 1 :]
 
 
 def _shown(line: bytes) -> str:
@@ -250,7 +264,10 @@ class ChunkDecoder:
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         # Some servers pad the size; its meaning is clear (RFC 9112 7.1.1 for `5 ;name=value`).
-        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        # And a length in a trailer says nothing: the chunks have ended (RFC 9110 6.5.1).
+        self._parser.set_dangerous_leniencies(
+            lenient_spaces_after_chunk_size=True, lenient_chunked_length=True
+        )
         self._parser.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def decode(self, data: bytes | bytearray | memoryview) -> bytes:
