@@ -201,6 +201,8 @@ def _parse_whole(
     offset: int | None,
     validator: Validator,
 ) -> ResponseHead:
+    if offset is not None and _has_type(headers, "multipart/byteranges"):
+        raise RangeRefusedError("the server sent parts (multipart/byteranges) as the whole file")
     length = _length_of_whole(status, headers, content_length, offset)
     promised = digest_of(headers, partial=False)
     if status != _OK:
@@ -228,7 +230,7 @@ def _parse_partial(
     offset: int | None,
     validator: Validator,
 ) -> ResponseHead:
-    is_multipart = headers.get("Content-Type", "").strip().lower().startswith("multipart/")
+    is_multipart = _has_type(headers, "multipart/")
     if offset is None:
         total = None if is_multipart else _size_of_whole_range(headers)
         if total is None or content_length not in (None, total):
@@ -265,6 +267,10 @@ def _parse_partial(
         is_attachment=is_attachment,
         robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )
+
+
+def _has_type(headers: MultiMapping[str], beginning: str) -> bool:
+    return headers.get("Content-Type", "").strip().lower().startswith(beginning)
 
 
 def _disposition_of(headers: MultiMapping[str]) -> tuple[str | None, bool]:

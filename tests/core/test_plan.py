@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -15,6 +16,7 @@ from rheo_core.transfer.response_head import (
     RangeRefusedError,
     ResponseHead,
     Validator,
+    check_whole,
     parse_response_head,
 )
 
@@ -130,12 +132,38 @@ def test_a_part_from_the_start() -> None:
 def test_several_ranges_are_not_what_was_asked_for() -> None:
     with pytest.raises(RangeRefusedError):
         head(206, {"Content-Type": "multipart/byteranges; boundary=x"}, 100, 10)
+    with pytest.raises(RangeRefusedError):
+        head(200, {"Content-Type": "Multipart/ByteRanges; boundary=x"}, 100, 10)
 
 
 def test_a_part_that_nobody_asked_for() -> None:
     with pytest.raises(ProtocolError) as caught:
         head(206, {"Content-Range": "bytes 0-99/200"}, 100)
     assert not isinstance(caught.value, RangeRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("came", "etag", "is_whole"),
+    [
+        (100, '"a"', True),
+        (100, '"b"', True),
+        (100, None, True),
+        (1, '"a"', False),  # the last byte, to confirm a whole partial file
+        (1, '"b"', False),
+        (90, '"b"', True),
+        (90, '"a"', False),
+        (90, None, False),
+        (None, '"a"', False),
+        (None, '"b"', True),
+        (None, None, False),
+    ],
+)
+def test_a_whole_file_for_a_range_is_proven(
+    came: int | None, etag: str | None, is_whole: bool
+) -> None:
+    told = head(200, {} if etag is None else {"ETag": etag}, came, 99)
+    with nullcontext() if is_whole else pytest.raises(RangeRefusedError):
+        check_whole(told, 99, 100, 100, Validator('"a"'))
 
 
 @pytest.mark.parametrize("status", [304, 412, 416])
