@@ -39,7 +39,7 @@ _RULES = tuple(
         (r"HTTP 407\b.*", "407 the proxy needs a login", _PROXY_LOGIN, "retry"),
         (r"HTTP ((?:403|404|410)\b.*)", r"\1", _NEW_LINK, "link"),
         (r"HTTP (\d{3}.*)", r"\1", _RETRY, "retry"),
-        (r"the server sent .* instead of the file.*", "web page, not the file",
+        (r"the server sent .* instead of the file.*", "web page, not a file",
          "Sign in and replace the URL, or press {key} to save the page.", "keep"),
         (r"hash mismatch for the existing .*", "a different file exists", _EXISTING, "existing"),
         (r"the existing .*; the file was not changed", "a different file exists", _EXISTING,

@@ -1,9 +1,11 @@
 """Choices for a download whose file is on the disk already."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
-from rheo_core.domain import FileConfig, FileExistsStrategy
+from rheo_core.domain import DownloadSnapshot, FileConfig, FileExistsStrategy
 from rheo_core.domain.text import printable
 
 
@@ -29,10 +31,14 @@ class Decision(NamedTuple):
         is_replaced = self.choice is Choice.OVERWRITE
         return FileExistsStrategy.OVERWRITE if is_replaced else FileExistsStrategy.RENAME
 
-    @property
-    def filename(self) -> str | None:
-        """Name of the download; None: the same as before."""
-        return self.name or None
+    def names_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, str]:
+        """Return the names of the files by the ids of their downloads; others keep theirs.
+
+        A file that is overwritten is named: no name that only a reply has replaces a file.
+        """
+        if self.choice is Choice.OVERWRITE:
+            return {row.id: Path(row.destination).name for row in rows if row.destination}
+        return {row.id: self.name for row in rows} if self.name else {}
 
     @property
     def words(self) -> str:

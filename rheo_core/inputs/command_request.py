@@ -135,10 +135,13 @@ class Request:
             candidate = candidate._replace(is_copy=True)
 
     def _problem_of_replaced(self) -> str:
-        """Return a sentence if a value that would be sent, or a route, is unknown."""
-        wishes = (value for value in self.wishes.values() if isinstance(value, str))
+        """Return a sentence if a value that would be sent, or a route, is unknown.
+
+        `$HOME` in the path of a file is known.
+        """
+        routes = (str(self.wishes.get(name, "")) for name in ("proxy", "interface"))
         sent = (value for _, value in self.headers)
-        values = (self.login or "", *sent, *self.cookies, *self.query, *wishes)
+        values = (self.login or "", *sent, *self.cookies, *self.query, *routes)
         problem = problem_of_replaced(values, self.replaced)
         return problem or problem_of_replaced(self.urls, self.replaced & {"`"})
 

@@ -234,7 +234,7 @@ class HistoryScreen(ModalScreen[None]):
         words = ""
         if decision is not None:
             await service.add_again(
-                [row.id for row in existing], decision.strategy, decision.filename
+                [row.id for row in existing], decision.strategy, decision.names_of(existing)
             )
             words = f" ({decision.words})"
         self._rows.remove_rows({row.id for row in rows})

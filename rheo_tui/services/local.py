@@ -285,7 +285,7 @@ class LocalService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        filename: str | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         """Queue ended downloads again, with another strategy or name if there is one.
 
@@ -298,9 +298,13 @@ class LocalService:
             raise DownloadManagerError(
                 "the history does not store the secrets in its URL; add the URL again"
             )
-        changes = {"file_exists_strategy": exists, "filename": filename}
-        update = {name: value for name, value in changes.items() if value is not None}
-        await self.add([config.model_copy(update=update) for config in configs if config])
+        again = []
+        for download_id, config in zip(ids, configs, strict=True):
+            changes = {"file_exists_strategy": exists, "filename": (names or {}).get(download_id)}
+            update = {name: value for name, value in changes.items() if value is not None}
+            if config is not None:
+                again.append(config.model_copy(update=update))
+        await self.add(again)
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""

@@ -192,14 +192,14 @@ class DownloadService(Protocol):
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        filename: str | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         """Queue ended downloads again, from the list or the history, with their options.
 
         Args:
             ids: the downloads.
             exists: strategy for the existing file; None: as before.
-            filename: name of the file of a single download; None: as before.
+            names: names of the files by id; the others, or all, are named as before.
         """
 
     async def pause(self, ids: Sequence[str]) -> int:

@@ -205,7 +205,7 @@ class FakeService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        filename: str | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self._record("add_again", list(ids))
         for row in ids:

@@ -1,5 +1,6 @@
 """Finished files: delete to the trash, open, download again; pause and resume of all."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import send2trash
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
+from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.trash import delete_file, remove_leftovers
@@ -39,6 +41,10 @@ async def done(
     await service.add(configs)
     await until(lambda: service._manager.stats.completed == len(names))
     return [config.id for config in configs]
+
+
+def no_attributes(*_: object) -> None:
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
 
 def no_trash(_: object) -> None:
@@ -238,6 +244,32 @@ async def test_a_download_again_keeps_the_file_that_is_there(
     await service.add_again(ids, FileExistsStrategy.RENAME)
     await until(lambda: "a (1).txt" in names_in(tmp_path / "files"))
     assert (tmp_path / "files" / "a.txt").read_text() == "edited"
+
+
+@pytest.mark.parametrize("has_attributes", [True, False])
+async def test_the_file_that_is_shown_is_overwritten_if_the_user_says_so(
+    service: LocalService,
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    has_attributes: bool,
+) -> None:
+    """Its name is that of a reply, which by itself replaces no file of another origin."""
+    folder = tmp_path / "files"
+    (folder / "thesis.txt").write_text("the user's")
+    if not has_attributes:
+        monkeypatch.setattr(os, "setxattr", no_attributes)
+    fields = {"Content_Disposition": 'attachment; filename="thesis.txt"'}
+    config = FileConfig(url=server.on("/a", serving(b"new", **fields)))
+    await service.add([config])
+    await until(lambda: service._manager.stats.skipped == 1)
+    (row,) = (await service.snapshot()).downloads
+    decision = Decision(Choice.OVERWRITE)
+    await service.add_again([row.id], decision.strategy, decision.names_of([row]))
+    await until(lambda: service._manager.stats.completed == 1)
+    assert names_in(folder) == ["thesis.txt"]
+    assert (folder / "thesis.txt").read_bytes() == b"new"
 
 
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_empty_tabs_give_way_first() -> None:
          "link"),
         (IncompleteError(10, 20), "connection ended early", "retry"),
         (DownloadTimeoutError("no data from a.example", 30.0, "for"), "no data for 30 s", "retry"),
-        (WebPageError("text/html", "a.zip"), "web page, not the file", "keep"),
+        (WebPageError("text/html", "a.zip"), "web page, not a file", "keep"),
         (ValueError("something else: entirely"), "something else: entirely", ""),
     ],
 )  # fmt: skip
