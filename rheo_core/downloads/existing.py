@@ -53,7 +53,7 @@ async def find_existing(
     path = await _find(context, record, paths, expected)
     identity = await context.disk.run(identity_at, path)
     if identity is not None:
-        context.written[identity] = record.id
+        context.written[identity] = context.names.source_of(record.config.url)
     return path
 
 

@@ -271,8 +271,8 @@ class PathClaim:
 
     def _is_anothers(self, look: Look) -> bool:
         """Return True if a file belongs to another download of this run."""
-        context, mine = self._context, self._record.id
-        if look.identity is not None and context.written.get(look.identity, mine) != mine:
+        context, mine = self._context, {self._record.id, self.source}
+        if look.identity in context.written and context.written[look.identity] not in mine:
             return True
         is_other = look.source not in (None, "", self.source)
         return is_other and context.names.has_source(look.source or "")
