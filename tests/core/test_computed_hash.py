@@ -1,5 +1,6 @@
 """Hashes computed without one to compare with, and facts of the reply in the completed event."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -89,17 +90,35 @@ async def test_no_byte_is_read_again_for_it(
     assert sum(read) == 0
 
 
-@pytest.mark.parametrize("connections", [1, 4])
-async def test_after_a_cut_and_with_many_connections(
-    server: MisbehavingServer, tmp_path: Path, connections: int
-) -> None:
+async def test_after_a_cut(server: MisbehavingServer, tmp_path: Path) -> None:
     behave = in_turn(cut(LARGE, 1_000_000, ETag='"v1"'), serving(LARGE, ETag='"v1"'))
     config = FileConfig(url=server.on("/f", behave), compute_hash="sha1")
-    event = await completed(
-        tmp_path, config, retry_handler=quick_retries(), connections=connections, tuning=EAGER
-    )
+    event = await completed(tmp_path, config, retry_handler=quick_retries())
     assert event.computed_hash == f"sha1:{hashlib.sha1(LARGE).hexdigest()}"
     assert (event.http_status, event.attempts) == (206, 2)
+
+
+async def test_after_a_cut_of_one_of_many_connections(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    has_joined = asyncio.Event()
+
+    async def first(exchange: Exchange) -> None:
+        await exchange.head(Content_Length=len(LARGE), ETag='"v1"')
+        await exchange.send(LARGE[:1_000_000])
+        await has_joined.wait()
+        await exchange.close()
+
+    async def later(exchange: Exchange) -> None:
+        has_joined.set()
+        await exchange.serve(LARGE, ETag='"v1"')
+
+    config = FileConfig(url=server.on("/f", in_turn(first, later)), compute_hash="sha1")
+    event = await completed(
+        tmp_path, config, retry_handler=quick_retries(), connections=4, tuning=EAGER
+    )
+    assert event.computed_hash == f"sha1:{hashlib.sha1(LARGE).hexdigest()}"
+    assert (event.http_status, event.attempts) == (200, 1)
 
 
 async def test_a_file_that_changes_between_two_attempts(

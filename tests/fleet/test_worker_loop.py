@@ -27,12 +27,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 AN_INTERRUPT = """
-import asyncio, os, signal
+import asyncio, os, signal, sys, threading
 from rheo_core.fleet.worker_loop import run_on_worker_loop
 
-cancelled = asyncio.Event()
+cancelled, main = asyncio.Event(), threading.main_thread().ident
 
 async def work():
+    while sys._current_frames()[main].f_code.co_name != "wait":  # for the result
+        await asyncio.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)  # to the main thread
     try:
         await asyncio.Event().wait()
