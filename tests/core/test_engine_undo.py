@@ -17,11 +17,11 @@ SEEN = 2_000_000
 
 
 async def half_done(manager: DownloadManager, gate: Gate, config: FileConfig, until: Until) -> None:
-    """Add a download and let it run until some of it is there."""
+    """Add a download and let it run until `SEEN` bytes of it are there."""
     await manager.add([config])
     await asyncio.wait_for(gate.reached.wait(), 30)
     info = manager.get_download_info
-    await until(lambda: (found := info(config.id)) and found.bytes_downloaded > 0)
+    await until(lambda: (found := info(config.id)) and found.bytes_downloaded == SEEN)
 
 
 @pytest.fixture
