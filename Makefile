@@ -14,7 +14,7 @@ install = $(if $(UV),$(INSTALL_BY_UV) $1 ||) $(INSTALL_BY_PIP) $1
 PYTEST = $(BIN)/pytest --numprocesses=auto --dist=worksteal
 QUICK := tests/cli tests/config tests/demo tests/inputs tests/tui $(addprefix tests/core/, \
   test_engine_transfer.py test_redaction.py test_request_cookies.py test_request_proxies.py)
-EFFORT := RHEO_TEST_KILLS=100 RHEO_TEST_ERRORS=100 RHEO_TEST_SIGNALS=20 RHEO_TEST_EXAMPLES=1000
+EFFORT := TEST_KILLS=100 TEST_ERRORS=100 TEST_SIGNALS=20 TEST_EXAMPLES=1000
 unexport PYTHONDONTWRITEBYTECODE # each process of the tests would compile all of them
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --extra dev --quiet
 
@@ -65,7 +65,7 @@ coverage: $(READY)  ## Run the tests and measure which branches they take, 95 % 
 .PHONY: test-all
 test-all: lint types arrows  ## Run every check with every test, and with more kills, errors, signals and examples
 	$(EFFORT) $(PYTEST) -m '' -o faulthandler_timeout=7200
-	RHEO_TEST_CLIENT=aiohttp $(PYTEST) tests/wire tests/faults tests/core
+	TEST_CLIENT=aiohttp $(PYTEST) tests/wire tests/faults tests/core
 
 .PHONY: fuzz
 fuzz: $(READY)  ## Compare the HTTP client with its strict model by fuzzing, ten minutes (needs atheris)

@@ -15,7 +15,7 @@ from rheo_core.infrastructure.http import (
 )
 from rheo_core.infrastructure.http.resolver import Resolver
 
-IS_AIOHTTP = os.environ.get("RHEO_TEST_CLIENT") == "aiohttp"
+IS_AIOHTTP = os.environ.get("TEST_CLIENT") == "aiohttp"
 """Engines of the tests use aiohttp's sessions, as those of users may."""
 
 STRICTER_CLIENT = pytest.mark.skipif(

@@ -4,5 +4,5 @@ import os
 
 
 def effort(name: str, usual: int) -> int:
-    """Return the number in RHEO_TEST_<name>: of kills, errors, signals or examples to try."""
-    return int(os.environ.get(f"RHEO_TEST_{name}", usual))
+    """Return the number in TEST_<name>: of kills, errors, signals or examples to try."""
+    return int(os.environ.get(f"TEST_{name}", usual))

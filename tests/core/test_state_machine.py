@@ -1,6 +1,6 @@
 """DownloadManager and session against a plain model, through closes and crashes.
 
-`RHEO_TEST_EXAMPLES=1000` tries 1000 random sequences instead of the fixed ones.
+`TEST_EXAMPLES=1000` tries 1000 random sequences instead of the fixed ones.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Every write-like system call fails, in turn: the file is right or not there, and a word is said.
 
-Of all the places a sample is tried; with RHEO_TEST_ERRORS=9999 in the environment every one.
+Of all the places a sample is tried; with TEST_ERRORS=9999 in the environment every one.
 """
 
 import os

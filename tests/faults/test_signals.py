@@ -1,6 +1,6 @@
 """L20: the command is interrupted, at moments a die has chosen: its bytes are kept, and it says so.
 
-With RHEO_TEST_SIGNALS=100 in the environment, each signal is sent at 100 moments.
+With TEST_SIGNALS=100 in the environment, each signal is sent at 100 moments.
 """
 
 import asyncio
