@@ -13,6 +13,8 @@ _TAKEOVER_TIMES = 10
 """Near the end, with nothing left to split, a takeover follows after this multiple of the time that
 a connection takes to begin: few bytes are at stake, and everything waits for them."""
 
+_MAX_DOUBLINGS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenRange:
@@ -209,10 +211,14 @@ class SegmentMap:
         return max(self._segments, key=lambda segment: segment.missing)
 
     def _patience(self, *, is_unlimited: bool) -> float:
-        """Return the seconds without a byte after which a connection loses its segment."""
-        seconds = self._tuning.takeover_seconds
+        """Return the seconds without a byte after which a connection loses its segment.
+
+        Each takeover makes the next one later. Near the end, where the time is short, it doubles:
+        a server that pauses in each reply would lose them all before they go on.
+        """
+        seconds = self._tuning.takeover_seconds * (1 + self._thefts)
         is_near_end = self._largest.missing < 2 * self._tuning.min_segment_bytes
         if is_unlimited and is_near_end and self.join_seconds is not None:
             prompt = max(self.join_seconds * _TAKEOVER_TIMES, self._tuning.min_takeover_seconds)
-            seconds = min(seconds, prompt)
-        return seconds * (1 + self._thefts)
+            seconds = min(seconds, prompt * 2 ** min(self._thefts, _MAX_DOUBLINGS))
+        return seconds

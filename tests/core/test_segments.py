@@ -176,6 +176,33 @@ def test_near_the_end_patience_is_short(
     assert (pieces.laggard(idle, compare=is_unlimited) is not None) is is_laggard
 
 
+def test_a_server_that_pauses_in_each_reply_is_waited_for() -> None:
+    """Each reply brings half of its range, then pauses for 3 s: few takeovers, not all."""
+    pieces = SegmentMap(900_000)
+    pieces.join_seconds = 0.01
+    now, segment = 0.0, pieces.first()
+    segment.begin(now)
+    takeovers = 0
+    while segment.missing > 1:
+        segment.received += segment.missing // 2
+        segment.active_at = now
+        if pieces.laggard(now + 2.9) is None:
+            break  # it will go on
+        now += 2.9
+        following = pieces.take(now)
+        assert following is not None
+        segment, takeovers = following, takeovers + 1
+    assert takeovers == 5  # after which it waits for 3.2 s
+
+
+def test_patience_has_a_limit() -> None:
+    pieces = SegmentMap(1 << 20)
+    pieces.join_seconds = 0.01
+    pieces.first().begin(0.0)
+    for days in range(1, 2000):  # the power of two would be larger than any float
+        assert pieces.take(86400.0 * days) is not None
+
+
 def test_a_rest_is_measured_at_the_speed_of_its_connection() -> None:
     pieces = SegmentMap(1000)
     segment = pieces.first()
