@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from rheo_core.domain.exceptions import (
     DownloadError,
@@ -10,6 +10,7 @@ from rheo_core.domain.exceptions import (
     FileValidationError,
 )
 from rheo_core.domain.file_config import host_of
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.disk import DiskFuture
 from rheo_core.infrastructure.file_metadata import FileMetadata
@@ -27,6 +28,7 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside, fitted, is_surely_short, writable_path
+from .existing import has_size
 from .looks import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
@@ -54,10 +56,10 @@ class Attempt:
         self._claim.checksum = await self._look_up_checksum()
         try:
             part = await self._fetch_named(requested)
+            await compute_hash(context, record, part)
+            context.written[await self._commit(part)] = record.id
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
-        await compute_hash(context, record, part)
-        context.written[await self._commit(part)] = record.id
         return context.lifecycle.completed(record)
 
     async def close(self) -> None:
@@ -202,9 +204,7 @@ class Attempt:
         part = self._part(requested)
         path = await claim.claim(requested, part)
         if path is None:
-            await disk.run(part.discard)  # not needed any more
-            assert claim.existing is not None
-            raise _FileIsThereError(claim.existing)
+            await self._discard(part)
         is_other = path is not requested and path != requested
         if is_other:
             part = self._part(path)
@@ -246,7 +246,12 @@ class Attempt:
         return part
 
     async def _commit(self, part: PartFile) -> Identity:
-        """Give the whole file its final name; return its identity."""
+        """Give the whole file its final name; return its identity.
+
+        Raises:
+            FileExistsError: another program took the name first.
+            _FileIsThereError: the same, but SKIP accepts its file.
+        """
         assert part.state.total is not None
         size = part.state.total
         while True:
@@ -260,12 +265,34 @@ class Attempt:
             try:
                 return await _uninterrupted(work)
             except FileExistsError:  # another program took the name first
-                if overwrite or self._claim.strategy.keeps_existing:
+                if overwrite or not await self._accepts_file(part.destination, size):
                     await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
-            part.destination = await self._claim.claim(part.destination) or part.destination
-            self._record.destination = part.destination
-            self._record.final_name = part.destination.name
+            self._claim.has_reply = False
+            path = await self._claim.claim(part.destination)
+            if path is None:
+                await self._discard(part)
+            part.destination = path
+            self._record.destination = path
+            self._record.final_name = path.name
+
+    async def _accepts_file(self, path: Path, size: int) -> bool:
+        """Return True if the strategy has an answer to a file that appeared meanwhile.
+
+        SKIP accepts a file of the same size only: these bytes cost a transfer.
+        """
+        match self._claim.strategy:
+            case FileExistsStrategy.ERROR:
+                return False
+            case FileExistsStrategy.SKIP:
+                return await self._context.disk.run(has_size, path, size)
+        return True
+
+    async def _discard(self, part: PartFile) -> NoReturn:
+        """Remove the part file, because an existing file stands for the download."""
+        assert self._claim.existing is not None
+        await self._context.disk.run(part.discard)
+        raise _FileIsThereError(self._claim.existing)
 
     def _metadata(self, part: PartFile) -> FileMetadata:
         options = self._context.options

@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -103,6 +103,14 @@ def is_written_by(record: DownloadRecord, path: Path, source: str) -> bool:
     ended = record.finished_at or 0.0
     is_old = status.st_mtime <= ended + _CLOCK_SECONDS
     return stat.S_ISREG(status.st_mode) and status.st_size == record.total_bytes and is_old
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Return True if `path` is a regular file of `size` bytes. Blocks."""
+    with suppress(OSError):
+        status = path.lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == size
+    return False
 
 
 async def check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:

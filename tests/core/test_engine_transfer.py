@@ -336,11 +336,13 @@ async def test_a_file_that_appears_meanwhile_is_not_overwritten(
     configs = [
         FileConfig(url=server.on("/f", gate)),
         FileConfig(url=server.on("/g", gate), file_exists_strategy="rename"),
+        FileConfig(url=server.on("/h", gate)),
     ]
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add(configs)
-        await server.wait_for_requests(2)
+        await server.wait_for_requests(3)
         (tmp_path / "f").write_bytes(b"theirs")
+        (tmp_path / "h").write_bytes(BODY)  # as another process that downloads it writes it
         (tmp_path / "g").write_bytes(b"theirs")
         gate.opened.set()
         await manager.wait_until_complete(timeout=20)
@@ -349,6 +351,9 @@ async def test_a_file_that_appears_meanwhile_is_not_overwritten(
     assert (tmp_path / "f").read_bytes() == b"theirs"
     assert (tmp_path / "g").read_bytes() == b"theirs"
     assert (tmp_path / "g (1)").read_bytes() == BODY
+    assert status_of(manager, configs[2]) is DownloadStatus.SKIPPED
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"f", "f.part", "f.part.state", "g", "g (1)", "h"}
 
 
 async def test_somebody_elses_part_file_is_left_alone(
