@@ -201,8 +201,9 @@ def _parse_whole(
     offset: int | None,
     validator: Validator,
 ) -> ResponseHead:
-    if offset is not None and _has_type(headers, "multipart/byteranges"):
-        raise RangeRefusedError("the server sent parts (multipart/byteranges) as the whole file")
+    if _has_type(headers, "multipart/byteranges"):  # no file is of this type (RFC 9110 14.6)
+        problem = "the server sent parts (multipart/byteranges) as the whole file"
+        raise ProtocolError(problem) if offset is None else RangeRefusedError(problem)
     length = _length_of_whole(status, headers, content_length, offset)
     promised = digest_of(headers, partial=False)
     if status != _OK:

@@ -134,6 +134,8 @@ def test_several_ranges_are_not_what_was_asked_for() -> None:
         head(206, {"Content-Type": "multipart/byteranges; boundary=x"}, 100, 10)
     with pytest.raises(RangeRefusedError):
         head(200, {"Content-Type": "Multipart/ByteRanges; boundary=x"}, 100, 10)
+    with pytest.raises(ProtocolError, match="parts"):
+        head(200, {"Content-Type": "multipart/byteranges; boundary=x"}, 100)
 
 
 def test_a_part_that_nobody_asked_for() -> None:

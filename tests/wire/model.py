@@ -58,6 +58,8 @@ def _body(status: int, fields: list[tuple[bytes, bytes]], rest: bytes) -> bytes:
         if [coding.lower() for coding in codings] != [b"chunked"]:
             raise Refused("transfer coding")
         return _chunks(rest)
+    if any(name == b"transfer_encoding" for name, _ in fields):
+        raise Refused("transfer coding")
     if not lengths:
         if not fields:
             raise Refused("a head without fields")

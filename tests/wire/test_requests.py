@@ -133,6 +133,20 @@ async def test_chunks_are_never_saved_with_their_framing(
 
 
 @STRICTER_CLIENT
+@pytest.mark.parametrize("line", ["Transfer_Encoding: chunked", "transfer_encoding: Chunked"])
+@pytest.mark.parametrize("length", ["", "Content-Length: 15"])
+async def test_a_coding_with_a_changed_name_leaves_the_framing_in_doubt(
+    server: MisbehavingServer, tmp_path: Path, line: str, length: str
+) -> None:
+    answer = reply(b"5\r\nhello\r\n0\r\n\r\n", *filter(None, [line, length]))
+    config = FileConfig(url=server.on("/f", raw(answer)))
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "failed"
+    assert "Transfer_Encoding" in error_of(manager, config)
+    assert not (tmp_path / "f").exists()
+
+
+@STRICTER_CLIENT
 @pytest.mark.parametrize(
     "trailer",
     [

@@ -35,6 +35,8 @@ _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 _SPACED = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:")
 _FOLD = re.compile(rb"\n[ \t]+")
 _FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
+_MISSPELLED_CODING = "Transfer_Encoding"
+"""Some gateways rewrite `-` as `_` and keep the body, which then may be in chunks."""
 _BODILESS = frozenset({204, 304})
 
 
@@ -238,6 +240,8 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
             shown = printable(", ".join(codings))
             raise ProtocolError(f"transfer coding {shown!r} is not supported")
         return Framing.CHUNKED, 0
+    if _MISSPELLED_CODING in headers:
+        raise ProtocolError("malformed reply: Transfer_Encoding may mean Transfer-Encoding")
     if (length := headers.get("Content-Length")) is not None:
         return Framing.LENGTH, _length(length)
     return Framing.CLOSE, 0
