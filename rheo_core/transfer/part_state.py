@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import to_json
@@ -154,8 +155,7 @@ def _lines(data: bytes) -> tuple[bytes, bytes, bytes]:
     return version, signature, body
 
 
-@dataclass(frozen=True, slots=True)
-class StateFile:
+class StateFile(NamedTuple):
     """A file with the name of a state.
 
     Attributes:
