@@ -35,17 +35,24 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """One try of a download. It holds its paths and part files until `close`."""
+    """One try of a download. It holds its paths and part files until `close`.
 
-    def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
+    Args:
+        context: parts that all attempts share.
+        record: the download.
+        expected: path of its file from facts known before any reply.
+    """
+
+    def __init__(self, context: AttemptContext, record: DownloadRecord, expected: Path) -> None:
         self._context = context
         self._record = record
+        self._expected = expected
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
-    async def run(self, requested: Path) -> None:
-        """Download the file to `requested`, or to the name that the server gives it.
+    async def run(self) -> None:
+        """Download the file to its path so far, or to the name that the server gives it.
 
         Raises:
             DownloadError: the attempt failed. Its bytes are kept if they can be used again.
@@ -53,7 +60,7 @@ class Attempt:
         record, context = self._record, self._context
         self._claim.checksum = await self._look_up_checksum()
         try:
-            part = await self._fetch_named(requested)
+            part = await self._fetch_named(record.destination or self._expected)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         await compute_hash(context, record, part)
@@ -192,7 +199,7 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        is_expected = requested == context.folders.path_of(record.config)
+        is_expected = requested == self._expected
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
         claim.expected_path = requested if is_expected else None
