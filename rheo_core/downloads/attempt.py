@@ -57,13 +57,16 @@ class Attempt:
         Raises:
             DownloadError: the attempt failed. Its bytes are kept if they can be used again.
         """
-        record, context = self._record, self._context
-        self._claim.checksum = await self._look_up_checksum()
+        record, context, config = self._record, self._context, self._record.config
+        self._claim.checksum = config.hash_config
+        if config.sidecar and config.hash_config is None:
+            self._claim.checksum = await self._look_up_checksum()
         try:
             part = await self._fetch_named(record.destination or self._expected)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
-        await compute_hash(context, record, part)
+        if config.compute_hash is not None:
+            await compute_hash(context, record, part, config.compute_hash)
         context.written[await self._commit(part)] = record.id
         return context.lifecycle.completed(record)
 
@@ -84,15 +87,13 @@ class Attempt:
         if cancellation is not None:
             raise cancellation
 
-    async def _look_up_checksum(self) -> HashConfig | None:
-        """Return the user's checksum, or that of a checksum file if the user asks for it.
+    async def _look_up_checksum(self) -> HashConfig:
+        """Return the checksum that a checksum file has.
 
         Raises:
             FileValidationError: no checksum file names the download.
         """
         config = self._record.config
-        if config.hash_config is not None or not config.sidecar:
-            return config.hash_config
         for url in dict.fromkeys((config.source, config.url)):
             checksum = await self._fetch_checksum(url)
             if checksum is not None:
