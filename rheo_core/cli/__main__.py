@@ -1,12 +1,13 @@
 """Entry point of the `rheo` command."""
 
 import errno
-import gc
 import io
 import os
 import signal
 import sys
 from contextlib import suppress
+
+from .start import begin_imports
 
 _LOST_OUTPUT = {
     errno.ENOSPC,
@@ -23,7 +24,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # there is nothing to save yet
     take_over()
-    gc.disable()  # imports make no garbage; looking for it costs a tenth of the start
+    begin_imports()
     from .main import app
 
     try:

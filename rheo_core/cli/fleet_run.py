@@ -1,6 +1,5 @@
 """`rheo fleet run`: a whole run on a cluster."""
 
-import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ from .fleet_flags import (
 )
 from .fleet_plan import make_plan
 from .fleet_status import Progress, code_of_status, show_status
+from .start import end_imports
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
@@ -140,7 +140,7 @@ def complete(
     """
     from rheo_core.fleet.executors import ClusterError, check_name
 
-    gc.enable()
+    end_imports()
     try:
         check_name(cluster)
         with ExitStack() as stack:

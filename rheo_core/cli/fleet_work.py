@@ -1,7 +1,6 @@
 """`rheo fleet work`: one slice of a fleet run, for batch systems."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -37,6 +36,7 @@ from .flags import (
 )
 from .fleet_flags import ExistingOut, Scratch, ShardsAtOnce, SliceOf
 from .settings import check_protection, settings_in_force
+from .start import end_imports
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import ShardFacts
@@ -135,8 +135,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) 
     from rheo_core.domain.exceptions import RheoError
     from rheo_core.fleet.shard_downloads import ShardError
 
-    gc.freeze()  # imported modules stay
-    gc.enable()
+    end_imports()
     _show_log()
     try:
         result, signalled = asyncio.run(_until_signal(work))

@@ -2,7 +2,6 @@
 
 import asyncio
 import atexit
-import gc
 import logging
 import os
 import signal
@@ -32,6 +31,7 @@ from .json_lines import JsonLines
 from .progress import LiveReporter, LogLines, PlainReporter, Reporter
 from .report import TERMINAL_EVENTS, Tally
 from .run_limits import RunLimits
+from .start import end_imports
 
 if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
@@ -148,8 +148,7 @@ class _Run:
         drop_broken_key_log()
         from rheo_core.engine import make_manager  # imports the HTTP library
 
-        gc.freeze()  # imported modules stay
-        gc.enable()
+        end_imports()
         manager = make_manager(self._settings, tracker=self._tracker, insecure=self._insecure)
         async with manager:
             for event_type in _event_types(output):

@@ -1,9 +1,8 @@
 """Parts of a `DownloadManager`, all made in one place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.schedule import parse_schedule
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """Parts of a manager that share state; see `assemble`."""
 
     queue: PriorityDownloadQueue

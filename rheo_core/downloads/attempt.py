@@ -37,26 +37,36 @@ T = TypeVar("T")
 
 
 class Attempt:
-    """One try of a download. It holds its paths and part files until `close`."""
+    """One try of a download. It holds its paths and part files until `close`.
 
-    def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
+    Args:
+        context: parts that all attempts share.
+        record: the download.
+        expected: path of its file from facts known before any reply.
+    """
+
+    def __init__(self, context: AttemptContext, record: DownloadRecord, expected: Path) -> None:
         self._context = context
         self._record = record
+        self._expected = expected
         self._parts: list[PartFile] = []
         self._source = source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
-    async def run(self, requested: Path) -> None:
-        """Download the file to `requested`, or to the name that the server gives it.
+    async def run(self) -> None:
+        """Download the file to its path so far, or to the name that the server gives it.
 
         Raises:
             DownloadError: the attempt failed. Its bytes are kept if they can be used again.
         """
-        record, context = self._record, self._context
-        self._claim.checksum = await self._look_up_checksum()
+        record, context, config = self._record, self._context, self._record.config
+        self._claim.checksum = config.hash_config
+        if config.sidecar and config.hash_config is None:
+            self._claim.checksum = await self._look_up_checksum()
         try:
-            part = await self._fetch_named(requested)
-            await compute_hash(context, record, part)
+            part = await self._fetch_named(record.destination or self._expected)
+            if config.compute_hash is not None:
+                await compute_hash(context, record, part, config.compute_hash)
             context.written[await self._commit(part)] = record.id
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
@@ -79,15 +89,13 @@ class Attempt:
         if cancellation is not None:
             raise cancellation
 
-    async def _look_up_checksum(self) -> HashConfig | None:
-        """Return the user's checksum, or that of a checksum file if the user asks for it.
+    async def _look_up_checksum(self) -> HashConfig:
+        """Return the checksum that a checksum file has.
 
         Raises:
             FileValidationError: no checksum file names the download.
         """
         config = self._record.config
-        if config.hash_config is not None or not config.sidecar:
-            return config.hash_config
         for url in dict.fromkeys((config.source, config.url)):
             checksum = await self._fetch_checksum(url)
             if checksum is not None:
@@ -194,7 +202,7 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        is_expected = requested == context.folders.path_of(record.config)
+        is_expected = requested == self._expected
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
         claim.expected_path = requested if is_expected else None

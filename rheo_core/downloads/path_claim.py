@@ -167,8 +167,9 @@ class PathClaim:
             look = await self._look(candidate, None if number else part)
             self.occupant = look.occupant
             if self._may_take(look, is_best=not index, has_existing=bool(existing)):
-                if look.occupant is Occupant.NOTHING and part is not None and not number:
-                    return await self._begun_at_next(path, numbers) or candidate
+                is_new = look.occupant is Occupant.NOTHING and part is not None and not number
+                if is_new and self.strategy is FileExistsStrategy.RENAME:  # begun there earlier?
+                    return await self._begun_at(numbered(path, next(numbers))) or candidate
                 return candidate
             if look.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
                 self.unlock(candidate)  # the next link of this name goes there
@@ -292,12 +293,6 @@ class PathClaim:
             return False
         source = await self._context.disk.run(source_at, path)
         return source == self.source
-
-    async def _begun_at_next(self, path: Path, numbers: Iterator[int]) -> Path | None:
-        """Lock the next number if the names are numbered and an earlier run began there."""
-        if self.strategy is not FileExistsStrategy.RENAME:
-            return None
-        return await self._begun_at(numbered(path, next(numbers)))
 
     async def _begun_at(self, path: Path) -> Path | None:
         """Lock a path if an earlier run began there."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
@@ -30,6 +30,9 @@ OnRecords = Callable[[list[DownloadRecord]], None]
 
 _DAY_SECONDS = 24 * 60 * 60.0
 _SLICE_RECORDS = 500  # records made into rows before the event loop gets its turn
+_MAX_ROWS = 20_000
+"""Rows of one transaction, about 12 MB of memory. If a verb changes more downloads, a crash may
+leave some of them unchanged in the file, each as a whole."""
 
 
 class Session:
@@ -324,14 +327,21 @@ class Session:
             if not changed and not outdated:
                 return
             try:
-                rows = await _rows_of(changed.values())
-                await self._thread.run(self._opened.write, rows, outdated)
+                await self._write(_in_order(changed.values()), outdated - changed.keys())
             except Exception as error:  # even a bug must not lose changes or stop the writer
                 self._put_back(changed, outdated)
                 self._report(error)
             else:
                 self._is_failing = False
                 self._has_written()
+
+    async def _write(self, records: Sequence[DownloadRecord], deleted: Set[str]) -> None:
+        """Write records in pieces. Rows are deleted with the last one: new names come first."""
+        for start in range(0, max(len(records), 1), _MAX_ROWS):
+            end = start + _MAX_ROWS
+            rows = await _rows_of(records[start:end])
+            gone = deleted if end >= len(records) else ()
+            await self._thread.run(self._opened.write, rows, gone)
 
     def _note_progress(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -344,8 +354,9 @@ class Session:
                 self._changed[record.id] = record
 
     def _put_back(self, changed: dict[str, DownloadRecord], outdated: Iterable[str]) -> None:
-        """Keep changes that were not written, except those noted again since."""
-        self._changed = changed | self._changed
+        """Keep changes that were not written, except those noted again or dropped since."""
+        kept = {id_: record for id_, record in changed.items() if id_ not in self._outdated}
+        self._changed = kept | self._changed
         self._outdated.update(outdated)
 
     def _report(self, error: Exception) -> None:
@@ -396,7 +407,7 @@ def _in_order(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:
 async def _rows_of(records: Iterable[DownloadRecord]) -> list[StoredDownload]:
     """Return rows of records that the engine may change between two turns of the event loop."""
     rows = []
-    for number, record in enumerate(_in_order(records), start=1):
+    for number, record in enumerate(records, start=1):
         rows.append(to_stored(record))
         if number % _SLICE_RECORDS == 0:
             await asyncio.sleep(0)

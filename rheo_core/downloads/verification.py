@@ -13,6 +13,7 @@ from rheo_core.domain.exceptions import (
     HostFullError,
     ShortageError,
 )
+from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
 from rheo_core.domain.text import printable, system_reason
@@ -42,15 +43,14 @@ def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
     return expected is not None and context.validator is None
 
 
-async def compute_hash(context: AttemptContext, record: DownloadRecord, part: PartFile) -> None:
-    """Compute the hash that the user wants to know, if there is one.
+async def compute_hash(
+    context: AttemptContext, record: DownloadRecord, part: PartFile, algorithm: HashAlgorithm
+) -> None:
+    """Compute the hash that the user wants to know.
 
     Raises:
         FileAccessError: the file cannot be read.
     """
-    algorithm = record.config.compute_hash
-    if algorithm is None:
-        return
     if part.is_buffering:  # hashing it takes less time than a hand-over to a thread
         digest = part.digest(algorithm, threading.Event())
     else:

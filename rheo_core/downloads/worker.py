@@ -190,9 +190,10 @@ class DownloadWorker:
             self._tracker.add(record)
         self._context.lifecycle.connecting(record, 1 + self._max_retries())
         try:
-            attempt = Attempt(self._current_context(record.config), record)
+            expected = self.folders.path_of(record.config)
+            attempt = Attempt(self._current_context(record.config), record, expected)
             try:
-                await attempt.run(self.destination(record))
+                await attempt.run()
             finally:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would keep memory

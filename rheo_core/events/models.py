@@ -111,6 +111,7 @@ class DownloadQueuedEvent(DownloadEvent):
 class DownloadStartedEvent(DownloadEvent):
     """The server replied and data follows. Sent once, even if there are several attempts."""
 
+    model_config = ConfigDict(defer_build=False)  # every program needs it
     event_type: str = DownloadEventType.STARTED.value
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
     offset: int = Field(default=0, ge=0, description="Bytes that an earlier run left")
@@ -139,6 +140,7 @@ class DownloadProgressEvent(DownloadEvent):
 class DownloadCompletedEvent(DownloadEvent):
     """The file has its final name, complete and verified."""
 
+    model_config = ConfigDict(defer_build=False)  # every program needs it
     event_type: str = DownloadEventType.COMPLETED.value
     destination_path: str = Field(default="", description="Path of the file")
     total_bytes: int = Field(default=0, ge=0, description="Size in bytes")

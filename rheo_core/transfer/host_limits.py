@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rheo_core.domain.exceptions import (
     ConnectionFailedError,
@@ -70,16 +71,14 @@ class _Host:
         return download_id in self.bad_links
 
 
-@dataclass(frozen=True, slots=True)
-class _Lead:
+class _Lead(NamedTuple):
     """A full host that a link led to."""
 
     host: str
     expiry: asyncio.TimerHandle
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
+class _Rest(NamedTuple):
     """A pause that a host requested."""
 
     end: asyncio.TimerHandle

@@ -8,8 +8,8 @@ import logging
 import os
 import stat
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from isal import isal_zlib
 
@@ -29,8 +29,7 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPart:
+class FoundPart(NamedTuple):
     """An open file with the name of a part file, and the files found beside it.
 
     Attributes:

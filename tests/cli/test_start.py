@@ -58,15 +58,66 @@ async def test_a_plain_download_imports_no_more_than_it_uses(
     urls = folder / "urls.txt"
     urls.write_text(f"{url}\n")
     asked = ["-i", str(urls)] if by_list else [url]
-    words = [sys.executable, "-c", PROGRAM, "download", *asked, "-o", str(folder)]
+    imported = await _imported(environment, *asked, "-o", str(folder))
+    assert (folder / "a.bin").read_bytes() == BODY
+    assert sorted(NEEDLESS & imported) == []
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["new file", "replaced file"])
+async def test_plugins_of_other_packages_are_not_looked_for(
+    server: MisbehavingServer,
+    environment: dict[str, str],
+    folder: Path,
+    tmp_path: Path,
+    is_there: bool,
+) -> None:
+    """pydantic looks for plugins in all installed packages, and imports them."""
+    packages = tmp_path / "packages"
+    metadata = packages / "plugin_of_another-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Name: plugin-of-another\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\nany = plugin_of_another:plugin\n")
+    (packages / "plugin_of_another.py").write_text("plugin = None\n")
+    folder.mkdir()
+    if is_there:
+        (folder / "a.bin").write_bytes(b"")
+    variables = environment | {"PYTHONPATH": f"{packages}:{environment['PYTHONPATH']}"}
+    url = server.on("/a.bin", serving(BODY))
+    imported = await _imported(variables, url, "-o", str(folder), "--exists", "overwrite")
+    assert (folder / "a.bin").read_bytes() == BODY
+    assert "plugin_of_another" not in imported
+
+
+@pytest.mark.parametrize("chosen", [None, "of-the-user"])
+async def test_commands_of_the_user_get_the_environment_of_the_user(
+    server: MisbehavingServer,
+    environment: dict[str, str],
+    folder: Path,
+    tmp_path: Path,
+    chosen: str | None,
+) -> None:
+    told = tmp_path / "told"
+    url = server.on("/a.bin", serving(BODY))
+    script = tmp_path / "script"
+    script.write_text(f'echo "${{PYDANTIC_DISABLE_PLUGINS-unset}}" > {told}')
+    variables = environment | {"RHEO_ON_COMPLETE": f"sh {script}"}
+    if chosen is not None:
+        variables["PYDANTIC_DISABLE_PLUGINS"] = chosen
+    await _imported(variables, url, "-o", str(folder))
+    assert told.read_text().strip() == (chosen or "unset")
+
+
+async def _imported(environment: dict[str, str], *words: str) -> set[str]:
+    """Run `rheo download` with these words; return the modules that it imported."""
     # Not from the fork server, which has imported everything.
     process = await asyncio.create_subprocess_exec(
-        *words, env=environment, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", PROGRAM, "download", *words),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
         out, _ = await process.communicate()
     assert process.returncode == 0
-    assert (folder / "a.bin").read_bytes() == BODY
     imported = set(out.decode().split())
     assert "rheo_core.downloads.manager" in imported, "the list of modules was not written"
-    assert sorted(NEEDLESS & imported) == []
+    return imported

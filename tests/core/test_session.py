@@ -1,5 +1,6 @@
 """Session: downloads outlive the process, and the writing of them disturbs nobody."""
 
+import asyncio
 import json
 import os
 import signal
@@ -261,6 +262,34 @@ asyncio.run(main())
                 session.note(record)
         assert writes == [1200, 1200]
 
+    async def test_very_many_changes_are_written_in_pieces(
+        self, path: Path, writes: list[int]
+    ) -> None:
+        """All of their rows together would take more memory than the downloads themselves."""
+        changed = [download(number, priority=7) for number in range(41_000)]
+        async with opened(path) as session:
+            await session.save_now([download(number) for number in range(41_000)])
+            await session.save_now([gone := download(50_000)])
+            writes.clear()
+            session.drop(gone.id)
+            for record in changed:
+                session.note(record)
+            await session._flush()
+            assert writes == [20_000, 20_000, 1_000]
+        there = await content(path)
+        assert {record.priority for record in there.values()} == {7}
+        assert len(there) == 41_000
+
+    async def test_a_download_dropped_and_added_again_is_kept(self, path: Path) -> None:
+        async with opened(path) as session:
+            await session.save_now([download(1), download(2)])
+            session.drop(download(1).id)
+            session.drop(download(2).id)
+            session.note(download(1, priority=7))
+        there = await content(path)
+        assert set(there) == {"file-1"}
+        assert there["file-1"].priority == 7
+
     async def test_closing_writes_what_is_left(self, path: Path) -> None:
         async with opened(path) as session:
             session.note(download(1))
@@ -425,6 +454,26 @@ class TestProblems:
                 patch.setattr(session, "_report", wish)
                 await session._flush()
         assert (await content(path))["file-1"].priority == 7
+
+    async def test_what_is_dropped_during_a_failing_write_stays_dropped(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with opened(path, on_problem=lambda _: None) as session:
+            await session.save_now([download(1), download(2)])
+            loop = asyncio.get_running_loop()
+
+            def failing(*_: object) -> None:
+                loop.call_soon_threadsafe(session.drop, download(1).id)
+                raise SessionStoreError(path, "no")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(SessionStore, "write", failing)
+                session.note(download(1, priority=7))
+                session.note(download(2, priority=7))
+                await session._flush()
+        there = await content(path)
+        assert set(there) == {"file-2"}
+        assert there["file-2"].priority == 7
 
     async def test_add_fails_on_a_full_disk(self, path: Path) -> None:
         async with opened(path) as session:
