@@ -13,6 +13,7 @@ from rheo_core.domain.text import printable
 from rheo_core.domain.units import parse_rate
 from rheo_core.domain.untrusted import MAX_PRIORITY
 
+from .entry_defaults import parse_folder
 from .formatting import rate_input
 
 Update = dict[str, Any]
@@ -45,10 +46,15 @@ def _name(text: str, _: FileConfig) -> Update:
     return {"filename": text or None}
 
 
-def _folder(text: str, config: FileConfig) -> Update:
-    if text.split("/")[0] == "~":  # it would be a folder of this name
-        raise ValueError(f"{printable(text)!r} must be relative to the download folder")
-    return {"destination_subdir": _validated(config, destination_subdir=text or None)}
+def _folder(text: str, _: FileConfig) -> Update:
+    chosen = parse_folder(text, None)
+    return {"destination_subdir": chosen.subfolder, "download_dir": chosen.elsewhere}
+
+
+def _folder_of(config: FileConfig) -> str:
+    if config.download_dir is not None:
+        return str(config.folder_below(config.download_dir))
+    return config.destination_subdir or ""
 
 
 def _hash(text: str, _: FileConfig) -> Update:
@@ -119,8 +125,8 @@ FIELDS: Mapping[str, Field] = {
     "link": Field("Link", lambda config: config.source, _link),
     "name": Field("Name", lambda config: config.filename or "", _name, "as the server says"),
     "folder": Field(
-        "Folder", lambda config: config.destination_subdir or "", _folder,
-        "below the download folder, such as isos/linux",
+        "Folder", _folder_of, _folder,
+        "such as isos/linux in the download folder, or ~/isos",
     ),
     "hash": Field(
         "Hash", _hash_of, _hash, "such as sha256:…",

@@ -37,22 +37,38 @@ class EntryDefaults(NamedTuple):
         return config.model_copy(update=update) if update else config
 
 
-def parse_folder(text: str, base: Path) -> str | None:
-    """Return the folder below the download folder `base`; None for that folder itself.
+class ChosenFolder(NamedTuple):
+    """Folder for downloads: below the download folder, or elsewhere."""
+
+    subfolder: str | None = None  # below the download folder
+    elsewhere: Path | None = None  # absolute, in place of the download folder
+
+
+def parse_folder(text: str, base: Path | None) -> ChosenFolder:
+    """Return the folder that a text names; no text names the download folder.
+
+    Args:
+        text: a path below the download folder, or one that begins with `/` or `~`.
+        base: the download folder; None if it is unknown.
 
     Raises:
-        ValueError: the text is not valid, or names a folder elsewhere.
+        ValueError: the text is not valid.
     """
     text = text.strip()
     try:
         path = Path(text).expanduser()
-        below = path.relative_to(base) if path.is_absolute() else path
-        subfolder = str(below) if below.parts else None
-        return FileConfig(url="http://x/", destination_subdir=subfolder).destination_subdir
+        if base is not None and path.is_relative_to(base):
+            path = path.relative_to(base)
+        if path.is_absolute():
+            config = FileConfig(url="http://x/", download_dir=Path(os.path.normpath(path)))
+            return ChosenFolder(elsewhere=config.download_dir)
+        subfolder = str(path) if path.parts else None
+        config = FileConfig(url="http://x/", destination_subdir=subfolder)
+        return ChosenFolder(subfolder=config.destination_subdir)
     except (RuntimeError, ValueError):  # RuntimeError: the home folder of nobody
         name = printable(text)
         raise ValueError(
-            f"The folder “{name}” should be below the download folder, such as isos/linux"
+            f"The folder “{name}” should be one such as isos/linux, or begin with / or ~"
         ) from None
 
 

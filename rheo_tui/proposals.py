@@ -16,7 +16,7 @@ from rheo_core.inputs import Entry, Verdict
 
 from .edit_fields import edited
 from .existing_files import Choice, Decision
-from .formatting import count_text, size_pair_text, size_text
+from .formatting import count_text, size_pair_text, size_text, with_tilde
 
 Key = tuple[str, str | None, str | None]
 """URL, name and folder of an entry as the text gives them."""
@@ -296,8 +296,10 @@ def _total_size(proposals: Sequence[Proposal], free: int | None) -> str:
 
 
 def folder_words(config: FileConfig | None) -> str:
-    """Return the folder of an entry below the download folder; "" for that folder."""
-    return printable(config.destination_subdir or "") if config else ""
+    """Return the folder of an entry; "" for the download folder."""
+    if config is None or not config.has_folder:
+        return ""
+    return with_tilde(printable(str(config.folder_below(Path()))))
 
 
 def name_words(entry: Entry) -> str:

@@ -197,6 +197,9 @@ class FileConfig(BaseModel):
     destination_subdir: str | None = Field(
         default=None, description="Folder below the download folder; relative, without '..'"
     )
+    download_dir: Path | None = Field(
+        default=None, description="Download folder for this file; None: that of the manager"
+    )
     hash_config: HashConfig | None = Field(
         default=None, description="Expected checksum of the file"
     )
@@ -324,6 +327,18 @@ class FileConfig(BaseModel):
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value
 
+    @field_validator("download_dir")
+    @classmethod
+    def _check_download_dir(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        text = str(value)
+        if not value.is_absolute():
+            raise ValueError(f"download_dir {printable(text)!r} must be an absolute path")
+        if not is_unicode(text) or "\x00" in text:
+            raise ValueError(f"download_dir {printable(text)!r} contains invalid characters")
+        return value
+
     def model_post_init(self, context: Any, /) -> None:
         """Save memory for long lists: use a third of what pydantic's own dictionaries take.
 
@@ -417,9 +432,22 @@ class FileConfig(BaseModel):
         return filename_from_url(self.url)
 
     def get_destination_path(self, base_dir: Path) -> Path:
-        """Return the expected path of the file below `base_dir`, before any reply is known."""
-        folder = base_dir / self.destination_subdir if self.destination_subdir else base_dir
-        return folder / self.get_destination_filename()
+        """Return the expected path of the file, before any reply is known.
+
+        Args:
+            base_dir: download folder of the manager, unless the file has its own.
+        """
+        return self.folder_below(base_dir) / self.get_destination_filename()
+
+    def folder_below(self, base_dir: Path) -> Path:
+        """Return the requested folder of the file; see `get_destination_path`."""
+        base = self.download_dir or base_dir
+        return base / self.destination_subdir if self.destination_subdir else base
+
+    @property
+    def has_folder(self) -> bool:
+        """True if a folder was requested."""
+        return self.destination_subdir is not None or self.download_dir is not None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed and with the id of its new fields."""
@@ -437,6 +465,8 @@ class FileConfig(BaseModel):
         relative = self.get_destination_filename()
         if self.destination_subdir is not None:
             relative = str(PurePosixPath(self.destination_subdir) / relative)
+        if self.download_dir is not None:
+            relative = str(self.download_dir / relative)
         identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 

@@ -77,8 +77,8 @@ class Folders:
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
         """Return the folder for a name and a media type; a requested folder wins."""
-        if config.destination_subdir is not None:
-            return self.base / config.destination_subdir
+        if config.has_folder:
+            return config.folder_below(self.base)
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
 
 

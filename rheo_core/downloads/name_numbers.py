@@ -100,7 +100,8 @@ class NameNumbers:
     def _name_of(self, config: FileConfig) -> int:
         if self._folders.rules:
             return hash(self._folders.path_of(config))
-        return hash((config.destination_subdir, config.get_destination_filename()))
+        name = config.get_destination_filename()
+        return hash((config.download_dir, config.destination_subdir, name))
 
 
 def _number_of(source: str) -> int:

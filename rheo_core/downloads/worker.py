@@ -230,7 +230,7 @@ class DownloadWorker:
     def _place(self, record: DownloadRecord) -> tuple[Path, str]:
         """Return the folder and the name of a destination; mostly faster than `destination`."""
         config, name = record.config, record.config.get_destination_filename()
-        is_plain = config.destination_subdir is None and name.isascii() and not self.folders.rules
+        is_plain = not config.has_folder and name.isascii() and not self.folders.rules
         if record.destination is None and is_plain:
             return self.folders.base, name
         destination = self.destination(record)

@@ -258,7 +258,11 @@ class _Reader:
         options, outside = self._options, candidate.outside
         if options.subfolder and not outside.destination_subdir:
             outside = outside._replace(destination_subdir=options.subfolder)
-        return admit(outside, options.exists, list_options=options.list_options)
+        admitted = admit(outside, options.exists, list_options=options.list_options)
+        if options.download_dir is None:
+            return admitted
+        config = admitted.config.model_copy(update={"download_dir": options.download_dir})
+        return admitted._replace(config=config)
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
         """Return the verdict, the reason against the entry, and the path of an existing file."""
@@ -277,7 +281,7 @@ class _Reader:
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
-            path = f"{folder}/{config.destination_subdir or '.'}/{name}"
+            path = f"{config.download_dir or folder}/{config.destination_subdir or '.'}/{name}"
             # First without `Path`, which would double the time of a long list.
             if os.path.lexists(path) and Path(path).is_file():
                 return Verdict.ON_DISK, f"already on disk: {name}", path
@@ -344,6 +348,8 @@ def _identity(config: FileConfig) -> str:
     """Return a text that is unique like the id, but cheap if there is only a URL."""
     folder, name = config.destination_subdir, config.filename
     url = config.url.partition("#")[0]
+    if config.download_dir is not None:
+        folder = f"{config.download_dir}/{folder or ''}"
     if folder is None and (name is None or name == filename_from_url(config.url)):
         return url
     return f"{url} {folder or ''} {name or ''}"

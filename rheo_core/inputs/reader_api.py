@@ -59,6 +59,8 @@ class ReadOptions:
         folder: download folder; absolute folders in aria2 lists are relative to it. None if it is
             unknown.
         subfolder: folder below the download folder for downloads whose text names none.
+        download_dir: folder that the user chose for these downloads in place of the download
+            folder.
         finds_files: report files in `folder` that exist.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
@@ -70,6 +72,7 @@ class ReadOptions:
     patterns: bool = False
     folder: Path | None = None
     subfolder: str | None = None
+    download_dir: Path | None = None
     finds_files: bool = False
     exists: FileExistsStrategy | None = None
     list_options: bool = False

@@ -118,11 +118,13 @@ class EntryPreview(Vertical):
     def options(self) -> ReadOptions:
         """Options of the user for the text. Patterns are expanded, because the user sees them."""
         links, base = (self._option_input(name).value.strip() or None for name in ("links", "base"))
+        folder = self.query_one(DefaultFields).chosen_folder
         return ReadOptions(
             patterns=True,
             links=links,
             base=base,
-            subfolder=self.query_one(DefaultFields).subfolder,
+            subfolder=folder.subfolder,
+            download_dir=folder.elsewhere,
             list_options=self.allows,
         )
 
@@ -140,7 +142,8 @@ class EntryPreview(Vertical):
             option = self._option_input(name)
             option.display = needed or (bool(entries) and bool(option.value))
         self._entries, self._nothing = entries, nothing
-        self._free = await asyncio.to_thread(self._client.service.free_space) if entries else None
+        free_space, folder = self._client.service.free_space, self.options.download_dir
+        self._free = await asyncio.to_thread(free_space, folder) if entries else None
         leave = self.query_one(".verdict-leave", Static)
         leave.update(_OPTIONS_USED if self.allows else _OPTIONS_REFUSED)
         leave.display = bool(entries) and (self.allows or any(entry.refused for entry in entries))

@@ -250,12 +250,12 @@ class LocalService:
                 await asyncio.sleep(0)
         return with_owners(entries, self._rows)
 
-    def free_space(self) -> int | None:
-        """Return the free bytes in the download folder; None if they are unknown.
+    def free_space(self, folder: Path | None = None) -> int | None:
+        """Return the free bytes in a folder, or in the download folder; None if they are unknown.
 
         Before the first download the folder may not exist; its disk is that of its parent.
         """
-        folder = self._settings.download_dir.absolute()
+        folder = (folder or self._settings.download_dir).absolute()
         try:
             place = next(each for each in (folder, *folder.parents) if each.exists())
             return shutil.disk_usage(place).free
@@ -266,10 +266,10 @@ class LocalService:
         """Return `options` with the download folder, whose files decide the verdicts."""
         from rheo_core.inputs import ReadOptions
 
-        settings = self._settings
+        settings, options = self._settings, options or ReadOptions()
         return replace(
-            options or ReadOptions(),
-            folder=settings.download_dir,
+            options,
+            folder=options.download_dir or settings.download_dir,
             finds_files=True,
             exists=settings.file_exists_strategy,
         )

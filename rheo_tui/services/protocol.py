@@ -182,8 +182,8 @@ class DownloadService(Protocol):
             options: those with which the text was read.
         """
 
-    def free_space(self) -> int | None:
-        """Return the free bytes in the download folder; None if they are unknown."""
+    def free_space(self, folder: Path | None = None) -> int | None:
+        """Return the free bytes in `folder`, or in the download folder; None if unknown."""
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads; if `paused`, they wait until they are resumed."""

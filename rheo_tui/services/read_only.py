@@ -132,7 +132,7 @@ class ReadOnlyService:
     reload_settings = recheck = set_priority = places = set_places = _refuse
     delete_files = restore_files = edit = _refuse
 
-    def free_space(self) -> int | None:
+    def free_space(self, folder: Path | None = None) -> int | None:
         """Return None, because nothing can be added."""
         return None
 

@@ -12,6 +12,7 @@ from rheo_tui.entry_defaults import (
     PARSERS,
     PLACES,
     STARTS,
+    ChosenFolder,
     EntryDefaults,
     complete_path,
     complete_word,
@@ -81,12 +82,12 @@ class DefaultFields(Vertical):
             self.input(name).value = text
 
     @property
-    def subfolder(self) -> str | None:
-        """Folder below the download folder; None for that folder, and while the text is wrong."""
+    def chosen_folder(self) -> ChosenFolder:
+        """Folder for the downloads; the download folder while the text is wrong."""
         try:
             return parse_folder(self.input("folder").value, self._folder)
         except ValueError:
-            return None
+            return ChosenFolder()
 
     def parsed(self) -> EntryDefaults | None:
         """Return the options, or show a mistake, focus its field and return None."""

@@ -293,6 +293,26 @@ def test_destination() -> None:
     assert named.get_destination_path(base) == base / "a" / "b" / "_x y.bin"
 
 
+def test_a_download_folder_of_its_own() -> None:
+    base, own = Path("/base"), Path("/own")
+    config = FileConfig(url=URL, download_dir=own)
+    assert config.get_destination_path(base) == own / "file.zip"
+    below = FileConfig(url=URL, download_dir=own, destination_subdir="a")
+    assert below.get_destination_path(base) == own / "a" / "file.zip"
+    assert (config.has_folder, below.has_folder, FileConfig(url=URL).has_folder) == (
+        True,
+        True,
+        False,
+    )
+    assert FileConfig.model_validate_json(below.model_dump_json()) == below
+
+
+@pytest.mark.parametrize("folder", ["", "own", "~/own", "../own", "/own\x00", "/own\udc80"])
+def test_refused_download_folders(folder: str) -> None:
+    with pytest.raises(ValidationError, match="download_dir"):
+        FileConfig(url=URL, download_dir=Path(folder))
+
+
 def test_frozen() -> None:
     config = FileConfig(url=URL)
     with pytest.raises(ValidationError, match="frozen"):
@@ -310,6 +330,8 @@ def test_id_tells_place_from_place() -> None:
         FileConfig(url=f"{URL}?x"),
         FileConfig(url=URL, filename="other.zip"),
         FileConfig(url=URL, destination_subdir="sub"),
+        FileConfig(url=URL, download_dir=Path("/sub")),
+        FileConfig(url=URL, download_dir=Path("/"), destination_subdir="sub2"),
     ]
     assert len({config.id for config in configs}) == len(configs)
 

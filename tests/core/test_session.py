@@ -146,6 +146,7 @@ def configs(draw: st.DrawFn) -> FileConfig:
         size_bytes=draw(st.none() | sizes),
         filename=draw(st.none() | texts),
         destination_subdir=draw(st.sampled_from([None, "a/b", "ü b"])),
+        download_dir=draw(st.sampled_from([None, Path("/own/ü b")])),
         hash_config=draw(
             st.none() | st.just(HashConfig(algorithm=algorithm, expected_hash=digest))
         ),
@@ -637,7 +638,12 @@ class TestProblems:
         url = "https://example.org/file"
         mirrors = [f"https://m{number}.example.org/file" for number in range(40)]
         given = (
-            {"url": url, "destination_subdir": ".ssh", "filename": "-rf"},
+            {
+                "url": url,
+                "destination_subdir": ".ssh",
+                "filename": "-rf",
+                "download_dir": "/etc",
+            },
             {
                 "url": url,
                 "destination_subdir": "a/\x1b]52;\u202e/.config",
@@ -663,6 +669,7 @@ class TestProblems:
             found = {record.name: record for record in await session.restore()}
         assert found.keys() == {"_rf", "file", "x.part_", "y"}
         assert found["_rf"].config.destination_subdir == "ssh"
+        assert found["_rf"].config.download_dir is None
         assert found["file"].config.destination_subdir == "a/_]52;/config"
         assert found["x.part_"].config.mirrors == tuple(mirrors[:16])
         assert {record.priority for record in found.values()} == {1000}

@@ -261,6 +261,15 @@ def test_a_folder_elsewhere_is_refused_and_not_mended(folder: str) -> None:
     assert only(line(destination_subdir=folder)).verdict is Verdict.INVALID
 
 
+def test_only_the_user_chooses_another_download_folder(tmp_path: Path) -> None:
+    text = line(download_dir="/etc", destination_subdir="a")
+    entry = only(text)
+    assert config_of(entry).download_dir is None
+    assert "ignored: download_dir" in entry.note
+    entry = only(text, download_dir=tmp_path)
+    assert config_of(entry).get_destination_path(Path("/")).parent == tmp_path / "a"
+
+
 @pytest.mark.parametrize("name", ["-rf", "--output=x", "-", ".-x", " -x"])
 def test_no_name_from_outside_begins_with_a_dash(name: str) -> None:
     texts = [

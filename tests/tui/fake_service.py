@@ -177,7 +177,7 @@ class FakeService:
     ) -> list[Entry]:
         return list(recheck_entries(entries, self._known(), options or ReadOptions()))
 
-    def free_space(self) -> int | None:
+    def free_space(self, folder: Path | None = None) -> int | None:
         return 50_000_000_000
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:

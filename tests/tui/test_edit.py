@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
@@ -83,7 +84,7 @@ async def test_each_field_is_checked_while_typing() -> None:
         for name, wrong, sentence in (
             ("link", "ftp://example.org/[b]x", "has scheme 'ftp'; http and https are supported."),
             ("name", "a/b", "'a/b' cannot be a file name; "),
-            ("folder", "../up", "'../up'"),
+            ("folder", "../up", "“../up” should be"),
             ("hash", "sha256:12", "64"),
             ("priority", "0", "'0' should be a number from 1 to 1,000."),
             ("connections", "many", "'many' should be a number from 1 to 64."),
@@ -237,6 +238,24 @@ def test_a_login_that_no_request_would_send_is_not_accepted(secret: dict[str, st
         edited(moved, texts_of(moved) | secret)
 
 
-@pytest.mark.parametrize("text", ["~", "~/isos", "/isos", "../isos"])
-def test_a_folder_elsewhere_is_not_accepted(text: str) -> None:
-    assert problem_of("folder", text, FileConfig(url=URL))
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("isos/linux", {"destination_subdir": "isos/linux"}),
+        ("~/isos", {"download_dir": Path("/home/ann/isos")}),
+        ("/isos", {"download_dir": Path("/isos")}),
+    ],
+)
+def test_a_folder_may_be_elsewhere(
+    text: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    config = edited(FileConfig(url=URL), {"folder": text})
+    assert config == FileConfig(url=URL, **fields)
+    assert edited(config, texts_of(config)) == config
+    assert edited(config, {"folder": ""}) == FileConfig(url=URL)
+
+
+@pytest.mark.parametrize("text", ["../isos", "a/../..", "~nobody-here/x"])
+def test_a_folder_above_the_download_folder_is_not_accepted(text: str) -> None:
+    assert "should be one such as isos/linux" in problem_of("folder", text, FileConfig(url=URL))

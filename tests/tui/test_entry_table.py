@@ -235,9 +235,8 @@ async def test_a_start_time_and_the_first_place() -> None:
         ("priority", "0", "The priority “0” should be a number from 1 to 1,000."),
         ("start", "soon", "The start “soon” should be a time such as 23:30"),
         ("place", "middle", "The place “middle” should be first or last."),
-        ("folder", "/etc", "The folder “/etc” should be below the download folder"),
-        ("folder", "~/isos", "The folder “~/isos” should be below the download folder"),
-        ("folder", "~nobody-here", "The folder “~nobody-here” should be below the download"),
+        ("folder", "../isos", "The folder “../isos” should be one such as isos/linux, or begin"),
+        ("folder", "~nobody-here", "The folder “~nobody-here” should be one such as isos/linux"),
     ],
 )
 async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
@@ -258,18 +257,39 @@ async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(
 @pytest.mark.parametrize(
     ("text", "folder"),
     [
-        ("", None),
-        ("isos/linux/", "isos/linux"),
-        ("~/Downloads", None),
-        ("~/Downloads/isos", "isos"),
-        ("/home/ann/Downloads/isos/", "isos"),
+        ("", (None, None)),
+        ("isos/linux/", ("isos/linux", None)),
+        ("~/Downloads", (None, None)),
+        ("~/Downloads/isos", ("isos", None)),
+        ("/home/ann/Downloads/isos/", ("isos", None)),
+        ("~/isos/", (None, Path("/home/ann/isos"))),
+        ("/home/ann/Downloads2", (None, Path("/home/ann/Downloads2"))),
+        ("/srv/a/../b", (None, Path("/srv/b"))),
     ],
 )
-def test_a_folder_may_be_written_in_full(
-    text: str, folder: str | None, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_may_be_below_the_download_folder_or_elsewhere(
+    text: str, folder: tuple[str | None, Path | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     assert parse_folder(text, Path("/home/ann/Downloads")) == folder
+
+
+async def test_links_are_downloaded_into_a_folder_elsewhere(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    for name in ("a.bin", "b.bin"):
+        server.on(f"/{name}", serving(b"data"))
+    (tmp_path / "isos").mkdir()
+    (tmp_path / "isos" / "b.bin").write_bytes(b"mine")
+    async with engine(tmp_path / "files") as app:
+        await paste(app, *map(server.url, ("/a.bin", "/b.bin")))
+        await app.until(lambda: words(app) == ["new", "new"])
+        default(app, "folder").value = str(tmp_path / "isos")
+        await app.until(lambda: words(app) == ["already there: choose", "new"])
+        await app.press("tab", "s", "ctrl+s")
+        await app.until(lambda: (tmp_path / "isos" / "a.bin").exists())
+        assert (tmp_path / "isos" / "b.bin").read_bytes() == b"mine"
+        assert not list((tmp_path / "files").iterdir())
 
 
 async def test_empty_fields_show_what_is_usual() -> None:
