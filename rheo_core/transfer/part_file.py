@@ -5,9 +5,7 @@ All methods block; the engine calls them in its disk threads.
 
 import errno
 import hashlib
-import logging
 import os
-import stat
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -19,13 +17,12 @@ from isal import isal_zlib
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
-    FileInUseError,
     FileValidationError,
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import folder_of, remove_leftover, set_mode, unfinished
+from rheo_core.infrastructure.files import folder_of
 from rheo_core.infrastructure.identity import (
     ReplacedError,
     check_at,
@@ -34,39 +31,18 @@ from rheo_core.infrastructure.identity import (
     unlink_open,
     unlink_same,
 )
-from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 from rheo_core.infrastructure.user_key import user_key
 
 from .disk_space import Reserve, check_room
 from .errors import named_errors
-from .part_place import (
-    Place,
-    is_empty_of_another_user,
-    may_be_ours,
-    own_places,
-    owner_of,
-    places,
-    put_mark,
-    tidy_up,
-    usual_place,
-)
-from .part_recovery import (
-    FoundPart,
-    can_resume,
-    crc_of,
-    is_begun_by_us,
-    is_intact,
-    is_unproven,
-    set_aside,
-    take_up,
-)
-from .part_state import STATE_MARK, Key, PartState, StateFile, write_state
+from .part_opening import OpenPart, PartOpener
+from .part_place import Place, owner_of, usual_place
+from .part_recovery import can_resume, crc_of
+from .part_state import Key, PartState, write_state
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
 
-_log = logging.getLogger(__name__)
-_READ_BYTES = 1 << 20
 _BEGINNING_BYTES = 512
 """Bytes that show the kind of a file."""
 _MAX_BUFFERED_BYTES = 256 << 10
@@ -191,11 +167,13 @@ class PartFile:
         If foreign files have the names here, it gets another name, as in `open`.
         """
         other = PartFile(earlier, self.source, key=self._key)
-        if not other.take_alone():
+        if not other.open_existing():
             return
         try:
-            if not self._go_to_free_place():
+            place = self._opener.free_place()
+            if place is None:
                 return
+            self._place = place
             with named_errors(self.path):
                 # Bytes without a state count as foreign, so the state comes first and goes last.
                 self._write_state(other.state, durable=False)
@@ -205,16 +183,12 @@ class PartFile:
         finally:
             other.close()
 
-    def _go_to_free_place(self) -> bool:
-        """Go to a place without files; return False if there is none, or a part file of ours."""
-        for place in places(self.destination, self.source, self._key):
-            if not (os.path.lexists(place.part) or os.path.lexists(place.state)):
-                self._place = place
-                return True
-            state_file = place.find_state(self._key)
-            if state_file is not None and state_file.proves(self.source):
-                return False
-        return False
+    @property
+    def _opener(self) -> PartOpener:
+        return PartOpener(self.destination, self.source, self._key, self.pieces, self.hashing)
+
+    def _take(self, part: OpenPart) -> None:
+        self._place, self._descriptor, self.state = part
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create the file, or resume that of an earlier attempt.
@@ -229,63 +203,8 @@ class PartFile:
         """
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        for place in places(self.destination, self.source, self._key):
-            self._place = place
-            with named_errors(self.path):
-                if self._open_here(stop or threading.Event()):
-                    return
-        usual = usual_place(self.destination).part
-        raise DestinationError(usual, "other programs use this name and the four alternatives")
-
-    def _open_here(self, stop: threading.Event) -> bool:
-        """Open the file unless it or its state is foreign; return success."""
-        state_file = tidy_up(self._place, self.destination, self.source, self._key)
-        if not may_be_ours(self._place, state_file, self.source):
-            return False
-        was_there = os.path.lexists(self.path)
-        self._descriptor = open_locked(self.path, os.O_CREAT)
-        try:
-            if not was_there:
-                self._let_owner_resume()
-            part = self._found_with(state_file)
-            if was_there and self._is_anothers(part):
-                self.close()
-                return False
-            if is_unproven(part):
-                set_aside(part, unverified_name(self.destination))
-                self.close()
-                return self._open_here(stop)
-            state = take_up(part, self.hashing, stop)
-            if state is None:
-                self.close()
-                return False
-            if state_file is not None:
-                remove_leftover(unfinished(self.state_path), STATE_MARK)
-            put_mark(self.descriptor, self.source, self._key())
-        except BaseException:
-            self.close()
-            raise
-        self.state = state
-        self.was_resumed = self.is_begun = bool(state.written)
-        return True
-
-    def _let_owner_resume(self) -> None:
-        """Let the user read and write a new file, or no later run could resume it."""
-        mode = stat.S_IMODE(os.fstat(self.descriptor).st_mode)
-        if mode & 0o600 != 0o600:  # an odd umask
-            set_mode(self.descriptor, mode | 0o600)
-
-    @staticmethod
-    def _is_anothers(part: FoundPart) -> bool:
-        """Return True if another program is about to write an empty file."""
-        is_empty = not os.fstat(part.descriptor).st_size
-        return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
-
-    def _found_with(self, state_file: StateFile | None) -> FoundPart:
-        """Return the open file with the state that was found beside it."""
-        return FoundPart(
-            self.descriptor, self._place, self.source, self._key, state_file, self.pieces
-        )
+        self._take(self._opener.resume_or_create(stop or threading.Event()))
+        self.was_resumed = self.is_begun = bool(self.state.written)
 
     def prepare(self) -> None:
         """Check before the first request that a file can be created here.
@@ -515,8 +434,11 @@ class PartFile:
     def discard(self) -> None:
         """Remove both files if they belong to this download and no other program uses them."""
         self.buffered = None
-        if self._descriptor is None and not self.take_alone() and not self._is_blank():
-            return
+        if self._descriptor is None:
+            leftover = self._opener.open_leftover()
+            if leftover is None:
+                return
+            self._take(leftover)
         with suppress(OSError):
             if self._descriptor is not None:
                 unlink_open(self.path, self._descriptor)
@@ -543,61 +465,16 @@ class PartFile:
             identity_of(found) == identity_of(written) and found.st_ctime_ns == written.st_ctime_ns
         )
 
-    def take_alone(self) -> bool:
+    def open_existing(self) -> bool:
         """Open the file if it belongs to this download and is not in use; return success.
 
         `state` is as an earlier attempt left it. Nothing is read back. The part file may be
         missing although this returns True; see `is_open`.
         """
-        usual = usual_place(self.destination)
-        for place in (usual, *own_places(self.destination, self.source)):
-            self._place = place
-            try:
-                state_file = tidy_up(place, self.destination, self.source, self._key)
-            except FileInUseError:
-                return False
-            if state_file is not None and state_file.proves(self.source):
-                return self._open_alone(state_file)
-        self._place = usual
-        return False
-
-    def _open_alone(self, state_file: StateFile) -> bool:
-        assert state_file.state is not None
-        self.state = state_file.state
-        try:
-            self._descriptor = open_locked(self.path)
-        except FileNotFoundError:
-            return True  # a state without a part file is not in use
-        except (OSError, FileInUseError):
-            return False
-        state, part = state_file.state, self._found_with(state_file)
-        is_regular = stat.S_ISREG(os.fstat(self.descriptor).st_mode)
-        if is_regular and (
-            is_begun_by_us(part)
-            or (
-                state.written and is_intact(self.descriptor, state, self.hashing, threading.Event())
-            )
-        ):
-            return True
-        self.close()
-        _log.warning(
-            "%s was replaced by another program: it is left alone", printable(self.path.name)
-        )
-        return False
-
-    def _is_blank(self) -> bool:
-        """Return True if a crash before the first reply left the file empty and without a state."""
-        if os.path.lexists(self.state_path):
-            return False
-        with suppress(OSError, FileInUseError):
-            status = self.path.lstat()
-            is_empty = stat.S_ISREG(status.st_mode) and not status.st_size
-            if is_empty and not is_empty_of_another_user(status):
-                self._descriptor = open_locked(self.path)
-                if not self._is_anothers(self._found_with(None)):
-                    return True
-                self.close()
-        return False
+        part = self._opener.open_existing()
+        if part is not None:
+            self._take(part)
+        return part is not None
 
     def close(self) -> None:
         """Close the file and leave it unchanged."""
@@ -620,8 +497,3 @@ class PartFile:
         """Descriptor of the open file."""
         assert self._descriptor is not None, "the part file is not open"
         return self._descriptor
-
-
-def unverified_name(destination: Path) -> str:
-    """Return the name for data that is kept although it failed its check."""
-    return f"{destination.name}.unverified"

@@ -98,6 +98,11 @@ def places(destination: Path, source: str, key: Key) -> Iterator[Place]:
     yield from (place for place, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
+def unverified_name(destination: Path) -> str:
+    """Return the name for data that is kept although it failed its check."""
+    return f"{destination.name}.unverified"
+
+
 class PartNames:
     """Names of the part files in folders, each of which is listed once. This blocks."""
 

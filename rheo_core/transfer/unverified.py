@@ -10,8 +10,8 @@ from pathlib import Path
 from rheo_core.infrastructure.files import rename_to_first_free
 
 from .errors import named_errors
-from .part_file import PartFile, unverified_name
-from .part_place import take_mark
+from .part_file import PartFile
+from .part_place import take_mark, unverified_name
 from .part_state import PartState
 from .pieces import check_pieces
 
@@ -67,7 +67,7 @@ def keep_unverified(part: PartFile) -> Path | None:
     Raises:
         DestinationError: the data cannot be renamed; it stays in its place.
     """
-    if not part.take_alone():
+    if not part.open_existing():
         return None
     try:
         if not part.is_open or not part.state.is_rejected:

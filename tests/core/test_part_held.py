@@ -21,10 +21,10 @@ from rheo_core.transfer import (
     give_final_name,
     keep_unverified,
     make_names_durable,
+    part_opening,
     part_state,
     reject,
 )
-from rheo_core.transfer import part_file as part_file_module
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import names_in, sha256
@@ -125,7 +125,7 @@ def test_commit(part: PartFile, either_way: str) -> None:
 
 def test_commit_makes_no_other_file(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is what it is for: one file, and one name."""
-    monkeypatch.setattr(part_file_module, "open_locked", failing(errno.EIO))
+    monkeypatch.setattr(part_opening, "open_locked", failing(errno.EIO))
     monkeypatch.setattr(part_state, "write_atomically", failing(errno.EIO))
     commit(part, 200, overwrite=False)
     assert part.destination.read_bytes() == DATA

@@ -1,0 +1,224 @@
+"""Opening of part files: continue that of an earlier attempt, pass by a foreign one, or create one.
+
+All functions block.
+"""
+
+import logging
+import os
+import stat
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rheo_core.domain.exceptions import DestinationError, FileInUseError
+from rheo_core.domain.hash_validation import PieceHashes
+from rheo_core.domain.text import printable
+from rheo_core.infrastructure.files import remove_leftover, set_mode, unfinished
+from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
+
+from .errors import named_errors
+from .part_place import (
+    Place,
+    is_empty_of_another_user,
+    may_be_ours,
+    own_places,
+    places,
+    put_mark,
+    tidy_up,
+    unverified_name,
+    usual_place,
+)
+from .part_recovery import FoundPart, is_begun_by_us, is_intact, is_unproven, set_aside, take_up
+from .part_state import STATE_MARK, Key, PartState, StateFile
+from .running_hash import RunningHash
+
+_log = logging.getLogger(__name__)
+
+
+class OpenPart(NamedTuple):
+    """An open part file.
+
+    Attributes:
+        place: its name, and that of its state.
+        descriptor: the file, locked; None if only its state exists.
+        state: facts about its bytes that this download may rely on.
+    """
+
+    place: Place
+    descriptor: int | None
+    state: PartState
+
+
+@dataclass(frozen=True, slots=True)
+class PartOpener:
+    """Opens the part file of one download.
+
+    Attributes:
+        destination: path of the finished file.
+        source: the download.
+        key: signs states and marks.
+        pieces: checksums that find good bytes if the state cannot.
+        hashing: checksum of the file, which gets all bytes that are read back.
+    """
+
+    destination: Path
+    source: str
+    key: Key
+    pieces: PieceHashes | None
+    hashing: RunningHash
+
+    def resume_or_create(self, stop: threading.Event) -> OpenPart:
+        """Resume the file of an earlier attempt, or create one, under the first possible name.
+
+        The state lists only bytes that were read back and are intact. `stop` ends the reading
+        early. Files of other programs and downloads are left alone.
+
+        Raises:
+            FileInUseError: another program uses it.
+            DestinationError: it cannot be written.
+        """
+        for place in places(self.destination, self.source, self.key):
+            with named_errors(place.part):
+                part = self._open_at(place, stop)
+            if part is not None:
+                return part
+        usual = usual_place(self.destination).part
+        raise DestinationError(usual, "other programs use this name and the four alternatives")
+
+    def _open_at(self, place: Place, stop: threading.Event) -> OpenPart | None:
+        """Open the file in a place; None if it or its state is foreign."""
+        state_file = tidy_up(place, self.destination, self.source, self.key)
+        if not may_be_ours(place, state_file, self.source):
+            return None
+        was_there = os.path.lexists(place.part)
+        descriptor = open_locked(place.part, os.O_CREAT)
+        state = None
+        try:
+            if not was_there:
+                _let_owner_resume(descriptor)
+            part = self._found(place, descriptor, state_file)
+            if was_there and _is_anothers(part):
+                return None
+            is_unknown = is_unproven(part)
+            if is_unknown:
+                set_aside(part, unverified_name(self.destination))
+            else:
+                state = self._believe(part, stop)
+        finally:
+            if state is None:
+                os.close(descriptor)
+        if is_unknown:
+            return self._open_at(place, stop)
+        return None if state is None else OpenPart(place, descriptor, state)
+
+    def _believe(self, part: FoundPart, stop: threading.Event) -> PartState | None:
+        """Make a file that was found that of this download; None if it is foreign."""
+        state = take_up(part, self.hashing, stop)
+        if state is not None:
+            if part.state_file is not None:
+                remove_leftover(unfinished(part.place.state), STATE_MARK)
+            put_mark(part.descriptor, self.source, self.key())
+        return state
+
+    def _found(self, place: Place, descriptor: int, state_file: StateFile | None) -> FoundPart:
+        """Return an open file with the state that was found beside it."""
+        return FoundPart(descriptor, place, self.source, self.key, state_file, self.pieces)
+
+    def open_existing(self) -> OpenPart | None:
+        """Open the file of an earlier attempt; None if there is none, or if it is in use.
+
+        The state is as that attempt left it, and nothing is created. The part file may be missing.
+        """
+        try:
+            place, state_file = self._find_own()
+        except FileInUseError:
+            return None
+        return None if state_file is None else self._open_found(place, state_file)
+
+    def open_leftover(self) -> OpenPart | None:
+        """Open what `open_existing` does, or the blank file that a crash left; None otherwise."""
+        try:
+            place, state_file = self._find_own()
+        except FileInUseError:
+            return None
+        if state_file is None:
+            return self._open_blank(place)
+        return self._open_found(place, state_file)
+
+    def _find_own(self) -> tuple[Place, StateFile | None]:
+        """Return the place with a state of this download, or the usual one and None.
+
+        Raises:
+            FileInUseError: another program uses the file.
+        """
+        usual = usual_place(self.destination)
+        for place in (usual, *own_places(self.destination, self.source)):
+            state_file = tidy_up(place, self.destination, self.source, self.key)
+            if state_file is not None and state_file.proves(self.source):
+                return place, state_file
+        return usual, None
+
+    def _open_found(self, place: Place, state_file: StateFile) -> OpenPart | None:
+        """Open the file that a state of this download describes; None if it was replaced."""
+        state = state_file.state
+        assert state is not None
+        try:
+            descriptor = open_locked(place.part)
+        except FileNotFoundError:
+            return OpenPart(place, None, state)  # a state without a part file is not in use
+        except (OSError, FileInUseError):
+            return None
+        part = self._found(place, descriptor, state_file)
+        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if is_regular and (is_begun_by_us(part) or self._has_all_bytes(part, state)):
+            return OpenPart(place, descriptor, state)
+        os.close(descriptor)
+        _log.warning(
+            "%s was replaced by another program: it is left alone", printable(place.part.name)
+        )
+        return None
+
+    def _has_all_bytes(self, part: FoundPart, state: PartState) -> bool:
+        """Return True if the bytes alone prove that the state describes this file."""
+        return bool(state.written) and is_intact(
+            part.descriptor, state, self.hashing, threading.Event()
+        )
+
+    def _open_blank(self, place: Place) -> OpenPart | None:
+        """Open the empty file without a state that a crash before the first reply left."""
+        if os.path.lexists(place.state):
+            return None
+        with suppress(OSError, FileInUseError):
+            status = place.part.lstat()
+            is_empty = stat.S_ISREG(status.st_mode) and not status.st_size
+            if is_empty and not is_empty_of_another_user(status):
+                descriptor = open_locked(place.part)
+                if not _is_anothers(self._found(place, descriptor, None)):
+                    return OpenPart(place, descriptor, PartState(self.source))
+                os.close(descriptor)
+        return None
+
+    def free_place(self) -> Place | None:
+        """Return a place without files; None if there is none, or if a part file of ours exists."""
+        for place in places(self.destination, self.source, self.key):
+            if not (os.path.lexists(place.part) or os.path.lexists(place.state)):
+                return place
+            state_file = place.find_state(self.key)
+            if state_file is not None and state_file.proves(self.source):
+                return None
+        return None
+
+
+def _let_owner_resume(descriptor: int) -> None:
+    """Let the user read and write a new file, or no later run could resume it."""
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    if mode & 0o600 != 0o600:  # an odd umask
+        set_mode(descriptor, mode | 0o600)
+
+
+def _is_anothers(part: FoundPart) -> bool:
+    """Return True if another program is about to write an empty file."""
+    is_empty = not os.fstat(part.descriptor).st_size
+    return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
