@@ -5,11 +5,14 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.fleet import STATUS_NAME
 from rheo_core.fleet.executors import Cluster, ClusterError, dask, open_cluster
 from rheo_core.version import __version__
+from tests.faults.program import COMMAND, Home
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,31 @@ def test_other_versions_are_refused(
     monkeypatch.setattr(dask, "local", local)
     with pytest.raises(ClusterError, match=sentence), open_cluster("local", 2):
         raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ({"HTTPS_PROXY": "foo://u:hidden@host"}, "Environment: HTTPS_PROXY is not valid: "),
+        ({"RHEO_REQUEST": '{"proxy": "foo://u:hidden@host"}'}, "RHEO_REQUEST"),
+        ({"RHEO_REQUEST": '{"ca_file": "/missing.pem"}'}, "/missing.pem"),
+    ],
+    ids=["a proxy of the environment", "a setting", "a file"],
+)
+def test_settings_that_prevent_all_downloads_end_a_run_before_its_first_shard(
+    variable: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    out, source = tmp_path / "out", tmp_path / "list.txt"
+    source.write_text("http://127.0.0.1:1/a\n")
+    run = ["fleet", "run", str(source), "-o", str(out), "-j", "2"]
+    command = [sys.executable, "-c", COMMAND, *run]
+    environment = Home(tmp_path / "home").environment | variable
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    start = "rheo: 2 of 2 workers cannot download anything, such as tls://127.0.0.1:"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(start) and sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1 and "hidden" not in ended.stderr
+    assert not list(out.glob("part-*")) and not (out / STATUS_NAME).exists()
 
 
 _TWO_CLUSTERS = """

@@ -48,6 +48,17 @@ except KeyboardInterrupt:
     print("cancelled")
 """
 
+WITHOUT_GARBAGE_OF_IMPORTS = """
+import gc
+from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.worker_loop import run_on_worker_loop
+
+async def tracked():
+    return len(gc.get_objects())
+
+print(run_on_worker_loop(tracked()) < 1_000 < gc.get_freeze_count())
+"""
+
 
 def test_works_share_a_loop_and_run_at_the_same_time() -> None:
     async def meet(barrier: asyncio.Barrier) -> asyncio.AbstractEventLoop:
@@ -75,8 +86,8 @@ def test_an_error_comes_back_and_leaves_the_loop_at_work() -> None:
 
 @pytest.mark.parametrize(
     ("program", "said"),
-    [(AFTER_A_FORK, "7\n"), (AN_INTERRUPT, "cancelled\n")],
-    ids=["a fork", "an interrupt"],
+    [(AFTER_A_FORK, "7\n"), (AN_INTERRUPT, "cancelled\n"), (WITHOUT_GARBAGE_OF_IMPORTS, "True\n")],
+    ids=["a fork", "an interrupt", "without garbage of imports"],
 )
 def test_in_a_process_of_its_own(program: str, said: str) -> None:
     command = [sys.executable, "-W", "error", "-c", program]

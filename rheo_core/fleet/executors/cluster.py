@@ -1,6 +1,6 @@
 """Cluster: an executor that runs shards, and facts about it from its engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -8,6 +8,9 @@ from rheo_core.version import __version__
 
 SHARDS_AT_ONCE = 2
 """Shards that a process runs at a time: one goes on while another waits for slow hosts."""
+
+Question = Callable[[], str]
+"""Function without arguments; each process imports it by its name."""
 
 
 class ClusterError(Exception):
@@ -22,6 +25,8 @@ class Cluster:
     slots: int  # shards that it runs at a time
     versions: Mapping[str, str] = field(default_factory=dict)  # of rheo, by process; "": none
     dashboard: str = ""  # URL of the engine's own page
+    ask: Callable[[Question], Mapping[str, str]] = lambda question: {}
+    """Ask the workers, and return the answer of each, by process."""
 
 
 def rheo_version() -> str:

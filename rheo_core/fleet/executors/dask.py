@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
+from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, Question, rheo_version
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -111,10 +112,15 @@ def _when_ready(client: "Client", address: str) -> Cluster:
 
 def _described(client: "Client", dashboard: str) -> Cluster:
     slots = sum(client.nthreads().values())
-    versions = {"the scheduler": _answer(client.run_on_scheduler)}
-    for worker, answer in client.run(rheo_version, on_error="return").items():
-        versions[worker] = answer if isinstance(answer, str) else ""
-    return Cluster(client.get_executor(pure=False), slots, versions, dashboard)
+    versions = {"the scheduler": _answer(client.run_on_scheduler), **_ask(client, rheo_version)}
+    executor = client.get_executor(pure=False)
+    return Cluster(executor, slots, versions, dashboard, partial(_ask, client))
+
+
+def _ask(client: "Client", question: Question) -> dict[str, str]:
+    """Return the answer of each worker, by address; "" from one that cannot answer."""
+    answers = client.run(question, on_error="return")
+    return {worker: each if isinstance(each, str) else "" for worker, each in answers.items()}
 
 
 def _answer(run: Any) -> str:

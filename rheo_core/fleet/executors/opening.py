@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from urllib.parse import urlsplit
 
+from rheo_core.domain.text import at_most
+from rheo_core.fleet.worker_check import worker_problem
 from rheo_core.version import __version__
 
 from . import dask, ray
@@ -41,8 +43,8 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
         processes: number of processes of a local cluster.
 
     Raises:
-        ClusterError: its engine is not installed, it does not answer, it has no workers, or one of
-            its processes has another version of rheo.
+        ClusterError: its engine is not installed, it does not answer, it has no workers, one of
+            its processes has another version of rheo, or a worker cannot download anything.
     """
     check_name(name)
     engine = "dask" if name == LOCAL else urlsplit(name).scheme
@@ -54,6 +56,7 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
                 f"--cluster {name} needs {_ENGINES[engine]}: pip install 'rheo-tui[fleet,{engine}]'"
             ) from None
         _check_versions(cluster.versions)
+        _check_workers(cluster.ask(worker_problem))
         yield cluster
 
 
@@ -68,8 +71,14 @@ def _check_versions(versions: Mapping[str, str]) -> None:
     others = [f"{process} has {version or 'none'}" for process, version in versions.items()
               if version != __version__]  # fmt: skip
     if others:
-        more = f", and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
+        named = at_most(others, ", ", _MAX_NAMED)
+        raise ClusterError(f"install rheo {__version__} on the whole cluster: {named}")
+
+
+def _check_workers(problems: Mapping[str, str]) -> None:
+    unable = [f"{worker}: {problem}" for worker, problem in problems.items() if problem]
+    if unable:
         raise ClusterError(
-            f"install rheo {__version__} on the whole cluster: "
-            f"{', '.join(others[:_MAX_NAMED])}{more}"
+            f"{len(unable):,} of {len(problems):,} workers cannot download anything, such as "
+            f"{unable[0].rstrip('.')}"
         )

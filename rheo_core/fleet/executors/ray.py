@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, rheo_version
+from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, Question, rheo_version
 
 _ATTEMPTS = 5
 """A Ray server starts a process for each client, by a fork in a program with threads of gRPC. That
@@ -49,7 +50,8 @@ def connect(address: str) -> Iterator[Cluster]:
         slots = int(ray.cluster_resources().get("CPU", 0)) * SHARDS_AT_ONCE
         if not slots:
             raise ClusterError(f"the Ray cluster at {address} has no CPUs")
-        yield Cluster(executor, slots, {"a worker": _version(executor)})
+        ask = partial(_ask, executor)
+        yield Cluster(executor, slots, ask(rheo_version), ask=ask)
     finally:
         ray.shutdown()
 
@@ -76,9 +78,9 @@ def _call(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return call(*args, **kwargs)
 
 
-def _version(executor: Executor) -> str:
-    """Return the version of rheo in a process of the cluster; "" if it has none."""
+def _ask(executor: Executor, question: Question) -> dict[str, str]:
+    """Return the answer of one process of the cluster; "" if it cannot answer."""
     try:
-        return str(executor.submit(rheo_version).result())
+        return {"a worker": str(executor.submit(question).result())}
     except Exception:  # it cannot even unpickle the question
-        return ""
+        return {"a worker": ""}

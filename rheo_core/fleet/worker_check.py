@@ -1,0 +1,23 @@
+"""Check of a worker process before its first shard."""
+
+
+def worker_problem() -> str:
+    """Return a sentence on the reason why this process cannot download anything; "" for none.
+
+    Its shards would fail one after the other, and each several times. All imports of a shard
+    belong to the check, so that the first shards begin at once.
+    """
+    from rheo_core.config import load_settings
+    from rheo_core.engine import make_request_rules, with_faults
+
+    from . import shard  # noqa: F401
+    from .manifest import check_installed
+
+    try:
+        check_installed()
+    except ValueError as error:
+        return f"{error}."
+    from pyarrow import parquet  # noqa: F401
+
+    rules = with_faults(make_request_rules(load_settings().settings))
+    return " ".join(rules.refusals_of_all())
