@@ -53,7 +53,10 @@ def for_any_origin(headers: Headers) -> Headers:
 
 def referring_origin(referer: str) -> str:
     """Return the part of a referer for other origins, as browsers do; "" if it is not a URL."""
-    parts = urlsplit(referer)
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return ""
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}/" if parts.scheme in ("http", "https") and host else ""
 

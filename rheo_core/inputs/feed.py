@@ -39,7 +39,9 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     seen: set[str] = set()
     for number, element, link in _links(first, whole_page(lines)):
         if element == "Key":
-            url = absolute_link(number, f"./{quote(link)}", _folder_of(base))
+            url = absolute_link(
+                number, f"./{quote(link, errors='surrogatepass')}", _folder_of(base)
+            )
         else:
             url = absolute_link(number, link, base)
         if url not in seen and matches(url, options.links):

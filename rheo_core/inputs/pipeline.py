@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import errno
+import logging
 import os
 import re
 import time
@@ -44,16 +45,25 @@ _BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
 _XML_ENCODING = re.compile(
     rb"""<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-\d+|windows-125\d)["']""", re.IGNORECASE
 )
+_PAGE_CODEC = re.compile(
+    r"utf-8|ascii|cp(125\d|866|874|949)|iso8859-\d+|koi8-[ru]|mac-(roman|cyrillic)"
+    r"|gb(k|2312|18030)|big5|euc_(jp|kr)|shift_jis|iso2022_jp"
+)
+"""Codecs of the encodings that browsers know and that keep ASCII (WHATWG Encoding, 4.2). Others of
+Python, such as `idna` and `unicode_escape`, change the text or fail."""
 _LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
 """Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
 _PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
 _PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+_BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Errors that no text should cause. One entry is not worth the whole app."""
 _MAX_SHOWN_LENGTH = 500
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
 _PLACEHOLDERS = "the name uses #1 for a pattern in the URL; expand patterns"
 _PLACEHOLDER = re.compile(r"#(\d)")
 _MAX_IGNORED = 10
+_log = logging.getLogger(__name__)
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
 
 
@@ -129,10 +139,9 @@ def decoded(file: BufferedReader) -> TextIO:
     is_page = _PAGE.match(head) is not None
     declared = _PAGE_ENCODING.search(head) if is_page else _XML_ENCODING.match(head)
     if not encoding and declared:
-        name = declared[1].decode()
-        with suppress(LookupError, UnicodeError):  # unknown, or not for text like this
-            if b"<".decode(name) == "<":
-                encoding = codecs.lookup(name).name
+        with suppress(LookupError, ValueError):  # it is unknown
+            name = codecs.lookup(declared[1].decode()).name
+            encoding = name if _PAGE_CODEC.fullmatch(name) else ""
     encoding = _LABELS.get(encoding, encoding or "utf-8")
     errors = "windows-1252" if is_page and encoding == "utf-8" else "replace"
     codecs.register_error("windows-1252", _decode_as_windows_1252)
@@ -183,6 +192,10 @@ class _Reader:
         except InputError as error:
             problem = printable(str(error))
             yield Entry(error.line, "", Verdict.INVALID, problem=problem, wants=error.wants)
+        except _BUGS as error:
+            _log.exception("reading a list ended with a bug")
+            problem = f"cannot be read: a bug in rheo ({type(error).__name__}); please report it"
+            yield Entry(lines.number, "", Verdict.INVALID, problem=problem)
 
     def _expand(self, candidate: Candidate) -> Iterator[Entry]:
         expanded, problem = None, candidate.problem

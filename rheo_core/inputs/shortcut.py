@@ -28,6 +28,17 @@ def sniff(text: str) -> bool:
     return text.lower() in _HEADS
 
 
+_PLIST_ERRORS = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""Errors that `plistlib` raises for damaged property lists, beside those of the XML parser."""
+
+
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the URL of a .url or .desktop. Its other URLs are those of icons and pages."""
     first, url = lines.number + 1, ""
@@ -82,7 +93,7 @@ def _url_of(webloc: bytes) -> str:
 
     try:
         content = plistlib.loads(webloc)
-    except (ExpatError, ValueError, LookupError, OverflowError, RecursionError, TypeError):
+    except (ExpatError, *_PLIST_ERRORS):
         raise ValueError("the property list is damaged") from None
     url = content.get("URL") if isinstance(content, dict) else None
     return url if isinstance(url, str) else ""

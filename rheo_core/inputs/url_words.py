@@ -1,7 +1,6 @@
 """Ends of URLs in a line: one rule for lists, tables and prose."""
 
 import re
-from urllib.parse import urlsplit
 
 from rheo_core.domain.media_types import is_file_name
 
@@ -16,6 +15,7 @@ _COMMENT = re.compile(r"\s(?:#|//\s).*")
 _BEFORE_SCHEME = re.compile(r"(?<=[^\x00-\x7f\s])(?=https?://)", re.IGNORECASE)
 _BEFORE_PROSE = re.compile(r"\.[A-Za-z0-9]{2,5}(?=[^\x00-\x7f])")
 _COUNTER = re.compile(r"\(\d{1,4}\)")
+_QUERY = re.compile(r"[?#]")
 _EXTENSION = re.compile(r"\.(?!html?$)[A-Za-z0-9]{2,5}$")
 
 
@@ -74,9 +74,9 @@ def with_encoded_blanks(text: str) -> str | None:
     the words behind the first are something else, such as a title.
     """
     first, *others = text.split()
-    if not others or not _EXTENSION.search(urlsplit(others[-1]).path):
+    if not others or not _EXTENSION.search(_QUERY.split(others[-1], maxsplit=1)[0]):
         return None
-    if any("://" in word for word in others):
+    if any("://" in word or word.startswith("//") for word in others):
         return None
     if any(word.startswith(("-", "(", "[")) and not _COUNTER.match(word) for word in others):
         return None

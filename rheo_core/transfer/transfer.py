@@ -362,14 +362,19 @@ def _whole_of(state: PartState) -> Segment:
 
 
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
-    """Return True if a 416 confirms that this version ends where the part file does."""
-    return (
-        isinstance(refused, NothingLeftError)
-        and refused.size == state.offset
-        and state.total in (None, refused.size)
-        and refused.validator.etag is not None
-        and refused.validator.etag == state.validator.etag
-    )
+    """Return True if a 416 confirms that this version ends where the part file does.
+
+    One ETag for all codings is a common mistake. While the size is unknown, the part file may hold
+    the beginning of a coded file that is longer than the size of the plain one.
+    """
+    if not isinstance(refused, NothingLeftError) or refused.size != state.offset:
+        return False
+    if state.total is None:
+        is_same = refused.validator.coding == state.validator.coding
+    else:
+        is_same = state.total == refused.size
+    etag = state.validator.etag
+    return is_same and etag is not None and etag == refused.validator.etag
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:

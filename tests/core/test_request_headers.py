@@ -12,7 +12,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.request_headers import read_headers
 from rheo_core.infrastructure.session_rows import to_record, to_stored
 from rheo_core.tracking import DownloadRecord
-from tests.core.engine import fetch, status_of
+from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import redirect
 
@@ -69,6 +69,18 @@ async def test_an_empty_user_agent_is_a_wish_everywhere(tmp_path: Path) -> None:
         (first,), (second,) = home.requests, stranger.requests
         assert (first.headers["user-agent"], second.headers["user-agent"]) == ("", "")
         assert first.headers["referer"] == "x" and "referer" not in second.headers
+
+
+@pytest.mark.parametrize(
+    "referer", ["https://[x/", "http://[::1", "//[", "http://\u2100.com/", "https://a]b/"]
+)
+async def test_a_referer_that_is_no_url_goes_no_further(tmp_path: Path, referer: str) -> None:
+    async with MisbehavingServer() as home, MisbehavingServer() as stranger:
+        url = home.on("/a", redirect(stranger.on("/away", whole)))
+        config = FileConfig(url=url, headers={"Referer": referer})
+        manager, _ = await fetch(tmp_path, [config])
+        assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+        assert "referer" not in stranger.requests[0].headers
 
 
 async def test_a_mirror_gets_no_secrets(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from tests.faults.oracle import Scene, checksum
-from tests.servers.misbehaving import V1, Headers, body_of
+from tests.servers.misbehaving import V1, Exchange, Headers, body_of
 from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole, without_ranges
 
 TEXT = b"plain text, again and again. " * 40_000
@@ -81,6 +81,25 @@ async def test_e04_one_etag_for_plain_and_encoded_is_found_out_by_the_coding(
     headers = {"Transfer_Encoding": "chunked", **told}
     outcome = await broken.resume(old, 20_000, then, new, headers=headers)
     outcome.completed(new, requests=3)
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+async def test_e04_the_size_of_the_plain_file_confirms_no_encoded_one(
+    broken: Scene, coding: str | None
+) -> None:
+    """The connection breaks where the plain file ends; its size comes with a 416 and one ETag."""
+    plain, told = body_of(20_000), {} if coding is None else {"Content_Encoding": coding}
+
+    async def then(exchange: Exchange) -> None:
+        if exchange.request.range_start is None:
+            await exchange.serve(plain, **V1)
+        else:
+            range_ = f"bytes */{len(plain)}"
+            await exchange.head("416 Nope", Content_Range=range_, Content_Length=0, **V1, **told)
+
+    headers = {"Transfer_Encoding": "chunked", "Content_Encoding": "br", **V1}
+    outcome = await broken.resume(ZIPPED, 20_000, then, plain, headers=headers)
+    outcome.completed(plain, requests=3)
 
 
 async def test_e04_a_part_that_does_not_repeat_its_coding_goes_on_by_its_size(

@@ -54,6 +54,9 @@ PIECES = st.sampled_from(
         "<?xml", ">", "&#0;", "&amp;", "{", '{"url":"', '"}', '"event_type":"', "a" * 64, "  ",
         "SHA256 (", ") = ", "\ufeff", "\x00", "-----BEGIN PGP SIGNED MESSAGE-----", "#", "=", ":",
         "\ud800", "\u2028", "\x0c", "é", "://", "@", "-x ", "-b ", "-n ", "\n  all-proxy=",
+        "//[x].iso", "//[1-9]", "http://x/a b //\u2100/c.iso", '<plist version="1.0">', "<dict>",
+        "<key>URL</key>", "<date>x</date>", "<integer>", "<string>", "</dict></plist>", "<Key>",
+        "<ListBucketResult>", "</Key>", "<urlset>", "<loc>", "\udc80", '<meta charset="',
         '","request":{"proxy":"', '","destination_subdir":"', '","mirrors":["',
     ]
 )  # fmt: skip
@@ -109,6 +112,7 @@ def test_no_text_raises_or_escapes(text: str, options: ReadOptions) -> None:
 
 def check(entry: Entry, lines: int) -> None:
     assert 1 <= entry.line <= lines
+    assert "a bug in rheo" not in entry.problem
     for shown in (entry.text, entry.problem, entry.form, entry.note, entry.refused, entry.used):
         assert shown.isprintable()
     assert (entry.problem == "") == (entry.verdict is Verdict.OK)
@@ -119,6 +123,46 @@ def check(entry: Entry, lines: int) -> None:
         path = entry.config.get_destination_path(Path("base"))
         assert ".." not in PurePath(path).parts
         assert path.is_relative_to("base")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://e.org/a b //[x].iso",
+        "https://e.org/a b //[1-9]",
+        "https://e.org/a b //\u2100/x.iso",
+        '<plist version="1.0"><dict><key>URL</key><date>x</date></dict></plist>',
+        '<plist version="1.0"><dict><key>URL</key><integer>x</integer></dict></plist>',
+        '<plist version="1.0"><dict><key>URL</key><data>*</data></dict></plist>',
+        '<plist version="1.0"><dict><string>no key</string></dict></plist>',
+    ],
+)
+def test_what_a_library_cannot_take_is_an_entry(text: str) -> None:
+    entries = list(read_entries([text]))
+    assert entries
+    for entry in entries:
+        check(entry, 1)
+
+
+@pytest.mark.parametrize("key", ["a\udc80.iso", "a\ud800.iso"])
+def test_half_a_character_in_an_index_is_a_link(key: str) -> None:
+    text = f"<ListBucketResult><Contents><Key>{key}</Key></Contents></ListBucketResult>"
+    options = ReadOptions(base="https://x/", links="*")
+    (entry,) = read_entries([text], (), options)
+    check(entry, 1)
+
+
+def test_a_bug_costs_one_entry(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(text: str) -> str:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("rheo_core.inputs.url_list.with_encoded_blanks", fail)
+    first, second = read_entries(["https://x/a", "https://x/b c.iso"])
+    assert first.verdict is Verdict.OK
+    assert second.problem == "cannot be read: a bug in rheo (TypeError); please report it"
+    assert "a bug" in caplog.text
 
 
 @given(st.lists(st.sampled_from(ALL), min_size=1, max_size=3), st.randoms())

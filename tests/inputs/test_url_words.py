@@ -204,6 +204,11 @@ def test_feeds() -> None:
         ('<meta charset="utf-8">', "utf-8"),
         ("<meta charset=rot13>", "windows-1252"),
         ("<meta charset=utf-16>", "utf-8"),
+        ("<meta charset=idna>", "utf-8"),
+        ("<meta charset=idna>", "windows-1252"),
+        ("<meta charset=utf-7>", "utf-8"),
+        ("<meta charset=unicode_escape>", "windows-1252"),
+        ("<meta charset=cp037>", "utf-8"),
     ],
 )
 async def test_a_page_is_decoded_as_browsers_do(tmp_path: Path, head: str, encoding: str) -> None:
