@@ -280,12 +280,13 @@ def _judge(
 ) -> str | None:
     version = schema.version_of(connection)
     _refuse_newer(path, version)
+    # First: the integrity check evaluates expressions of indexes, which may take for ever.
+    if not schema.is_of_layout(connection, version):
+        return "was damaged (its tables are not those of its layout)"
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         _log.info("%s: %s", _shown(path), printable(verdict.splitlines()[-1]))
         return _DAMAGED
-    if not schema.is_of_layout(connection, version):
-        return "was damaged (its tables are not those of its layout)"
     if seals is None:
         return None
     if version == len(schema.MIGRATIONS):

@@ -30,6 +30,9 @@ from .session_tally import Tally, latest, tally_of
 PAGE_BYTES = 4096  # of every session that we create
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
+_MAX_REREADS = 4
+"""Times that the overflow pages of a session are read: for its cells, for records that are
+scattered, for older pages, and once more for records that only look like ours."""
 _TABLE_LEAF = 0x0D
 _SEALED_COLUMNS = len(schema.COLUMNS) + 1
 _V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
@@ -91,7 +94,7 @@ def _salvage(
 ) -> Salvaged:
     newest, older = _pages(main, log, size)
     salvaged = Salvaged()
-    pages = _Reader(newest, size)
+    pages = _Reader(newest, size, _MAX_REREADS * size * (len(newest) + len(older)))
     for number in newest:
         _add_cells(salvaged, pages.cells(number, newest[number]), seals)
     salvaged.tally = latest(salvaged.tally, known)
@@ -187,11 +190,14 @@ class _Reader:
     Args:
         newest: the newest image of each page, for rows that continue in overflow pages.
         size: size of a page, bytes.
+        budget: bytes of overflow pages to read at most. Cells of a sound session share none, but
+            those of a damaged or hostile one may all lead to the same pages, or in a circle.
     """
 
-    def __init__(self, newest: dict[int, _Image], size: int) -> None:
+    def __init__(self, newest: dict[int, _Image], size: int, budget: int) -> None:
         self._newest = newest
         self._size = size
+        self._budget = budget
 
     def cells(self, number: int, image: _Image) -> Iterator[Row | None]:
         """Yield the values of each cell of a page; None for a cell that is not valid."""
@@ -201,11 +207,18 @@ class _Reader:
             return
         (count,) = unpack_from(">H", page, start + 3)
         first = start + 8
-        for place in range(first, min(first + 2 * count, self._size - 1), 2):
+        count = min(count, (self._size - first) // 2)
+        rest = 2 * self._size  # sound cells do not overlap; a damaged length may be too large
+        for at in dict.fromkeys(unpack_from(f">{count}H", page, first)):
             try:
-                yield _values(self._cell(page, *unpack_from(">H", page, place)))
+                total, start = _varint(page, at)
+                _, start = _varint(page, start)  # the rowid
+                rest -= start - at + self._local(min(total, schema.MAX_ROW_BYTES))
+                yield _values(self._payload(page, total, start))
             except (ValueError, IndexError, OverflowError):
                 yield None
+            if rest < 0:
+                return
 
     def scattered(self, image: _Image) -> Iterator[Row]:
         """Yield the values of records like ours that are anywhere in a page.
@@ -221,11 +234,6 @@ class _Reader:
                 if len(sizes) == _SEALED_COLUMNS:
                     yield _values(self._payload(page, page[at] + sum(sizes), at))
 
-    def _cell(self, page: bytes, at: int) -> bytes:
-        total, at = _varint(page, at)
-        _, at = _varint(page, at)  # the rowid
-        return self._payload(page, total, at)
-
     def _payload(self, page: bytes, total: int, at: int) -> bytes:
         if total > schema.MAX_ROW_BYTES:  # a damaged length has any value
             raise ValueError("too long")
@@ -234,6 +242,9 @@ class _Reader:
         following = unpack_from(">I", page.ljust(at + local + 4), at + local)[0]
         rest = total - local
         while rest > 0:
+            self._budget -= self._size
+            if self._budget < 0:
+                raise ValueError("too many overflow pages")
             more = _read(*self._newest[following], self._size) if following in self._newest else b""
             if len(more) < self._size:
                 raise ValueError("cut off")
@@ -270,7 +281,7 @@ def _values(record: bytes) -> Row:
     """
     body, _ = _varint(record, 0)
     values: list[Any] = []
-    for kind, size in _kinds(record, 0):
+    for kind, size in islice(_kinds(record, 0), _SEALED_COLUMNS + 1):  # no row of ours has more
         data = record[body : body + size]
         if len(data) < size:
             raise ValueError("cut off")

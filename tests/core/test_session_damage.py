@@ -4,10 +4,12 @@ The oracle: each download that comes back is one that was added, word for word; 
 back is counted; and the damaged bytes are kept.
 """
 
+import os
 import random
 import re
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from rheo_core.infrastructure import session_schema
+from rheo_core.infrastructure.session_files import find_fault
+from rheo_core.infrastructure.session_head import APPLICATION_ID, LAYOUT
 from rheo_core.infrastructure.session_integrity import Seals
 from rheo_core.infrastructure.session_store import Proof, SessionStore
 from tests.core.stored import COUNT, child, downloads, opened, row
@@ -299,3 +303,59 @@ def test_a_row_of_another_user_has_a_limit() -> None:
     assert own.to_download(other.to_values(short)).proof is Proof.INTACT
     assert own.to_download(other.to_values(long)).proof is Proof.DAMAGED
     assert own.to_download(own.to_values(long)).proof is Proof.OURS
+
+
+def circular_session(path: Path, pages: int, pointers: int) -> None:
+    """Write a session whose cells all lead to one overflow page, which names itself.
+
+    Each of its leaf pages names one cell `pointers` times (sqlite.org/fileformat2.html, 1.6).
+    """
+    head = bytearray(4096)
+    head[:16], head[16:18], head[18:21] = b"SQLite format 3\0", b"\x10\x00", b"\1\1\0"
+    head[21:24] = b"\x40\x20\x20"
+    fields = (28, pages + 2), (44, 4), (56, 1), (60, LAYOUT), (68, APPLICATION_ID)
+    for offset, value in fields:
+        head[offset : offset + 4] = value.to_bytes(4, "big")
+    last = (pages + 2).to_bytes(4, "big")
+    at = 8 + 2 * pointers
+    leaf = b"\x0d\0\0" + pointers.to_bytes(2, "big") + b"\0\0\0" + pointers * at.to_bytes(2, "big")
+    local, size = 489, 489 + 4099 * 4092  # bytes in the leaf page, and of all
+    length = bytes([size >> 21 | 0x80, size >> 14 & 0x7F | 0x80, size >> 7 & 0x7F | 0x80])
+    cell = length + bytes([size & 0x7F, 1]) + b"\x19".ljust(local, b"\0") + last
+    cell = cell.ljust(4096 - at, b"\0")
+    path.write_bytes(bytes(head) + pages * (leaf + cell) + last.ljust(4096, b"\0"))
+
+
+@pytest.mark.parametrize(("pages", "pointers"), [(1, 1), (1, 1700), (100, 1), (50, 1700)])
+def test_a_session_that_goes_round_in_circles_is_read_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: int, pointers: int
+) -> None:
+    path, pread, reads = tmp_path / "session.db", os.pread, [0]
+    circular_session(path, pages, pointers)
+
+    def counted_pread(descriptor: int, count: int, offset: int) -> bytes:
+        reads[0] += 1
+        return pread(descriptor, count, offset)
+
+    monkeypatch.setattr(os, "pread", counted_pread)
+    session = SessionStore.open(path)
+    with closing(session.store) as store:
+        assert not store.load()
+    assert session.problems
+    assert reads[0] < 10 * (pages + 2) + 100
+
+
+def test_expressions_of_a_foreign_session_are_not_evaluated(tmp_path: Path) -> None:
+    """A check of the whole file would do that for each row, and may take for ever."""
+    path = tmp_path / "session.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        made.execute(f"PRAGMA user_version = {LAYOUT}")
+        made.execute("CREATE TABLE downloads (id TEXT, x INT)")
+        made.execute("CREATE INDEX i ON downloads (x) WHERE abs(x) > 0")
+        made.execute("PRAGMA writable_schema = ON")
+        # It fails where it is evaluated, so that the test needs no time.
+        made.execute("UPDATE sqlite_schema SET sql = replace(sql, 'abs(x)', 'abs(x - 1)')")
+        made.execute(f"INSERT INTO downloads VALUES ('a', {1 - 2**63})")
+        made.commit()
+    assert find_fault(path) == "was damaged (its tables are not those of its layout)"
