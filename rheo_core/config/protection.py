@@ -22,7 +22,7 @@ Place = tuple[str, ...]
 TABLES = ("request", "hosts")
 BOUNDS = frozenset({"max_size"})
 """Settings that only a user who wants to be safe gives: the default is to go without."""
-_STRAYING = _OPTIONS.union(TABLES)
+_STRAYING = _OPTIONS.union(TABLES, BOUNDS)
 _PREFIX = "rheo_"
 _OTHER_WORDS = {
     **dict.fromkeys(("ca", "cacert", "cacerts"), "ca_file"),
@@ -56,7 +56,7 @@ def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclea
             return Unclear(sentence)
         case ("request", *rest):
             return Unclear(sentence, _option(rest))
-        case (name, *_) if name in BOUNDS:
+        case (name, *_) | ("hosts", _, name) if name in BOUNDS:
             return Unclear(sentence)
         case ("hosts", host, name):
             if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:
@@ -86,15 +86,26 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the places of options of requests, or of their tables, in other tables.
+    """Yield the places of bounds, options of requests and their tables in other tables.
 
     In TOML everything below `[keys]` belongs to that table, even `request.proxy = …`.
     """
     for table, value in values.items():
         if table not in TABLES:
-            for inner in value if isinstance(value, list) else [value]:
-                if isinstance(inner, dict):
-                    yield from ((table, name) for name in inner.keys() & _STRAYING)
+            yield from _strays((table,), value)
+
+
+def _strays(place: Place, value: object) -> Iterator[Place]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _strays(place, each)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            inner_place = (*place, name)
+            if name in _STRAYING:
+                yield inner_place
+            else:
+                yield from _strays(inner_place, inner)
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:

@@ -144,6 +144,12 @@ async def test_the_engine_gets_its_limits_from_the_settings(tmp_path: Path) -> N
         '[keys]\nquit = "q"\nrequest.proxy = "http://127.0.0.1:9"',
         '[[rules]]\nfolder = "x"\nhosts."example.org".proxy = "http://127.0.0.1:9"',
         '[[rules]]\nfolder = "x"\nproxy = "http://127.0.0.1:9"',
+        '[keys.a.request]\nproxy = "http://127.0.0.1:9"',
+        '[keys]\nx = [[{ca_file = "x"}]]',
+        '[keys]\nmax_size = "5B"',
+        '[[rules]]\nfolder = "x"\nmax_size = "5B"',
+        '[hosts."x.org"]\nmax_size = "5B"',
+        '[request]\nmax_size = "5B"',
     ],
 )
 def test_what_may_be_meant_for_requests_closes_the_app_too(file: Path, text: str) -> None:

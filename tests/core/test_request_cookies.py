@@ -309,7 +309,7 @@ async def test_no_spelling_of_a_domain_reaches_other_sites(pair: str, attributes
         ("k=v", "http://b.a.co.uk/", ""),
         ('k=v; domain="a.co.uk"', "http://a.co.uk/", "k=v"),
         ("k=v; secure", "http://a.co.uk/", ""),
-        ("k=v; secure", "https://a.co.uk/", "k=v"),
+        ("k=v; secure", "https://a.co.uk/", ""),  # who knows who set it?
         ('k=v; path="/x"; Version="1"; HttpOnly', "http://a.co.uk/x/y", "k=v"),
         ('k=v; path="/x"', "http://a.co.uk/", ""),
         ("k=v; Expires=Thu, 01-Jan-1970 00:00:00 GMT", "http://a.co.uk/", ""),
@@ -320,3 +320,41 @@ async def test_no_spelling_of_a_domain_reaches_other_sites(pair: str, attributes
 )
 async def test_cookies_keep_their_attributes(field: str, to: str, expected: str) -> None:
     assert _sent(field, origin="http://a.co.uk/", to=to) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        ("sid=evil", "sid=user"),
+        ("sid=evil; Path=/", "sid=user"),
+        ("sid=evil; Path=/; Secure", "sid=user"),
+        ("sid=; Max-Age=0; Path=/", "sid=user"),
+        ("sid=evil; Path=/deep/er", "sid=user"),
+        ("sid=evil; Domain=example.org", "sid=user"),
+        ("sid =evil", "sid=user"),
+        ("other=1", "sid=user; other=1"),
+    ],
+)
+async def test_without_tls_nobody_replaces_a_secure_cookie(field: str, sent: str) -> None:
+    """RFC 6265bis 5.7, as curl and browsers do."""
+    jar, host = new_jar(), "a.example.org"
+
+    def reply(url: str, field: str) -> Any:
+        return SimpleNamespace(url=URL(url), headers=CIMultiDict({"Set-Cookie": field}))
+
+    store_cookies(jar, reply(f"https://{host}/", "sid=user; Path=/; Secure"))
+    store_cookies(jar, reply(f"http://{host}/deep/er/f", field))
+    cookies = cookie_header(jar, f"https://{host}/deep/er/f")
+    assert sorted(cookies.split("; ")) == sorted(sent.split("; "))
+
+
+async def test_without_tls_a_cookie_elsewhere_is_stored() -> None:
+    jar = new_jar()
+    for url, field in [
+        ("https://a.example.org/", "sid=user; Path=/mine; Secure"),
+        ("http://a.example.org/", "sid=1; Path=/yours"),
+        ("http://b.example.org/", "sid=2"),
+    ]:
+        headers = CIMultiDict({"Set-Cookie": field})
+        store_cookies(jar, SimpleNamespace(url=URL(url), headers=headers))
+    assert len(jar) == 3

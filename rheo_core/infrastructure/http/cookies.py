@@ -166,13 +166,13 @@ def store_cookies(jar: CookieJar, reply: Response) -> None:
     host that is a public suffix itself, such as a name without a dot, may set its own cookies.
     """
     fields = reply.headers.getall("Set-Cookie", ())
-    accepted = [checked for field in fields if (checked := _checked(field, reply.url))]
+    accepted = [checked for field in fields if (checked := _checked(field, reply.url, jar))]
     jar.update_cookies_from_headers(accepted, reply.url)
     if any('"' in field for field in accepted):
         _keep_quotes(jar)
 
 
-def _checked(field: str, url: URL) -> str:
+def _checked(field: str, url: URL, jar: CookieJar) -> str:
     """Return a Set-Cookie field with nothing but what was checked; "" if it is refused.
 
     Fields are split as RFC 6265 5.2 has it. aiohttp reads quotes and escapes besides, so it would
@@ -194,6 +194,8 @@ def _checked(field: str, url: URL) -> str:
             attributes["domain"] = domain[1]
         elif domain and domain[1] != url.host:
             return ""
+    if url.scheme != "https" and ("secure" in attributes or _hides(jar, pair, attributes, url)):
+        return ""
     if "max-age" not in attributes and _IN_1970.search(attributes.get("expires", "")):
         attributes["max-age"] = "0"
     checked = (f"{name}={value}" if value else name for name, value in attributes.items())
@@ -207,6 +209,30 @@ def _keep_quotes(jar: CookieJar) -> None:
             value = morsel.coded_value
             state = {"key": morsel.key, "value": value, "coded_value": value}
             morsel.__setstate__(state)  # type: ignore[attr-defined]
+
+
+def _hides(jar: CookieJar, pair: str, attributes: Mapping[str, str], url: URL) -> bool:
+    """Return True if a cookie would replace or hide one that only https may set.
+
+    Anybody on the way can answer a request without TLS (RFC 6265bis 5.7: leave secure cookies
+    alone).
+    """
+    name = pair.partition("=")[0].strip()
+    domain = attributes.get("domain") or url.host or ""
+    path = attributes.get("path", "")
+    if not path.startswith("/"):
+        path = url.path.rpartition("/")[0] or "/"
+    return any(
+        morsel["secure"]
+        and morsel.key == name
+        and (_ends_with(domain, morsel["domain"]) or _ends_with(morsel["domain"], domain))
+        and f"{path.rstrip('/')}/".startswith(f"{morsel['path'].rstrip('/')}/")
+        for morsel in jar
+    )
+
+
+def _ends_with(host: str, domain: str) -> bool:
+    return f".{host}".endswith(f".{domain}")
 
 
 def _has_false_prefix(pair: str, attributes: Mapping[str, str], url: URL) -> bool:
