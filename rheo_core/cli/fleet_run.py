@@ -212,8 +212,8 @@ def _run(
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:
         typer.echo(
-            f"rheo: only {lanes:,} of {cluster.slots:,} slots for shards are used, because the plan "
-            "has no more lanes",
+            f"rheo: only {lanes:,} of {cluster.slots:,} slots for shards are used, because the "
+            "plan has no more lanes",
             err=True,
         )
     return _drive(cluster, target, output, made, scratch, quiet=quiet)

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rheo_core.domain.text import redact
 
 from .rows import ListError
+from .targets import store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -54,7 +55,12 @@ def _found(name: str, folder: Path) -> list[str]:
     if _REMOTE_PATTERN.isdisjoint(name):
         return [name]
     files, pattern = _remote(name)
-    if not (paths := sorted(files.glob(pattern))):
+    try:
+        with store_errors(name):
+            paths = sorted(files.glob(pattern))
+    except OSError as error:
+        raise ListError(f"cannot read the list {name}: {error.strerror or error}") from None
+    if not paths:
         raise ListError(f"no list matches {name}")
     return [files.unstrip_protocol(each) for each in paths]
 
@@ -84,7 +90,38 @@ def _opened(source: str) -> BufferedReader:
     if "://" not in source:
         return Path(source).open("rb")
     files, path = _remote(source)
-    return BufferedReader(files.open(path, "rb"), _BLOCK_BYTES)
+    with store_errors(source):
+        return BufferedReader(_StoredList(files.open(path, "rb")), _BLOCK_BYTES)
+
+
+class _StoredList(RawIOBase):
+    """List in an object store. Reading it raises OSError, whatever the library of the store does.
+
+    Args:
+        file: the file of that library.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(place, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        with store_errors("a part of it"):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _remote(url: str) -> tuple["AbstractFileSystem", str]:

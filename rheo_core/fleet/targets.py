@@ -192,30 +192,30 @@ class RemoteTarget:
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
         path = self._at(name)
-        with _os_errors(name):
+        with store_errors(name):
             data = bytes(self._files.cat_file(path, start=0, end=max_bytes + 1))
             if len(data) > max_bytes:
                 raise too_large(name, self._files.size(path), max_bytes)
         return data
 
     def put(self, name: str, data: bytes) -> None:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.pipe_file(self._at(name), data)
 
     def put_file(self, name: str, source: Path) -> None:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.put_file(str(source), self._at(name))
 
     def create(self, name: str, data: bytes) -> bool:
         try:
-            with _os_errors(name):
+            with store_errors(name):
                 self._files.pipe_file(self._at(name), data, mode="create")
         except FileExistsError:
             return False
         return True
 
     def exists(self, name: str) -> bool:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.invalidate_cache()
             return bool(self._files.exists(self._at(name)))
 
@@ -227,17 +227,17 @@ class RemoteTarget:
         return {_last_part(each["name"]): each["size"] for each in files}
 
     def open(self, name: str) -> BufferedReader:
-        with _os_errors(name):
+        with store_errors(name):
             return cast(BufferedReader, self._files.open(self._at(name), "rb"))
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), _os_errors(name):
+        with suppress(FileNotFoundError), store_errors(name):
             self._files.rm_file(self._at(name))
 
     def _listed(self, folder: str) -> list[dict[str, Any]]:
         path = self._at(folder).rstrip("/")
         try:
-            with _os_errors(folder):
+            with store_errors(folder):
                 self._files.invalidate_cache()
                 found = self._files.ls(path, detail=True)
         except FileNotFoundError:
@@ -268,7 +268,7 @@ def _last_part(path: str) -> str:
 
 
 @contextmanager
-def _os_errors(name: str) -> Iterator[None]:
+def store_errors(name: str) -> Iterator[None]:
     """Raise OSError in place of the errors of a store's own library."""
     try:
         yield
