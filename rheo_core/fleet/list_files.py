@@ -7,14 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 from rheo_core.domain.text import redact
 
 from .rows import ListError
-from .targets import store_errors
+from .targets import open_stored, store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -56,7 +56,7 @@ def _found(name: str, folder: Path) -> list[str]:
         return [name]
     files, pattern = _remote(name)
     try:
-        with store_errors(name):
+        with store_errors("it"):
             paths = sorted(files.glob(pattern))
     except OSError as error:
         raise ListError(f"cannot read the list {name}: {error.strerror or error}") from None
@@ -90,38 +90,10 @@ def _opened(source: str) -> BufferedReader:
     if "://" not in source:
         return Path(source).open("rb")
     files, path = _remote(source)
-    with store_errors(source):
-        return BufferedReader(_StoredList(files.open(path, "rb")), _BLOCK_BYTES)
-
-
-class _StoredList(RawIOBase):
-    """List in an object store. Reading it raises OSError, whatever the library of the store does.
-
-    Args:
-        file: the file of that library.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._file.seekable()
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(place, whence)
-
-    def readinto(self, buffer: Any) -> int:
-        with store_errors("a part of it"):
-            data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    try:
+        return open_stored(files, path, "it")
+    except FileNotFoundError:
+        raise ListError(f"cannot read the list {source}: it does not exist") from None
 
 
 def _remote(url: str) -> tuple["AbstractFileSystem", str]:

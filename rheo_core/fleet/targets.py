@@ -5,9 +5,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rheo_core.domain.text import redact
 from rheo_core.infrastructure.files import (
@@ -19,8 +19,12 @@ from rheo_core.infrastructure.folder_sync import sync_file
 from rheo_core.infrastructure.identity import random_path
 from rheo_core.user_files import open_regular, read_bounded, too_large
 
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
 _PRIVATE = 0o700
 _INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
+_BUFFER_BYTES = 1 << 20
 MAX_BYTES = 64 << 20
 """Limit for a file that is read whole."""
 
@@ -227,8 +231,7 @@ class RemoteTarget:
         return {_last_part(each["name"]): each["size"] for each in files}
 
     def open(self, name: str) -> BufferedReader:
-        with store_errors(name):
-            return cast(BufferedReader, self._files.open(self._at(name), "rb"))
+        return open_stored(self._files, self._at(name), name)
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError), store_errors(name):
@@ -267,9 +270,62 @@ def _last_part(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
+class _StoredFile(RawIOBase):
+    """File in an object store. Reading it raises OSError, whatever the store's library does.
+
+    That library's own files are not all that a BufferedReader is: `readline` takes no limit.
+
+    Args:
+        file: the file of that library.
+        name: its name in messages.
+    """
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(place, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        with store_errors(self._name):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedReader:
+    """Open a file in an object store for reading.
+
+    Args:
+        files: the store.
+        path: path of the file there.
+        name: its name in messages.
+
+    Raises:
+        OSError: it does not exist, or the store refuses it.
+    """
+    with store_errors(name):
+        return BufferedReader(_StoredFile(files.open(path, "rb"), name), _BUFFER_BYTES)
+
+
 @contextmanager
 def store_errors(name: str) -> Iterator[None]:
-    """Raise OSError in place of the errors of a store's own library."""
+    """Raise OSError in place of the errors of a store's own library.
+
+    Args:
+        name: name of the file in messages.
+    """
     try:
         yield
     except OSError:
