@@ -98,10 +98,11 @@ class Admission:
         fresh: dict[str, DownloadRecord] = {}  # to be saved first
         async for some in in_slices(files):
             for config in some:
-                if not self._is_alive(config.id):
-                    await pool.until_left(config.id)
-                if config.id in fresh or self._is_pending(config.id):
-                    _log.warning("%s is already queued; dropped", config.id)
+                id_ = config.id
+                if not self._is_alive(id_):
+                    await pool.until_left(id_)
+                if id_ in fresh or self._is_pending(id_):
+                    _log.warning("%s is already queued; dropped", id_)
                     continue
                 record = self._ranked(DownloadRecord.of(config, now))
                 if paused:
