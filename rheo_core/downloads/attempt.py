@@ -200,7 +200,7 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        is_expected = requested == self._expected
+        is_expected = requested is self._expected or requested == self._expected
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
         claim.expected_path = requested if is_expected else None
