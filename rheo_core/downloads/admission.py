@@ -114,7 +114,9 @@ class Admission:
                     self.enqueue(record)
                     self._lifecycle.note(record)  # for the session, once it is open
         if self._session is not None and fresh:
-            await self._add_saved(self._session, tuple(fresh.values()))
+            records = tuple(fresh.values())
+            fresh.clear()  # of a long list, it is as large as the queue that is filled now
+            await self._add_saved(self._session, records)
 
     async def _add_saved(self, session: "Session", records: Sequence[DownloadRecord]) -> None:
         await session.save_now(records)
