@@ -51,8 +51,8 @@ class Attempt:
         self._source = source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
-    async def run(self) -> None:
-        """Download the file to its path so far, or to the name that the server gives it.
+    async def run(self, requested: Path) -> None:
+        """Download the file to `requested`, or to the name that the server gives it.
 
         Raises:
             DownloadError: the attempt failed. Its bytes are kept if they can be used again.
@@ -62,7 +62,7 @@ class Attempt:
         if config.sidecar and config.hash_config is None:
             self._claim.checksum = await self._look_up_checksum()
         try:
-            part = await self._fetch_named(record.destination or self._expected)
+            part = await self._fetch_named(requested)
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         if config.compute_hash is not None:
