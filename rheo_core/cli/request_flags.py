@@ -3,9 +3,8 @@
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import typer
 from pydantic import ValidationError
@@ -21,8 +20,7 @@ _FLAGS = {"client_cert": "--cert", "client_key": "--key", "ip_version": "-4 and 
 _ASK = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFlags:
+class RequestFlags(NamedTuple):
     """Values of the flags; None, False and empty for those that are missing."""
 
     headers: list[str] | None
@@ -45,7 +43,7 @@ class RequestFlags:
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
         """Take the flags from the parameters of the command, which have the same names."""
-        return cls(**{flag.name: parameters[flag.name] for flag in fields(cls)})
+        return cls(**{name: parameters[name] for name in cls._fields})
 
     def read(self) -> RequestOptions:
         """Return the options of every download of the command; end it if one is not valid."""

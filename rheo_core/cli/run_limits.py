@@ -1,8 +1,7 @@
 """RunLimits: start and end of a run, from --at and --stop-after."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.text import shorten
@@ -13,8 +12,7 @@ from .exit import ExitCode, fail
 _MAX_SHOWN_LENGTH = 60
 
 
-@dataclass(frozen=True, slots=True)
-class RunLimits:
+class RunLimits(NamedTuple):
     """Start of a run, and the amount of data after which it ends.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Settings in force: from flags, the environment and the settings file."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -24,8 +23,7 @@ _FLAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CommonOptions:
+class CommonOptions(NamedTuple):
     """Options in front of the name of the command."""
 
     download_dir: str | None = None

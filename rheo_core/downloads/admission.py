@@ -98,10 +98,11 @@ class Admission:
         fresh: dict[str, DownloadRecord] = {}  # to be saved first
         async for some in in_slices(files):
             for config in some:
-                if not self._is_alive(config.id):
-                    await pool.until_left(config.id)
-                if config.id in fresh or self._is_pending(config.id):
-                    _log.warning("%s is already queued; dropped", config.id)
+                id_ = config.id
+                if not self._is_alive(id_):
+                    await pool.until_left(id_)
+                if id_ in fresh or self._is_pending(id_):
+                    _log.warning("%s is already queued; dropped", id_)
                     continue
                 record = self._ranked(DownloadRecord.of(config, now))
                 if paused:
@@ -113,7 +114,9 @@ class Admission:
                     self.enqueue(record)
                     self._lifecycle.note(record)  # for the session, once it is open
         if self._session is not None and fresh:
-            await self._add_saved(self._session, tuple(fresh.values()))
+            records = tuple(fresh.values())
+            fresh.clear()  # of a long list, it is as large as the queue that is filled now
+            await self._add_saved(self._session, records)
 
     async def _add_saved(self, session: "Session", records: Sequence[DownloadRecord]) -> None:
         await session.save_now(records)

@@ -53,8 +53,8 @@ class Attempt:
         self._source = source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
-    async def run(self) -> None:
-        """Download the file to its path so far, or to the name that the server gives it.
+    async def run(self, requested: Path) -> None:
+        """Download the file to `requested`, or to the name that the server gives it.
 
         Raises:
             DownloadError: the attempt failed. Its bytes are kept if they can be used again.
@@ -64,7 +64,7 @@ class Attempt:
         if config.sidecar and config.hash_config is None:
             self._claim.checksum = await self._look_up_checksum()
         try:
-            part = await self._fetch_named(record.destination or self._expected)
+            part = await self._fetch_named(requested)
             if config.compute_hash is not None:
                 await compute_hash(context, record, part, config.compute_hash)
             context.written[await self._commit(part)] = record.id
@@ -202,7 +202,7 @@ class Attempt:
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
-        is_expected = requested == self._expected
+        is_expected = requested is self._expected or requested == self._expected
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
         claim.expected_path = requested if is_expected else None

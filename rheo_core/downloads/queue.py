@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import suppress
 from fractions import Fraction
@@ -46,7 +46,7 @@ class PriorityDownloadQueue:
         self._order: SortedList[_Waiting] = SortedList()
         self._later: SortedList[tuple[float, str]] = SortedList()  # when to start, and the id
         self._waiting: dict[str, _Waiting] = {}  # all of both, by id
-        self._waiting_for = Counter[str]()  # how many, by host
+        self._waiting_for = defaultdict[str, int](int)  # how many, by host
         self._taken: dict[str, str] = {}  # id -> host
         self._last_rank = 0
         self._filled = asyncio.Event()
@@ -75,11 +75,11 @@ class PriorityDownloadQueue:
         if rank is None:
             rank = self.next_rank()
         self.reserve(rank)
-        priority = config.priority if priority is None else priority
-        self._taken.pop(config.id, None)
-        if config.id in self._waiting:
-            self._take_out(config.id)
-        self._insert(_Waiting(-priority, rank, config.id, host or host_of(config.source), config))
+        priority, id_ = config.priority if priority is None else priority, config.id
+        self._taken.pop(id_, None)
+        if id_ in self._waiting:
+            self._take_out(id_)
+        self._insert(_Waiting(-priority, rank, id_, host or host_of(config.source), config))
         self._filled.set()
         self._idle.clear()
         return rank
@@ -317,7 +317,8 @@ class PriorityDownloadQueue:
             else:
                 self._later.add((waiting.config.start_at or 0.0, waiting.id))
         self._order.update(in_line)
-        self._waiting_for.update(waiting.host for waiting in in_line)
+        for waiting in in_line:
+            self._waiting_for[waiting.host] += 1
 
     def _insert(self, waiting: _Waiting) -> None:
         self._waiting[waiting.id] = waiting

@@ -193,7 +193,7 @@ class DownloadWorker:
             expected = self.folders.path_of(record.config)
             attempt = Attempt(self._current_context(record.config), record, expected)
             try:
-                await attempt.run()
+                await attempt.run(record.destination or expected)
             finally:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would keep memory

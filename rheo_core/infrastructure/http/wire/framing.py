@@ -28,6 +28,7 @@ BEGINNING = b"HTTP/"
 _MAX_LENGTH_DIGITS = 18  # more than any size that is believed
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
+_NUL, _TAB, _SPACE = b"\0\t "  # numbers: to search for bytes, Python fails to read one first
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _MAX_HEAD_END = 4  # bytes
@@ -155,7 +156,7 @@ def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
         raise ProtocolError(f"malformed reply: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
         raise ProtocolError("malformed reply: a line of its head is too long")
-    if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:  # others may see a line end there
+    if raw.count(b"\r") != raw.count(b"\r\n") or _NUL in raw:  # others may see a line end there
         raise ProtocolError("malformed reply: a carriage return or a NUL within its head")
     try:
         return _parse_strictly(raw)
@@ -175,7 +176,7 @@ def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     """
     unique: dict[bytes, bytes] = {}  # its method takes a third of the time of a function
     fields, names = _Fields(raw, unique.__setitem__), b"".join(unique)
-    is_plain = b" " not in names and b"\t" not in names
+    is_plain = _SPACE not in names and _TAB not in names
     if is_plain and len(unique) == raw.count(b"\n") - 2:  # no name comes twice
         return fields, chain.from_iterable(unique.items())
     every: list[bytes] = []
