@@ -376,7 +376,7 @@ class DownloadWorker:
             return error
         if not self.recent_exchanges.sent_login(record.id):
             return error
-        return HttpStatusError(error.status, f"{error.reason}; the login was refused")
+        return HttpStatusError(error.status, error.reason, is_login_refused=True)
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
         """Ask the retry handler; give up if its answer is not one."""

@@ -31,8 +31,10 @@ PAGE_BYTES = 4096  # of every session that we create
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 _TABLE_LEAF = 0x0D
-_SEALED_COLUMNS = len(schema.COLUMNS) + 1
-_V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
+_SEALED_V3_COLUMNS = len(schema.COLUMNS_OF_LAYOUT_3) + 1
+_SEALED_COLUMNS = (_SEALED_V3_COLUMNS, len(schema.COLUMNS) + 1)
+_V1_COLUMNS = len(schema.COLUMNS_OF_LAYOUT_3) - 2  # without "listed" and "id_rule"
+_LISTED = schema.COLUMNS.index("listed")
 _ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of our rows
 _RECORD = re.compile(rb"[\x10-\x7f](?=%b)" % re.escape(bytes([_ID_TYPE])))
 """First bytes of a record of ours: the length of its head, and the type of its first value."""
@@ -216,9 +218,9 @@ class _Reader:
         for match in _RECORD.finditer(page):
             at = match.start()
             with suppress(ValueError, IndexError, OverflowError):
-                kinds = islice(_kinds(page, at), _SEALED_COLUMNS + 1)
+                kinds = islice(_kinds(page, at), _SEALED_COLUMNS[-1] + 1)
                 sizes = [size for _, size in kinds]
-                if len(sizes) == _SEALED_COLUMNS:
+                if len(sizes) in _SEALED_COLUMNS:
                     yield _values(self._payload(page, page[at] + sum(sizes), at))
 
     def _cell(self, page: bytes, at: int) -> bytes:
@@ -312,8 +314,8 @@ def _add_cells(
             salvaged.damaged += 1
         elif len(values) == 4:
             _add_tally(salvaged, values, seals)
-        elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS + 1):
-            is_sealed = len(values) == _SEALED_COLUMNS
+        elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS[-1] + 1):
+            is_sealed = len(values) in _SEALED_COLUMNS
             row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
             rows = salvaged.rows if is_sealed else salvaged.unsealed
             if row is None:
@@ -339,14 +341,19 @@ def _add_tally(salvaged: Salvaged, values: Row, seals: Seals) -> None:
 
 
 def _sound_row(values: Row, seals: Seals) -> Row | None:
-    """Return the values of a row, with its seal; None if it is damaged."""
+    """Return the values of a row, with its seal last; None if it is damaged."""
     row = _with_floats(values)
+    if len(row) == _SEALED_V3_COLUMNS:
+        row[-1:] = None, seals.renew(row[:-1], row[-1])
+    else:  # a later migration added the failure behind the seal
+        row[-2:] = row[-1], row[-2]
     return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
 
 
 def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
     """Return the values of a row of an earlier layout, with a seal; None if it is damaged."""
-    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0]  # listed, and no rule
+    # Listed, with no rule and no kind of failure.
+    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0, None]
     is_sound = schema.is_typed(row) and _is_itself(row)
     return (*row, seals.make_late(row)) if is_sound else None
 
@@ -366,4 +373,4 @@ def _is_itself(row: list[Any]) -> bool:
         config = FileConfig.model_validate_json(row[1])
     except (ValueError, TypeError):
         return False
-    return config.id == row[0] or not row[-2]  # the history keeps no secrets of its URLs
+    return config.id == row[0] or not row[_LISTED]  # the history keeps no secrets of its URLs
