@@ -37,6 +37,15 @@ class FailureKind(StrEnum):
     OTHER = "other"
 
 
+_HTTP_KINDS = frozenset(
+    {
+        FailureKind.LOGIN_MISSING,
+        FailureKind.LOGIN_REFUSED,
+        FailureKind.PROXY_LOGIN_MISSING,
+        FailureKind.LINK_REFUSED,
+        FailureKind.HTTP_STATUS,
+    }
+)
 LOGIN_KINDS = frozenset({FailureKind.LOGIN_MISSING, FailureKind.LOGIN_REFUSED})
 """Failures that the right name and password would have avoided."""
 
@@ -52,6 +61,11 @@ class Failure(NamedTuple):
 
     kind: FailureKind
     brief: str = ""
+
+    @property
+    def http_status(self) -> str:
+        """Status with which the server refused the request, such as "404"; "" if it did not."""
+        return self.brief.partition(" ")[0] if self.kind in _HTTP_KINDS else ""
 
     def to_text(self) -> str:
         """Return the text to store: the kind, a space, and the short message."""

@@ -7,7 +7,7 @@ import pytest
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
-from rheo_tui.statuses import Waiting, countdown_text, short_status, status_text
+from rheo_tui.status_look import Waiting, countdown_text, short_status, status_text
 from tests.tui.failed import facts_of
 
 
@@ -76,7 +76,7 @@ def test_delayed_downloads_show_their_start() -> None:
 def test_the_engines_own_reason_comes_first() -> None:
     waiting = Waiting.now(snapshot(3, "example.org:443"))
     assert status_text(row("other"), waiting, 0.0) == "waiting: other"
-    limited = row("host limit: 1 of 1 connections")
+    limited = row("host limit 1 of 1")
     assert status_text(limited, waiting, 0.0) == "waiting: host limit 1 of 1"
 
 
