@@ -57,7 +57,7 @@ class Attempt:
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         await compute_hash(context, record, part)
-        context.written[await self._commit(part)] = record.id
+        context.written[await self._commit(part)] = self._claim.source
         return context.lifecycle.completed(record)
 
     async def close(self) -> None:
