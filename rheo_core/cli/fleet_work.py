@@ -14,6 +14,7 @@ import typer
 
 from rheo_core.domain.text import printable
 
+from .effective_settings import check_protection, settings_in_force
 from .exit import ExitCode, code_of, fail
 from .flags import (
     AllowDowngrade,
@@ -36,7 +37,6 @@ from .flags import (
     UserAgent,
 )
 from .fleet_flags import ExistingOut, Scratch, ShardsAtOnce, SliceOf
-from .settings import check_protection, settings_in_force
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import ShardFacts

@@ -31,7 +31,7 @@ from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads, Row
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
-from rheo_core.infrastructure.shortage import memory_shortage
+from rheo_core.infrastructure.shortage_errors import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,

@@ -1,4 +1,9 @@
-"""Settings by host: the tables `[hosts."example.org"]`."""
+"""Settings by host: the tables `[hosts."example.org"]`.
+
+A table may have every option of `RequestOptions`, and limits of its own. `RequestRules` decides
+which options a download of the host gets: those of the table come before those of `request`, and
+options of the download itself before both.
+"""
 
 from collections import Counter
 from typing import Annotated
