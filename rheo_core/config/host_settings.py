@@ -1,8 +1,8 @@
 """Settings by host: the tables `[hosts."example.org"]`.
 
-A table may have every option of `RequestOptions`, and limits of its own. `RequestRules` decides
-which options a download of the host gets: those of the table come before those of `request`, and
-options of the download itself before both.
+A table may have every option of `RequestOptions`, and limits of its own. A host inherits each
+option that its table leaves out: from the table of a wider pattern (`*.example.org`), then from
+`request`. `RequestRules` combines them.
 """
 
 from collections import Counter

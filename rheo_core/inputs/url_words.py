@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from rheo_core.domain.media_types import is_file_name
+from rheo_core.domain.file_extensions import is_file_name
 
 SIGNS = ",;|\uff0c\u3001\uff1b"
 """Signs that may end a URL."""
