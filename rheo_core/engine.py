@@ -13,7 +13,7 @@ from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.infrastructure.http.option_problems import faults_of
 from rheo_core.infrastructure.http.proxies import environment_proxies, proxy_problems
-from rheo_core.infrastructure.shortage import raise_descriptor_limit
+from rheo_core.infrastructure.shortage_errors import raise_descriptor_limit
 from rheo_core.tracking import BaseTracker
 
 _SHARED_NAMES = {each.name for each in fields(EngineOptions)} & Settings.model_fields.keys() - {

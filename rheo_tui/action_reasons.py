@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.speed_steps import SPEED_LIMITS
-from rheo_tui.statuses import LOOKS
+from rheo_tui.status_look import look_of
 
 Reason = Callable[["Context"], str]
 """Returns the reason why an action is disabled, or ""."""
@@ -43,7 +43,7 @@ RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, Download
 
 
 def _state(row: DownloadSnapshot) -> str:
-    return LOOKS[row.status].label
+    return look_of(row).label
 
 
 def _changes(reason: Reason = lambda _: "") -> Reason:

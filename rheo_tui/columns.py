@@ -9,7 +9,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import host_of
 
 from .formatting import fraction_done
-from .statuses import SORT_RANK
+from .status_look import SORT_RANK
 
 SortKey = float | str | tuple[object, ...] | None
 _WIDE = 100

@@ -31,7 +31,7 @@ from .formatting import (
 )
 from .services.event_log import LogLine
 from .speed_history import Sample
-from .statuses import LOOKS
+from .status_look import look_of
 
 _LABEL_WIDTH = 10
 _TWO_COLUMNS_FROM = 90
@@ -94,7 +94,7 @@ def _facts_table(facts: Iterable[Fact], style: StyleOf) -> Table:
 def _state_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     row, details = seen.row, seen.details
     yield "Name", Text(printable(row.name), style("title"))
-    yield "Status", Text(f"{LOOKS[row.status].glyph} {printable(seen.status)}")
+    yield "Status", Text(f"{look_of(row).glyph} {printable(seen.status)}")
     yield from _failure(seen, style)
     yield "Size", Text(_size(row))
     if speed := _speed(row):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from rheo_core.config.hosts import HostSettings
+from rheo_core.config.host_settings import HostSettings
 from rheo_core.config.settings import Settings
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.rules import Rule

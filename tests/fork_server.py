@@ -35,7 +35,7 @@ _WARM = (
     "aiohttp_socks",
     "rheo_core.cli.json_lines",
     "rheo_core.cli.main",
-    "rheo_core.cli.progress",
+    "rheo_core.cli.progress_display",
     "rheo_core.cli.running",
     "rheo_core.downloads.manager",
     "rheo_core.engine",

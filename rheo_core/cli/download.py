@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from .effective_settings import CommonOptions, check_protection, settings_in_force
 from .exit import ExitCode, fail
 from .flags import (
     AcceptHtml,
@@ -55,7 +56,6 @@ from .flags import (
     Verbose,
     Workers,
 )
-from .settings import CommonOptions, check_protection, settings_in_force
 from .standard_output import STANDARD_OUTPUT, copy_to_output, temporary_folder
 
 

@@ -13,6 +13,7 @@ import typer
 
 from rheo_core.domain.text import printable
 
+from .effective_settings import check_protection, settings_in_force
 from .exit import ExitCode, code_of, fail
 from .flags import (
     AllowDowngrade,
@@ -35,7 +36,6 @@ from .flags import (
     UserAgent,
 )
 from .fleet_flags import ExistingOut, Scratch, ShardsAtOnce, SliceOf
-from .settings import check_protection, settings_in_force
 from .start import end_imports
 
 if TYPE_CHECKING:

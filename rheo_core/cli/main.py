@@ -11,10 +11,10 @@ from typer.core import TyperGroup
 from rheo_core import __version__
 
 from .download import download
+from .effective_settings import CommonOptions
 from .flags import DownloadDir, Verbose, Workers
 from .fleet import fleet
 from .list_downloads import list_downloads
-from .settings import CommonOptions
 
 _LISTS = ("-i", "--input-file")
 

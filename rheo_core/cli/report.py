@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from rheo_core.domain.exceptions import HashMismatchError
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.units import size_text
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -49,7 +49,7 @@ def _hint(event: DownloadEvent) -> str:
         return ""
     if is_web_page(event):
         return "; --accept-html saves the page"
-    if HashMismatchError.is_of_headers(event.error.message):
+    if event.error.kind is FailureKind.PROMISED_HASH:
         return "; --ignore-digest saves the file"
     return _LOGIN_HINTS.get(event.error.http_status, "")
 

@@ -28,7 +28,7 @@ from rheo_core.tracking import NullTracker
 from .download_configs import Places
 from .exit import ExitCode, code_of_run
 from .json_lines import JsonLines
-from .progress import LiveReporter, LogLines, PlainReporter, Reporter
+from .progress_display import LiveReporter, LogLines, PlainReporter, Reporter
 from .report import TERMINAL_EVENTS, Tally
 from .run_limits import RunLimits
 from .start import end_imports

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable, redact_unreadable, shorten
 
-from .hosts import HostSettings
+from .host_settings import HostSettings
 from .settings import Settings
 
 _MAX_VALUE_LENGTH = 60

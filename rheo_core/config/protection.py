@@ -13,7 +13,7 @@ from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 
-from .hosts import HostSettings, pattern_of
+from .host_settings import HostSettings, pattern_of
 
 _OPTIONS = frozenset(RequestOptions.model_fields)
 Place = tuple[str, ...]

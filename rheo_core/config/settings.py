@@ -36,7 +36,7 @@ from rheo_core.domain.rules import Rule, read_rules
 from rheo_core.domain.units import MAX_FILE_BYTES
 from rheo_core.user_files import user_folder
 
-from .hosts import HostPattern, HostSettings, name_each_once
+from .host_settings import HostPattern, HostSettings, name_each_once
 from .protection import unclear_variables
 from .values import (
     TIB,

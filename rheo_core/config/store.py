@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import platformdirs
 from pydantic import ValidationError
@@ -59,26 +59,38 @@ class LoadedSettings:
     faults: tuple[str, ...] = ()
 
 
+class _Mistake(NamedTuple):
+    """A mistake in the file or the environment."""
+
+    place: Place
+    sentence: str
+
+    @property
+    def unclear(self) -> Unclear | None:
+        """The requests that it stops; None if it stops none."""
+        return unclear_at(self.place, self.sentence, Settings.model_fields)
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """The file or the environment: valid values and mistakes."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, Any] = field(default_factory=dict)  # including invalid values
-    mistakes: Sequence[tuple[Place, str]] = ()
+    mistakes: Sequence[_Mistake] = ()
     remarks: Sequence[str] = ()  # sentences on other things
     text: str = ""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        return (*(sentence for _, sentence in self.mistakes), *self.remarks)
+        return (*(each.sentence for each in self.mistakes), *self.remarks)
 
     def unclear(self, overridden: Container[str]) -> list[Unclear]:
         """Return the requests that the mistakes stop, except in settings that are `overridden`."""
         closed = (
-            unclear_at(place, sentence, Settings.model_fields)
-            for place, sentence in self.mistakes
-            if not place or place[0] not in overridden
+            mistake.unclear
+            for mistake in self.mistakes
+            if not mistake.place or mistake.place[0] not in overridden
         )
         return [each for each in closed if each is not None]
 
@@ -126,14 +138,13 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     ]
     replaced = {*overridden, *environment.values, *_OF_THE_APP}
     return LoadedSettings(
-        settings.closed_by((*unclear, *environment.unclear(overridden))),
-        (*file.problems, *environment.problems),
-        tuple(sentence for _, sentence in environment.mistakes),
-        tuple(
-            sentence
-            for place, sentence in file.mistakes
-            if unclear_at(place, sentence, Settings.model_fields) is None
-            and place[0] not in replaced
+        settings=settings.closed_by((*unclear, *environment.unclear(overridden))),
+        problems=(*file.problems, *environment.problems),
+        environment_problems=tuple(each.sentence for each in environment.mistakes),
+        faults=tuple(
+            each.sentence
+            for each in file.mistakes
+            if each.unclear is None and each.place[0] not in replaced
         ),
     )
 
@@ -183,7 +194,9 @@ def save_settings(
     if only is not None:
         # A broken limit that was left out would mean no limit from then on, unnoticed.
         reasons = [each.sentence for each in file.unclear(BOUNDS)]  # those stay in the file
-        reasons += [text for place, text in file.mistakes if place[1:] and place[0] in names]
+        reasons += [
+            each.sentence for each in file.mistakes if each.place[1:] and each.place[0] in names
+        ]
     if reasons:
         raise OSError(f"{reasons[0]} Correct the file first")
     text = edit(file.text, _content(settings, file, names))
@@ -252,14 +265,14 @@ def _without_nulls(value: Any) -> Any:
 def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
-    mistakes = [(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
+    mistakes = [_Mistake(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
     remarks = []
     for variable, name in unknown_variables(Settings.model_fields):
         begin = f"Environment: {printable(variable)} is not a setting"
         if closing := closing_sentence(variable, name, Settings.model_fields):
-            mistakes.append(((), f"Environment: {closing}"))
+            mistakes.append(_Mistake((), f"Environment: {closing}"))
         elif close := nearest(name, [each for each in Settings.model_fields if each not in TABLES]):
-            mistakes.append(((name,), f"{begin}; did you mean RHEO_{close.upper()}?"))
+            mistakes.append(_Mistake((name,), f"{begin}; did you mean RHEO_{close.upper()}?"))
         else:  # it may belong to a script
             remarks.append(f"{begin}.")
     return _Source(good, mistakes=mistakes, remarks=remarks)
@@ -300,20 +313,20 @@ def _read_file(path: Path) -> _Source:
         if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
-        return _Source(mistakes=[((), f"{shown} cannot be read ({reason}).")])
+        return _Source(mistakes=[_Mistake((), f"{shown} cannot be read ({reason}).")])
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         _back_up(path, data)
-        return _Source(mistakes=[((), f"{shown} is not a TOML file: {_reason(error)}.")])
+        return _Source(mistakes=[_Mistake((), f"{shown} is not a TOML file: {_reason(error)}.")])
     good, bad = _check(values)
     strayed = {place: unknown_setting(place[-1]) for place in misplaced(values)}
     if bad or strayed:
         _back_up(path, data)
     all_bad = bad | strayed
     mistakes = [
-        (
+        _Mistake(
             ("request", place[-1]) if place in strayed else place,
             f"{shown}{f', line {line}' if line else ''}: {_sentence(all_bad[place])}",
         )

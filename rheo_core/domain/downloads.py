@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .exceptions import WebPageError, met_existing_file
+from .failures import Failure, FailureKind
 from .hash_validation import ValidationResult
 from .hosts import HostWait
 
@@ -160,18 +160,24 @@ class DownloadSnapshot(NamedTuple):
     average_speed_bps: float | None = None
     destination: str = ""
     error: str | None = None
+    failure: Failure | None = None  # kind of the error; None if an earlier version stored it
     validation: ValidationResult | None = None
+
+    @property
+    def failure_kind(self) -> FailureKind | None:
+        """Kind of the last error, if it is known."""
+        return None if self.failure is None else self.failure.kind
 
     @property
     def got_page(self) -> bool:
         """True if the download failed because the server sent a web page instead of the file."""
-        return self.status is DownloadStatus.FAILED and WebPageError.matches_message(self.error)
+        return self.status is DownloadStatus.FAILED and self.failure_kind is FailureKind.WEB_PAGE
 
     @property
     def has_file(self) -> bool:
         """True if the download ended with its file on the disk, or because of an existing one."""
         if self.status is DownloadStatus.FAILED:
-            return met_existing_file(self.error)
+            return self.failure_kind in (FailureKind.FILE_EXISTS, FailureKind.EXISTING_DIFFERS)
         return self.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
 
 

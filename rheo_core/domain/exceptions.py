@@ -18,15 +18,16 @@ RheoError
 └── InfrastructureError ── HttpClientError ── ClientNotInitialisedError
 """
 
+from http import HTTPStatus
 from pathlib import Path
 
+from .failures import Failure, FailureKind
+from .text import printable, redact
 from .units import duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Longest wait for which a server is obeyed. A download fails if it asks for more."""
-FILE_UNCHANGED = "; the file was not changed"
-"""End of the message if an existing file is not the requested one and is kept."""
-_FILE_EXISTS = "file already exists: "
+_FILE_UNCHANGED = "; the file was not changed"
 _SIGN_IN = "sign in, or get a new link if this one has expired"
 
 
@@ -66,47 +67,79 @@ class PendingDownloadsError(DownloadManagerError):
 
 
 class DownloadError(DownloadManagerError):
-    """Base class of reasons why one download fails."""
+    """Base class of reasons why one download fails.
+
+    Attributes:
+        kind: kind of the failure.
+        brief: the message without host and path; "" if the message is as short.
+    """
+
+    kind = FailureKind.OTHER
+    brief = ""
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return kind and short message of an error. They are safe to show and to store."""
+    if not isinstance(error, DownloadError):
+        return Failure(FailureKind.OTHER)
+    return Failure(error.kind, printable(redact(error.brief)))
 
 
 class FileExistsError(DownloadError):
     """The destination exists, and the strategy is ERROR."""
 
+    kind = FailureKind.FILE_EXISTS
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        super().__init__(f"{_FILE_EXISTS}{path}")
-
-
-def met_existing_file(message: str | None) -> bool:
-    """Return True if an existing file caused the error of `message`.
-
-    Sessions store only the message.
-    """
-    return message is not None and (
-        message.startswith(_FILE_EXISTS) or message.endswith(FILE_UNCHANGED)
-    )
+        super().__init__(f"file already exists: {path}")
 
 
 class HttpStatusError(DownloadError):
     """The server's final reply is not a success."""
 
-    def __init__(self, status: int, reason: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str = "",
+        *,
+        retry_after: float | None = None,
+        is_login_refused: bool = False,
+    ) -> None:
         self.status = status
         self.reason = reason
         self.retry_after = retry_after  # seconds, as the server requested
+        self.is_login_refused = is_login_refused  # True if the request had a login
         is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
-        wait = f"; the server asks to wait {duration_text(retry_after)}" if is_long else ""
-        super().__init__(f"HTTP {status} {reason}".rstrip() + wait)
+        note = "; the login was refused" if is_login_refused else ""
+        if is_long:
+            note += f"; the server asks to wait {duration_text(retry_after)}"
+        self.brief = f"{status} {reason}".rstrip() + note
+        super().__init__(f"HTTP {self.brief}")
+        self.kind = _kind_of_status(status, is_login_refused)
+
+
+def _kind_of_status(status: int, is_login_refused: bool) -> FailureKind:
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            return FailureKind.LOGIN_REFUSED if is_login_refused else FailureKind.LOGIN_MISSING
+        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return FailureKind.PROXY_LOGIN_MISSING
+        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+            return FailureKind.LINK_REFUSED
+    return FailureKind.HTTP_STATUS
 
 
 class ProtocolError(DownloadError):
     """The server's reply contradicts itself or the request."""
 
+    kind = FailureKind.PROTOCOL
+
 
 class WebPageError(DownloadError):
     """The server sent a web page, an API's error message or an image instead of the file."""
 
-    _SIGN = " instead of the file"
+    kind = FailureKind.WEB_PAGE
 
     def __init__(
         self,
@@ -124,16 +157,13 @@ class WebPageError(DownloadError):
         type_text = media_type or "no media type"
         facts = type_text if size is None else f"{type_text}, {size:,} bytes"
         note = "; the partial file is kept" if is_kept else ""
-        super().__init__(f"the server sent {what} ({facts}){self._SIGN}; {_SIGN_IN}{note}")
-
-    @classmethod
-    def matches_message(cls, message: str | None) -> bool:
-        """Return True if `message` is that of this error. Sessions store only the message."""
-        return message is not None and cls._SIGN in message
+        super().__init__(f"the server sent {what} ({facts}) instead of the file; {_SIGN_IN}{note}")
 
 
 class TooLargeError(DownloadError):
     """The file is larger than `max_size`."""
+
+    kind = FailureKind.TOO_LARGE
 
     def __init__(self, limit: int, size: int | None = None) -> None:
         self.limit = limit  # bytes
@@ -145,6 +175,8 @@ class TooLargeError(DownloadError):
 class RobotsTagError(DownloadError):
     """The server asks programs not to use the file (X-Robots-Tag), and the user respects that."""
 
+    kind = FailureKind.ROBOTS_TAG
+
     def __init__(self, directive: str) -> None:
         self.directive = directive
         super().__init__(
@@ -155,6 +187,8 @@ class RobotsTagError(DownloadError):
 class IncompleteError(DownloadError):
     """The connection ended before all bytes were received."""
 
+    kind = FailureKind.INCOMPLETE
+
     def __init__(self, received: int, expected: int) -> None:
         self.received = received  # bytes
         self.expected = expected  # bytes
@@ -164,14 +198,18 @@ class IncompleteError(DownloadError):
 class ConnectionFailedError(DownloadError):
     """The server could not be reached, or the connection was lost."""
 
+    kind = FailureKind.CONNECTION
+
     def __init__(self, host: str, problem: str) -> None:
         self.host = host
-        self.problem = problem
+        self.problem = self.brief = problem
         super().__init__(f"{host}: {problem}")
 
 
 class HostNotFoundError(ConnectionFailedError):
     """A name server says that the host, or the proxy, does not exist."""
+
+    kind = FailureKind.DNS
 
     def __init__(self, host: str, *, is_proxy: bool = False) -> None:
         super().__init__(host, f"{'the proxy: ' if is_proxy else ''}host name not found")
@@ -184,6 +222,8 @@ class NoNetworkError(ConnectionFailedError):
     count.
     """
 
+    kind = FailureKind.NO_NETWORK
+
     def __init__(self, host: str, problem: str, *, is_look_up: bool = False) -> None:
         self.is_look_up = is_look_up  # True if a name server should have answered for `host`
         self.is_ipv6_only = False  # True if all addresses of `host` are of IPv6
@@ -193,18 +233,34 @@ class NoNetworkError(ConnectionFailedError):
 class CertificateError(DownloadError):
     """The server's certificate is not trusted."""
 
+    kind = FailureKind.CERTIFICATE
+
     def __init__(self, host: str, problem: str) -> None:
         self.host = host
         self.problem = problem
-        super().__init__(f"{host}: certificate refused: {problem}")
+        self.brief = f"certificate refused: {problem}"
+        super().__init__(f"{host}: {self.brief}")
 
 
 class DownloadTimeoutError(DownloadError):
-    """No data arrived for too long, or the whole attempt took too long."""
+    """No data arrived for too long, or the whole attempt took too long.
 
-    def __init__(self, what: str, seconds: float | None, span: str = "within") -> None:
+    Args:
+        what: the problem, such as "no data".
+        seconds: length of the wait; None: unknown.
+        span: word before the seconds.
+        peer: the other side, such as "from example.org".
+    """
+
+    kind = FailureKind.TIMEOUT
+
+    def __init__(
+        self, what: str, seconds: float | None, span: str = "within", *, peer: str = ""
+    ) -> None:
         self.seconds = seconds
-        super().__init__(f"{what} {span} {seconds:g} s" if seconds else f"{what}: timed out")
+        end = f" {span} {seconds:g} s" if seconds else ": timed out"
+        self.brief = f"{what}{end}"
+        super().__init__(f"{what} {peer}{end}" if peer else self.brief)
 
 
 class HostFullError(DownloadError):
@@ -212,6 +268,8 @@ class HostFullError(DownloadError):
 
     Users never see this error: the engine requeues the download, which then waits for that host.
     """
+
+    kind = FailureKind.HOST_FULL
 
     def __init__(self, host: str) -> None:
         self.host = host  # with its port
@@ -224,6 +282,8 @@ class ShortageError(DownloadError):
     The engine runs fewer downloads at once and tries again. A download fails with this error only
     if no other download is running.
     """
+
+    kind = FailureKind.SHORTAGE
 
     def __init__(self, problem: str, advice: str = "") -> None:
         self.problem = problem
@@ -238,9 +298,13 @@ class ShortageError(DownloadError):
 class RequestOptionsError(DownloadError):
     """Options of a request cannot be used: a file is missing, or a proxy does not work."""
 
+    kind = FailureKind.REQUEST_OPTIONS
+
 
 class TooManyRedirectsError(DownloadError):
     """The redirects exceed the limit."""
+
+    kind = FailureKind.REDIRECTS
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -250,9 +314,11 @@ class TooManyRedirectsError(DownloadError):
 class DestinationError(DownloadError):
     """The destination cannot be written."""
 
+    kind = FailureKind.DESTINATION
+
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
-        self.problem = problem
+        self.problem = self.brief = problem
         super().__init__(f"cannot write {path}: {problem}")
 
 
@@ -289,9 +355,20 @@ class FileInUseError(DestinationError):
 class FileValidationError(DownloadError):
     """Base class of errors while a file is checked."""
 
+    kind = FailureKind.FILE
+
+    @classmethod
+    def of_existing(cls, path: Path, problem: str) -> "FileValidationError":
+        """Return the error for an existing file that is kept, but is not the requested one."""
+        error = cls(f"the existing {printable(path.name)}{problem}{_FILE_UNCHANGED}")
+        error.kind = FailureKind.EXISTING_DIFFERS
+        return error
+
 
 class FileAccessError(FileValidationError):
     """The file to check cannot be read."""
+
+    kind = FailureKind.FILE_ACCESS
 
 
 class HashMismatchError(FileValidationError):
@@ -307,8 +384,6 @@ class HashMismatchError(FileValidationError):
         was_there: the file existed before and was not downloaded, because existing files are kept.
         is_promised: the expected digest is from the headers of the server's reply.
     """
-
-    _PROMISED = "; the expected one is from the server's headers"
 
     def __init__(
         self,
@@ -334,18 +409,19 @@ class HashMismatchError(FileValidationError):
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces are bad from every source"
         if is_promised:
-            problem += self._PROMISED
+            problem += "; the expected one is from the server's headers"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
-            problem += FILE_UNCHANGED
+            problem += _FILE_UNCHANGED
         which = f"the existing {file_path.name}" if was_there else file_path.name
         super().__init__(f"hash mismatch for {which}: {problem}")
-
-    @classmethod
-    def is_of_headers(cls, message: str) -> bool:
-        """Return True if `message` is that of this error for a digest from the server's headers."""
-        return cls._PROMISED in message
+        if was_there:
+            self.kind = FailureKind.EXISTING_DIFFERS
+        elif bad_pieces:
+            self.kind = FailureKind.PIECES
+        else:
+            self.kind = FailureKind.PROMISED_HASH if is_promised else FailureKind.HASH
 
 
 class WorkerError(DownloadManagerError):

@@ -22,12 +22,11 @@ from pydantic import (
 )
 
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in this module too
-from .filenames import filename_from_url, sanitise_filename
+from .filenames import filename_from_url, names_in_url, sanitise_filename
 from .hash_algorithms import HashAlgorithm
 from .hash_hints import hash_in_fragment
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, dotted_host, host_key
-from .media_types import names_in_url
 from .paths import check_relative
 from .references import split_authority
 from .request_headers import Headers, read_headers

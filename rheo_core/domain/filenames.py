@@ -1,4 +1,4 @@
-"""Safe file names from any text.
+"""Safe file names from any text, and the names in a URL.
 
 Existing libraries replace characters, but they lose the extension when they cut at 255 *bytes*,
 keep bidi controls, and allow dot-files and device names (docs/decisions/0003-file-names.md).
@@ -6,8 +6,10 @@ keep bidi controls, and allow dot-files and device names (docs/decisions/0003-fi
 
 import re
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterator
+from urllib.parse import unquote, unquote_plus, urlsplit
 
+from .file_extensions import is_page_name
 from .text import printable
 
 MAX_NAME_BYTES = 255
@@ -45,6 +47,19 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 _BYTE = re.compile("[\udc80-\udcff]")
 _MAX_QUICK_LENGTH = 200
 _MAX_EXTENSION_BYTES = 32  # a longer "extension" is a part of the name
+
+_TAILS = frozenset({"", "content", "dl", "download", "file", "get", "raw"})
+"""Last segments of paths that follow the name of a file: `/a.zip/download`, `/a.zip/`."""
+_WORDS_ONLY = frozenset(
+    {
+        "continue", "dest", "destination", "domain", "edit", "goto", "host", "keyword", "keywords",
+        "link", "next", "page", "preview", "q", "query", "ref", "referer", "referrer", "return",
+        "return_to", "returnurl", "s", "search", "site", "source", "subject", "term", "text",
+        "title", "to", "u", "uri", "url", "utm_campaign", "utm_content", "utm_medium", "utm_source",
+        "utm_term", "view",
+    }
+)  # fmt: skip
+"""Query parameters whose value is a phrase or an address, and not the name of the file."""
 
 
 def sanitise_filename(
@@ -169,3 +184,31 @@ def filename_from_url(url: str) -> str:
         path = parts.path
     last = path.replace("\\", "/").rpartition("/")[2]
     return sanitise_filename(last, fallback="") or sanitise_filename(parts.hostname or "")
+
+
+def names_in_url(url: str) -> Iterator[str]:
+    """Yield what may be the name of the file in a URL, decoded; the last segment of its path first.
+
+    The others are the segment before tails such as `/download`, and values of the query
+    (`get.php?file=a.zip`). Pages that show a file (`viewer.html?file=a.pdf`) have a name of their
+    own, and parameters such as `q` and `url` hold what a page is about.
+    """
+    parts = urlsplit(url)
+    segments = _segments(unquote(parts.path, errors="replace"))
+    last = segments[-1]
+    yield last
+    while len(segments) > 1 and segments[-1].lower() in _TAILS:
+        segments.pop()
+    if segments[-1] not in {"", last}:
+        yield segments[-1]
+    if is_page_name(last):
+        return
+    for parameter in filter(None, parts.query.split("&")):
+        name, equals, value = parameter.partition("=")
+        value = unquote_plus(value if equals else name)
+        if not (equals and name.lower() in _WORDS_ONLY) and "://" not in value:
+            yield _segments(value)[-1]
+
+
+def _segments(path: str) -> list[str]:
+    return [segment.partition(";")[0] for segment in path.replace("\\", "/").split("/")]

@@ -27,7 +27,7 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, fitted, is_surely_short, writable_path
+from .destination import check_inside, fitted, is_surely_short
 from .existing import has_size
 from .looks import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
@@ -67,7 +67,7 @@ class Attempt:
             part = await self._fetch_named(requested)
             if config.compute_hash is not None:
                 await compute_hash(context, record, part, config.compute_hash)
-            context.written[await self._commit(part)] = record.id
+            context.written[await self._commit(part)] = self._claim.source
         except _FileIsThereError as error:
             return context.lifecycle.skipped(record, error.path)
         return context.lifecycle.completed(record)
@@ -148,7 +148,9 @@ class Attempt:
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
             claim.name_in_reply, claim.has_reply = head.name, True
-            path = self._better_place(part.destination, head)
+            path = context.folders.path_by_reply(
+                record.config, part.destination, head.name, head.type
+            )
             if path is None:
                 if claim.occupant is Occupant.SPECIAL:
                     raise special_problem(part.destination)
@@ -175,24 +177,6 @@ class Attempt:
         part = await transfer.run(part)
         context.reporter.report(record, last=True)
         return await Verification(context, record, transfer, claim.checksum).run(part)
-
-    def _better_place(self, path: Path, head: ResponseHead) -> Path | None:
-        """Return the path of the file, now that a reply tells its name and type; None: the same.
-
-        The user's name wins over the server's. The folder stays if it is not the one that was
-        chosen before the reply, because the download began there under other settings.
-        """
-        config, folders = self._record.config, self._context.folders
-        named = head.name if config.filename is None else None
-        better = None if named is None else path.with_name(named)
-        if folders.rules and path.parent == folders.path_of(config).parent:
-            name = named or config.get_destination_filename()
-            folder = folders.folder_of(config, name, head.type or config.type)
-            if folder != path.parent:
-                better = folder / name
-        if better is None or (better := writable_path(better)) == path:
-            return None
-        return better
 
     async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.

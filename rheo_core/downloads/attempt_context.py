@@ -36,5 +36,5 @@ class AttemptContext:
     validator: BaseFileValidator | None  # None: use the part file's own hash
     names: NameNumbers
     part_listings: PartListings
-    written: dict[Identity, str]  # file -> id of its writer, or source of the one that skipped it
+    written: dict[Identity, str]  # file -> source of the download that wrote or skipped it
     keep_unverified: bool  # keep files that failed their check for the user

@@ -46,10 +46,6 @@ class DownloadController:
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.kept = KeptPartials(self._discard_kept, tuning)
 
-    async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads; one whose id is still pending is dropped with a warning."""
-        await self._context.admission.add(files, self._context.pool, paused=paused)
-
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):

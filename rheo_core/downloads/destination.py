@@ -1,4 +1,4 @@
-"""Destinations: folders, existing files, and names checked against locale and links."""
+"""Destinations: names and folders before and after a reply, existing files, checks of paths."""
 
 import errno
 import os
@@ -80,6 +80,31 @@ class Folders:
         if config.has_folder:
             return config.folder_below(self.base)
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
+
+    def path_by_reply(
+        self, config: FileConfig, path: Path, name: str | None, type: str | None
+    ) -> Path | None:
+        """Return the path of a file when a reply tells its name and type; None: the same.
+
+        The user's name wins over the server's. The folder stays if it is not the one that was
+        chosen before the reply, because the download began there under other settings.
+
+        Args:
+            config: the download.
+            path: its path so far.
+            name: name of the file in the reply; None: the reply has none.
+            type: media type of the reply, if it has one.
+        """
+        named = name if config.filename is None else None
+        better = None if named is None else path.with_name(named)
+        if self.rules and path.parent == self.path_of(config).parent:
+            ruled = named or config.get_destination_filename()
+            folder = self.folder_of(config, ruled, type or config.type)
+            if folder != path.parent:
+                better = folder / ruled
+        if better is None or (better := writable_path(better)) == path:
+            return None
+        return better
 
 
 def writable_path(path: Path) -> Path:

@@ -10,13 +10,12 @@ from io import BufferedReader
 from pathlib import Path
 
 from rheo_core.domain.exceptions import (
-    FILE_UNCHANGED,
     FileAccessError,
     FileValidationError,
     HashMismatchError,
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
-from rheo_core.domain.text import printable, system_reason
+from rheo_core.domain.text import system_reason
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
@@ -136,9 +135,8 @@ async def check_at_server(context: AttemptContext, record: DownloadRecord, path:
     )
     if total != size:
         known = "another size" if total is None else f"{total:,}"
-        raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes, the file on the server has "
-            f"{known}{FILE_UNCHANGED}"
+        raise FileValidationError.of_existing(
+            path, f" has {size:,} bytes, the file on the server has {known}"
         )
 
 
@@ -147,10 +145,7 @@ async def _check(
 ) -> None:
     known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
     if known not in (None, size):
-        raise FileValidationError(
-            f"the existing {printable(path.name)} has {size:,} bytes instead of {known:,}"
-            f"{FILE_UNCHANGED}"
-        )
+        raise FileValidationError.of_existing(path, f" has {size:,} bytes instead of {known:,}")
     if expected is None:
         await _check_pieces(context, record, path)
         return
@@ -190,8 +185,7 @@ def _bad_pieces(path: Path, pieces: PieceHashes, stop: threading.Event) -> dict[
         try:
             pieces.check_size(size)
         except ValueError as error:
-            problem = f"the existing {printable(path.name)}: {error}{FILE_UNCHANGED}"
-            raise FileValidationError(problem) from None
+            raise FileValidationError.of_existing(path, f": {error}") from None
         written = (WrittenRange(0, size, crc=0),)
         return check_pieces(file.fileno(), pieces, size, written, stop).bad
 

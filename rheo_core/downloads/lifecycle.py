@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import DiskFullError
+from rheo_core.domain.exceptions import DiskFullError, failure_of
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
@@ -108,7 +108,7 @@ class Lifecycle:
         """Report that the file has its final name."""
         record.end_attempt()
         stats = record.stats
-        stats.error = stats.http_status = None
+        stats.error = stats.failure = stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
         if not self._emitter.has_listeners(DownloadEventType.COMPLETED):
             return  # its facts need not be made
@@ -248,9 +248,10 @@ class Lifecycle:
 
     def _note_error(self, record: DownloadRecord, error: Exception) -> ErrorInfo:
         record.end_attempt()
-        info = ErrorInfo.from_exception(error)
-        record.stats.error, record.stats.http_status = info.message, info.http_status
-        _log.info("%s: attempt %d failed: %s", record.id, record.stats.attempt, info.message)
+        info, stats = ErrorInfo.from_exception(error), record.stats
+        stats.error, stats.http_status = info.message, info.http_status
+        stats.failure = failure_of(error)
+        _log.info("%s: attempt %d failed: %s", record.id, stats.attempt, info.message)
         return info
 
     def _change(self, record: DownloadRecord, status: DownloadStatus) -> None:

@@ -276,7 +276,7 @@ class DownloadManager:
         Raises:
             SessionStoreError: the session cannot be written. Nothing was queued.
         """
-        await self._parts.control.add(files, paused=paused)
+        await self._parts.admission.add(files, self._parts.pool, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.

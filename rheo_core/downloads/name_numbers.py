@@ -66,7 +66,7 @@ class NameNumbers:
         Args:
             path: path without a number.
             number: number of the file; 0: none.
-            owners: id and source of the download that the file belongs to, or `UNKNOWN_OWNER`.
+            owners: sources of the downloads that the file belongs to, or `UNKNOWN_OWNER`.
         """
         self._passed.setdefault(path, {})[number] = owners
 

@@ -213,8 +213,8 @@ class PathClaim:
             case FileExistsStrategy.RENAME:
                 return set()
             case FileExistsStrategy.SKIP:
-                return {self._record.id, self.source, UNKNOWN_OWNER}
-        return {self._record.id, self.source}
+                return {self.source, UNKNOWN_OWNER}
+        return {self.source}
 
     @property
     def _is_nth(self) -> bool:
@@ -272,14 +272,14 @@ class PathClaim:
 
     def _is_anothers(self, look: Look) -> bool:
         """Return True if a file belongs to another download of this run."""
-        context, mine = self._context, {self._record.id, self.source}
-        if look.identity in context.written and context.written[look.identity] not in mine:
+        context = self._context
+        if look.identity in context.written and context.written[look.identity] != self.source:
             return True
         is_other = look.source not in (None, "", self.source)
         return is_other and context.names.has_source(look.source or "")
 
     def _owners_of(self, look: Look) -> set[str]:
-        """Return the id and the source of the download that a file belongs to, if known."""
+        """Return the sources of the downloads that a file belongs to, as far as they are known."""
         owners = set[str]()
         if look.identity is not None and look.identity in self._context.written:
             owners.add(self._context.written[look.identity])

@@ -31,7 +31,7 @@ from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.infrastructure.disk import DiskThreads, Row
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
-from rheo_core.infrastructure.shortage import memory_shortage
+from rheo_core.infrastructure.shortage_errors import memory_shortage
 from rheo_core.tracking import BaseTracker, DownloadRecord, DownloadTracker
 from rheo_core.transfer import (
     HostLimiter,
@@ -377,7 +377,7 @@ class DownloadWorker:
             return error
         if not self.recent_exchanges.sent_login(record.id):
             return error
-        return HttpStatusError(error.status, f"{error.reason}; the login was refused")
+        return HttpStatusError(error.status, error.reason, is_login_refused=True)
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
         """Ask the retry handler; give up if its answer is not one."""

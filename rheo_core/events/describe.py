@@ -3,7 +3,7 @@
 from pathlib import PurePath
 from typing import Literal, NamedTuple
 
-from rheo_core.domain.exceptions import WebPageError
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.units import duration_text, size_text, speed_text
 
 from .models import (
@@ -81,9 +81,7 @@ def name_of(event: DownloadEvent, name: str) -> str:
 
 def is_web_page(event: DownloadEvent) -> bool:
     """Check whether a download failed because a web page came instead of a file."""
-    return isinstance(event, DownloadFailedEvent) and (
-        event.error.exc_type.rpartition(".")[2] == WebPageError.__name__
-    )
+    return isinstance(event, DownloadFailedEvent) and event.error.kind is FailureKind.WEB_PAGE
 
 
 def _facts(event: DownloadCompletedEvent) -> str:

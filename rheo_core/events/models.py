@@ -15,7 +15,8 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rheo_core.domain.cancellation import CancelledFrom as CancelledFrom
-from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.exceptions import HttpStatusError, failure_of
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.domain.hash_validation import ValidationResult as ValidationResult
 from rheo_core.domain.speed import SpeedMetrics
@@ -45,6 +46,7 @@ class ErrorInfo(BaseModel):
     http_status: int | None = Field(
         default=None, description="HTTP status, if the server refused the request"
     )
+    kind: FailureKind = Field(default=FailureKind.OTHER, description="Kind of the failure")
 
     @classmethod
     def from_exception(cls, exc: BaseException, include_traceback: bool = False) -> Self:
@@ -61,6 +63,7 @@ class ErrorInfo(BaseModel):
             message=printable(redact(str(exc))) or kind.__name__,
             traceback=trace,
             http_status=exc.status if isinstance(exc, HttpStatusError) else None,
+            kind=failure_of(exc).kind,
         )
 
 

@@ -1,43 +1,31 @@
 """Kinds of errors: the reason of a failure in one word, for counts and for a further pass."""
 
-from rheo_core.domain import exceptions
+from rheo_core.domain.failures import FailureKind
 from rheo_core.events import ErrorInfo
 
 UNREADABLE = "unreadable"
 HOST_DOWN = "host_down"
-NO_NETWORK = "no_network"
-OTHER = "other"
+NO_NETWORK = FailureKind.NO_NETWORK.value
+OTHER = FailureKind.OTHER.value
 CONNECTION_KINDS = frozenset({"connection", "dns", "timeout", NO_NETWORK})
 """Kinds of failures that a host which is down causes."""
 
-_KINDS: dict[type[Exception], str] = {
-    exceptions.ConnectionFailedError: "connection",
-    exceptions.HostNotFoundError: "dns",
-    exceptions.NoNetworkError: NO_NETWORK,
-    exceptions.DownloadTimeoutError: "timeout",
-    exceptions.IncompleteError: "incomplete",
-    exceptions.HostFullError: "host_full",
-    exceptions.CertificateError: "certificate",
-    exceptions.ProtocolError: "protocol",
-    exceptions.WebPageError: "web_page",
-    exceptions.TooLargeError: "too_large",
-    exceptions.RobotsTagError: "robots_tag",
-    exceptions.TooManyRedirectsError: "redirects",
-    exceptions.HashMismatchError: "hash",
-    exceptions.FileValidationError: "file",
-}
-_KINDS_BY_NAME = {kind.__name__: word for kind, word in _KINDS.items()}
-
-_OF_THE_WORKER = (
-    exceptions.DestinationError,
-    exceptions.DiskFullError,
-    exceptions.FileInUseError,
-    exceptions.FileAccessError,
-    exceptions.FileExistsError,
-    exceptions.RequestOptionsError,
-    exceptions.ShortageError,
+_OF_THE_WORKER = frozenset(
+    {
+        FailureKind.DESTINATION,
+        FailureKind.FILE_ACCESS,
+        FailureKind.FILE_EXISTS,
+        FailureKind.REQUEST_OPTIONS,
+        FailureKind.SHORTAGE,
+    }
 )
-_NAMES_OF_THE_WORKER = frozenset(each.__name__ for each in _OF_THE_WORKER)
+_WORDS = {
+    FailureKind.PROMISED_HASH: "hash",
+    FailureKind.PIECES: "hash",
+    FailureKind.EXISTING_DIFFERS: "file",
+    **dict.fromkeys(_OF_THE_WORKER, OTHER),
+}
+"""Words of kinds that a manifest does not tell apart; the others are their own."""
 
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
@@ -53,7 +41,7 @@ def kind_of(error: ErrorInfo) -> str:
     """Return the kind of a failure, such as `timeout` or `http_404`."""
     if error.http_status is not None:
         return f"http_{error.http_status}"
-    return _KINDS_BY_NAME.get(name_of(error), OTHER)
+    return _WORDS.get(error.kind, error.kind.value)
 
 
 def is_of_worker(error: ErrorInfo) -> bool:
@@ -61,7 +49,7 @@ def is_of_worker(error: ErrorInfo) -> bool:
 
     Such a failure says nothing about the URL, and each further download would have it too.
     """
-    return name_of(error) in _NAMES_OF_THE_WORKER
+    return error.kind in _OF_THE_WORKER
 
 
 def may_pass(kind: str) -> bool:

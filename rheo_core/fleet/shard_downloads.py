@@ -26,7 +26,7 @@ from rheo_core.events import (
     DownloadSkippedEvent,
 )
 from rheo_core.infrastructure.network import has_route
-from rheo_core.infrastructure.shortage import raise_descriptor_limit
+from rheo_core.infrastructure.shortage_errors import raise_descriptor_limit
 from rheo_core.tracking import NullTracker
 
 from . import outcomes

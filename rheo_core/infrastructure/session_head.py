@@ -12,7 +12,7 @@ from rheo_core.user_files import open_regular
 MAGIC = b"SQLite format 3\0"
 APPLICATION_ID = 0x5268656F
 """Mark of a session: "Rheo" in ASCII, at byte 68 of the file."""
-LAYOUT = 3
+LAYOUT = 4
 """Number of the layout that this version writes."""
 
 HEAD_BYTES = 72

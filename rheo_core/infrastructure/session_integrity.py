@@ -52,6 +52,19 @@ class Seals:
         seal = self.make(values)
         return seal if self._owns_unsealed else seal[:_CRC_BYTES] + bytes(_MAC_BYTES)
 
+    def renew(self, values: Sequence[Any], seal: Any) -> Any:
+        """Return the seal of a row of layout 3 for the present layout; it proves as much.
+
+        Args:
+            values: the values of layout 3; the new one, the failure, is unknown.
+            seal: the seal over them. That of a damaged row stays and is wrong.
+        """
+        proof = self.judge(values, seal)
+        if proof is Proof.DAMAGED:
+            return seal
+        renewed = self.make([*values, None])
+        return renewed if proof is Proof.OURS else renewed[:_CRC_BYTES] + bytes(_MAC_BYTES)
+
     def judge(self, values: Sequence[Any], seal: object) -> Proof:
         """Return the proof that `seal` gives for a row with these values."""
         if not isinstance(seal, bytes):
@@ -120,15 +133,24 @@ def seal_with(connection: sqlite3.Connection, seals: Seals) -> None:
     """Register the SQL functions that migrations use to make seals."""
 
     def seal_download(*values: Any) -> bytes:
-        # Texts come as bytes, because a function cannot be called with a damaged one.
-        return seals.make_late(
-            [
-                value.decode(errors="replace")
-                if index in schema.TEXTS and isinstance(value, bytes)
-                else value
-                for index, value in enumerate(values)
-            ]
-        )
+        return seals.make_late(_with_texts(values))
+
+    def renew_seal(*values: Any) -> Any:
+        return seals.renew(_with_texts(values[:-1]), values[-1])
 
     connection.create_function("seal_download", -1, seal_download)
+    connection.create_function("renew_seal", -1, renew_seal)
     connection.create_function("seal_tally", -1, lambda *values: seals.make(values))
+
+
+def _with_texts(values: Sequence[Any]) -> list[Any]:
+    """Return the values of a row whose texts came as bytes.
+
+    A function cannot be called with a damaged text.
+    """
+    return [
+        value.decode(errors="replace")
+        if index in schema.TEXTS and isinstance(value, bytes)
+        else value
+        for index, value in enumerate(values)
+    ]

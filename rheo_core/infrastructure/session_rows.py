@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.failures import Failure
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.request_options import CERTIFICATE, REVEAL, ROUTE
@@ -53,6 +54,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         elapsed=stats.elapsed,
         transferred=stats.transferred,
         listed=record.listed,
+        failure=None if stats.failure is None else stats.failure.to_text(),
     )
 
 
@@ -126,6 +128,7 @@ def _stats_of(row: StoredDownload) -> AttemptStats:
         elapsed=row.elapsed,
         transferred=row.transferred,
         error=row.error,
+        failure=None if row.failure is None else Failure.of_text(row.failure),
         validation=None if validation is None else ValidationResult.model_validate_json(validation),
     )
 

@@ -34,8 +34,10 @@ _MAX_REREADS = 4
 """Times that the overflow pages of a session are read: for its cells, for records that are
 scattered, for older pages, and once more for records that only look like ours."""
 _TABLE_LEAF = 0x0D
-_SEALED_COLUMNS = len(schema.COLUMNS) + 1
-_V1_COLUMNS = len(schema.COLUMNS) - 2  # without "listed" and "id_rule"
+_SEALED_V3_COLUMNS = len(schema.COLUMNS_OF_LAYOUT_3) + 1
+_SEALED_COLUMNS = (_SEALED_V3_COLUMNS, len(schema.COLUMNS) + 1)
+_V1_COLUMNS = len(schema.COLUMNS_OF_LAYOUT_3) - 2  # without "listed" and "id_rule"
+_LISTED = schema.COLUMNS.index("listed")
 _ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of our rows
 _RECORD = re.compile(rb"[\x10-\x7f](?=%b)" % re.escape(bytes([_ID_TYPE])))
 """First bytes of a record of ours: the length of its head, and the type of its first value."""
@@ -229,9 +231,9 @@ class _Reader:
         for match in _RECORD.finditer(page):
             at = match.start()
             with suppress(ValueError, IndexError, OverflowError):
-                kinds = islice(_kinds(page, at), _SEALED_COLUMNS + 1)
+                kinds = islice(_kinds(page, at), _SEALED_COLUMNS[-1] + 1)
                 sizes = [size for _, size in kinds]
-                if len(sizes) == _SEALED_COLUMNS:
+                if len(sizes) in _SEALED_COLUMNS:
                     yield _values(self._payload(page, page[at] + sum(sizes), at))
 
     def _payload(self, page: bytes, total: int, at: int) -> bytes:
@@ -281,7 +283,7 @@ def _values(record: bytes) -> Row:
     """
     body, _ = _varint(record, 0)
     values: list[Any] = []
-    for kind, size in islice(_kinds(record, 0), _SEALED_COLUMNS + 1):  # no row of ours has more
+    for kind, size in islice(_kinds(record, 0), _SEALED_COLUMNS[-1] + 1):  # no row of ours has more
         data = record[body : body + size]
         if len(data) < size:
             raise ValueError("cut off")
@@ -323,8 +325,8 @@ def _add_cells(
             salvaged.damaged += 1
         elif len(values) == 4:
             _add_tally(salvaged, values, seals)
-        elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS + 1):
-            is_sealed = len(values) == _SEALED_COLUMNS
+        elif len(values) in range(_V1_COLUMNS, _SEALED_COLUMNS[-1] + 1):
+            is_sealed = len(values) in _SEALED_COLUMNS
             row = _sound_row(values, seals) if is_sealed else _sound_unsealed(values, seals)
             rows = salvaged.rows if is_sealed else salvaged.unsealed
             if row is None:
@@ -350,14 +352,19 @@ def _add_tally(salvaged: Salvaged, values: Row, seals: Seals) -> None:
 
 
 def _sound_row(values: Row, seals: Seals) -> Row | None:
-    """Return the values of a row, with its seal; None if it is damaged."""
+    """Return the values of a row, with its seal last; None if it is damaged."""
     row = _with_floats(values)
+    if len(row) == _SEALED_V3_COLUMNS:
+        row[-1:] = None, seals.renew(row[:-1], row[-1])
+    else:  # a later migration added the failure behind the seal
+        row[-2:] = row[-1], row[-2]
     return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
 
 
 def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
     """Return the values of a row of an earlier layout, with a seal; None if it is damaged."""
-    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0]  # listed, and no rule
+    # Listed, with no rule and no kind of failure.
+    row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0, None]
     is_sound = schema.is_typed(row) and _is_itself(row)
     return (*row, seals.make_late(row)) if is_sound else None
 
@@ -377,4 +384,4 @@ def _is_itself(row: list[Any]) -> bool:
         config = FileConfig.model_validate_json(row[1])
     except (ValueError, TypeError):
         return False
-    return config.id == row[0] or not row[-2]  # the history keeps no secrets of its URLs
+    return config.id == row[0] or not row[_LISTED]  # the history keeps no secrets of its URLs

@@ -49,6 +49,7 @@ class StoredDownload(NamedTuple):
     transferred: int = 0  # over the network, repeated bytes included
     listed: bool = True  # False: only in the history
     id_rule: int = ID_RULE  # the rule that made the id; 0: made before rules had numbers
+    failure: str | None = None  # text of a Failure; None: no error, or that of an earlier version
     proof: Proof = Proof.OURS  # of the row as it was read; not stored
 
     def exact_rank(self) -> int | Fraction:
@@ -66,7 +67,9 @@ _INTEGER = (
     *("priority", "bytes_downloaded", "total_bytes", "attempt", "failures", "max_attempts"),
     *("transferred", "listed", "id_rule"),
 )
-_NULLABLE = {"started_at", "finished_at", "total_bytes", "destination", "error", "validation"}
+_NULLABLE = {
+    *("started_at", "finished_at", "total_bytes", "destination", "error", "validation", "failure")
+}
 REALS = frozenset(map(COLUMNS.index, _REAL))
 INTEGERS = frozenset(map(COLUMNS.index, _INTEGER))
 DESTINATION = COLUMNS.index("destination")
@@ -97,11 +100,18 @@ Migration = Callable[[sqlite3.Connection], object]
 """Migration of a file from one version to the next; the caller begins and ends the transaction."""
 
 
-SEAL_ALL = "UPDATE downloads SET seal = seal_download({})".format(
-    ", ".join(
-        f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(COLUMNS)
+COLUMNS_OF_LAYOUT_3 = COLUMNS[: COLUMNS.index("failure")]
+"""Columns that the seals of layout 3 cover."""
+
+
+def _values_of(columns: Sequence[str]) -> str:
+    """Return the arguments of a function of the connection, which takes texts as bytes."""
+    return ", ".join(
+        f"CAST({name} AS BLOB)" if index in TEXTS else name for index, name in enumerate(columns)
     )
-)
+
+
+SEAL_ALL = f"UPDATE downloads SET seal = seal_download({_values_of(COLUMNS)})"
 """Statement for migrations that change rows; `seal_download` is a function of the connection."""
 
 
@@ -148,7 +158,9 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
     """
     connection.execute("ALTER TABLE downloads ADD COLUMN id_rule INTEGER NOT NULL DEFAULT 0")
     connection.execute("ALTER TABLE downloads ADD COLUMN seal BLOB NOT NULL DEFAULT x''")
-    connection.execute(SEAL_ALL)
+    connection.execute(
+        f"UPDATE downloads SET seal = seal_download({_values_of(COLUMNS_OF_LAYOUT_3)})"
+    )
     connection.execute(
         """
         CREATE TABLE tally (
@@ -163,7 +175,18 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE tally SET seal = seal_tally(session, commits, downloads)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows)
+def _keep_failures(connection: sqlite3.Connection) -> None:
+    """Give rows the kind of their failure, unknown for the present ones.
+
+    A new seal proves what the old one proved: `renew_seal` is a function of the connection.
+    """
+    connection.execute("ALTER TABLE downloads ADD COLUMN failure TEXT")
+    connection.execute(
+        f"UPDATE downloads SET seal = renew_seal({_values_of(COLUMNS_OF_LAYOUT_3)}, seal)"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows, _keep_failures)
 """Migrations; number n (from 0) leads from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == LAYOUT
 
@@ -184,7 +207,7 @@ def is_of_layout(connection: sqlite3.Connection, version: int) -> bool:
     A trigger, or a column with a damaged type, would change the values that are written.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
-        for name in ("seal_download", "seal_tally"):
+        for name in ("seal_download", "renew_seal", "seal_tally"):
             model.create_function(name, -1, lambda *_: b"")
         for step in MIGRATIONS[:version]:
             step(model)

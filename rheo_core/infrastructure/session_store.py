@@ -28,7 +28,7 @@ from .session_errors import SessionLockedError, SessionStoreError
 from .session_integrity import Seals, seal_with
 from .session_schema import Proof, StoredDownload
 from .session_tally import Tally, TallyNote, read_tally
-from .shortage import shortage_of_files
+from .shortage_errors import shortage_of_files
 from .user_key import kept_user_key, user_key_path
 
 __all__ = [

@@ -16,7 +16,7 @@ from rheo_core.user_files import user_folder
 from .files import create_whole, rename_without_clobbering, set_mode
 from .folder_sync import sync_folder
 from .identity import NEW_FILE, UNTRUSTED_FILE, random_path
-from .shortage import shortage_of_files
+from .shortage_errors import shortage_of_files
 
 _log = logging.getLogger(__name__)
 _KEY_BYTES = 32

@@ -64,23 +64,23 @@ def _later_formats() -> tuple[Format, ...]:
     """
     from . import (
         checksum_list,
+        code_snippets,
         commands,
         ef2,
         json_lines,
-        refused_commands,
         shortcut,
         table,
     )
 
     return (
-        Format(refused_commands.sniff_powershell, refused_commands.read),
+        Format(code_snippets.sniff_powershell, code_snippets.read),
         Format(commands.sniff, commands.read),
         Format(ef2.sniff, ef2.read),
         Format(shortcut.sniff, shortcut.read),
         Format(json_lines.sniff, json_lines.read),
         Format(table.sniff, table.read),
         Format(checksum_list.sniff, checksum_list.read),
-        Format(refused_commands.sniff, refused_commands.read),
+        Format(code_snippets.sniff, code_snippets.read),
     )
 
 
@@ -133,6 +133,6 @@ def _reader(text: str, *, is_first: bool) -> Reader:
 
 def _refused(text: str) -> Reader | None:
     """Return the reader of a line that is refused whole; None for other lines."""
-    from . import refused_commands
+    from . import code_snippets
 
-    return refused_commands.read if refused_commands.sniff(text) else None
+    return code_snippets.read if code_snippets.sniff(text) else None

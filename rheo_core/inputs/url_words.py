@@ -2,7 +2,7 @@
 
 import re
 
-from rheo_core.domain.media_types import is_file_name
+from rheo_core.domain.file_extensions import is_file_name
 
 SIGNS = ",;|\uff0c\u3001\uff1b"
 """Signs that may end a URL."""

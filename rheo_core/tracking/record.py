@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rheo_core.domain.details import TransferDetails
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus
+from rheo_core.domain.failures import Failure
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
@@ -41,7 +42,8 @@ class AttemptStats:
     connections: int = 0
     transferred: int = 0  # bytes from the network, including repeated ones
     received: int | None = None  # size of the file, set when this run received its last byte
-    error: str | None = None  # of the last failed attempt
+    error: str | None = None  # message of the last failed attempt
+    failure: Failure | None = None  # kind of that error; None with one of an earlier version
     http_status: int | None = None  # of that error
     media_type: str | None = None  # of the file, from the last accepted reply
     reply_status: int | None = None  # HTTP status of the last accepted reply
@@ -218,5 +220,6 @@ class DownloadRecord:
             average_speed_bps=self.average_speed_bps,
             destination=printable(str(self.destination)) if self.destination else "",
             error=stats.error,
+            failure=stats.failure,
             validation=stats.validation,
         )

@@ -248,7 +248,7 @@ class SocketBody(asyncio.BufferedProtocol):
                 left = self._active_at + self._stall_timeout - now
                 if left <= 0:
                     raise DownloadTimeoutError(
-                        f"no data from {self._host}", self._stall_timeout, "for"
+                        "no data", self._stall_timeout, "for", peer=f"from {self._host}"
                     )
                 patience = min(patience, left)
             self._waiter = self._loop.create_future()

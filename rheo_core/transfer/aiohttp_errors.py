@@ -75,8 +75,8 @@ def _parser_problem(error: aiohttp.ClientResponseError) -> str:
 
 def _timeout(error: Exception, host: str, timeouts: Timeouts) -> DownloadTimeoutError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return DownloadTimeoutError(f"no connection to {host}", timeouts.connect)
-    return DownloadTimeoutError(f"no data from {host}", timeouts.read, "for")
+        return DownloadTimeoutError("no connection", timeouts.connect, peer=f"to {host}")
+    return DownloadTimeoutError("no data", timeouts.read, "for", peer=f"from {host}")
 
 
 def _os_problem(error: aiohttp.ClientOSError) -> str:

@@ -18,7 +18,7 @@ from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.base import is_of_aiohttp
 from rheo_core.infrastructure.http.connection_problems import cause_of, certificate_problem
 from rheo_core.infrastructure.identity import ReplacedError
-from rheo_core.infrastructure.shortage import shortage_of_files, shortage_of_sockets
+from rheo_core.infrastructure.shortage_errors import shortage_of_files, shortage_of_sockets
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def translation(
         case ssl.SSLCertVerificationError():
             return CertificateError(host, certificate_problem(error))
         case TimeoutError():
-            return DownloadTimeoutError(f"no complete reply from {host}", limit)
+            return DownloadTimeoutError("no complete reply", limit, peer=f"from {host}")
     return None
 
 

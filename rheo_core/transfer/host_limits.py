@@ -301,7 +301,7 @@ class HostLimiter:
         """Wait until there is room for a connection; take it before the next `await`."""
         while not self.has_place(host, download_id):
             allowed = self.allowed(host)  # it may change meanwhile
-            explain(f"host limit: {allowed} of {allowed} connections")
+            explain(f"host limit {allowed} of {allowed}")
             self._room.clear()
             await self._room.wait()
         explain("")

@@ -24,7 +24,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.signed_urls import unsigned
 from rheo_core.infrastructure.files import is_private, write_atomically
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
-from rheo_core.infrastructure.shortage import shortage_of_files
+from rheo_core.infrastructure.shortage_errors import shortage_of_files
 
 from .response_head import NO_VALIDATOR, Validator
 from .segments import WrittenRange

@@ -6,12 +6,12 @@ from rheo_core.domain.exceptions import (
     TooLargeError,
     WebPageError,
 )
+from rheo_core.domain.file_extensions import is_page_name
 from rheo_core.domain.media_types import (
     begins_page,
     is_message,
     is_page,
     is_page_instead,
-    is_page_name,
     media_type,
 )
 from rheo_core.domain.robots_tag import directives_of

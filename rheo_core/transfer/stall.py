@@ -49,12 +49,12 @@ class StallWatch:
             self._last_at = self._base_at = now
             return
         if now - self._last_at >= self._seconds + _GRACE_SECONDS:
-            raise DownloadTimeoutError(f"no data from {host}", self._seconds, "for")
+            raise DownloadTimeoutError("no data", self._seconds, "for", peer=f"from {host}")
         elapsed = now - self._base_at
         if elapsed < self._seconds:
             return
         if count - self._base < self._speed * elapsed:
             raise DownloadTimeoutError(
-                f"less than {self._speed} bytes/s from {host}", self._seconds, "for"
+                f"less than {self._speed} bytes/s", self._seconds, "for", peer=f"from {host}"
             )
         self._base, self._base_at = count, now

@@ -11,7 +11,7 @@ from textual.app import App
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
-from rheo_tui.causes import cause_of
+from rheo_core.domain.failures import LOGIN_KINDS
 from rheo_tui.columns import Column, ColumnChoice
 from rheo_tui.existing_files import Decision
 from rheo_tui.failure_groups import FailureGroup
@@ -107,7 +107,7 @@ class Dialogs:
 
         load = partial(self._changes.service.config_of, row.id)
         save = partial(self._changes.edit, row.id)
-        first = "login" if "login" in cause_of(row).text else ""
+        first = "login" if row.failure_kind in LOGIN_KINDS else ""
         self._app.push_screen(EditScreen(row.name, load, save, draft, first=first), left)
 
     def existing_file(

@@ -21,7 +21,7 @@ from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import clock_text, count_text, duration_text, size_text, speed_text
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
-from rheo_tui.statuses import LOOKS
+from rheo_tui.status_look import look_of
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.search_input import SearchInput
 
@@ -333,7 +333,7 @@ def _details(row: DownloadSnapshot, is_there: bool) -> str:
     """Return the facts about an ended download that its line leaves out."""
     spent = (row.finished_at or 0) - (row.started_at or 0) if row.started_at else 0
     parts = [
-        LOOKS[row.status].label,
+        look_of(row).label,
         cause_of(row).text or row.reason,
         size_text(row.bytes_downloaded) if row.bytes_downloaded else "",
         f"in {duration_text(round(spent))}" if spent >= 1 else "",

@@ -17,7 +17,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 from rheo_tui.causes import cause_of
 from rheo_tui.formatting import clock_text, fit, fit_middle, fit_right, size_text
-from rheo_tui.statuses import LOOKS
+from rheo_tui.status_look import look_of
 
 _SIZE_WIDTH, _TIME_WIDTH, _SHORT_TIME_WIDTH = 8, 16, 10
 _MARKS_WIDTH = 3
@@ -164,7 +164,7 @@ class HistoryList(OptionList):
         return Option(self._text_of(row))
 
     def _text_of(self, row: DownloadSnapshot) -> Text:
-        look, widths = LOOKS[row.status], self._widths
+        look, widths = look_of(row), self._widths
         size = row.bytes_downloaded or None if row.total_bytes is None else row.total_bytes
         when = _time_text(row.finished_at or row.added_at, widths.time)
         get = self.get_component_rich_style

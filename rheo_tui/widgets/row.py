@@ -24,7 +24,7 @@ from rheo_tui.formatting import (
     size_pair_text,
     speed_text,
 )
-from rheo_tui.statuses import LOOKS, short_status
+from rheo_tui.status_look import look_of, short_status
 from rheo_tui.table_model import Sort
 
 _CURSOR, _MARK = "▌", "◆"
@@ -130,7 +130,7 @@ class RowPainter:
 
     def _cell(self, row: DownloadSnapshot, place: PlacedColumn, look: RowLook) -> list[Segment]:
         styles, width = self.styles, place.width
-        status = LOOKS[row.status]
+        status = look_of(row)
         match place.column.id:
             case "mark":
                 if look.marked:
@@ -187,7 +187,7 @@ class RowPainter:
 
     def _progress(self, row: DownloadSnapshot, width: int, phase: int) -> list[Segment]:
         fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
-        bar = self._bars[LOOKS[row.status].style]
+        bar = self._bars[look_of(row).style]
         if row.status is DownloadStatus.COMPLETED:
             return self._full_bar(width)
         if fraction is None and row.status is DownloadStatus.IN_PROGRESS:

@@ -28,7 +28,7 @@ from rheo_tui.columns import (
     layout,
 )
 from rheo_tui.formatting import size_text
-from rheo_tui.statuses import Waiting, countdown_text, status_text
+from rheo_tui.status_look import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
 from rheo_tui.tabs import ALL
 

@@ -12,7 +12,7 @@ import pytest
 
 from rheo_core.cli import running
 from rheo_core.cli.exit import ExitCode
-from rheo_core.cli.progress import PlainReporter
+from rheo_core.cli.progress_display import PlainReporter
 from rheo_core.cli.run_limits import RunLimits
 from rheo_core.cli.running import Output
 from rheo_core.config import build_settings

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rheo_core.cli.exit import ExitCode, code_of, code_of_run
-from rheo_core.cli.progress import LiveReporter, PlainReporter
+from rheo_core.cli.progress_display import LiveReporter, PlainReporter
 from rheo_core.cli.report import Tally, line_of
 from rheo_core.domain import (
     CancelledFrom,

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from rheo_core.config import Settings, build_settings
-from rheo_core.config.hosts import HostSettings
+from rheo_core.config.host_settings import HostSettings
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.rules import Rule
 from scripts.settings_docs import main, settings_page, settings_schema

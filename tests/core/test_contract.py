@@ -132,7 +132,7 @@ FIELDS: dict[type[BaseModel], str] = {
     RetryPolicy: "transient_status_codes permanent_status_codes retry_unknown_errors",
     RetryConfig: "max_retries base_delay max_delay exponential_base jitter policy",
     SpeedMetrics: "current_speed_bps average_speed_bps eta_seconds elapsed_seconds",
-    ErrorInfo: "exc_type message traceback http_status",
+    ErrorInfo: "exc_type message traceback http_status kind",
 }
 
 

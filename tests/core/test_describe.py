@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rheo_core.domain import CancelledFrom, HashAlgorithm, ValidationResult
+from rheo_core.domain.exceptions import WebPageError
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
@@ -26,7 +27,7 @@ from rheo_core.events import (
 from rheo_core.events.describe import describe, is_web_page, name_of
 
 ERROR = ErrorInfo(exc_type="rheo_core.domain.exceptions.HttpStatusError", message="HTTP 503")
-PAGE = ErrorInfo(exc_type="rheo_core.domain.exceptions.WebPageError", message="a web page")
+PAGE = ErrorInfo.from_exception(WebPageError("text/html", "a.zip"))
 HASH = ValidationResult(
     algorithm=HashAlgorithm.MD5, expected_hash="a" * 32, calculated_hash="a" * 32
 )

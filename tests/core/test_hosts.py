@@ -47,7 +47,7 @@ async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> Non
     async with some.connection("a:1", told.append):
         waiting = asyncio.create_task(work())
         await until(lambda: told)
-        assert told == ["host limit: 1 of 1 connections"]
+        assert told == ["host limit 1 of 1"]
     await asyncio.wait_for(waiting, 30)
     assert told[1:] == ["", "works"]
 

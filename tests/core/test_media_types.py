@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rheo_core.domain.file_extensions import is_file_name
+from rheo_core.domain.filenames import names_in_url
 from rheo_core.domain.media_types import (
     begins_page,
-    is_file_name,
     is_message,
     is_page,
     is_page_instead,
     media_type,
-    names_in_url,
 )
 
 

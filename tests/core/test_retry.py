@@ -155,7 +155,7 @@ def test_unknown_server_errors_count_as_500(status: int) -> None:
     assert RetryPolicy().should_retry_status(status) == (status not in {501, 505, 511})
 
 
-def test_statuses_of_the_caller_are_complete() -> None:
+def test_status_look_of_the_caller_are_complete() -> None:
     policy = RetryPolicy(transient_status_codes=frozenset({503}))
     assert not policy.should_retry_status(520) and policy.should_retry_status(503)
 

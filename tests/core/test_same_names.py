@@ -88,6 +88,20 @@ async def test_names_from_replies_are_found_again_by_their_links(
     assert bodies(tmp_path) == before and manager.stats.skipped == COUNT
 
 
+@pytest.mark.parametrize("is_one_run", [True, False])
+async def test_one_link_that_was_added_twice_is_one_file(
+    server: MisbehavingServer, tmp_path: Path, is_one_run: bool
+) -> None:
+    """With another name of its own it is another download, but its reply names the same file."""
+    told = {"Content_Disposition": "attachment; filename=same.txt"}
+    url = server.on("/get", lambda exchange: exchange.serve(b"the file", **told))
+    twice = [FileConfig(url=url, filename="same.txt"), FileConfig(url=url)]
+    assert twice[0].id != twice[1].id
+    for some in [twice] if is_one_run else [[each] for each in twice]:
+        await fetch(tmp_path, some, max_concurrent=1)
+    assert bodies(tmp_path) == {"same.txt": b"the file"}
+
+
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.usefixtures("attributes")
 async def test_the_files_of_links_that_are_not_known_any_more_stand_for_the_same_numbers(

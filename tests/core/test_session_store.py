@@ -17,6 +17,8 @@ import pytest
 
 from rheo_core.domain import FileConfig
 from rheo_core.infrastructure import session_files, session_schema, session_store
+from rheo_core.infrastructure.session_head import LAYOUT
+from rheo_core.infrastructure.session_integrity import Seals, seal_with
 from rheo_core.infrastructure.session_store import (
     Proof,
     SessionLockedError,
@@ -951,6 +953,15 @@ def test_no_session_has_the_name_of_a_file_beside_another(tmp_path: Path, ending
     assert list(tmp_path.iterdir()) == [link]
 
 
+def layout_3(path: Path, seals: Seals) -> None:
+    """Make a session as the version with layout 3 did."""
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(VERSION_1)
+        seal_with(connection, seals)
+        session_schema.migrate(connection, session_schema.MIGRATIONS[:3])
+
+
 class TestMigrations:
     def test_a_file_of_version_1(self, state_home: Path) -> None:
         path = state_home / "rheo" / "session.db"
@@ -969,7 +980,7 @@ class TestMigrations:
             with opened(path) as store:
                 assert store.load() == [first, second]
                 assert store.search("", 10) == [second]
-                assert session_schema.version_of(store._connection) == 3
+                assert session_schema.version_of(store._connection) == LAYOUT
         with opened(path) as store:
             store.save([second._replace(listed=False)])
             assert store.load() == [first]
@@ -1018,6 +1029,32 @@ class TestMigrations:
             proof = Proof.OURS if is_our_own else Proof.INTACT
             assert {found.proof for found in store.load()} == {proof}
         assert "2 of its 3 downloads were saved" in session.problems[0]
+
+    @pytest.mark.parametrize("is_damaged", [False, True])
+    @pytest.mark.parametrize(("key", "proof"), [("ours", Proof.OURS), ("theirs", Proof.INTACT)])
+    def test_a_file_of_layout_3(
+        self, path: Path, state_home: Path, key: str, proof: Proof, is_damaged: bool
+    ) -> None:
+        """New seals prove what the old ones did, also if only the pages can be read."""
+        with opened(state_home / "rheo" / "session.db"):  # makes the key
+            pass
+        own = (state_home / "rheo" / "key").read_bytes()
+        layout_3(path, Seals(own if key == "ours" else b"another", owns_unsealed=True))
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE downloads SET error = 'changed' WHERE name = 'file-2'")
+        if is_damaged:
+            data = path.read_bytes()
+            path.write_bytes(data[:100] + b"\xff" + data[101:])
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            (first,) = store.load()
+            assert (first.name, first.proof, first.failure) == ("file-1", proof, None)
+            store.save([first._replace(failure="timeout no data for 3 s")])
+        assert "1 of its 2 downloads were saved" in session.problems[0]
+        with opened(path) as store:
+            (again,) = store.load()
+            assert again.failure == "timeout no data for 3 s"
+            assert session_schema.version_of(store._connection) == LAYOUT
 
     @pytest.fixture
     def old(self, path: Path) -> Path:

@@ -12,7 +12,7 @@ from rheo_core.domain.exceptions import DestinationError, ShortageError
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.attempt import Attempt
 from rheo_core.downloads.shortage import Shortage
-from rheo_core.infrastructure.shortage import shortage_of_sockets
+from rheo_core.infrastructure.shortage_errors import shortage_of_sockets
 from rheo_core.transfer.errors import named_errors
 from rheo_core.transfer.part_state import PartState, encode_state, find_state
 from tests.core.engine import error_of, fetch, serving

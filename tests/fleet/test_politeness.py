@@ -1,9 +1,33 @@
 """Limits of hosts for one shard, and names of files from keys."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rheo_core.domain.exceptions import (
+    CertificateError,
+    ConnectionFailedError,
+    DestinationError,
+    DiskFullError,
+    DownloadTimeoutError,
+    FileAccessError,
+    FileExistsError,
+    FileInUseError,
+    FileValidationError,
+    HashMismatchError,
+    HostNotFoundError,
+    HttpStatusError,
+    IncompleteError,
+    NoNetworkError,
+    ProtocolError,
+    RequestOptionsError,
+    RobotsTagError,
+    ShortageError,
+    TooLargeError,
+    TooManyRedirectsError,
+    WebPageError,
+)
 from rheo_core.domain.fleet import FleetEntry, FleetPlan
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.events import ErrorInfo
@@ -41,6 +65,12 @@ def test_settings_of_the_worker_win() -> None:
     assert shared["a.example.org"] == HostLimits(10, 2)
 
 
+def mismatch(**facts: Any) -> HashMismatchError:
+    return HashMismatchError(
+        expected_hash="a" * 64, calculated_hash="b" * 64, file_path=Path("a"), **facts
+    )
+
+
 @pytest.mark.parametrize(
     ("url", "name", "expected"),
     [
@@ -75,20 +105,37 @@ def test_types_become_extensions(name: str, media_type: str | None, expected: st
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "kind", "passes", "of_worker"),
+    ("error", "kind", "passes", "of_worker"),
     [
-        ("HttpStatusError", 404, "http_404", False, False),
-        ("HttpStatusError", 503, "http_503", True, False),
-        ("DownloadTimeoutError", None, "timeout", True, False),
-        ("HostNotFoundError", None, "dns", True, False),
-        ("HashMismatchError", None, "hash", False, False),
-        ("DiskFullError", None, "other", False, True),
-        ("NoNetworkError", None, "no_network", True, False),
-        ("SomethingElse", None, "other", False, False),
+        (HttpStatusError(404), "http_404", False, False),
+        (HttpStatusError(503), "http_503", True, False),
+        (DownloadTimeoutError("no data", 3), "timeout", True, False),
+        (HostNotFoundError("a.example"), "dns", True, False),
+        (ConnectionFailedError("a.example", "x"), "connection", True, False),
+        (IncompleteError(1, 2), "incomplete", True, False),
+        (CertificateError("a.example", "x"), "certificate", False, False),
+        (ProtocolError("x"), "protocol", False, False),
+        (WebPageError("text/html", "a"), "web_page", False, False),
+        (TooLargeError(1), "too_large", False, False),
+        (RobotsTagError("noai"), "robots_tag", False, False),
+        (TooManyRedirectsError(20), "redirects", False, False),
+        (mismatch(), "hash", False, False),
+        (mismatch(is_promised=True), "hash", False, False),
+        (mismatch(bad_pieces=1), "hash", False, False),
+        (FileValidationError("x"), "file", False, False),
+        (FileAccessError("x"), "other", False, True),
+        (FileExistsError(Path("a")), "other", False, True),
+        (RequestOptionsError("x"), "other", False, True),
+        (ShortageError("x"), "other", False, True),
+        (DestinationError(Path("a"), "x"), "other", False, True),
+        (DiskFullError(Path("a")), "other", False, True),
+        (FileInUseError(Path("a")), "other", False, True),
+        (NoNetworkError("a.example", "x"), "no_network", True, False),
+        (ValueError("x"), "other", False, False),
     ],
 )
-def test_kinds(name: str, status: int | None, kind: str, passes: bool, of_worker: bool) -> None:
-    error = ErrorInfo(exc_type=f"rheo_core.domain.{name}", message="x", http_status=status)
-    assert kind_of(error) == kind
+def test_kinds(error: Exception, kind: str, passes: bool, of_worker: bool) -> None:
+    info = ErrorInfo.from_exception(error)
+    assert kind_of(info) == kind
     assert may_pass(kind) is passes
-    assert is_of_worker(error) is of_worker
+    assert is_of_worker(info) is of_worker

@@ -19,6 +19,7 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.text import printable, redact_url
@@ -36,6 +37,7 @@ from rheo_core.events import (
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries, recheck_entries
 from rheo_tui.services.protocol import Deletion, Place
+from tests.tui.failed import facts_of
 
 SPEED = 1_000_000.0
 
@@ -210,7 +212,11 @@ class FakeService:
         self._record("add_again", list(ids))
         for row in ids:
             ended = (self.past | self.rows)[row]
-            self.put(ended._replace(status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0))
+            self.put(
+                ended._replace(
+                    status=DownloadStatus.QUEUED, error=None, failure=None, bytes_downloaded=0
+                )
+            )
 
     async def pause(self, ids: Sequence[str]) -> int:
         self._record("pause", list(ids))
@@ -251,7 +257,9 @@ class FakeService:
         without_file = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
         ids = [row for row in ids if self.rows[row].status in without_file]
         for row in ids:
-            self.change(row, status=DownloadStatus.QUEUED, error=None, bytes_downloaded=0)
+            self.change(
+                row, status=DownloadStatus.QUEUED, error=None, failure=None, bytes_downloaded=0
+            )
         return len(ids)
 
     async def keep(self, download_id: str) -> Path | None:
@@ -262,7 +270,7 @@ class FakeService:
 
     async def accept_html(self, download_id: str) -> bool:
         self._record("accept_html", download_id)
-        self.change(download_id, status=DownloadStatus.QUEUED, error=None)
+        self.change(download_id, status=DownloadStatus.QUEUED, error=None, failure=None)
         return True
 
     async def replace_url(self, download_id: str, url: str) -> bool:
@@ -461,13 +469,14 @@ class FakeService:
             average_speed_bps=SPEED,
         )  # fmt: skip
 
-    def fail(self, download_id: str, error: str) -> None:
-        """Fail a download permanently."""
+    def fail(self, download_id: str, problem: str | Exception) -> None:
+        """Fail a download permanently, with this error or one of no kind."""
+        error = problem if isinstance(problem, Exception) else DownloadError(problem)
         self.change(
-            download_id, status=DownloadStatus.FAILED, error=error, reason=error, speed_bps=0.0
-        )
-        info = ErrorInfo(exc_type="Error", message=printable(error))
-        self._emit(DownloadFailedEvent, download_id, error=info)
+            download_id, status=DownloadStatus.FAILED, reason=str(error), speed_bps=0.0,
+            **facts_of(error),
+        )  # fmt: skip
+        self._emit(DownloadFailedEvent, download_id, error=ErrorInfo.from_exception(error))
 
     def _known(self) -> Container[str]:
         return self.rows.keys()

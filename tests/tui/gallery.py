@@ -23,6 +23,8 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, ValidationResult
 from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
+from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.failures import Failure, FailureKind
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hosts import HostWait
 from rheo_tui.app import RheoApp
@@ -34,6 +36,7 @@ from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
 from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver
+from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
 from tests.tui.fleet_stage import FLEET_KEYS, fleet_on_stage
 
@@ -72,6 +75,11 @@ class Scene:
     rows: bool = True  # False: the list is empty
     is_locked: bool = False  # another process has the session
     is_fleet: bool = False  # a screen of `rheo-tui --fleet`
+
+
+_UNAVAILABLE = facts_of(HttpStatusError(503, "Service Unavailable"))
+_NOT_FOUND = facts_of(HttpStatusError(404, "Not Found"))
+_UNAUTHORIZED = facts_of(HttpStatusError(401, "Unauthorized"))
 
 
 def _row(name: str, host: str, status: DownloadStatus, **values: Any) -> DownloadSnapshot:
@@ -116,16 +124,17 @@ def _some_rows() -> list[DownloadSnapshot]:
         _row("router-1.9.3.bin", "cdn.example", status.VERIFYING, bytes_downloaded=3 * _MB,
              total_bytes=3 * _MB, attempt=1),
         _row("blender-5.0-linux-x64.tar.xz", "mirror.example.org", status.RETRYING, attempt=2,
-             failures=2, error="HTTP 503 Service Unavailable", retry_at=MOMENT + 12,
+             failures=2, **_UNAVAILABLE, retry_at=MOMENT + 12,
              bytes_downloaded=11 * _MB, total_bytes=24 * _MB),
         _row("router-1.9.2.bin", "cdn.example", status.FAILED, attempt=1, failures=1,
              error="hash mismatch for router-1.9.2.bin: expected 42215637…, got f1a18511…",
+             failure=Failure(FailureKind.HASH),
              validation=check, total_bytes=3 * _MB, bytes_downloaded=3 * _MB,
              finished_at=MOMENT - 300),
         _row("report-2019.pdf", "archive.example.org", status.FAILED, attempt=1, failures=1,
-             error="HTTP 404 Not Found", finished_at=MOMENT - 200),
+             **_NOT_FOUND, finished_at=MOMENT - 200),
         *(_row(f"lecture-{n:02}.mp4", "video.example.org", status.FAILED, attempt=1, failures=1,
-               error="HTTP 401 Unauthorized", finished_at=MOMENT - n) for n in range(1, 4)),
+               **_UNAUTHORIZED, finished_at=MOMENT - n) for n in range(1, 4)),
         *(_row(f"112-how-disks-lie-part-{n}.mp3", "pod.example.org", status.QUEUED,
                total_bytes=145 * _MB) for n in range(1, 8)),
         *(_row(f"tile-{n:03}.png", "maps.example.org", status.QUEUED) for n in range(1, 4)),

@@ -8,6 +8,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.filters import Moment
 from rheo_tui.action_reasons import Context
 from rheo_tui.actions import ACTIONS
@@ -18,6 +19,7 @@ from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.widgets.command_line import CommandLine
 from tests.tui.driving import Driver, running
+from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
 
 NOW = Moment(1e9)
@@ -32,7 +34,7 @@ def row(download_id: str, host: str, **facts: Any) -> DownloadSnapshot:
     return DownloadSnapshot(**{**values, **facts})
 
 
-FAILED = {"status": DownloadStatus.FAILED, "error": "HTTP 404 Not Found"}
+FAILED = {"status": DownloadStatus.FAILED, **facts_of(HttpStatusError(404, "Not Found"))}
 ROWS = {
     each.id: each
     for each in (
@@ -230,7 +232,7 @@ async def test_targets_by_filter() -> None:
     async with running() as app:
         ids = await app.fill(4)
         for download_id in ids[1:3]:
-            app.service.fail(download_id, "HTTP 404 Not Found")
+            app.service.fail(download_id, HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("colon")
         app.main.query_one("#command-text", Input).value = "retry status:failed"

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.entry_defaults import parse_folder
 from rheo_tui.proposals import Proposal, Renewals
@@ -317,7 +318,7 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
         await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1", size_bytes=47 * MB)])
         (row_id,) = app.service.rows
         app.service.change(row_id, bytes_downloaded=21 * MB)
-        app.service.fail(row_id, "HTTP 403")
+        app.service.fail(row_id, HttpStatusError(403))
         await app.update()
         app.service.calls.clear()
         await paste(app, f"curl '{SIGNED}?sig=new&se=2' -H 'X-Key: 1'")
@@ -367,7 +368,7 @@ async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
     async with running() as app:
         await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1")])
         (row_id,) = app.service.rows
-        app.service.fail(row_id, "HTTP 403")
+        app.service.fail(row_id, HttpStatusError(403))
         await app.update()
         app.service.calls.clear()
         await paste(app, f"{SIGNED}?sig=new&se=2")
@@ -383,7 +384,7 @@ async def test_headers_for_another_host_are_not_given_to_a_download() -> None:
     async with running() as app:
         old = FileConfig(url="http://old/f.iso", size_bytes=5)
         await app.service.add([old])
-        app.service.fail(old.id, "HTTP 403")
+        app.service.fail(old.id, HttpStatusError(403))
         new = FileConfig(url="http://new/f.iso", size_bytes=5, headers={"Cookie": "s=1"})
         assert Renewals(app.service.rows.values()).find(new) is None
         app.service.configs[old.id] = old

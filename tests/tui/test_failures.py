@@ -1,27 +1,35 @@
 """Failures by cause and host."""
 
+from pathlib import Path
+
 from textual.widgets import Input, OptionList
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.exceptions import HashMismatchError, HttpStatusError
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.failures import FailuresScreen
 from tests.tui.driving import Driver, running
+from tests.tui.failed import facts_of
 from tests.tui.test_commands import row
 
 
-def failed(name: str, host: str, error: str) -> DownloadSnapshot:
-    return row(name, host, status=DownloadStatus.FAILED, error=error)
+def failed(name: str, host: str, error: Exception) -> DownloadSnapshot:
+    return row(name, host, status=DownloadStatus.FAILED, **facts_of(error))
+
+
+def mismatch(name: str, expected: str) -> HashMismatchError:
+    return HashMismatchError(expected_hash=expected, calculated_hash="2", file_path=Path(name))
 
 
 def test_groups_by_cause_and_host_the_largest_first() -> None:
     rows = [
-        failed("a", "cdn.example", "HTTP 403 Forbidden"),
-        failed("b", "cdn.example", "HTTP 403 Forbidden"),
-        failed("c", "other.example", "HTTP 403 Forbidden"),
-        failed("d", "cdn.example", "hash mismatch for d: expected 1…, got 2…"),
-        failed("e", "cdn.example", "hash mismatch for e: expected 3…, got 4…"),
-        failed("f", "cdn.example", "hash mismatch for f: expected 3…, got 4…"),
+        failed("a", "cdn.example", HttpStatusError(403, "Forbidden")),
+        failed("b", "cdn.example", HttpStatusError(403, "Forbidden")),
+        failed("c", "other.example", HttpStatusError(403, "Forbidden")),
+        failed("d", "cdn.example", mismatch("d", "1")),
+        failed("e", "cdn.example", mismatch("e", "3")),
+        failed("f", "cdn.example", mismatch("f", "3")),
         row("g", "cdn.example", status=DownloadStatus.COMPLETED),
     ]
     assert [group.title for group in failure_groups(rows)] == [
@@ -48,8 +56,8 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
         assert "nothing has failed" in app.messages()
         ids = await app.fill(6)
         for download_id in ids[:3]:
-            app.service.fail(download_id, "HTTP 403 Forbidden")
-        app.service.fail(ids[3], "HTTP 500 Internal Server Error")
+            app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
+        app.service.fail(ids[3], HttpStatusError(500, "Internal Server Error"))
         await app.update()
         screen = await opened(app)
         assert screen.query_one(OptionList).option_count == 2
@@ -59,7 +67,7 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
         await app.until(lambda: app.called("retry"))
         assert sorted(app.called("retry")[0]) == sorted(ids[:3])
         for download_id in ids[:3]:
-            app.service.fail(download_id, "HTTP 403 Forbidden")
+            app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
         await app.update()
         await opened(app)
         await app.press("down", "x")
@@ -74,7 +82,7 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
 async def test_the_keys_in_the_advice_work_there() -> None:
     async with running() as app:
         ids = await app.fill(3)
-        app.service.fail(ids[2], "HTTP 401 Unauthorized")
+        app.service.fail(ids[2], HttpStatusError(401, "Unauthorized"))
         await app.update()
         screen = await opened(app)
         assert "Press e and enter a login" in text(screen, "#failures-advice")
@@ -92,7 +100,7 @@ async def test_the_keys_in_the_advice_work_there() -> None:
 async def test_many_names_are_counted() -> None:
     async with running() as app:
         for download_id in await app.fill(9):
-            app.service.fail(download_id, "HTTP 403 Forbidden")
+            app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
         await app.update()
         screen = await opened(app)
         assert text(screen, "#failures-names").endswith(" and 5 more")

@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostWait
 from rheo_tui.screens.add import AddScreen
@@ -156,7 +157,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
 async def test_tabs_by_key_and_click_and_back() -> None:
     async with running(size=(120, 30)) as app:
         first, *_ = await app.fill(5)
-        app.service.fail(first, "HTTP 404 Not Found")
+        app.service.fail(first, HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("4")
         assert app.table.model.shown == [first]
@@ -210,7 +211,7 @@ async def test_rows_do_not_jump_under_the_keys() -> None:
 async def test_marks_that_are_hidden_are_counted() -> None:
     async with running(size=(120, 30)) as app:
         first, *_ = await app.fill()
-        app.service.fail(first, "HTTP 404 Not Found")
+        app.service.fail(first, HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("*", "4")
         header = app.main.query_one(SummaryHeader).render().plain

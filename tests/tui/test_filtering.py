@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.filters import parse_filter
 from rheo_tui.app import RheoApp
 from rheo_tui.screen_memory import ScreenMemory
@@ -42,11 +43,11 @@ async def type_filter(app: Driver, text: str) -> None:
 async def test_conditions_filter_while_they_are_typed() -> None:
     async with running() as app:
         ids = await app.fill(20)
-        app.service.fail(ids[3], "HTTP 404 Not Found")
-        app.service.fail(ids[4], "HTTP 403 Forbidden")
+        app.service.fail(ids[3], HttpStatusError(404, "Not Found"))
+        app.service.fail(ids[4], HttpStatusError(403, "Forbidden"))
         await type_filter(app, "status:failed error:404")
         assert app.table.model.shown == [ids[3]]
-        app.service.fail(ids[7], "HTTP 404 Not Found")
+        app.service.fail(ids[7], HttpStatusError(404, "Not Found"))
         await app.update()
         assert app.table.model.shown == [ids[3], ids[7]]
 
@@ -104,7 +105,7 @@ async def test_hits_are_highlighted_in_the_names() -> None:
 async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> None:
     async with running() as app:
         ids = await app.fill(5)
-        app.service.fail(ids[1], "HTTP 404 Not Found")
+        app.service.fail(ids[1], HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("F")
         assert "there is no filter" in app.messages()
@@ -118,7 +119,7 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         assert not app.main.query_one(FilterBar).display
         assert " 8 gone 1 " in app.main.query_one(TabBar).render().plain
         assert app.table.model.shown == [ids[1]]
-        app.service.fail(ids[2], "HTTP 403 Forbidden")
+        app.service.fail(ids[2], HttpStatusError(403, "Forbidden"))
         await app.update()
         assert " 8 gone 2 " in app.main.query_one(TabBar).render().plain
         await app.press("1", "8")

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.formatting import clock_text
 from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.existing_file import ExistingFileScreen
@@ -20,6 +21,7 @@ from rheo_tui.widgets.history_list import HistoryList
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running
+from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
 
 DAY = 24 * 60 * 60
@@ -156,7 +158,10 @@ async def test_queue_again() -> None:
 
 
 async def test_failures_only() -> None:
-    rows = [ended(1), ended(2, status=DownloadStatus.FAILED, error="HTTP 404 Not Found")]
+    rows = [
+        ended(1),
+        ended(2, status=DownloadStatus.FAILED, **facts_of(HttpStatusError(404, "Not Found"))),
+    ]
     async with running(with_history(*rows)) as app:
         shown = await opened(app)
         await app.press("exclamation_mark")

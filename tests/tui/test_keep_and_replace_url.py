@@ -45,7 +45,7 @@ async def test_a_page_that_came_instead_of_a_file_is_taken() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         for row in (first, second):
-            app.service.fail(row, str(WebPageError("text/html", "a.zip")))
+            app.service.fail(row, WebPageError("text/html", "a.zip"))
         refuse(app, third)
         await app.update()
         await app.press("enter")

@@ -7,6 +7,7 @@ import pytest
 from textual.widgets import OptionList, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.tracking import DownloadRecord
 from rheo_tui.actions import menu_actions
@@ -82,7 +83,7 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
             ),
             hash_config=HashConfig.from_checksum_string(f"sha256:{'ab' * 32}"),
         )
-        service.fail(first, "HTTP 404 Not Found")
+        service.fail(first, HttpStatusError(404, "Not Found"))
         await app.update()
 
         async def copy(key: str) -> str:

@@ -1,6 +1,7 @@
 """The header, the tabs and the causes: pure functions from values to text."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -18,14 +19,20 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     DownloadTimeoutError,
+    FileExistsError,
+    FileValidationError,
+    HostNotFoundError,
     HttpStatusError,
     IncompleteError,
+    NoNetworkError,
+    RequestOptionsError,
     WebPageError,
 )
 from rheo_tui.actions import BY_ID as ACTIONS_BY_ID
-from rheo_tui.causes import cause_of
+from rheo_tui.causes import Cause, cause_of
 from rheo_tui.summary import Summary, header_lines
 from rheo_tui.tabs import ALL, BY_ID, TABS, tabs_in
+from tests.tui.failed import facts_of
 from tests.tui.test_table_model import row
 
 BUSY = Summary(
@@ -132,12 +139,18 @@ def test_empty_tabs_give_way_first() -> None:
     assert shown == ["all", "active", "queued", "failed", "done"]
 
 
+def mismatch(**facts: Any) -> HashMismatchError:
+    return HashMismatchError(
+        expected_hash="a" * 64, calculated_hash="b" * 64, file_path=Path("/x/router.bin"), **facts
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "text", "action"),
     [
         (HttpStatusError(404, "Not Found"), "404 Not Found", "link"),
         (HttpStatusError(401, "Unauthorized"), "401 needs a login", "link"),
-        (HttpStatusError(401, "No; the login was refused"), "401 wrong login", "link"),
+        (HttpStatusError(401, "No", is_login_refused=True), "401 wrong login", "link"),
         (HttpStatusError(500, "Internal Server Error"), "500 Internal Server Error", "retry"),
         (ConnectionFailedError("a.example:443", "connection refused"), "connection refused",
          "retry"),
@@ -145,13 +158,29 @@ def test_empty_tabs_give_way_first() -> None:
         (CertificateError("a.example", "it has expired"), "certificate refused: it has expired",
          "link"),
         (IncompleteError(10, 20), "connection ended early", "retry"),
-        (DownloadTimeoutError("no data from a.example", 30.0, "for"), "no data for 30 s", "retry"),
+        (DownloadTimeoutError("no data", 30.0, "for", peer="from a.example"), "no data for 30 s",
+         "retry"),
+        (DownloadTimeoutError("no connection", 9.0, peer="to a.example"),
+         "no connection within 9 s", "retry"),
+        (NoNetworkError("a.example", "no name server answers"), "no name server answers",
+         "retry"),
+        (HostNotFoundError("a.example", is_proxy=True), "the proxy: host name not found", "retry"),
+        (HttpStatusError(407), "407 the proxy needs a login", "retry"),
+        (HttpStatusError(410), "410", "link"),
+        (FileExistsError(Path("/x/a: b")), "file already exists", "existing"),
+        (FileValidationError.of_existing(Path("/x/a"), " has 1 bytes instead of 2"),
+         "a different file exists", "existing"),
+        (mismatch(was_there=True), "a different file exists", "existing"),
+        (mismatch(bad_pieces=1, pieces=2), "damaged at every source", "retry"),
+        (mismatch(is_promised=True), "wrong checksum", "keep"),
+        (RequestOptionsError("user: digest authentication fails"),
+         "user: digest authentication fails", ""),
         (WebPageError("text/html", "a.zip"), "web page, not a file", "keep"),
         (ValueError("something else: entirely"), "something else: entirely", ""),
     ],
 )  # fmt: skip
 def test_the_cause_comes_first(error: Exception, text: str, action: str) -> None:
-    cause = cause_of(row(0, status=DownloadStatus.FAILED, error=str(error)))
+    cause = cause_of(row(0, status=DownloadStatus.FAILED, **facts_of(error)))
     assert (cause.text, cause.action) == (text, action)
     assert bool(cause.advice) == bool(action)
     if action:
@@ -159,11 +188,16 @@ def test_the_cause_comes_first(error: Exception, text: str, action: str) -> None
         assert "{key}" in cause.advice
 
 
+def test_a_failure_of_an_earlier_version_is_its_whole_message() -> None:
+    old = row(0, status=DownloadStatus.FAILED, error="a.example: connection refused")
+    assert cause_of(old) == Cause("a.example: connection refused")
+
+
 def test_causes_on_the_disk() -> None:
     path = Path("/somewhere/a: b.iso")
-    denied = row(0, error=str(DestinationError(path, "permission denied")))
+    denied = row(0, **facts_of(DestinationError(path, "permission denied")))
     assert cause_of(denied).text == "permission denied"
-    full = row(0, error=str(DiskFullError(path, 1000)))
+    full = row(0, **facts_of(DiskFullError(path, 1000)))
     assert cause_of(full).text == "disk full, 1.0 kB short"
 
 
@@ -174,8 +208,6 @@ def test_a_wrong_checksum_names_its_algorithm() -> None:
         calculated_hash="b" * 64,
         duration_ms=1.0,
     )
-    error = HashMismatchError(
-        expected_hash="a" * 64, calculated_hash="b" * 64, file_path=Path("/x/router.bin")
-    )
-    failed = row(0, status=DownloadStatus.FAILED, error=str(error), validation=check)
+    error = mismatch()
+    failed = row(0, status=DownloadStatus.FAILED, **facts_of(error), validation=check)
     assert cause_of(failed).text == "wrong SHA-256"

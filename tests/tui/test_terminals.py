@@ -6,10 +6,12 @@ from rich.segment import Segment
 from textual.color import Color
 
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.ascii import AsciiFilter, needs_ascii
 from rheo_tui.themes import theme_for
 from rheo_tui.widgets.log_pane import LogPane
 from tests.tui.driving import Driver, running
+from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
 
 
@@ -24,7 +26,9 @@ async def fill(app: Driver, count: int = 40) -> None:
     app.service.change(ids[0], name="東京オリンピック開会式映像資料集第一部完全版.mkv")
     app.service.change(ids[1], total_bytes=None)
     for at, status in enumerate(DownloadStatus):
-        app.service.change(ids[at + 4], status=status, error="HTTP 404 Not Found")
+        app.service.change(
+            ids[at + 4], status=status, **facts_of(HttpStatusError(404, "Not Found"))
+        )
     await app.update()
 
 

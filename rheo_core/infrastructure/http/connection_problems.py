@@ -14,7 +14,7 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
 )
 from rheo_core.domain.text import printable, redact
-from rheo_core.infrastructure.shortage import shortage_of_sockets
+from rheo_core.infrastructure.shortage_errors import shortage_of_sockets
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _MAX_CHARACTERS = 200

@@ -238,7 +238,7 @@ class Exchange:
             if limit.has_expired:
                 seconds = self._requester.response_timeout
                 raise DownloadTimeoutError(
-                    f"no complete reply from {self.host}", seconds
+                    "no complete reply", seconds, peer=f"from {self.host}"
                 ) from error
             raise
         self._sent = sent

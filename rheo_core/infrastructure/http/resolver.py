@@ -9,7 +9,7 @@ from typing import Protocol, TypedDict
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.shortage import check_descriptors
+from rheo_core.infrastructure.shortage_errors import check_descriptors
 
 from .look_ups import LookUpThreads
 from .private_networks import OriginHost, note_addresses

@@ -253,7 +253,9 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise DownloadTimeoutError(f"no connection to {self._way.host}", seconds) from error
+            raise DownloadTimeoutError(
+                "no connection", seconds, peer=f"to {self._way.host}"
+            ) from error
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -397,7 +397,9 @@ class WireBody:
                 left = self._active_at + self.stall_timeout - now
                 if left <= 0:
                     host = self._connection.host
-                    raise DownloadTimeoutError(f"no data from {host}", self.stall_timeout, "for")
+                    raise DownloadTimeoutError(
+                        "no data", self.stall_timeout, "for", peer=f"from {host}"
+                    )
                 seconds = min(seconds, left)
             self._waiter = self._loop.create_future()
             timer = self._loop.call_later(seconds, self._wake)

@@ -1,4 +1,4 @@
-"""Commands, program code and request headers that are recognised, and refused whole.
+"""Code snippets: program code, request headers and other commands; recognised and refused whole.
 
 The URLs in them are not downloads of their own: without its name, login
 and headers, a download would be another one, and the referer is none at all.

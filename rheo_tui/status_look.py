@@ -1,6 +1,5 @@
-"""Glyph, word and style of each status, and the reason why a download waits."""
+"""Look of a row's status: its glyph, colour and words, with the reason why a download waits."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +23,7 @@ class StatusLook:
     style: str  # name of a component class without its prefix
 
 
-LOOKS = {
+_LOOKS = {
     DownloadStatus.IN_PROGRESS: StatusLook("●", "downloading", "active"),
     DownloadStatus.PENDING: StatusLook("●", "connecting", "active"),
     DownloadStatus.VERIFYING: StatusLook("●", "checking", "active"),
@@ -36,12 +35,15 @@ LOOKS = {
     DownloadStatus.COMPLETED: StatusLook("✓", "done", "done"),
     DownloadStatus.SKIPPED: StatusLook("–", "skipped", "skipped"),
 }
-SORT_RANK = {status: rank for rank, status in enumerate(LOOKS)}
-_CHECKING = LOOKS[DownloadStatus.VERIFYING].label
+SORT_RANK = {status: rank for rank, status in enumerate(_LOOKS)}
+_CHECKING = _LOOKS[DownloadStatus.VERIFYING].label
 _WAITS = "waiting"
-_HOST_LIMIT = re.compile(r"(host limit): (\d+ of \d+) connections")
-_LONG_HOST_WAIT = re.compile(r"host limit (\d+ of \d+) after (?:HTTP )?(\w+)(.*)")
-_HTTP_CODE = re.compile(r"[45]\d\d\b")
+_HOST_LIMIT, _AFTER, _LIFTS = "host limit ", " after ", " · lifts in "
+
+
+def look_of(row: DownloadSnapshot) -> StatusLook:
+    """Return glyph, word and style of the status of `row`."""
+    return _LOOKS[row.status]
 
 
 class Waiting(NamedTuple):
@@ -61,10 +63,10 @@ class Waiting(NamedTuple):
 
 
 def _host_wait_text(wait: HostWait, now: float) -> str:
-    limit = f"host limit {wait.connections} of {wait.allowed}" if wait.allowed else "host pause"
-    cause = f" after {wait.cause}" if wait.cause else ""
+    limit = f"{_HOST_LIMIT}{wait.connections} of {wait.allowed}" if wait.allowed else "host pause"
+    cause = f"{_AFTER}{wait.cause}" if wait.cause else ""
     left = "" if wait.lifts_at is None else duration_text(max(0, round(wait.lifts_at - now)))
-    return f"{limit}{cause} · lifts in {left}" if left else f"{limit}{cause}"
+    return f"{limit}{cause}{_LIFTS}{left}" if left else f"{limit}{cause}"
 
 
 def status_text(
@@ -82,7 +84,7 @@ def status_text(
         case DownloadStatus.IN_PROGRESS:
             return row.reason or _progress_text(row, columns)
         case DownloadStatus.PENDING | DownloadStatus.VERIFYING:
-            return row.reason or LOOKS[row.status].label
+            return row.reason or look_of(row).label
         case DownloadStatus.RETRYING:
             return _retry_text(row, now, columns)
         case DownloadStatus.FAILED:
@@ -91,7 +93,7 @@ def status_text(
             return _with_reason(_WAITS, _wait_reason(row, waiting, now)) or "queued"
         case DownloadStatus.PAUSED:
             return _with_reason(_WAITS, row.reason) or "paused"
-    label = LOOKS[row.status].label
+    label = look_of(row).label
     return _with_reason(label, row.reason) or label
 
 
@@ -100,8 +102,10 @@ def short_status(text: str) -> str:
     if text.startswith(_CHECKING):
         return _CHECKING
     text = text.removeprefix(f"{_WAITS}: ").removeprefix(f"{_WAITS} ")
-    text = _LONG_HOST_WAIT.sub(r"\2\3 · \1", text)
-    return text.replace(" · lifts in ", " · ").replace(" · try ", " · ")
+    limit, _, cause = text.removeprefix(_HOST_LIMIT).partition(_AFTER)
+    if cause and text.startswith(_HOST_LIMIT):
+        text = f"{cause.removeprefix('HTTP ')} · {limit}"
+    return text.replace(_LIFTS, " · ").replace(" · try ", " · ")
 
 
 def _with_reason(label: str, reason: str) -> str:
@@ -123,7 +127,7 @@ def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
         facts.append(duration_text(row.eta_seconds))
     if "speed" not in columns and "size" in columns and row.speed_bps >= 1:
         facts.append(speed_text(row.speed_bps))
-    text = "  ".join(filter(None, facts)) or LOOKS[row.status].label
+    text = "  ".join(filter(None, facts)) or look_of(row).label
     return f"{text} ×{row.connections}" if row.connections > 1 and "speed" in columns else text
 
 
@@ -133,9 +137,9 @@ def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> 
     if "left" not in columns and (countdown := countdown_text(row, now)):
         attempt += f" in {countdown}"
     cause = row.reason or cause_of(row).text
-    if code := _HTTP_CODE.match(cause):
+    if not row.reason and row.failure is not None and (code := row.failure.http_status):
         # So that the number of tries has space.
-        cause = f"HTTP {code[0]}" if "speed" in columns or not columns else code[0]
+        cause = f"HTTP {code}" if "speed" in columns or not columns else code
     return f"{cause} · {attempt}" if cause else attempt
 
 
@@ -149,12 +153,12 @@ def countdown_text(row: DownloadSnapshot, now: float) -> str:
 def _failure_text(row: DownloadSnapshot) -> str:
     cause = cause_of(row).text
     more = row.reason if row.reason != row.error else ""
-    return " · ".join(filter(None, (cause, more))) or LOOKS[row.status].label
+    return " · ".join(filter(None, (cause, more))) or look_of(row).label
 
 
 def _wait_reason(row: DownloadSnapshot, waiting: Waiting, now: float) -> str:
     if row.reason:
-        return _HOST_LIMIT.sub(r"\1 \2", row.reason)
+        return row.reason
     if row.start_at is not None and row.start_at > now:
         return f"until {start_text(row.start_at, datetime.fromtimestamp(now))}"
     return waiting.reason(row, now)

@@ -1,4 +1,9 @@
-"""Settings by host: the tables `[hosts."example.org"]`."""
+"""Settings by host: the tables `[hosts."example.org"]`.
+
+A table may have every option of `RequestOptions`, and limits of its own. A host inherits each
+option that its table leaves out: from the table of a wider pattern (`*.example.org`), then from
+`request`. `RequestRules` combines them.
+"""
 
 from collections import Counter
 from typing import Annotated

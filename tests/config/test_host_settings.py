@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core.config import Settings, build_settings, load_settings, save_settings
-from rheo_core.config.hosts import HostSettings
+from rheo_core.config.host_settings import HostSettings
 from rheo_core.domain.hosts import HostLimits, find_host
 from rheo_core.engine import make_host_limits, make_manager
 

@@ -5,8 +5,10 @@ from datetime import datetime
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
-from rheo_tui.statuses import Waiting, countdown_text, short_status, status_text
+from rheo_tui.status_look import Waiting, countdown_text, short_status, status_text
+from tests.tui.failed import facts_of
 
 
 def row(reason: str = "") -> DownloadSnapshot:
@@ -74,7 +76,7 @@ def test_delayed_downloads_show_their_start() -> None:
 def test_the_engines_own_reason_comes_first() -> None:
     waiting = Waiting.now(snapshot(3, "example.org:443"))
     assert status_text(row("other"), waiting, 0.0) == "waiting: other"
-    limited = row("host limit: 1 of 1 connections")
+    limited = row("host limit 1 of 1")
     assert status_text(limited, waiting, 0.0) == "waiting: host limit 1 of 1"
 
 
@@ -112,7 +114,7 @@ def test_a_retry_shows_cause_and_turn() -> None:
         retry_at=12.2,
         failures=2,
         max_attempts=6,
-        error="HTTP 503 Service Unavailable",
+        **facts_of(HttpStatusError(503, "Service Unavailable")),
     )
     assert status_text(retrying, Waiting(), 0.0) == "HTTP 503 · try 3 of 6 in 12 s"
     assert status_text(retrying, Waiting(), 0.0, {"left", "speed"}) == "HTTP 503 · try 3 of 6"
@@ -121,7 +123,9 @@ def test_a_retry_shows_cause_and_turn() -> None:
 
 
 def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
-    failed = row()._replace(status=DownloadStatus.FAILED, error="HTTP 404 Not Found")
+    failed = row()._replace(
+        status=DownloadStatus.FAILED, **facts_of(HttpStatusError(404, "Not Found"))
+    )
     assert status_text(failed, Waiting(), 0.0) == "404 Not Found"
     kept = failed._replace(reason="kept as f.unverified")
     assert status_text(kept, Waiting(), 0.0) == "404 Not Found · kept as f.unverified"

@@ -1,0 +1,81 @@
+"""Failures: the kind of an error that ended an attempt, and its message in a few words."""
+
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+
+class FailureKind(StrEnum):
+    """Kind of an error. Sessions and events contain the values, so a value never changes."""
+
+    LOGIN_MISSING = "login_missing"  # 401
+    LOGIN_REFUSED = "login_refused"  # 401 although a login was sent
+    PROXY_LOGIN_MISSING = "proxy_login_missing"  # 407
+    LINK_REFUSED = "link_refused"  # 403, 404 or 410
+    HTTP_STATUS = "http_status"  # any other status that reports an error
+    PROTOCOL = "protocol"
+    REDIRECTS = "redirects"
+    WEB_PAGE = "web_page"
+    TOO_LARGE = "too_large"
+    ROBOTS_TAG = "robots_tag"
+    REQUEST_OPTIONS = "request_options"
+    CONNECTION = "connection"
+    DNS = "dns"
+    NO_NETWORK = "no_network"
+    CERTIFICATE = "certificate"
+    TIMEOUT = "timeout"
+    INCOMPLETE = "incomplete"
+    HOST_FULL = "host_full"
+    SHORTAGE = "shortage"
+    DESTINATION = "destination"  # it cannot be written
+    FILE_EXISTS = "file_exists"  # and the strategy is `error`
+    EXISTING_DIFFERS = "existing_differs"  # an existing file is not the requested one
+    HASH = "hash"
+    PROMISED_HASH = "promised_hash"  # the expected one is from the server's headers
+    PIECES = "pieces"  # pieces have wrong checksums at every source
+    FILE = "file"  # any other problem while a file is checked
+    FILE_ACCESS = "file_access"
+    OTHER = "other"
+
+
+_HTTP_KINDS = frozenset(
+    {
+        FailureKind.LOGIN_MISSING,
+        FailureKind.LOGIN_REFUSED,
+        FailureKind.PROXY_LOGIN_MISSING,
+        FailureKind.LINK_REFUSED,
+        FailureKind.HTTP_STATUS,
+    }
+)
+LOGIN_KINDS = frozenset({FailureKind.LOGIN_MISSING, FailureKind.LOGIN_REFUSED})
+"""Failures that the right name and password would have avoided."""
+
+
+class Failure(NamedTuple):
+    """Failure of an attempt.
+
+    Attributes:
+        kind: the kind of its error.
+        brief: the message without the host and the path, for a reader who sees them anyway; "" if
+            the message is as short.
+    """
+
+    kind: FailureKind
+    brief: str = ""
+
+    @property
+    def http_status(self) -> str:
+        """Status with which the server refused the request, such as "404"; "" if it did not."""
+        return self.brief.partition(" ")[0] if self.kind in _HTTP_KINDS else ""
+
+    def to_text(self) -> str:
+        """Return the text to store: the kind, a space, and the short message."""
+        return f"{self.kind.value} {self.brief}"
+
+    @classmethod
+    def of_text(cls, text: str) -> Self | None:
+        """Return the failure of a stored text; None if only another version knows its kind."""
+        kind, _, brief = text.partition(" ")
+        return cls(FailureKind(kind), brief) if kind in _KINDS else None
+
+
+_KINDS = frozenset(kind.value for kind in FailureKind)
