@@ -243,7 +243,9 @@ async def test_its_own_number_of_connections(
 
     big = body_of(8_000_000)
     gates = [Gate(big, 1_000_000, ETag='"v1"') for _ in range(2)]
-    one, more = (server.on(f"/{name}", gate) for name, gate in zip(("one", "more"), gates))
+    one, more = (
+        server.on(f"/{name}", gate) for name, gate in zip(("one", "more"), gates, strict=True)
+    )
     configs = [FileConfig(url=one, connections=1), FileConfig(url=more)]
     tuning = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
 
