@@ -36,12 +36,20 @@ _WARM = (
     "rheo_core.cli.json_lines",
     "rheo_core.cli.main",
     "rheo_core.cli.progress_display",
+    "rheo_core.cli.request_flags",
     "rheo_core.cli.running",
     "rheo_core.downloads.manager",
+    "rheo_core.downloads.session",
     "rheo_core.engine",
     "rheo_core.infrastructure.http.socks",
+    "rheo_core.infrastructure.session_store",
+    "rheo_tui.__main__",
     "rheo_tui.app",
     "rheo_tui.screens.add",
+    "rheo_tui.services.local",
+    "rheo_tui.services.threaded",
+    "textual.drivers.linux_driver",
+    "textual.layouts.factory",
 )
 _DESCRIPTORS = 6  # request, gate, status, standard input, standard output, standard error
 

@@ -3,7 +3,8 @@
 import random
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyte
@@ -16,24 +17,45 @@ _PAUSES = (0.1, 0.4)
 """Seconds between two keys: at random, so that they meet the app's own rhythm anywhere."""
 _ROW = re.compile(r"..(\d{7})\.bin")  # in the table; the log has names too, further right
 _SWEEP_SECONDS = 0.1
-_SETTLE_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
 
 
 def answer_seconds(app: App, count: int) -> list[float]:
     """From each of `count` presses of a key until the cursor is seen one row further down."""
     chance = random.Random(2026)
     app.press(_BY_NAME)
-    app.watch(_SETTLE_SECONDS)
+    _watch_until(app, lambda: 0 in dict(_rows(app.screen())))
     app.press(_FIRST)
-    app.watch(_SETTLE_SECONDS)
+    _watch_until(app, lambda: _is_on_first_row(app.screen()))
     begin = len(app.painted)
     pressed = []
     for _ in range(count):
         pressed.append(app.press(_DOWN))
         app.watch(chance.uniform(*_PAUSES))
-    app.watch(max(_PAUSES))
-    arrivals = _arrivals(app.painted, begin)
+    arrivals: dict[int, float] = {}
+
+    def have_arrived() -> bool:
+        arrivals.update(_arrivals(app.painted, begin))
+        return len(arrivals) >= count
+
+    _watch_until(app, have_arrived)
     return [arrivals[at] - when for at, when in enumerate(pressed, start=1) if at in arrivals]
+
+
+def _watch_until(app: App, condition: Callable[[], bool]) -> None:
+    """Keep what it paints until a condition holds, or no longer than a busy machine may need."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        app.watch(_LOOK_SECONDS)
+        if condition() or time.monotonic() > end:
+            return
+
+
+def _is_on_first_row(screen: pyte.Screen) -> bool:
+    """Return True if the first row alone has the colour of the cursor."""
+    colours = dict(_rows(screen))
+    return 0 in colours and list(colours.values()).count(colours[0]) == 1
 
 
 def _arrivals(painted: list[tuple[float, bytes]], begin: int) -> dict[int, float]:

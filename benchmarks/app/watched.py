@@ -87,12 +87,16 @@ class App(_Watched):
                 data = os.read(self._terminal, 1 << 16)
                 self.painted.append((time.monotonic(), data))
 
-    def shows(self, text: str) -> bool:
-        """Return True if a text is on its screen now; `painted` must not have been cleared."""
+    def screen(self) -> pyte.Screen:
+        """Return its screen as it is now; `painted` must not have been cleared."""
         for _, data in self.painted[self._replayed :]:
             self._stream.feed(data)
         self._replayed = len(self.painted)
-        return any(text in line for line in self._screen.display)
+        return self._screen
+
+    def shows(self, text: str) -> bool:
+        """Return True if a text is on its screen now; `painted` must not have been cleared."""
+        return any(text in line for line in self.screen().display)
 
     def press(self, key: str) -> float:
         """Press a key; when, in monotonic seconds."""

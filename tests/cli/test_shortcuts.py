@@ -1,7 +1,9 @@
 """`rheo URL`, `-d` and `-c` after the command, `-o -`, completion, and the lines of `--json`."""
 
+import asyncio
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -37,11 +39,21 @@ async def test_a_command_that_does_not_exist(rheo: Run) -> None:
     assert done.code == 2
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-async def test_completion(rheo: Run, shell: str) -> None:
-    done = await rheo("--show-completion", shell)
-    assert done.code == 0
-    assert "complet" in done.out
+@pytest.mark.parametrize(
+    ("shell", "expected"),
+    [("bash", "complete -o default"), ("zsh", "compdef"), ("fish", "complete --command rheo")],
+)
+async def test_completion(
+    command: tuple[str, ...], environment: dict[str, str], shell: str, expected: str
+) -> None:
+    """The command finds its shell among its parents; the tests themselves may have none."""
+    line = f"{shlex.join(command)} --show-completion; exit $?"
+    process = await asyncio.create_subprocess_exec(
+        shell, "-c", line, executable="/bin/sh", env=environment, stdout=asyncio.subprocess.PIPE
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert expected in out.decode()
 
 
 async def test_a_file_on_standard_output(

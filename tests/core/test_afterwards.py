@@ -229,19 +229,22 @@ async def test_what_a_command_leaves_in_the_background_stays_until_the_end(
 
 async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_path: Path) -> None:
     gate = Gate(b"x" * 100_000, 10)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)  # the command waits until somebody reads
+    fifos = [tmp_path / "5", tmp_path / "100000"]
+    for fifo in fifos:  # a command waits until somebody reads its own
+        os.mkfifo(fifo)
     following = CompletionHooks(
-        on_complete=("sh", "-c", 'echo "$RHEO_SIZE" > "$1"', "sh", str(fifo))
+        on_complete=("sh", "-c", 'echo "$RHEO_ID" > "$1/$RHEO_SIZE"', "sh", str(tmp_path))
     )
+    quick = FileConfig(url=server.on("/quick", serving(b"quick")))
+    other = FileConfig(url=server.on("/other", gate))
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         journal = Journal(manager)
-        await manager.add([FileConfig(url=server.on("/quick", serving(b"quick")))])
+        await manager.add([quick])
         await until(lambda: bool(journal.endings()))
-        await manager.add([FileConfig(url=server.on("/other", gate))])
+        await manager.add([other])
         await asyncio.wait_for(gate.reached.wait(), 30)
         gate.opened.set()
         await until(lambda: len(journal.endings()) == 2)
-        assert await asyncio.to_thread(fifo.read_text) == "5\n"
-        assert await asyncio.to_thread(fifo.read_text) == "100000\n"
+        for fifo, config in zip(fifos, (quick, other), strict=True):
+            assert await asyncio.to_thread(fifo.read_text) == f"{config.id}\n"
         await manager.wait_until_complete(timeout=30)

@@ -25,7 +25,7 @@ async def stopped_half_way(
     await manager.add([config])
     await asyncio.wait_for(gate.reached.wait(), 30)
     info = manager.get_download_info
-    await until(lambda: (found := info(config.id)) and found.bytes_downloaded > 0)
+    await until(lambda: (found := info(config.id)) and found.bytes_downloaded == SEEN)
     await manager.pause(config.id)
     gate.opened.set()
     return config
@@ -242,13 +242,22 @@ async def test_its_own_number_of_connections(
     from rheo_core.domain.tuning import Tuning
 
     big = body_of(8_000_000)
-    gates = Gate(big, 1_000_000, ETag='"v1"')
-    config = FileConfig(url=server.on("/f", gates), connections=1)
+    gates = [Gate(big, 1_000_000, ETag='"v1"') for _ in range(2)]
+    one, more = (
+        server.on(f"/{name}", gate) for name, gate in zip(("one", "more"), gates, strict=True)
+    )
+    configs = [FileConfig(url=one, connections=1), FileConfig(url=more)]
     tuning = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
+
+    def asked(path: str) -> int:
+        return sum(request.target == path for request in server.requests)
+
     async with DownloadManager(download_dir=tmp_path, connections=4, tuning=tuning) as manager:
-        await manager.add([config])
-        await asyncio.wait_for(gates.reached.wait(), 30)
-        await asyncio.sleep(0.3)
-        assert len(server.requests) == 1
-        gates.opened.set()
+        await manager.add(configs[:1])
+        await asyncio.wait_for(gates[0].reached.wait(), 30)
+        await manager.add(configs[1:])
+        await until(lambda: asked("/more") > 1)  # it began later
+        assert asked("/one") == 1
+        for gate in gates:
+            gate.opened.set()
         await manager.wait_until_complete(timeout=10)

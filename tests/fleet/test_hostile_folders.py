@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,30 +201,37 @@ def gzip_bomb(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("compress_list", "sentence"),
     [
-        (gzip_bomb(8 * _GIB), "decompress to more than 67,108,864"),
-        (gzip.compress(b'{"key":"' + b"a" * (40 << 20)), r"line 1 of .* has .* at most 1,048,576"),
+        (lambda: gzip_bomb(8 * _GIB), "decompress to more than 67,108,864"),
         (
-            gzip.compress(b'{"key":"00000000000","url":"http://h/"}\n' * 500_000),
+            lambda: gzip.compress(b'{"key":"' + b"a" * (40 << 20)),
+            r"line 1 of .* has .* at most 1,048,576",
+        ),
+        (
+            lambda: gzip.compress(b'{"key":"00000000000","url":"http://h/"}\n' * 500_000),
             "line 2 of .* is not behind '00000000000'",
         ),
         (
-            gzip.compress(b'{"key":"00000000000","url":"http://h/","extra":' + DEEP),
+            lambda: gzip.compress(b'{"key":"00000000000","url":"http://h/","extra":' + DEEP),
             "line 1 of .* is damaged",
         ),
         (
-            gzip.compress(b'{"key":"00000000000","url":"http://h/","size_bytes":' + b"9" * 9999),
+            lambda: gzip.compress(
+                b'{"key":"00000000000","url":"http://h/","size_bytes":' + b"9" * 9999
+            ),
             "line 1 of .* is damaged",
         ),
     ],
     ids=["bomb", "line", "keys", "deep", "digits"],
 )
-def test_a_bomb_in_a_shard_list_is_named(run: FleetRun, content: bytes, sentence: str) -> None:
+def test_a_bomb_in_a_shard_list_is_named(
+    run: FleetRun, compress_list: Callable[[], bytes], sentence: str
+) -> None:
     target = target_of(run)
     plan = replace(run.plan, shards=(ShardPlan(0, 1), ShardPlan(0, 1)))  # of an earlier version
     target.put(PLAN_NAME, to_json(plan).encode())
-    target.put(shard_list_name(0), content)
+    target.put(shard_list_name(0), compress_list())
     with pytest.raises(OSError, match=sentence):
         list(read_shard(target, 0))
     with pytest.raises(OSError, match=sentence):
