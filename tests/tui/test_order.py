@@ -155,6 +155,29 @@ def test_totals_count_what_will_come() -> None:
     assert totals.priorities_differ
 
 
+def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
+    totals = Totals()
+
+    def numbers() -> tuple[int | None, float | None]:
+        return totals.guessed_bytes, totals.fraction
+
+    assert numbers() == (0, None)  # nothing to download
+    unknown = [
+        row(0, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7),
+        row(1),
+        row(2, status=DownloadStatus.PAUSED),
+    ]
+    for each in unknown:
+        totals.add(each)
+    assert numbers() == (None, None)  # 7 of nobody knows how many
+    done = row(3, status=DownloadStatus.COMPLETED, bytes_downloaded=93)
+    totals.add(done)
+    assert numbers() == (300, 100 / 400)
+    for each in unknown:
+        totals.remove(each)
+    assert numbers() == (0, 1.0)
+
+
 async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None:
     async with running() as app:
         ids = await app.fill(12)
