@@ -407,7 +407,9 @@ async def test_a_folder_is_chosen_for_all_links_that_name_none() -> None:
         assert any("b.iso example.org own" in line for line in verdicts(app))
         field.value = "../away"
         problem = app.app.screen.query_one("#default-problem", Static)
-        await app.until(lambda: "“../away” should be one such as isos/linux" in str(problem.content))
+        await app.until(
+            lambda: "“../away” should be one such as isos/linux" in str(problem.content)
+        )
         app.app.screen.query_one(LinksArea).focus()
         await app.press("enter")
         assert not app.called("add")
