@@ -80,7 +80,7 @@ def test_rows_stay_in_their_places_while_the_user_works() -> None:
     assert not change.order
     assert change.rows == {paused.id}
     assert names(model) == ["file-0", "file-1", "file-2"]
-    model.apply(changed([row(2, order=(-5, 2.0))], 3))  # moved by a key: at once
+    model.apply(changed([row(2, priority=5, rank=2.0)], 3))  # moved by a key: at once
     assert names(model) == ["file-2", "file-0", "file-1"]
     assert model.stale
     model.settle()
@@ -127,8 +127,8 @@ def _random_row(at: int, chance: random.Random) -> DownloadSnapshot:
     return row(
         at,
         status=chance.choice(STATUSES),
-        priority=(priority := chance.randint(1, 3)),
-        order=(-priority, float(chance.randint(0, 99))),
+        priority=chance.randint(1, 3),
+        rank=float(chance.randint(0, 99)),
         total_bytes=total,
         bytes_downloaded=chance.randint(0, total or 50),
         speed_bps=chance.choice([0.0, 9.0]),
