@@ -246,7 +246,7 @@ async def draw_named(name: str) -> None:
     """Draw one picture."""
     with (
         patch.object(time, "time", lambda: MOMENT),
-        patch.object(LocalService, "free_space", lambda _: FREE),
+        patch.object(LocalService, "free_space", lambda *_: FREE),
     ):
         if name == "recording":
             await record()
