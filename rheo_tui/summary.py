@@ -200,8 +200,8 @@ def _progress_parts(summary: Summary) -> list[Part]:
     parts.append(Part(3, (Span(_of_text(summary.done, summary.wanted)),)))
     if summary.time_left:
         parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
-        if summary.unknown:
-            parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
+    if summary.unknown:
+        parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
     return parts
 
 
