@@ -119,7 +119,7 @@ async def add(stage: Stage) -> None:
 
 async def settings(stage: Stage) -> None:
     await stage.until_done(1)
-    await stage.pilot.press("comma", "down", "enter", "9", "9")
+    await stage.pilot.press("comma", "down", "enter", *"99999")
 
 
 async def help_page(stage: Stage) -> None:
