@@ -62,6 +62,11 @@ class Stage:
         while (latest := self.app.main.client.latest) is None or latest.stats.completed < count:
             await self.pilot.pause(0.05)
 
+    async def until_failed(self, count: int) -> None:
+        """Let it run until so many downloads have failed."""
+        while (latest := self.app.main.client.latest) is None or latest.stats.failed < count:
+            await self.pilot.pause(0.05)
+
     async def until_halfway(self, name: str) -> None:
         """Let it run until half of this one is there."""
         rows = self.app.main.model.rows
@@ -188,6 +193,8 @@ async def record() -> None:
 
     async def session(stage: Stage) -> None:
         for key in RECORDED_KEYS:
+            if key == "exclamation_mark":
+                await stage.until_failed(2)
             if key:
                 await stage.pilot.press(key)
             await stage.pilot.pause(FRAME_SECONDS)
