@@ -1,6 +1,7 @@
 """An expert without a mouse: what people do every day costs few keys, in a real terminal."""
 
 import base64
+import re
 from pathlib import Path
 
 from tests.core.engine import names_in, serving
@@ -15,8 +16,9 @@ TAB, DOWN = "\t", "\x1b[B"
 FILES = {f"file-{n:03}.bin": body_of(200 + n, f"file {n}") for n in range(200)}
 PRIVATE = "file-117.bin"
 FOUND = "file-042.bin"
-MAX_KEYS = 75
-"""Keys that all of it may take, typed words included. At two a second, a minute has 120."""
+MAX_KEYS = 45
+"""Keys that all of it may take, typed words included. At one a second, a minute has 60."""
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*[A-Z~])?")  # one key
 
 
 async def private(exchange: Exchange) -> None:
@@ -34,7 +36,7 @@ class Expert(Person):
     keys = 0
 
     async def press(self, keys: str, *shown: str, gone: str = "") -> None:
-        self.keys += 1 if keys.startswith(ESCAPE) else len(keys)
+        self.keys += len(_SEQUENCE.sub("?", keys))
         await super().press(keys, *shown, gone=gone)
 
 
