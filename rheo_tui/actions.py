@@ -191,6 +191,27 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.lift,
         owner="downloads",
     ),
+    *(
+        Action(
+            f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
+            f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
+            owner="filters", tab=tab.key,
+        )
+        for tab in TABS
+    ),
+    *(
+        Action(
+            f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
+            f"Show the downloads of your tab {number}; F saves a filter as a tab.",
+            disabled=reasons.needs_own_tab(number), owner="filters", tab=key,
+        )
+        for number, key in enumerate(OWN_KEYS, 1)
+    ),
+    Action(
+        "keep_tab", "F", "Save filter as a tab", "Tabs",
+        "Name the filter to keep it as a tab, or rename or remove the open tab.",
+        disabled=reasons.keep_tab,
+    ),
     Action(
         "filter", "/", "Filter", "List",
         "Show downloads that match words or conditions, such as status:failed size>1g.",
@@ -248,27 +269,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "clear", "escape", "Stop, close or clear", "List",
         "Stop long work, close the details, clear filter and marks, then show all downloads.",
-    ),
-    *(
-        Action(
-            f"tab_{tab.id}", tab.key, f"Tab {tab.title}", "Tabs",
-            f"Show {'all' if tab.id == 'all' else 'only ' + tab.title.lower()} downloads.",
-            owner="filters", tab=tab.key,
-        )
-        for tab in TABS
-    ),
-    *(
-        Action(
-            f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
-            f"Show the downloads of your tab {number}; F saves a filter as a tab.",
-            disabled=reasons.needs_own_tab(number), owner="filters", tab=key,
-        )
-        for number, key in enumerate(OWN_KEYS, 1)
-    ),
-    Action(
-        "keep_tab", "F", "Save filter as a tab", "Tabs",
-        "Name the filter to keep it as a tab, or rename or remove the open tab.",
-        disabled=reasons.keep_tab,
     ),
     Action(
         "details", "enter", "Show details", "View",

@@ -59,6 +59,7 @@ class RheoApp(TerminalApp):
 
     def on_mount(self) -> None:
         """Show the main screen, and the problems of the start."""
+        self.fit(self.main)
         self.push_screen(self.main)
         on_bar = {each.sentence for each in self._service.settings.unclear}
         for problem in self._problems:

@@ -195,8 +195,8 @@ def queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
     """Return the key of the queue order: running and broken first, the latest finished at last."""
     group = _GROUP_OF[row.status]
     if group == _LAST_GROUP:
-        return (group, -(row.finished_at or row.added_at), *row.order)
-    return (group, *row.order)
+        return (group, -(row.finished_at or row.added_at), -row.priority, row.rank)
+    return (group, -row.priority, row.rank)
 
 
 def folder_name(row: DownloadSnapshot) -> str:

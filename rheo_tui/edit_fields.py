@@ -14,7 +14,7 @@ from rheo_core.domain.units import parse_rate
 from rheo_core.domain.untrusted import MAX_PRIORITY
 
 from .entry_defaults import parse_folder
-from .formatting import rate_input
+from .formatting import rate_input, short_path
 
 Update = dict[str, Any]
 
@@ -53,7 +53,7 @@ def _folder(text: str, _: FileConfig) -> Update:
 
 def _folder_of(config: FileConfig) -> str:
     if config.download_dir is not None:
-        return str(config.folder_below(config.download_dir))
+        return short_path(config.folder_below(config.download_dir))
     return config.destination_subdir or ""
 
 

@@ -40,6 +40,7 @@ class FleetApp(TerminalApp):
 
     def on_mount(self) -> None:
         """Show the run, and the problems of the start."""
+        self.fit(self.main)
         self.push_screen(self.main)
         for problem in self._problems:
             self.notify(problem, severity="warning", markup=False, timeout=8)

@@ -35,6 +35,12 @@ def with_tilde(text: str) -> str:
     return text.replace(str(user_folder(Path.home)), "~")
 
 
+def short_path(path: Path) -> str:
+    """Return a path with `~` in place of the user's home folder."""
+    home = user_folder(Path.home)
+    return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
 def fraction_done(done: int, total: int | None) -> float | None:
     """Return the progress from 0.0 to 1.0, or None if the size is unknown."""
     if total is None:

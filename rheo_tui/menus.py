@@ -35,14 +35,14 @@ class MenuItem:
 
 
 def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
-    """Return the actions on the selection; disabled ones have their reason."""
+    """Return the actions on the selection; disabled ones come last, with their reason."""
     items = []
     for action in menu_actions():
         keys = keymap.get(action.id, action.keys).split(",")
         own = ",".join(key for key in map(str.strip, keys) if key != "enter")  # chooses an item
         shown = " ".join(key_names(action, {action.id: own})) if own else ""
         items.append(MenuItem(action.id, own, shown, action.title, action.disabled(context)))
-    return items
+    return sorted(items, key=lambda item: bool(item.reason))
 
 
 def limit_items(*, for_all: bool) -> list[MenuItem]:

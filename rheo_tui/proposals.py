@@ -16,7 +16,7 @@ from rheo_core.inputs import Entry, Verdict
 
 from .edit_fields import edited
 from .existing_files import Choice, Decision
-from .formatting import count_text, size_pair_text, size_text, with_tilde
+from .formatting import count_text, short_path, size_pair_text, size_text
 
 Key = tuple[str, str | None, str | None]
 """URL, name and folder of an entry as the text gives them."""
@@ -299,7 +299,7 @@ def folder_words(config: FileConfig | None) -> str:
     """Return the folder of an entry; "" for the download folder."""
     if config is None or not config.has_folder:
         return ""
-    return with_tilde(printable(str(config.folder_below(Path()))))
+    return printable(short_path(config.folder_below(Path())))
 
 
 def name_words(entry: Entry) -> str:

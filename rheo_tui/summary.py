@@ -18,6 +18,7 @@ from .formatting import (
     speed_text,
     time_left_text,
 )
+from .totals import fraction_of
 
 
 class Span(NamedTuple):
@@ -62,6 +63,7 @@ class Summary:
     follows: bool = False  # the cursor follows a download
     done: int = 0
     wanted: int = 0
+    guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
     unknown: int = 0
     speed: float = 0.0
@@ -70,8 +72,8 @@ class Summary:
 
     @property
     def fraction(self) -> float | None:
-        """Part of all bytes that has arrived; None if there is nothing to download."""
-        return self.done / self.wanted if self.wanted else None
+        """See `fraction_of`."""
+        return fraction_of(self.done, self.wanted, self.guessed)
 
     @property
     def time_left(self) -> str:
@@ -192,13 +194,14 @@ def _bar(fraction: float | None, width: int) -> list[Span]:
 def _progress_parts(summary: Summary) -> list[Part]:
     fraction = summary.fraction
     if fraction is None:
-        return []
-    parts = [Part(0, (Span(percent_text(fraction).strip(), "strong"),))]
+        return [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
+    about = "~" if summary.guessed else ""
+    parts = [Part(0, (Span(about + percent_text(fraction).strip(), "strong"),))]
     parts.append(Part(3, (Span(_of_text(summary.done, summary.wanted)),)))
     if summary.time_left:
         parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
-        if summary.unknown:
-            parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
+    if summary.unknown:
+        parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
     return parts
 
 

@@ -9,13 +9,14 @@ from asyncio import get_running_loop
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.filter import LineFilter
+from textual.screen import Screen
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain.text import visible
@@ -83,6 +84,19 @@ class TerminalApp(App[None]):
         self._parsed_for = self.get_css_variables()
         self.stylesheet.set_variables(self._parsed_for)
         return problems
+
+    def fit(self, screen: Screen[Any]) -> None:
+        """Give a screen that is not mounted yet the classes for the size of the terminal.
+
+        Textual sets them when the screen is resized for the first time, and then applies all
+        styles again.
+        """
+        for length, breakpoints in (
+            (self.size.width, self.HORIZONTAL_BREAKPOINTS),
+            (self.size.height, self.VERTICAL_BREAKPOINTS),
+        ):
+            _, name = max(each for each in breakpoints if each[0] <= length)
+            screen.add_class(name, update=False)
 
     def use_theme(self, name: str) -> str:
         """Use a theme, or the usual one if it is unknown; return a sentence on that, or ""."""

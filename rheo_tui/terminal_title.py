@@ -37,7 +37,7 @@ class TerminalTitle:
 
     def show(self, snapshot: Snapshot, totals: Totals) -> None:
         """Show the state of all downloads."""
-        fraction = totals.done_bytes / totals.wanted_bytes if totals.wanted_bytes else 0.0
+        fraction = totals.fraction or 0.0
         percent = int(100 * fraction)
         if snapshot.stats.in_progress:
             speed = speed_text(snapshot.speed_bps)

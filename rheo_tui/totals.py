@@ -8,6 +8,19 @@ _UNWANTED = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, Download
 _STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
 
 
+def fraction_of(done: int, wanted: int, guessed: int | None) -> float | None:
+    """Return the part of all downloads that has arrived, from 0.0 to 1.0.
+
+    None if there is nothing to download, or if no size is known.
+
+    Args:
+        done: bytes that have arrived.
+        wanted: bytes of all downloads, as far as their sizes are known.
+        guessed: bytes that those of unknown size may add; see `Totals.guessed_bytes`.
+    """
+    return done / (wanted + guessed) if wanted and guessed is not None else None
+
+
 class Totals:
     """Bytes wanted, done and left, and what else the header and the layout need.
 
@@ -21,17 +34,31 @@ class Totals:
         unknown: number of unfinished downloads of unknown size.
         connections: connections that receive data now.
         completed_bytes: size of the completed downloads.
+        sized: number of downloads of known size.
+        unsized: number of the others.
     """
 
     def __init__(self) -> None:
         self.wanted_bytes = self.done_bytes = self.left_bytes = self.completed_bytes = 0
-        self.unknown = self.connections = 0
+        self.unknown = self.connections = self.sized = self.unsized = 0
         self._priorities: Counter[int] = Counter()
 
     @property
     def priorities_differ(self) -> bool:
         """True if unfinished downloads have different priorities."""
         return len(self._priorities) > 1
+
+    @property
+    def guessed_bytes(self) -> int | None:
+        """Bytes that downloads of unknown size may add; None if no size is known to go by."""
+        if not self.unsized:
+            return 0
+        return self.unsized * self.wanted_bytes // self.sized if self.sized else None
+
+    @property
+    def fraction(self) -> float | None:
+        """See `fraction_of`."""
+        return fraction_of(self.done_bytes, self.wanted_bytes, self.guessed_bytes)
 
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
@@ -50,7 +77,12 @@ class Totals:
         self.done_bytes += sign * min(done, size)
         if row.status is DownloadStatus.COMPLETED:
             self.completed_bytes += sign * size
+            self.sized += sign
             return
+        if row.total_bytes is None:
+            self.unsized += sign
+        else:
+            self.sized += sign
         self._priorities[row.priority] += sign
         if not self._priorities[row.priority]:
             del self._priorities[row.priority]

@@ -62,6 +62,11 @@ class Stage:
         while (latest := self.app.main.client.latest) is None or latest.stats.completed < count:
             await self.pilot.pause(0.05)
 
+    async def until_failed(self, count: int) -> None:
+        """Let it run until so many downloads have failed."""
+        while (latest := self.app.main.client.latest) is None or latest.stats.failed < count:
+            await self.pilot.pause(0.05)
+
     async def until_halfway(self, name: str) -> None:
         """Let it run until half of this one is there."""
         rows = self.app.main.model.rows
@@ -119,7 +124,7 @@ async def add(stage: Stage) -> None:
 
 async def settings(stage: Stage) -> None:
     await stage.until_done(1)
-    await stage.pilot.press("comma", "down", "enter", "9", "9")
+    await stage.pilot.press("comma", "down", "enter", *"99999")
 
 
 async def help_page(stage: Stage) -> None:
@@ -188,6 +193,8 @@ async def record() -> None:
 
     async def session(stage: Stage) -> None:
         for key in RECORDED_KEYS:
+            if key == "exclamation_mark":
+                await stage.until_failed(2)
             if key:
                 await stage.pilot.press(key)
             await stage.pilot.pause(FRAME_SECONDS)
@@ -246,7 +253,7 @@ async def draw_named(name: str) -> None:
     """Draw one picture."""
     with (
         patch.object(time, "time", lambda: MOMENT),
-        patch.object(LocalService, "free_space", lambda _: FREE),
+        patch.object(LocalService, "free_space", lambda *_: FREE),
     ):
         if name == "recording":
             await record()

@@ -142,7 +142,7 @@ class DownloadSnapshot(NamedTuple):
     status: DownloadStatus
     reason: str  # of this state, in a few words; "" if the state says it all
     priority: int
-    order: tuple[int, float]  # sort key of the queue
+    rank: float  # place in the queue among those of its priority
     bytes_downloaded: int = 0
     total_bytes: int | None = None
     speed_bps: float = 0.0
@@ -162,6 +162,11 @@ class DownloadSnapshot(NamedTuple):
     error: str | None = None
     failure: Failure | None = None  # kind of the error; None if an earlier version stored it
     validation: ValidationResult | None = None
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """Sort key of the queue."""
+        return -self.priority, self.rank
 
     @property
     def failure_kind(self) -> FailureKind | None:

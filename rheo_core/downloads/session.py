@@ -93,7 +93,10 @@ class Session:
         self._early = _EarlyRecords(on_records)
         try:
             opened = await self._thread.run(
-                SessionStore.open, self._path, read_only=read_only, on_rows=self._early.take
+                SessionStore.open,
+                self._path,
+                read_only=read_only,
+                on_rows=self._early.take if on_records else None,
             )
         except BaseException:
             self._thread.close()
@@ -121,8 +124,8 @@ class Session:
         stay in the file.
         """
         load = self._opened.load
-        rows = await self._thread.run(load)
-        loaded = await self._thread.run(self._early.completed, rows)
+        loaded = await self._thread.run(lambda: self._early.completed(load()))
+        count = len(loaded.records) + len(loaded.unreadable)
         for old_id, record in loaded.renamed:
             self._outdated.add(old_id)
             self.note(record)
@@ -133,12 +136,12 @@ class Session:
         if loaded.unreadable:
             _log.warning("rows that cannot be read: %s", ", ".join(map(repr, loaded.unreadable)))
             self._on_problem(
-                f"{len(loaded.unreadable)} of {len(rows)} downloads in the session {where} cannot "
+                f"{len(loaded.unreadable)} of {count} downloads in the session {where} cannot "
                 "be read and are left out."
             )
         if loaded.foreign:
             self._on_problem(
-                f"{len(loaded.foreign)} of {len(rows)} downloads in the session {where} were "
+                f"{len(loaded.foreign)} of {count} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
                 "saved to the download folder, and their connection settings are ignored. Those "
                 "with a proxy or the like are paused."
@@ -378,8 +381,7 @@ class _EarlyRecords:
 
     def take(self, rows: list[StoredDownload]) -> None:
         """Make records of a piece and pass them on; called in the thread that reads."""
-        if self._on_records is None:
-            return
+        assert self._on_records is not None
         piece = records_of(rows)
         self._pieces.append(piece)
         self._ids.update(row.id for row in rows)

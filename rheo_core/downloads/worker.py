@@ -264,6 +264,8 @@ class DownloadWorker:
                 raise DestinationError(path, "the file exists already")
             with named_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
+                    raise DestinationError(path, "the data downloaded so far is on another disk")
             PartFile(path, part.source, key=self._context.options.key).adopt(earlier)
 
         if path == earlier:
@@ -407,3 +409,8 @@ class DownloadWorker:
 def _discard_each(parts: Iterable[PartFile]) -> None:
     for part in parts:
         part.discard()
+
+
+def _disk_of(path: Path) -> int:
+    """Return the device of the folder of a path."""
+    return path.parent.stat().st_dev

@@ -94,7 +94,7 @@ class SessionStore:
         self._note = note
         self._guard = threading.Lock()
         self._tally = self._counted = Tally(b"", 0, 0)  # the present one, and the next one
-        self._loaded: list[StoredDownload] | None = None  # by `open`, until something is written
+        self._loaded: list[StoredDownload] | None = None  # by `open`, until the list changes
         self._connection = self._connect()
 
     @classmethod
@@ -110,8 +110,8 @@ class SessionStore:
         Args:
             path: the file, such as `session.db`.
             read_only: take no lock and change nothing; another process may write meanwhile.
-            on_rows: called with pieces of the list while a writer reads and checks it; in a
-                damaged session some rows may never be passed.
+            on_rows: takes pieces of the list while a writer reads and checks it; `load` may
+                leave these rows out. In a damaged session some rows may never be passed.
 
         Raises:
             SessionLockedError: another process has it open for writing.
@@ -198,7 +198,9 @@ class SessionStore:
     def load(self) -> list[StoredDownload]:
         """Return the list in the order of the queue, with ended downloads at their old places.
 
-        Damaged rows come last. A writer finds none, because `open` has rebuilt the file.
+        The first call may leave out the rows that `on_rows` of `open` took: for a long list, to
+        keep them until now would take more memory than the downloads made of them. Damaged rows
+        come last. A writer finds none, because `open` has rebuilt the file.
         """
         with self._reading():
             rows, self._loaded = self._loaded, None
@@ -210,10 +212,13 @@ class SessionStore:
     def _read(
         self, on_rows: OnRows | None = None
     ) -> tuple[list[StoredDownload], list[StoredDownload]]:
-        """Return the list, and all damaged rows, including those of the history."""
+        """Return the list without the rows that `on_rows` took, and all damaged rows.
+
+        The damaged rows include those of the history.
+        """
         rows: list[StoredDownload] = []
         damaged: list[StoredDownload] = []
-        passed, due = 0, _FIRST_ROWS
+        due = _FIRST_ROWS
         for values in self._connection.execute(schema.SELECT_IN_ORDER):
             row = self._seals.to_download(values)
             if row.proof is Proof.DAMAGED:
@@ -221,8 +226,8 @@ class SessionStore:
             elif row.listed:
                 rows.append(row)
                 if on_rows is not None and len(rows) == due:
-                    on_rows(rows[passed:])
-                    passed, due = due, due + _MORE_ROWS
+                    on_rows(rows)
+                    rows, due = [], _MORE_ROWS
         rows.sort(key=_queue_order)
         return rows, damaged
 
@@ -308,7 +313,7 @@ class SessionStore:
             text: matched as in `search`.
             ended_before: time before which it ended, seconds since the epoch; None matches all.
         """
-        with self._writing() as connection:
+        with self._writing(changes_list=False) as connection:
             count = connection.execute(
                 f"DELETE FROM downloads WHERE NOT listed AND {_ENDED} AND {_MATCHES} "
                 "AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids))) "
@@ -355,10 +360,11 @@ class SessionStore:
             yield self._connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, changes_list: bool = True) -> Iterator[sqlite3.Connection]:
         connection = self._connection
         with self._guard, _store_errors(self._path):
-            self._loaded = None
+            if changes_list:
+                self._loaded = None
             self._check_place()
             connection.execute("BEGIN IMMEDIATE")
             try:

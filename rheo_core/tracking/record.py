@@ -202,7 +202,7 @@ class DownloadRecord:
             status=self.status,
             reason=self.reason,
             priority=self.priority,
-            order=(-self.priority, float(self.rank)),
+            rank=self.rank if isinstance(self.rank, int) else float(self.rank),
             bytes_downloaded=self.bytes_downloaded,
             total_bytes=self.total_bytes,
             speed_bps=metrics.average_speed_bps if metrics else 0.0,

@@ -18,7 +18,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
-from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.changes import Changes
 from rheo_tui.services.poller import EngineClient
@@ -269,7 +269,9 @@ def _sentence(proposals: Sequence[Proposal], defaults: EntryDefaults) -> str:
         return [proposal for proposal in proposals if proposal.outcome is outcome]
 
     good, renewed = with_outcome(Outcome.ADD), with_outcome(Outcome.RENEW)
-    added = " paused" if defaults.paused else ""
+    folders = {folder_words(each.entry.config) for each in good}
+    added = f" to {folders.pop()}" if len(folders) == 1 and folders != {""} else ""
+    added += " paused" if defaults.paused else ""
     parts = [f"Added {count_text(len(good))}{added}."] if good else []
     if renewed:
         parts.append(f"Renewed {count_text(len(renewed))}.")

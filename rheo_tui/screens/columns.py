@@ -7,10 +7,11 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import AUTOMATIC, COLUMNS, ColumnChoice
+from rheo_tui.widgets.keys_line import KeysLine
 
 _KEYS = "Space show, hide · K J move · ← → size · 0 automatic size · R reset · Esc close"
 _TITLE_WIDTH = 12
@@ -47,7 +48,7 @@ class ColumnsScreen(ModalScreen[None]):
         with Vertical(classes="dialog dialog-columns") as dialog:
             dialog.border_title = "Columns"
             yield OptionList(compact=True, markup=False)
-            yield Static(_KEYS, classes="dialog-keys", markup=False)
+            yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
         """Show the present choice."""

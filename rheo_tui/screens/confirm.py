@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from rheo_tui.formatting import count_text
+from rheo_tui.widgets.keys_line import KeysLine
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -36,7 +37,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="dialog dialog-small") as dialog:
             dialog.border_title = self._title
             yield Static(self._text, markup=False)
-            yield Static(self._keys, classes="dialog-keys")
+            yield KeysLine(self._keys)
 
     def action_answer(self, yes: bool) -> None:
         """Close with the answer."""

@@ -12,6 +12,7 @@ from textual.widgets import Input, Label, Static, TextArea
 from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
 from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 Draft = Mapping[str, str]
@@ -77,7 +78,7 @@ class EditScreen(ModalScreen[Draft | None]):
                             )
                     yield Static("", id=f"problem-{name}", classes="field-problem", markup=False)
             yield Static("", id="edit-problem", classes="field-problem", markup=False)
-            yield Static("Enter save · Tab next · Esc close", classes="dialog-keys")
+            yield KeysLine("Enter save · Tab next · Esc close")
 
     @work(exit_on_error=False)
     async def on_mount(self) -> None:

@@ -36,6 +36,7 @@ from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work
 from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_table import EntryTable, keys_for
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 _OPTION_PROMPTS = {  # fields of ReadOptions
@@ -107,7 +108,7 @@ class EntryPreview(Vertical):
         yield EntryTable(id="entries")
         yield Static("", id="entry-detail", markup=False)
         yield DefaultFields(self._client.service.settings.download_dir)
-        yield Static(self._keys, id="entry-keys", classes="dialog-keys", markup=False)
+        yield KeysLine(self._keys, id="entry-keys")
 
     def on_mount(self) -> None:
         """Fill the fields as they were left."""
@@ -217,7 +218,7 @@ class EntryPreview(Vertical):
         self.screen.set_class(table.has_focus, "-on-table")
         self.screen.set_class(self.query_one(DefaultFields).has_focus_within, "-on-fields")
         keys = keys_for(table.current) if table.has_focus else self._keys
-        self.query_one("#entry-keys", Static).update(keys)
+        self.query_one("#entry-keys", KeysLine).show(keys)
 
     # Choosing
 

@@ -15,6 +15,7 @@ from rheo_core.domain.filenames import number_filename, sanitise_filename
 from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.formatting import count_text
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 _FOR_ONE = {Choice.OPEN, Choice.RENAME}
@@ -40,7 +41,7 @@ class NameScreen(ModalScreen[str]):
         with Vertical(classes="dialog dialog-form") as dialog:
             dialog.border_title = "Save under another name"
             yield PlainInput(value=self._name, placeholder="file name", id="new-name", compact=True)
-            yield Static("Enter save · Esc close", classes="dialog-keys")
+            yield KeysLine("Enter save · Esc close")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -84,7 +85,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
                 ),
                 compact=True,
             )
-            yield Static("Enter choose · Esc close", classes="dialog-keys")
+            yield KeysLine("Enter choose · Esc close")
 
     def on_mount(self) -> None:
         """Start at the first choice."""

@@ -21,6 +21,7 @@ from rheo_tui.fleet_actions import FAILED_URL_ACTIONS
 from rheo_tui.formatting import fit, fit_middle
 from rheo_tui.services.fleet import PAGE_SIZE, FailedPages, FleetError, FleetService
 from rheo_tui.widgets.cursor_view import CursorView
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.search_input import SearchInput
 from rheo_tui.widgets.shard_table import shard_text
 
@@ -118,7 +119,7 @@ class FailedUrlsScreen(ModalScreen[None]):
                 f"{key_names(action, self._keymap)[0]} {_WORDS[action.id]}"
                 for action in FAILED_URL_ACTIONS
             ]
-            yield Static(" · ".join(keys), classes="dialog-keys", markup=False)
+            yield KeysLine(" · ".join(keys))
 
     def on_mount(self) -> None:
         """Show the first URLs."""

@@ -16,15 +16,16 @@ from rheo_core.domain.text import printable
 from rheo_tui.actions import advice_text
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
+from rheo_tui.widgets.keys_line import KeysLine
 
-_KEYS = "Enter mark them · r retry · e edit the first · x remove · Esc close"
+_KEYS = "Enter mark · r retry · e edit the first · y copy · x remove · Esc close"
 _MAX_NAMES = 4
 
 
 class GroupAction(NamedTuple):
     """An action on the downloads of a group."""
 
-    action: str  # id of an action, or "mark"
+    action: str  # id of an action, "mark" or "copy"
     rows: Sequence[DownloadSnapshot]
 
 
@@ -42,6 +43,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         ("x", "choose('remove')", "Remove"),
         ("e", "choose('link')", "Edit the first"),
         ("w", "choose('keep')", "Keep unverified data"),
+        ("y", "choose('copy')", "Copy"),
     ]
 
     def __init__(self, groups: Sequence[FailureGroup], keymap: Mapping[str, str]) -> None:
@@ -60,7 +62,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
             )
             yield Static("", id="failures-names", markup=False)
             yield Static("", id="failures-advice", markup=False)
-            yield Static(_KEYS, classes="dialog-keys")
+            yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
         """Begin with the largest group."""

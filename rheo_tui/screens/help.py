@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain.text import printable
 from rheo_tui.actions import ACTIONS, FAMILIES, Action, family_keys, key_names
 from rheo_tui.themes import colour_of
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 _INTRO = (
@@ -61,7 +62,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static(self._intro, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)
-            yield Static("↑↓ PgUp PgDn scroll · Esc close", classes="dialog-keys")
+            yield KeysLine("↑↓ PgUp PgDn scroll · Esc close")
 
     def on_mount(self) -> None:
         """Say if there is more below."""

@@ -23,6 +23,7 @@ from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.status_look import look_of
 from rheo_tui.widgets.history_list import HistoryList
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.search_input import SearchInput
 
 from .confirm import ConfirmScreen
@@ -67,7 +68,7 @@ class HistoryScreen(ModalScreen[None]):
             yield Static("", id="history-titles", markup=False)
             yield HistoryList()
             yield Static("", id="history-detail", markup=False)
-            yield Static(_KEYS, classes="dialog-keys", markup=False)
+            yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
         """Show the latest downloads."""

@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.config.values import MAX_TAB_NAME_LENGTH
 from rheo_core.domain.text import printable
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 
@@ -41,9 +42,7 @@ class KeepTabScreen(ModalScreen[str | None]):
                 id="tab-name",
                 compact=True,
             )
-            yield Static(
-                f"Empty: remove the tab · {keys}" if self._name else keys, classes="dialog-keys"
-            )
+            yield KeysLine(f"Empty: remove the tab · {keys}" if self._name else keys)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -15,6 +15,7 @@ from rheo_tui.actions import ACTIONS, Action
 from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
 from rheo_tui.themes import colour_of
+from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH, _MAX_KEY_WIDTH = 10, 20
 _KEYS = "Enter new · + add · Backspace default · 1-3 presets · Esc close"
@@ -50,7 +51,7 @@ class KeyEditorScreen(ModalScreen[None]):
             dialog.border_title = "Keys"
             yield OptionList(id="keys-list", compact=True, markup=False)
             yield Static("", id="keys-problem", markup=False)
-            yield Static(_KEYS, classes="dialog-keys")
+            yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
         """Show all actions."""

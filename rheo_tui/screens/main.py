@@ -323,6 +323,8 @@ class MainScreen(Screen[None]):
         try:
             text = await call()
             await self.refresh_from_engine()  # first: the next key acts on what the list shows
+            returned, self.changes.returned = self.changes.returned, ()
+            self.table.go_to_first(returned)
             if text:
                 self.toast(text, can_undo=self.changes.count > steps)
         except Exception as error:
@@ -395,6 +397,8 @@ class MainScreen(Screen[None]):
                 self._marks_changed()
             elif choice.action == "link":
                 self._edit(choice.rows[0])
+            elif choice.action == "copy":
+                self._open_copy_menu(choice.rows)
             else:
                 self._dispatcher.run(choice.action, choice.rows)
 
@@ -507,10 +511,11 @@ class MainScreen(Screen[None]):
 
     def do_copy(self) -> None:
         """Open the menu of facts to copy."""
+        self._open_copy_menu(self._dispatcher.whole_context().targets)
+
+    def _open_copy_menu(self, rows: Sequence[DownloadSnapshot]) -> None:
         from rheo_tui.copying import BY_ID as FACTS
         from rheo_tui.copying import Fact, copied, copy_items
-
-        rows = self._dispatcher.whole_context().targets
 
         async def copy(fact: Fact) -> str:
             texts = await copied(fact, rows, self._service.config_of)

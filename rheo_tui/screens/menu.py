@@ -10,11 +10,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_core.domain.text import printable
 from rheo_tui.menus import MenuItem
+from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH = 5
 _USUAL_WIDTH = 72  # of an item, before the size of the dialog is known
@@ -42,7 +43,7 @@ class MenuScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog dialog-menu") as dialog:
             dialog.border_title = Text(printable(self._heading))
             yield OptionList(*(self._option(item) for item in self._items), compact=True)
-            yield Static(_KEYS, classes="dialog-keys", markup=False)
+            yield KeysLine(_KEYS)
 
     def _option(self, item: MenuItem, width: int = _USUAL_WIDTH) -> Option:
         """Return an item; a reason that is too long for its line follows in lines of its own."""
@@ -84,7 +85,7 @@ class MenuScreen(ModalScreen[str | None]):
                 event.stop()
                 event.prevent_default()
                 if item.reason:
-                    self.query_one(".dialog-keys", Static).update(f"{item.title}: {item.reason}.")
+                    self.query_one(KeysLine).show(f"{item.title}: {item.reason}.")
                 else:
                     self.dismiss(item.id)
                 return

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain.text import printable
 from rheo_tui.formatting import with_tilde
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import LineInput
 
 _CHOICES = (
@@ -67,7 +68,7 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
             yield Static("\n".join(_CHOICES), markup=False)
             yield LineInput(id="other-session", compact=True)
             yield Static("", id="locked-problem", markup=False)
-            yield Static("Enter open · Esc go back", classes="dialog-keys")
+            yield KeysLine("Enter open · Esc go back")
 
     def on_mount(self) -> None:
         """Hide the input until the user asks for it."""

@@ -19,6 +19,7 @@ from rheo_tui.editor import edit_file
 from rheo_tui.formatting import fit
 from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.themes import colour_of
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 _LABEL_WIDTH = 24
@@ -72,7 +73,7 @@ class SettingsScreen(ModalScreen[None]):
             yield PlainInput(id="settings-value", compact=True)
             yield OptionList(id="settings-choices", compact=True, markup=False)
             yield Static("", id="settings-problem", markup=False)
-            yield Static(_KEYS, id="settings-keys", classes="dialog-keys")
+            yield KeysLine(_KEYS, id="settings-keys")
 
     def on_mount(self) -> None:
         """Show all settings."""
@@ -314,7 +315,7 @@ class SettingsScreen(ModalScreen[None]):
         self.call_after_refresh(self._list.scroll_to_highlight)  # it may have less space now
 
     def _show_keys(self, text: str) -> None:
-        self.query_one("#settings-keys", Static).update(text)
+        self.query_one("#settings-keys", KeysLine).show(text)
 
 
 def _index(choices: tuple[str, ...], text: str) -> int:

@@ -5,11 +5,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import SORTABLE, Column
 from rheo_tui.table_model import Sort
+from rheo_tui.widgets.keys_line import KeysLine
 
 
 class SortScreen(ModalScreen[Column | None]):
@@ -33,7 +34,7 @@ class SortScreen(ModalScreen[Column | None]):
                 ),
                 compact=True,
             )
-            yield Static("Enter sort · Esc close", classes="dialog-keys")
+            yield KeysLine("Enter sort · Esc close")
 
     def on_mount(self) -> None:
         """Start at the current column."""

@@ -32,6 +32,7 @@ class Step:
     redo: Work
     undone: str  # such as `Restored {}`
     redone: str
+    returning: Sequence[str] = ()  # downloads that come back into the list when it is undone
     total: int = 0  # downloads that it changed
     time: float = 0.0  # of the monotonic clock
 
@@ -51,6 +52,7 @@ class Changes:
         self.service = service
         self.work = work or LongWork()
         self.count = 0  # steps taken so far
+        self.returned: Sequence[str] = ()  # downloads that the last undo brought back
         self._done: list[Step] = []
         self._undone: list[Step] = []
 
@@ -78,6 +80,7 @@ class Changes:
             self._done.append(step)  # so that the next undo goes on with it
             return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
         self._undone.append(step)
+        self.returned = step.returning
         return _report("Undo", step.undone, count, step.total)
 
     async def redo(self) -> str:
@@ -116,7 +119,7 @@ class Changes:
         """Remove downloads from the list; partial data is kept until the undo is over."""
         undo = self._each("Restoring", self.service.restore, ids)
         redo = self._each("Removing", self.service.remove, ids, from_end=True)
-        return await self.take(Step(undo, redo, "Restored {}", "Removed {}"))
+        return await self.take(Step(undo, redo, "Restored {}", "Removed {}", ids))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads, and remove these from the list."""
@@ -127,6 +130,7 @@ class Changes:
             partial(self._delete_files, deletion.ids),
             f"Restored {{}}{stay}",
             "Deleted the files of {}",
+            deletion.ids,
         )
         self._note(step, len(deletion.ids))
         return deletion

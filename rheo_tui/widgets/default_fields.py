@@ -19,7 +19,7 @@ from rheo_tui.entry_defaults import (
     parse_defaults,
     parse_folder,
 )
-from rheo_tui.formatting import with_tilde
+from rheo_tui.formatting import short_path
 
 from .line_input import Completer, PlainInput, SlowCompleter
 
@@ -48,7 +48,7 @@ class DefaultFields(Vertical):
             for name, (label, usual) in FIELDS.items():
                 yield Label(label)
                 yield PlainInput(
-                    placeholder=usual or with_tilde(str(self._folder)),
+                    placeholder=usual or short_path(self._folder),
                     suggester=self._completer(name),
                     id=f"default-{name}",
                     compact=True,

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.formatting import with_tilde
+from rheo_tui.formatting import short_path
 from rheo_tui.summary import Span, Summary, header_lines
 from rheo_tui.totals import Totals
 
@@ -56,6 +56,7 @@ class SummaryHeader(Widget):
             is_offline=snapshot.is_offline,
             done=totals.done_bytes,
             wanted=totals.wanted_bytes,
+            guessed=totals.guessed_bytes,
             left=totals.left_bytes,
             unknown=totals.unknown,
             speed=snapshot.speed_bps,
@@ -112,4 +113,4 @@ def painted(header: Widget, lines: Sequence[Sequence[Span]]) -> Text:
 
 
 def _short(folder: Path) -> str:
-    return with_tilde(printable(str(folder)))
+    return printable(short_path(folder))

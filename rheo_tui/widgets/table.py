@@ -431,6 +431,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self.cursor = position
 
+    def go_to_first(self, ids: Iterable[str]) -> None:
+        """Move the cursor to the first of some downloads that is shown, if any is."""
+        positions = (self.model.position(each) for each in ids)
+        position = next((each for each in positions if each is not None), None)
+        if position is not None:
+            self.cursor = position
+
     def do_follow(self) -> None:
         """Keep the current download in the list and under the cursor, or end that."""
         if self.is_following:

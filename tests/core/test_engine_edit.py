@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -110,6 +111,51 @@ async def test_a_folder_that_cannot_be_made_changes_nothing(
         await manager.resume(config.id)
         await manager.wait_until_complete(timeout=10)
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+async def test_the_bytes_go_to_another_download_folder(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    base, own = tmp_path / "files", tmp_path / "own"
+    async with DownloadManager(download_dir=base) as manager:
+        config = await stopped_half_way(manager, server, until)
+        edited = await manager.edit(config.id, config.model_copy(update={"download_dir": own}))
+        assert edited is not None
+        assert (names_in(base), names_in(own)) == ([], ["f.part", "f.part.state"])
+        await manager.resume(edited)
+        await manager.wait_until_complete(timeout=10)
+    assert (own / "f").read_bytes() == BODY
+    assert "range" in {name.lower() for name in server.requests[-1].headers}
+
+
+@pytest.mark.parametrize("downloaded", [True, False])
+async def test_bytes_do_not_move_to_another_disk(
+    server: MisbehavingServer, tmp_path: Path, until: Until, downloaded: bool
+) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    with TemporaryDirectory(dir=memory) as elsewhere:
+        own = Path(elsewhere, "own")
+        async with DownloadManager(download_dir=tmp_path / "files") as manager:
+            if downloaded:
+                config = await stopped_half_way(manager, server, until)
+                with pytest.raises(DestinationError, match="so far is on another disk"):
+                    await manager.edit(config.id, config.model_copy(update={"download_dir": own}))
+                path = tmp_path / "files" / "f"
+                await manager.resume(config.id)
+            else:
+                config = FileConfig(url=server.on("/f", serving(BODY)))
+                await manager.add([config], paused=True)
+                changed = config.model_copy(update={"download_dir": own})
+                edited = await manager.edit(config.id, changed)
+                assert edited is not None
+                path = own / "f"
+                await manager.resume(edited)
+            await manager.wait_until_complete(timeout=10)
+        assert path.read_bytes() == BODY
+        assert downloaded or not (tmp_path / "files").exists() or names_in(tmp_path / "files") == []
+        assert not downloaded or names_in(own) == []
 
 
 @pytest.mark.parametrize("foreign", ["g.part", "g.part.state"])

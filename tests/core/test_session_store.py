@@ -112,6 +112,18 @@ class TestContents:
             store.save([row(2)])  # added again
             assert numbers(store) == [1, 2, 3]
 
+    def test_rows_that_were_taken_while_the_list_was_read_are_not_kept(self, path: Path) -> None:
+        rows = [row(number) for number in range(2500)]
+        with opened(path) as store:
+            store.save(rows)
+        taken: list[StoredDownload] = []
+        store = SessionStore.open(path, on_rows=taken.extend).store
+        with closing(store):
+            assert len(taken) == 2200  # the first piece fills a screen
+            store.forget(ended_before=1.0)  # does not change the list
+            assert taken + store.load() == rows
+            assert store.load() == rows
+
     def test_save_replaces_and_write_takes_out(self, path: Path) -> None:
         with opened(path) as store:
             store.save([row(1), row(2), row(3)])

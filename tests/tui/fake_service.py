@@ -194,7 +194,7 @@ class FakeService:
                     status=DownloadStatus.PAUSED if paused else DownloadStatus.QUEUED,
                     reason="",
                     priority=config.priority,
-                    order=(-config.priority, self._sequence),
+                    rank=self._sequence,
                     total_bytes=config.size_bytes,
                     max_attempts=self.settings.max_retries + 1,
                     added_at=time.time(),
@@ -348,14 +348,12 @@ class FakeService:
     async def places(self, ids: Sequence[str]) -> dict[str, Place]:
         rows = [self.rows[row] for row in ids if row in self.rows]
         return {
-            row.id: (row.priority, Fraction(row.order[1]))
-            for row in rows
-            if not row.status.is_terminal
+            row.id: (row.priority, Fraction(row.rank)) for row in rows if not row.status.is_terminal
         }
 
     async def set_places(self, places: Mapping[str, Place]) -> int:
         for row, (priority, rank) in places.items():
-            self.change(row, priority=priority, order=(-priority, float(rank)))
+            self.change(row, priority=priority, rank=float(rank))
         return len(places)
 
     async def move(self, ids: Sequence[str], where: Literal["up", "down", "top", "bottom"]) -> int:
@@ -367,10 +365,10 @@ class FakeService:
             return 0
         for at, download_id in enumerate(after):
             if download_id in ids:
-                rest = [self.rows[row].order[1] for row in after[at:] if row not in ids]
-                low = self.rows[after[at - 1]].order[1] if at else rest[0] - 2
+                rest = [self.rows[row].rank for row in after[at:] if row not in ids]
+                low = self.rows[after[at - 1]].rank if at else rest[0] - 2
                 high = rest[0] if rest else low + 2
-                self.change(download_id, order=(-1, (low + high) / 2))
+                self.change(download_id, rank=(low + high) / 2)
         return len(ids)
 
     async def change_settings(self, settings: Settings) -> None:

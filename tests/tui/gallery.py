@@ -90,7 +90,7 @@ def _row(name: str, host: str, status: DownloadStatus, **values: Any) -> Downloa
         status=status,
         reason="",
         priority=1,
-        order=(-1, 0.0),
+        rank=0.0,
         max_attempts=6,
         added_at=MOMENT - 3600,
     )._replace(**values)
@@ -149,7 +149,7 @@ def _some_rows() -> list[DownloadSnapshot]:
                bytes_downloaded=4 * _MB, average_speed_bps=3e6, finished_at=MOMENT - n,
                destination=f"{_HOME}/Downloads/IMG_{n}.jpg") for n in range(2041, 2047)),
     ]  # fmt: skip
-    return [row._replace(order=(-1, float(at))) for at, row in enumerate(rows)]
+    return [row._replace(rank=float(at)) for at, row in enumerate(rows)]
 
 
 def _details(download_id: str) -> DownloadDetails:

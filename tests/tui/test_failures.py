@@ -9,6 +9,7 @@ from rheo_core.domain.exceptions import HashMismatchError, HttpStatusError
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.failures import FailuresScreen
+from rheo_tui.screens.menu import MenuScreen
 from tests.tui.driving import Driver, running
 from tests.tui.failed import facts_of
 from tests.tui.test_commands import row
@@ -95,6 +96,22 @@ async def test_the_keys_in_the_advice_work_there() -> None:
         await app.until(lambda: app.app.screen is app.main)
         assert [download_id for download_id, _ in app.called("edit")] == [ids[2]]
         assert "Edited file-00002.iso and queued it again" in app.messages()
+
+
+async def test_the_links_of_a_group_are_copied() -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        for download_id in ids[1:]:
+            app.service.fail(download_id, "HTTP 404 Not Found")
+        await app.update()
+        await opened(app)
+        await app.press("y")
+        await app.until(lambda: isinstance(app.app.screen, MenuScreen))
+        await app.press("l")
+        await app.until(lambda: "Link copied (2 lines)." in app.messages())
+        links = [app.service.rows[each].url for each in ids[1:]]
+        copied = app.app.clipboard.splitlines()
+        assert sorted(each.partition("?")[0] for each in copied) == sorted(links)
 
 
 async def test_many_names_are_counted() -> None:

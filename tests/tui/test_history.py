@@ -36,7 +36,7 @@ def ended(number: int, **values: Any) -> DownloadSnapshot:
         status=DownloadStatus.COMPLETED,
         reason="",
         priority=1,
-        order=(-1, number),
+        rank=number,
         total_bytes=1_500_000,
         added_at=NOW,
         finished_at=NOW - number * DAY,

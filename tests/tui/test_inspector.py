@@ -200,7 +200,7 @@ def test_samples_once_a_second_of_what_runs_and_not_for_ever() -> None:
     from rheo_core.domain import DownloadSnapshot
 
     history = SpeedHistory()
-    row = DownloadSnapshot("a", "", "a", DownloadStatus.IN_PROGRESS, "", 1, (0, 0), speed_bps=5.0)
+    row = DownloadSnapshot("a", "", "a", DownloadStatus.IN_PROGRESS, "", 1, 0, speed_bps=5.0)
     for at in range(2000):
         history.sample([row, row._replace(id="b", status=DownloadStatus.QUEUED)], 10 + at / 2)
     assert len(history.of("a")) == 600

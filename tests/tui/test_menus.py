@@ -31,6 +31,8 @@ async def test_the_menu_has_every_action_on_the_selection_dim_with_the_reason() 
         await app.press("full_stop")
         assert isinstance(app.app.screen, MenuScreen)
         assert len(options(app)) == len(menu_actions())
+        disabled = list(options(app).values())
+        assert disabled == sorted(disabled) and any(disabled) and not all(disabled)
         retry = next(text for text in options(app) if "Retry" in text)
         assert options(app)[retry] and "this download has not failed (queued)" in retry
         await app.press("r")

@@ -80,7 +80,7 @@ def test_rows_stay_in_their_places_while_the_user_works() -> None:
     assert not change.order
     assert change.rows == {paused.id}
     assert names(model) == ["file-0", "file-1", "file-2"]
-    model.apply(changed([row(2, order=(-5, 2.0))], 3))  # moved by a key: at once
+    model.apply(changed([row(2, priority=5, rank=2.0)], 3))  # moved by a key: at once
     assert names(model) == ["file-2", "file-0", "file-1"]
     assert model.stale
     model.settle()
@@ -127,8 +127,8 @@ def _random_row(at: int, chance: random.Random) -> DownloadSnapshot:
     return row(
         at,
         status=chance.choice(STATUSES),
-        priority=(priority := chance.randint(1, 3)),
-        order=(-priority, float(chance.randint(0, 99))),
+        priority=chance.randint(1, 3),
+        rank=float(chance.randint(0, 99)),
         total_bytes=total,
         bytes_downloaded=chance.randint(0, total or 50),
         speed_bps=chance.choice([0.0, 9.0]),
@@ -153,6 +153,29 @@ def test_totals_count_what_will_come() -> None:
     assert not totals.priorities_differ
     totals.add(row(6, priority=2))
     assert totals.priorities_differ
+
+
+def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
+    totals = Totals()
+
+    def numbers() -> tuple[int | None, float | None]:
+        return totals.guessed_bytes, totals.fraction
+
+    assert numbers() == (0, None)  # nothing to download
+    unknown = [
+        row(0, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7),
+        row(1),
+        row(2, status=DownloadStatus.PAUSED),
+    ]
+    for each in unknown:
+        totals.add(each)
+    assert numbers() == (None, None)  # 7 of nobody knows how many
+    done = row(3, status=DownloadStatus.COMPLETED, bytes_downloaded=93)
+    totals.add(done)
+    assert numbers() == (300, 100 / 400)
+    for each in unknown:
+        totals.remove(each)
+    assert numbers() == (0, 1.0)
 
 
 async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None:

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 
+from rheo_tui.screens.fleet import FleetScreen
+from rheo_tui.screens.main import MainScreen
 from tests.tui.driving import running
 from tests.tui.fake_service import FakeService
 from tests.tui.fleet_stage import fleet_on_stage
@@ -47,6 +50,40 @@ NEEDLESS = {
     "yarl",
 }
 """Modules that the first screen does not use: the engine, the dialogs, and what they need."""
+
+
+@pytest.fixture
+def updated(monkeypatch: pytest.MonkeyPatch) -> list[DOMNode]:
+    """Return the screens whose styles were applied, each time they were."""
+    screens: list[DOMNode] = []
+    update = Stylesheet.update_nodes
+
+    def noted(sheet: Stylesheet, nodes: Iterable[DOMNode], **options: bool) -> None:
+        nodes = list(nodes)
+        screens.extend(node for node in nodes if isinstance(node, MainScreen | FleetScreen))
+        update(sheet, nodes, **options)
+
+    monkeypatch.setattr(Stylesheet, "update_nodes", noted)
+    return screens
+
+
+@pytest.mark.parametrize("size", [(30, 8), (80, 24), (120, 36), (200, 50)])
+async def test_all_styles_of_the_first_screen_are_applied_once(
+    size: tuple[int, int], updated: list[DOMNode]
+) -> None:
+    """Textual sets the classes for the size later, and then applies all of them again."""
+    async with running(size=size) as app:
+        assert updated == [app.main]
+        classes = set(app.main.classes)
+        await app.pilot.resize_terminal(79, 23)
+        await app.pilot.resize_terminal(*size)
+        assert set(app.main.classes) == classes  # those that Textual would set
+
+
+async def test_a_watched_fleet_applies_its_styles_once(updated: list[DOMNode]) -> None:
+    async with fleet_on_stage((80, 24), "rheo-light") as fleet:
+        assert updated == [fleet.app.screen]
+
 
 Reparsed = Callable[[], int]
 

@@ -19,7 +19,7 @@ def row(reason: str = "") -> DownloadSnapshot:
         status=DownloadStatus.QUEUED,
         reason=reason,
         priority=1,
-        order=(-1, 1.0),
+        rank=1.0,
     )
 
 

@@ -1,5 +1,6 @@
 """The header, the tabs and the causes: pure functions from values to text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,14 @@ def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
 def test_nothing_moves_without_a_time_left() -> None:
     assert "left" not in texts(Summary(done=1, wanted=2, left=1), 120)[1]
     assert "%" not in texts(Summary(), 120)[1]
+
+
+def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
+    known = Summary(done=30, wanted=60, unknown=2)
+    assert "  50%  30 of 60 B" in texts(known, 120)[1]
+    assert "  ~25%  30 of 60 B" in texts(replace(known, guessed=60), 120)[1]
+    assert "%" not in texts(replace(known, guessed=None), 120)[1]
+    assert "30 B" in texts(replace(known, guessed=None), 120)[1]
 
 
 def test_badges() -> None:

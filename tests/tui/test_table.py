@@ -105,7 +105,7 @@ async def test_the_cursor_keeps_its_row() -> None:
     async with running() as app:
         ids = await app.fill(5)
         await app.press("down", "down")
-        app.service.change(ids[4], priority=9, order=(-9, 0))
+        app.service.change(ids[4], priority=9, rank=0)
         await app.update()
         assert app.table.current and app.table.current.id == ids[2]
         await app.service.remove([ids[0]])

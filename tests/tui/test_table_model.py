@@ -20,7 +20,7 @@ def row(at: int, **values: object) -> DownloadSnapshot:
         status=DownloadStatus.QUEUED,
         reason="",
         priority=1,
-        order=(-1, at),
+        rank=at,
     )
     return queued._replace(**values)  # type: ignore[arg-type]
 

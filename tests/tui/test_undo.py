@@ -46,6 +46,26 @@ async def test_each_change_can_be_undone_and_redone(keys: tuple[str, ...]) -> No
         assert state_of(app) == before
 
 
+@pytest.mark.parametrize(("keys", "at"), [(["x"], 0), (["j", "space", "space", "x"], 1)])
+async def test_the_cursor_returns_to_what_undo_brought_back(keys: list[str], at: int) -> None:
+    async with running() as app:
+        ids = await app.fill(5)
+        first = ids[at]
+        await app.press(*keys)
+        await app.until(lambda: first not in app.main.rows)
+        await app.press("G")
+        assert app.main.table.current and app.main.table.current.id == ids[4]
+        await app.press("u")
+        await app.until(lambda: app.main.table.current and app.main.table.current.id == first)
+
+
+async def test_the_cursor_stays_when_undo_brings_nothing_back() -> None:
+    async with running() as app:
+        ids = await app.fill(5)
+        await app.press("p", "G", "u")
+        assert app.main.table.current and app.main.table.current.id == ids[4]
+
+
 async def test_steps_go_back_in_their_order() -> None:
     async with running() as app:
         await app.fill(4)

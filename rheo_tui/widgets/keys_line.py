@@ -1,0 +1,46 @@
+"""KeysLine: the keys of a dialog, on as many lines as they need, if the styles allow more."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.widgets import Static
+
+_DOT = " · "
+
+
+class KeysLine(Static):
+    """Shows keys with a dot between them; a line never begins or ends with the dot.
+
+    Args:
+        keys: such as `Enter save · Esc close`.
+    """
+
+    def __init__(self, keys: str, *, id: str | None = None) -> None:
+        super().__init__(keys, classes="dialog-keys", id=id, markup=False)
+        self._keys = keys
+
+    def show(self, keys: str) -> None:
+        """Show other keys."""
+        self._keys = keys
+        self._fit()
+
+    def on_resize(self) -> None:
+        """Fit the keys to the new width."""
+        self._fit()
+
+    def _fit(self) -> None:
+        width, is_one_line = self.size.width, self.styles.text_wrap == "nowrap"
+        items = [self._keys] if is_one_line or not width else self._keys.split(_DOT)
+        self.update("\n".join(lines_of(items, width)))
+
+
+def lines_of(items: Sequence[str], width: int) -> list[str]:
+    """Return items with dots between them, in lines of at most `width` cells if possible."""
+    lines = list(items[:1])
+    for item in items[1:]:
+        longer = f"{lines[-1]}{_DOT}{item}"
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(item)
+    return lines
