@@ -41,7 +41,7 @@ def row(**facts: Any) -> DownloadSnapshot:
         "status": DownloadStatus.QUEUED,
         "reason": "",
         "priority": 1,
-        "order": (-1, 1.0),
+        "rank": 1.0,
         "total_bytes": 2_000_000_000,
         "added_at": NOW - 3600,
         "destination": "/home/me/isos/debian-12.iso",

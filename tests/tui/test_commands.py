@@ -28,7 +28,7 @@ NOW = Moment(1e9)
 def row(download_id: str, host: str, **facts: Any) -> DownloadSnapshot:
     values: dict[str, Any] = {
         "id": download_id, "url": f"https://{host}/a.iso", "name": f"{download_id[:4]}.iso",
-        "status": DownloadStatus.QUEUED, "reason": "", "priority": 1, "order": (-1, 1.0),
+        "status": DownloadStatus.QUEUED, "reason": "", "priority": 1, "rank": 1.0,
         "total_bytes": 1_200_000_000,
     }  # fmt: skip
     return DownloadSnapshot(**{**values, **facts})

@@ -205,7 +205,7 @@ async def test_in_a_long_list_the_filter_waits_until_the_user_pauses(
 def row(number: int, **facts: Any) -> DownloadSnapshot:
     values: dict[str, Any] = {
         "id": f"{number:016}", "url": f"https://example.org/{number}", "name": f"file-{number}",
-        "status": RUNNING, "reason": "", "priority": 1, "order": (-1, float(number)),
+        "status": RUNNING, "reason": "", "priority": 1, "rank": float(number),
     }  # fmt: skip
     return DownloadSnapshot(**{**values, **facts})
 
