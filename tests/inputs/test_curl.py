@@ -197,7 +197,6 @@ def test_how_it_travels() -> None:
         ("-W 5", "ignored: -W and the word after it"),
         ("-sW 5", "ignored: -W and the word after it"),
         ("--ssl-sessions file --krb4 x", "ignored: --ssl-sessions, --krb4"),
-        ("--expand-max-time '{{t}}'", "ignored: --expand-max-time"),
         (
             "--tcp-nodelay --no-keepalive -N --no-tcp-nodelay",
             "ignored: --tcp-nodelay, --no-keepalive, --no-buffer, --no-tcp-nodelay",
