@@ -71,7 +71,7 @@ _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
 _PROGRAMS = re.compile(
     r"(?:sudo\s+)?(?P<program>(?:apt|apt-get|dnf|yum|zypper|pacman|apk|snap|flatpak|conda|mamba|micromamba|hf"
     r"|huggingface-cli|azcopy|nix|kaggle|oras|helm)(?=\s+[a-z][\w-]*\s)|(?<=sudo\s)[\w.-]+"
-    r"|go(?=\s+(?:install|get|run)\s)|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
+    r"|go(?=\s+(?:install|get|run)\s)|ip(?=\s+netns\s)|firejail|tsocks|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
     r"|gallery-dl|lftp|git|pip3?|npm|docker"
     r"|podman|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
