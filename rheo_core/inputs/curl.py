@@ -10,13 +10,23 @@ from rheo_core.domain.text import printable
 
 from .command_options import Syntax, read_options
 from .command_request import Request
-from .curl_options import CHANGES, DATA, LETTERS, NEEDLESS, PROTECTS, SENDS, takes_value
+from .curl_options import (
+    CHANGES,
+    DATA,
+    FLAGS,
+    LETTERS,
+    NEEDLESS,
+    PROTECTS,
+    SENDS,
+    WITH_VALUE,
+    takes_value,
+)
 
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive letter has a colon too
 _ENCODED = re.compile(r"([^=@]*)([=@]?)(.*)", re.DOTALL)
 """Name, sign and content. Without a sign, the name is the content."""
-_SYNTAX = Syntax(LETTERS, takes_value)
+_SYNTAX = Syntax(LETTERS, takes_value, WITH_VALUE | FLAGS, splits_at_equals=False)
 
 
 def requests(words: list[str]) -> Iterator[Request]:
@@ -123,6 +133,11 @@ def _take(request: Request, name: str, value: str) -> None:
             request.refuse_without(name)
         case "max-redirs" if value and not value.strip("0"):
             request.refuse_without(name)
+        case _ if "=" in name and takes_value(name.partition("=")[0]) is not None:
+            option = name.partition("=")[0]
+            request.refuse(
+                f"--{option}= is not an option of curl; write the value as the next word"
+            )
         case "proto" | "proto-redir":
             _take_protocols(request, name, value)
         case "proto-default" if value.lower() in ("http", "https"):

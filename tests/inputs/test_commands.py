@@ -96,6 +96,7 @@ WAITS = {"request": {"user": "**********", "auth": "any"}}
         ("curl --basic -u me:pw", BASIC),
         ("curl --digest -u me:pw", {"request": {"user": "**********", "auth": "digest"}}),
         ("curl --anyauth -u me:pw", WAITS),
+        ("curl --anya -u me:pw", WAITS),  # abbreviated, as curl before 8 reads it
         ("curl --basic --digest -u me:pw", WAITS),
         ("curl --anyauth --no-digest -u me:pw", BASIC),
         ("curl --digest -u me:pw -H 'Authorization: x'", {"headers": [["Authorization", "x"]]}),
@@ -210,6 +211,7 @@ def test_what_is_refused(command: str, problem: str) -> None:
         "curl --proxy-negotiate", "curl --socks5-gssapi", "curl --tlsuser me --tlspassword s3cret",
         "curl --disallow-username-in-url", "curl -b jar -j", "curl -L --max-redirs 0",
         "curl --max-redirs 00", "curl -L --no-location", "curl -x p:1 --noproxy x,y",
+        "curl --nego -u :", "curl --max-f 5", "curl --pinned x",
         "curl --expand-proxy '{{p}}'", "curl --expand-user '{{s3cret}}'",
         "curl --expand-max-time '{{t}}'",
         "wget --ca-directory=/x", "wget --ciphers=X", "wget --hsts-file=x", "wget --max-redirect=0",
