@@ -44,7 +44,9 @@ _HEADER = re.compile(
 )
 _EMPTY_HEADER = re.compile(r"\s*(?:referr?er:?|origin:)\s*$", re.IGNORECASE)
 """A name as developer tools copy it; its value is on the next line."""
-_REFERER = re.compile(r"\s*referr?er\s*=", re.IGNORECASE)  # a setting of another program
+_REFERER = re.compile(  # a setting of another program, a row of a table
+    r"\s*[\"']?referr?er(?:\s*=|[\"']?\s+[\"']?https?:)", re.IGNORECASE
+)
 _METHOD = (
     r"(?:HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|COPY|MOVE|LOCK|UNLOCK|MKCOL|PROPFIND"
     r"|PROPPATCH|REPORT|SEARCH|QUERY|PURGE)"

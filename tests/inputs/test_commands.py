@@ -437,6 +437,8 @@ fetch("https://example.org/a.iso", {
         "ip netns exec vpn curl https://example.org/a\n",
         "tsocks wget https://example.org/a\n",
         "firejail --net=tun0 curl https://example.org/a\n",
+        "Referer\thttps://example.org/page\n",
+        '"Referer" "https://example.org/page"\n',
         "POST https://example.org/api\n",
         "DELETE https://example.org/a.iso\nAuthorization: Bearer c4nary7x\n",
         "- PROPFIND https://example.org/dav/\n",
@@ -484,7 +486,7 @@ def test_an_open_bracket_swallows_no_list() -> None:
         "url=https://x/1", "x (https://x/1)", "link: https://x/1", "go to https://x/1",
         "> https://x/1", 'source=("https://x/1")', "GET https://x/1", "Post: https://x/1",
         "POSTER https://x/1", "The proxy: https://x/1", "Reverse proxy https://x/1",
-        "export URL=https://x/1", "-Debian https://x/1", "DELETED https://x/1",
+        "export URL=https://x/1", "-Debian https://x/1", "DELETED https://x/1", "Referers: https://x/1",
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:
