@@ -65,6 +65,8 @@ def _curl_options(options: RequestOptions) -> Iterator[str]:
         yield from ("--header", f"Authorization: Bearer {HIDDEN}")
     if options.user:
         yield from ("--user", HIDDEN)
+    if options.auth:
+        yield "--anyauth" if options.auth == "any" else f"--{options.auth}"
     if options.user_agent:
         yield from ("--user-agent", redact_url(options.user_agent))
     if options.referer:

@@ -201,7 +201,10 @@ User = Annotated[
 ]
 Auth = Annotated[
     str | None,
-    typer.Option(metavar="basic|digest", help="Authentication scheme: basic (default) or digest."),
+    typer.Option(
+        metavar="basic|digest|any",
+        help="Authentication scheme: basic (default), digest, or any that the server asks for.",
+    ),
 ]
 Bearer = Annotated[
     str | None,

@@ -144,9 +144,10 @@ class RequestOptions(BaseModel):
         default=None,
         description="Login as name:password; with a name alone, netrc supplies the password",
     )
-    auth: Literal["basic", "digest"] | None = Field(
+    auth: Literal["basic", "digest", "any"] | None = Field(
         default=None,
-        description="Authentication scheme: basic (sent at once) or digest (on request, hashed)",
+        description="Authentication scheme: basic (sent at once), digest (on request, hashed), "
+        "or any (on request: digest if the server offers it, otherwise basic)",
     )
     bearer: Secret | None = Field(default=None, description="Bearer token, instead of a login")
     netrc: bool | None = Field(
@@ -244,12 +245,12 @@ class RequestOptions(BaseModel):
         """Return the options for requests to an origin that the user did not name.
 
         Cookies and netrc stay, because their entries name their hosts. Of the referer its origin
-        stays, which other servers may require. `auth = "basic"` is dropped
-        together with its login, because another login may require digest.
+        stays, which other servers may require. `auth` is dropped together
+        with its login unless it is digest, because another login may require digest.
         """
         if self is NO_OPTIONS:
             return self
-        without = dict.fromkeys(_SECRETS if self.auth != "basic" else (*_SECRETS, "auth"))
+        without = dict.fromkeys(_SECRETS if self.auth == "digest" else (*_SECRETS, "auth"))
         referer = referring_origin(self.referer or "") or None
         return self.model_copy(
             update={**without, "referer": referer, "headers": for_any_origin(self.headers)}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
+from .references import split_authority
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .text import printable, redact_unreadable
@@ -265,7 +266,7 @@ def _judge_wishes(
     requested = [name for name in _WORDS if name in wishes]
     if wishes.get("allow_downgrade") is False:
         requested.remove("allow_downgrade")  # stricter than or as strict as the user's own choice
-    if "auth" in requested and _has_password(wishes) and "@" not in url:
+    if "auth" in requested and _has_own_password(url, wishes):
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
         shown = _shown(name, wishes[name])
@@ -280,8 +281,10 @@ def _judge_wishes(
     return refused, used
 
 
-def _has_password(wishes: Mapping[str, Any]) -> bool:
-    user = wishes.get("user")
+def _has_own_password(url: str, wishes: Mapping[str, Any]) -> bool:
+    """Return True if the login of a text has a password, so that no stored one completes it."""
+    in_url = split_authority(url)[1].rpartition("@")[0]
+    user = in_url or wishes.get("user")  # the login of the URL comes first
     return isinstance(user, str) and ":" in user
 
 

@@ -64,6 +64,7 @@ _NEEDLESS = frozenset(
 )  # fmt: skip
 """Options for less output, for speed, or for something that happens anyway."""
 _REFUSED = {
+    "conf-path": "reads options from a file",
     "dry-run": "downloads nothing",
     "input-file": "reads URLs from a file (load that file instead)",
     "metalink-file": "reads URLs from a file (load that file instead)",

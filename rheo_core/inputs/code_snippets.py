@@ -44,18 +44,36 @@ _HEADER = re.compile(
 )
 _EMPTY_HEADER = re.compile(r"\s*(?:referr?er:?|origin:)\s*$", re.IGNORECASE)
 """A name as developer tools copy it; its value is on the next line."""
-_REFERER = re.compile(r"\s*referr?er\s*=", re.IGNORECASE)  # a setting of another program
-_REQUEST = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\s\S+\sHTTP/\d")
+_REFERER = re.compile(  # a setting of another program, a row of a table
+    r"\s*[\"']?referr?er(?:\s*=|[\"']?\s+[\"']?https?:)", re.IGNORECASE
+)
+_METHOD = (
+    r"(?:HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|COPY|MOVE|LOCK|UNLOCK|MKCOL|PROPFIND"
+    r"|PROPPATCH|REPORT|SEARCH|QUERY|PURGE)"
+)
+_REQUEST = re.compile(
+    rf"(?:GET|{_METHOD})\s\S+\sHTTP/\d"
+    rf"|[\s>*-]*{_METHOD}\s+[\"'<]?https?://"  # as files for REST clients have it
+)
+_FIELD = re.compile(r"[A-Za-z][\w-]*:(?:\s|$)")
+_LOG = re.compile(rf"\"(?:GET|{_METHOD})\s\S+\sHTTP/\d")
+_PROXY = re.compile(
+    r"[\s\"'{,*-]*(?:(?:export|setx?|setenv|declare|ENV)\s+(?:-\w+\s+)*|\$env:)?"
+    r"(?:[\w.:]*(?:_|::)proxy\b[\"']?\s*[\s:=]|(?:[\w.]*\.)?proxy\b[\"']?\s*[:=])\s*"
+    r"[\"']?https?://",
+    re.IGNORECASE,
+)
 _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
     r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
     r"|.*\s--(?!hash\b)[a-z][\w-]*(?=[\s=]|$)"
+    r"|(?:-[A-Za-z]|--(?!hash\b)[a-z][\w-]*)[\s=]+[\"']?https?:"  # the rest of a broken command
     r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )
 _PROGRAMS = re.compile(
     r"(?:sudo\s+)?(?P<program>(?:apt|apt-get|dnf|yum|zypper|pacman|apk|snap|flatpak|conda|mamba|micromamba|hf"
     r"|huggingface-cli|azcopy|nix|kaggle|oras|helm)(?=\s+[a-z][\w-]*\s)|(?<=sudo\s)[\w.-]+"
-    r"|go(?=\s+(?:install|get|run)\s)|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
+    r"|go(?=\s+(?:install|get|run)\s)|ip(?=\s+netns\s)|firejail|tsocks|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
     r"|gallery-dl|lftp|git|pip3?|npm|docker"
     r"|podman|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
@@ -83,6 +101,10 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     kind = _kind(text.strip())
     if kind == "header":
         yield _refused(line, f"request headers ({', '.join(_headers(text, lines))})")
+        return
+    if kind == "an HTTP request":
+        _take_message(lines, may_have_body="GET" not in text.split(maxsplit=1)[0])
+        yield _refused(line, kind)
         return
     statement = _whole_statement(text, lines)
     while kind == "PowerShell" and not re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
@@ -112,6 +134,10 @@ def _kind(text: str) -> str:
         return "a shell script"
     if not (_HAS_URL.search(text) or _CONTINUES.search(text)):
         return "program code" if "fetch" in text and _CODE.match(text) else ""
+    if _LOG.search(text):
+        return "a line of an access log"
+    if _PROXY.match(text):
+        return "the setting of a proxy"
     if _CODE.match(text):
         return "program code"
     known = _PROGRAMS.match(text) or _WITH_OPTION.match(text)
@@ -137,6 +163,22 @@ def _headers(text: str, lines: Lines) -> list[str]:
             break
         text = following
     return list(names)[:10]
+
+
+def _take_message(lines: Lines, *, may_have_body: bool) -> None:
+    """Take the header fields of a request, and the body after them, which ends at a blank line."""
+    has_fields = is_body = False
+    for _ in range(_MAX_LINES):
+        line = next(lines, None)
+        if line is None:
+            return
+        if not is_body and _FIELD.match(line):
+            has_fields = True
+        elif not is_body and has_fields and may_have_body and not line.strip():
+            is_body = True
+        elif not (is_body and line.strip()):
+            lines.give_back(line)
+            return
 
 
 def _whole_statement(text: str, lines: Lines) -> str:

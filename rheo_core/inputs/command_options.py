@@ -14,33 +14,34 @@ class Syntax(NamedTuple):
     Attributes:
         letters: long names by the letters after a single dash.
         takes_value: checks whether a long option needs a value; None if it is unknown.
-        full_name: returns the long name for an abbreviation. None: `--name=value` is not split,
-            and abbreviations are not expanded.
+        names: all long names. An abbreviation that begins only one of them stands for it.
+        splits_at_equals: True for a program that reads `--name=value`.
     """
 
     letters: Mapping[str, str]
     takes_value: Callable[[str], bool | None]
-    full_name: Callable[[str], str] | None = None
+    names: frozenset[str]
+    splits_at_equals: bool = True
+
+    def full_name(self, name: str) -> str:
+        """Return the long name for an abbreviation; other names as they are."""
+        if self.takes_value(name) is not None:
+            return name
+        longer = [each for each in self.names if each.startswith(name)]
+        return longer[0] if len(longer) == 1 else name
 
 
 def getopt_syntax(
     letters: Mapping[str, str], with_value: frozenset[str], flags: frozenset[str]
 ) -> Syntax:
     """Return the syntax of a program that uses `getopt_long`."""
-    names = sorted(with_value | flags)
 
     def takes_value(name: str) -> bool | None:
         if name in with_value:
             return True
         return False if name in flags or name.removeprefix("no-") in flags else None
 
-    def full_name(name: str) -> str:
-        if takes_value(name) is not None:
-            return name
-        longer = [each for each in names if each.startswith(name)]
-        return longer[0] if len(longer) == 1 else name
-
-    return Syntax(letters, takes_value, full_name)
+    return Syntax(letters, takes_value, with_value | flags)
 
 
 def read_options(words: Sequence[str], syntax: Syntax) -> Iterator[tuple[str, str]]:
@@ -65,9 +66,9 @@ def read_options(words: Sequence[str], syntax: Syntax) -> Iterator[tuple[str, st
 
 
 def _long_option(name: str, rest: deque[str], syntax: Syntax) -> tuple[str, str]:
-    if syntax.full_name is None:
-        return name, _value(name, rest, syntax)
-    name, equals, value = name.partition("=")
+    equals = value = ""
+    if syntax.splits_at_equals:
+        name, equals, value = name.partition("=")
     name = syntax.full_name(name)
     return name, value if equals else _value(name, rest, syntax)
 

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rheo_core.domain.filenames import folder_path
+from rheo_core.domain.references import split_authority
 from rheo_core.domain.text import printable, redact_unreadable, redact_url
 from rheo_core.domain.untrusted import Untrusted
 
@@ -15,10 +16,8 @@ from .reader_api import Candidate, destination_fields, problem_of
 from .shell_words import REPLACED
 
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
-_VARIABLE = re.compile(
-    r"\$[({]|^\$|^[^?#]*\$(?!(?:metadata|value|count|batch|ref)\b)[A-Za-z_]"  # not words of OData
-)
-_VARIABLE_IN_NAME = re.compile(r"\$(?!\{?HOME\b)[({A-Za-z_]")  # a home is refused elsewhere
+_ODATA = re.compile(r"(?<=[?&])\$[a-z]+(?==)|(?<=/)\$(?:metadata|value|count|batch|ref)\b")
+"""Words of OData in a URL. On Windows they stand in double quotes too, and mean no variable."""
 _HTTPS = re.compile(r"https://", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"#\d")
 
@@ -33,6 +32,9 @@ class Request:
         folder_option: its option for a folder, for messages.
         outputs: names in the order of the URLs; None: named by the URL.
         login: `NAME:PASSWORD` for the server.
+        schemes: `basic`, `digest` or both, by which the login may be sent. Without digest, it is
+            sent at once; otherwise the server has to ask for it.
+        scheme: of URLs that name none.
         wishes: fields of `RequestOptions`.
         check_existing: compare an existing file with the size on the server.
         is_literal: True if its URLs contain no patterns.
@@ -53,6 +55,8 @@ class Request:
     query: list[str] = field(default_factory=list)  # parameters added to each URL
     wishes: dict[str, Any] = field(default_factory=dict)
     login: str | None = None
+    schemes: set[str] = field(default_factory=set)
+    scheme: str = "http"
     check_existing: bool = False
     is_literal: bool = False
     https_option: str = ""
@@ -95,22 +99,23 @@ class Request:
         try:
             if not self.urls:
                 raise ValueError(self.problem or f"the {self.program} command has no URL")
-            if problem := self._problem_of_replaced():
-                raise ValueError(self.problem or problem)
-            headers = tuple(self._all_headers())
+            self.refuse(self._problem_of_replaced())
+            login = self._own_login()
+            headers = tuple(self._all_headers(login))
+            with_login = self.wishes | self._login_wishes(login)
             folder = self._safe_folder()
         except ValueError as error:
             yield candidate._replace(problem=problem_of(error))
             return
         for url, output in zip_longest(self.urls, self.outputs[: len(self.urls)]):
-            problem, show = self.problem or _problem_of_url(url), redact_url
+            problem, show = self.problem, redact_url
             if "://" not in url:
                 if not _HOST.match(url):
                     problem = (
                         problem or f"{redact_unreadable(url)[:80]!r} in the command is not a URL"
                     )
                     show = redact_unreadable
-                url = f"http://{url}"  # the default of these programs
+                url = f"{self.scheme}://{url}"
             if self.https_option and not _HTTPS.match(url):
                 problem = problem or f"{self.https_option} allows https only"
             candidate = candidate._replace(text=f"{self.program} {show(url)}", problem=problem)
@@ -119,11 +124,13 @@ class Request:
             except ValueError as error:
                 yield candidate._replace(problem=candidate.problem or problem_of(error))
                 continue
+            has_login = login is not None or self.wishes.get("netrc") or _has_login(url)
+            wishes = with_login if has_login else self.wishes
             url = _with_query(url, self.query)
             outside = Untrusted(
                 url,
                 headers=headers or None,
-                wishes=self.wishes or None,
+                wishes=wishes or None,
                 check_existing=self.check_existing or None,
                 **place,
             )
@@ -135,27 +142,37 @@ class Request:
             candidate = candidate._replace(is_copy=True)
 
     def _problem_of_replaced(self) -> str:
-        """Return a sentence if a value that would be sent, or a route, is unknown.
-
-        `$HOME` in the path of a file is known.
-        """
-        routes = (str(self.wishes.get(name, "")) for name in ("proxy", "interface"))
+        """Return a sentence if a value that is sent, a place or a route is unknown."""
         sent = (value for _, value in self.headers)
-        values = (self.login or "", *sent, *self.cookies, *self.query, *routes)
-        problem = problem_of_replaced(values, self.replaced)
-        return problem or problem_of_replaced(self.urls, self.replaced & {"`"})
+        places = (self.folder, *(name or "" for name in self.outputs))
+        wishes = map(str, self.wishes.values())
+        values = (self.login or "", *sent, *self.cookies, *self.query, *places, *wishes)
+        return problem_of_replaced((*self.urls, *values), self.replaced)
 
-    def _all_headers(self) -> list[tuple[str, str]]:
-        """Return all headers, including those for cookies and the login."""
-        headers = self.headers
-        if self.cookies:
-            headers = [*headers, ("Cookie", "; ".join(self.cookies))]
-        if self.login is None or any(name.lower() == "authorization" for name, _ in headers):
-            return headers
+    def _own_login(self) -> str | None:
+        """Return the login, unless a header replaces it."""
+        if self.login is None or any(name.lower() == "authorization" for name, _ in self.headers):
+            return None
         if ":" not in self.login:
             raise ValueError("-u has no password; write -u NAME:PASSWORD")
-        login = b64encode(self.login.encode(errors="surrogateescape")).decode()
-        return [*headers, ("Authorization", f"Basic {login}")]
+        return self.login
+
+    def _all_headers(self, login: str | None) -> list[tuple[str, str]]:
+        """Return all headers, including those for cookies and a login that is sent at once."""
+        headers = [*self.headers]
+        if self.cookies:
+            headers.append(("Cookie", "; ".join(self.cookies)))
+        if login is not None and "digest" not in self.schemes:
+            encoded = b64encode(login.encode(errors="surrogateescape")).decode()
+            headers.append(("Authorization", f"Basic {encoded}"))
+        return headers
+
+    def _login_wishes(self, login: str | None) -> dict[str, Any]:
+        """Return the options for a login that waits until the server asks for it."""
+        if "digest" not in self.schemes:
+            return {}
+        auth = "any" if "basic" in self.schemes else "digest"
+        return {"auth": auth} if login is None else {"auth": auth, "user": login}
 
     def _safe_folder(self) -> str:
         """Return the folder in a safe form."""
@@ -168,8 +185,6 @@ class Request:
         fields: dict[str, Any] = {}
         if output is not None and output != "-":
             fields = destination_fields(output, self.name_option)
-            if _VARIABLE_IN_NAME.search(output):
-                raise ValueError("the name contains a shell variable, whose value is unknown")
         if folders := "/".join(filter(None, (folder, fields.get("destination_subdir", "")))):
             fields["destination_subdir"] = folders
         return fields
@@ -178,16 +193,16 @@ class Request:
 def problem_of_replaced(values: Iterable[str], replaced: frozenset[str]) -> str:
     """Return a sentence if a shell would have replaced a part of a value."""
     if replaced and any(
-        match[0] in replaced for value in values for match in REPLACED.finditer(value)
+        match[0] in replaced
+        for value in values
+        for match in REPLACED.finditer(_ODATA.sub("", value) if "://" in value else value)
     ):
         return "the command contains a shell variable or backticks, whose value is unknown"
     return ""
 
 
-def _problem_of_url(url: str) -> str:
-    if _VARIABLE.search(url):
-        return "the URL contains a shell variable, whose value is unknown"
-    return ""
+def _has_login(url: str) -> bool:
+    return "@" in split_authority(url)[1]
 
 
 def _with_query(url: str, parameters: list[str]) -> str:

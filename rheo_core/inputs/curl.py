@@ -10,13 +10,23 @@ from rheo_core.domain.text import printable
 
 from .command_options import Syntax, read_options
 from .command_request import Request
-from .curl_options import CHANGES, DATA, LETTERS, NEEDLESS, PROTECTS, SENDS, takes_value
+from .curl_options import (
+    CHANGES,
+    DATA,
+    FLAGS,
+    LETTERS,
+    NEEDLESS,
+    PROTECTS,
+    SENDS,
+    WITH_VALUE,
+    takes_value,
+)
 
 _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "key": "client_key"}
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive letter has a colon too
 _ENCODED = re.compile(r"([^=@]*)([=@]?)(.*)", re.DOTALL)
 """Name, sign and content. Without a sign, the name is the content."""
-_SYNTAX = Syntax(LETTERS, takes_value)
+_SYNTAX = Syntax(LETTERS, takes_value, WITH_VALUE | FLAGS, splits_at_equals=False)
 
 
 def requests(words: list[str]) -> Iterator[Request]:
@@ -103,18 +113,37 @@ def _take(request: Request, name: str, value: str) -> None:
             request.headers.append(("Authorization", f"Bearer {value}"))
         case "user":
             request.login = value
+        case "basic" | "digest":
+            request.schemes.add(name)
+        case "no-basic" | "no-digest":
+            request.schemes.discard(name.removeprefix("no-"))
+        case "anyauth":
+            request.schemes |= {"basic", "digest"}
         case "head":
             request.refuse("-I requests headers only; there is nothing to download")
         case "request" if value.upper() != "GET":
             request.refuse(f"-X sends a {printable(value[:20])} request; only GET is supported")
-        case _ if name.removeprefix("expand-") in SENDS | DATA:
+        case _ if name in SENDS:
             request.refuse(f"--{name} sends data; only GET is supported")
-        case _ if name.removeprefix("expand-") in CHANGES:
+        case _ if name in CHANGES:
             request.refuse(f"--{name} changes what is fetched, which is not supported")
-        case _ if name.removeprefix("expand-") in PROTECTS:
+        case _ if name in PROTECTS or name.startswith("expand-"):  # a value that is unknown
             request.refuse_without(name)
+        case "noproxy" if value:  # a list; for `*` see `_wish`
+            request.refuse_without(name)
+        case "max-redirs" if value and not value.strip("0"):
+            request.refuse_without(name)
+        case _ if "=" in name and takes_value(name.partition("=")[0]) is not None:
+            option = name.partition("=")[0]
+            request.refuse(
+                f"--{option}= is not an option of curl; write the value as the next word"
+            )
         case "proto" | "proto-redir":
             _take_protocols(request, name, value)
+        case "proto-default" if value.lower() in ("http", "https"):
+            request.scheme = value.lower()
+        case "proto-default":
+            request.refuse_without(name)
         case "globoff":
             request.is_literal = True
         case "continue-at" if value.strip("0"):
@@ -138,8 +167,8 @@ def _wish(name: str, value: str) -> dict[str, Any]:
             return {"proxy": DIRECT}
         case "ipv4" | "ipv6":
             return {"ip_version": int(name[-1])}
-        case "netrc" | "netrc-optional":
-            return {"netrc": True}
+        case "netrc" | "netrc-optional" | "no-netrc":
+            return {"netrc": name != "no-netrc"}
         case _ if name in _FILES and value:
             return {_FILES[name]: value}
     return {}

@@ -78,7 +78,7 @@ FLAGS = frozenset(
 
 NEEDLESS = frozenset(
     {
-        "basic", "compressed", "create-dirs", "fail", "fail-with-body", "get",
+        "compressed", "create-dirs", "fail", "fail-with-body", "get",
         "globoff", "http1.1", "location", "no-progress-meter", "progress-bar",
         "remote-header-name", "remote-name-all", "show-error", "silent",
     }
@@ -101,14 +101,20 @@ CHANGES = frozenset(
 
 PROTECTS = frozenset(
     {
-        "cert-status", "crlfile", "dns-interface", "dns-ipv4-addr", "dns-ipv6-addr", "dns-servers",
-        "doh-url", "ech", "hsts", "max-filesize", "pinnedpubkey", "preproxy", "proxy-crlfile",
-        "proxy-pinnedpubkey", "tlsv1.3",
+        "capath", "cert-status", "ciphers", "crlfile", "curves", "disallow-username-in-url",
+        "dns-interface", "dns-ipv4-addr", "dns-ipv6-addr", "dns-servers", "doh-url", "ech", "hsts",
+        "junk-session-cookies", "max-filesize", "negotiate", "no-location", "ntlm", "ntlm-wb",
+        "pinnedpubkey", "preproxy", "proxy-anyauth", "proxy-cacert", "proxy-capath",
+        "proxy-ciphers", "proxy-crlfile", "proxy-digest", "proxy-negotiate", "proxy-ntlm",
+        "proxy-pinnedpubkey", "proxy-tls13-ciphers", "proxy-tlsauthtype", "proxy-tlspassword",
+        "proxy-tlsuser", "sigalgs", "socks5-gssapi", "tls13-ciphers", "tlsauthtype",
+        "tlspassword", "tlsuser", "tlsv1.3",
     }
 )  # fmt: skip
-"""Options by which users protect themselves: routes, names that nobody sees, trust, a size.
+"""Options by which users protect themselves: how a login is sent, routes, trust, a size.
 
-A proxy before the proxy hides their address. Without these options, nothing may be sent.
+Without one of them, a request would send more than curl does, trust somebody else, or take another
+way; so nothing is sent. An option that only permits more, such as `--insecure`, is ignored.
 """
 
 

@@ -29,6 +29,9 @@ _WISHES = frozenset(RequestOptions.model_fields)
 
 _ARRAY = re.compile(r"(?:\[\s*)+(?:$|[\"{])")
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
+_POST_DATA = frozenset({"postdata", "post_data"})
+_BODIES = frozenset({"body", "data", "form", "json"})
+"""Data of a request beside its method. Without one, they are usually facts about a file."""
 _MAX_COUNTED_LENGTH = 1 << 16
 """Characters of a line whose brackets are counted. A longer one is taken for a whole value."""
 
@@ -123,6 +126,21 @@ def _parsed(text: str) -> object:
         raise ValueError(f"this line is not valid JSON: {error}") from None
 
 
+def _check_sends_nothing(value: dict[str, Any]) -> None:
+    """Check that an object describes no request other than a GET.
+
+    Raises:
+        ValueError: it does. The message contains no data.
+    """
+    by_name = {name.lower(): (name, content) for name, content in value.items() if content}
+    method = str(by_name.get("method", ("", ""))[1])
+    if method and method.upper() not in ("GET", "HEAD"):
+        raise ValueError(f"method {printable(method[:20])!r} is not supported; only GET is")
+    data = _POST_DATA | _BODIES if method else _POST_DATA
+    for name in by_name.keys() & data:
+        raise ValueError(f"{by_name[name][0]} sends data; only GET is supported")
+
+
 def _event(number: int, url: str) -> Candidate:
     problem = ""
     if is_redacted(url):
@@ -134,10 +152,13 @@ def _config(number: int, value: dict[str, Any]) -> Candidate:
     request = value.pop("request", None)
     if not isinstance(request, dict | None):
         raise ValueError("request should be an object")
+    _check_sends_nothing(value)
+    _check_sends_nothing(request or {})
     fields = {name: value[name] for name in _FIELDS if name in value}
     wishes = {name: value for name, value in (request or {}).items() if name in _WISHES}
-    unknown = [name for name in value if name not in fields and name != "id" and value[name]]
-    unknown += [f"request.{name}" for name in request or {} if name not in wishes]
+    known = {*fields, "id", "method"}
+    unknown = [name for name in value if name not in known and value[name]]
+    unknown += [f"request.{name}" for name in request or {} if name not in {*wishes, "method"}]
     if isinstance(name := fields.get("filename"), str) and set(name) & set("/\\"):
         destination_fields(name, "filename")
         raise ValueError(f"filename {printable(name[:200])!r} must not contain "

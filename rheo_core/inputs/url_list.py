@@ -132,11 +132,14 @@ def _with_options(
     headers: list[tuple[str, str]] = []
     wishes: dict[str, Any] = {}
     login = {"http-user": "", "http-passwd": ""}
+    auth: str | None = None
     problem = ""
     for name, value in _proxies_last(pairs, candidate.outside.url):
         try:
             if name in login:
                 login[name] = value
+            elif name == "http-auth-challenge":
+                auth = "any" if value == "true" else None
             elif name == "dir" and is_absolute(value):
                 if (below := _below(value, folder)) is None:
                     ignored.append(f"dir {printable(value[:50])}")
@@ -158,7 +161,7 @@ def _with_options(
             problem = problem or problem_of(error)
     fields |= _joined(fields)
     if any(login.values()):
-        wishes["user"] = ":".join(login.values())
+        wishes |= {"user": ":".join(login.values()), "auth": auth}
     outside = candidate.outside._replace(
         **fields, headers=tuple(headers) or None, wishes=wishes or None
     )
@@ -219,7 +222,7 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "checksum": _checksum,
 }
 
-_PROTECTS = frozenset({"async-dns-server"})
+_PROTECTS = frozenset({"async-dns-server", "multiple-interface", "no-proxy"})
 """Options by which users protect themselves. Without them, nothing may be sent."""
 _WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
     "all-proxy": lambda value: {"proxy": value or DIRECT},
@@ -230,6 +233,7 @@ _WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
     "private-key": lambda value: {"client_key": value},
     "load-cookies": lambda value: {"cookies": value},
     "interface": lambda value: {"interface": value},
+    "no-netrc": lambda value: {"netrc": False} if value == "true" else {},
     "disable-ipv6": lambda value: {"ip_version": 4} if value == "true" else {},
 }
 """Options of aria2 that only the user may choose."""

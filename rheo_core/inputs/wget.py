@@ -29,15 +29,16 @@ _WITH_VALUE = frozenset(
         "crl-file", "cut-dirs", "default-page", "directory-prefix", "dns-servers", "dns-timeout",
         "domains", "exclude-directories", "exclude-domains", "execute", "follow-tags",
         "ftp-password", "ftp-user", "header", "hsts-file", "http-passwd", "http-password",
-        "http-user", "https-enforce", "ignore-tags", "include-directories", "input-file", "level",
-        "limit-rate", "load-cookies", "local-encoding", "max-redirect", "method", "output-document",
-        "output-file", "password", "pinnedpubkey", "post-data", "post-file", "prefer-family",
-        "private-key", "private-key-type", "progress", "proxy-password", "proxy-user", "quota",
-        "read-timeout", "referer", "regex-type", "reject", "reject-regex", "rejected-log",
-        "remote-encoding", "report-speed", "restrict-file-names", "retry-on-http-error",
-        "save-cookies", "secure-protocol", "start-pos", "timeout", "tries", "use-askpass", "user",
-        "user-agent", "wait", "waitretry", "warc-dedup", "warc-file", "warc-header",
-        "warc-max-size", "warc-tempdir",
+        "http-proxy", "http-user", "https-enforce", "https-proxy", "ignore-tags",
+        "include-directories", "input-file", "level", "limit-rate", "load-cookies",
+        "local-encoding", "max-redirect", "method", "output-document", "output-file", "password",
+        "pinnedpubkey", "post-data", "post-file", "prefer-family", "private-key",
+        "private-key-type", "progress", "proxy-password", "proxy-user", "quota", "read-timeout",
+        "referer", "regex-type", "reject", "reject-regex", "rejected-log", "remote-encoding",
+        "report-speed", "restrict-file-names", "retry-on-http-error", "save-cookies",
+        "secure-protocol", "start-pos", "timeout", "tries", "use-askpass", "user", "user-agent",
+        "wait", "waitretry", "warc-dedup", "warc-file", "warc-header", "warc-max-size",
+        "warc-tempdir",
     }
 )  # fmt: skip
 _FLAGS = frozenset(
@@ -65,9 +66,11 @@ _NEEDLESS = frozenset(
 )  # fmt: skip
 """Options for less output, or for something that happens anyway."""
 _REFUSED = {
+    "ask-password": "asks for a password",
     "base": "resolves relative links in a list",
     "body-data": "sends data",
     "body-file": "sends data",
+    "config": "reads options from a file",
     "input-file": "reads URLs from a file (load that file instead)",
     "mirror": "downloads a whole site",
     "page-requisites": "downloads a whole page",
@@ -77,11 +80,13 @@ _REFUSED = {
     "save-headers": "writes the headers into the file",
     "spider": "downloads nothing",
     "start-pos": "downloads a part of the file",
+    "use-askpass": "asks for a password",
 }
 """Options that change what is fetched."""
 _PROTECTS = frozenset(
     {
-        "bind-dns-address", "crl-file", "dns-servers", "https-enforce", "ocsp", "pinnedpubkey",
+        "bind-dns-address", "ca-directory", "ciphers", "crl-file", "dns-servers", "hsts-file",
+        "https-enforce", "ocsp", "pinnedpubkey",
     }
 )  # fmt: skip
 """Options by which users protect themselves. Without them, nothing may be sent."""
@@ -96,7 +101,10 @@ _FILES = {
 _PROXY = re.compile(r"\s*https?_?proxy\s*=\s*(?P<proxy>.*?)\s*", re.IGNORECASE)
 """A line of wgetrc, as `-e` has it."""
 _SETTING = re.compile(r"\s*([\w-]+)\s*=\s*(.*?)\s*")
-_OF_WGETRC = {name.replace("-", ""): name for name in {*_PROTECTS, "https-only", "secure-protocol"}}
+_OF_WGETRC = {
+    name.replace("-", ""): name
+    for name in {*_PROTECTS, "auth-no-challenge", "https-only", "max-redirect", "secure-protocol"}
+}
 """Options by their names in wgetrc, without dashes and underscores."""
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
@@ -108,6 +116,7 @@ def requests(words: list[str]) -> Iterator[Request]:
         words: those after `wget`.
     """
     request = Request("wget", name_option="-O", folder_option="-P", is_literal=True)
+    request.schemes = {"basic", "digest"}  # the server has to ask
     login = {"user": "", "password": ""}
     for name, value in read_options(words, _SYNTAX):
         if name in ("user", "http-user"):
@@ -126,10 +135,15 @@ def requests(words: list[str]) -> Iterator[Request]:
 def _of_wgetrc(line: str) -> tuple[str, str] | None:
     """Return the option that protects the user, and its value, of a line of wgetrc; None: none."""
     setting = _SETTING.fullmatch(line)
-    if setting is None or setting[2].lower() in ("off", "no", "0", ""):
+    if setting is None or not setting[2]:
         return None
-    name = _OF_WGETRC.get(re.sub("[-_]", "", setting[1].lower()))
-    return (name, setting[2]) if name else None
+    key, is_off = re.sub("[-_]", "", setting[1].lower()), setting[2].lower() in ("off", "no", "0")
+    if key == "useproxy" and is_off:
+        return "no-proxy", ""
+    if key == "noproxy":
+        return "no-proxy", setting[2]
+    name = _OF_WGETRC.get(key)
+    return (name, setting[2]) if name and not (is_off and name != "max-redirect") else None
 
 
 def _take(request: Request, name: str, value: str) -> None:
@@ -148,8 +162,18 @@ def _take(request: Request, name: str, value: str) -> None:
             request.headers.append(("Referer", value))
         case "inet4-only" | "inet6-only":
             request.wishes["ip_version"] = int(name[4])
+        case "no-proxy" if value:  # hosts
+            request.refuse_without(name)
         case "no-proxy":
             request.wishes["proxy"] = DIRECT
+        case "http-proxy" | "https-proxy":
+            request.wishes["proxy"] = value or DIRECT
+        case "no-netrc":
+            request.wishes["netrc"] = False
+        case "auth-no-challenge":
+            request.schemes.clear()
+        case "max-redirect" if value and not value.strip("0"):
+            request.refuse_without(name)
         case "execute" if setting := _PROXY.fullmatch(value):
             request.wishes["proxy"] = setting["proxy"] or request.wishes.get("proxy", DIRECT)
         case "execute" if option := _of_wgetrc(value):

@@ -270,7 +270,7 @@ async def test_a_table_of_another_host_is_reported_with_its_effect(
     file.write_text('[hosts."a.example"]\nauth = "digset"\n')
     done = await rheo("-d", folder, "download", url_of(server, "127.0.0.1"))
     assert done.code == 0
-    assert "'digest'. Requests to a.example fail until this is corrected." in done.err
+    assert "'any'. Requests to a.example fail until this is corrected." in done.err
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,8 @@ async def test_headers_of_a_list_go_to_its_origin_alone(
 
 
 @pytest.mark.parametrize(
-    "request_of_list", [{"user": "x:y", "auth": "basic"}, {"user": "x", "auth": "basic"}]
+    "request_of_list",
+    [{"user": user, "auth": auth} for user in ("x:y", "x") for auth in ("basic", "any")],
 )
 async def test_no_list_has_a_kept_login_told_in_clear(
     tmp_path: Path, server: MisbehavingServer, request_of_list: dict[str, Any]

@@ -9,6 +9,7 @@ from rheo_core import FileConfig
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http.auth import Login, NetrcFile, check_netrc
+from rheo_core.inputs import read_entries
 from tests.clients import IS_AIOHTTP
 from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -198,6 +199,94 @@ async def test_bytes_that_are_not_utf8_are_sent_as_they_are(
     assert error_of(manager, digest) == (
         "user: digest authentication needs a name and a password in UTF-8"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl --digest -u me:p@ss:word {}", "curl --anyauth -u me:p@ss:word {}",
+        "wget --user=me --password=p@ss:word {}", "wget http://me:p%40ss%3Aword@{}",
+        "aria2c --http-user=me --http-passwd=p@ss:word --http-auth-challenge=true {}",
+    ],
+)  # fmt: skip
+async def test_a_command_sends_no_password_before_the_server_asks(
+    tmp_path: Path, server: MisbehavingServer, command: str
+) -> None:
+    guard = Guarded("SHA-256")
+    url = server.on("/a", guard)
+    (entry,) = read_entries([command.format(url).replace("@http://", "@")])
+    assert entry.config is not None
+    await fetch(tmp_path, [entry.config])
+    assert sha256((tmp_path / "a").read_bytes()) == sha256(BODY)
+    assert guard.seen[0] == "" and all(said.startswith("Digest ") for said in guard.seen[1:])
+
+
+@pytest.mark.parametrize(
+    ("offers", "sent"),
+    [
+        ([MD5], ["", "Digest"]),
+        (['Basic realm="r"'], ["", "Basic"]),
+        (["basic"], ["", "Basic"]),
+        (['Negotiate, Basic realm="a, digest b"'], ["", "Basic"]),
+        (['Basic realm="r"', MD5], ["", "Digest"]),
+        ([f'{MD5}, Basic realm="r"'], ["", "Digest"]),
+        ([MD5.replace("MD5", "X"), 'Basic realm="r"'], ["", "Basic"]),
+        (["Negotiate"], [""]),
+        (['Bearer realm="a, Basic b"'], [""]),
+        ([], [""]),
+    ],
+)
+async def test_any_login_waits_for_a_challenge_and_prefers_digest(
+    tmp_path: Path, server: MisbehavingServer, offers: list[str], sent: list[str]
+) -> None:
+    said: list[str] = []
+
+    async def guard(exchange: Exchange) -> None:
+        said.append(exchange.request.headers.get("authorization", ""))
+        if said[-1]:
+            await exchange.serve(BODY, ETag='"1"')
+            return
+        lines = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in offers)
+        await exchange.send(f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n".encode())
+
+    config = FileConfig(
+        url=server.on("/a", guard), request=RequestOptions(user="me:p@ss:word", auth="any")
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert [text.partition(" ")[0] for text in said] == sent
+    assert status_of(manager, config) == ("completed" if len(sent) > 1 else "failed")
+    if "Basic" in sent:
+        assert said[1] == basic("me:p@ss:word")
+
+
+async def test_any_login_is_sent_at_once_after_the_first_challenge(
+    tmp_path: Path, server: MisbehavingServer
+) -> None:
+    said: list[str] = []
+
+    async def guard(exchange: Exchange) -> None:
+        said.append(exchange.request.headers.get("authorization", ""))
+        if said[-1]:
+            await exchange.serve(BODY)
+        else:
+            await exchange.send(
+                b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+            )
+
+    options = RequestOptions(user="me:pw", auth="any")
+    configs = [FileConfig(url=server.on(f"/{at}", guard), request=options) for at in range(3)]
+    manager, _ = await fetch(tmp_path, configs, max_concurrent=1)
+    assert manager.stats.completed == 3
+    assert said == ["", *[basic("me:pw")] * 3]
+
+
+async def test_a_wrong_login_of_any_kind_ends(tmp_path: Path, server: MisbehavingServer) -> None:
+    guard = Guarded("MD5", "Basic")
+    options = RequestOptions(user="me:x", auth="any")
+    config = FileConfig(url=server.on("/a", guard), request=options)
+    manager, _ = await fetch(tmp_path, [config])
+    assert "401" in error_of(manager, config)
+    assert guard.seen == ["", basic("me:x")]
 
 
 async def test_a_wrong_digest_ends(tmp_path: Path, server: MisbehavingServer) -> None:

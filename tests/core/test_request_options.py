@@ -112,7 +112,7 @@ def test_the_nearest_pattern_counts_most() -> None:
         ("bearer", f"{SECRET}\0", "contains control characters"),
         ("user_agent", "", "should not be empty"),
         ("ip_version", 5, "4 or 6"),
-        ("auth", "ntlm", "'basic' or 'digest'"),
+        ("auth", "ntlm", "'basic', 'digest' or 'any'"),
         ("interface", "a b", "an address or an interface"),
         ("cookies", "", "should be the path of a file"),
         ("headers", {"Range": SECRET}, "set by the engine"),

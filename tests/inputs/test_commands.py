@@ -68,12 +68,10 @@ def test_a_command_over_several_lines(mark: str) -> None:
         ("wget -Oc.iso -cP a", {"destination_subdir": "a", "filename": "c.iso"}),
         ("wget --output-doc c.iso", {"filename": "c.iso"}),
         ("wget -U Me --referer=http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
-        ("wget --user me --password pw", {"headers": [["Authorization", "Basic bWU6cHc="]]}),
         ("wget -O -", {}),
         ("aria2c -x16 -s 16 -k1M -c --file-allocation=none", {}),
         ("aria2c -d a --out=b.iso", {"destination_subdir": "a", "filename": "b.iso"}),
         ("aria2c -U Me --referer http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
-        ("aria2c --http-user=me --http-passwd pw", {"request": {"user": "**********"}}),
         (
             f"aria2c --checksum=sha-256={SHA256}",
             {"hash_config": {"algorithm": "sha256", "expected_hash": SHA256}},
@@ -85,6 +83,45 @@ def test_options(command: str, fields: dict[str, object]) -> None:
         (entry,) = read(text)
         assert entry.note == ""
         assert asked(text) == [{"url": URL, **fields}]
+
+
+BASIC = {"headers": [["Authorization", "Basic bWU6cHc="]]}
+WAITS = {"request": {"user": "**********", "auth": "any"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        ("curl -u me:pw", BASIC),
+        ("curl --basic -u me:pw", BASIC),
+        ("curl --digest -u me:pw", {"request": {"user": "**********", "auth": "digest"}}),
+        ("curl --anyauth -u me:pw", WAITS),
+        ("curl --anya -u me:pw", WAITS),  # abbreviated, as curl before 8 reads it
+        ("curl --basic --digest -u me:pw", WAITS),
+        ("curl --anyauth --no-digest -u me:pw", BASIC),
+        ("curl --digest -u me:pw -H 'Authorization: x'", {"headers": [["Authorization", "x"]]}),
+        ("curl --digest", {}),
+        ("wget --user me --password pw", WAITS),
+        ("wget --http-user=me --http-passwd=pw", WAITS),
+        ("wget --user me --password pw --auth-no-challenge", BASIC),
+        ("wget -e auth_no_challenge=on --user me --password pw", BASIC),
+        ("aria2c --http-user=me --http-passwd pw", {"request": {"user": "**********"}}),
+        ("aria2c --http-user=me --http-passwd pw --http-auth-challenge", WAITS),
+        (
+            "aria2c --http-auth-challenge=false --http-user=me --http-passwd pw",
+            {"request": {"user": "**********"}},
+        ),
+    ],
+)
+def test_a_login_is_sent_as_the_command_sends_it(command: str, fields: dict[str, object]) -> None:
+    (entry,) = read(f"{command} {URL}")
+    assert (entry.note, entry.refused) == ("", "")
+    assert asked(f"{command} {URL}") == [{"url": URL, **fields}]
+
+
+def test_a_list_of_aria2_may_wait_for_a_challenge() -> None:
+    options = "http-auth-challenge=true\n  http-user=me\n  http-passwd=pw"
+    assert asked(f"{URL}\n  {options}\n") == [{"url": URL, **WAITS}]
 
 
 def test_urls_of_wget_are_files_and_those_of_aria2c_mirrors() -> None:
@@ -140,8 +177,12 @@ def test_a_route_is_only_asked_for() -> None:
         ("wget http://x/$version.zip", "a shell variable"),
         ('curl "http://x/${version}.zip"', "a shell variable"),
         ('wget "$URL"', "a shell variable"),
-        (f'curl -o "$name" {URL}', "the name contains a shell variable"),
-        (f"wget -O ${{f}}.iso {URL}", "the name contains a shell variable"),
+        (f'curl -o "$name" {URL}', "a shell variable"),
+        (f"wget -O ${{f}}.iso {URL}", "a shell variable"),
+        (f"wget --config=x {URL}", "--config reads options from a file"),
+        (f"wget --user me --ask-password {URL}", "--ask-password asks for a password"),
+        (f"wget --use-askpass=x {URL}", "--use-askpass asks for a password"),
+        (f"aria2c --conf-path=x {URL}", "--conf-path reads options from a file"),
     ],
 )
 def test_what_is_refused(command: str, problem: str) -> None:
@@ -162,6 +203,21 @@ def test_what_is_refused(command: str, problem: str) -> None:
         "wget --secure-protocol=TLSv1_3", "wget --secure-protocol PFS", "wget --https-enforce=hard",
         "wget -e pinnedpubkey=x", "wget -e 'crl_file = x'", "wget -e dns-servers=9.9.9.9",
         "aria2c --async-dns-server=9.9.9.9", "aria2c --min-tls-version=TLSv1.3",
+        "curl --ntlm -u me:s3cret", "curl --negotiate -u :", "curl --ntlm-wb",
+        "curl --digest --ntlm -u me:s3cret", "curl --proto-default ftp", "curl --capath /x",
+        "curl --ciphers X", "curl --tls13-ciphers X", "curl --curves X", "curl --sigalgs X",
+        "curl --proxy-cacert x", "curl --proxy-capath x", "curl --proxy-ciphers x",
+        "curl -x p:1 -U me:s3cret --proxy-digest", "curl --proxy-anyauth", "curl --proxy-ntlm",
+        "curl --proxy-negotiate", "curl --socks5-gssapi", "curl --tlsuser me --tlspassword s3cret",
+        "curl --disallow-username-in-url", "curl -b jar -j", "curl -L --max-redirs 0",
+        "curl --max-redirs 00", "curl -L --no-location", "curl -x p:1 --noproxy x,y",
+        "curl --nego -u :", "curl --max-f 5", "curl --pinned x",
+        "curl --expand-proxy '{{p}}'", "curl --expand-user '{{s3cret}}'",
+        "curl --expand-max-time '{{t}}'",
+        "wget --ca-directory=/x", "wget --ciphers=X", "wget --hsts-file=x", "wget --max-redirect=0",
+        "wget --max-redirect 0", "wget -e max_redirect=0", "wget -e ca_directory=x",
+        "wget -e no_proxy=x", "wget --no-proxy=x",
+        "aria2c --no-proxy=x", "aria2c --multiple-interface=a,b",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("listed", [False, True])
@@ -197,12 +253,75 @@ def test_https_only_is_kept(option: str, name: str) -> None:
 @pytest.mark.parametrize(
     "option",
     ["curl --proto =http,https", "curl --proto https", "curl --proto -ftp,-file",
-     "wget --secure-protocol=TLSv1_2", "wget -e https_only=off",
+     "wget --secure-protocol=TLSv1_2", "wget -e https_only=off", "curl --max-redirs 10",
+     "curl --max-redirs -1", "curl --noproxy ''", "curl --no-ntlm", "wget --max-redirect=20",
+     "wget -e auth_no_challenge=off", "wget -e hsts_file=", "curl --ssl-reqd --location-trusted",
      "aria2c --min-tls-version=TLSv1.2"],
 )  # fmt: skip
 def test_options_that_take_nothing_away_are_no_hindrance(option: str) -> None:
     (entry,) = read(f"{option} http://x/a")
     assert entry.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("command", "auth"),
+    [
+        ("wget", "any"), ("wget --auth-no-challenge", None), ("curl --digest", "digest"),
+        ("curl --anyauth", "any"), ("curl", None), ("aria2c --http-auth-challenge=true", None),
+    ],
+)  # fmt: skip
+def test_a_login_in_the_url_is_sent_as_the_command_sends_it(command: str, auth: str | None) -> None:
+    """aria2 sends such a login at once, whatever the option says."""
+    (entry,) = read(f"{command} https://me:pw@x/a")
+    assert entry.config is not None and entry.refused == ""
+    assert entry.config.request.auth == auth
+    (entry,) = read(f"{command} https://x/a@b")
+    assert entry.config is not None and entry.config.request.auth is None
+
+
+@pytest.mark.parametrize("command", ["wget", "curl --digest", "curl --anyauth"])
+def test_a_name_alone_in_the_url_does_not_choose_how_a_stored_password_is_sent(
+    command: str,
+) -> None:
+    (entry,) = read(f"{command} https://me@x/a")
+    assert entry.config is not None and entry.config.request.auth is None
+    assert entry.refused.startswith("asks for authentication")
+
+
+def test_how_a_login_of_netrc_is_sent_is_asked_for_with_it() -> None:
+    (entry,) = read(f"curl -n --digest {URL}")
+    assert entry.refused == "asks for authentication digest, netrc: not used"
+    (entry,) = read(f"curl -n --digest {URL}", list_options=True)
+    assert entry.config is not None and entry.config.request.auth == "digest"
+
+
+@pytest.mark.parametrize("command", ["curl --no-netrc", "wget --no-netrc", "aria2c -n"])
+def test_a_command_asks_not_to_use_netrc(command: str) -> None:
+    assert read(f"{command} {URL}")[0].refused == "asks for no netrc: not used"
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ("--proto-default https", "https://x.org/a"), ("--proto-default HTTP", "http://x.org/a"),
+        ("--proto-default https --proto =https", "https://x.org/a"), ("", "http://x.org/a"),
+    ],
+)  # fmt: skip
+def test_the_scheme_of_a_url_without_one(options: str, url: str) -> None:
+    assert urls(f"curl {options} -u me:pw x.org/a") == [url]
+    assert urls(f"curl {options} -u me:pw {url}") == [url]
+
+
+@pytest.mark.parametrize(
+    "options", ["--http-proxy=http://p:1", "--https-proxy=http://p:1", "-e https_proxy=http://p:1"]
+)
+def test_a_proxy_of_wget(options: str) -> None:
+    assert read(f"wget {options} {URL}")[0].refused == "asks for proxy http://p:1: not used"
+
+
+@pytest.mark.parametrize("option", ["--no-proxy", "-e use_proxy=no"])
+def test_no_proxy_of_wget(option: str) -> None:
+    assert read(f"wget {option} {URL}")[0].refused == "asks for proxy off: not used"
 
 
 @pytest.mark.parametrize(
@@ -315,6 +434,30 @@ fetch("https://example.org/a.iso", {
         '"referrer": "https://example.org/page",\n',
         "-H 'origin: https://example.org'\n",
         "referer=https://example.org/page\n",
+        "ip netns exec vpn curl https://example.org/a\n",
+        "tsocks wget https://example.org/a\n",
+        "firejail --net=tun0 curl https://example.org/a\n",
+        "Referer\thttps://example.org/page\n",
+        '"Referer" "https://example.org/page"\n',
+        "POST https://example.org/api\n",
+        "DELETE https://example.org/a.iso\nAuthorization: Bearer c4nary7x\n",
+        "- PROPFIND https://example.org/dav/\n",
+        'PUT "https://example.org/a"\nX-Key: c4nary7x\n\n{"url": "https://example.org/b"}\n\n',
+        "POST /a HTTP/1.1\nX-From: https://example.org\n\nnext=https://example.org/b\n\n",
+        "--referer https://example.org/page\n",
+        "-e 'https://example.org/page'\n",
+        "--referer=https://example.org/page\n",
+        "http_proxy=https://p.example.org\n",
+        "export https_proxy='https://me:c4nary7x@p.example.org'\n",
+        "set -x all_proxy https://p.example.org\n",
+        "setx HTTPS_PROXY https://p.example.org\n",
+        "ENV https_proxy https://p.example.org\n",
+        '"https_proxy": "https://p.example.org",\n',
+        'proxy = "https://p.example.org"\n',
+        'Acquire::http::Proxy "https://p.example.org";\n',
+        '1.2.3.4 - - [01/Jan/2020:00:00:00 +0000] "GET /a HTTP/1.1" 200 1 "https://r/" "UA"\n',
+        '"GET https://example.org/a HTTP/1.1" 200 1 "https://r.example/" "UA"\n',
+        '2020/01/01 [error] x, request: "POST /a HTTP/2.0", referrer: "https://r.example/"\n',
     ],
 )
 @pytest.mark.parametrize("before", ["", "https://x/before\n", "Hello, these files:\n"])
@@ -341,7 +484,9 @@ def test_an_open_bracket_swallows_no_list() -> None:
         "- https://x/1", "a - b https://x/1", "fetch https://x/1", "mirror: https://x/1",
         'As "curl" says -- https://x/1', "[a](https://x/1)", "Version 2 -- see https://x/1",
         "url=https://x/1", "x (https://x/1)", "link: https://x/1", "go to https://x/1",
-        "> https://x/1", 'source=("https://x/1")',
+        "> https://x/1", 'source=("https://x/1")', "GET https://x/1", "Post: https://x/1",
+        "POSTER https://x/1", "The proxy: https://x/1", "Reverse proxy https://x/1",
+        "export URL=https://x/1", "-Debian https://x/1", "DELETED https://x/1", "Referers: https://x/1",
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:
@@ -480,12 +625,46 @@ def test_nothing_is_sent_in_place_of_a_variable_of_the_shell(options: str) -> No
         "curl 'http://x/`id`' \"http://x/`id`.iso\"", "wget http://x/`uname`.iso",
         'wget --header "X: $T" http://x/a', 'aria2c --header "X: $T" http://x/a',
         "aria2c http://x/`uname`.iso", 'aria2c --http-passwd "$PW" --http-user me http://x/a',
+        *(
+            f"{program} {words}"
+            for program in ("curl", "wget", "aria2c")
+            for words in (
+                '"https://h/f?key=$TOKEN"', "https://h/f?key=$TOKEN", '"https://h/f?key=${TOKEN}"',
+                "https://$HOST/f", '"https://h/$1"', '"https://h/f/$@"', '"https://h/f#$X"',
+                '"https://h/$(uname)"', '"https://h/odata?$top=$N"', '"https://h/a?$top"',
+            )
+        ),
+        'curl -o "$1" http://x/a', 'curl -o "out-$!.bin" http://x/a', 'curl --output-dir "$D" x/a',
+        'wget -O "$1" http://x/a', 'wget -P "$DIR" http://x/a', 'aria2c -o "$1" http://x/a',
+        'aria2c -d "$DIR" http://x/a',
+        "curl -o $HOME/a http://x/a", "curl --output-dir $HOME http://x/a",
+        'wget -P "${HOME}/isos" http://x/a', "wget -O $HOME/a http://x/a",
+        "aria2c -d $HOME http://x/a", 'aria2c -o "$HOME/a" http://x/a',
+        'curl --cacert "$HOME/ca.pem" http://x/a', 'wget --load-cookies "$JAR" http://x/a',
     ],
 )  # fmt: skip
 def test_nothing_is_fetched_in_place_of_a_variable_of_the_shell(command: str) -> None:
-    for entry in read(command):
+    for entry in read(command, list_options=True):
         assert entry.verdict is Verdict.INVALID
-        assert "shell variable or backticks" in entry.problem
+        sentence = "the command contains a shell variable or backticks, whose value is unknown"
+        assert entry.problem == sentence
+
+
+@pytest.mark.parametrize("program", ["curl", "wget", "aria2c"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "'https://h/f?key=$TOKEN'", "'https://h/${version}.zip'", "https://h/f?a=\\$b",
+        '"https://h/f?a=\\$b"', '"https://h/odata?$top=5&$filter=x"', '"https://h/odata/$value"',
+        '"https://h/f?a=5$"', "'https://h/$1'",
+    ],
+)  # fmt: skip
+def test_a_dollar_that_the_shell_leaves_alone_is_a_part_of_the_url(program: str, url: str) -> None:
+    assert urls(f"{program} {url}") == [url.strip("'\"").replace("\\", "")]
+
+
+def test_a_dollar_in_single_quotes_is_a_part_of_the_name() -> None:
+    assert asked(f"curl -o '$1.iso' {URL}")[0]["filename"] == "$1.iso"
 
 
 @pytest.mark.parametrize(

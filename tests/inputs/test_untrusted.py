@@ -158,6 +158,42 @@ def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
     assert config.options_for("http://mirror.example.org/report.pdf").user is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"method": "DELETE"}, "method 'DELETE' is not supported; only GET is"),
+        ({"method": "post", "body": "s3cret"}, "method 'post' is not supported; only GET is"),
+        ({"method": ["PUT"]}, "method \"['PUT']\" is not supported; only GET is"),
+        ({"Method": "PATCH"}, "method 'PATCH' is not supported; only GET is"),
+        ({"method": "GET", "body": "s3cret"}, "body sends data; only GET is supported"),
+        ({"method": "GET", "data": {"a": "s3cret"}}, "data sends data; only GET is supported"),
+        ({"postData": {"text": "s3cret"}}, "postData sends data; only GET is supported"),
+        ({"request": {"method": "PUT"}}, "method 'PUT' is not supported; only GET is"),
+        ({"request": {"postData": "s3cret"}}, "postData sends data; only GET is supported"),
+    ],
+)
+def test_a_request_in_json_that_sends_something_is_invalid(
+    fields: dict[str, Any], problem: str
+) -> None:
+    assert only(line(**fields)).problem == problem
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": "GET"}, {"method": "get"}, {"method": "HEAD"}, {"method": ""},
+        {"method": None}, {"request": {"method": "GET"}}, {"method": "GET", "postData": None},
+    ],
+)  # fmt: skip
+def test_a_get_in_json_is_a_download(fields: dict[str, Any]) -> None:
+    entry = only(line(**fields))
+    assert (entry.verdict, entry.note) == (Verdict.OK, "")
+
+
+def test_the_body_of_a_release_in_json_is_no_data_of_a_request() -> None:
+    assert only(line(body="Notes")).note == "ignored: body"
+
+
 def test_a_name_alone_does_not_open_the_way_for_basic() -> None:
     """With netrc in the settings, the user's password would be sent in clear."""
     entry = only(line(request={"user": "me", "auth": "basic"}))

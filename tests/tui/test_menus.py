@@ -81,7 +81,7 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
             url=f"{service.rows[first].url}?token=secret",
             headers={"X-Api-Key": "c4nary"},
             request=RequestOptions(
-                user="me:c4nary", user_agent="Me/1 (x)", proxy="http://a:c4nary@p:3"
+                user="me:c4nary", auth="any", user_agent="Me/1 (x)", proxy="http://a:c4nary@p:3"
             ),
             hash_config=HashConfig.from_checksum_string(f"sha256:{'ab' * 32}"),
         )
@@ -105,7 +105,7 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
         assert "c4nary" not in command and "secret" not in command
         assert shlex.split(command) == [
             "curl", "--location", "--output", name, "--header", "X-Api-Key: ***",
-            "--user", "***", "--user-agent", "Me/1 (x)", "--proxy", "http://p:3",
+            "--user", "***", "--anyauth", "--user-agent", "Me/1 (x)", "--proxy", "http://p:3",
             f"https://example.org/files/{name}",
         ]  # fmt: skip
 

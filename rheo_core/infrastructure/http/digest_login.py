@@ -1,13 +1,18 @@
-"""DigestLogin: answers to digest challenges, by aiohttp. Imported on first use."""
+"""DigestLogin: answers to challenges, digest by aiohttp or basic. Imported on first use."""
 
 import re
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import yarl
 from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
 
+from .auth import Login
+
 _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
+_BASIC = re.compile(r"(?i)(?:^|,)\s*basic(?=\s|,|$)")
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
 
 
 class _Received(str):
@@ -28,10 +33,13 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
     aiohttp reads the first challenge only, which may be of another scheme (RFC 9110 11.6.1).
     """
 
+    def __init__(self, login: Login) -> None:
+        super().__init__(login.name, login.password or "")
+
     def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
         if response.status != 401:
             return False
-        for field in response.headers.getall("WWW-Authenticate", ()):
+        for field in _challenges(response):
             for challenge in _DIGEST.split(field)[1:]:
                 if _can_answer(challenge):
                     headers = {"www-authenticate": challenge}
@@ -44,6 +52,37 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
                         self._challenge[name] = _Received(value)  # type: ignore[literal-required]
                     return True
         return False
+
+
+class AnyLogin(DigestLogin):
+    """Login for a server that asks for it: by digest if it offers that, otherwise basic."""
+
+    def __init__(self, login: Login) -> None:
+        super().__init__(login)
+        self._basic = login.basic
+        self._is_basic = False
+
+    def _authenticate(self, response: aiohttp.ClientResponse) -> bool:
+        if super()._authenticate(response):
+            self._is_basic = False
+            return True
+        if response.status != 401 or not _offers_basic(response):
+            return False
+        self._is_basic = True
+        self._challenge = {"realm": ""}  # the next requests to this origin send the login at once
+        self._protection_space = [str(response.url.origin())]
+        return True
+
+    async def _encode(self, method: str, url: yarl.URL, body: Any) -> str:
+        return self._basic if self._is_basic else await super()._encode(method, url, body)
+
+
+def _challenges(response: aiohttp.ClientResponse) -> list[str]:
+    return response.headers.getall("WWW-Authenticate", [])
+
+
+def _offers_basic(response: aiohttp.ClientResponse) -> bool:
+    return any(_BASIC.search(_QUOTED.sub("", field)) for field in _challenges(response))
 
 
 def _can_answer(challenge: str) -> bool:

@@ -77,7 +77,7 @@ class Requester:
         self.patience = SharedTimer(patience)
         self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())
-        self._digests: dict[tuple[tuple[str, str], Login], DigestLogin] = {}
+        self._digests: dict[tuple[tuple[str, str], Login, bool], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
 
@@ -119,19 +119,24 @@ class Requester:
 
         return client_timeout(timeouts)
 
-    def digest(self, url: str, login: Login) -> "DigestLogin":
+    def digest(self, url: str, login: Login, *, may_be_basic: bool) -> "DigestLogin":
         """Return the digest authentication of an origin (RFC 7616), with its nonces so far.
+
+        Args:
+            url: one of the origin.
+            login: for this origin.
+            may_be_basic: answer a server that asks for basic authentication only.
 
         Raises:
             RequestOptionsError: the login cannot be used with digest authentication.
         """
-        key = (origin_of(url), login)
+        key = (origin_of(url), login, may_be_basic)
         if key not in self._digests:
             if problem := login.digest_problem:
                 raise RequestOptionsError(f"user: digest authentication {problem}")
-            from .digest_login import DigestLogin  # imports aiohttp
+            from .digest_login import AnyLogin, DigestLogin  # imports aiohttp
 
-            self._digests[key] = DigestLogin(login.name, login.password or "")
+            self._digests[key] = (AnyLogin if may_be_basic else DigestLogin)(login)
         return self._digests[key]
 
 
@@ -309,10 +314,12 @@ class Exchange:
         if login is None:
             return
         headers.pop("Authorization", None)
-        if options.auth != "digest":
+        waits = options.auth in ("digest", "any")
+        if not waits:
             headers["Authorization"] = login.basic
-        if options.auth == "digest" or login.digest_problem is None:
-            request_kwargs["middlewares"] = (self._requester.digest(url, login),)
+        if waits or login.digest_problem is None:
+            answer = self._requester.digest(url, login, may_be_basic=options.auth == "any")
+            request_kwargs["middlewares"] = (answer,)
 
     async def _add_cookies(
         self, url: str, options: RequestOptions, headers: CIMultiDict[str]
