@@ -153,9 +153,10 @@ def complete(
         fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
-    if not quiet:
-        show_status(status)
-    raise typer.Exit(code_of_status(status))
+    code = code_of_status(status)
+    if not quiet or code is ExitCode.STOPPED:
+        show_status(status, is_error=quiet)
+    raise typer.Exit(code)
 
 
 class _Needed:
@@ -211,8 +212,8 @@ def _run(
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:
         typer.echo(
-            f"rheo: the plan has {lanes:,} lanes, so it uses only {lanes:,} of {cluster.slots:,} "
-            "slots for shards",
+            f"rheo: only {lanes:,} of {cluster.slots:,} slots for shards are used, because the "
+            "plan has no more lanes",
             err=True,
         )
     return _drive(cluster, target, output, made, scratch, quiet=quiet)

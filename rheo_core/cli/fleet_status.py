@@ -68,11 +68,11 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
     typer.echo(done)
 
 
-def show_status(found: "FleetStatus") -> None:
-    """Write a status and its errors to standard output."""
+def show_status(found: "FleetStatus", *, is_error: bool = False) -> None:
+    """Write a status and its errors to standard output, or to standard error."""
     from rheo_core.fleet.status import error_lines, status_line
 
-    typer.echo("\n  ".join([status_line(found), *error_lines(found)]))
+    typer.echo("\n  ".join([status_line(found), *error_lines(found)]), err=is_error)
 
 
 def code_of_status(found: "FleetStatus") -> ExitCode:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from rheo_core.domain.text import redact
 
 from .rows import ListError
+from .targets import open_stored, store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -54,7 +55,12 @@ def _found(name: str, folder: Path) -> list[str]:
     if _REMOTE_PATTERN.isdisjoint(name):
         return [name]
     files, pattern = _remote(name)
-    if not (paths := sorted(files.glob(pattern))):
+    try:
+        with store_errors("it"):
+            paths = sorted(files.glob(pattern))
+    except OSError as error:
+        raise ListError(f"cannot read the list {name}: {error.strerror or error}") from None
+    if not paths:
         raise ListError(f"no list matches {name}")
     return [files.unstrip_protocol(each) for each in paths]
 
@@ -84,7 +90,10 @@ def _opened(source: str) -> BufferedReader:
     if "://" not in source:
         return Path(source).open("rb")
     files, path = _remote(source)
-    return BufferedReader(files.open(path, "rb"), _BLOCK_BYTES)
+    try:
+        return open_stored(files, path, "it")
+    except FileNotFoundError:
+        raise ListError(f"cannot read the list {source}: it does not exist") from None
 
 
 def _remote(url: str) -> tuple["AbstractFileSystem", str]:

@@ -1,10 +1,8 @@
 """Manifest: a Parquet file with one row for every entry of a shard, failed ones too."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ from rheo_core.domain.fleet import MAX_SHARD_BYTES, MAX_SHARD_SIZE, EntryOutcome
 from rheo_core.domain.text import redact_url
 from rheo_core.infrastructure.files import open_new
 
+from .parquet_pages import batches, open_parquet
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 _KEPT_PREFIX = "kept_"
 _BATCH_ROWS = 256
 _MAX_BYTES = 2 * MAX_SHARD_BYTES  # of the columns that are read
-_MAX_FOOTER_BYTES = 16 << 20
-_FOOTER_END_BYTES = 8  # length of the footer, and `PAR1`
 
 
 def check_installed() -> None:
@@ -79,15 +76,14 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> Iterator
         ValueError: it is damaged, or another program wrote it; one sentence.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     kinds = {"key": pa.string(), "url": pa.string(), **_kinds()}
     schema = pa.schema([(column, kinds[column]) for column in columns])
     rows = size = 0
     try:
         with target.open(name) as file:
-            _check_footer(file)
-            for batch in parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=schema.names):
+            table = open_parquet(file)
+            for batch in batches(file, table, _BATCH_ROWS, schema.names):
                 rows += batch.num_rows
                 size += batch.nbytes
                 if rows > MAX_SHARD_SIZE or size > _MAX_BYTES:
@@ -102,16 +98,6 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> Iterator
             raise
         reason = str(error.args[0] if error.args else error).partition("\n")[0]
         raise ValueError(f"{name} is damaged: {reason}") from None
-
-
-def _check_footer(file: BufferedReader) -> None:
-    """Raise ValueError if pyarrow would read a footer of any length into memory."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(end - _FOOTER_END_BYTES, 0))
-    length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
-    file.seek(0)
-    if mark == b"PAR1" and length > _MAX_FOOTER_BYTES:
-        raise ValueError(f"its footer has {length:,} bytes, more than {_MAX_FOOTER_BYTES:,}")
 
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:

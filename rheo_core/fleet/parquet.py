@@ -6,6 +6,7 @@ from io import BufferedReader
 from typing import TYPE_CHECKING
 
 from .columns import TableOptions, find_columns
+from .parquet_pages import batches, open_parquet
 from .rows import ListError, Row
 
 if TYPE_CHECKING:
@@ -25,18 +26,19 @@ def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> It
     """
     try:
         import pyarrow
-        from pyarrow import parquet
     except ImportError:
         raise ListError("Parquet lists need pyarrow: pip install 'rheo-tui[fleet]'") from None
     try:
-        table = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        table = open_parquet(file, buffer_size=_BUFFER_BYTES)
         columns = find_columns(table.schema_arrow.names, options, source)
         number = 1
-        for batch in table.iter_batches(_BATCH_ROWS, columns=columns.names, use_threads=False):
+        for batch in batches(file, table, _BATCH_ROWS, columns.names):
             for values in _values(_columns_of(batch)):
                 yield columns.row(number, values)
                 number += 1
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+    except ListError:
+        raise
+    except (pyarrow.ArrowException, ValueError) as error:
         raise ListError(f"cannot read the list {source}: {error}") from None
 
 

@@ -5,9 +5,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rheo_core.domain.text import redact
 from rheo_core.infrastructure.files import (
@@ -19,8 +19,12 @@ from rheo_core.infrastructure.folder_sync import sync_file
 from rheo_core.infrastructure.identity import random_path
 from rheo_core.user_files import open_regular, read_bounded, too_large
 
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
 _PRIVATE = 0o700
 _INSTALLS = {"s3": "s3", "s3a": "s3"}  # extras of rheo by protocol
+_BUFFER_BYTES = 1 << 20
 MAX_BYTES = 64 << 20
 """Limit for a file that is read whole."""
 
@@ -192,30 +196,30 @@ class RemoteTarget:
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
         path = self._at(name)
-        with _os_errors(name):
+        with store_errors(name):
             data = bytes(self._files.cat_file(path, start=0, end=max_bytes + 1))
             if len(data) > max_bytes:
                 raise too_large(name, self._files.size(path), max_bytes)
         return data
 
     def put(self, name: str, data: bytes) -> None:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.pipe_file(self._at(name), data)
 
     def put_file(self, name: str, source: Path) -> None:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.put_file(str(source), self._at(name))
 
     def create(self, name: str, data: bytes) -> bool:
         try:
-            with _os_errors(name):
+            with store_errors(name):
                 self._files.pipe_file(self._at(name), data, mode="create")
         except FileExistsError:
             return False
         return True
 
     def exists(self, name: str) -> bool:
-        with _os_errors(name):
+        with store_errors(name):
             self._files.invalidate_cache()
             return bool(self._files.exists(self._at(name)))
 
@@ -227,17 +231,16 @@ class RemoteTarget:
         return {_last_part(each["name"]): each["size"] for each in files}
 
     def open(self, name: str) -> BufferedReader:
-        with _os_errors(name):
-            return cast(BufferedReader, self._files.open(self._at(name), "rb"))
+        return open_stored(self._files, self._at(name), name)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), _os_errors(name):
+        with suppress(FileNotFoundError), store_errors(name):
             self._files.rm_file(self._at(name))
 
     def _listed(self, folder: str) -> list[dict[str, Any]]:
         path = self._at(folder).rstrip("/")
         try:
-            with _os_errors(folder):
+            with store_errors(folder):
                 self._files.invalidate_cache()
                 found = self._files.ls(path, detail=True)
         except FileNotFoundError:
@@ -267,9 +270,62 @@ def _last_part(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
+class _StoredFile(RawIOBase):
+    """File in an object store. Reading it raises OSError, whatever the store's library does.
+
+    That library's own files are not all that a BufferedReader is: `readline` takes no limit.
+
+    Args:
+        file: the file of that library.
+        name: its name in messages.
+    """
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(place, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        with store_errors(self._name):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedReader:
+    """Open a file in an object store for reading.
+
+    Args:
+        files: the store.
+        path: path of the file there.
+        name: its name in messages.
+
+    Raises:
+        OSError: it does not exist, or the store refuses it.
+    """
+    with store_errors(name):
+        return BufferedReader(_StoredFile(files.open(path, "rb"), name), _BUFFER_BYTES)
+
+
 @contextmanager
-def _os_errors(name: str) -> Iterator[None]:
-    """Raise OSError in place of the errors of a store's own library."""
+def store_errors(name: str) -> Iterator[None]:
+    """Raise OSError in place of the errors of a store's own library.
+
+    Args:
+        name: name of the file in messages.
+    """
     try:
         yield
     except OSError:

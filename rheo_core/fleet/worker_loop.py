@@ -5,10 +5,13 @@ Each with a loop of its own would contend for Python's lock at every system call
 
 import asyncio
 import gc
+import logging
 import os
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+from rheo_core.events.models import IS_EVENT
 
 T = TypeVar("T")
 
@@ -19,8 +22,7 @@ _loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a fork copies n
 def run_on_worker_loop(work: Coroutine[Any, Any, T]) -> T:
     """Run work on the event loop of this process, and return its result. Blocks.
 
-    The loop begins with the first work, and ends with the process. What is imported by then is
-    never garbage: searching it would take a twelfth of a worker's time. An interrupt of the caller
+    The loop begins with the first work, and ends with the process. An interrupt of the caller
     cancels the work.
     """
     future = asyncio.run_coroutine_threadsafe(work, _loop_of_process())
@@ -35,7 +37,19 @@ def _loop_of_process() -> asyncio.AbstractEventLoop:
     with _starting:
         loop = _loops.get(os.getpid())
         if loop is None:
-            gc.freeze()
+            _prepare_process()
             loop = _loops[os.getpid()] = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="rheo-worker", daemon=True).start()
         return loop
+
+
+def _prepare_process() -> None:
+    """Prepare a process for millions of downloads."""
+    gc.freeze()  # imported modules stay; searching them for garbage takes a twelfth of the time
+    if logging.lastResort is not None:  # it writes to standard error if nobody has set up a log
+        logging.lastResort.addFilter(_is_worth_a_line)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return False for a message on a single download: the manifests have them."""
+    return not hasattr(record, IS_EVENT)

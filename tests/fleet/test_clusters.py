@@ -13,6 +13,11 @@ from rheo_core.domain.fleet import STATUS_NAME
 from rheo_core.fleet.executors import Cluster, ClusterError, dask, open_cluster
 from rheo_core.version import __version__
 from tests.faults.program import COMMAND, Home
+from tests.fleet.runs import gone, serve
+from tests.servers.misbehaving import MisbehavingServer
+
+AT_FIRST = "from rheo_core.fleet import driver; driver._MAX_ATTEMPTS = 1"
+"""A shard is given up after its first attempt."""
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,32 @@ def test_settings_that_prevent_all_downloads_end_a_run_before_its_first_shard(
     assert ended.stderr.startswith(start) and sentence in ended.stderr
     assert ended.stderr.count("\n") == 1 and "hidden" not in ended.stderr
     assert not list(out.glob("part-*")) and not (out / STATUS_NAME).exists()
+
+
+async def test_failed_downloads_are_in_the_manifests_only(
+    server: MisbehavingServer, home: Home, tmp_path: Path
+) -> None:
+    """Workers of a local cluster share the terminal, and a list may have a million dead links."""
+    source = tmp_path / "list.txt"
+    source.write_text("\n".join(server.on(f"/{number}", gone) for number in range(5)))
+    ended = await home.rheo("fleet", "run", source, "-o", tmp_path / "out", "-j", 1, "-q")
+    assert (ended.code, ended.out, ended.err) == (1, "", "")
+    again = await home.rheo("fleet", "status", tmp_path / "out")
+    assert "5 failed" in again.out and "http_404: 5" in again.out
+
+
+async def test_a_quiet_run_says_why_it_is_not_complete(
+    server: MisbehavingServer, home: Home, tmp_path: Path
+) -> None:
+    source, scratch = tmp_path / "list.txt", tmp_path / "scratch"
+    source.write_text(server.on("/0", serve))
+    scratch.write_bytes(b"")
+    run = ("fleet", "run", source, "-o", tmp_path / "out", "--layout", "tar", "--scratch", scratch)
+    ended = await home.run(f"{AT_FIRST}\n{COMMAND}", *run, "-j", 1, "-q")
+    assert (ended.code, ended.out) == (3, "")
+    first, reason = ended.err.splitlines()
+    assert first.startswith("failed: 0 of 1 shards")
+    assert reason.startswith("  shard 0: ") and str(scratch) in reason
 
 
 _TWO_CLUSTERS = """

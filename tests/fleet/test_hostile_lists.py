@@ -4,13 +4,15 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from rheo_core.fleet import tables
+from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.tables import read_rows
@@ -107,3 +109,68 @@ def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Pat
     for row, _ in zip(rows, range(300), strict=False):
         assert row.url == URL
         assert pyarrow.total_allocated_bytes() - before < 64 << 20
+
+
+WAYS_TO_WRITE: list[dict[str, Any]] = [
+    {},
+    {"use_dictionary": False},
+    {"data_page_version": "2.0", "compression": "snappy"},
+    {"row_group_size": 100, "data_page_size": 500},
+    {"compression": "none", "write_page_index": True, "write_page_checksum": True},
+    {"column_encoding": {"url": "DELTA_BYTE_ARRAY"}, "use_dictionary": False},
+]
+
+
+@pytest.mark.parametrize("options", WAYS_TO_WRITE, ids=str)
+def test_pages_of_usual_parquet_lists_are_measured(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics make the heads of pages longer than what is read of them at first."""
+    urls = [f"https://example.org/{'x' * 2_000}{number}" for number in range(500)]
+    columns = {
+        "url": urls,
+        "b.c": [*range(500)],
+        "n": [{"d": [None, "y"]}] * 500,
+        "e": [None] * 500,
+    }
+    path = str(tmp_path / "l.parquet")
+    parquet.write_table(pyarrow.table(columns), path, **options)
+    table = TableOptions(keep=("b.c", "n", "e"))
+    assert good_urls(read_rows(path, table)) == urls
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_BYTES", 10)
+    with pytest.raises(
+        ListError, match=r"a page of the column '.*' has [\d,]+ bytes, more than 10$"
+    ):
+        list(read_rows(path, table))
+
+
+def test_a_large_page_is_not_decompressed(tmp_path: Path) -> None:
+    """A value of 129 MiB takes a few kilobytes of the file."""
+    path, size = tmp_path / "l.parquet", 129 << 20
+    ends = pyarrow.array([0, size], "int32").buffers()[1]
+    zeros = pyarrow.nulls(size, "uint8").buffers()[1]
+    caption = pyarrow.StringArray.from_buffers(1, ends, zeros)
+    parquet.write_table(
+        pyarrow.table({"url": [URL], "caption": caption}),
+        path, compression="zstd", use_dictionary=False, write_statistics=False,
+    )  # fmt: skip
+    del caption, zeros
+    assert path.stat().st_size < 1 << 20
+    assert good_urls(read_rows(str(path), TableOptions())) == [URL]  # the caption is not read
+    before = pyarrow.total_allocated_bytes()
+    sentence = r"a page of the column 'caption' has 135,[\d,]+ bytes, more than 134,217,728$"
+    with pytest.raises(ListError, match=sentence):
+        list(read_rows(str(path), TableOptions(keep=("caption",))))
+    assert pyarrow.total_allocated_bytes() - before < 1 << 20
+
+
+def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
+    """Each byte is damaged in turn. Some of them make pyarrow's own objects end the process."""
+    path = tmp_path / "l.parquet"
+    parquet.write_table(pyarrow.table({"url": [URL, URL]}), path, store_schema=False)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for value in (0, 255, whole[place] ^ 1):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            with suppress(ListError):
+                list(read_rows(str(path), TableOptions()))

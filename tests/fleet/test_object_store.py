@@ -3,20 +3,28 @@
 import asyncio
 import hashlib
 import random
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.fleet import ShardFacts, ShardTask, facts_name, from_json
+from rheo_core.domain.fleet import FleetPlan, ShardFacts, ShardTask, facts_name, from_json
 from rheo_core.fleet.checking import problems
+from rheo_core.fleet.columns import TableOptions
+from rheo_core.fleet.kinds import may_pass
+from rheo_core.fleet.list_files import digest_of, found_sources
+from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
+from rheo_core.fleet.rows import ListError
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_downloads import WorkerOptions
+from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import Target, open_target
 from tests.effort import effort
 from tests.faults.program import COMMAND, Home
 from tests.fleet.runs import FleetRun, planned, rows_of
 from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.nginx import free_port
 
 KILLS = effort("KILLS", 3)
 
@@ -89,3 +97,39 @@ def test_a_listing_of_many_pages_is_whole(bucket: str, tmp_path: Path) -> None:
     target = open_target(f"s3://{bucket}/out")
     assert sorted(target.names()) == [facts_name(number) for number in range(2_001)]
     assert len(target.sizes()) == 2_001
+
+
+def test_the_claim_of_a_killed_planner_is_named(bucket: str) -> None:
+    """A run goes on beside it; only a further pass needs to know that nobody plans any more."""
+    target = open_target(f"s3://{bucket}/out")
+    plan = FleetPlan("sha256:0", 0, 0, 1, ())
+    target.put("_rheo/planning", b'{"host":"h","boot":"","pid":7}\n')
+    hint = r"^process 7 on h is planning pass 2; if it was killed, remove _rheo/planning$"
+    with pytest.raises(PassBusyError, match=hint):
+        plan_pass(target, plan, [], may_pass)
+    assert read_passes(target) == []
+    target.remove("_rheo/planning")
+    assert plan_pass(target, plan, [], may_pass) is None  # no shard, no failure
+    assert target.names("_rheo") == []
+
+
+@pytest.mark.parametrize("pattern", ["list.txt", "*.txt"])
+def test_a_store_that_refuses_a_list_is_one_sentence(
+    bucket: str, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"s3://{bucket}/{pattern}"
+    open_target(f"s3://{bucket}").put("list.txt", b"http://127.0.0.1/a")
+    with found_sources([source]) as sources:
+        assert [row.url for row in read_rows(sources[0], TableOptions())] == ["http://127.0.0.1/a"]
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    sentence = rf"^cannot read the list {re.escape(source)}: the object store refuses it: Could not"
+    with pytest.raises(ListError, match=sentence), found_sources([source]) as sources:
+        digest_of(sources)
+
+
+def test_a_list_that_a_store_does_not_have_is_named(bucket: str) -> None:
+    source = f"s3://{bucket}/list.txt"
+    with pytest.raises(ListError, match=rf"^cannot read the list {source}: it does not exist$"):
+        digest_of([source])
