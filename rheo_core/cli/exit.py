@@ -26,6 +26,12 @@ class ExitCode(IntEnum):
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
+def reason_of(error: OSError) -> str:
+    """Return the reason of an error, after the name of its file if it has one."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
 def code_of_run(
     errors: Set[str], *, ended_by: ExitCode | None, lost_events: bool, bad_input: bool
 ) -> ExitCode:

@@ -124,14 +124,14 @@ class EntryOutcome:
     key: str
     outcome: Outcome
     file: str | None = None  # name in the folder of the shard, or in its tar
-    status: Number | None = None  # of the last HTTP reply
-    size: Number | None = None  # bytes
+    status: Annotated[int, Interval(ge=0, le=999)] | None = None  # of the last HTTP reply
+    size: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None  # bytes
     type: str | None = None  # media type from the server
     hash: str | None = None  # `sha256:…`
     final_url: str | None = None  # after redirects, without secrets
     error: str | None = None
     kind: Name | None = None  # of the error, such as `timeout` or `http_404`
-    attempts: Number = 0
+    attempts: Annotated[int, Interval(ge=0, le=2**15 - 1)] = 0  # a manifest has two bytes for it
     seconds: Real = 0.0
 
     def to_line(self) -> bytes:

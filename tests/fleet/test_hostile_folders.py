@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from rheo_core.domain.fleet import (
     ShardTask,
     facts_name,
     journal_name,
+    key_of,
     pass_name,
     shard_list_name,
     to_json,
@@ -41,7 +43,7 @@ from rheo_core.fleet.manifest import read_manifest
 from rheo_core.fleet.passes import read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
 from rheo_core.fleet.rows import Row
-from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.shard import _digest_of_list, run_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.status import read_status
 from rheo_core.fleet.stored import StoredFileError, read_value
@@ -263,6 +265,37 @@ def test_a_journal_of_endless_lines_is_believed_in_part(tmp_path: Path) -> None:
         assert len(journal.outcomes) == 100_001
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"status": 99_999},
+        {"status": -1},
+        {"attempts": 99_999},
+        {"attempts": -1},
+        {"size": -1},
+        {"size": 2**63},
+        {"seconds": 1e300},
+    ],
+    ids=str,
+)
+def test_a_number_that_no_outcome_has_ends_a_journal(
+    run: FleetRun, numbers: dict[str, float]
+) -> None:
+    """A manifest has no room for it, so the shard could never be stored."""
+    keys = [key_of(0, place) for place in range(3)]
+    good = EntryOutcome(keys[0], "failed", status=999, attempts=2**15 - 1, kind="dns")
+    bad = {"key": keys[1], "outcome": "failed", **numbers}
+    path, run_id = run.out / journal_name(0), _digest_of_list(target_of(run), run.tasks[0])
+    path.parent.mkdir(parents=True)
+    lines = [good.to_line(), json.dumps(bad).encode() + b"\n", replace(good, key=keys[2]).to_line()]
+    path.write_bytes(head_of(run_id) + b"".join(lines))
+    with Journal(path, run_id) as journal:
+        assert journal.outcomes == {good.key: good}
+    assert run_shard(run.tasks[0]).errors == {"dns": 1}
+    (row,) = run.manifest()
+    assert row["status"] == 999 and row["attempts"] == 2**15 - 1
+
+
 def test_a_journal_without_end_is_not_shown(run: FleetRun) -> None:
     path = run.out / journal_name(0)
     path.parent.mkdir(parents=True)
@@ -375,6 +408,31 @@ def test_a_folder_in_place_of_a_file_is_named(run: FleetRun, name: str, command:
     result = said_by(run, command)
     assert result.returncode == 4
     assert result.stderr.rstrip().endswith(f"{name}: Is a directory."), result.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["work"]])
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "not a regular file; remove it"),
+        (Path.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+    ],
+    ids=["fifo", "folder", "loop"],
+)
+def test_something_else_than_a_file_is_named(
+    run: FleetRun, command: list[str], make: Callable[[Path], None], reason: str
+) -> None:
+    is_check = command == ["check"]
+    path = run.out / ("mine" if is_check else journal_name(0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    result = said_by(run, command)
+    if is_check and not path.is_symlink():
+        assert result.returncode == 3, result.stderr
+    else:
+        assert result.returncode == 4
+        assert result.stderr.rstrip().endswith(f"{path.name}: {reason}."), result.stderr
 
 
 def test_a_status_with_a_long_message_counts_as_none(run: FleetRun) -> None:
