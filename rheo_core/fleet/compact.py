@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 _MAX_DEPTH = 16
 _LONG_LIST = 15
+_NUMBER_BITS = 64
 _T = TypeVar("_T")
 
 Struct = dict[int, Any]
@@ -103,11 +104,13 @@ class CompactReader:
         return self._data[self.place - length : self.place]
 
     def _unsigned(self) -> int:
-        value = shift = 0
-        while (byte := self._byte()) & 0x80:
+        value = 0
+        for shift in range(0, _NUMBER_BITS, 7):
+            byte = self._byte()
             value |= (byte & 0x7F) << shift
-            shift += 7
-        return value | byte << shift
+            if byte < 0x80:
+                return value
+        raise TypeError("a number without end")
 
     def _signed(self) -> int:
         value = self._unsigned()

@@ -79,7 +79,7 @@ def _checked_groups(file: BufferedReader, columns: Collection[str]) -> Iterator[
             for column in group[_COLUMNS]:
                 _check_column(file, column[_META_DATA], columns)
             yield
-    except (LookupError, TypeError, UnicodeDecodeError):
+    except (LookupError, OverflowError, TypeError, UnicodeDecodeError):
         raise ValueError("its footer or the head of a page is damaged") from None
 
 
@@ -132,7 +132,7 @@ def _check_column(file: BufferedReader, column: Struct, names: Collection[str]) 
 
     Raises:
         ValueError: one of them is too large.
-        LookupError, TypeError, UnicodeDecodeError: something is damaged.
+        LookupError, OverflowError, TypeError, UnicodeDecodeError: something is damaged.
     """
     path = b".".join(column[_PATH]).decode()
     if not any(path == name or path.startswith(f"{name}.") for name in names):
@@ -157,8 +157,10 @@ def _head_at(file: BufferedReader, place: int) -> tuple[Struct, int]:
     """Return the head of a page, and its length in bytes.
 
     Raises:
-        LookupError, TypeError: it is damaged.
+        LookupError, OverflowError, TypeError: it is damaged.
     """
+    if place < 0:
+        raise IndexError(place)
     length = _HEAD_BYTES
     while True:
         file.seek(place)

@@ -2,7 +2,7 @@
 
 
 def worker_problem() -> str:
-    """Return a sentence on the reason why this process cannot download anything; "" for none.
+    """Return a sentence on the reason why this process cannot be used; "" for none.
 
     Its shards would fail one after the other, and each several times. All imports of a shard
     belong to the check, so that the first shards begin at once.

@@ -50,7 +50,7 @@ def test_other_versions_are_refused(
     ],
     ids=["a proxy of the environment", "a setting", "a file"],
 )
-def test_settings_that_prevent_all_downloads_end_a_run_before_its_first_shard(
+def test_settings_that_prevent_downloads_end_a_run_before_its_first_shard(
     variable: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     out, source = tmp_path / "out", tmp_path / "list.txt"
@@ -59,7 +59,7 @@ def test_settings_that_prevent_all_downloads_end_a_run_before_its_first_shard(
     command = [sys.executable, "-c", COMMAND, *run]
     environment = Home(tmp_path / "home").environment | variable
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    start = "rheo: 2 of 2 workers cannot download anything, such as tls://127.0.0.1:"
+    start = "rheo: 2 of 2 workers cannot be used, such as tls://127.0.0.1:"
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(start) and sentence in ended.stderr
     assert ended.stderr.count("\n") == 1 and "hidden" not in ended.stderr

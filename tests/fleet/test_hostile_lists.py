@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
+from rheo_core.fleet.compact import CompactReader
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.tables import read_rows
 from rheo_core.inputs import pipeline, reader_api
@@ -174,3 +175,30 @@ def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             with suppress(ListError):
                 list(read_rows(str(path), TableOptions()))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x15",  # a field without its value
+        b"\x15" + b"\xff" * 11,  # a number without end
+        b"\x18\x7f",  # text beyond the end
+        b"\x1c" * 100,  # structures in structures
+        b"\x19\x1c" * 100,  # lists of structures
+        b"\x19\x11\x01\x00",  # a list of flags
+        b"\x1d\x00",  # an unknown kind
+        b"\x15\x02\x05\x02\x02\x00",  # a field twice
+    ],
+)
+def test_damaged_structures_of_parquet_are_errors(data: bytes) -> None:
+    with pytest.raises((IndexError, TypeError)):
+        CompactReader(data).struct()
+
+
+def test_structures_of_parquet_are_read() -> None:
+    data = b"\x11\x12\x13\x07\x15\x03\x17" + bytes(8) + b"\x18\x01a\x19\x25\x02\x04\x1c\x00"
+    whole = CompactReader(data + b"\x06\xa0\x9c\x01\x01\x00rest")
+    assert whole.struct() == {
+        1: True, 2: False, 3: 7, 4: -2, 5: bytes(8), 6: b"a", 7: [1, 2], 8: {}, 10_000: 0 - 1,
+    }  # fmt: skip

@@ -44,7 +44,7 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
 
     Raises:
         ClusterError: its engine is not installed, it does not answer, it has no workers, one of
-            its processes has another version of rheo, or a worker cannot download anything.
+            its processes has another version of rheo, or a worker cannot be used.
     """
     check_name(name)
     engine = "dask" if name == LOCAL else urlsplit(name).scheme
@@ -79,6 +79,6 @@ def _check_workers(problems: Mapping[str, str]) -> None:
     unable = [f"{worker}: {problem}" for worker, problem in problems.items() if problem]
     if unable:
         raise ClusterError(
-            f"{len(unable):,} of {len(problems):,} workers cannot download anything, such as "
+            f"{len(unable):,} of {len(problems):,} workers cannot be used, such as "
             f"{unable[0].rstrip('.')}"
         )
