@@ -109,7 +109,7 @@ def _check_footer(footer: bytes) -> None:
                 columns += number == _SCHEMA
                 if columns > _MAX_COLUMNS:
                     raise ValueError(f"it has more than {_MAX_COLUMNS:,} columns")
-    except (LookupError, TypeError):
+    except (LookupError, OverflowError, TypeError):
         raise ValueError("its footer is damaged") from None
 
 

@@ -37,18 +37,21 @@ from rheo_core.domain.fleet import (
 )
 from rheo_core.fleet import passes
 from rheo_core.fleet.checking import problems
+from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.failed_entries import failed_entries
 from rheo_core.fleet.journal import Journal, ShardBusyError
 from rheo_core.fleet.manifest import read_manifest
 from rheo_core.fleet.passes import read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
-from rheo_core.fleet.rows import Row
+from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.shard import _digest_of_list, run_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.status import read_status
 from rheo_core.fleet.stored import StoredFileError, read_value
+from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import LocalTarget, Target, open_target
 from rheo_core.fleet.watching import FleetWatcher
+from tests.fleet import footers
 from tests.fleet.runs import FleetRun, planned
 
 _GIB = 1 << 30
@@ -341,6 +344,49 @@ def test_a_footer_of_any_length_is_not_read(run: FleetRun) -> None:
         file.write((_GIB).to_bytes(4, "little") + b"PAR1")
     with pytest.raises(ValueError, match=r"its footer has 1,073,741,824 bytes, more than"):
         list(read_manifest(target_of(run), "m.parquet", COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "sentence"),
+    [
+        (footers.many_columns, 10_001, "it has more than 10,000 columns"),
+        (footers.many_columns, 990_000, "its lists have 990,001 items, more than 500,000"),
+        (footers.many_chunks, 2_000_000, "its lists have 2,000,003 items, more than 500,000"),
+        (footers.many_groups, 500_000, "its lists have 500,002 items, more than 500,000"),
+        (footers.many_keys, 2_000_000, "its lists have 2,000,002 items, more than 500,000"),
+        (footers.many_names, 2_000_000, "its lists have 2,000,004 items, more than 500,000"),
+    ],
+    ids=["columns", "all columns", "chunks", "groups", "keys", "names"],
+)
+def test_a_footer_with_too_many_items_is_not_read(
+    run: FleetRun, make: Callable[[int], bytes], count: int, sentence: str
+) -> None:
+    """pyarrow takes 1.5 KB for a column of seven bytes: gigabytes for these footers."""
+    path = run.out / "m.parquet"
+    path.write_bytes(make(count))
+    with pytest.raises(ValueError, match=f"^m.parquet is damaged: {sentence}$"):
+        list(read_manifest(target_of(run), "m.parquet", COLUMNS))
+    with pytest.raises(ListError, match=f"^cannot read the list {path}: {sentence}$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (footers.many_columns, 9_999),
+        (footers.many_chunks, 490_000),
+        (footers.many_groups, 490_000),
+        (footers.many_keys, 490_000),
+    ],
+)
+def test_a_footer_below_the_limits_is_read(
+    run: FleetRun, make: Callable[[int], bytes], count: int
+) -> None:
+    """Its columns are others than those of a list, as pyarrow finds."""
+    path = run.out / "m.parquet"
+    path.write_bytes(make(count))
+    with pytest.raises(ListError, match=r"has no column 'url'; its columns are a"):
+        list(read_rows(str(path), TableOptions()))
 
 
 @pytest.mark.parametrize("columns", [("key",), ("key", "outcome")])

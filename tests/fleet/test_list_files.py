@@ -4,7 +4,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.list_files import digest_of, found_sources
@@ -73,3 +75,10 @@ def test_a_list_in_an_archive_is_read(folder: Path, source: str) -> None:
 def test_a_list_that_a_file_system_refuses_is_one_sentence(folder: Path, source: str) -> None:
     with pytest.raises(ListError, match=r"\Acannot read the list .+: .+\Z"):
         urls_in(source.format(folder))
+
+
+def test_a_list_of_a_thousand_columns_in_many_groups_is_read(tmp_path: Path) -> None:
+    columns = {f"column_{number}": [*range(50)] for number in range(1_000)}
+    path = tmp_path / "l.parquet"
+    parquet.write_table(pyarrow.table(columns | {"url": [URL] * 50}), path, row_group_size=2)
+    assert urls_in(str(path)) == [URL] * 50
