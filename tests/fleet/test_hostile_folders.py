@@ -398,7 +398,7 @@ def test_a_manifest_without_a_column_is_named(run: FleetRun, columns: tuple[str,
 
 def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     target, name = target_of(run), "part-000000"
-    values = {"file": "00000000000", "hash": "shake_128:00"}
+    values = {"key": "00000000000", "file": "00000000000", "hash": "shake_128:00"}
     table = {key: [value] for key, value in values.items()} | {"size": pyarrow.array([1])}
     parquet.write_table(pyarrow.table(table), run.out / f"{name}.parquet")
     (run.out / name).mkdir()
@@ -411,7 +411,9 @@ def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     facts["parts"] = {f"{name}.parquet": {"size_bytes": 1, "sha256": ""}}
     target.put(facts_name(0), json.dumps(facts).encode())
     found = "\n".join(problems(target, run.plan, deep=True))
-    assert f"{name}.parquet has an unknown checksum for {name}/00000000000" in found
+    assert (
+        f"{name}/00000000000 has an unknown checksum: the algorithm 'shake_128' is unknown" in found
+    )
 
 
 # Whole commands
