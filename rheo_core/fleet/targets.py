@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -156,7 +156,7 @@ class LocalTarget:
     def sizes(self, folder: str = "") -> dict[str, int]:
         try:
             with os.scandir(self._path / folder) as entries:
-                return dict(_sizes_of(entries, folder))
+                return {each.name: each.stat().st_size for each in entries if each.is_file()}
         except FileNotFoundError:
             return {}
 
@@ -166,7 +166,7 @@ class LocalTarget:
         except NotADirectoryError:  # the output folder itself is a file
             raise
         except OSError as error:
-            raise _named(error, name) from None
+            raise OSError(error.errno, f"{name}: {error.strerror}") from None
 
     def remove(self, name: str) -> None:
         self._inside(name).unlink(missing_ok=True)
@@ -265,21 +265,6 @@ def check_inside(root: Path, folder: Path) -> None:
             return
         if each.is_symlink():
             raise OSError(errno.ELOOP, "a symbolic link in an output folder", str(each))
-
-
-def _sizes_of(entries: Iterable[os.DirEntry[str]], folder: str) -> Iterator[tuple[str, int]]:
-    """Yield name and size of each file in a folder. A link that leads to itself is an error."""
-    for each in entries:
-        try:
-            if each.is_file():
-                yield each.name, each.stat().st_size
-        except OSError as error:
-            raise _named(error, f"{folder}/{each.name}".lstrip("/")) from None
-
-
-def _named(error: OSError, name: str) -> OSError:
-    """Return an error with a sentence that names the file in the output folder."""
-    return OSError(error.errno, f"{name}: {error.strerror}")
 
 
 def _last_part(path: str) -> str:
