@@ -26,10 +26,10 @@ class ExitCode(IntEnum):
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
-def reason_of(error: OSError) -> str:
-    """Return the reason of an error, after the name of its file if it has one."""
+def reason_of(error: OSError, named: str = "") -> str:
+    """Return the reason of an error, after its file unless the sentence has `named` that one."""
     reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
+    return reason if error.filename in (None, named) else f"{error.filename}: {reason}"
 
 
 def code_of_run(

@@ -107,7 +107,7 @@ def make_plan(
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be written: {reason_of(error)}.", ExitCode.DISK)
+        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
 
 
 def _show_progress(rows: int) -> None:

@@ -150,7 +150,7 @@ def complete(
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be used: {reason_of(error)}.", ExitCode.DISK)
+        fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     code = code_of_status(status)

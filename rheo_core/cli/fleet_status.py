@@ -63,7 +63,7 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
         else:
             target.put(STOP_NAME, b"")
     except OSError as error:
-        fail(f"{output} cannot be written: {reason_of(error)}.", ExitCode.DISK)
+        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
     done = "Shards start again." if undo else "Running shards finish, and no new ones start."
     typer.echo(done)
 
@@ -107,6 +107,6 @@ def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
     try:
         return read_status(target, made)
     except OSError as error:
-        fail(f"{output} cannot be read: {reason_of(error)}.", ExitCode.DISK)
+        fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
