@@ -26,6 +26,12 @@ class ExitCode(IntEnum):
 _DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
 
 
+def reason_of(error: OSError, named: str = "") -> str:
+    """Return the reason of an error, after its file unless the sentence has `named` that one."""
+    reason = error.strerror or str(error)
+    return reason if error.filename in (None, named) else f"{error.filename}: {reason}"
+
+
 def code_of_run(
     errors: Set[str], *, ended_by: ExitCode | None, lost_events: bool, bad_input: bool
 ) -> ExitCode:

@@ -6,7 +6,7 @@ import typer
 
 from rheo_core.domain.text import printable
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 from .fleet_flags import ExistingOut
 
 _MAX_SHOWN = 50
@@ -40,7 +40,7 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be read: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     if count > _MAX_SHOWN:

@@ -8,7 +8,7 @@ import typer
 
 from rheo_core.domain.text import printable
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 from .fleet_flags import (
     ComputeHash,
     Concurrency,
@@ -107,7 +107,7 @@ def make_plan(
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
 
 
 def _show_progress(rows: int) -> None:

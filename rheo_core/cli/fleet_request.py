@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from rheo_core.domain.fleet import FleetPlan, LayoutName, Spread
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 
 if TYPE_CHECKING:
     from rheo_core.fleet.planning import PlanRequest
@@ -34,7 +34,7 @@ def existing_plan(target: "Target", out: str) -> FleetPlan:
     except PlanError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{out} cannot be read: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{out} cannot be read: {reason_of(error, out)}.", ExitCode.DISK)
     if plan is None:
         fail(f"{out} is not the output folder of a fleet; it has no plan.", ExitCode.USAGE)
     return plan

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import ExistingOut, Scratch
 from .fleet_run import ClusterName, Processes, complete
@@ -54,7 +54,7 @@ def retry(
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
     except PassBusyError as error:
         fail(f"{error}.", ExitCode.STOPPED)
     except ValueError as error:

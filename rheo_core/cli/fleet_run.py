@@ -13,7 +13,7 @@ import typer
 
 from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
@@ -150,7 +150,7 @@ def complete(
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be used: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     code = code_of_status(status)

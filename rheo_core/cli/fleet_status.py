@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, fail, reason_of
 from .fleet_flags import ExistingOut
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
         else:
             target.put(STOP_NAME, b"")
     except OSError as error:
-        fail(f"{output} cannot be written: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
     done = "Shards start again." if undo else "Running shards finish, and no new ones start."
     typer.echo(done)
 
@@ -107,6 +107,6 @@ def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
     try:
         return read_status(target, made)
     except OSError as error:
-        fail(f"{output} cannot be read: {error.strerror or error}.", ExitCode.DISK)
+        fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)

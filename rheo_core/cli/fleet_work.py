@@ -14,7 +14,7 @@ import typer
 from rheo_core.domain.text import printable
 
 from .effective_settings import check_protection, settings_in_force
-from .exit import ExitCode, code_of, fail
+from .exit import ExitCode, code_of, fail, reason_of
 from .flags import (
     AllowDowngrade,
     Auth,
@@ -143,9 +143,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) 
         code = code_of({error.error_name})
         fail(str(error), ExitCode.STOPPED if code is ExitCode.FAILED else code)
     except OSError as error:
-        reason = error.strerror or str(error)
-        where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{reason}.", ExitCode.DISK)
+        fail(f"{reason_of(error)}.", ExitCode.DISK)
     except (RheoError, ValueError) as error:
         fail(f"{error}.", ExitCode.STOPPED)
     if result is None:

@@ -23,7 +23,8 @@ Number = Annotated[int, Interval(ge=-(2**63), le=2**63 - 1)]
 """Whole number that another program may have written. No sum of them is too large for a float."""
 Real = Annotated[float, Interval(ge=-1e18, le=1e18)]
 """Like `Number`, with a fraction; it is finite."""
-Name = Annotated[str, MaxLen(400)]
+MAX_NAME_LENGTH = 400
+Name = Annotated[str, MaxLen(MAX_NAME_LENGTH)]
 Counts = Annotated[dict[Name, Number], MaxLen(1_000)]
 """Numbers by outcome, kind of error, host or site."""
 
@@ -33,6 +34,8 @@ MAX_SHARD_SIZE = 100_000  # a place in a shard has five digits
 MAX_SHARDS = 1_000_000  # a shard has six
 MAX_SHARD_BYTES = 64 << 20
 """Bytes of the lines of a shard's list. A shard that has them is full."""
+MAX_KEPT_COLUMNS = 1_000
+"""Columns of a list that the manifests repeat. Each takes memory for every row of a shard."""
 MAX_LINE_BYTES = 1 << 20
 """Bytes of one line: of an entry in a shard's list, and of an outcome in a journal."""
 
@@ -124,14 +127,14 @@ class EntryOutcome:
     key: str
     outcome: Outcome
     file: str | None = None  # name in the folder of the shard, or in its tar
-    status: Number | None = None  # of the last HTTP reply
-    size: Number | None = None  # bytes
+    status: Annotated[int, Interval(ge=0, le=999)] | None = None  # of the last HTTP reply
+    size: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None  # bytes
     type: str | None = None  # media type from the server
     hash: str | None = None  # `sha256:…`
     final_url: str | None = None  # after redirects, without secrets
     error: str | None = None
     kind: Name | None = None  # of the error, such as `timeout` or `http_404`
-    attempts: Number = 0
+    attempts: Annotated[int, Interval(ge=0, le=2**15 - 1)] = 0  # a manifest has two bytes for it
     seconds: Real = 0.0
 
     def to_line(self) -> bytes:
@@ -214,7 +217,7 @@ class FleetPlan:
     shard_size: Number = DEFAULT_SHARD_SIZE
     spread: Spread = "sites"
     layout: LayoutName = "files"
-    keep: tuple[str, ...] = ()  # columns of the list that the manifests repeat
+    keep: Annotated[tuple[Name, ...], MaxLen(MAX_KEPT_COLUMNS)] = ()  # columns, for the manifests
     concurrency: Number = 256  # downloads at a time, a shard
     host_connections: Number = 16  # of the whole cluster
     host_rate: Real | None = None  # bytes/s of the whole cluster; None: not limited

@@ -1,17 +1,19 @@
 """Checks of a run: its files, compared with its facts and manifests."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts
-from rheo_core.domain.hash_algorithms import HashAlgorithm
 
+from .checksums import blocks_of, matches
+from .layouts.tar import head_of_member, padding_of_member
 from .manifest import read_manifest
-from .passes import planned_shards, read_passes
+from .passes import PlannedShard, planned_shards, read_passes
+from .shard_files import read_shard
 from .status import complete_shards, read_facts_of
 from .targets import Target
-
-_ALGORITHMS = frozenset(HashAlgorithm)
 
 
 def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
@@ -29,34 +31,68 @@ def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
     stored = target.sizes()
     complete = complete_shards(target, planned_shards(plan, read_passes(target)))
     for planned, facts in zip(complete, read_facts_of(target, complete), strict=True):
-        name, manifest = planned.facts_name, f"{planned.part}.parquet"
-        if not facts.entries == sum(facts.counts.values()) == planned.entries:
-            yield f"{name} counts {facts.entries:,} entries, and the plan {planned.entries:,}"
-        yield from _parts(target, facts, stored, deep=deep)
-        if manifest not in facts.parts:
-            yield f"{name} names no manifest"
-        elif manifest in stored and plan.layout == "files":
-            yield from _files(target, planned.part, manifest, deep=deep)
+        yield from _of_shard(target, plan, planned, facts, stored, deep=deep)
+
+
+def _of_shard(
+    target: Target,
+    plan: FleetPlan,
+    planned: PlannedShard,
+    facts: ShardFacts,
+    stored: dict[str, int],
+    *,
+    deep: bool,
+) -> Iterator[str]:
+    name, manifest, tar = planned.facts_name, f"{planned.part}.parquet", f"{planned.part}.tar"
+    if not facts.entries == sum(facts.counts.values()) == planned.entries:
+        yield f"{name} counts {facts.entries:,} entries, and the plan {planned.entries:,}"
+    wrong = dict(_parts(target, facts, stored, deep=deep))
+    yield from wrong.values()
+    if plan.layout == "tar" and tar not in facts.parts:
+        yield f"{name} names no tar"
+    if manifest not in facts.parts:
+        yield f"{name} names no manifest"
+    if manifest not in facts.parts or manifest not in stored:
+        return
+    hashes: dict[str, str] = {}
+    if deep:
+        try:
+            hashes = _hashes_of(target, plan, planned)
+        except OSError as error:
+            yield str(error.strerror or error)
+    if plan.layout == "files":
+        yield from _files(target, planned.part, manifest, hashes, deep=deep)
+    elif deep and tar in facts.parts and tar not in wrong:
+        yield from _members(target, tar, manifest, hashes)
+
+
+def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
+    """Return the checksums that the list of a shard has, by key."""
+    crc32 = plan.shards[planned.shard].crc32 if planned.pass_number == 1 else None
+    entries = read_shard(target, planned.shard, planned.pass_number, crc32)
+    return {entry.key: entry.hash for entry in entries if entry.hash is not None}
 
 
 def _parts(
     target: Target, facts: ShardFacts, stored: dict[str, int], *, deep: bool
-) -> Iterator[str]:
-    """Compare manifest and tar with the facts."""
+) -> Iterator[tuple[str, str]]:
+    """Compare manifest and tar with the facts; yield the name of a wrong one, and a sentence."""
     for name, expected in facts.parts.items():
         size = stored.get(name)
         if size is None:
-            yield f"{name} is missing"
+            yield name, f"{name} is missing"
         elif size != expected.size_bytes:
-            yield f"{name} has {size:,} bytes instead of {expected.size_bytes:,}"
+            yield name, f"{name} has {size:,} bytes instead of {expected.size_bytes:,}"
         elif deep and _digest(target, name, "sha256") != expected.sha256:
-            yield f"{name} does not match its checksum"
+            yield name, f"{name} does not match its checksum"
 
 
-def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterator[str]:
-    """Compare the files of a shard with its manifest."""
+def _files(
+    target: Target, folder: str, manifest: str, hashes: Mapping[str, str], *, deep: bool
+) -> Iterator[str]:
+    """Compare the files of a shard with its manifest, and with the checksums of its list."""
     stored = target.sizes(folder)
-    for row in read_manifest(target, manifest, ("file", "size", "hash")):
+    for row in read_manifest(target, manifest, ("key", "file", "size", "hash")):
         if (name := row["file"]) is None:
             continue
         size = stored.pop(name, None)
@@ -64,14 +100,46 @@ def _files(target: Target, folder: str, manifest: str, *, deep: bool) -> Iterato
             yield f"{folder}/{name} is missing"
         elif size != row["size"]:
             yield f"{folder}/{name} has {size:,} bytes instead of {row['size'] or 0:,}"
-        elif deep and row["hash"] is not None:
-            algorithm, _, digest = row["hash"].partition(":")
-            if algorithm not in _ALGORITHMS:
-                yield f"{manifest} has an unknown checksum for {folder}/{name}"
-            elif _digest(target, f"{folder}/{name}", algorithm) != digest:
-                yield f"{folder}/{name} does not match its checksum"
+        elif deep and (checksums := _checksums_of(row, hashes)):
+            with target.open(f"{folder}/{name}") as file:
+                yield from _compared(blocks_of(file, size), checksums, f"{folder}/{name}")
     for name in stored:
         yield f"{folder}/{name} is not in the manifest"
+
+
+def _members(target: Target, tar: str, manifest: str, hashes: Mapping[str, str]) -> Iterator[str]:
+    """Compare the files in a tar with its manifest, and with the checksums of its list.
+
+    It must be a tar of rheo. A library that reads any tar would take memory for long heads.
+    """
+    place = 0
+    with target.open(tar) as file:
+        length = file.seek(0, os.SEEK_END)
+        for row in read_manifest(target, manifest, ("key", "file", "size", "hash", "type")):
+            if (name := row["file"]) is None:
+                continue
+            size = max(row["size"] or 0, 0)
+            head = head_of_member(name, row["type"], size)
+            file.seek(place)
+            if file.read(len(head)) != head or place + len(head) + size > length:
+                yield f"{tar} does not have {name} at byte {place:,}"
+                return
+            checksums = _checksums_of(row, hashes)
+            yield from _compared(blocks_of(file, size), checksums, f"{name} in {tar}")
+            place += len(head) + size + padding_of_member(size)
+
+
+def _checksums_of(row: Mapping[str, Any], hashes: Mapping[str, str]) -> set[str]:
+    """Return the checksums that the file of a row must have."""
+    return {each for each in (row["hash"], hashes.get(row["key"])) if each is not None}
+
+
+def _compared(blocks: Iterator[bytes], checksums: set[str], name: str) -> Iterator[str]:
+    try:
+        if not matches(blocks, checksums):
+            yield f"{name} does not match its checksum"
+    except ValueError as error:
+        yield f"{name} has an unknown checksum: {error}"
 
 
 def _digest(target: Target, name: str, algorithm: str) -> str:

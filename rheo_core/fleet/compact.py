@@ -3,6 +3,7 @@
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -18,14 +19,21 @@ Struct = dict[int, Any]
 class CompactReader:
     """Reader of values, one after the other.
 
-    Every method raises IndexError if the data end before, and TypeError if they are damaged.
+    Every method raises IndexError if the data end before, TypeError if they are damaged, and
+    ValueError if the lists have more items than allowed.
+
+    Args:
+        data: the values.
+        max_items: largest number of items in all lists.
 
     Attributes:
         place: number of bytes that are read.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, max_items: int = sys.maxsize) -> None:
         self._data = data
+        self._max_items = max_items
+        self._items = 0
         self._depth = 0
         self.place = 0
 
@@ -51,7 +59,11 @@ class CompactReader:
         count, kind = divmod(self._byte(), 16)
         if kind in (1, 2):  # flags take bytes in lists only, and Parquet has no such list
             raise TypeError("a list of flags")
-        for _ in range(self._unsigned() if count == _LONG_LIST else count):
+        count = self._unsigned() if count == _LONG_LIST else count
+        self._items += count
+        if self._items > self._max_items:
+            raise ValueError(f"its lists have {self._items:,} items, more than {self._max_items:,}")
+        for _ in range(count):
             yield kind
 
     def value(self, kind: int) -> Any:

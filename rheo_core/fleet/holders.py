@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import platform
+import stat
 import time
 from contextlib import suppress
 from io import BufferedReader
@@ -40,12 +41,14 @@ def open_locked(path: Path) -> int:
 
     Raises:
         HeldError: another process has it.
-        OSError: it cannot be opened or locked.
+        OSError: it cannot be opened or locked, or is not a regular file.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | UNTRUSTED_FILE
     while True:
         descriptor = os.open(path, flags, 0o600)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file; remove it", str(path))
             _lock(descriptor, path)
             if is_at(descriptor, path):
                 return descriptor

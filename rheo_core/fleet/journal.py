@@ -6,6 +6,7 @@ an `EntryOutcome`, or the start of a worker. A kill may leave a torn last line, 
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from rheo_core.domain.exceptions import RheoError
-from rheo_core.domain.fleet import MAX_SHARD_SIZE, EntryOutcome
+from rheo_core.domain.fleet import MAX_SHARD_SIZE, EntryOutcome, FleetEntry
 from rheo_core.domain.units import duration_text
+from rheo_core.user_files import open_regular
 
+from .checksums import blocks_of, matches
 from .holders import (
     MACHINE,
     HeldError,
@@ -159,27 +162,39 @@ class Journal:
 
 
 def believed(
-    outcomes: Mapping[str, EntryOutcome], keys: Iterable[str], folder: Path
+    outcomes: Mapping[str, EntryOutcome], entries: Iterable[FleetEntry], folder: Path
 ) -> dict[str, EntryOutcome]:
-    """Return the outcomes that the files in `folder` confirm.
+    """Return the outcomes that the files in `folder` confirm. Blocks.
 
-    A file of another size is removed, because its entry is downloaded again.
+    A file is compared with its size, and with the checksums of its entry and its outcome. Another
+    one is removed, because its entry is downloaded again.
+
+    Raises:
+        OSError: a file cannot be read.
     """
     confirmed = {}
-    for key in keys:
-        outcome = outcomes.get(key)
-        if outcome is None:
+    for entry in entries:
+        if (outcome := outcomes.get(entry.key)) is None:
             continue
-        if outcome.file is None:
-            confirmed[key] = outcome
-            continue
-        path = folder / outcome.file
-        with suppress(FileNotFoundError):
-            if path.lstat().st_size == outcome.size:
-                confirmed[key] = outcome
-            else:
-                path.unlink()
+        if outcome.file is None or _is_file_of(folder / outcome.file, outcome, entry):
+            confirmed[entry.key] = outcome
+        else:
+            (folder / outcome.file).unlink(missing_ok=True)
     return confirmed
+
+
+def _is_file_of(path: Path, outcome: EntryOutcome, entry: FleetEntry) -> bool:
+    checksums = {each for each in (entry.hash, outcome.hash) if each is not None}
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != outcome.size:
+            return False
+        if not checksums:
+            return True
+        with open_regular(path) as file:
+            return matches(blocks_of(file, status.st_size), checksums)
+    except (FileNotFoundError, ValueError):  # it names no checksum that a download has
+        return False
 
 
 def _open_locked(path: Path) -> int:

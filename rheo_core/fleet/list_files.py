@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rheo_core.domain.text import redact
 
 from .rows import ListError
-from .targets import open_stored, store_errors
+from .targets import find_store, open_stored, store_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -98,10 +98,8 @@ def _opened(source: str) -> BufferedReader:
 
 def _remote(url: str) -> tuple["AbstractFileSystem", str]:
     try:
-        import fsspec
-
-        return cast("tuple[AbstractFileSystem, str]", fsspec.core.url_to_fs(url))
-    except (ImportError, ValueError) as error:
+        return find_store(url)
+    except ValueError as error:
         raise ListError(f"cannot read the list {redact(url)}: {error}") from None
 
 

@@ -61,7 +61,7 @@ def write_manifest(
     for name, kind in _kinds().items():
         columns[name] = pa.array([getattr(each, name) for each in ended], kind)
     columns["name"] = pa.array([entry.name for entry in entries], pa.string())
-    for name in keep:
+    for name in dict.fromkeys(keep):
         values = [_text(entry.extra.get(name)) for entry in entries]
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
     with open_new(path) as file:  # pyarrow knows no path that is not UTF-8
@@ -102,7 +102,9 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> Iterator
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:
     """Return the name of a kept column: its own, unless the manifest has a column of that name."""
-    return f"{_KEPT_PREFIX}{name}" if name in taken else name
+    while name in taken:
+        name = f"{_KEPT_PREFIX}{name}"
+    return name
 
 
 def _kinds() -> dict[str, "pyarrow.DataType"]:

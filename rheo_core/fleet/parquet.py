@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BufferedReader
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ _BATCH_ROWS = 64
 """Rows that are decoded at a time. A dictionary may repeat a long value for a billion rows, which
 takes a few kilobytes of the file. 4,096 rows at a time save a twelfth of the time."""
 _BUFFER_BYTES = 1 << 20  # of each column; otherwise a row group is read at once
+_NO_VALUE_OF_PYTHON = (ValueError, OverflowError, LookupError, NotImplementedError)
+"""Errors of a value that Python's type has no room for. Those of Arrow are subclasses."""
 
 
 def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> Iterator[Row]:
@@ -43,20 +46,41 @@ def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> It
 
 
 def _columns_of(batch: "pyarrow.RecordBatch") -> dict[str, list[object]]:
-    """Return the values of each column. Some writers store text that is not UTF-8."""
+    """Return the values of each column."""
+    return dict(zip(batch.schema.names, map(_values_of, batch.columns), strict=True))
+
+
+def _values_of(array: "pyarrow.Array") -> list[object]:
     try:
-        columns: dict[str, list[object]] = batch.to_pydict()
-    except UnicodeDecodeError:
-        names_and_values = zip(batch.schema.names, batch.columns, strict=True)
-        columns = {name: _as_bytes(values).to_pylist() for name, values in names_and_values}
-    return columns
+        values: list[object] = array.to_pylist()
+    except _NO_VALUE_OF_PYTHON:
+        values = list(map(_value_of, array))
+    return values
 
 
-def _as_bytes(values: "pyarrow.Array") -> "pyarrow.Array":
-    from pyarrow import large_binary, types
+def _value_of(scalar: "pyarrow.Scalar") -> object:
+    """Return a value. One that Python has no room for is text, or None if Arrow has none for it.
 
-    is_text = types.is_string(values.type) or types.is_large_string(values.type)
-    return values.cast(large_binary()) if is_text else values
+    Arrow's times have more years and digits than Python's, and their zones may be unknown here.
+    Some writers store text that is not UTF-8.
+    """
+    import pyarrow
+
+    with suppress(*_NO_VALUE_OF_PYTHON):
+        return scalar.as_py()
+    if isinstance(scalar, pyarrow.StructScalar):
+        fields = zip(scalar.type, scalar.values(), strict=True)
+        return {field.name: _value_of(value) for field, value in fields}
+    if isinstance(scalar, pyarrow.ListScalar):  # of any kind, and maps
+        return _values_of(scalar.values)
+    if isinstance(scalar, pyarrow.DictionaryScalar | pyarrow.ExtensionScalar):
+        return _value_of(scalar.value)
+    with suppress(*_NO_VALUE_OF_PYTHON):
+        if pyarrow.types.is_timestamp(scalar.type):
+            scalar = scalar.cast(pyarrow.timestamp(scalar.type.unit))  # in UTC
+        is_text = isinstance(scalar, pyarrow.StringScalar)
+        return scalar.cast(pyarrow.large_binary() if is_text else pyarrow.string()).as_py()
+    return None
 
 
 def _values(columns: dict[str, list[object]]) -> Iterator[dict[str, object]]:

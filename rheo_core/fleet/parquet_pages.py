@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 MAX_PAGE_BYTES = 128 << 20
 """Size of a page. Most programs write pages of 1 MiB, and none more than 100 MB by default."""
-_MAX_FOOTER_BYTES = 64 << 20
+_MAX_FOOTER_BYTES = 16 << 20
+_MAX_COLUMNS = 10_000  # of all levels
+_MAX_ITEMS = 500_000
+"""Items of all lists in a footer: columns, row groups, their columns, encodings and names. pyarrow
+takes up to a thousand bytes of memory for each, and three bytes of a footer may be one. A list of a
+billion rows in groups of a million has a tenth of that."""
 _FOOTER_END_BYTES = 8  # length of the footer, and `PAR1`
 _HEAD_BYTES = 1 << 10
 _MAX_HEAD_BYTES = 1 << 20  # it may hold the least and the greatest value of its page
 
 # Numbers of fields: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
-_ROW_GROUPS, _COLUMNS, _META_DATA = 4, 1, 3
+_SCHEMA, _ROW_GROUPS, _COLUMNS, _META_DATA, _LIST = 2, 4, 1, 3, 9
 _PATH, _VALUES, _BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11  # of the data on a column
 _UNCOMPRESSED, _COMPRESSED, _DATA, _DATA_V2, _VALUES_IN_PAGE = 2, 3, 5, 8, 1  # of a head
 _NO_DATA = {_VALUES_IN_PAGE: 0}  # as in a dictionary
@@ -33,12 +38,13 @@ def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
     """Open a Parquet file in pyarrow, unless its footer would take any amount of memory.
 
     Raises:
-        ValueError: the footer is too long; a phrase.
+        ValueError: the footer is too long, has too many items, or is damaged; a phrase.
         pyarrow.ArrowException, OSError: the file cannot be read.
     """
     from pyarrow import parquet
 
-    _footer(file)
+    if footer := _footer(file):
+        _check_footer(footer)
     file.seek(0)
     return parquet.ParquetFile(file, pre_buffer=False, **options)
 
@@ -87,6 +93,24 @@ def _footer(file: BufferedReader) -> bytes:
         raise ValueError(f"its footer has {length:,} bytes, more than {_MAX_FOOTER_BYTES:,}")
     file.seek(max(end - _FOOTER_END_BYTES - length, 0))
     return file.read(min(length, end))
+
+
+def _check_footer(footer: bytes) -> None:
+    """Raise ValueError if a footer has more columns or items than any useful one."""
+    reader = CompactReader(footer, _MAX_ITEMS)
+    columns = 0
+    try:
+        for number, kind in reader.fields():
+            if kind != _LIST:
+                reader.value(kind)
+                continue
+            for each in reader.items():  # one at a time in memory
+                reader.value(each)
+                columns += number == _SCHEMA
+                if columns > _MAX_COLUMNS:
+                    raise ValueError(f"it has more than {_MAX_COLUMNS:,} columns")
+    except (LookupError, OverflowError, TypeError):
+        raise ValueError("its footer is damaged") from None
 
 
 def _row_groups(footer: bytes) -> Iterator[Struct]:

@@ -10,6 +10,8 @@ from typing import Any
 from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.fleet import (
     DEFAULT_SHARD_SIZE,
+    MAX_KEPT_COLUMNS,
+    MAX_NAME_LENGTH,
     MAX_SHARD_SIZE,
     PLAN_NAME,
     PLAN_VERSION,
@@ -19,7 +21,7 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 from rheo_core.domain.hash_algorithms import HashAlgorithm
-from rheo_core.domain.text import printable, shorten
+from rheo_core.domain.text import is_unicode, printable, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES
 
 from .columns import TableOptions
@@ -166,10 +168,23 @@ def _check_no_results(target: Target) -> None:
 
 
 def check_request(request: PlanRequest) -> None:
-    """Raise PlanError if a number of a request is out of its range."""
+    """Raise PlanError if a value of a request is out of its range."""
     if wrong := _out_of_range(request):
         name, value, range_ = wrong
         raise PlanError(f"--{name.replace('_', '-')} is {value}; it must be {range_}")
+    if len(keep := request.table.keep) > MAX_KEPT_COLUMNS:
+        raise PlanError(
+            f"--keep names {len(keep):,} columns; at most {MAX_KEPT_COLUMNS:,} are kept"
+        )
+    for column in keep:
+        shown = shorten(printable(column), 40)
+        if len(column) > MAX_NAME_LENGTH:
+            raise PlanError(
+                f"--keep names the column {shown!r} of {len(column):,} characters; at most "
+                f"{MAX_NAME_LENGTH} are allowed"
+            )
+        if not is_unicode(column):
+            raise PlanError(f"--keep names the column {shown!r}, which is not UTF-8")
 
 
 def _out_of_range(holder: PlanRequest | FleetPlan) -> tuple[str, object, str] | None:

@@ -144,8 +144,7 @@ async def _download(
     journal: Journal,
 ) -> dict[str, EntryOutcome]:
     """Return the outcomes of all entries, after downloading those that have none."""
-    keys = [entry.key for entry in entries]
-    outcomes = await asyncio.to_thread(believed, journal.outcomes, keys, places.folder)
+    outcomes = await asyncio.to_thread(believed, journal.outcomes, entries, places.folder)
     for entry in entries:
         if entry.problem is not None:
             outcomes[entry.key] = unreadable(entry)

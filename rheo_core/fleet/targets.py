@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rheo_core.domain.text import redact
 from rheo_core.infrastructure.files import (
@@ -70,20 +70,33 @@ class Target(Protocol):
 def open_target(out: str) -> Target:
     """Return the output folder `out`, a local path or a URL that fsspec knows.
 
+    A folder on a file system is a `LocalTarget`, however its URL is spelled: fsspec would write
+    through any link in the folder.
+
     Raises:
-        ValueError: fsspec does not know such URLs, or needs a package for them; one sentence.
+        ValueError: the URL cannot be used, or needs a package; one sentence without a full stop.
     """
     if "://" not in out:
         return LocalTarget(Path(out))
-    protocol, _, rest = out.partition("://")
-    if protocol == "file":
-        return LocalTarget(Path(rest))
-    if "@" in rest.partition("/")[0]:
+    name = f"output folder {redact(out)}"
+    if "@" in out.partition("://")[2].partition("/")[0]:
         raise ValueError(
-            f"output folder {redact(out)} contains a login; every worker would get it "
-            "through the scheduler. Give it to the workers in their environment"
+            f"{name} contains a login; every worker would get it through the scheduler. Give it "
+            "to the workers in their environment"
         )
-    return RemoteTarget(out)
+    if "::" in out:
+        raise ValueError(f"{name} is a chain of URLs; name the folder without `::`")
+    try:
+        files, path = find_store(out)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    from fsspec.implementations.local import LocalFileSystem
+
+    if isinstance(files, LocalFileSystem):
+        return LocalTarget(Path(path))
+    if getattr(files, "local_file", False):  # a cache, set up in a configuration of fsspec
+        raise ValueError(f"{name} is a local copy of a folder; name the folder itself")
+    return RemoteTarget(files, path)
 
 
 class LocalTarget:
@@ -178,19 +191,7 @@ class RemoteTarget:
 
     path = None
 
-    def __init__(self, out: str) -> None:
-        protocol = out.partition("://")[0]
-        try:
-            import fsspec
-
-            files, root = fsspec.core.url_to_fs(out)
-        except ImportError as error:
-            extra = _INSTALLS.get(protocol)
-            package = f"'rheo-tui[fleet,{extra}]'" if extra else getattr(error, "name", None)
-            hint = f": pip install {package}" if package else f". {error}"
-            raise ValueError(f"output folder {out} needs a package{hint}") from None
-        except ValueError:
-            raise ValueError(f"output folder {out}: {protocol}:// is unknown") from None
+    def __init__(self, files: "AbstractFileSystem", root: str) -> None:
         self._files: Any = files
         self._root = root.rstrip("/")
 
@@ -276,13 +277,16 @@ class _StoredFile(RawIOBase):
     That library's own files are not all that a BufferedReader is: `readline` takes no limit.
 
     Args:
-        file: the file of that library.
+        files: the store; some of them close their files when nobody holds them any more.
+        path: path of the file there.
         name: its name in messages.
     """
 
-    def __init__(self, file: Any, name: str) -> None:
-        self._file = file
+    def __init__(self, files: "AbstractFileSystem", path: str, name: str) -> None:
+        self._files = files
         self._name = name
+        with store_errors(name):
+            self._file: Any = files.open(path, "rb")
 
     def readable(self) -> bool:
         return True
@@ -291,7 +295,8 @@ class _StoredFile(RawIOBase):
         return True
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        return int(self._file.seek(place, whence))
+        with store_errors(self._name):
+            return int(self._file.seek(place, whence))
 
     def readinto(self, buffer: Any) -> int:
         with store_errors(self._name):
@@ -300,8 +305,32 @@ class _StoredFile(RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        self._file.close()
-        super().close()
+        if not self.closed:
+            super().close()
+            with store_errors(self._name):
+                self._file.close()
+
+
+def find_store(url: str) -> tuple["AbstractFileSystem", str]:
+    """Return the file system of a URL, and the path there.
+
+    Raises:
+        ValueError: the URL cannot be used, or needs a package; a phrase.
+    """
+    protocol = url.partition("://")[0].partition("::")[0]
+    try:
+        import fsspec
+
+        if protocol not in {*fsspec.available_protocols(), *fsspec.registry}:
+            raise ValueError(f"{protocol}:// is unknown")
+        return cast("tuple[AbstractFileSystem, str]", fsspec.core.url_to_fs(url))
+    except ImportError as error:
+        extra = _INSTALLS.get(protocol)
+        package = f"'rheo-tui[fleet,{extra}]'" if extra else getattr(error, "name", None)
+        hint = f"pip install {package}" if package else _reason(error)
+        raise ValueError(f"it needs a package: {hint}") from None
+    except Exception as error:  # every library of a store has classes of its own
+        raise ValueError(_reason(error)) from None
 
 
 def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedReader:
@@ -315,8 +344,7 @@ def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedRe
     Raises:
         OSError: it does not exist, or the store refuses it.
     """
-    with store_errors(name):
-        return BufferedReader(_StoredFile(files.open(path, "rb"), name), _BUFFER_BYTES)
+    return BufferedReader(_StoredFile(files, path, name), _BUFFER_BYTES)
 
 
 @contextmanager
@@ -331,4 +359,9 @@ def store_errors(name: str) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        raise OSError(f"the object store refuses {name}: {redact(str(error))}") from error
+        raise OSError(f"the object store refuses {name}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error, or the name of its class."""
+    return redact(str(error).strip().partition("\n")[0]) or type(error).__name__

@@ -30,24 +30,28 @@ from rheo_core.domain.fleet import (
     ShardTask,
     facts_name,
     journal_name,
+    key_of,
     pass_name,
     shard_list_name,
     to_json,
 )
 from rheo_core.fleet import passes
 from rheo_core.fleet.checking import problems
+from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.failed_entries import failed_entries
 from rheo_core.fleet.journal import Journal, ShardBusyError
 from rheo_core.fleet.manifest import read_manifest
 from rheo_core.fleet.passes import read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
-from rheo_core.fleet.rows import Row
-from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.rows import ListError, Row
+from rheo_core.fleet.shard import _digest_of_list, run_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.status import read_status
 from rheo_core.fleet.stored import StoredFileError, read_value
+from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import LocalTarget, Target, open_target
 from rheo_core.fleet.watching import FleetWatcher
+from tests.fleet import footers
 from tests.fleet.runs import FleetRun, planned
 
 _GIB = 1 << 30
@@ -162,6 +166,9 @@ def test_the_largest_plan_is_read(tmp_path: Path) -> None:
         ({"compute_hash": "shake_128"}, "the algorithm 'shake_128' is unknown"),
         ({"contact": "a@b.org\r\nX-Evil: 1"}, "is neither a mail address nor"),
         ({"shards": [1] * 100_000}, ""),
+        ({"keep": [str(n) for n in range(1_001)]}, ""),
+        ({"keep": [str(n) for n in range(90_000)]}, ""),
+        ({"keep": ["x" * 401]}, ""),
         ({"split_sites": {str(n): 1 for n in range(2_000)}}, ""),
     ],
     ids=lambda value: str(value)[:30],
@@ -271,6 +278,37 @@ def test_a_journal_of_endless_lines_is_believed_in_part(tmp_path: Path) -> None:
         assert len(journal.outcomes) == 100_001
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"status": 99_999},
+        {"status": -1},
+        {"attempts": 99_999},
+        {"attempts": -1},
+        {"size": -1},
+        {"size": 2**63},
+        {"seconds": 1e300},
+    ],
+    ids=str,
+)
+def test_a_number_that_no_outcome_has_ends_a_journal(
+    run: FleetRun, numbers: dict[str, float]
+) -> None:
+    """A manifest has no room for it, so the shard could never be stored."""
+    keys = [key_of(0, place) for place in range(3)]
+    good = EntryOutcome(keys[0], "failed", status=999, attempts=2**15 - 1, kind="dns")
+    bad = {"key": keys[1], "outcome": "failed", **numbers}
+    path, run_id = run.out / journal_name(0), _digest_of_list(target_of(run), run.tasks[0])
+    path.parent.mkdir(parents=True)
+    lines = [good.to_line(), json.dumps(bad).encode() + b"\n", replace(good, key=keys[2]).to_line()]
+    path.write_bytes(head_of(run_id) + b"".join(lines))
+    with Journal(path, run_id) as journal:
+        assert journal.outcomes == {good.key: good}
+    assert run_shard(run.tasks[0]).errors == {"dns": 1}
+    (row,) = run.manifest()
+    assert row["status"] == 999 and row["attempts"] == 2**15 - 1
+
+
 def test_a_journal_without_end_is_not_shown(run: FleetRun) -> None:
     path = run.out / journal_name(0)
     path.parent.mkdir(parents=True)
@@ -315,6 +353,49 @@ def test_a_footer_of_any_length_is_not_read(run: FleetRun) -> None:
         list(read_manifest(target_of(run), "m.parquet", COLUMNS))
 
 
+@pytest.mark.parametrize(
+    ("make", "count", "sentence"),
+    [
+        (footers.many_columns, 10_001, "it has more than 10,000 columns"),
+        (footers.many_columns, 990_000, "its lists have 990,001 items, more than 500,000"),
+        (footers.many_chunks, 2_000_000, "its lists have 2,000,003 items, more than 500,000"),
+        (footers.many_groups, 500_000, "its lists have 500,002 items, more than 500,000"),
+        (footers.many_keys, 2_000_000, "its lists have 2,000,002 items, more than 500,000"),
+        (footers.many_names, 2_000_000, "its lists have 2,000,004 items, more than 500,000"),
+    ],
+    ids=["columns", "all columns", "chunks", "groups", "keys", "names"],
+)
+def test_a_footer_with_too_many_items_is_not_read(
+    run: FleetRun, make: Callable[[int], bytes], count: int, sentence: str
+) -> None:
+    """pyarrow takes 1.5 KB for a column of seven bytes: gigabytes for these footers."""
+    path = run.out / "m.parquet"
+    path.write_bytes(make(count))
+    with pytest.raises(ValueError, match=f"^m.parquet is damaged: {sentence}$"):
+        list(read_manifest(target_of(run), "m.parquet", COLUMNS))
+    with pytest.raises(ListError, match=f"^cannot read the list {path}: {sentence}$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (footers.many_columns, 9_999),
+        (footers.many_chunks, 490_000),
+        (footers.many_groups, 490_000),
+        (footers.many_keys, 490_000),
+    ],
+)
+def test_a_footer_below_the_limits_is_read(
+    run: FleetRun, make: Callable[[int], bytes], count: int
+) -> None:
+    """Its columns are others than those of a list, as pyarrow finds."""
+    path = run.out / "m.parquet"
+    path.write_bytes(make(count))
+    with pytest.raises(ListError, match=r"has no column 'url'; its columns are a"):
+        list(read_rows(str(path), TableOptions()))
+
+
 @pytest.mark.parametrize("columns", [("key",), ("key", "outcome")])
 def test_a_manifest_without_a_column_is_named(run: FleetRun, columns: tuple[str, ...]) -> None:
     write_bomb(run.out / "m.parquet", dict.fromkeys(columns, "x"), 5)
@@ -324,7 +405,7 @@ def test_a_manifest_without_a_column_is_named(run: FleetRun, columns: tuple[str,
 
 def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     target, name = target_of(run), "part-000000"
-    values = {"file": "00000000000", "hash": "shake_128:00"}
+    values = {"key": "00000000000", "file": "00000000000", "hash": "shake_128:00"}
     table = {key: [value] for key, value in values.items()} | {"size": pyarrow.array([1])}
     parquet.write_table(pyarrow.table(table), run.out / f"{name}.parquet")
     (run.out / name).mkdir()
@@ -337,7 +418,9 @@ def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     facts["parts"] = {f"{name}.parquet": {"size_bytes": 1, "sha256": ""}}
     target.put(facts_name(0), json.dumps(facts).encode())
     found = "\n".join(problems(target, run.plan, deep=True))
-    assert f"{name}.parquet has an unknown checksum for {name}/00000000000" in found
+    assert (
+        f"{name}/00000000000 has an unknown checksum: the algorithm 'shake_128' is unknown" in found
+    )
 
 
 # Whole commands
@@ -383,6 +466,31 @@ def test_a_folder_in_place_of_a_file_is_named(run: FleetRun, name: str, command:
     result = said_by(run, command)
     assert result.returncode == 4
     assert result.stderr.rstrip().endswith(f"{name}: Is a directory."), result.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["work"]])
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "not a regular file; remove it"),
+        (Path.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+    ],
+    ids=["fifo", "folder", "loop"],
+)
+def test_something_else_than_a_file_is_named(
+    run: FleetRun, command: list[str], make: Callable[[Path], None], reason: str
+) -> None:
+    is_check = command == ["check"]
+    path = run.out / ("mine" if is_check else journal_name(0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    result = said_by(run, command)
+    if is_check and not path.is_symlink():
+        assert result.returncode == 3, result.stderr
+    else:
+        assert result.returncode == 4
+        assert result.stderr.rstrip().endswith(f"{path.name}: {reason}."), result.stderr
 
 
 def test_a_status_with_a_long_message_counts_as_none(run: FleetRun) -> None:

@@ -1,6 +1,7 @@
 """Journals: cut anywhere, of another run, locked by another worker; what they say is believed only
 as far as the files are there."""
 
+import hashlib
 import os
 import pickle
 import platform
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.fleet import EntryOutcome
+from rheo_core.domain.fleet import EntryOutcome, FleetEntry
 from rheo_core.fleet import holders
 from rheo_core.fleet.journal import Journal, ShardBusyError, believed
 from rheo_core.infrastructure.locks import lock
@@ -187,7 +188,8 @@ def test_it_is_believed_only_with_the_file(tmp_path: Path, found: bytes | None) 
     if found is not None:
         path.write_bytes(found)
     outcomes = {each.key: each for each in (DONE, FAILED)}
-    confirmed = believed(outcomes, [DONE.key, FAILED.key, "other"], tmp_path)
+    entries = [FleetEntry(key, "http://h/") for key in (DONE.key, FAILED.key, "other")]
+    confirmed = believed(outcomes, entries, tmp_path)
     assert (DONE.key in confirmed) is (found == b"abc")
     assert confirmed[FAILED.key] == FAILED
     assert path.exists() is (found == b"abc")
@@ -213,3 +215,51 @@ def test_a_line_too_deep_to_read_ends_what_is_believed(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_bytes(written(path, [DONE]) + b'{"host":' + b"[" * 100_000 + b"\n")
     assert read(path) == {DONE.key: DONE}
+
+
+GOOD, WRONG = (f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (b"abc", b"xyz"))
+MD5 = f"md5:{hashlib.md5(b'abc').hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("of_entry", "of_journal", "is_believed"),
+    [
+        (None, None, True),
+        (GOOD, None, True),
+        (None, GOOD, True),
+        (GOOD, GOOD, True),
+        (GOOD, MD5, True),
+        (WRONG, None, False),
+        (WRONG, GOOD, False),
+        (WRONG, WRONG, False),
+        (GOOD, WRONG, False),
+        (None, WRONG, False),
+        (None, "shake_128:00", False),
+        (None, "abc", False),
+        (GOOD, "", False),
+    ],
+)
+def test_it_is_believed_only_with_the_checksums(
+    tmp_path: Path, of_entry: str | None, of_journal: str | None, is_believed: bool
+) -> None:
+    """Somebody else may have written both the journal and the file."""
+    path = tmp_path / (DONE.file or "")
+    path.write_bytes(b"abc")
+    entry = FleetEntry(DONE.key, "http://h/", hash=of_entry)
+    outcome = replace(DONE, hash=of_journal)
+    confirmed = believed({DONE.key: outcome}, [entry], tmp_path)
+    assert confirmed == ({DONE.key: outcome} if is_believed else {})
+    assert path.exists() is is_believed
+
+
+def test_only_a_file_is_believed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"abc")
+    path = tmp_path / (DONE.file or "")
+    entry = FleetEntry(DONE.key, "http://h/", hash=GOOD)
+    for make in (os.mkfifo, lambda link: link.symlink_to("elsewhere")):
+        make(path)
+        outcome = replace(DONE, size=path.lstat().st_size)
+        assert believed({DONE.key: outcome}, [entry], tmp_path) == {}
+        assert not path.is_symlink() and not path.exists()
+    assert elsewhere.read_bytes() == b"abc"

@@ -181,6 +181,28 @@ def test_an_unusable_plan_is_named(tmp_path: Path, content: bytes | None, senten
         plan_fleet(target, PlanRequest(), 2)
 
 
+@pytest.mark.parametrize(
+    ("keep", "sentence"),
+    [
+        ([str(n) for n in range(1_001)], "--keep names 1,001 columns; at most 1,000 are kept"),
+        (["x" * 401], "--keep names the column '.+' of 401 characters; at most 400 are allowed"),
+        (["\udcff"], "--keep names the column '.+', which is not UTF-8"),
+    ],
+)
+def test_columns_to_keep_that_no_plan_can_have_are_refused(
+    tmp_path: Path, keep: list[str], sentence: str
+) -> None:
+    path = tmp_path / "list.jsonl"
+    path.write_text('{"url":"http://127.0.0.1:1/a"}')
+    target = open_target(str(tmp_path / "out"))
+    request = PlanRequest((str(path),), TableOptions(keep=tuple(keep)))
+    with pytest.raises(PlanError, match=f"^{sentence}$"):
+        plan_fleet(target, request, 2)
+    most = tuple("x" * (400 - len(str(n))) + str(n) for n in range(1_000))
+    plan = plan_fleet(target, replace(request, table=TableOptions(keep=most)), 2)
+    assert read_plan(target) == plan and plan.keep == most
+
+
 def test_a_folder_without_a_plan_needs_a_list(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="has no plan; name a list"):
         plan_fleet(open_target(str(tmp_path)), PlanRequest(), 2)

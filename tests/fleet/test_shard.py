@@ -43,6 +43,26 @@ async def test_every_entry_has_a_file_or_a_reason(
     assert "hash mismatch" in manifest[7]["error"]
 
 
+@pytest.mark.parametrize(
+    ("keep", "names"),
+    [
+        (("kept_url", "url"), ["kept_url", "kept_kept_url"]),
+        (("url", "kept_url"), ["kept_url", "kept_kept_url"]),
+        (("url", "url", "n", "n"), ["kept_url", "n"]),
+    ],
+)
+async def test_no_kept_column_hides_another(
+    server: MisbehavingServer, tmp_path: Path, keep: tuple[str, ...], names: list[str]
+) -> None:
+    (row,) = rows_of(server, 1)
+    row = row._replace(extra={name: f"value of {name}" for name in keep})
+    run = planned(tmp_path / "out", [row], keep=keep)
+    await work_on_shard(run.tasks[0])
+    (stored,) = run.manifest()
+    assert list(stored)[-len(names) :] == names
+    assert [stored[name] for name in names] == [f"value of {n}" for n in dict.fromkeys(keep)]
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are Unicode")
 async def test_the_path_of_the_output_folder_need_not_be_unicode(
     server: MisbehavingServer, tmp_path: Path

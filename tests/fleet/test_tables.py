@@ -157,6 +157,58 @@ def test_text_of_parquet_that_is_not_utf_8_costs_its_row(write: Write) -> None:
     assert "row 2: this line is not" in (second.problem or "")
 
 
+FAR = 2**62
+"""Seconds or microseconds that no time of Python has."""
+INVALID = pyarrow.array([b"\xff"]).view(pyarrow.string())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pyarrow.array([FAR], pyarrow.timestamp("us")), f"<value out of range: {FAR}>"),
+        (pyarrow.array([2**30], pyarrow.date32()), f"<value out of range: {2**30}>"),
+        (pyarrow.array([FAR], pyarrow.duration("s")), f"{FAR}"),
+        (pyarrow.array([1], pyarrow.timestamp("ns")), "1970-01-01 00:00:00.000000001"),
+        (pyarrow.array([1], pyarrow.time64("ns")), "00:00:00.000000001"),
+        (pyarrow.array([0], pyarrow.timestamp("us", "No/Where")), "1970-01-01 00:00:00.000000"),
+        (pyarrow.array([0], pyarrow.timestamp("us", "+99:99")), "1970-01-01 00:00:00.000000"),
+        (pyarrow.array([[FAR]], pyarrow.list_(pyarrow.duration("s"))), [f"{FAR}"]),
+        (
+            pyarrow.array(
+                [{"a": FAR, "b": 1}],
+                pyarrow.struct([("a", pyarrow.duration("s")), ("b", pyarrow.int8())]),
+            ),
+            {"a": f"{FAR}", "b": 1},
+        ),
+        (
+            pyarrow.array([FAR], pyarrow.timestamp("us")).dictionary_encode(),
+            f"<value out of range: {FAR}>",
+        ),
+        (pyarrow.ListArray.from_arrays([0, 1], INVALID), ["\ufffd"]),
+        (pyarrow.StructArray.from_arrays([INVALID], ["a"]), {"a": "\ufffd"}),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_a_value_that_python_has_no_room_for_costs_no_list(
+    write: Write, values: pyarrow.Array, expected: object
+) -> None:
+    """In the column of URLs it costs its row."""
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"url": [A], "x": values}), file)
+    source = write("list.parquet", file.getvalue())
+    (row,) = rows(source, keep=("x",))
+    assert (row.url, row.problem, row.extra) == (A, None, {"x": expected})
+    for url_column in ("x", "url"):
+        (row,) = rows(source, url_column=url_column, hash_column="x")
+        assert row.problem
+
+
+def test_a_time_beside_one_that_python_has_no_room_for_is_text_as_ever(write: Write) -> None:
+    values = pyarrow.array([FAR, 1_000_000, None], pyarrow.timestamp("us"))
+    _, second, third = rows(write("list.parquet", parquet_of(url=[A] * 3, x=values)), keep=("x",))
+    assert (second.extra, third.extra) == ({"x": "1970-01-01 00:00:01"}, {"x": None})
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

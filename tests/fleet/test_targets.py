@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from rheo_core.fleet.targets import Target, open_target
 
@@ -137,3 +138,63 @@ def test_no_file_behind_a_linked_folder_is_touched(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="a symbolic link in an output folder"):
         target.put("_rheo/shards/000000.jsonl.gz", b"")
     assert [path.name for path in elsewhere.iterdir()] == ["stop"]
+
+
+@pytest.mark.parametrize("url", ["file://{}", "local://{}", "here://{}"])
+def test_every_url_of_a_file_system_is_a_local_folder(tmp_path: Path, url: str) -> None:
+    """fsspec itself would write through a link, into a file of somebody else."""
+    fsspec.register_implementation("here", Here, clobber=True)
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for name in ("part-000000.parquet", "_rheo/stop", "_rheo/plan.json"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).symlink_to(victim)
+    target = open_target(url.format(out))
+    assert target.path == out
+    target.put("_rheo/stop", b"")
+    assert not target.create("_rheo/plan.json", b"{}")
+    source = tmp_path / "manifest"
+    source.write_bytes(b"PAR1")
+    target.put_file("part-000000.parquet", source)
+    assert victim.read_bytes() == b"precious"
+
+
+class Here(LocalFileSystem):  # type: ignore[misc]
+    """File system of a program's own, as a plug-in of fsspec may register it."""
+
+    protocol = "here"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "simplecache::file://{}",
+        "filecache::file://{}",
+        "blockcache::local://{}",
+        "async_wrapper::file://{}",
+        "dir::file://{}",
+        "zip://out::file://{}/a.zip",
+        "reference::file://{}",
+    ],
+)
+def test_a_chain_of_urls_is_no_output_folder(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValueError, match=r"is a chain of URLs; name the folder without `::`$"):
+        open_target(url.format(tmp_path / "out"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_of_a_local_folder_is_no_output_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("simplecache", "filecache"):
+        monkeypatch.setitem(fsspec.config.conf, name, {"target_protocol": "file"})
+        with pytest.raises(ValueError, match="is a local copy of a folder"):
+            open_target(f"{name}://{tmp_path}/out")
+
+
+@pytest.mark.parametrize(
+    "url", ["zip:///nowhere/out", "tar:///nowhere/out", "dir://out", "generic://out", "dbfs://out"]
+)
+def test_a_file_system_that_cannot_be_an_output_folder_is_one_sentence(url: str) -> None:
+    with pytest.raises(ValueError, match=rf"^output folder {url}: .+[^.]$"):
+        open_target(url)

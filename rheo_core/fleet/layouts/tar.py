@@ -46,13 +46,28 @@ def write_tar(path: Path, folder: Path, outcomes: Sequence[EntryOutcome]) -> Par
 
 def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
     assert outcome.file is not None and outcome.size is not None
-    info = tarfile.TarInfo(name_in_tar(outcome.file, outcome.type))
-    info.size, info.mode = outcome.size, _MODE
+    info = _member(outcome.file, outcome.type, outcome.size)
     with (folder / outcome.file).open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != outcome.size:
             raise OSError(f"{outcome.file} has {found} bytes instead of {outcome.size}")
         tar.addfile(info, file)
+
+
+def head_of_member(file: str, media_type: str | None, size: int) -> bytes:
+    """Return the bytes that `write_tar` writes before a file of `size` bytes."""
+    return _member(file, media_type, size).tobuf()
+
+
+def padding_of_member(size: int) -> int:
+    """Return the number of bytes behind a file of `size` bytes."""
+    return -size % tarfile.BLOCKSIZE
+
+
+def _member(file: str, media_type: str | None, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name_in_tar(file, media_type))
+    info.size, info.mode = size, _MODE
+    return info
 
 
 class _HashingFile:

@@ -1,0 +1,40 @@
+"""Checksums of files, as lists, journals and manifests have them: `sha256:HEX`."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+
+from rheo_core.domain.hash_algorithms import HashAlgorithm
+
+_BLOCK_BYTES = 1 << 18
+_ALGORITHMS = frozenset(HashAlgorithm)
+
+
+def matches(blocks: Iterable[bytes], checksums: Iterable[str]) -> bool:
+    """Return True if data have all of these checksums.
+
+    Args:
+        blocks: the data; all are read if there is a checksum, and none otherwise.
+        checksums: `ALGORITHM:HEX` in lower case; another program may have written them.
+
+    Raises:
+        ValueError: an algorithm is unknown.
+    """
+    expected = {checksum.partition(":")[::2] for checksum in checksums}
+    found = {}
+    for algorithm, _ in expected:
+        if algorithm not in _ALGORITHMS:
+            raise ValueError(f"the algorithm {algorithm!r} is unknown")
+        found[algorithm] = hashlib.new(algorithm)
+    if found:
+        for block in blocks:
+            for digest in found.values():
+                digest.update(block)
+    return all(found[algorithm].hexdigest() == digest for algorithm, digest in expected)
+
+
+def blocks_of(file: BufferedReader, size: int) -> Iterator[bytes]:
+    """Yield the next `size` bytes of a file in blocks; fewer if it ends before."""
+    while block := file.read(min(size, _BLOCK_BYTES)):
+        size -= len(block)
+        yield block
