@@ -23,7 +23,7 @@ _FORM = "row of a table"
 _NAMES = frozenset({"filename", "file_name", "file name"})
 _URL = re.compile(r"(?:[^\W_]+[ _-]){0,2}(?:url|uri|link|href)")
 """`Download URL` and `file_link` too."""
-_HASH = re.compile(r"(md5|sha-?(?:1|256|512))(?:[ _-]?(?:sum|hash|checksum))?")
+_HASH = re.compile(r"(md5|sha-?(?:1|256|384|512)|blake2b)(?:[ _-]?(?:sum|hash|checksum))?")
 _HEAD = re.compile(rf"(?:[^:/\n]*[,;|\t])?\"?{_URL.pattern}\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE)
 _BLANK_BEFORE = re.compile(r"[,;|]\s")
 
@@ -82,11 +82,11 @@ def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
 
 
 def _fields(row: dict[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"hash_config": []}
     for name, value in row.items():
         if name in _NAMES and value:
             fields |= destination_fields(value, name)
         elif value and (algorithm := _HASH.fullmatch(name)):
             digest = f"{algorithm[1].replace('-', '')}:{value}"
-            fields["hash_config"] = HashConfig.from_checksum_string(digest)
+            fields["hash_config"].append(HashConfig.from_checksum_string(digest))
     return fields
