@@ -65,6 +65,7 @@ def _later_formats() -> tuple[Format, ...]:
     from . import (
         checksum_list,
         commands,
+        curl_config,
         ef2,
         json_lines,
         refused_commands,
@@ -75,6 +76,7 @@ def _later_formats() -> tuple[Format, ...]:
     return (
         Format(refused_commands.sniff_powershell, refused_commands.read),
         Format(commands.sniff, commands.read),
+        Format(curl_config.sniff, curl_config.read),
         Format(ef2.sniff, ef2.read),
         Format(shortcut.sniff, shortcut.read),
         Format(json_lines.sniff, json_lines.read),
