@@ -11,6 +11,7 @@ from rheo_core.domain.file_config import STORED
 from rheo_core.domain.hash_algorithms import STRONGEST_FIRST, HashAlgorithm
 from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.infrastructure.session_salvage import _is_itself
 from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries, recheck_entries
 from rheo_core.inputs.checksum_list import _MAX_HELD
 from tests.inputs.texts import read
@@ -212,6 +213,13 @@ def test_a_stored_checksum_is_the_one_that_the_user_has_chosen(stored: object) -
     row = json.dumps(fields | {"hash_config": stored})
     again = FileConfig.model_validate_json(row, extra="ignore", context=STORED)
     assert again.model_dump(mode="json")["hash_config"] == stored
+
+
+def test_a_damaged_session_keeps_the_checksum_that_the_user_has_chosen() -> None:
+    config = FileConfig(url=f"{URL}#sha256={SHA256}")
+    chosen = HashConfig.from_checksum_string(f"sha256:{OTHER}")
+    row = config.model_copy(update={"hash_config": chosen}).model_dump_json()
+    assert _is_itself([config.id, row, True, 0])
 
 
 @pytest.mark.parametrize("given", ["sha256", 5, [5], [[]], [None], {"algorithm": "crc"}])
