@@ -16,7 +16,7 @@ from .flags import (
     Bearer,
     CaFile,
     Certificate,
-    Checksum,
+    Checksums,
     ComputeHash,
     Connections,
     Continue,
@@ -65,7 +65,7 @@ def download(
     input_files: InputFiles = None,
     output: OutputDir = None,
     filename: Filename = None,
-    checksum: Checksum = None,
+    checksums: Checksums = None,
     compute_hash: ComputeHash = None,
     mirrors: Mirrors = None,
     sidecar: Sidecar = False,
@@ -150,8 +150,8 @@ def download(
         glob, links, base, allow_list_options, settings, dry_run
     )
     located = download_configs.read(urls or [], input_files or [], options)
-    if to_output or filename is not None or checksum is not None or mirrors:
-        located = download_configs.only_one(located, filename, checksum, mirrors or [])
+    if to_output or filename is not None or checksums or mirrors:
+        located = download_configs.only_one(located, filename, checksums or [], mirrors or [])
     if dry_run:
         from .dry_run import show_entries
 

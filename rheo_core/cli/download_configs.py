@@ -8,9 +8,10 @@ import typer
 
 from rheo_core.config import Settings
 from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
-from rheo_core.inputs import ReadOptions, problem_of
+from rheo_core.inputs import Entry, ReadOptions, problem_of
 from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, read_sources
 
 from .exit import ExitCode, fail
@@ -114,33 +115,49 @@ def _map_downloads(
 def only_one(
     located: Iterator[LocatedEntry],
     filename: str | None,
-    checksum: str | None,
+    checksums: list[str],
     mirrors: list[str],
 ) -> Iterator[LocatedEntry]:
-    """Return the only entry with its name, hash and mirrors; end the command if there are more."""
+    """Return the only entry with the values of the flags; end the command if there are more."""
     both = list(islice(located, 2))
     if len(both) != 1:
         fail("-o -, --filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
     (where, entry), *_ = both
     if entry.config is not None and not entry.problem:
-        entry = entry._replace(config=_refined(entry.config, filename, checksum, mirrors))
+        entry = _refined(entry, entry.config, filename, checksums, mirrors)
     return iter([(where, entry)])
 
 
 def _refined(
-    config: FileConfig, filename: str | None, checksum: str | None, mirrors: list[str]
-) -> FileConfig:
+    entry: Entry,
+    config: FileConfig,
+    filename: str | None,
+    checksums: list[str],
+    mirrors: list[str],
+) -> Entry:
     if filename is not None and (not filename.strip(". ") or set(filename) & set("/\\\0")):
         rule = "contain / or \\" if filename.strip(". ") else "consist only of dots and spaces"
         fail(f"--filename {filename!r} is not valid: a name cannot {rule}.", ExitCode.USAGE)
     try:
-        hash_config = HashConfig.from_checksum_string(checksum) if checksum is not None else None
+        hashes = list(map(HashConfig.from_checksum_string, checksums))
     except ValueError as error:
         fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
-    flags = {"filename": filename, "hash_config": hash_config, "mirrors": tuple(mirrors) or None}
+    hashes += filter(None, [config.hash_config])
+    try:
+        joined = join_hashes(hashes, (config.url, *mirrors))
+    except ValueError as error:
+        fail(f"{problem_of(error)}.", ExitCode.USAGE)
+    if joined.others:
+        note = f"ignored: {', '.join(joined.ignored)}"
+        entry = entry._replace(note="; ".join(filter(None, (entry.note, note))))
+    flags = {
+        "filename": filename,
+        "hash_config": joined.strongest,
+        "mirrors": tuple(mirrors) or None,
+    }
     fields = {name: getattr(config, name) for name in config.model_fields_set}
     fields |= {name: value for name, value in flags.items() if value is not None}
     try:
-        return FileConfig(**fields)
+        return entry._replace(config=FileConfig(**fields))
     except ValueError as error:
         fail(f"--mirror: {problem_of(error)}.", ExitCode.FAILED)

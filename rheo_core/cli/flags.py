@@ -45,12 +45,13 @@ Continue = Annotated[
 Filename = Annotated[
     str | None, typer.Option(metavar="NAME", help="File name to save as; for a single URL.")
 ]
-Checksum = Annotated[
-    str | None,
+Checksums = Annotated[
+    list[str] | None,
     typer.Option(
         "--hash",
         metavar="ALG:HEX",
-        help="Expected hash, such as sha256:9f86...; for a single URL.",
+        help="Expected hash, such as sha256:9f86...; for a single URL. Of several, the strongest "
+        "counts.",
     ),
 ]
 ComputeHash = Annotated[

@@ -14,6 +14,8 @@ _GNU = re.compile(r"(?P<hash>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>.+))?")
 _BSD = re.compile(
     r"(?P<tag>[A-Za-z0-9-]{3,12}) ?\((?P<name>.+)\) ?= ?(?P<hash>[0-9A-Fa-f]{32,128})"
 )
+# `(stdin)= HEX` and `SHA2-256(stdin)= HEX` of openssl, for standard input.
+_STDIN = re.compile(r"(?P<tag>[A-Za-z0-9-]{3,12})?\(stdin\)= (?P<hash>[0-9A-Fa-f]{32,128})")
 _ESCAPE = re.compile(r"\\([\\nr])")
 _ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
 _ALGORITHMS = {algorithm.value: algorithm for algorithm in HashAlgorithm}
@@ -43,6 +45,8 @@ def read_checksum_line(line: str) -> ChecksumLine | None:
     escaped = stripped.startswith("\\")
     stripped = stripped.removeprefix("\\")
     tag = None
+    if stdin := _STDIN.fullmatch(stripped):
+        stripped = f"{stdin['tag']}({NAMELESS})= {stdin['hash']}" if stdin["tag"] else stdin["hash"]
     if (match := _GNU.fullmatch(stripped)) is None:
         match = _BSD.fullmatch(stripped)
         if match is None or (tag := _ALGORITHMS.get(_plain(match["tag"]))) is None:

@@ -24,7 +24,7 @@ from pydantic import (
 from .file_exists import FileExistsStrategy as FileExistsStrategy  # public in this module too
 from .filenames import filename_from_url, names_in_url, sanitise_filename
 from .hash_algorithms import HashAlgorithm
-from .hash_hints import hash_in_fragment
+from .hash_hints import join_hashes
 from .hash_validation import HashConfig, PieceHashes
 from .hosts import ascii_host, check_labels, dotted_host, host_key
 from .paths import check_relative
@@ -346,8 +346,10 @@ class FileConfig(BaseModel):
         """
         values, field_set = _FIELDS.copy(), self.__pydantic_fields_set__
         values.update(self.__dict__)
-        if "#" in self.url and self.hash_config is None:
-            values["hash_config"] = hash_in_fragment(self.url)
+        # A stored checksum may be one that the user has chosen in place of that in the URL.
+        if context is not STORED and ("#" in self.url or self.mirrors):
+            given, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
+            values["hash_config"] = join_hashes(given, urls).strongest
         object.__setattr__(self, "__dict__", values)
         field_set = _field_sets.setdefault(frozenset(field_set), field_set)
         object.__setattr__(self, "__pydantic_fields_set__", field_set)

@@ -18,6 +18,10 @@ class HashAlgorithm(StrEnum):
         """Number of hexadecimal characters in a digest."""
         return _HEX_LENGTHS[self]
 
+    def is_weaker_than(self, other: "HashAlgorithm") -> bool:
+        """Return True if a checksum of the other algorithm counts in place of one of this."""
+        return STRONGEST_FIRST.index(self) > STRONGEST_FIRST.index(other)
+
 
 _HEX_LENGTHS = {
     HashAlgorithm.MD5: 32,
@@ -27,3 +31,13 @@ _HEX_LENGTHS = {
     HashAlgorithm.SHA512: 128,
     HashAlgorithm.BLAKE2B: 128,
 }
+
+STRONGEST_FIRST = (
+    HashAlgorithm.SHA512,
+    HashAlgorithm.SHA384,
+    HashAlgorithm.SHA256,
+    HashAlgorithm.BLAKE2B,
+    HashAlgorithm.SHA1,
+    HashAlgorithm.MD5,
+)
+"""Order in which one of several checksums of a file is chosen."""

@@ -1,8 +1,12 @@
-"""Checksums written next to a URL: in its fragment, or in the rest of its line."""
+"""Checksums written next to a URL, and the choice of the one that counts for a file."""
 
+import base64
 import re
+from collections.abc import Iterable
+from itertools import chain
+from typing import NamedTuple
 
-from .hash_algorithms import HashAlgorithm
+from .hash_algorithms import STRONGEST_FIRST, HashAlgorithm
 from .hash_validation import HashConfig
 
 _NAMES = frozenset(HashAlgorithm)
@@ -10,25 +14,77 @@ _CONDA = (".conda", ".tar.bz2")
 _CONDA_HASHES = {32: HashAlgorithm.MD5, 64: HashAlgorithm.SHA256}
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _NAMED = re.compile(r"([a-z]+-?\d+)[=:](.*)", re.IGNORECASE | re.DOTALL)
+_SRI = re.compile(r"(sha256|sha384|sha512)-([A-Za-z0-9+/]{43,86})=*")
 _PIP = re.compile(r"(?:^|\s)--hash(?:=|\s+)(\w+:\w+)")
 _APT = re.compile(r"^'[^']+'\s+\S+\s+\d+\s+(\w+):([0-9a-fA-F]+)\s*$")
 _APT_NAMES = {"md5sum": "md5"}
 
 
-def hash_in_fragment(url: str) -> HashConfig | None:
-    """Return the checksum in a fragment: `#sha256=…` as for pip, a bare one as for conda.
+class JoinedHash(NamedTuple):
+    """The checksum that counts for a file, and those that a stronger one replaces."""
+
+    strongest: HashConfig | None
+    others: tuple[HashConfig, ...] = ()
+
+    @property
+    def ignored(self) -> list[str]:
+        """Notes on the checksums that are not used."""
+        if self.strongest is None or not self.others:
+            return []
+        names = " and ".join(other.algorithm for other in self.others)
+        word = "hash" if len(self.others) == 1 else "hashes"
+        return [f"{names} {word} ({self.strongest.algorithm} is used)"]
+
+
+def join_hashes(given: Iterable[HashConfig], urls: Iterable[str] = ()) -> JoinedHash:
+    """Join all checksums of one file: the strongest algorithm counts.
+
+    Args:
+        given: checksums from all places but the URLs.
+        urls: URLs of the file, whose fragments may have more.
 
     Raises:
-        ValueError: it names an algorithm, and its digest is not valid.
+        ValueError: two checksums of one algorithm differ, or one in a fragment is not valid.
+    """
+    by_algorithm: dict[HashAlgorithm, HashConfig] = {}
+    for checksum in chain(given, chain.from_iterable(map(hashes_in_fragment, urls))):
+        other = by_algorithm.setdefault(checksum.algorithm, checksum)
+        if other != checksum:
+            raise ValueError(
+                f"two {checksum.algorithm} hashes of the file differ: "
+                f"{other.expected_hash} and {checksum.expected_hash}"
+            )
+    ranked = [by_algorithm[each] for each in STRONGEST_FIRST if each in by_algorithm]
+    return JoinedHash(ranked[0], tuple(ranked[1:])) if ranked else JoinedHash(None)
+
+
+def hashes_in_fragment(url: str) -> list[HashConfig]:
+    """Return the checksums in a fragment.
+
+    They are written as `#sha256=…` for pip, bare for conda, or as `#sha256-…` in base 64 (W3C
+    Subresource Integrity, 3.1).
+
+    Raises:
+        ValueError: one names an algorithm, and its digest is not valid.
     """
     address, _, fragment = url.partition("#")
-    for field in fragment.split("&"):
-        named = _NAMED.fullmatch(field)
-        if named and (name := named[1].lower().replace("-", "")) in _NAMES:
-            return HashConfig.from_checksum_string(f"{name}:{named[2]}")
+    if not fragment:
+        return []
     algorithm = _CONDA_HASHES.get(len(fragment))
     if algorithm and _HEX.fullmatch(fragment) and address.partition("?")[0].endswith(_CONDA):
-        return HashConfig(algorithm=algorithm, expected_hash=fragment)
+        return [HashConfig(algorithm=algorithm, expected_hash=fragment)]
+    return [found for field in fragment.split("&") if (found := _in_field(field)) is not None]
+
+
+def _in_field(field: str) -> HashConfig | None:
+    named = _NAMED.fullmatch(field)
+    if named and (name := named[1].lower().replace("-", "")) in _NAMES:
+        return HashConfig.from_checksum_string(f"{name}:{named[2]}")
+    if sri := _SRI.fullmatch(field):
+        algorithm, text = HashAlgorithm(sri[1]), sri[2]
+        if len(text) == -(-algorithm.hex_length * 2 // 3):  # or else a place in a page
+            digest = base64.b64decode(f"{text}==").hex()
+            return HashConfig(algorithm=algorithm, expected_hash=digest)
     return None
 
 

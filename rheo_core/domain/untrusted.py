@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from .file_config import MAX_MIRRORS, FileConfig, usable_urls
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
+from .hash_hints import join_hashes
+from .hash_validation import HashConfig
 from .references import split_authority
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
@@ -59,8 +61,9 @@ class Untrusted(NamedTuple):
     """A download as a text requests it; fields that the text does not mention are None.
 
     The fields are those of `FileConfig` that any text may choose. `wishes` holds options of
-    `RequestOptions`, most of which only the user may choose. The values are not checked; `admit`
-    checks them and creates a `FileConfig`.
+    `RequestOptions`, most of which only the user may choose. `hash_config` holds one checksum, or a
+    sequence of several for the same file. The values are not checked; `admit` checks them and
+    creates a `FileConfig`.
 
     A tuple, because creating a frozen dataclass takes several times as long, and a long list
     creates a million of them.
@@ -115,7 +118,7 @@ def admit(
     Raises:
         ValueError: a value is not valid. The message is one sentence.
     """
-    if outside[1:] == NOTHING[1:]:  # only a URL, as usual
+    if outside[1:] == NOTHING[1:] and "#" not in outside.url:  # the usual case
         return Admitted(FileConfig(url=outside.url))
     fields = {name: value for name, value in outside._asdict().items() if value is not None}
     wishes = {name: value for name, value in fields.pop("wishes", {}).items() if value is not None}
@@ -124,6 +127,7 @@ def admit(
     _choose_strategy(fields, usual, ignored)
     if isinstance(mirrors := fields.get("mirrors"), list | tuple):
         fields["mirrors"] = _first_mirrors(fields["url"], mirrors, ignored)
+    _join_hashes(fields, ignored)
     for values in (fields, wishes):
         if "headers" in values:
             values["headers"] = headers = _usable_headers(values["headers"], ignored)
@@ -204,6 +208,26 @@ def _choose_strategy(
         fields["file_exists_strategy"] = strategy
     elif strategy is not usual:
         ignored.append(f"file_exists_strategy {strategy} (a list can only be stricter)")
+
+
+def _join_hashes(fields: dict[str, Any], ignored: list[str]) -> None:
+    """Keep the strongest checksum, also of those in the URLs; report the others."""
+    given, mirrors = fields.pop("hash_config", ()), fields.get("mirrors")
+    several = given if isinstance(given, list | tuple) else [given]
+    urls = (fields["url"], *(mirrors if isinstance(mirrors, tuple) else ()))
+    joined = join_hashes(map(_checksum, several), urls)
+    if joined.strongest is not None:
+        fields["hash_config"] = joined.strongest
+    ignored += joined.ignored
+
+
+def _checksum(value: Any) -> HashConfig:
+    if isinstance(value, HashConfig):
+        return value
+    checked = FileConfig(url="http://x/", hash_config=value).hash_config
+    if checked is None:
+        raise ValueError("hash_config holds nothing in the place of a checksum")
+    return checked
 
 
 def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:

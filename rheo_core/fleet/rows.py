@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rheo_core.domain.checksum_lines import ChecksumLine
 from rheo_core.domain.file_config import normalise_url
+from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable, redact_unreadable, redact_url, shorten
 from rheo_core.inputs.reader_api import SUBSTITUTE, WRONG_ENCODING, problem_of
@@ -70,6 +71,8 @@ def checked_row(
         if "@" in normal.split("/", 3)[2]:
             raise ValueError(_LOGIN)
         digest = _checked_hash(checksum, algorithm) if checksum else None
+        if "#" in normal:
+            digest = _joined(digest, normal)
     except ValueError as error:
         return unreadable_row(number, url, problem_of(error), extra)
     return Row(normal, size_bytes, digest, _shown(name, _MAX_NAME_LENGTH) or None, extra)
@@ -100,6 +103,13 @@ def _checked_hash(checksum: object, algorithm: str) -> str:
         checksum = f"{known}:{digest}"
     config = HashConfig.from_checksum_string(checksum)
     return f"{config.algorithm}:{config.expected_hash}"
+
+
+def _joined(digest: str | None, url: str) -> str | None:
+    """Return the checksum that counts, of that in the row and those in its URL."""
+    given = [HashConfig.from_checksum_string(digest)] if digest else []
+    best = join_hashes(given, [url]).strongest
+    return f"{best.algorithm}:{best.expected_hash}" if best else None
 
 
 def _shown(value: object, length: int) -> str:

@@ -19,7 +19,7 @@ from statistics import mode
 from struct import unpack, unpack_from
 from typing import Any, NamedTuple
 
-from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.file_config import STORED, FileConfig
 
 from . import session_schema as schema
 from .identity import UNTRUSTED_FILE
@@ -381,7 +381,7 @@ def _with_floats(values: Row) -> list[Any]:
 def _is_itself(row: list[Any]) -> bool:
     """Check a row without a seal by its id, which comes from its URL."""
     try:
-        config = FileConfig.model_validate_json(row[1])
+        config = FileConfig.model_validate_json(row[1], context=STORED)
     except (ValueError, TypeError):
         return False
     return config.id == row[0] or not row[_LISTED]  # the history keeps no secrets of its URLs

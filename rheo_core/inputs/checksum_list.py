@@ -15,6 +15,9 @@ _FORM = "checksum list"
 _NO_BASE = "a checksum list contains names, not URLs; give the address of the list"
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----"
 _END = "-----END PGP SIGNATURE-----"
+_MAX_HELD = 10_000
+"""Files that wait for further lines about them. A list with several algorithms has the lines of a
+file next to each other, or a section for each algorithm."""
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -27,13 +30,34 @@ def sniff(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the files that these lines name, with their checksums. Do not check signatures.
+    """Yield the files that these lines name, with all their checksums. Do not check signatures.
 
     If the address of the list is missing, yield one candidate that says so.
 
     Raises:
         InputError: the address is not an http(s) URL.
     """
+    held: dict[str, Candidate] = {}
+    for name, candidate in _listed(lines, options):
+        if name in held:
+            held[name] = _with_more(held[name], candidate)
+            continue
+        if len(held) == _MAX_HELD:
+            yield from held.values()
+            held.clear()
+        held[name] = candidate
+    yield from held.values()
+
+
+def _with_more(first: Candidate, candidate: Candidate) -> Candidate:
+    """Return the first line about a file with the checksum of a later one, or with its mistake."""
+    hashes = [*(first.outside.hash_config or ()), *(candidate.outside.hash_config or ())]
+    problem = first.problem or candidate.problem
+    return first._replace(outside=first.outside._replace(hash_config=hashes), problem=problem)
+
+
+def _listed(lines: Lines, options: ReadOptions) -> Iterator[tuple[str, Candidate]]:
+    """Yield the file of each line: its name, and a candidate."""
     base = base_of(options, lines.number + 1)
     is_signed = has_reported = False
     for line in lines:
@@ -47,10 +71,13 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         elif (listed := read_checksum_line(text)) is not None and listed.name != NAMELESS:
             if base is None and not _URL.match(listed.name):
                 if not has_reported:
-                    yield Candidate(lines.number, text, problem=_NO_BASE, form=_FORM, wants="base")
+                    wanted = Candidate(
+                        lines.number, text, problem=_NO_BASE, form=_FORM, wants="base"
+                    )
+                    yield "", wanted
                 has_reported = True
                 continue
-            yield _candidate(lines.number, text, listed, base or "")
+            yield listed.name, _candidate(lines.number, text, listed, base or "")
         elif not is_signed:
             lines.give_back(line)
             return
@@ -68,4 +95,4 @@ def _candidate(number: int, text: str, line: ChecksumLine, base: str) -> Candida
         checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
         return Candidate(number, text, problem=problem_of(error), form=_FORM)
-    return Candidate(number, text, Untrusted(url, hash_config=checksum, **place), form=_FORM)
+    return Candidate(number, text, Untrusted(url, hash_config=[checksum], **place), form=_FORM)

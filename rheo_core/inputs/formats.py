@@ -66,6 +66,7 @@ def _later_formats() -> tuple[Format, ...]:
         checksum_list,
         code_snippets,
         commands,
+        curl_config,
         ef2,
         json_lines,
         shortcut,
@@ -75,6 +76,7 @@ def _later_formats() -> tuple[Format, ...]:
     return (
         Format(code_snippets.sniff_powershell, code_snippets.read),
         Format(commands.sniff, commands.read),
+        Format(curl_config.sniff, curl_config.read),
         Format(ef2.sniff, ef2.read),
         Format(shortcut.sniff, shortcut.read),
         Format(json_lines.sniff, json_lines.read),

@@ -10,6 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
+from rheo_core.domain.hash_algorithms import STRONGEST_FIRST
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.domain.untrusted import MAX_CHECKED_URLS, Untrusted
@@ -24,9 +25,6 @@ from .reader_api import (
     problem_of,
 )
 
-_BEST_HASHES = tuple(
-    HashAlgorithm(name) for name in ("sha512", "sha384", "sha256", "blake2b", "sha1", "md5")
-)
 _CUT_SHORT = (  # errors of expat for a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
@@ -104,11 +102,20 @@ def _explain(error: Exception) -> str:
     return problem_of(error) if isinstance(error, ValueError) else str(error)
 
 
+class _Element:
+    """An open element with the text directly in it."""
+
+    def __init__(self, name: str, attributes: dict[str, str]) -> None:
+        self.name = name  # "" in another namespace, so that nothing inside is recognised
+        self.attributes = attributes
+        self.text: list[str] = []
+
+
 class _Pieces:
     """Content of a `<pieces>` element (RFC 5854 4.1.3)."""
 
     def __init__(self, attributes: dict[str, str]) -> None:
-        self.algorithm = _algorithm(attributes)
+        self.type = attributes.get("type", "").strip()
         self.length = attributes.get("length", "")
         self.hashes: list[tuple[str, str]] = []  # number in Metalink 3, or ""; hash
 
@@ -120,8 +127,8 @@ class _File:
         self.line = line
         self.name = name
         self.size = ""
-        self.hashes: dict[str, str] = {}  # by algorithm
-        self.pieces: dict[str, _Pieces] = {}  # by algorithm
+        self.hashes: list[tuple[str, str]] = []  # type and digest
+        self.pieces: list[_Pieces] = []
         self.urls: list[tuple[int, str]] = []  # rank (the smallest goes first) and URL
 
 
@@ -133,13 +140,10 @@ class _Files:
         self.done: list[Candidate] = []
         self.first = before + 1
         self._before = before
-        self._path: list[str] = []
+        self._open: list[_Element] = []
         self._namespace = ""
         self._file: _File | None = None
-        self._pieces: _Pieces | None = None  # of the file, the element that began last
         self._depth = 0  # of the file element
-        self._attributes: dict[str, str] = {}
-        self._text: list[str] = []
 
     @property
     def line(self) -> int:
@@ -154,56 +158,52 @@ class _Files:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Handle the start of an element."""
         namespace, _, name = tag.rpartition("}")
-        if len(self._path) == _MAX_DEPTH:
+        if len(self._open) == _MAX_DEPTH:
             raise ValueError("the Metalink is nested too deeply")
-        if not self._path:
+        if not self._open:
             self._namespace = namespace
-        # Elements of other namespaces have no name here, so that nothing inside is recognised.
-        self._path.append(name if namespace == self._namespace else "")
-        self._attributes, self._text = attributes, []
+        self._open.append(_Element(name if namespace == self._namespace else "", attributes))
         if self._file is None:
-            if tuple(self._path[1:]) in _FILES:
+            if self._below(1) in _FILES:
                 self._file = _File(self.line, attributes.get("name", ""))
-                self._depth = len(self._path)
-        elif self._place in _PIECES:
-            self._pieces = _Pieces(attributes)
-            self._file.pieces.setdefault(self._pieces.algorithm, self._pieces)
+                self._depth = len(self._open)
+        elif self._below(self._depth) in _PIECES:
+            self._file.pieces.append(_Pieces(attributes))
 
-    @property
-    def _place(self) -> tuple[str, ...]:
-        """Names of the open elements below the file."""
-        return tuple(self._path[self._depth :])
+    def _below(self, depth: int) -> tuple[str, ...]:
+        """Return the names of the open elements below the first `depth`."""
+        return tuple(element.name for element in self._open[depth:])
 
     def data(self, text: str) -> None:
-        """Handle characters of an element."""
-        self._text.append(text)
+        """Handle characters of the innermost open element."""
+        self._open[-1].text.append(text)
 
     def end(self, tag: str) -> None:
         """Handle the end of an element. Ignore elements in unexpected places."""
-        text = "".join(self._text).strip()
-        self._text = []
-        if (file := self._file) is not None:
-            place = self._place
-            if not place:
-                self._file = self._pieces = None
-                self.done.append(_candidate(file))
-            elif place == ("size",):
-                file.size = text
-            elif place in _HASHES:
-                file.hashes.setdefault(_algorithm(self._attributes), text)
-            elif place[:-1] in _PIECES and place[-1] == "hash" and self._pieces is not None:
-                self._pieces.hashes.append((self._attributes.get("piece", ""), text))
-            elif place in _URLS and self._attributes.get("type", "").lower() != _TORRENT:
-                file.urls.append((_rank(self._attributes), text))
-        self._path.pop()
+        place, element = self._below(self._depth), self._open.pop()
+        if (file := self._file) is None:
+            return
+        text, attributes = "".join(element.text).strip(), element.attributes
+        if not place:
+            self._file = None
+            self.done.append(_candidate(file))
+        elif place == ("size",):
+            file.size = text
+        elif place in _HASHES:
+            file.hashes.append((attributes.get("type", "").strip(), text))
+        elif place[:-1] in _PIECES and place[-1] == "hash":
+            file.pieces[-1].hashes.append((attributes.get("piece", ""), text))
+        elif place in _URLS and attributes.get("type", "").strip().lower() != _TORRENT:
+            file.urls.append((_rank(attributes), text))
 
     def close(self) -> None:
         """Handle the end of the document."""
 
 
-def _algorithm(attributes: dict[str, str]) -> str:
-    """Return the `type` of a hash in the spelling of `HashAlgorithm`: `sha-256` is `sha256`."""
-    return attributes.get("type", "").lower().replace("-", "")
+def _algorithm(kind: str) -> HashAlgorithm | None:
+    """Return the algorithm for the `type` of a hash, such as `sha-256`; None if it is unknown."""
+    name = kind.lower().replace("-", "")
+    return HashAlgorithm(name) if name in frozenset(HashAlgorithm) else None
 
 
 def _rank(attributes: dict[str, str]) -> int:
@@ -225,8 +225,8 @@ def _candidate(file: _File) -> Candidate:
         fields: dict[str, Any] = destination_fields(file.name, "name")
         if file.size:
             fields["size_bytes"] = _number(file.size, "size")
-        fields |= _hash(file.hashes)
-        fields |= _pieces(file.pieces)
+        fields["hash_config"] = _hashes(file.hashes)
+        fields["pieces"] = _pieces(file.pieces)
     except ValueError as error:
         return Candidate(file.line, text, problem=problem_of(error), form=form)
     if len(usable) > 1:
@@ -237,10 +237,20 @@ def _candidate(file: _File) -> Candidate:
     return Candidate(file.line, text, outside, form=form, ignored=_unused_hashes(file))
 
 
-def _unused_hashes(file: _File) -> tuple[str, ...]:
-    """Return hashes that say nothing: without their type, which RFC 5854 requires."""
-    kinds = (("hash", "" in file.hashes), ("pieces", "" in file.pieces))
-    return tuple(f"{name} without a type" for name, is_nameless in kinds if is_nameless)
+def _unused_hashes(file: _File) -> list[str]:
+    """Return notes on hashes that are not used: of an unknown type, or without a value.
+
+    RFC 5854 requires the type.
+    """
+    hashes = [("hash", kind, bool(digest)) for kind, digest in file.hashes]
+    pieces = [("pieces", each.type, bool(each.hashes)) for each in file.pieces]
+    return [
+        f"{name} of type {printable(kind[:40])!r}{'' if has_value else ' without a value'}"
+        if kind
+        else f"{name} without a type"
+        for name, kind, has_value in hashes + pieces
+        if not has_value or _algorithm(kind) is None
+    ]
 
 
 def _number(text: str, what: str) -> int:
@@ -249,24 +259,30 @@ def _number(text: str, what: str) -> int:
     return int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
-def _hash(hashes: dict[str, str]) -> dict[str, HashConfig]:
-    """Return the strongest known hash."""
-    for algorithm in _BEST_HASHES:
-        if digest := hashes.get(algorithm.value):
-            checksum = f"{algorithm.value}:{digest}"
-            return {"hash_config": HashConfig.from_checksum_string(checksum)}
-    return {}
+def _hashes(hashes: list[tuple[str, str]]) -> list[HashConfig]:
+    """Return the hashes of known types."""
+    return [
+        HashConfig(algorithm=algorithm, expected_hash=digest)
+        for kind, digest in hashes
+        if digest and (algorithm := _algorithm(kind)) is not None
+    ]
 
 
-def _pieces(elements: dict[str, _Pieces]) -> dict[str, PieceHashes]:
-    """Return the piece hashes of the strongest known algorithm. SHA-1 suffices to find damage."""
-    for algorithm in _BEST_HASHES:
-        pieces = elements.get(algorithm.value)
-        if pieces is not None and pieces.hashes:
+def _pieces(elements: list[_Pieces]) -> PieceHashes | None:
+    """Return the piece hashes of the strongest known algorithm. SHA-1 suffices to find damage.
+
+    Raises:
+        ValueError: there are several of this algorithm, or their values are not valid.
+    """
+    for algorithm in STRONGEST_FIRST:
+        own = [each for each in elements if each.hashes and _algorithm(each.type) is algorithm]
+        if len(own) > 1:
+            raise ValueError(f"the file has {len(own):,} lists of {algorithm} piece hashes")
+        for pieces in own:
             length = _number(pieces.length, "length of a piece")
             hashes = _in_order(pieces.hashes)
-            return {"pieces": PieceHashes(algorithm=algorithm, length=length, hashes=hashes)}
-    return {}
+            return PieceHashes(algorithm=algorithm, length=length, hashes=hashes)
+    return None
 
 
 def _in_order(hashes: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import TextIO
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
+from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
 from rheo_core.domain.untrusted import Admitted, Untrusted, admit
@@ -64,6 +65,7 @@ _PLACEHOLDERS = "the name uses #1 for a pattern in the URL; expand patterns"
 _PLACEHOLDER = re.compile(r"#(\d)")
 _MAX_IGNORED = 10
 _log = logging.getLogger(__name__)
+_MAX_DIGEST_START = 32
 _BATCH_SIZE = 1000  # entries read in one hop to a thread
 
 
@@ -178,6 +180,7 @@ class _Reader:
         # Line numbers by the hash of what tells downloads apart, so that the URLs of a long list
         # are not kept. Two of a million share a hash of 64 bits once in thirty million lists.
         self._first_line: dict[int, int] = {}
+        self._checksums: dict[int, str] = {}  # starts, by the same hashes
         self._budget = Budget()
 
     def read(self, lines: Lines) -> Iterator[Entry]:
@@ -247,6 +250,7 @@ class _Reader:
                 problem = problem_of(error)
             else:
                 verdict, problem, existing = self._verdict_on(admitted.config, candidate.line)
+                admitted = None if verdict is Verdict.INVALID else admitted
         return Entry(
             candidate.line,
             _shown(text),
@@ -262,7 +266,7 @@ class _Reader:
         )
 
     def rechecked(self, entry: Entry) -> Entry:
-        if entry.config is None or entry.verdict is Verdict.INVALID:
+        if entry.config is None:
             return entry
         verdict, problem, existing = self._verdict_on(entry.config, entry.line)
         return entry._replace(verdict=verdict, problem=printable(problem), existing=existing)
@@ -279,13 +283,18 @@ class _Reader:
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
         """Return the verdict, the reason against the entry, and the path of an existing file."""
+        checksum = config.hash_config
         if self._known and config.id in self._known:
-            return Verdict.DUPLICATE, "already in the list", ""
+            unused = f"; this {checksum.algorithm} hash is not used" if checksum else ""
+            return Verdict.DUPLICATE, f"already in the list{unused}", ""
         # Computing the id would cost more than everything else here.
         identity = hash(_identity(config))
         if (first := self._first_line.get(identity)) is not None:
-            return Verdict.DUPLICATE, f"already in the list, line {first}", ""
+            verdict, difference = _repeated(checksum, self._checksums.get(identity, ""))
+            return verdict, f"already in the list, line {first}{difference}", ""
         self._first_line[identity] = line
+        if checksum is not None:
+            self._checksums[identity] = _start_of(checksum)
         folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum the download compares: a wrong file must not pass for it.
@@ -299,6 +308,25 @@ class _Reader:
             if os.path.lexists(path) and Path(path).is_file():
                 return Verdict.ON_DISK, f"already on disk: {name}", path
         return Verdict.OK, "", ""
+
+
+def _start_of(checksum: HashConfig) -> str:
+    """Return as much of a checksum as tells it from others, for a long list."""
+    return f"{checksum.algorithm}:{checksum.expected_hash[:_MAX_DIGEST_START]}"
+
+
+def _repeated(checksum: HashConfig | None, first: str) -> tuple[Verdict, str]:
+    """Return the verdict on a repeated entry, and how its checksum differs from the first one.
+
+    The first entry may be running, so that a checksum which should count cannot be added to it.
+    """
+    if checksum is None or (start := _start_of(checksum)) == first:
+        return Verdict.DUPLICATE, ""
+    algorithm = first.partition(":")[0]
+    if algorithm and checksum.algorithm.is_weaker_than(HashAlgorithm(algorithm)):
+        return Verdict.DUPLICATE, f"; its {checksum.algorithm} hash is not used"
+    shown = f"{start}…"
+    return Verdict.INVALID, f", with {f'{first}…' if first else 'no checksum'} instead of {shown}"
 
 
 def _is_damaged(outside: Untrusted) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from rheo_core.domain.hash_validation import HashConfig
@@ -23,8 +24,10 @@ _FORM = "row of a table"
 _NAMES = frozenset({"filename", "file_name", "file name"})
 _URL = re.compile(r"(?:[^\W_]+[ _-]){0,2}(?:url|uri|link|href)")
 """`Download URL` and `file_link` too."""
-_HASH = re.compile(r"(md5|sha-?(?:1|256|512))(?:[ _-]?(?:sum|hash|checksum))?")
+_HASH = re.compile(r"(md5|sha-?(?:1|256|384|512)|blake2b)(?:[ _-]?(?:sum|hash|checksum))?")
 _HEAD = re.compile(rf"(?:[^:/\n]*[,;|\t])?\"?{_URL.pattern}\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE)
+_MAX_ROW_LINES = 100
+"""Lines of one row. A quote that never closes must not swallow a long table."""
 _BLANK_BEFORE = re.compile(r"[,;|]\s")
 
 
@@ -41,27 +44,66 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     head = next(lines)
     delimiter = max(",;|\t", key=head.count)
     columns = [name.strip().strip('"').lower() for name in head.strip().split(delimiter)]
+    max_lines = _MAX_ROW_LINES
     for line in lines:
         if not line.strip():
             return
-        candidate = _candidate(lines.number, line.strip("\r\n"), columns, delimiter)
-        yield _completed(candidate, options)
+        number, text = lines.number, line.strip("\r\n")
+        try:
+            cells = _cells(line, lines, delimiter, max_lines)
+        except csv.Error as error:
+            max_lines = 1  # for linear time
+            problem = f"not a row of a table: {error}"
+            yield Candidate(number, text, problem=problem, form=_FORM)
+            continue
+        row = dict(zip(columns, map(str.strip, cells), strict=False))
+        yield _completed(_candidate(number, text, row, columns), options)
 
 
-def _candidate(number: int, line: str, columns: list[str], delimiter: str) -> Candidate:
+def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]:
+    """Return the cells of a row; one in quotes may go on to the next lines (RFC 4180 2.6).
+
+    Raises:
+        csv.Error: a cell is too long, or its quote does not close. Only its first line is taken.
+    """
+    taken: list[str] = []
+    is_closed = True
+
+    def row_lines() -> Iterator[str]:
+        nonlocal is_closed
+        yield line
+        for following in islice(lines, max_lines - 1):
+            taken.append(following)
+            yield following
+        is_closed = False
+
     try:
-        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-    except csv.Error as error:
-        return Candidate(number, line, problem=f"not a row of a table: {error}", form=_FORM)
-    row = dict(zip(columns, map(str.strip, cells), strict=False))
-    url = next((row[name] for name in columns if _URL.fullmatch(name) and row.get(name)), "")
+        cells = next(csv.reader(row_lines(), delimiter=delimiter, skipinitialspace=True))
+        if not is_closed:
+            raise csv.Error("a quoted cell does not end")
+        if taken:  # a stray quote must not swallow the rows up to the next one
+            rows = csv.reader(
+                [line, *taken], delimiter=delimiter, skipinitialspace=True, strict=True
+            )
+            cells = next(rows)
+    except csv.Error:
+        lines.give_back(*taken)
+        raise
+    return cells
+
+
+def _candidate(number: int, line: str, row: dict[str, str], columns: list[str]) -> Candidate:
+    of_urls = [name for name in columns if _URL.fullmatch(name) and row.get(name)]
+    url = row[of_urls[0]] if of_urls else ""
     if not url:
         return Candidate(number, line, problem="this row has no URL", form=_FORM)
     try:
         fields = _fields(row)
     except ValueError as error:
         return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
-    ignored = [f"column {printable(name[:50])}" for name in columns if not _is_known(name)]
+    unused = [name for name in of_urls[1:] if row[name] != url]
+    unused += [name for name in columns if not _is_known(name)]
+    ignored = [f"column {printable(name[:50])}" for name in unused]
     return Candidate(number, redact_url(url), Untrusted(url, **fields), "", _FORM, ignored)
 
 
@@ -82,11 +124,11 @@ def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
 
 
 def _fields(row: dict[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"hash_config": []}
     for name, value in row.items():
         if name in _NAMES and value:
             fields |= destination_fields(value, name)
         elif value and (algorithm := _HASH.fullmatch(name)):
             digest = f"{algorithm[1].replace('-', '')}:{value}"
-            fields["hash_config"] = HashConfig.from_checksum_string(digest)
+            fields["hash_config"].append(HashConfig.from_checksum_string(digest))
     return fields

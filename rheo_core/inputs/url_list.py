@@ -128,6 +128,7 @@ def _with_options(
     candidate: Candidate, pairs: list[tuple[str, str]], folder: Path | None
 ) -> Candidate:
     fields: dict[str, Any] = {}
+    hashes: list[HashConfig] = []
     ignored: list[str] = []
     headers: list[tuple[str, str]] = []
     wishes: dict[str, Any] = {}
@@ -145,6 +146,8 @@ def _with_options(
                     ignored.append(f"dir {printable(value[:50])}")
                 else:
                     fields |= _folder(below)
+            elif name == "checksum":
+                hashes.append(_checksum(value))
             elif name in _READERS:
                 fields |= _READERS[name](value)
             elif name in _WISHES:
@@ -163,7 +166,10 @@ def _with_options(
     if any(login.values()):
         wishes |= {"user": ":".join(login.values()), "auth": auth}
     outside = candidate.outside._replace(
-        **fields, headers=tuple(headers) or None, wishes=wishes or None
+        **fields,
+        hash_config=hashes or None,
+        headers=tuple(headers) or None,
+        wishes=wishes or None,
     )
     return candidate._replace(outside=outside, problem=problem, form="aria2 entry", ignored=ignored)
 
@@ -202,9 +208,9 @@ def _folder(value: str) -> dict[str, str]:
     return {"dir": folder_path(value)}
 
 
-def _checksum(value: str) -> dict[str, HashConfig]:
+def _checksum(value: str) -> HashConfig:
     algorithm, _, digest = value.partition("=")
-    return {"hash_config": HashConfig.from_checksum_string(f"{algorithm}:{digest}")}
+    return HashConfig.from_checksum_string(f"{algorithm}:{digest}")
 
 
 def _header(name: str | None, value: str) -> tuple[str, str]:
@@ -219,7 +225,6 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "out": lambda value: destination_fields(value, "out"),
     "dir": _folder,
-    "checksum": _checksum,
 }
 
 _PROTECTS = frozenset({"async-dns-server", "multiple-interface", "no-proxy"})

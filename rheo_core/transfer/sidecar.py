@@ -1,18 +1,22 @@
 """Checksum files next to a download: their usual URLs, and their contents."""
 
 import asyncio
+import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from rheo_core.domain.checksum_lines import NAMELESS, read_checksum_line
-from rheo_core.domain.exceptions import DownloadError, IncompleteError
+from rheo_core.domain.exceptions import DownloadError, FileValidationError, IncompleteError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
+from rheo_core.domain.text import printable, redact_url
 from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_core.domain.units import size_text
 from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
 
 from .body import body_of
@@ -23,6 +27,9 @@ from .response_head import status_error
 _MAX_BYTES = 4 << 20
 """Limit of a checksum file; those of whole distributions have about 100 KiB."""
 _POLICY = RetryPolicy()
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_ANY_FORMAT = 32 + zlib.MAX_WBITS
+"""Of gzip and zlib, the one that the data begin with."""
 
 
 class Sidecar(NamedTuple):
@@ -86,22 +93,39 @@ async def fetch_checksum(
 
     Raises:
         HostFullError: a host had no room for a while, or a redirect led to a full one.
+        FileValidationError: no checksum was found, and a checksum file cannot be read.
         DownloadError: a checksum file exists, or may exist, and cannot be fetched.
     """
+    unreadable = ""
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
     for place in sidecars(url):
         exchange = requester.get(place.url, {}, timeouts, options)
-        text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts, limit)
+        try:
+            text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts, limit)
+        except _UnreadableError as error:
+            unreadable = unreadable or f"no checksum found: {redact_url(place.url)} {error}"
+            continue
         checksum = hash_in(text, filename, place.algorithm, is_single=place.is_single)
         if checksum is not None:
             return checksum
+    if unreadable:
+        raise FileValidationError(unreadable)
     return None
+
+
+class _UnreadableError(Exception):
+    """A checksum file cannot be read; the reason completes a sentence about it."""
 
 
 async def _fetch_text(
     exchange: Exchange, connection: Connection, timeouts: Timeouts, limit: float
 ) -> str:
-    """Return the text of a reply; empty if it is missing or too large."""
+    """Return the text of a reply; empty if it is missing.
+
+    Raises:
+        _UnreadableError: it is too large, or its coding is unknown or damaged.
+        DownloadError: it cannot be fetched.
+    """
 
     async def go_on_to(url: str) -> None:
         await connection.move(host_of(url))
@@ -136,13 +160,37 @@ async def _text_of(reply: Response, stall_timeout: float | None) -> str:
         text = b""
         while chunk := await body.fill(_MAX_BYTES + 1 - len(text), lambda _: False):
             text += chunk
-            if len(text) > _MAX_BYTES:
-                return ""
+            _check_size(text)
         if reply.content_length not in (None, len(text)):
             raise IncompleteError(len(text), reply.content_length)
-        return text.decode(errors="replace")
     finally:
         body.close()
+    text = _decoded(text, ", ".join(reply.headers.getall("Content-Encoding", ())))
+    encoding = "utf-16" if text.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
+    return text.decode(encoding, errors="replace")
+
+
+def _decoded(data: bytes, codings: str) -> bytes:
+    """Undo a Content-Encoding, which some servers use without being asked (RFC 9110 8.4)."""
+    coding = codings.strip().lower()
+    if coding in ("", "identity"):
+        return data
+    if coding not in _COMPRESSED:
+        raise _UnreadableError(f"has the coding {printable(coding[:40])!r}, which is not supported")
+    decoder = zlib.decompressobj(_ANY_FORMAT)
+    try:
+        data = decoder.decompress(data, _MAX_BYTES + 1)
+    except zlib.error:
+        raise _UnreadableError(f"is not valid {coding}") from None
+    _check_size(data)
+    if not decoder.eof:
+        raise _UnreadableError(f"is not valid {coding}")
+    return data
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > _MAX_BYTES:
+        raise _UnreadableError(f"is too large (more than {size_text(_MAX_BYTES)})")
 
 
 def hash_in(

@@ -56,6 +56,21 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--hash", "md5:12"), 1, "2 characters instead of 32"),
         (("http://x", "--hash", "nothing"), 1, "ALGORITHM:HEX"),
         (("http://x", "--hash", "crc:12"), 1, "unknown"),
+        (
+            ("http://x", "--hash", f"md5:{'0' * 32}", "--hash", f"MD5:{'1' * 32}"),
+            2,
+            f"two md5 hashes of the file differ: {'0' * 32} and {'1' * 32}",
+        ),
+        (
+            (f"http://x/#md5={'0' * 32}", "--hash", f"md5:{'1' * 32}"),
+            2,
+            f"two md5 hashes of the file differ: {'1' * 32} and {'0' * 32}",
+        ),
+        (
+            (f"http://x/#md5={'0' * 32}", "--mirror", f"http://y/#md5={'1' * 32}"),
+            2,
+            f"two md5 hashes of the file differ: {'0' * 32} and {'1' * 32}",
+        ),
         (("http://x", "--filename", "a/b"), 2, "a name cannot contain /"),
         (("http://x", "http://y", "-o", "-"), 2, "exactly one URL"),
         (("http://x", "-o", "-", "--json"), 2, "both write to standard output"),

@@ -125,6 +125,28 @@ async def test_hash(demo: DemoServer, rheo: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("{url}", "--hash", "{weaker}", "--hash", "{strongest}"),
+        ("{url}", "--hash", "{strongest}", "--hash", "{weaker}"),
+        ("{url}#{strongest}", "--hash", "{weaker}"),
+        ("{url}#{weaker}", "--hash", "{strongest}"),
+        ("{url}", "--mirror", "{url}?2#{strongest}", "--hash", "{weaker}"),
+    ],
+)
+async def test_the_strongest_of_several_hashes_counts(
+    demo: DemoServer, rheo: Run, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    url, digest = demo.url(SMALL.path), demo.sha256(SMALL.path)
+    values = {"url": url, "weaker": f"md5:{'0' * 32}", "strongest": f"sha256:{digest}"}
+    words = [word.format_map(values) for word in arguments]
+    result = await rheo("download", *words, "-o", folder)
+    assert result.code == 0, result.err
+    assert "argument 1: ignored: md5 hash (sha256 is used)" in result.err
+    assert "hash verified" in result.err
+
+
+@pytest.mark.parametrize(
     ("strategy", "code", "names"),
     [
         ("skip", 0, ["a small.bin"]),

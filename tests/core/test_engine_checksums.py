@@ -2,8 +2,11 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import os
+import zlib
+from codecs import BOM_UTF16_BE
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +17,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
 from rheo_core.domain.tuning import Tuning
+from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.transfer import PartFile, running_hash
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import (
@@ -33,6 +37,7 @@ from tests.waiting import Until
 
 BODY = body_of(3_000_000)
 OTHER = body_of(3_000_000, "other")
+LINE = f"{sha256(BODY)}  f\n"
 
 
 def repr_digest(body: bytes) -> Headers:
@@ -171,6 +176,41 @@ async def test_a_sidecar_is_found(
     assert all("token" not in request.target for request in server.requests[:-1])
 
 
+@pytest.mark.parametrize("client", ["wire", "aiohttp"])
+@pytest.mark.parametrize(
+    ("text", "coding"),
+    [
+        (gzip.compress(LINE.encode()), "gzip"),
+        (gzip.compress(LINE.encode()), "X-GZip"),
+        (zlib.compress(LINE.encode()), "deflate"),
+        (LINE.encode(), "identity"),
+        (LINE.encode("utf-16"), ""),
+        (BOM_UTF16_BE + LINE.encode("utf-16-be"), ""),
+        (gzip.compress(LINE.encode("utf-16")), "gzip"),
+    ],
+)
+async def test_a_sidecar_is_decoded(
+    server: MisbehavingServer, tmp_path: Path, text: bytes, coding: str, client: str
+) -> None:
+    server.on("/f.sha256", serving(text, Content_Encoding=coding))
+    config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
+    async with AiohttpClient() as other:
+        options = {} if client == "wire" else {"client": other}
+        manager, journal = await fetch(tmp_path, [config], **options)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert journal.last("completed").validation.is_valid
+
+
+async def test_a_sidecar_that_cannot_be_read_does_not_hide_another(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    server.on("/f.sha256", serving(bytes(5_000_000)))
+    server.on("/SHA512SUMS", serving(f"{hashlib.sha512(BODY).hexdigest()}  f\n".encode()))
+    config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+
+
 async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -191,7 +231,20 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
     [
         (answer("404 Not Found"), "no checksum found"),
         (serving(b"<html>not found</html>"), "no checksum found"),
-        (serving(bytes(5_000_000)), "no checksum found"),
+        (serving(bytes(5_000_000)), "/f.sha256 is too large (more than 4.2 MB)"),
+        (
+            serving(gzip.compress(bytes(5_000_000)), Content_Encoding="gzip"),
+            "/f.sha256 is too large (more than 4.2 MB)",
+        ),
+        (serving(b"x", Content_Encoding="gzip"), "/f.sha256 is not valid gzip"),
+        (
+            serving(gzip.compress(LINE.encode())[:-9], Content_Encoding="gzip"),
+            "/f.sha256 is not valid gzip",
+        ),
+        (
+            serving(LINE.encode(), Content_Encoding="br"),
+            "/f.sha256 has the coding 'br', which is not supported",
+        ),
         (answer("503 Busy"), "HTTP 503"),
         (answer("530 Origin Error"), "HTTP 530"),
         (answer("403 Later", Retry_After=0), "HTTP 403"),

@@ -77,6 +77,10 @@ def test_a_line_that_names_the_file(text: str, single: bool) -> None:
         f"# sha256 of the release\n{OURS}\n",
         f"{OURS}  -\n",
         f"{OURS} *-\n",
+        f"(stdin)= {OURS}\n",
+        f"SHA256(stdin)= {OURS}\n",
+        f"SHA2-256(stdin)= {OURS.upper()}\r\n",
+        f"SHA2-512(stdin)= {'0' * 128}\nSHA2-256(stdin)= {OURS}\n",
         PGP_LIST.replace(f"{OTHER}  tool-1.0.zip\n", "").replace(f"  {NAME}", ""),
     ],
 )

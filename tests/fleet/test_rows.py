@@ -57,3 +57,34 @@ def test_a_row_that_cannot_be_downloaded_says_why(
 )
 def test_an_unreadable_row_keeps_no_secret(url: str) -> None:
     assert "s3cret" not in str(checked_row(1, url))
+
+
+@pytest.mark.parametrize(
+    ("fragment", "checksum", "expected"),
+    [
+        (f"md5={'0' * 32}", None, f"md5:{'0' * 32}"),
+        (f"sha256={'1' * 64}", f"md5:{'0' * 32}", f"sha256:{'1' * 64}"),
+        (f"md5={'0' * 32}", f"sha256:{'1' * 64}", f"sha256:{'1' * 64}"),
+        ("a-place-in-a-page", f"sha256:{'1' * 64}", f"sha256:{'1' * 64}"),
+        ("a-place-in-a-page", None, None),
+    ],
+)
+def test_the_strongest_checksum_of_column_and_fragment_counts(
+    fragment: str, checksum: str | None, expected: str | None
+) -> None:
+    row = checked_row(1, f"https://h/a#{fragment}", checksum=checksum)
+    assert (row.hash, row.problem) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    ("fragment", "problem"),
+    [
+        (f"md5={'1' * 32}", "two md5 hashes of the file differ: "),
+        ("md5=12", "md5 hash has 2 characters instead of 32"),
+    ],
+)
+def test_a_fragment_that_no_download_could_have_is_a_problem_of_its_row(
+    fragment: str, problem: str
+) -> None:
+    row = checked_row(1, f"https://h/a#{fragment}", checksum=f"md5:{'0' * 32}")
+    assert row.problem is not None and row.problem.startswith(f"row 1: {problem}")

@@ -217,7 +217,10 @@ class TestMetalink:
         ]
         entry = only(METALINK_4)
         assert (entry.line, entry.form) == (6, "Metalink, 3 mirrors")
-        assert entry.note == "ignored: mirrors that are not http or are repeated (1)"
+        assert entry.note == (
+            "ignored: mirrors that are not http or are repeated (1), "
+            "sha1 and md5 hashes (sha256 is used)"
+        )
 
     def test_the_address_of_a_torrent_is_no_mirror(self) -> None:
         torrent = '<url type="BitTorrent" preference="100">https://de/repomd.xml.torrent</url>'
@@ -340,12 +343,57 @@ class TestMetalink:
             "<x:url xmlns:x='urn:x' priority='1'>https://evil/x</x:url>",
             "<metaurl><resources><url priority='1'>https://evil/x</url></resources></metaurl>",
             f'<old><pieces length="1" type="sha-256"><hash>{OTHER}</hash></pieces></old>',
-            OTHER_HASH,  # twice: the first counts
         ],
     )
     def test_elements_mean_something_only_where_they_belong(self, stranger: str) -> None:
         for text, usual in ((METALINK_4, "</file>"), (METALINK_3, "</file>")):
             assert asked(text.replace(usual, f"{stranger}{usual}")) == asked(text)
+
+    @pytest.mark.parametrize(
+        "inside",
+        [
+            "<x:n/>",
+            '<x:n type="md5" priority="9">z</x:n>',
+            "<n/>",
+            "<!-- z -->",
+            "<x:n><n>z</n></x:n>",
+        ],
+    )
+    @pytest.mark.parametrize("text", [SHA256, SHA256[:9], "47", "https://mirror.cz.", SHA1])
+    def test_elements_inside_others_change_nothing(self, text: str, inside: str) -> None:
+        """Neither their attributes nor their text belong to the element around them."""
+        plain = METALINK_4.replace("<metalink", '<metalink xmlns:x="urn:x"', 1)
+        assert f">{text}" in plain
+        assert asked(plain.replace(f">{text}", f">{text}{inside}", 1)) == asked(plain)
+
+    @pytest.mark.parametrize("kind", [" sha-256", "sha-256 ", "\tSHA-256\n", "Sha256", "sha256"])
+    def test_a_type_may_be_written_in_other_ways(self, kind: str) -> None:
+        text = METALINK_4.replace('<hash type="sha-256"', f'<hash type="{kind}"')
+        assert asked(text) == asked(METALINK_4)
+
+    @pytest.mark.parametrize(
+        "kind", ["sha3-256", "sha-224", "sha-512/256", "SHAKE128", "sha-3", "ed2k"]
+    )
+    def test_a_hash_of_an_unknown_type_is_named(self, kind: str) -> None:
+        unknown = f'<hash type=" {kind} ">{OTHER}</hash>'
+        entry = only(METALINK_4.replace("</file>", f"{unknown}</file>"))
+        assert entry.verdict is Verdict.OK
+        assert f"hash of type '{kind}'" in entry.note
+        pieces = f'<pieces length="5" type="{kind}"><hash>{OTHER}</hash></pieces>'
+        entry = only(METALINK_4.replace("</file>", f"{pieces}</file>"))
+        assert f"pieces of type '{kind}'" in entry.note
+
+    @pytest.mark.parametrize("hash_", ['<hash type="sha-512"/>', '<hash type="sha-512"> </hash>'])
+    def test_a_hash_without_a_value_is_named(self, hash_: str) -> None:
+        entry = only(METALINK_4.replace("</file>", f"{hash_}</file>"))
+        assert "hash of type 'sha-512' without a value" in entry.note
+        assert entry.config is not None and entry.config.hash_config is not None
+        assert entry.config.hash_config.expected_hash == SHA256
+
+    def test_two_lists_of_pieces_of_one_algorithm_are_a_mistake(self) -> None:
+        pieces = f'<pieces length="4702863360" type="sha-1"><hash>{SHA1}</hash></pieces>'
+        ((_, problem),) = problems(METALINK_4.replace("</file>", f"{pieces}</file>"))
+        assert problem == "the file has 2 lists of sha1 piece hashes"
 
     def test_a_file_within_something_else_is_none(self) -> None:
         inner = "<file name='evil'><url>https://evil/x</url></file>"

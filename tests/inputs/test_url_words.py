@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.inputs import ReadOptions, Verdict, read_entries_file
+from rheo_core.inputs import ReadOptions, Verdict, read_entries, read_entries_file
 from rheo_core.inputs.url_words import separated
 from tests.inputs.texts import SHA256, problems, read, urls
 
@@ -122,6 +122,46 @@ def test_a_quoted_cell_ends_at_its_quote() -> None:
         "http://x/a.iso",
         "http://x/b.iso",
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quoted_cell_may_go_on_to_the_next_lines(end: str) -> None:
+    lines = [
+        "url,description,md5", 'http://h/a,"one', "", 'http://no ""more""",' + "0" * 32,
+        '"http://h/b","x', 'y",', "http://h/c,z,",
+    ]  # fmt: skip
+    entries = list(read_entries([line + end for line in lines]))
+    assert [(entry.line, entry.config and entry.config.url) for entry in entries] == [
+        (2, "http://h/a"),
+        (5, "http://h/b"),
+        (7, "http://h/c"),
+    ]
+    assert [bool(entry.config and entry.config.hash_config) for entry in entries] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("rows", [1, 99, 100, 101, 300])
+def test_a_quote_that_never_closes_swallows_no_row(rows: int) -> None:
+    lines = ["url,note", 'http://h/a,"one', *[f"http://h/{number}," for number in range(rows)]]
+    first, *others = read_entries(lines)
+    assert (first.line, first.problem) == (2, "not a row of a table: a quoted cell does not end")
+    assert [entry.verdict for entry in others] == [Verdict.OK] * rows
+
+
+def test_two_stray_quotes_swallow_no_row() -> None:
+    text = 'url,note\nhttp://h/a,"one\nhttp://h/b,two\nhttp://h/c,"three\nhttp://h/d,"four"\n'
+    entries = read(text)
+    assert [entry.line for entry in entries] == [2, 3, 4, 5]
+    assert entries[0].problem.startswith("not a row of a table: ")
+    assert [entry.verdict for entry in entries[1:]] == ["ok", "invalid", "ok"]
+
+
+def test_a_column_of_urls_that_is_not_used_is_named() -> None:
+    text = "url,mirror_url,link\nhttp://h/a,http://m/a,http://h/a\nhttp://h/b,,\n,http://m/c,\n"
+    entries = read(text)
+    assert [entry.config and entry.config.url for entry in entries] == [
+        "http://h/a", "http://h/b", "http://m/c",
+    ]  # fmt: skip
+    assert [entry.note for entry in entries] == ["ignored: column mirror_url", "", ""]
 
 
 def test_prose_is_no_head_of_a_table() -> None:
