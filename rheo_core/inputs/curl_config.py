@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from . import curl, plain_text
+from . import code_snippets, curl, plain_text
 from .curl_options import LETTERS, takes_value
 from .reader_api import MAX_DOCUMENT_LENGTH, Candidate, InputError, Lines, ReadOptions
 
@@ -19,7 +19,9 @@ _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 
 
 def sniff(text: str) -> bool:
-    """Check whether a line sets an option of curl: one in quotes, or a URL."""
+    """Check whether a line sets an option of curl: one in quotes or behind a dash, or a URL."""
+    if text.startswith("-"):
+        return len(_words(text) or ()) > 1
     quoted = _QUOTED.match(text)
     if quoted is not None:
         return takes_value(quoted[1]) is not None and _words(text) is not None
@@ -27,7 +29,7 @@ def sniff(text: str) -> bool:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the downloads of a config. Without a `url`, its lines are plain text.
+    """Yield the downloads of a config. Without a `url`, its lines are of another format.
 
     Raises:
         InputError: it is too long.
@@ -50,12 +52,14 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             for candidate in request.downloads(first):
                 yield candidate._replace(form=_FORM)
         return
+    end = lines.number
     lines.give_back(*taken)
-    for line in taken:
-        if _words(line.strip()):
-            yield from plain_text.read_line(lines, options)
-        else:
-            next(lines)
+    while lines.number < end:
+        text = (line := next(lines)).strip()
+        if _words(text):
+            lines.give_back(line)
+            read_more = code_snippets.read if code_snippets.sniff(text) else plain_text.read_line
+            yield from read_more(lines, options)
 
 
 def _words(text: str) -> list[str] | None:
