@@ -200,7 +200,7 @@ class DownloadHandlers:
         """Lift the limits that hosts caused by refusing requests."""
         hosts = await self._service.lift_host_limits()
         if not hosts:
-            return "No host's limit is lowered."
+            return "No host limit has been lowered."
         names = [printable(host.removesuffix(":443").removesuffix(":80")) for host in hosts]
         return f"Lifted the limit of {at_most_names(names, _MAX_HOSTS)}."
 

@@ -147,8 +147,8 @@ existing = _needs_target(
 )
 again = _needs_target(
     is_done,
-    lambda row: f"this download is not done ({_state(row)})",
-    "no marked download is done",
+    lambda row: f"this download has not finished ({_state(row)})",
+    "no marked download has finished",
 )
 delete = _needs_target(
     has_file,
@@ -206,7 +206,7 @@ has_failed = _needs(lambda context: context.failed, "nothing has failed")
 is_active = _needs(lambda context: context.active, "no download is active")
 needs_rows = _needs(lambda context: context.total, "the list is empty")
 needs_current = _needs(lambda context: context.current, "nothing selected")
-needs_details = _needs(lambda context: context.details_open, "the details are closed")
+needs_details = _needs(lambda context: context.details_open, "open the details first")
 needs_line = _needs(lambda context: context.current or context.on_fold, "nothing selected")
 limit_down = _changes(_at_lowest_limit)
 limit_up = _changes(
@@ -216,7 +216,7 @@ pause_all = _changes(_needs(lambda context: context.running, "no download is act
 resume_all = _changes(_needs(lambda context: context.paused, "nothing is paused"))
 retry_failed = _changes(has_failed)
 clear_finished = _changes(_needs(lambda context: context.finished, "nothing has finished"))
-lift = _changes(_needs(lambda context: context.lowered_hosts, "no host's limit is lowered"))
+lift = _changes(_needs(lambda context: context.lowered_hosts, "no host limit has been lowered"))
 undo = _changes(_needs(lambda context: context.can_undo, "nothing to undo"))
 redo = _changes(_needs(lambda context: context.can_redo, "nothing to redo"))
 keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter; press / first"))

@@ -176,7 +176,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.read_only, in_menu=True,
     ),
     Action(
-        "slow", "t", "Switch slow mode", "Queue",
+        "slow", "t", "Toggle slow mode", "Queue",
         "Limit all downloads together to slow_limit, or remove that limit.",
         disabled=reasons.read_only, owner="downloads",
     ),
@@ -187,7 +187,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "lift", "H", "Lift limits of hosts", "Queue",
-        "Remove the connection limits of hosts that refused connections, as with HTTP 429.",
+        "Remove the connection limits of hosts that refused connections, for example with "
+        "HTTP 429.",
         disabled=reasons.lift,
         owner="downloads",
     ),
@@ -392,7 +393,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "follow", "ctrl+f", "Follow", "Move",
-        "Keep the download in sight through all its states, until the cursor moves.",
+        "Keep the cursor on the download as its status changes, until you move it.",
         disabled=reasons.follow, owner="table", in_menu=True,
     ),
     Action(

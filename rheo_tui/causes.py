@@ -14,8 +14,8 @@ class Cause(NamedTuple):
     action: str = ""  # id of the action that helps
 
 
-_LOGIN = "Press {key} and enter a login; saving it retries."
-_WRONG_LOGIN = "Press {key} and correct the login; saving it retries."
+_LOGIN = "Press {key} and enter a login; saving retries the download."
+_WRONG_LOGIN = "Press {key} and correct the login; saving retries the download."
 _PROXY_LOGIN = "Set proxy to http://name:password@host:port in the settings, then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the URL, or press {key} to save the page."

@@ -113,8 +113,9 @@ def download(
 
     Exit status: 0 if everything was downloaded, 1 if a download failed or a URL, list or hash is
     not valid, 2 if another flag, a variable or a setting is not valid, 3 if --stop-after ended the
-    run, 4 if the disk is full or not writable. A signal ends it with 128 and its number: 130 for
-    Ctrl+C, 143 for SIGTERM, 129 if the terminal was closed.
+    run, 4 if the disk is full or not writable, or if events of --json were lost. If a signal ends
+    it, the status is 128 plus the signal number: 130 for Ctrl+C, 143 for SIGTERM, 129 if the
+    terminal was closed.
     """
     # Imported here, because `--help` needs neither pydantic nor anything built on it.
     from rheo_core.inputs.sources import Diagnostics

@@ -141,7 +141,10 @@ IgnoreDigest = Annotated[
 Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
 ResponseTimeout = Annotated[
     str | None,
-    typer.Option(metavar="SECONDS", help="Time limit for the headers of each response."),
+    typer.Option(
+        metavar="SECONDS",
+        help="Time limit in seconds for connecting and receiving the response headers.",
+    ),
 ]
 NetworkTimeout = Annotated[
     str | None,

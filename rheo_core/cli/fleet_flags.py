@@ -42,11 +42,13 @@ HashColumn = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="Column of expected hashes. By default, the one named after an algorithm. off: none.",
+        help="Column of expected hashes. By default, a column named after a hash algorithm. "
+        "off: none.",
     ),
 ]
 NameColumn = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="Column of file names, for their extensions.")
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of file names; only their extensions are used."),
 ]
 Keep = Annotated[
     list[str] | None,

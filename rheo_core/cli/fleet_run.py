@@ -102,7 +102,7 @@ def run(
 
     Exit status: 0 if everything was downloaded, 1 if a download failed or some input is not valid,
     2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
-    folder is not writable. A signal ends it with 128 and its number.
+    folder is not writable. If a signal ends it, the status is 128 plus the signal number.
     """
     from .fleet_request import open_output, read_request
 

@@ -64,8 +64,10 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
             target.put(STOP_NAME, b"")
     except OSError as error:
         fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
-    done = "Shards start again." if undo else "Running shards finish, and no new ones start."
-    typer.echo(done)
+    if undo:
+        typer.echo("The stop request is withdrawn; shards can start again.")
+    else:
+        typer.echo("Running shards finish, and no new ones start.")
 
 
 def show_status(found: "FleetStatus", *, is_error: bool = False) -> None:

@@ -71,7 +71,7 @@ def work(
     allow_downgrade: AllowDowngrade = False,
     quiet: Quiet = False,
 ) -> None:
-    """Work on one of N slices of a planned run, without an engine: for arrays of Slurm, Indexed
+    """Work on one of N slices of a planned run, without Dask or Ray: for arrays of Slurm, Indexed
     Jobs of Kubernetes, or GNU parallel.
 
     To continue after an interruption, run the same command: complete shards are left alone.
@@ -79,7 +79,8 @@ def work(
 
     Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads
     failed, 2 if a flag, a variable, a setting or the folder is not valid, 3 if the slice is not
-    complete, 4 if a disk is full or not writable. A signal ends it with 128 and its number.
+    complete, 4 if a disk is full or not writable. If a signal ends it, the status is 128 plus the
+    signal number.
     """
     from .fleet_request import existing_plan, open_output
 

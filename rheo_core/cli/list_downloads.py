@@ -22,10 +22,10 @@ def list_downloads(
 ) -> None:
     """List downloads of the app, with a filter or all, in the order of the queue.
 
-    Nothing is changed, and the app may run: its active downloads appear as queued, with their
-    progress of a few seconds ago. If it does not run, SQLite may leave two files next to the
-    session, which end in -wal and -shm; the app removes them. Put the filter into quotes, because
-    shells read > and *.
+    This only reads the list, so the app may be running. Active downloads then appear as queued,
+    with progress a few seconds old. If the app is not running, SQLite may leave two files next to
+    the session, which end in -wal and -shm; the app removes them. Put the filter into quotes,
+    because shells read > and *.
     """
     wanted = _filter(" ".join(words or ()))
     rows = _matches(wanted, _read(session))
@@ -44,7 +44,7 @@ def _filter(text: str) -> "Filter":
         return parse_filter(text)
     except FilterError as error:
         typer.echo(f"  {text}\n  {' ' * error.column}^", err=True)
-        fail(f"the filter is wrong at character {error.column + 1}: {error}.", ExitCode.USAGE)
+        fail(f"invalid filter at character {error.column + 1}: {error}.", ExitCode.USAGE)
 
 
 def _matches(wanted: "Filter", rows: "Iterable[DownloadSnapshot]") -> "Iterator[DownloadSnapshot]":

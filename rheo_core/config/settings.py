@@ -88,7 +88,7 @@ def _command(value: object) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ValueError('should be a command such as ["program", "argument"]')
     if any("\x00" in word for word in words) or (words and not words[0].strip()):
-        raise ValueError("should be a command; it names no program")
+        raise ValueError("should be a command that starts with a program")
     return () if [word.lower() for word in words] == ["off"] else tuple(words)
 
 
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     response_timeout: Seconds = Field(
         title="Response headers",
         default=DEFAULT_RESPONSE_TIMEOUT_SECONDS,
-        description="Time limit for connecting and for the head of a reply in seconds",
+        description="Time limit in seconds for connecting and receiving the response headers",
     )
     stall_timeout: Seconds = Field(
         title="No data",
@@ -316,7 +316,7 @@ class Settings(BaseSettings):
     ] = Field(
         title="Options by host",
         default_factory=dict,
-        description="Options of requests and limits by host: a table for each, such as "
+        description="Request options and limits per host: a table for each, such as "
         '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(

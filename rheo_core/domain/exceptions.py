@@ -339,7 +339,7 @@ class DiskFullError(DestinationError):
         problem = "disk full" if missing is None else f"disk full, {size_text(missing)} short"
         if reserve is not None:
             kept_free = size_text(reserve)
-            problem += f": {kept_free} are kept free because the length of the file is unknown"
+            problem += f": {kept_free} is kept free because the length of the file is unknown"
         if is_too_large:
             problem = "the file is too large for this file system or for ulimit -f"
         super().__init__(path, problem)
@@ -349,7 +349,7 @@ class FileInUseError(DestinationError):
     """Another process is writing the file."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "another process is working on it")
+        super().__init__(path, "another process is using it")
 
 
 class FileValidationError(DownloadError):
@@ -407,7 +407,7 @@ class HashMismatchError(FileValidationError):
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
-            problem = f"{bad_pieces:,} of {pieces:,} pieces are bad from every source"
+            problem = f"{bad_pieces:,} of {pieces:,} pieces are bad at every source"
         if is_promised:
             problem += "; the expected one is from the server's headers"
         if page is not None:

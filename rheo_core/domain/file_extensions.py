@@ -1,4 +1,7 @@
-"""Extensions of file names: tell files such as archives and images from web pages."""
+"""Extensions of file names: tell files such as archives and images from web pages.
+
+File names are chosen in `downloads/destination.py`, and made safe in `domain/filenames.py`.
+"""
 
 # Not `mimetypes` of the standard library: it reads files of the system, so that two machines would
 # treat the same URL differently, and it lacks .7z, .iso and .flac.

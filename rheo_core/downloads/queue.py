@@ -232,7 +232,7 @@ class PriorityDownloadQueue:
         if sum(place is not None for place in (before, after, to)) != 1:
             raise ProcessQueueError("move takes exactly one of before, after and to")
         if to not in (None, "top", "bottom"):
-            raise ProcessQueueError(f"move to {to!r} is unknown; use top or bottom")
+            raise ProcessQueueError(f"move to {to!r} is unknown; use top, bottom, up or down")
         waiting = self._in_line(download_id)
         if waiting is None or download_id in (before, after):
             return None

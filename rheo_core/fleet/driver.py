@@ -169,7 +169,8 @@ class Driver:
             task = ShardTask(self._out, shard.shard, shard.pass_number)
             future = self._executor.submit(self._work, task)
         except Exception as error:
-            raise ClusterLostError(f"the cluster takes no more shards: {_reason(error)}") from error
+            problem = f"the cluster no longer accepts shards: {_reason(error)}"
+            raise ClusterLostError(problem) from error
         lane.attempts += 1
         lane.running = future
         self._running += 1

@@ -31,7 +31,7 @@ class HeldError(RheoError):
     """
 
     def __init__(self, holder: str, idle: float) -> None:
-        super().__init__(f"{holder} has it")
+        super().__init__(f"{holder} is working on it")
         self.holder = holder
         self.idle = idle
 

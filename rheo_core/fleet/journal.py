@@ -40,7 +40,7 @@ class ShardBusyError(RheoError):
     """Another worker has the journal of the shard.
 
     Attributes:
-        is_idle: that worker shows no sign of life, so it may hang.
+        is_idle: that worker has shown no activity for a minute, so it may hang.
     """
 
     def __init__(self, message: str, *, is_idle: bool = False) -> None:
@@ -209,6 +209,6 @@ def _open_locked(path: Path) -> int:
         if error.idle < IDLE_SECONDS:
             raise ShardBusyError(str(error)) from None
         raise ShardBusyError(
-            f"{error}, but shows no sign of life for {duration_text(error.idle)}; end that process",
+            f"{error} but has shown no activity for {duration_text(error.idle)}; end that process",
             is_idle=True,
         ) from None

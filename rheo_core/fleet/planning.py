@@ -104,7 +104,9 @@ def read_plan(target: Target) -> FleetPlan | None:
     except StoredFileError as error:
         raise PlanError(f"{error}; choose another output folder") from None
     if plan.version != PLAN_VERSION:
-        raise PlanError(f"{PLAN_NAME} is of another version of rheo; choose another output folder")
+        raise PlanError(
+            f"{PLAN_NAME} was written by another version of rheo; choose another output folder"
+        )
     if problem := _problem_of(plan):
         raise PlanError(f"{PLAN_NAME} is damaged: {problem}; choose another output folder")
     return plan

@@ -171,7 +171,7 @@ def read_shard(
         place = f"line {number:,} of {name}"
         entry = _entry_of(line, shard, place)
         if entry.key <= last_key:
-            raise OSError(f"{place} has the key {entry.key!r}, which is not behind {last_key!r}")
+            raise OSError(f"{place}: keys are out of order: {entry.key!r} follows {last_key!r}")
         last_key = entry.key
         yield entry
 
@@ -199,7 +199,7 @@ def _check_usable(entry: FleetEntry, place: str) -> None:
     """Raise OSError if an entry cannot become a download, which would end the whole shard later."""
     try:
         if _URL.fullmatch(entry.url) is None:
-            raise ValueError("it is not http or https, or holds blanks")
+            raise ValueError("it is not http or https, or contains spaces")
         normalise_url(entry.url)
     except ValueError as error:
         raise OSError(f"{place} has no URL that can be downloaded: {error}") from None

@@ -1,4 +1,4 @@
-"""Slices: a fleet run without an engine, for arrays of Slurm and Indexed Jobs of Kubernetes.
+"""Slices: a fleet run without Dask or Ray, for arrays of Slurm and Indexed Jobs of Kubernetes.
 
 Slice I of N has the lanes whose number leaves I when divided by N, so that no two slices ask the
 same site.

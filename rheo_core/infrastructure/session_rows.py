@@ -139,6 +139,8 @@ _FOREIGN_FIELDS = frozenset(Untrusted._fields) - {"wishes", "file_exists_strateg
 default strategy is not known here."""
 
 _LOST = "would not be used"
+"""Part of the reason of a download that has lost its protection, and the only record of it in a
+session: rows with this text are recognised as long as they exist. Do not reword it."""
 _PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
 
 

@@ -6,7 +6,7 @@ from .disk_space import reserve_of
 from .host_limits import Connection, HostLimiter
 from .part_file import PartFile
 from .part_listings import PartListings
-from .part_place import PartNames
+from .part_names import PartNames
 from .part_state import exact_source_of, source_of
 from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket

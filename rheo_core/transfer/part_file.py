@@ -35,8 +35,8 @@ from rheo_core.infrastructure.user_key import user_key
 
 from .disk_space import Reserve, check_room
 from .errors import named_errors
+from .part_names import Place, owner_of, usual_place
 from .part_opening import OpenPart, PartOpener
-from .part_place import Place, owner_of, usual_place
 from .part_recovery import can_resume, crc_of
 from .part_state import Key, PartState, write_state
 from .response_head import Validator

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.disk import DiskThreads
 
-from .part_place import is_part_name
+from .part_names import is_part_name
 
 _MAX_AGE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.5

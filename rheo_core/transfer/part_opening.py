@@ -19,7 +19,7 @@ from rheo_core.infrastructure.files import remove_leftover, set_mode, unfinished
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .errors import named_errors
-from .part_place import (
+from .part_names import (
     Place,
     is_empty_of_another_user,
     may_be_ours,

@@ -19,7 +19,7 @@ from rheo_core.infrastructure.files import rename_to_first_free, suffixed
 from rheo_core.infrastructure.identity import unlink_same
 from rheo_core.infrastructure.locks import is_open_elsewhere
 
-from .part_place import Place, has_any_mark, has_mark
+from .part_names import Place, has_any_mark, has_mark
 from .part_state import Key, PartState, StateFile
 from .pieces import check_pieces
 from .running_hash import RunningHash

@@ -155,7 +155,7 @@ class Transfer:
                 continue
             if is_whole:
                 return part
-        raise ProtocolError("the server keeps changing its answer")
+        raise ProtocolError("the server keeps sending different responses")
 
     def _needs_no_reply(self, state: PartState) -> bool:
         """Return True if a whole file on the disk needs no confirmation by the server.

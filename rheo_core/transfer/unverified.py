@@ -11,7 +11,7 @@ from rheo_core.infrastructure.files import rename_to_first_free
 
 from .errors import named_errors
 from .part_file import PartFile
-from .part_place import take_mark, unverified_name
+from .part_names import take_mark, unverified_name
 from .part_state import PartState
 from .pieces import check_pieces
 

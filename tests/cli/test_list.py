@@ -113,7 +113,7 @@ async def test_a_mistake_in_a_filter_is_shown_at_its_character(rheo: Run, sessio
     assert (done.code, done.out) == (2, "")
     text, arrow, sentence = done.err.splitlines()
     assert text[arrow.index("^") :] == "fooo"
-    assert "wrong at character 16: “fooo” is not valid" in sentence
+    assert "invalid filter at character 16: “fooo” is not valid" in sentence
 
 
 async def test_without_a_session_the_list_is_empty(rheo: Run) -> None:

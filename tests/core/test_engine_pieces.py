@@ -125,7 +125,7 @@ async def test_a_source_that_stays_bad(
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
         assert error_of(manager, config) == (
-            "hash mismatch for f: 5 of 31 pieces are bad from every source"
+            "hash mismatch for f: 5 of 31 pieces are bad at every source"
         )
         assert journal.names().count("repairing") == 2
         info = manager.get_download_info(config.id)

@@ -86,7 +86,7 @@ def test_another_process_is_in_the_middle_of_its_commit(
 
 def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     part = PartFile(tmp_path / "a", "source")
-    with pytest.raises(FileInUseError, match="another process is working on it"):
+    with pytest.raises(FileInUseError, match="another process is using it"):
         part.open()
     part.discard()
     assert names_in(tmp_path) == ["a.part"]
@@ -173,7 +173,7 @@ async def test_two_managers_do_not_write_one_file(
         await second.add([config])
         await second.wait_until_complete(timeout=10)
         assert status_of(second, config) is DownloadStatus.FAILED
-        assert "another process is working on it" in error_of(second, config)
+        assert "another process is using it" in error_of(second, config)
         gate.opened.set()
         await first.wait_until_complete(timeout=10)
         await second.retry(config.id)

@@ -276,7 +276,7 @@ async def test_bad_requests() -> None:
     for place in ({}, {"before": "x", "after": "y"}, {"before": "x", "to": "top"}):
         with pytest.raises(ProcessQueueError, match="exactly one"):
             queue.move(a.id, **place)
-    with pytest.raises(ProcessQueueError, match="middle"):
+    with pytest.raises(ProcessQueueError, match=r"middle.*use top, bottom, up or down"):
         queue.move(a.id, to="middle")
     assert not queue.remove("x")
     assert not queue.set_priority("x", 2)

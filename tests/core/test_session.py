@@ -28,8 +28,13 @@ from rheo_core.domain import (
 from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_integrity import Seals
-from rheo_core.infrastructure.session_rows import records_of, to_record, to_stored
-from rheo_core.infrastructure.session_schema import COLUMNS
+from rheo_core.infrastructure.session_rows import (
+    has_lost_protection,
+    records_of,
+    to_record,
+    to_stored,
+)
+from rheo_core.infrastructure.session_schema import COLUMNS, Proof
 from rheo_core.infrastructure.session_store import (
     SessionLockedError,
     SessionStore,
@@ -215,6 +220,26 @@ class TestRecords:
         is_kept = status.is_terminal or status is DownloadStatus.PAUSED
         expected = status if is_kept else DownloadStatus.QUEUED
         assert to_record(to_stored(download(status=status))).status is expected
+
+    @pytest.mark.parametrize("is_listed", [True, False])
+    @pytest.mark.parametrize("status", sorted(DownloadStatus.terminal_states()))
+    @pytest.mark.parametrize("option", [{"proxy": "http://mine:3128"}, {"ca_file": "/ca.pem"}])
+    def test_a_lost_protection_is_known_as_long_as_the_row(
+        self, status: DownloadStatus, is_listed: bool, option: dict[str, str]
+    ) -> None:
+        config = FileConfig(url="https://example.org/file-1", request=option)
+        written = to_stored(download(1, config=config, status=status, listed=is_listed))
+        record = to_record(written._replace(proof=Proof.INTACT))
+        record.status = status  # one that was paused ends
+        assert has_lost_protection(record)
+        assert has_lost_protection(to_record(to_stored(record)))  # now a row of our own
+        assert not has_lost_protection(to_record(written))
+
+    def test_a_lost_protection_of_an_earlier_session_is_known(self) -> None:
+        """Its only record is this sentence, so a new wording must recognise the old one."""
+        reason = "its proxy would not be used; add its URL again to connect without it"
+        ended = download(1, status=DownloadStatus.COMPLETED, reason=reason)
+        assert has_lost_protection(to_record(to_stored(ended)))
 
     def test_defaults_take_no_room(self) -> None:
         assert to_stored(download(1)).config == '{"url":"https://example.org/file-1"}'

@@ -134,7 +134,7 @@ async def test_a_body_without_an_end_does_not_fill_the_disk(
     watching = False
     await watcher
     assert result.code == 4 and result.told_once("disk full"), result.err
-    assert "disk full: 2.4 MB are kept free because the length of the file is unknown" in result.err
+    assert "disk full: 2.4 MB is kept free because the length of the file is unknown" in result.err
     assert least >= 2 * MB and "retry" not in result.err
     assert names_in(disk) == [] and len(server.requests) == 1
 

@@ -200,7 +200,7 @@ async def test_l13_of_two_processes_that_overwrite_at_once_one_fails(
     first = asyncio.create_task(user.run(slow, *line))
     await until(began.exists)
     second = await user.rheo(*line)
-    assert second.code == 1 and second.told_once("another process is working on it"), second
+    assert second.code == 1 and second.told_once("another process is using it"), second
     assert (folder / "file.bin").read_bytes() == b"old"
     go_on.touch()
     assert (await first).code == 0

@@ -237,7 +237,7 @@ def test_a_lost_cluster_ends_the_run(target: Target) -> None:
         def submit(self, *args: Any, **options: Any) -> Future[Any]:
             raise RuntimeError("Client is closed.\nTraceback")
 
-    for executor, sentence in ((Lost(), "cancelled its shards"), (Closed(), "more shards: Cli")):
+    for executor, sentence in ((Lost(), "cancelled its shards"), (Closed(), "accepts shards: Cli")):
         with pytest.raises(ClusterLostError, match=sentence):
             drive(target, plan_of(0), executor, Worker(target))
         status = from_json(FleetStatus, target.read(STATUS_NAME))

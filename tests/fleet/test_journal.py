@@ -130,7 +130,7 @@ def test_a_restart_of_the_machine_makes_it_worthless(
 def test_one_worker_at_a_time(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", "run"), pytest.raises(ShardBusyError) as caught:
         Journal(tmp_path / "j", "run")
-    assert str(caught.value) == f"process {os.getpid()} on {platform.node()} has it"
+    assert str(caught.value) == f"process {os.getpid()} on {platform.node()} is working on it"
     assert not caught.value.is_idle
     assert read(tmp_path / "j") == {}
 
@@ -145,7 +145,9 @@ def test_a_worker_without_a_sign_of_life_is_named(tmp_path: Path) -> None:
         with pytest.raises(ShardBusyError) as caught:
             Journal(path, "run")
         assert caught.value.is_idle
-        assert f"process {os.getpid()} on {platform.node()} has it, but" in str(caught.value)
+        assert f"process {os.getpid()} on {platform.node()} is working on it but" in str(
+            caught.value
+        )
         copy = pickle.loads(pickle.dumps(caught.value))  # as it comes from a worker
         assert copy.is_idle and str(copy) == str(caught.value)
         journal.beat()
@@ -157,7 +159,7 @@ def test_a_worker_without_a_sign_of_life_is_named(tmp_path: Path) -> None:
 def test_a_holder_that_has_written_nothing_is_another_worker(tmp_path: Path) -> None:
     with (tmp_path / "j").open("wb") as file:
         lock(file.fileno())
-        with pytest.raises(ShardBusyError, match=r"^another process has it$"):
+        with pytest.raises(ShardBusyError, match=r"^another process is working on it$"):
             Journal(tmp_path / "j", "run")
 
 

@@ -171,7 +171,11 @@ def test_another_plan_in_the_same_folder_is_refused(
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"{", "plan.json is damaged"), (b"", "is damaged"), (None, "is of another version of rheo")],
+    [
+        (b"{", "plan.json is damaged"),
+        (b"", "is damaged"),
+        (None, "was written by another version of rheo"),
+    ],
 )
 def test_an_unusable_plan_is_named(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     target, _ = planned(tmp_path, ["http://example.org/"])

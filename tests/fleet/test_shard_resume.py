@@ -137,7 +137,7 @@ async def test_a_shard_begun_twice_is_refused(server: MisbehavingServer, tmp_pat
     run = planned(tmp_path / "out", [Row(server.on("/a.jpg", stuck))])
     first = asyncio.ensure_future(work_on_shard(run.tasks[0]))
     await server.wait_for_requests(1)
-    with pytest.raises(ShardBusyError, match="has it"):
+    with pytest.raises(ShardBusyError, match="is working on it"):
         await work_on_shard(run.tasks[0])
     stuck.opened.set()
     await first

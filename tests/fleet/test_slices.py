@@ -95,7 +95,9 @@ async def test_a_shard_of_another_worker_is_left_to_it(
     with Journal(journal, _digest_of_list(open_target(str(run.out)), run.tasks[0])):
         ended = await home.rheo("fleet", "work", run.out)
     assert ended.code == 3
-    assert f"shard 000000: process {os.getpid()} on {platform.node()} has it.\n" in ended.err
+    assert (
+        f"shard 000000: process {os.getpid()} on {platform.node()} is working on it.\n" in ended.err
+    )
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()
     assert len(server.requests) == 20
@@ -124,7 +126,9 @@ async def test_a_process_that_hangs_is_named_and_others_go_on(
     hung.send_signal(signal.SIGCONT)
     _, err = await hung.communicate()
     assert ended.code == 3
-    assert f"shard 000000: process {hung.pid} on {platform.node()} has it, but" in ended.err
+    assert (
+        f"shard 000000: process {hung.pid} on {platform.node()} is working on it but" in ended.err
+    )
     assert "3 of 4 shards complete" in ended.err
     assert hung.returncode == 0, err.decode()
     run.check()
@@ -214,7 +218,10 @@ async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> No
         assert (ended.code, len(server.requests)) == (3, 0)
         assert f"To continue, withdraw it: rheo fleet stop --undo {run.out}\n" in ended.err
     undone = await home.rheo("fleet", "stop", "--undo", run.out)
-    assert (undone.code, undone.out) == (0, "Shards start again.\n")
+    assert (undone.code, undone.out) == (
+        0,
+        "The stop request is withdrawn; shards can start again.\n",
+    )
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()
 

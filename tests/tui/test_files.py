@@ -287,7 +287,7 @@ async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path
         await app.press("delete")
         assert "Delete the file too: this download has no finished file (queued)." in app.messages()
         await app.press("A")
-        assert "Download again: this download is not done (queued)." in app.messages()
+        assert "Download again: this download has not finished (queued)." in app.messages()
         path = str(tmp_path / "file.iso")
         app.service.change(first, status=DownloadStatus.COMPLETED, destination=path)
         await app.update()

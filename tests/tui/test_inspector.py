@@ -171,7 +171,7 @@ async def test_keys_of_the_pages_say_why_they_do_nothing() -> None:
     async with running() as app:
         await app.fill()
         await app.press("tab")
-        assert "Next details page: the details are closed." in app.messages()
+        assert "Next details page: open the details first." in app.messages()
 
 
 async def test_the_bar_of_pages_names_its_keys_if_there_is_space() -> None:

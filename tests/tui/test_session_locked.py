@@ -125,7 +125,7 @@ async def test_read_only_shows_everything_and_changes_nothing(tmp_path: Path) ->
         for key, title in (
             ("c", "Cancel"),
             ("x", "Remove from the list"),
-            ("t", "Switch slow mode"),
+            ("t", "Toggle slow mode"),
         ):
             await app.press(key)
             assert f"{title}: {READ_ONLY}." in app.messages()

@@ -1,4 +1,4 @@
-"""Names and marks of part files.
+"""Names that a part file may have, in the order in which they are tried, and its mark.
 
 A part file is called `NAME.part`. If another program or download has a file of that name, it gets
 one of four names made from its source, so that the next run finds it. A mark is an extended
