@@ -1,6 +1,7 @@
 """Several connections for one download."""
 
 import asyncio
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import FileValidationError
 from rheo_core.transfer import PartFile, segments, source_of
+from rheo_core.transfer.committing import commit
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -341,6 +344,40 @@ async def test_a_part_file_that_was_changed_is_begun_again(
         await manager.wait_until_complete(timeout=20)
     assert "range" not in server.requests[before].headers
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("left", [0, 100_000, 599_999])
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_part_file_that_another_program_shortens_is_not_the_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until, left: int, connections: int
+) -> None:
+    slow = Trickle(first=600_000, etag='W/"weak"' if connections == 1 else '"v1"')
+    config, part = FileConfig(url=server.on("/f", slow)), tmp_path / "f.part"
+    async with DownloadManager(
+        download_dir=tmp_path, connections=connections, tuning=EAGER
+    ) as manager:
+        await manager.add([config])
+        await until(lambda: part.exists() and part.stat().st_size >= 600_000)
+        os.truncate(part, left)
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert error_of(manager, config) == "another program shortened f.part during the download"
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("left", [0, 5, len(BODY) - 1])
+async def test_a_part_file_that_is_shortened_before_its_commit_is_not_the_file(
+    tmp_path: Path, left: int
+) -> None:
+    part = PartFile(tmp_path / "f", source_of("http://x/f"))
+    part.expect(len(BODY), Validator(etag='"v1"'))
+    part.begin()
+    part.write(0, BODY)
+    os.truncate(part.path, left)
+    with pytest.raises(FileValidationError, match=r"another program shortened f\.part"):
+        commit(part, len(BODY), overwrite=False)
+    part.close()
+    assert not (tmp_path / "f").exists()
 
 
 async def test_small_or_quick_downloads_stay_with_one(
