@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.file_config import host_of
+from rheo_core.domain.text import printable
 
 from .formatting import fraction_done
 from .status_look import SORT_RANK
@@ -200,8 +201,8 @@ def queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
 
 
 def folder_name(row: DownloadSnapshot) -> str:
-    """Return the folder of the file; "" until it is known."""
-    return str(PurePath(row.destination).parent) if row.destination else ""
+    """Return the folder of the file, printable; "" until it is known."""
+    return printable(str(PurePath(row.destination).parent)) if row.destination else ""
 
 
 _KEYS: dict[str, Callable[[DownloadSnapshot], SortKey]] = {

@@ -66,6 +66,10 @@ class TerminalApp(App[None]):
         """Close what is open, then exit. A signal may call this."""
         raise NotImplementedError
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy text; bytes of a path that are not UTF-8 become U+FFFD."""
+        super().copy_to_clipboard(text.encode(errors="surrogateescape").decode(errors="replace"))
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return colours that the stylesheet needs and Textual's own themes lack."""
         return FALLBACKS

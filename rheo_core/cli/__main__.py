@@ -54,7 +54,8 @@ def take_over() -> None:
 
     If standard streams are closed, files and sockets would get their numbers, and Python has no
     objects for them. If standard output has no buffer, Python drops what a full disk does not take.
-    If SIGCHLD is ignored, the system keeps no exit status of a child.
+    If the encoding of standard output lacks a character of a name, an escape is written, as Python
+    does on standard error. If SIGCHLD is ignored, the system keeps no exit status of a child.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -64,8 +65,9 @@ def take_over() -> None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: drops what does not fit
-        encoding, errors = sys.stdout.encoding, sys.stdout.errors
-        sys.stdout = open(1, "w", 1, encoding, errors, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", 1, sys.stdout.encoding, closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 

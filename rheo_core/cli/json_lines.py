@@ -5,12 +5,12 @@ import errno
 import json
 import sys
 from contextlib import suppress
-from datetime import datetime
 from queue import SimpleQueue
 from threading import Thread
 
 from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.exceptions import ShortageError
+from rheo_core.domain.listing import json_line
 from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressEvent
 
 from .download_configs import Places
@@ -107,17 +107,8 @@ class JsonLines:
 
 def _line_of(event: DownloadEvent, place: tuple[str, int] | None) -> bytes:
     """Return an event as JSON, with the fields that only this output has."""
-    try:
-        text = event.model_dump_json()
-    except ValueError:  # a path need not be UTF-8; other bytes become escapes: \udcff
-        values = event.model_dump() | {"occurred_at": _iso(event.occurred_at)}
-        text = json.dumps(values, separators=(",", ":"))
+    text = json_line(event)
     source, line = place or (None, None)
     more = {"status": STATUSES.get(event.event_type), "input": source, "line": line}
     added = json.dumps(more, separators=(",", ":"))
     return f'{{"schema":{SCHEMA_VERSION},{text[1:-1]},{added[1:]}\n'.encode()
-
-
-def _iso(time: datetime) -> str:
-    """Return a time in the format of pydantic."""
-    return time.isoformat().replace("+00:00", "Z")

@@ -90,8 +90,8 @@ def _write_json(rows: "Iterable[DownloadSnapshot]") -> None:
     from rheo_core.domain.listing import ListedDownload
 
     for row in rows:
-        sys.stdout.write(f"{ListedDownload.of(row).to_line()}\n")
-    sys.stdout.flush()
+        sys.stdout.buffer.write(f"{ListedDownload.of(row).to_line()}\n".encode())  # RFC 8259 8.1
+    sys.stdout.buffer.flush()
 
 
 def _write_table(rows: "Iterable[DownloadSnapshot]") -> None:

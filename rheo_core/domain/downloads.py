@@ -158,7 +158,7 @@ class DownloadSnapshot(NamedTuple):
     started_at: float | None = None
     finished_at: float | None = None
     average_speed_bps: float | None = None
-    destination: str = ""
+    destination: str = ""  # path as it is on the disk; make it printable to show it
     error: str | None = None
     failure: Failure | None = None  # kind of the error; None if an earlier version stored it
     validation: ValidationResult | None = None

@@ -189,10 +189,11 @@ class IncompleteError(DownloadError):
 
     kind = FailureKind.INCOMPLETE
 
-    def __init__(self, received: int, expected: int) -> None:
+    def __init__(self, received: int, expected: int | None) -> None:
         self.received = received  # bytes
-        self.expected = expected  # bytes
-        super().__init__(f"connection ended at {received} of {expected} bytes")
+        self.expected = expected  # bytes; None: unknown
+        of_how_many = "" if expected is None else f" of {expected}"
+        super().__init__(f"connection ended at {received}{of_how_many} bytes")
 
 
 class ConnectionFailedError(DownloadError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from .downloads import DownloadSnapshot, DownloadStatus
 from .file_config import host_of
 from .hosts import host_key
+from .text import printable
 from .units import parse_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -348,7 +349,7 @@ FIELDS: dict[str, TextField | NumberField | ChoiceField] = {
     "name": TextField(lambda row: row.name, "part of the name; * matches any text", "*.iso"),
     "url": TextField(lambda row: row.url, "part of the URL; * matches any text", "/pub/"),
     "folder": TextField(
-        lambda row: row.destination.rpartition("/")[0],
+        lambda row: printable(row.destination.rpartition("/")[0]),
         "part of the folder; * matches any text",
         "isos",
         has_patterns=False,

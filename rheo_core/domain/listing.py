@@ -1,5 +1,6 @@
 """ListedDownload: one download as JSON, for `rheo list --json` and the clipboard of the app."""
 
+import json
 from datetime import UTC, datetime
 from typing import Literal, Self
 
@@ -58,7 +59,20 @@ class ListedDownload(BaseModel):
 
     def to_line(self) -> str:
         """Return JSON on one line."""
-        return self.model_dump_json(by_alias=True)
+        return json_line(self)
+
+
+def json_line(model: BaseModel) -> str:
+    """Return a model as JSON on one line, under the aliases of its fields.
+
+    A path need not be UTF-8. Python reads its other bytes as lone surrogates, which become escapes
+    such as `\\udce9`.
+    """
+    try:
+        return model.model_dump_json(by_alias=True)
+    except ValueError:
+        values = model.model_dump(mode="json", by_alias=True)
+        return json.dumps(values, separators=(",", ":"))
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -218,7 +218,7 @@ class DownloadRecord:
             started_at=stats.started_at,
             finished_at=self.finished_at,
             average_speed_bps=self.average_speed_bps,
-            destination=printable(str(self.destination)) if self.destination else "",
+            destination=str(self.destination) if self.destination else "",
             error=stats.error,
             failure=stats.failure,
             validation=stats.validation,

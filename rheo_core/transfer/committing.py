@@ -61,7 +61,7 @@ def give_final_name(request: Commit) -> Identity:
     Raises:
         FileExistsError: the name was taken meanwhile. The part file stays.
         DestinationError: the disk reports an error, or another program replaced the part file.
-        FileValidationError: another program wrote to the file after its check.
+        FileValidationError: another program shortened the file, or wrote to it after its check.
     """
     part, size, overwrite, metadata = request
     with named_errors(part.destination):
@@ -103,6 +103,7 @@ def _commit_written(
 ) -> Identity:
     """Give the open file its name, even if its old name leads to another file."""
     part.check_unchanged()
+    part.check_reach()
     os.ftruncate(part.descriptor, size)
     metadata.apply(part.descriptor)
     part.note_commit()

@@ -18,7 +18,12 @@ from .context import TransferContext
 from .host_limits import Connection
 from .part_file import PartFile
 from .request import Request
-from .response_head import ChangedError, RangeRefusedError, ResponseHead
+from .response_head import (
+    ChangedError,
+    NothingLeftError,
+    RangeRefusedError,
+    ResponseHead,
+)
 from .segments import Segment, SegmentMap
 from .sources import Source
 from .stall import StallWatch
@@ -165,6 +170,8 @@ class ConnectionGroup:
             raise IncompleteError(segment.written, end)
         if end is None:
             segment.end = segment.written
+        elif segment.end is None and reply.head.total is not None:
+            self._segments.note_total(reply.head.total)
         self._check_yield(segment)
 
     def _check_yield(self, segment: Segment) -> None:
@@ -179,7 +186,7 @@ class ConnectionGroup:
             return
         self._scanty_replies += 1
         if self._scanty_replies >= _MAX_SCANTY_REPLIES:
-            raise IncompleteError(segment.written, segment.end or 0)
+            raise IncompleteError(segment.written, segment.end)
 
     async def _fetch_segment(
         self, segment: Segment, source: Source, counted: Connection | None
@@ -231,7 +238,8 @@ class ConnectionGroup:
             self._context.explain(f"mirror {printable(source.name)} left out: {error}")
             source.max_connections = 0
             return  # the other connections continue
-        if is_primary and isinstance(error, ChangedError):
+        is_end = isinstance(error, NothingLeftError) and self._segments.total is None
+        if is_primary and (is_end or isinstance(error, ChangedError)):
             raise error
         if is_primary and isinstance(error, RangeRefusedError):
             self._ranges_work = False
@@ -302,7 +310,7 @@ class ConnectionGroup:
             return
         if self._last_error is not None:
             raise self._last_error
-        raise IncompleteError(self._segments.received, self._segments.total or 0)
+        raise IncompleteError(self._segments.received, self._segments.total)
 
     async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
         """Save the written ranges if another attempt can continue from them."""

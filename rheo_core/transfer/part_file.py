@@ -89,6 +89,7 @@ class PartFile:
         self._is_read_back = is_read_back
         self.hashing = RunningHash(is_read_back=is_read_back)
         self._checked: tuple[int, int] | None = None  # size and time when its bytes were checked
+        self._reach = 0  # offset behind the last byte that is in the file
         self.was_resumed = False
         self.buffered: bytes | None = None  # all bytes of a small file, not on the disk yet
         self.is_begun = False  # the disk has a state of the version in `state`
@@ -153,6 +154,16 @@ class PartFile:
             name = printable(self.destination.name)
             raise FileValidationError(f"another program changed {name} after its check")
 
+    def check_reach(self) -> None:
+        """Check that all written bytes are in the file: a later write would hide a hole.
+
+        Raises:
+            FileValidationError: another program shortened it.
+        """
+        if os.fstat(self.descriptor).st_size < self._reach:
+            name = printable(self.path.name)
+            raise FileValidationError(f"another program shortened {name} during the download")
+
     def _look(self) -> tuple[int, int]:
         status = os.fstat(self.descriptor)
         return status.st_size, status.st_mtime_ns
@@ -205,6 +216,7 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         self.was_resumed = self.is_begun = bool(self.state.written)
+        self._reach = max((each.end for each in self.state.written), default=0)
 
     def prepare(self) -> None:
         """Check before the first request that a file can be created here.
@@ -276,7 +288,7 @@ class PartFile:
             # It must only exist together with the part file, so it is not synced.
             self._write_state(self.state, durable=False)
             os.ftruncate(self.descriptor, 0)
-        self.is_begun = True
+        self.is_begun, self._reach = True, 0
 
     def fits_in_memory(self, size: int | None) -> bool:
         """Return True if a file of `size` bytes can wait in memory for its `commit`.
@@ -343,16 +355,19 @@ class PartFile:
         Raises:
             DiskFullError: the disk is full, or only the reserve is left.
             DestinationError: it cannot be written.
+            FileValidationError: another program shortened the file.
         """
         if self.state.total is None:
             self._keep_reserve(len(data))
         with named_errors(self.path):
+            self.check_reach()
             view = memoryview(data)
             while view:
                 written = os.pwrite(self.descriptor, view, offset)
                 self.hashing.feed(offset, view[:written])
                 view = view[written:]
                 offset += written
+        self._reach = max(self._reach, offset)  # a race of threads can only lower it
         return isal_zlib.crc32(data, crc)
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
@@ -402,6 +417,7 @@ class PartFile:
         rest = replace(last, end=max(last.end - _STATE_BYTES, last.start))
         with named_errors(self.path):
             os.ftruncate(self.descriptor, rest.end)
+            self._reach = rest.end
             self.state = replace(self.state, is_rejected=False)  # not whole any more
             self.hashing.restart()
             crc = crc_of(self.descriptor, rest, self.hashing, threading.Event())

@@ -111,6 +111,10 @@ class SegmentMap:
         """Number of bytes not received; 0 while the size is unknown."""
         return sum(segment.missing for segment in self._segments)
 
+    def note_total(self, total: int) -> None:
+        """Take note of the size of the file, which the first reply did not have."""
+        self.total = self._segments[-1].end = total
+
     def note_join(self, seconds: float) -> None:
         """Take note of the time in which a connection began."""
         known = self.join_seconds
@@ -160,9 +164,9 @@ class SegmentMap:
         """Take a segment for one more connection; None if nothing is worth a connection.
 
         First come segments without a connection, then the whole rest of a laggard, then half of
-        the largest segment.
+        the largest segment. While the size of the file is unknown, its end is missing.
         """
-        segment = next((s for s in self._segments if s.missing and not s.is_busy), None)
+        segment = next((s for s in self._segments if not (s.is_busy or s.is_complete)), None)
         if segment is None:
             largest = self._largest
             if laggard := self.laggard(now, compare=compare):

@@ -133,6 +133,8 @@ class Transfer:
             except RangeRefusedError as refused:
                 part = self.part
                 if _is_all_there(refused, part.state):
+                    if part.state.total is None:
+                        await self._check_whole(part, part.state.offset)
                     part.state = replace(part.state, total=part.state.offset)
                     return self._whole(part)
                 if self.sources.only is not None:

@@ -180,7 +180,7 @@ class RowPainter:
             case "id":
                 return row.id
             case "folder":
-                return printable(folder_name(row))
+                return folder_name(row)
             case "host":
                 return host_of(row.url).rpartition(":")[0]
         raise ValueError(f"column {column_id!r} has no text")

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEventType
 from rheo_core.infrastructure import session_schema
 from scripts.command_docs import list_schema
@@ -172,6 +173,29 @@ async def test_an_older_session_is_not_migrated(
     done = await rheo("list", "--session", session)
     assert done.code == 2 and "cannot be read" in done.err
     assert session.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["\u0645\u06cc\u200c\u062e\u0648", "\udce9t\udce9", "two\nlines", "\u202edir", "\ue000"],
+    ids=["zero-width", "not UTF-8", "line end", "bidi", "private"],
+)
+async def test_paths_are_those_of_the_disk(
+    server: MisbehavingServer, session: Path, rheo: Run, tmp_path: Path, folder: str
+) -> None:
+    out = tmp_path / folder
+    manager = DownloadManager(download_dir=out, session_path=session)
+    async with manager:
+        await manager.add([FileConfig(url=server.on("/%E6%97%A5.bin", serving(BODY)))])
+        await manager.wait_until_complete()
+        (shown,) = manager.snapshot().downloads
+        assert Path(shown.destination).read_bytes() == BODY
+    done = await rheo("list", "--json", "--session", session)
+    assert (done.code, done.err) == (0, "")
+    (line,) = map(json.loads, done.out.splitlines())
+    assert Path(line["destination_path"]).read_bytes() == BODY
+    words = (f'folder:"{printable(folder)}"', "--json", "--session", session)
+    assert names((await rheo("list", *words)).out) == names(done.out)
 
 
 async def test_a_folder_named_list_is_no_command(

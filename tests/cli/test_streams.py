@@ -9,9 +9,11 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from rheo_core import DownloadManager, FileConfig
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -160,6 +162,32 @@ async def test_a_name_that_the_locale_cannot_write_keeps_its_escapes(
     assert {path.name for path in folder.iterdir()} == {"caf%C3%A9", "caf%C3%A8", "%E4%B8%AD"}
     code, out, err = await shell.run(line)
     assert (code, len(list(folder.iterdir()))) == (0, 3)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "iso8859-6", "utf-8"])
+@pytest.mark.parametrize("buffering", ["", "PYTHONUNBUFFERED=1"])
+async def test_names_that_the_output_cannot_encode_are_escaped(
+    server: MisbehavingServer, shell: Shell, folder: Path, encoding: str, buffering: str
+) -> None:
+    there = ["日本.bin", "\U0001f600.bin"]
+    urls = [server.on(f"/{quote(name)}", serving(BODY)) for name in there]
+    session = folder.with_name("session.db")
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        await manager.add([FileConfig(url=url) for url in urls])
+        await manager.wait_until_complete()
+    command = f"{buffering} PYTHONIOENCODING={encoding} $RHEO"
+    escaped = [name.encode(encoding, "backslashreplace").decode(encoding) for name in there]
+    code, out, err = await shell.run(f"{command} list --session {session}")
+    assert (code, err) == (0, "")
+    assert sorted(line.split()[-1] for line in out.splitlines()[1:]) == sorted(escaped)
+    code, out, err = await shell.run(f"{command} list --json --session {session}")
+    assert (code, err) == (0, "")
+    lines = map(json.loads, out.splitlines())  # in UTF-8 (RFC 8259 8.1)
+    assert sorted(line["name"] for line in lines) == sorted(there)
+    code, out, err = await shell.run(f"{command} --dry-run -o {folder}/日 {' '.join(urls)}")
+    assert (code, err) == (0, "")
+    shown = "日".encode(encoding, "backslashreplace").decode(encoding)
+    assert out.rstrip().endswith(("/日", f"/{shown}"))  # typer writes UTF-8 instead of ASCII
 
 
 async def test_the_exit_code_of_a_command_counts_though_the_parent_ignores_children(

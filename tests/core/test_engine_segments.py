@@ -1,6 +1,7 @@
 """Several connections for one download."""
 
 import asyncio
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.exceptions import FileValidationError
 from rheo_core.transfer import PartFile, segments, source_of
+from rheo_core.transfer.committing import commit
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -343,6 +346,40 @@ async def test_a_part_file_that_was_changed_is_begun_again(
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("left", [0, 100_000, 599_999])
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_part_file_that_another_program_shortens_is_not_the_file(
+    server: MisbehavingServer, tmp_path: Path, until: Until, left: int, connections: int
+) -> None:
+    slow = Trickle(first=600_000, etag='W/"weak"' if connections == 1 else '"v1"')
+    config, part = FileConfig(url=server.on("/f", slow)), tmp_path / "f.part"
+    async with DownloadManager(
+        download_dir=tmp_path, connections=connections, tuning=EAGER
+    ) as manager:
+        await manager.add([config])
+        await until(lambda: part.exists() and part.stat().st_size >= 600_000)
+        os.truncate(part, left)
+        slow.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert error_of(manager, config) == "another program shortened f.part during the download"
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("left", [0, 5, len(BODY) - 1])
+async def test_a_part_file_that_is_shortened_before_its_commit_is_not_the_file(
+    tmp_path: Path, left: int
+) -> None:
+    part = PartFile(tmp_path / "f", source_of("http://x/f"))
+    part.expect(len(BODY), Validator(etag='"v1"'))
+    part.begin()
+    part.write(0, BODY)
+    os.truncate(part.path, left)
+    with pytest.raises(FileValidationError, match=r"another program shortened f\.part"):
+        commit(part, len(BODY), overwrite=False)
+    part.close()
+    assert not (tmp_path / "f").exists()
+
+
 async def test_small_or_quick_downloads_stay_with_one(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -352,3 +389,74 @@ async def test_small_or_quick_downloads_stay_with_one(
         connections=8,
     )
     assert len(server.requests) == 4
+
+
+class Unsized:
+    """Answers ranges without the size of the file, a piece at a time; cuts off the whole file.
+
+    From `told_from` on, the replies have the size.
+    """
+
+    def __init__(self, body: bytes, piece: int, told_from: int | None = None) -> None:
+        self.body, self.piece, self.told_from = body, piece, told_from
+
+    async def __call__(self, exchange: Exchange) -> None:
+        start, size = exchange.request.range_start, len(self.body)
+        if start is None:
+            await exchange.head(Transfer_Encoding="chunked", ETag='"v1"')
+            await exchange.send(b"%x\r\n%b\r\n" % (self.piece, self.body[: self.piece]))
+            await exchange.close()
+        elif start >= size:
+            await exchange.head(
+                "416 Range Not Satisfiable",
+                Content_Range=f"bytes */{size}",
+                Content_Length=0,
+                ETag='"v1"',
+            )
+        else:
+            end = min(start + self.piece, exchange.request.range_end or size, size)
+            is_told = self.told_from is not None and start >= self.told_from
+            await exchange.head(
+                "206 Partial Content",
+                Content_Range=f"bytes {start}-{end - 1}/{size if is_told else '*'}",
+                Content_Length=end - start,
+                ETag='"v1"',
+            )
+            await exchange.send(self.body[start:end])
+
+
+@pytest.mark.parametrize("told_from", [None, 0, 50_000, 300_000, 390_000])
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("piece", [10_000, 40_000, 399_999])
+async def test_pieces_of_a_file_of_unknown_size_follow_each_other(
+    server: MisbehavingServer, tmp_path: Path, told_from: int | None, connections: int, piece: int
+) -> None:
+    body = body_of(400_000)
+    config = FileConfig(url=server.on("/f", Unsized(body, piece, told_from)))
+    manager, journal = await fetch(
+        tmp_path, [config], connections=connections, tuning=EAGER, retry_handler=quick_retries(1)
+    )
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == body
+    assert journal.names().count("retrying") == 1
+    starts = [request.range_start for request in server.requests]
+    assert len(set(starts)) == len(starts)
+
+
+async def test_tiny_pieces_of_a_file_of_unknown_size_are_not_requested_forever(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", Unsized(body_of(400_000), 10)))
+    manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(1))
+    assert error_of(manager, config) == "connection ended at 170 bytes"
+    assert len(server.requests) < 20
+
+
+async def test_pieces_that_end_early_are_not_the_expected_file(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    behave = Unsized(body_of(400_000), 100_000)
+    config = FileConfig(url=server.on("/f", behave), size_bytes=500_000)
+    manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(1))
+    assert error_of(manager, config) == "the server offers 400000 bytes instead of 500000"
+    assert names_in(tmp_path) == []

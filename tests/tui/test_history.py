@@ -12,6 +12,8 @@ from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.text import printable
+from rheo_tui.columns import folder_name
 from rheo_tui.formatting import clock_text
 from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.existing_file import ExistingFileScreen
@@ -193,6 +195,21 @@ async def test_details_say_where_the_file_is_and_whether_it_is_there(tmp_path: P
         await app.until(lambda: f"{tmp_path / 'b'}  (not on the disk)" in detail(app))
         await app.press("enter")
         assert not app.app.screen.query_one("#history-detail").display
+
+
+@pytest.mark.parametrize("folder", ["\u0645\u06cc\u200c\u062e\u0648", "\udce9t\udce9", "\u202edir"])
+async def test_a_path_is_printable_where_it_is_shown(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "a"
+    path.parent.mkdir()
+    path.write_text("x")
+    row = ended(1, destination=str(path))
+    assert folder_name(row) == printable(str(path.parent))
+    async with running(with_history(row), size=(160, 40)) as app:
+        await opened(app)
+        await app.press("enter")
+        await app.until(lambda: f"{printable(str(path))}  (on the disk)" in detail(app))
+        app.app.copy_to_clipboard(row.destination)
+        assert app.app.clipboard == row.destination.replace("\udce9", "\ufffd")
 
 
 async def test_marks_take_several_at_once() -> None:

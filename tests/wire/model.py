@@ -5,6 +5,7 @@ import re
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[\t ]*([\t \x21-\x7e\x80-\xff]*)")
+LENGTH = re.compile(rb"([0-9]{1,20})(?:[\t ]*,[\t ]+\1)*")
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;" + TOKEN + rb"(?:=" + TOKEN + rb")?)*)")
 
 
@@ -45,10 +46,10 @@ def _parsed(head: bytes) -> tuple[int, list[tuple[bytes, bytes]]]:
 
 
 def _body(status: int, fields: list[tuple[bytes, bytes]], rest: bytes) -> bytes:
-    values = [value for name, value in fields if name == b"content-length"]
-    if any(not re.fullmatch(rb"[0-9]{1,20}", value) for value in values):
+    values = [LENGTH.fullmatch(value) for name, value in fields if name == b"content-length"]
+    if None in values:
         raise Refused("length")
-    lengths = set(map(int, values))
+    lengths = {int(value[1]) for value in values if value is not None}
     if len(lengths) > 1:
         raise Refused("two lengths")
     if status in (204, 304):

@@ -116,7 +116,55 @@ def test_a_length_of_any_size_is_a_number(length: int) -> None:
     assert read == (length if length == MAX_FILE_BYTES else 10**18)
 
 
-@pytest.mark.parametrize("text", ["1,000", "-1", "0x10", "1e3", "five" * 30, "1 2", ""])
+@pytest.mark.parametrize("text", ["1000, 1000", "1000,\t1000 , 1000", " 1000, 1000 "])
+@pytest.mark.parametrize("second", [(), ("Content-Length: 1000",), ("Content-Length: 1000, 1000",)])
+def test_a_length_may_be_repeated(text: str, second: tuple[str, ...]) -> None:
+    lines = (f"Content-Length: {text}", *second)
+    assert parse_head(head("HTTP/1.1 200 OK", *lines)).length == 1000
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Content-Length: x",),
+        ("Content-Length: 5", "Content-Length: 6"),
+        ("content-length : 5, 6",),
+        ("Content-Length: 5", " 6"),
+        ("Transfer-Encoding: gzip",),
+        ("Transfer-Encoding: chunked", "Content-Length: 5"),
+    ],
+)
+def test_a_tunnel_has_no_length_whatever_its_head_says(lines: tuple[str, ...]) -> None:
+    """RFC 9110 9.3.6: a client must ignore these fields."""
+    for status in ("200 OK", "204 No Content", "299 Fine"):
+        read = parse_head(head(f"HTTP/1.1 {status}", "A: b", *lines, "C: d"), is_tunnel=True)
+        assert (read.length, dict(read.headers)) == (0, {"A": "b", "C": "d"})
+
+
+@pytest.mark.parametrize("status", ["407 Login", "502 Bad Gateway"])
+def test_a_refused_tunnel_has_a_length(status: str) -> None:
+    assert parse_head(head(f"HTTP/1.1 {status}", "Content-Length: 5"), is_tunnel=True).length == 5
+    with pytest.raises(ProtocolError):
+        parse_head(head(f"HTTP/1.1 {status}", "Content-Length: x"), is_tunnel=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,000",
+        "1,001",
+        "222,222",
+        "5, 05",
+        "5, 6",
+        "5,",
+        "-1",
+        "0x10",
+        "1e3",
+        "five" * 30,
+        "1 2",
+        "",
+    ],
+)
 def test_a_length_that_is_no_number_is_named_in_short(text: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_head(head("HTTP/1.1 200 OK", f"Content-Length: {text}"))

@@ -36,6 +36,13 @@ _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*")
 _SPACED = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:")
 _FOLD = re.compile(rb"\n[ \t]+")
 _FRAMING_FIELD = re.compile(rb"[\x00-\x20]*(content-length|transfer-encoding)\b", re.IGNORECASE)
+_FRAMING_LINES = re.compile(
+    rb"^(?:content-length|transfer-encoding)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_REPEATED = re.compile(r"^[ \t]*(\d+)(?:[ \t]*,[ \t]+\1)+[ \t]*$", re.ASCII)
+"""One length, repeated by a program on the way (RFC 9110 8.6); `222,222` may be one number."""
+_SUCCESS = re.compile(rb"\s*HTTP/\S+ 2\d\d\b")
 _MISSPELLED_CODING = "Transfer_Encoding"
 """Some gateways rewrite `-` as `_` and keep the body, which then may be in chunks."""
 _BODILESS = frozenset({204, 304})
@@ -96,6 +103,8 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     Raises:
         ProtocolError: it is malformed, or the end of its body is in doubt.
     """
+    if is_tunnel and _SUCCESS.match(raw):
+        raw = _FRAMING_LINES.sub(b"", raw)  # a client must ignore them (RFC 9110 9.3.6)
     fields, names_and_values = _parse(raw)
     # In one piece: a field holds no line end, and its name is ASCII.
     texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
@@ -209,7 +218,7 @@ def _without_oddities(raw: bytes) -> bytes:
             continue
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
-            lengths.add(_length(value.decode("latin-1")))
+            lengths.add(_length(_REPEATED.sub(r"\1", value.decode("latin-1"))))
         else:
             has_coding = has_coding or name.lower() == b"transfer-encoding"
             kept.append(line)
