@@ -410,8 +410,8 @@ ACTIONS: tuple[Action, ...] = (
         "Find an action by name.",
     ),
     Action(
-        "help", "?", "Show help", "App",
-        "Show this help.",
+        "help", "?,f1", "Show help", "App",
+        "Show the keys, those of the open dialog first; F1 works in text inputs too.",
         label="help",
     ),
     Action(
@@ -460,7 +460,13 @@ def bindings(actions: Iterable[Action] = ACTIONS) -> list[Binding]:
     ]
 
 
-_KEY_NAMES = {"enter": "Enter", "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
+_KEY_NAMES = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "backspace": "Backspace",
+}
 
 
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:

@@ -177,10 +177,10 @@ class Dialogs:
         self._app.push_screen(FailuresScreen(groups, keymap), chosen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
-        """Open the help."""
+        """Open the help, which begins with the keys of the dialog that is open."""
         from .help import HelpScreen
 
-        self._app.push_screen(HelpScreen(keymap))
+        self._app.push_screen(HelpScreen(self._app.screen, keymap))
 
     def palette(self) -> None:
         """Open the command palette."""
