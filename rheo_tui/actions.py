@@ -98,6 +98,11 @@ ACTIONS: tuple[Action, ...] = (
         label="edit", disabled=reasons.edit, in_menu=True,
     ),
     Action(
+        "replace_links", "E", "Replace links", "Downloads",
+        "Edit the links of failed downloads as one text, and queue these again.",
+        disabled=reasons.replace_links, takes_targets=True,
+    ),
+    Action(
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page that came instead of "
         "the file.",
