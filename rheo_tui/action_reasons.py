@@ -133,6 +133,11 @@ _queued = _needs_target(
 )
 
 
+replace_links = _needs_target(
+    lambda row: row.status is DownloadStatus.FAILED,
+    lambda row: f"this download has not failed ({_state(row)})",
+    "no marked download has failed",
+)
 keep = _needs_target(
     can_keep,
     lambda _: "this download did not fail because of a checksum or a web page",

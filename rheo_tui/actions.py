@@ -98,6 +98,11 @@ ACTIONS: tuple[Action, ...] = (
         label="edit", disabled=reasons.edit, in_menu=True,
     ),
     Action(
+        "replace_links", "E", "Replace links", "Downloads",
+        "Edit the links of failed downloads as one text, and queue these again.",
+        disabled=reasons.replace_links, takes_targets=True,
+    ),
+    Action(
         "keep", "w", "Keep unverified data", "Downloads",
         "Save data with a wrong checksum as NAME.unverified, or a web page that came instead of "
         "the file.",
@@ -411,8 +416,8 @@ ACTIONS: tuple[Action, ...] = (
         "Find an action by name.",
     ),
     Action(
-        "help", "?", "Show help", "App",
-        "Show this help.",
+        "help", "?,f1", "Show help", "App",
+        "Show the keys, those of the open dialog first; F1 works in text inputs too.",
         label="help",
     ),
     Action(
@@ -461,7 +466,13 @@ def bindings(actions: Iterable[Action] = ACTIONS) -> list[Binding]:
     ]
 
 
-_KEY_NAMES = {"enter": "Enter", "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
+_KEY_NAMES = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "backspace": "Backspace",
+}
 
 
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:

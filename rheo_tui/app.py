@@ -72,7 +72,7 @@ class RheoApp(TerminalApp):
     def _settings_changed(self, event: MainScreen.SettingsChanged) -> None:
         if problem := self.use_theme(event.settings.theme):
             self.main.toast(problem, error=True)
-        self.set_keymap(event.settings.keys)
+        self.use_keys(event.settings.keys)
 
     @on(MainScreen.SessionLocked)
     def _session_is_locked(self, event: MainScreen.SessionLocked) -> None:
@@ -123,6 +123,10 @@ class RheoApp(TerminalApp):
     def action_help_quit(self) -> None:
         """Show how to quit. In inputs Ctrl+C copies instead."""
         self.main.toast("Press q to quit.")
+
+    def show_help(self) -> None:
+        """Open the help."""
+        self.main.do_help()
 
     async def action_quit(self) -> None:
         """Quit, and ask first while downloads run. A second call while closing quits at once."""

@@ -54,6 +54,10 @@ class FleetApp(TerminalApp):
         """Show how to quit. In inputs Ctrl+C copies instead."""
         self.main.say("Press q to quit.")
 
+    def show_help(self) -> None:
+        """Open the help."""
+        self.main.do_help()
+
     async def action_quit(self) -> None:
         """Quit; the fleet runs on."""
         self.close_and_exit()

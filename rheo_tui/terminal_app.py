@@ -21,8 +21,9 @@ from textual.screen import Screen
 from rheo_core.config.settings import Settings
 from rheo_core.domain.text import visible
 
-from .actions import unknown_actions
+from .actions import BY_ID, unknown_actions
 from .ascii import AsciiFilter, needs_ascii
+from .key_choices import keys_of
 from .themes import DARK, FALLBACKS, THEMES, theme_for, unknown_theme
 from .typed_ahead import TypedAhead
 
@@ -57,6 +58,7 @@ class TerminalApp(App[None]):
         self._quitting = False
         self._parsed_for: dict[str, str] = {}  # variables of the theme
         self._clashes: set[str] = set()
+        self._help_keys: set[str] = set()
         self._typed_ahead = TypedAhead(self, super().on_event)
         self._ascii_filters = [AsciiFilter()] if needs_ascii(os.environ) else []
         for theme in THEMES:
@@ -69,6 +71,10 @@ class TerminalApp(App[None]):
     def copy_to_clipboard(self, text: str) -> None:
         """Copy text; bytes of a path that are not UTF-8 become U+FFFD."""
         super().copy_to_clipboard(text.encode(errors="surrogateescape").decode(errors="replace"))
+
+    def show_help(self) -> None:
+        """Open the help."""
+        raise NotImplementedError
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return colours that the stylesheet needs and Textual's own themes lack."""
@@ -84,10 +90,15 @@ class TerminalApp(App[None]):
         problems = [problem] if problem else []
         if unknown := unknown_actions(settings.keys):
             problems.append(f"Unknown actions in the keys setting: {', '.join(unknown)}.")
-        self.set_keymap(settings.keys)
+        self.use_keys(settings.keys)
         self._parsed_for = self.get_css_variables()
         self.stylesheet.set_variables(self._parsed_for)
         return problems
+
+    def use_keys(self, keymap: dict[str, str]) -> None:
+        """Use the user's keys."""
+        self._help_keys = {*keys_of(BY_ID["help"], keymap)}
+        self.set_keymap(keymap)
 
     def fit(self, screen: Screen[Any]) -> None:
         """Give a screen that is not mounted yet the classes for the size of the terminal.
@@ -162,6 +173,16 @@ class TerminalApp(App[None]):
                 self._clashes.add(binding.id)
                 text = f"Another action uses the key of “{binding.description}”."
                 self.notify(text, severity="warning", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Open the help with a key that neither a text input nor the screen has taken.
+
+        The app's own bindings do not apply in dialogs.
+        """
+        is_help = self._help_keys & {event.key, event.character}
+        if is_help and event.key not in self.screen.active_bindings:
+            event.stop()
+            self.show_help()
 
     async def on_event(self, event: events.Event) -> None:
         """Clean pasted text before any input sees it, including the palette's; queue keys."""

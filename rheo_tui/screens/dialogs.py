@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 from rheo_core.config.settings import Settings
-from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.failures import LOGIN_KINDS
 from rheo_tui.columns import Column, ColumnChoice
 from rheo_tui.existing_files import Decision
@@ -54,6 +54,7 @@ class Dialogs:
         self._memory = memory
         self._text_left = ""
         self._entry_draft: EntryDraft | None = None
+        self._link_texts: dict[tuple[str, ...], str] = {}  # unsaved links by their downloads
         self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
 
     def add(self, text: str, say: Callable[[str], None]) -> None:
@@ -109,6 +110,30 @@ class Dialogs:
         save = partial(self._changes.edit, row.id)
         first = "login" if row.failure_kind in LOGIN_KINDS else ""
         self._app.push_screen(EditScreen(row.name, load, save, draft, first=first), left)
+
+    async def replace_links(
+        self, rows: Sequence[DownloadSnapshot], say: Callable[[str], None]
+    ) -> None:
+        """Open the dialog that replaces the links of `rows`; pass what it did to `say`."""
+        from .links import Link, LinksScreen
+
+        service = self._changes.service
+        configs = [(row, await service.config_of(row.id)) for row in rows]
+        links = [Link(row.id, row.name, config) for row, config in configs if config is not None]
+        ids = tuple(each.id for each in links)
+
+        async def save(changed: Mapping[str, FileConfig]) -> int:
+            count = await self._changes.renew(changed)
+            if count:
+                say(f"Replaced {count_text(count, 'link')}. Queued again: {count_text(count)}.")
+            return count
+
+        def left(text: str | None) -> None:
+            if text:
+                self._link_texts[ids] = text
+
+        text = self._link_texts.pop(ids, "")
+        self._app.push_screen(LinksScreen(links, save, text), left)
 
     def existing_file(
         self, rows: Sequence[DownloadSnapshot], decided: Callable[[Decision | None], None]
@@ -177,10 +202,10 @@ class Dialogs:
         self._app.push_screen(FailuresScreen(groups, keymap), chosen)
 
     def help(self, keymap: Mapping[str, str]) -> None:
-        """Open the help."""
+        """Open the help, which begins with the keys of the dialog that is open."""
         from .help import HelpScreen
 
-        self._app.push_screen(HelpScreen(keymap))
+        self._app.push_screen(HelpScreen(self._app.screen, keymap))
 
     def palette(self) -> None:
         """Open the command palette."""

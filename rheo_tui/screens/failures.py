@@ -18,7 +18,7 @@ from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 from rheo_tui.widgets.keys_line import KeysLine
 
-_KEYS = "Enter mark · r retry · e edit the first · y copy · x remove · Esc close"
+_KEYS = "Enter mark · r retry · e edit the first · E replace links · y copy · x remove · Esc close"
 _MAX_NAMES = 4
 
 
@@ -42,6 +42,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         ("r", "choose('retry')", "Retry"),
         ("x", "choose('remove')", "Remove"),
         ("e", "choose('link')", "Edit the first"),
+        ("E", "choose('replace_links')", "Replace links"),
         ("w", "choose('keep')", "Keep unverified data"),
         ("y", "choose('copy')", "Copy"),
     ]

@@ -251,10 +251,10 @@ class FleetScreen(Screen[None]):
         return await self.app.push_screen_wait(question)
 
     def do_help(self) -> None:
-        """Open the help."""
+        """Open the help, which begins with the keys of the dialog that is open."""
         from .help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self._keymap, FLEET_ACTIONS, _INTRO))
+        self.app.push_screen(HelpScreen(self.app.screen, self._keymap, FLEET_ACTIONS, _INTRO))
 
     def do_suspend(self) -> None:
         """Stop the app, as a shell does; `fg` continues it."""

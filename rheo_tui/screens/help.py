@@ -1,8 +1,8 @@
-"""HelpScreen: all actions with their keys, from the registry, and a search in them."""
+"""HelpScreen: the keys of the open dialog and of all actions, and a search in them."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, combinations_with_replacement, pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
@@ -10,11 +10,20 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
-from rheo_tui.actions import ACTIONS, FAMILIES, Action, family_keys, key_names
+from rheo_tui.actions import (
+    ACTIONS,
+    BY_ID,
+    FAMILIES,
+    Action,
+    family_keys,
+    key_name,
+    key_names,
+)
+from rheo_tui.key_choices import keys_of
 from rheo_tui.themes import colour_of
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
@@ -26,6 +35,7 @@ _INTRO = (
 _COLUMN_WIDTH = 34
 _KEY_WIDTH = 13
 _FOUND_WIDTH = 26  # of titles, beside their explanations
+_HERE = "In this dialog"
 _MORE = " ↓ more · PgDn "
 
 Line = tuple[str, str]
@@ -36,8 +46,9 @@ class HelpScreen(ModalScreen[None]):
     """Shows the keys in as many columns as fit; typing searches titles and explanations.
 
     Args:
+        below: the screen or dialog that is open; the keys of a dialog come first.
         keymap: the user's keys.
-        actions: the actions of the screen below.
+        actions: the actions of the main screen.
         intro: one sentence on them.
     """
 
@@ -45,11 +56,13 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(
         self,
+        below: Screen[Any],
         keymap: Mapping[str, str],
         actions: Sequence[Action] = ACTIONS,
         intro: str = _INTRO,
     ) -> None:
         super().__init__()
+        self._dialog = dialog_lines(below) if below.is_modal else []
         self._keymap = keymap
         self._actions = actions
         self._intro = intro
@@ -88,7 +101,11 @@ class HelpScreen(ModalScreen[None]):
             self._show()
 
     def on_key(self, event: events.Key) -> None:
-        """Scroll while the search has the focus."""
+        """Close with a key that opens the help; scroll while the search has the focus."""
+        if event.key in keys_of(BY_ID["help"], self._keymap):
+            event.stop()
+            self.dismiss()
+            return
         scroll = self.query_one(VerticalScroll)
         moves = {
             "up": scroll.scroll_up,
@@ -123,11 +140,16 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(width=_KEY_WIDTH, no_wrap=True)
         table.add_column(width=_FOUND_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
+        for keys, title in self._dialog:
+            if all(word in title.lower() for word in words):
+                table.add_row(Text(keys, "bold"), Text(title), Text(_HERE, style="dim"))
         for action in self._actions:
             text = f"{action.group} {action.title} {action.help}".lower()
             if all(word in text for word in words):
-                keys = Text(" ".join(key_names(action, self._keymap)), "bold")
-                table.add_row(keys, Text(action.title), Text(action.help, style="dim"))
+                names = " ".join(key_names(action, self._keymap))
+                table.add_row(
+                    Text(names, "bold"), Text(action.title), Text(action.help, style="dim")
+                )
         if not table.row_count:
             return Text(f"No action contains “{printable(' '.join(words))}”.")
         return table
@@ -136,6 +158,8 @@ class HelpScreen(ModalScreen[None]):
         """Return all actions in `count` columns of about the same length; a group stays whole."""
         names = dict.fromkeys(each.group for each in self._actions)
         groups = [self._group(name) for name in names]
+        if self._dialog:
+            groups.insert(0, [("", _HERE), *self._dialog, ("", "")])
         columns = [list(chain.from_iterable(part)) for part in _divided(groups, count)]
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in columns:
@@ -164,6 +188,24 @@ class HelpScreen(ModalScreen[None]):
             else Text(title, heading)
             for keys, title in lines
         )
+
+
+def dialog_lines(dialog: Screen[Any]) -> list[Line]:
+    """Return the keys of a dialog with their effects: those that it shows, then all others.
+
+    Keys of lists and text inputs that Textual hides are left out.
+    """
+    lines_shown = (each.lines for each in dialog.query(KeysLine) if each.display)
+    shown = [(keys, title) for keys, title in chain.from_iterable(lines_shown) if keys and title]
+    named = {key for keys, _ in shown for key in keys.split()}
+    lines = {title.lower(): (keys, title) for keys, title in shown}
+    for key, active in dialog.active_bindings.items():
+        binding, name = active.binding, key_name(key)
+        if name not in named and (binding.show or binding.id):
+            title = binding.description
+            keys, title = lines.get(title.lower(), ("", title))
+            lines[title.lower()] = f"{keys} {name}".strip(), title
+    return [(keys, title[:1].upper() + title[1:]) for keys, title in lines.values()]
 
 
 def _divided(groups: Sequence[list[Line]], count: int) -> list[Sequence[list[Line]]]:

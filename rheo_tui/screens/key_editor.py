@@ -34,7 +34,7 @@ class KeyEditorScreen(ModalScreen[None]):
         ("escape", "dismiss", "Close"),
         ("plus", "add_key", "Add a key"),
         ("backspace,delete", "reset", "Default"),
-        *((str(at), f"preset('{name}')", name) for at, name in enumerate(PRESETS, 1)),
+        *((str(at), f"preset('{name}')", f"Preset {name}") for at, name in enumerate(PRESETS, 1)),
     ]
 
     def __init__(self, keymap: Keymap, apply: Callable[[dict[str, str]], Awaitable[bool]]) -> None:

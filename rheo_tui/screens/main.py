@@ -47,6 +47,7 @@ from rheo_tui.tabs import ALL, TABS, Tab
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.terminal_title import TerminalTitle
 from rheo_tui.toasts import Toasts
+from rheo_tui.typed_ahead import key_work
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -366,6 +367,16 @@ class MainScreen(Screen[None]):
                 self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(row, closed)
+
+    async def do_replace_links(self, context: Context) -> str:
+        """Open the dialog that edits the links of the failed downloads among the targets."""
+        failed = [row for row in context.targets if row.status is DownloadStatus.FAILED]
+        await self._open_links(failed).wait()
+        return ""
+
+    @key_work
+    async def _open_links(self, rows: Sequence[DownloadSnapshot]) -> None:
+        await self._dialogs.replace_links(rows, partial(self.toast, can_undo=True))
 
     def do_existing(self) -> None:
         """Ask what to do about the files of downloads that are on the disk already."""

@@ -19,7 +19,7 @@ from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH = 5
 _USUAL_WIDTH = 72  # of an item, before the size of the dialog is known
-_KEYS = "Enter or key choose · Esc close"
+_KEYS = "Enter choose · Esc close"
 
 
 class MenuScreen(ModalScreen[str | None]):

@@ -23,7 +23,8 @@ from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
 _LABEL_WIDTH = 24
-_KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Esc close"
+_KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
+_LIST_KEYS = "↑↓ choose · Enter change · E open the file · / search · Esc close"
 _EDIT_KEYS = "Enter save · empty: the default · Esc leave"
 _CHOICE_KEYS = "↑↓ choose · Enter save · Esc leave"
 
@@ -41,7 +42,8 @@ class SettingsScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar = [
         ("escape", "leave", "Close"),
-        ("ctrl+o", "open_file", "Open the file"),
+        ("ctrl+o,E", "open_file", "Open the file"),
+        ("slash", "search", "Search"),
         ("ctrl+s", "save", "Save"),
     ]
 
@@ -61,6 +63,7 @@ class SettingsScreen(ModalScreen[None]):
         self._reload = reload
         self._shown: list[Setting | None] = []  # rows of the list; None: title of a group
         self._edited: Setting | None = None
+        self._is_from_list = False  # True if the list had the focus before the value
         self._drafts: dict[str, str] = {}  # values that were typed and not saved, by name
 
     def compose(self) -> ComposeResult:
@@ -77,9 +80,12 @@ class SettingsScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Show all settings."""
-        self._list.can_focus = False  # the search keeps the focus; arrows move the cursor
         self._value.display = self._choices.display = False
         self._show()
+
+    @property
+    def _search(self) -> Input:
+        return self.query_one("#settings-search", Input)
 
     @property
     def _list(self) -> OptionList:
@@ -106,7 +112,7 @@ class SettingsScreen(ModalScreen[None]):
 
     def _show(self, name: str | None = None) -> None:
         """Show the settings that match the search, with the cursor on `name` if it is there."""
-        words = self.query_one("#settings-search", Input).value
+        words = self._search.value
         self._shown = []
         options: list[Option] = []
         for setting in all_settings(self._settings):
@@ -177,9 +183,15 @@ class SettingsScreen(ModalScreen[None]):
         if self._edited is None and event.key in moves:
             event.stop()
             moves[event.key]()
-        elif self._edited is None and event.key == "tab":
-            event.stop()
-            self._list.action_cursor_down()
+
+    def on_descendant_focus(self) -> None:
+        """Show the keys of the search or of the list."""
+        if self._edited is None:
+            self._show_keys(_LIST_KEYS if self._list.has_focus else _KEYS)
+
+    def action_search(self) -> None:
+        """Focus the search."""
+        self._search.focus()
 
     def on_resize(self) -> None:
         """Fit the values to the new width."""
@@ -198,6 +210,7 @@ class SettingsScreen(ModalScreen[None]):
             self._tell(f"{setting.label} are tables: change them in the file with Ctrl+O.")
             return
         self._edited = setting
+        self._is_from_list = self._list.has_focus
         if setting.choices:
             self._choices.set_options([Option(choice) for choice in setting.choices])
             self._choices.display = True
@@ -264,21 +277,19 @@ class SettingsScreen(ModalScreen[None]):
         name = None if self._edited is None else self._edited.name
         self._edited = None
         self._value.display = self._choices.display = False
-        self.query_one("#settings-search").focus()
+        (self._list if self._is_from_list else self._search).focus()
         self._show(name)
-        self._show_keys(_KEYS)
 
     def action_leave(self) -> None:
         """Leave the value, then the search, then the screen; what was typed stays as a draft."""
-        search = self.query_one("#settings-search", Input)
         if self._edited is not None:
             if self._drafts.get(self._edited.name) == self._edited.text:
                 del self._drafts[self._edited.name]
             self._preview(self._settings)
             self._end_edit()
             self._tell("")
-        elif search.value:
-            search.value = ""
+        elif self._search.value:
+            self._search.value = ""
         else:
             self.dismiss()
 

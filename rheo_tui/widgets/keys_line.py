@@ -1,11 +1,13 @@
 """KeysLine: the keys of a dialog, on as many lines as they need, if the styles allow more."""
 
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 from textual.widgets import Static
 
 _DOT = " · "
+_KEY = re.compile(r"(?:\S+\+)?(?:\S|\W+|\d-\d|F\d+|Enter|Esc|Tab|Space|Del|Backspace|PgUp|PgDn)")
 
 
 class KeysLine(Static):
@@ -18,6 +20,11 @@ class KeysLine(Static):
     def __init__(self, keys: str, *, id: str | None = None) -> None:
         super().__init__(keys, classes="dialog-keys", id=id, markup=False)
         self._keys = keys
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Keys with their effects, also those without a place on the screen."""
+        return [_divided(item) for item in self._keys.split(_DOT)]
 
     def show(self, keys: str) -> None:
         """Show other keys."""
@@ -32,6 +39,13 @@ class KeysLine(Static):
         width, is_one_line = self.size.width, self.styles.text_wrap == "nowrap"
         items = [self._keys] if is_one_line or not width else self._keys.split(_DOT)
         self.update("\n".join(lines_of(items, width)))
+
+
+def _divided(item: str) -> tuple[str, str]:
+    """Return the keys of an item such as `K J move`, and their effect."""
+    words = item.split()
+    count = next((at for at, word in enumerate(words) if not _KEY.fullmatch(word)), len(words))
+    return " ".join(words[:count]), " ".join(words[count:])
 
 
 def lines_of(items: Sequence[str], width: int) -> list[str]:

@@ -176,7 +176,7 @@ def test_filters_are_completed_too() -> None:
         ("pause", "3fb0.iso"),
         ("limit", "limit [all] RATE [TARGETS]  ·  Limit"),
         ("limit 2M", "3fb0.iso"),
-        ("re", "resume  reload  resume-all  retry  retry-failed  remove  redo"),
+        ("re", "resume  reload  resume-all  retry  retry-failed  replace-links  remove  redo"),
         ("", "Tab completes"),
         ("retry status:fa", "retry [TARGETS]  ·  Queue"),
         ("reload", "reload  ·  Read"),

@@ -403,8 +403,10 @@ async def test_errors_on_a_low_screen(run: FleetRun) -> None:
 async def test_help_and_quit(run: FleetRun) -> None:
     async with watching(run.out) as app:
         await app.press("question_mark")
-        assert "Show failed URLs" in app.text()
-        await app.press("escape", "ctrl+c")
+        assert "Show failed URLs" in app.text() and "In this dialog" not in app.text()
+        await app.press("escape", "p", "f1")  # from the question whether to stop
+        assert "In this dialog" in app.text() and "Stop" in app.text()
+        await app.press("f1", "escape", "ctrl+c")
         assert app.said == "Press q to quit."
         await app.press("q")
         await app.until(lambda: app.app._exit)

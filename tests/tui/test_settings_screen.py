@@ -162,6 +162,9 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
         assert calls == [["my-editor", "--wait", str(file)]]
         assert file.parent.is_dir()
         assert app.called("reload_settings")
+        await app.press("E", "tab", "E")  # the first one is typed into the search
+        assert app.app.screen.query_one("#settings-search", Input).value == "E"
+        assert len(calls) == 2
 
 
 async def test_an_unknown_theme_never_ends_the_app() -> None:

@@ -31,7 +31,7 @@ async def test_text_for_a_dialog_that_is_not_open_yet() -> None:
 
 async def test_tab_moves_inside_the_dialog() -> None:
     async with running() as app:
-        type_at_once(app, ",", "tab", "enter", "7")
+        type_at_once(app, ",", "tab", "down", "enter", "7")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
         await app.until(lambda: app.app.screen.query("#settings-value"))
         field = app.app.screen.query_one("#settings-value", Input)

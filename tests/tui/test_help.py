@@ -1,0 +1,129 @@
+"""The help in the context of the dialog that it is called from."""
+
+from collections.abc import Sequence
+
+import pytest
+from textual.widgets import Input, OptionList, TextArea
+
+from rheo_core.domain.exceptions import HttpStatusError
+from rheo_tui.screens.failures import FailuresScreen
+from rheo_tui.screens.help import HelpScreen
+from rheo_tui.screens.key_editor import KeyEditorScreen
+from rheo_tui.widgets.command_line import CommandLine
+from rheo_tui.widgets.filter_bar import FilterBar
+from rheo_tui.widgets.keys_line import KeysLine
+from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
+
+
+def lines(app: Driver) -> list[str]:
+    """Return the lines of the open help."""
+    screen = app.app.screen
+    assert isinstance(screen, HelpScreen)
+    shown = screen.query_one("#help-keys")
+    return [shown.render_line(y).text.strip() for y in range(shown.size.height)]
+
+
+@pytest.mark.parametrize(
+    ("opening", "key", "line"),
+    [
+        (["!"], "?", "x       Remove"),
+        (["!"], "f1", "x       Remove"),
+        ([","], "f1", "Ctrl+O  Open the file"),
+        ([",", "tab"], "?", "E Ctrl+O  Open the file"),
+        (["a"], "f1", "Ctrl+J        New line"),
+        (["e"], "f1", "Enter Ctrl+S  Save"),
+        (["o"], "f1", "↓             Choose a path"),
+        (["h"], "?", "d Del   Delete"),
+        (["|"], "?", "0        Automatic size"),
+        (["s"], "?", "Enter  Sort"),
+        (["."], "?", "Enter  Choose"),
+        ([",", *"keys", "enter"], "?", "Backspace Del  Default"),
+    ],
+)
+async def test_a_dialog_s_own_keys_come_first(opening: Sequence[str], key: str, line: str) -> None:
+    async with running(size=(60, 40)) as app:  # the help has one column
+        ids = await app.fill()
+        app.service.fail(ids[0], HttpStatusError(403, "Forbidden"))
+        await app.update()
+        await app.press(*opening)
+        dialog = app.app.screen
+        for closing in (key, "f1", "escape"):
+            await app.press(key)
+            heading, *keys = lines(app)
+            assert heading == "In this dialog"
+            assert " ".join(line.split()) in [" ".join(each.split()) for each in keys]
+            assert "Add links" in " ".join(lines(app))  # further down: all actions
+            await app.press(closing)
+            assert app.app.screen is dialog
+
+
+async def test_what_was_typed_is_there_when_the_help_closes() -> None:
+    async with running() as app:
+        await app.press("a", *"http://x/?", "f1")
+        assert isinstance(app.app.screen, HelpScreen)
+        await app.press("f1", "y")
+        assert app.app.screen.query_one(TextArea).text == "http://x/?y"
+        await app.press("escape", ",", *"parallel", "enter", "7", "f1", "escape", "?")
+        assert app.app.screen.query_one("#settings-value", Input).value == "7?"
+        await app.press("escape", "escape", "escape", "/", *"ab", "f1", "?", "c")
+        assert app.main.query_one(FilterBar).query_one(Input).value == "abc"
+        await app.press("escape", ":", *"se", "f1", "f1", "t")
+        assert app.main.query_one(CommandLine).query_one(Input).value == "set"
+
+
+async def test_the_cursor_of_a_list_stays_below_the_help() -> None:
+    async with running() as app:
+        ids = await app.fill()
+        for code, each in zip((403, 404, 500), ids, strict=True):
+            app.service.fail(each, HttpStatusError(code, "No"))
+        await app.update()
+        await app.press("!", "down", "down", "?", "?")
+        screen = app.app.screen
+        assert isinstance(screen, FailuresScreen)
+        assert screen.query_one(OptionList).highlighted == 2
+
+
+async def test_the_user_s_key_for_the_help_works_in_dialogs() -> None:
+    async with running(FakeService(keys={"help": "f2", "log": "f1"})) as app:
+        await app.press("h", "?")
+        assert not isinstance(app.app.screen, HelpScreen)
+        await app.press("f2")
+        assert isinstance(app.app.screen, HelpScreen)
+        await app.press("f2")
+        assert not isinstance(app.app.screen, HelpScreen)
+        await app.press("escape", "f1")
+        assert app.app.screen is app.main  # there F1 is the key of the log
+
+
+async def test_a_key_that_the_key_editor_waits_for_opens_no_help() -> None:
+    async with running() as app:
+        await app.press(",", *"keys", "enter", "enter", "f1")
+        assert isinstance(app.app.screen, KeyEditorScreen)
+        problem = app.app.screen.query_one("#keys-problem")
+        assert "F1 is the key of “Show help”" in str(problem.render())
+
+
+async def test_the_keys_of_the_dialog_are_searched_too() -> None:
+    async with running() as app:
+        await app.press("h", "?", *"copy url")
+        assert lines(app)[0].split() == ["y", "Copy", "URL", "In", "this", "dialog"]
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        ("Enter save", ("Enter", "save")),
+        ("K J move", ("K J", "move")),
+        ("A O S all", ("A O S", "all")),
+        ("↑↓ PgUp PgDn scroll", ("↑↓ PgUp PgDn", "scroll")),
+        ("Ctrl+J new line", ("Ctrl+J", "new line")),
+        ("1-3 presets", ("1-3", "presets")),
+        ("F8 use the options", ("F8", "use the options")),
+        ("Empty: remove the tab", ("", "Empty: remove the tab")),
+        ("+ add", ("+", "add")),
+        ("Esc", ("Esc", "")),
+    ],
+)
+def test_an_item_is_divided_into_keys_and_their_effect(item: str, line: tuple[str, str]) -> None:
+    assert KeysLine(f"{item} · Esc close").lines == [line, ("Esc", "close")]
