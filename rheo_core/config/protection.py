@@ -126,6 +126,22 @@ def unknown_variables(settings: Collection[str]) -> Iterator[tuple[str, str]]:
             yield variable, name
 
 
+def variables_at_odds(settings: Collection[str]) -> dict[str, list[str]]:
+    """Return variables with different values that mean one setting, by its name.
+
+    The case of their names does not count, so either value might win.
+    """
+    spellings: dict[str, list[str]] = {}
+    for variable in sorted(os.environ):
+        if variable[: len(_PREFIX)].lower() == _PREFIX:
+            spellings.setdefault(variable[len(_PREFIX) :].lower(), []).append(variable)
+    return {
+        name: variables
+        for name, variables in spellings.items()
+        if name in settings and len({os.environ[each] for each in variables}) > 1
+    }
+
+
 def closing_sentence(variable: str, name: str, settings: Collection[str]) -> str | None:
     """Return a sentence on an unknown variable if it looks like an option of requests."""
     # A table as JSON has one purpose, even if its name is misspelt.

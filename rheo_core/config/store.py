@@ -31,6 +31,7 @@ from .protection import (
     nearest,
     unclear_at,
     unknown_variables,
+    variables_at_odds,
 )
 from .settings import Settings
 
@@ -266,6 +267,10 @@ def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
     mistakes = [_Mistake(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
+    for name, variables in variables_at_odds(Settings.model_fields).items():
+        good.pop(name, None)
+        sentence = f"Environment: {' and '.join(variables)} differ, but are one setting."
+        mistakes.append(_Mistake((name,), sentence))
     remarks = []
     for variable, name in unknown_variables(Settings.model_fields):
         begin = f"Environment: {printable(variable)} is not a setting"

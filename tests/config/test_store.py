@@ -355,3 +355,29 @@ def test_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.Monkey
         write_atomically(path, b"new")
     assert path.read_text() == "old"
     assert [file.name for file in path.parent.iterdir() if "settings" in file.name] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "closes"),
+    [
+        ("request", ('{"proxy": "http://127.0.0.1:9"}', "{}"), True),
+        ("max_size", ("5M", "off"), True),
+        ("max_retries", ("1", "2"), False),
+    ],
+)
+def test_two_spellings_of_one_variable_are_a_mistake(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    values: tuple[str, str],
+    closes: bool,
+) -> None:
+    upper, lower = f"RHEO_{name.upper()}", f"rheo_{name}"
+    monkeypatch.setenv(upper, values[0])
+    monkeypatch.setenv(lower, values[0])
+    assert not load_settings(tmp_path / "settings.toml").environment_problems  # they agree
+    monkeypatch.setenv(lower, values[1])
+    loaded = load_settings(tmp_path / "settings.toml")
+    sentence = f"Environment: {upper} and {lower} differ, but are one setting."
+    assert loaded.environment_problems == (sentence,)
+    assert bool(loaded.settings.unclear) is closes
