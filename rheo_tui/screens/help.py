@@ -201,6 +201,8 @@ def dialog_lines(dialog: Screen[Any]) -> list[Line]:
     lines = {title.lower(): (keys, title) for keys, title in shown}
     for key, active in dialog.active_bindings.items():
         binding, name = active.binding, key_name(key)
+        if dialog.focused and len(name) == 1 and dialog.focused.check_consume_key(key, name):
+            continue  # typed into a text input
         if name not in named and (binding.show or binding.id):
             title = binding.description
             keys, title = lines.get(title.lower(), ("", title))

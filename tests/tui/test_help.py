@@ -72,6 +72,16 @@ async def test_what_was_typed_is_there_when_the_help_closes() -> None:
         assert app.main.query_one(CommandLine).query_one(Input).value == "set"
 
 
+async def test_keys_that_a_text_input_takes_are_left_out() -> None:
+    async with running(size=(60, 40)) as app:
+        await app.press(",", "f1")
+        here = lines(app)[: lines(app).index("")]
+        assert not {"/", "E"} & {line.split()[0] for line in here}
+        await app.press("f1", "tab", "f1")
+        here = lines(app)[: lines(app).index("")]
+        assert {"/", "E"} <= {line.split()[0] for line in here}
+
+
 async def test_the_cursor_of_a_list_stays_below_the_help() -> None:
     async with running() as app:
         ids = await app.fill()

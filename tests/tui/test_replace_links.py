@@ -1,5 +1,7 @@
 """Replace the links of failed downloads together."""
 
+import asyncio
+
 import pytest
 from textual.widgets import Static, TextArea
 
@@ -7,9 +9,22 @@ from rheo_core.domain import DownloadError, DownloadStatus, FileConfig
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.screens.links import Link, LinksScreen, read_links
 from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
 from tests.tui.test_typed_ahead import type_at_once
 
 NEW = "https://cdn.example/file?sig=new"
+
+
+class SlowService(FakeService):
+    """Sends the options of downloads when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def config_of(self, download_id: str) -> FileConfig | None:
+        await self.may_answer.wait()
+        return await super().config_of(download_id)
 
 
 async def failed(app: Driver, count: int = 3) -> list[str]:
@@ -100,11 +115,14 @@ async def test_links_are_replaced_from_the_command_line() -> None:
         assert len((await area(app)).text.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("patient_keys")
 async def test_text_for_the_links_may_be_typed_before_they_are_there() -> None:
-    async with running() as app:
-        await failed(app, 9)
+    async with running(service := SlowService()) as app:
+        await failed(app)
         await app.press("*")
         type_at_once(app, "E", "x")  # x would remove downloads
+        await app.pilot.pause()
+        service.may_answer.set()
         box = await area(app)
         await app.until(lambda: box.text.startswith("x"))
         assert not app.called("remove")
