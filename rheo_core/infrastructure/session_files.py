@@ -289,7 +289,7 @@ def _judge(
         return _DAMAGED
     if seals is None:
         return None
-    if version == len(schema.MIGRATIONS):
+    if version >= schema.FIRST_WITH_TALLY:
         tally = read_tally(connection, seals)
         if tally is None:
             return "was damaged (its tally is wrong)"

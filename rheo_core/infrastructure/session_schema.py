@@ -190,6 +190,9 @@ MIGRATIONS: tuple[Migration, ...] = (_create, _keep_history, _seal_rows, _keep_f
 """Migrations; number n (from 0) leads from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == LAYOUT
 
+FIRST_WITH_TALLY = MIGRATIONS.index(_seal_rows) + 1
+"""First version whose files count their commits and rows."""
+
 
 MAX_ROW_BYTES = 16 << 20
 """Limit of a row that is not ours. It is far above any of ours, and values of JSON take many times

@@ -27,6 +27,7 @@ from rheo_core.infrastructure.session_store import (
     StoredDownload,
     check_place,
 )
+from rheo_core.infrastructure.session_tally import TallyNote, read_tally
 from tests.core.engine import names_in
 from tests.core.stored import child, opened, row
 
@@ -1067,6 +1068,33 @@ class TestMigrations:
             (again,) = store.load()
             assert again.failure == "timeout no data for 3 s"
             assert session_schema.version_of(store._connection) == LAYOUT
+
+    def test_commits_that_a_file_of_layout_3_lost_are_missed(self, path: Path) -> None:
+        seals = Seals(b"another", owns_unsealed=True)
+        layout_3(path, seals)
+        with closing(sqlite3.connect(path)) as connection:
+            tally = read_tally(connection, seals)
+        assert tally is not None
+        with closing(TallyNote(path)) as note:
+            note.write(tally._replace(commits=tally.commits + 5, downloads=7))
+        session = SessionStore.open(path)
+        session.store.close()
+        assert "lost part of its journal: 2 of its 7 downloads" in session.problems[0]
+
+    @pytest.mark.parametrize(
+        "change", ["UPDATE tally SET commits = commits + 5", "DELETE FROM tally"]
+    )
+    def test_a_file_of_layout_3_with_a_wrong_tally_is_rebuilt(
+        self, path: Path, change: str
+    ) -> None:
+        layout_3(path, Seals(b"another", owns_unsealed=True))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(change)
+            connection.commit()
+        session = SessionStore.open(path)
+        with closing(session.store) as store:
+            assert len(store.load()) == 2
+        assert "its tally is wrong" in session.problems[0]
 
     @pytest.fixture
     def old(self, path: Path) -> Path:
