@@ -30,7 +30,7 @@ headers = {{ X-Host = "c4nary" }}
 FORMS = {
     "curl": lambda url, way: f"curl -x {way} {url}",
     "curl, netrc and cookies": lambda url, way: (
-        f"curl -n -b $HOME/cookies.txt -x {way} --cacert /tmp/ca.pem {url}"
+        f"curl -n -b ~/cookies.txt -x {way} --cacert /tmp/ca.pem {url}"
     ),
     "json": lambda url, way: json.dumps({"url": url, "request": {"proxy": f"http://{way}"}}),
     "json, netrc": lambda url, way: json.dumps(
