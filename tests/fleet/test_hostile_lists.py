@@ -14,7 +14,8 @@ from pyarrow import parquet
 
 from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
-from rheo_core.fleet.compact import CompactReader
+from rheo_core.fleet.compact import BINARY, INT_32, INT_64, LIST, STRUCT, CompactReader, Fields
+from rheo_core.fleet.parquet_pages import MAX_PAGE_BYTES
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.tables import read_rows
 from rheo_core.inputs import pipeline, reader_api
@@ -165,6 +166,150 @@ def test_a_large_page_is_not_decompressed(tmp_path: Path) -> None:
     assert pyarrow.total_allocated_bytes() - before < 1 << 20
 
 
+def number(value: int) -> bytes:
+    """Return a number as Thrift's compact protocol has it, of any number of bits."""
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def text(value: bytes) -> bytes:
+    return bytes([len(value)]) + value
+
+
+def items(kind: int, *values: bytes) -> bytes:
+    count = len(values)
+    length = [count & 0x7F | 0x80, count >> 7 & 0x7F | 0x80, count >> 14]
+    return b"".join([bytes([0xF0 | kind, *length]), *values])
+
+
+def struct(*fields: tuple[int, int, bytes]) -> bytes:
+    return b"".join(bytes([kind]) + number(of) + value for of, kind, value in fields) + b"\x00"
+
+
+def integers(**values: int) -> list[tuple[int, int, bytes]]:
+    """Return fields with 32 bits."""
+    return [(int(of[1:]), INT_32, number(value)) for of, value in values.items()]
+
+
+PLAIN = len(URL).to_bytes(4, "little") + URL.encode()
+NO_PAGE_SO_LARGE = MAX_PAGE_BYTES + 1
+
+
+def page(
+    *more: tuple[int, int, bytes], kind: int = 0, values: int = 1, size: int = len(PLAIN)
+) -> bytes:
+    """Return a page with one URL, of any stated size."""
+    data = struct(*integers(_1=values, _2=0, _3=3, _4=3))
+    fields = [*integers(_1=kind, _2=size, _3=len(PLAIN)), (5, STRUCT, data), *more]
+    return struct(*fields) + PLAIN
+
+
+def row_group(
+    place: int, length: int, *more: tuple[int, int, bytes], path: bytes = b"url", values: int = 1
+) -> bytes:
+    wide = [
+        (of, INT_64, number(n)) for of, n in ((5, values), (6, length), (7, length), (9, place))
+    ]
+    column = struct(
+        *integers(_1=6, _4=0), (2, LIST, items(INT_32, number(0))),
+        (3, LIST, items(BINARY, text(path))), *wide, *more,
+    )  # fmt: skip
+    chunk = struct((2, INT_64, number(4)), (3, STRUCT, column))
+    count = (3, INT_64, number(values))
+    return struct((1, LIST, items(STRUCT, chunk)), (2, INT_64, number(length)), count)
+
+
+def write(path: Path, pages: bytes, groups: list[bytes], *more: tuple[int, int, bytes]) -> None:
+    """Write a Parquet file with one column of URLs."""
+    root = struct((4, BINARY, text(b"schema")), *integers(_5=1))
+    leaf = struct(*integers(_1=6, _3=0), (4, BINARY, text(b"url")), *integers(_6=0))
+    footer = struct(
+        *integers(_1=1), (2, LIST, items(STRUCT, root, leaf)), (3, INT_64, number(len(groups))),
+        (4, LIST, items(STRUCT, *groups)), *more,
+    )  # fmt: skip
+    path.write_bytes(b"PAR1" + pages + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+SMALL, LARGE = page(), page(size=NO_PAGE_SO_LARGE)
+LATE = row_group(4 + len(SMALL), len(LARGE))
+EARLY = row_group(4, len(SMALL))
+
+
+def with_first(first: bytes, values: int = 1) -> tuple[bytes, list[bytes]]:
+    """Return pages and row groups of a list whose second page is too large."""
+    pages = first + LARGE
+    return pages, [row_group(4, len(pages), values=values)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "groups", "more"),
+    [
+        (*with_first(SMALL), []),
+        (*with_first(page((7, STRUCT, struct(*integers(_1=1, _2=0))), kind=2, values=1_000)), []),
+        (*with_first(page(kind=1, values=1_000)), []),
+        (*with_first(page(values=(1 << 40) + 1), 2), []),
+        (*with_first(page((8, STRUCT, struct(*integers(_1=1))), kind=3, values=9), 2), []),
+        (LARGE, [row_group(4, len(LARGE), path=b"other")], []),
+        (SMALL + LARGE, [EARLY], [(4, LIST, items(STRUCT, LATE))]),
+        (SMALL + LARGE, [EARLY], [(65_540, LIST, items(STRUCT, LATE))]),
+        (
+            SMALL + LARGE,
+            [row_group(4 + len(SMALL), len(LARGE), (11, INT_32, number(4)))],
+            [],
+        ),
+    ],
+    ids=[
+        "values of the column", "head of a dictionary", "index", "number of values",
+        "two heads", "name", "second list", "alias of a field", "kind of a field",
+    ],
+)  # fmt: skip
+def test_a_large_page_cannot_be_hidden(
+    tmp_path: Path, pages: bytes, groups: list[bytes], more: list[tuple[int, int, bytes]]
+) -> None:
+    """pyarrow reads the large page in each of these, or may."""
+    path = tmp_path / "l.parquet"
+    write(path, pages, groups, *more)
+    with pytest.raises(ListError, match=r"bytes, more than 134,217,728$|is damaged$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_crafted_lists_are_parquet(tmp_path: Path) -> None:
+    """Otherwise, the ones above would be refused for another reason."""
+    path = tmp_path / "l.parquet"
+    write(path, SMALL * 2, [EARLY, row_group(4 + len(SMALL), len(SMALL), path=b"other")])
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)] * 2
+
+
+def test_pages_are_read_once(tmp_path: Path) -> None:
+    """A short list whose row groups share their pages would take hours."""
+    path = tmp_path / "l.parquet"
+    long = page((100, LIST, items(3, *[b"x"] * 10_000)))
+    write(path, long, [row_group(4, len(long))])
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)]
+    write(path, long, [row_group(4, len(long))] * 10)
+    with pytest.raises(ListError, match=r"its columns overlap$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_the_head_of_a_page_has_few_items(tmp_path: Path) -> None:
+    path, head = tmp_path / "l.parquet", page((100, LIST, items(3, *[b"x"] * 10_001)))
+    write(path, head, [row_group(4, len(head))])
+    with pytest.raises(ListError, match=r"its lists have 10,001 items, more than 10,000$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_unknown_fields_of_a_footer_take_no_memory(tmp_path: Path) -> None:
+    """Those of 400,000 structures would, if they were kept; see the fixture."""
+    path = tmp_path / "l.parquet"
+    lists = items(LIST, *[items(STRUCT, *[struct((1, 1, b""))] * 10_000)] * 40)
+    write(path, SMALL, [EARLY], (100, LIST, lists))
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)]
+
+
 def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
     """Each byte is damaged in turn. Some of them make pyarrow's own objects end the process."""
     path = tmp_path / "l.parquet"
@@ -177,28 +322,59 @@ def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
                 list(read_rows(str(path), TableOptions()))
 
 
+EVERY_KIND: Fields = {5: INT_32, 6: INT_64, 8: BINARY, 9: [INT_32], 12: {5: INT_32}}
+
+
+@pytest.mark.parametrize("shapes", [{}, EVERY_KIND], ids=["skipped", "read"])
 @pytest.mark.parametrize(
     "data",
     [
         b"",
-        b"\x15",  # a field without its value
-        b"\x15" + b"\xff" * 11,  # a number without end
-        b"\x18\x7f",  # text beyond the end
+        b"\x55",  # a field without its value
+        b"\x55" + b"\xff" * 11,  # a number without end
+        b"\x55" + b"\xff" * 4 + b"\x1f\x00",  # of 33 bits
+        b"\x66" + b"\xff" * 9 + b"\x02\x00",  # of 65 bits
+        b"\x88\x7f",  # text beyond the end
         b"\x1c" * 100,  # structures in structures
         b"\x19\x1c" * 100,  # lists of structures
-        b"\x19\x11\x01\x00",  # a list of flags
+        b"\x99\x11\x01\x00",  # a list of flags
+        b"\x99\xf5\xff\xff\xff\xff\x1f\x00",  # a list with a length of 33 bits
         b"\x1d\x00",  # an unknown kind
-        b"\x15\x02\x05\x02\x02\x00",  # a field twice
+        b"\x55\x02\x05\x0a\x02\x00",  # a field twice
+        b"\x15\x02\x05\x02\x02\x00",
+        b"\x05\x8a\x80\x08\x02\x00",  # field 65,541, which is field 5 in 16 bits
+        b"\x05\x09\x02\x00",  # field -5
+        b"\xf5\x02" * 2_200 + b"\x00",  # steps up to such a field
     ],
 )
-def test_damaged_structures_of_parquet_are_errors(data: bytes) -> None:
+def test_damaged_structures_of_parquet_are_errors(data: bytes, shapes: Fields) -> None:
     with pytest.raises((IndexError, TypeError)):
-        CompactReader(data).struct()
+        CompactReader(data, 100).struct(shapes)
+
+
+@pytest.mark.parametrize("data", [b"\x56\x02\x00", b"\x99\x16\x02\x00", b"\x9a\x15\x02\x00"])
+def test_a_value_of_another_kind_is_an_error_if_it_is_read(data: bytes) -> None:
+    """Other readers pass over such a field, and read such items as what they expect."""
+    with pytest.raises(TypeError, match="of another kind"):
+        CompactReader(data, 100).struct(EVERY_KIND)
+    assert CompactReader(data, 100).struct({}) == {}
+
+
+@pytest.mark.parametrize("shapes", [{}, {1: [{1: [INT_32]}]}], ids=["skipped", "read"])
+def test_items_of_all_lists_are_counted(shapes: Fields) -> None:
+    lists = b"\x19\x2c" + (b"\x19\xf5\x32" + bytes(50) + b"\x00") * 2 + b"\x00"
+    CompactReader(lists, 102).struct(shapes)
+    with pytest.raises(ValueError, match="its lists have 102 items, more than 101"):
+        CompactReader(lists, 101).struct(shapes)
 
 
 def test_structures_of_parquet_are_read() -> None:
     data = b"\x11\x12\x13\x07\x15\x03\x17" + bytes(8) + b"\x18\x01a\x19\x25\x02\x04\x1c\x00"
-    whole = CompactReader(data + b"\x06\xa0\x9c\x01\x01\x00rest")
-    assert whole.struct() == {
-        1: True, 2: False, 3: 7, 4: -2, 5: bytes(8), 6: b"a", 7: [1, 2], 8: {}, 10_000: 0 - 1,
+    whole = data + b"\x1c\x15\x05\x00\x06\xa0\x9c\x01\x01\x00rest"
+    reader = CompactReader(whole, 2)
+    shapes: Fields = {4: INT_32, 6: BINARY, 7: [INT_32], 8: {}, 9: {1: INT_32}, 10_000: INT_64}
+    assert reader.struct(shapes) == {
+        4: -2, 6: b"a", 7: [1, 2], 8: {}, 9: {1: -3}, 10_000: -1,
     }  # fmt: skip
+    assert whole[reader.place :] == b"rest"
+    assert CompactReader(whole, 2).struct({}) == {}
