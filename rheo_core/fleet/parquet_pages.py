@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
+_BATCH_BYTES = 64 << 20
+"""Size of a batch, unless one row is longer."""
 MAX_PAGE_BYTES = 128 << 20
 """Size of a page. Most programs write pages of 1 MiB, and none more than 100 MB by default."""
 _MAX_FOOTER_BYTES = 16 << 20
@@ -30,15 +32,23 @@ _MAX_HEAD_ITEMS = 10_000  # Parquet has no lists there yet
 
 # Numbers of fields: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 _SCHEMA, _ROW_GROUPS, _COLUMNS, _META_DATA = 2, 4, 1, 3
-_BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 7, 9, 11  # of the data on a column
+_VALUES, _BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 5, 7, 9, 11  # of the data on a column
 _COLUMN: Fields = {
-    2: [INT_32], 3: [BINARY], _BYTES: INT_64, 8: [{}], _DATA_PAGE: INT_64,
+    2: [INT_32], 3: [BINARY], _VALUES: INT_64, _BYTES: INT_64, 8: [{}], _DATA_PAGE: INT_64,
     _DICTIONARY_PAGE: INT_64, 13: [{}], 16: {2: [INT_64], 3: [INT_64]}, 17: {2: [INT_32]},
 }  # fmt: skip
 _ROW_GROUP: Fields = {_COLUMNS: [{_META_DATA: _COLUMN, 8: {2: {1: [BINARY]}}}], 4: [{}]}
 _FOOTER: dict[int, Fields] = {_SCHEMA: {}, _ROW_GROUPS: _ROW_GROUP, 5: {}, 7: {}}  # all are lists
-_UNCOMPRESSED, _COMPRESSED = 2, 3
-_HEAD: Fields = {_UNCOMPRESSED: INT_32, _COMPRESSED: INT_32}
+_TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # of the head of a page
+_HEAD: Fields = {
+    _TYPE: INT_32,
+    _UNCOMPRESSED: INT_32,
+    _COMPRESSED: INT_32,
+    5: {2: INT_32},
+    8: {4: INT_32},
+}
+_ENCODINGS = {0: (5, 2), 3: (8, 4)}  # their fields by the types of pages
+_DICTIONARY, _DELTA_BYTE_ARRAY = 2, 7  # type of a page, and encoding
 
 
 def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
@@ -61,6 +71,8 @@ def batches(
 ) -> "Iterator[pyarrow.RecordBatch]":
     """Yield some columns of a Parquet file in batches; look at their pages before.
 
+    Batches have fewer rows than wanted if each row may repeat a long value.
+
     Args:
         file: the file.
         table: the same, open in pyarrow.
@@ -71,8 +83,9 @@ def batches(
         ValueError: a page is too large, or the file is damaged; a phrase.
         pyarrow.ArrowException, OSError: the file cannot be read.
     """
-    for number, _ in enumerate(_checked_groups(file, _leaves(table, columns))):
-        yield from table.iter_batches(rows, [number], columns, use_threads=False)
+    for number, row_bytes in enumerate(_checked_groups(file, _leaves(table, columns))):
+        fitting = min(rows, _BATCH_BYTES // max(row_bytes, 1)) or 1
+        yield from table.iter_batches(fitting, [number], columns, use_threads=False)
 
 
 def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, str]:
@@ -85,8 +98,8 @@ def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, str]:
     }
 
 
-def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[None]:
-    """Check the pages of each row group in turn.
+def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[int]:
+    """Check the pages of each row group in turn; yield how many bytes its rows may repeat.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
@@ -94,11 +107,14 @@ def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[No
     left = file.seek(0, os.SEEK_END)
     try:
         for group in _items(_footer(file), _ROW_GROUPS):
+            row_bytes = 0
             for number, path in leaves.items():
-                left -= _check_column(file, group[_COLUMNS][number][_META_DATA], path)
+                length, longest = _check_column(file, group[_COLUMNS][number][_META_DATA], path)
+                row_bytes += longest
+                left -= length
                 if left < 0:  # otherwise, a short file could take any amount of time
                     raise ValueError("its columns overlap")
-            yield
+            yield row_bytes
     except (LookupError, OverflowError, TypeError):
         raise ValueError("its footer or the head of a page is damaged") from None
 
@@ -138,17 +154,22 @@ def _items(footer: bytes, wanted: int) -> Iterator[Struct]:
                 yield item
 
 
-def _check_column(file: BufferedReader, column: Struct, path: str) -> int:
-    """Check all pages of a column in a row group; return how many bytes they take in the file.
+def _check_column(file: BufferedReader, column: Struct, path: str) -> tuple[int, int]:
+    """Check all pages of a column in a row group.
+
+    Returns:
+        Bytes that they take in the file, and bytes of the longest value that they may repeat.
 
     Raises:
         ValueError: one of them is too large.
         LookupError, OverflowError, TypeError: something is damaged.
     """
+    if column[_VALUES] == 0:
+        return 0, 0  # pyarrow reads no page, and there may be none
     start: int = column[_DATA_PAGE]
     if 0 < column.get(_DICTIONARY_PAGE, 0) < start:
         start = column[_DICTIONARY_PAGE]
-    place, end = start, start + column[_BYTES]
+    place, end, longest = start, start + column[_BYTES], 0
     while place < end:
         head, length = _head_at(file, place)
         size = max(head[_UNCOMPRESSED], head[_COMPRESSED])
@@ -156,8 +177,18 @@ def _check_column(file: BufferedReader, column: Struct, path: str) -> int:
             raise ValueError(
                 f"a page of the column {path!r} has {size:,} bytes, more than {MAX_PAGE_BYTES:,}"
             )
+        if _repeats_values(head):
+            longest = max(longest, size)
         place += length + max(head[_COMPRESSED], 0)
-    return place - start
+    return place - start, longest
+
+
+def _repeats_values(head: Struct) -> bool:
+    """Return whether the values of a page may be longer than the page."""
+    if head[_TYPE] in _ENCODINGS:
+        data, encoding = _ENCODINGS[head[_TYPE]]
+        return bool(head[data][encoding] == _DELTA_BYTE_ARRAY)
+    return bool(head[_TYPE] == _DICTIONARY)
 
 
 def _head_at(file: BufferedReader, place: int) -> tuple[Struct, int]:

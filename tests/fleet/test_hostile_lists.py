@@ -12,6 +12,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from rheo_core.fleet import parquet as parquet_lists
 from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.compact import BINARY, INT_32, INT_64, LIST, STRUCT, CompactReader, Fields
@@ -29,7 +30,7 @@ BOMB_BYTES = 16 << 20
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lower the limit of a line, and check that no test takes memory for a whole list."""
-    for module in (pipeline, reader_api, tables):
+    for module in (parquet_lists, pipeline, reader_api, tables):
         monkeypatch.setattr(module, "MAX_LINE_LENGTH", LINE_LENGTH)
     tracemalloc.start()
     yield
@@ -100,7 +101,7 @@ def test_long_lines_at_the_beginning_are_not_collected(tmp_path: Path) -> None:
 def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Path) -> None:
     """Arrow has memory of its own, in which a batch of 4,096 rows would take 256 MiB."""
     indices = pyarrow.array([0] * 10_000, pyarrow.int32())
-    long = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * (1 << 16)]))
+    long = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * (LINE_LENGTH - 100)]))
     path = tmp_path / "l.parquet"
     table = pyarrow.table({"url": [URL] * 10_000, "caption": long})
     parquet.write_table(table, path, compression="zstd", store_schema=False)
@@ -111,6 +112,72 @@ def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Pat
     for row, _ in zip(rows, range(300), strict=False):
         assert row.url == URL
         assert pyarrow.total_allocated_bytes() - before < 64 << 20
+
+
+REPEATED: list[dict[str, Any]] = [
+    {"dictionary_pagesize_limit": 1 << 30},
+    {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"},
+    {
+        "use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY",
+        "data_page_version": "2.0",
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", REPEATED, ids=str)
+def test_longer_values_that_are_repeated_take_the_memory_of_a_few(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 rows would have 64 MiB."""
+    monkeypatch.setattr(parquet_pages, "_BATCH_BYTES", 3 << 20)
+    long = pyarrow.array(["x" * (1 << 20)]).dictionary_encode()
+    path = tmp_path / "l.parquet"
+    captions = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 64), long.dictionary)
+    if not options.get("use_dictionary", True):
+        captions = captions.cast("string")
+    parquet.write_table(
+        pyarrow.table({"url": [URL] * 64, "caption": captions}), path, compression="zstd",
+        store_schema=False, write_statistics=False, **options,
+    )  # fmt: skip
+    del long, captions
+    assert path.stat().st_size < 1 << 20
+    before, peak, rows = pyarrow.total_allocated_bytes(), 0, []
+    for row in read_rows(str(path), TableOptions(keep=("caption",))):
+        rows.append(row)
+        peak = max(peak, pyarrow.total_allocated_bytes() - before)
+    assert peak < 24 << 20
+    assert [row.problem for row in rows] == [
+        f"row {number}: it has more than {LINE_LENGTH:,} characters" for number in range(1, 65)
+    ]
+
+
+def test_rows_that_are_too_long_are_bad_wherever_their_text_is(tmp_path: Path) -> None:
+    long = "x" * LINE_LENGTH
+    path = str(tmp_path / "l.parquet")
+    nested = [[{"a": "short"}], [{"a": long[: LINE_LENGTH // 2]}] * 2, [{"a": ""}]]
+    urls = [URL, URL, f"https://example.org/{long}"]
+    parquet.write_table(pyarrow.table({"url": urls, "caption": nested}), path)
+    good, *bad = read_rows(path, TableOptions(keep=("caption",)))
+    assert good.url == URL and not good.problem
+    assert [(row.url, row.extra) for row in bad] == [("", {})] * 2
+    assert all("it has more than 65,536 characters" in str(row.problem) for row in bad)
+
+
+@pytest.mark.parametrize("reason", ["", "malloc failed"])
+def test_memory_that_is_not_there_gets_a_sentence(
+    tmp_path: Path, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own error has no text."""
+
+    def no_memory(_: object) -> int:
+        raise MemoryError(*filter(None, [reason]))
+
+    monkeypatch.setattr(parquet_lists, "_length", no_memory)
+    path = str(tmp_path / "l.parquet")
+    parquet.write_table(pyarrow.table({"url": [URL]}), path)
+    sentence = rf"cannot read the list .*: {reason or 'there is not enough memory'}$"
+    with pytest.raises(ListError, match=sentence):
+        list(read_rows(path, TableOptions()))
 
 
 WAYS_TO_WRITE: list[dict[str, Any]] = [
@@ -284,6 +351,22 @@ def test_crafted_lists_are_parquet(tmp_path: Path) -> None:
     assert list(read_rows(str(path), TableOptions())) == [Row(URL)] * 2
 
 
+def test_a_list_without_rows_is_read(tmp_path: Path) -> None:
+    """Its row group has a dictionary, and a data page at place 0."""
+    path = str(tmp_path / "l.parquet")
+    parquet.write_table(pyarrow.table({"url": pyarrow.array([], "string")}), path)
+    assert list(read_rows(path, TableOptions())) == []
+
+
+def test_pages_without_values_are_not_read(tmp_path: Path) -> None:
+    """They are not measured either; pyarrow finds less than the row that the group promises."""
+    path = tmp_path / "l.parquet"
+    group = row_group(4, len(LARGE), values=0)
+    assert group.endswith(struct((3, INT_64, number(0))))
+    write(path, LARGE, [group[:-2] + number(1) + b"\x00"])
+    assert list(read_rows(str(path), TableOptions())) == []
+
+
 def test_pages_are_read_once(tmp_path: Path) -> None:
     """A short list whose row groups share their pages would take hours."""
     path = tmp_path / "l.parquet"
@@ -303,9 +386,9 @@ def test_the_head_of_a_page_has_few_items(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_of_a_footer_take_no_memory(tmp_path: Path) -> None:
-    """Those of 400,000 structures would, if they were kept; see the fixture."""
+    """Those of 60,000 structures would, if they were kept; see the fixture."""
     path = tmp_path / "l.parquet"
-    lists = items(LIST, *[items(STRUCT, *[struct((1, 1, b""))] * 10_000)] * 40)
+    lists = items(LIST, items(STRUCT, *[struct((1, 1, b""))] * 60_000))
     write(path, SMALL, [EARLY], (100, LIST, lists))
     assert list(read_rows(str(path), TableOptions())) == [Row(URL)]
 
