@@ -6,9 +6,11 @@ from contextlib import suppress
 from io import BufferedReader
 from typing import TYPE_CHECKING
 
+from rheo_core.inputs.reader_api import MAX_LINE_LENGTH
+
 from .columns import TableOptions, find_columns
 from .parquet_pages import batches, open_parquet
-from .rows import ListError, Row
+from .rows import ListError, Row, unreadable_row
 
 if TYPE_CHECKING:
     import pyarrow
@@ -37,12 +39,17 @@ def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> It
         number = 1
         for batch in batches(file, table, _BATCH_ROWS, columns.names):
             for values in _values(_columns_of(batch)):
-                yield columns.row(number, values)
+                if sum(map(_length, values.values())) > MAX_LINE_LENGTH:
+                    problem = f"it has more than {MAX_LINE_LENGTH:,} characters"
+                    yield unreadable_row(number, None, problem)
+                else:
+                    yield columns.row(number, values)
                 number += 1
     except ListError:
         raise
-    except (pyarrow.ArrowException, ValueError) as error:
-        raise ListError(f"cannot read the list {source}: {error}") from None
+    except (pyarrow.ArrowException, ValueError, MemoryError) as error:
+        reason = str(error) or "there is not enough memory"
+        raise ListError(f"cannot read the list {source}: {reason}") from None
 
 
 def _columns_of(batch: "pyarrow.RecordBatch") -> dict[str, list[object]]:
@@ -100,3 +107,12 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _length(value: object) -> int:
+    """Return the number of characters in a value of JSON."""
+    if isinstance(value, list):
+        return sum(map(_length, value))
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return len(value) if isinstance(value, str) else 0

@@ -5,16 +5,18 @@ may decompress to that, so heads are read here first.
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
-from .compact import CompactReader, Struct
+from .compact import BINARY, INT_32, INT_64, CompactReader, Fields, Struct
 
 if TYPE_CHECKING:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
+_BATCH_BYTES = 64 << 20
+"""Size of a batch, unless one row is longer."""
 MAX_PAGE_BYTES = 128 << 20
 """Size of a page. Most programs write pages of 1 MiB, and none more than 100 MB by default."""
 _MAX_FOOTER_BYTES = 16 << 20
@@ -26,12 +28,27 @@ billion rows in groups of a million has a tenth of that."""
 _FOOTER_END_BYTES = 8  # length of the footer, and `PAR1`
 _HEAD_BYTES = 1 << 10
 _MAX_HEAD_BYTES = 1 << 20  # it may hold the least and the greatest value of its page
+_MAX_HEAD_ITEMS = 10_000  # Parquet has no lists there yet
 
 # Numbers of fields: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
-_SCHEMA, _ROW_GROUPS, _COLUMNS, _META_DATA, _LIST = 2, 4, 1, 3, 9
-_PATH, _VALUES, _BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11  # of the data on a column
-_UNCOMPRESSED, _COMPRESSED, _DATA, _DATA_V2, _VALUES_IN_PAGE = 2, 3, 5, 8, 1  # of a head
-_NO_DATA = {_VALUES_IN_PAGE: 0}  # as in a dictionary
+_SCHEMA, _ROW_GROUPS, _COLUMNS, _META_DATA = 2, 4, 1, 3
+_VALUES, _BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 5, 7, 9, 11  # of the data on a column
+_COLUMN: Fields = {
+    2: [INT_32], 3: [BINARY], _VALUES: INT_64, _BYTES: INT_64, 8: [{}], _DATA_PAGE: INT_64,
+    _DICTIONARY_PAGE: INT_64, 13: [{}], 16: {2: [INT_64], 3: [INT_64]}, 17: {2: [INT_32]},
+}  # fmt: skip
+_ROW_GROUP: Fields = {_COLUMNS: [{_META_DATA: _COLUMN, 8: {2: {1: [BINARY]}}}], 4: [{}]}
+_FOOTER: dict[int, Fields] = {_SCHEMA: {}, _ROW_GROUPS: _ROW_GROUP, 5: {}, 7: {}}  # all are lists
+_TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # of the head of a page
+_HEAD: Fields = {
+    _TYPE: INT_32,
+    _UNCOMPRESSED: INT_32,
+    _COMPRESSED: INT_32,
+    5: {2: INT_32},
+    8: {4: INT_32},
+}
+_ENCODINGS = {0: (5, 2), 3: (8, 4)}  # their fields by the types of pages
+_DICTIONARY, _DELTA_BYTE_ARRAY = 2, 7  # type of a page, and encoding
 
 
 def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
@@ -54,6 +71,8 @@ def batches(
 ) -> "Iterator[pyarrow.RecordBatch]":
     """Yield some columns of a Parquet file in batches; look at their pages before.
 
+    Batches have fewer rows than wanted if each row may repeat a long value.
+
     Args:
         file: the file.
         table: the same, open in pyarrow.
@@ -64,22 +83,39 @@ def batches(
         ValueError: a page is too large, or the file is damaged; a phrase.
         pyarrow.ArrowException, OSError: the file cannot be read.
     """
-    for number, _ in enumerate(_checked_groups(file, columns)):
-        yield from table.iter_batches(rows, [number], columns, use_threads=False)
+    for number, row_bytes in enumerate(_checked_groups(file, _leaves(table, columns))):
+        fitting = min(rows, _BATCH_BYTES // max(row_bytes, 1)) or 1
+        yield from table.iter_batches(fitting, [number], columns, use_threads=False)
 
 
-def _checked_groups(file: BufferedReader, columns: Collection[str]) -> Iterator[None]:
-    """Check the pages of each row group in turn.
+def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, str]:
+    """Return paths, by their places in a row group, of these columns and those within them."""
+    paths = {number: table.schema.column(number).path for number in range(len(table.schema))}
+    return {
+        number: path
+        for number, path in paths.items()
+        if any(path == name or path.startswith(f"{name}.") for name in names)
+    }
+
+
+def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[int]:
+    """Check the pages of each row group in turn; yield how many bytes its rows may repeat.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
     """
+    left = file.seek(0, os.SEEK_END)
     try:
-        for group in _row_groups(_footer(file)):
-            for column in group[_COLUMNS]:
-                _check_column(file, column[_META_DATA], columns)
-            yield
-    except (LookupError, OverflowError, TypeError, UnicodeDecodeError):
+        for group in _items(_footer(file), _ROW_GROUPS):
+            row_bytes = 0
+            for number, path in leaves.items():
+                length, longest = _check_column(file, group[_COLUMNS][number][_META_DATA], path)
+                row_bytes += longest
+                left -= length
+                if left < 0:  # otherwise, a short file could take any amount of time
+                    raise ValueError("its columns overlap")
+            yield row_bytes
+    except (LookupError, OverflowError, TypeError):
         raise ValueError("its footer or the head of a page is damaged") from None
 
 
@@ -97,66 +133,69 @@ def _footer(file: BufferedReader) -> bytes:
 
 def _check_footer(footer: bytes) -> None:
     """Raise ValueError if a footer has more columns or items than any useful one."""
-    reader = CompactReader(footer, _MAX_ITEMS)
-    columns = 0
     try:
-        for number, kind in reader.fields():
-            if kind != _LIST:
-                reader.value(kind)
-                continue
-            for each in reader.items():  # one at a time in memory
-                reader.value(each)
-                columns += number == _SCHEMA
-                if columns > _MAX_COLUMNS:
-                    raise ValueError(f"it has more than {_MAX_COLUMNS:,} columns")
+        columns = sum(1 for _ in _items(footer, _SCHEMA))
     except (LookupError, OverflowError, TypeError):
         raise ValueError("its footer is damaged") from None
+    if columns > _MAX_COLUMNS:
+        raise ValueError(f"it has more than {_MAX_COLUMNS:,} columns")
 
 
-def _row_groups(footer: bytes) -> Iterator[Struct]:
-    """Yield the row groups of a footer, one at a time in memory.
+def _items(footer: bytes, wanted: int) -> Iterator[Struct]:
+    """Yield the items of a list in a footer, one at a time in memory; read the rest too.
 
-    pyarrow's own objects for them may end the process if the footer is damaged.
+    pyarrow's own objects for row groups may end the process if the footer is damaged.
     """
-    reader = CompactReader(footer)
-    for number, kind in reader.fields():
-        if number == _ROW_GROUPS:
-            for each in reader.items():
-                yield reader.value(each)
-        else:
-            reader.value(kind)
+    reader = CompactReader(footer, _MAX_ITEMS)
+    for number in reader.fields({number: [shape] for number, shape in _FOOTER.items()}):
+        for _ in reader.items(_FOOTER[number]):
+            item = reader.value(_FOOTER[number])
+            if number == wanted:
+                yield item
 
 
-def _check_column(file: BufferedReader, column: Struct, names: Collection[str]) -> None:
-    """Check the pages of a column in a row group, if it is one of these or within one.
+def _check_column(file: BufferedReader, column: Struct, path: str) -> tuple[int, int]:
+    """Check all pages of a column in a row group.
+
+    Returns:
+        Bytes that they take in the file, and bytes of the longest value that they may repeat.
 
     Raises:
         ValueError: one of them is too large.
-        LookupError, OverflowError, TypeError, UnicodeDecodeError: something is damaged.
+        LookupError, OverflowError, TypeError: something is damaged.
     """
-    path = b".".join(column[_PATH]).decode()
-    if not any(path == name or path.startswith(f"{name}.") for name in names):
-        return
-    place: int = column[_DATA_PAGE]
-    if 0 < column.get(_DICTIONARY_PAGE, 0) < place:
-        place = column[_DICTIONARY_PAGE]
-    end, values = place + column[_BYTES], 0
-    while values < column[_VALUES] and place < end:
+    if column[_VALUES] == 0:
+        return 0, 0  # pyarrow reads no page, and there may be none
+    start: int = column[_DATA_PAGE]
+    if 0 < column.get(_DICTIONARY_PAGE, 0) < start:
+        start = column[_DICTIONARY_PAGE]
+    place, end, longest = start, start + column[_BYTES], 0
+    while place < end:
         head, length = _head_at(file, place)
         size = max(head[_UNCOMPRESSED], head[_COMPRESSED])
         if size > MAX_PAGE_BYTES:
             raise ValueError(
                 f"a page of the column {path!r} has {size:,} bytes, more than {MAX_PAGE_BYTES:,}"
             )
+        if _repeats_values(head):
+            longest = max(longest, size)
         place += length + max(head[_COMPRESSED], 0)
-        data = head[_DATA] if _DATA in head else head.get(_DATA_V2, _NO_DATA)
-        values += data[_VALUES_IN_PAGE]
+    return place - start, longest
+
+
+def _repeats_values(head: Struct) -> bool:
+    """Return whether the values of a page may be longer than the page."""
+    if head[_TYPE] in _ENCODINGS:
+        data, encoding = _ENCODINGS[head[_TYPE]]
+        return bool(head[data][encoding] == _DELTA_BYTE_ARRAY)
+    return bool(head[_TYPE] == _DICTIONARY)
 
 
 def _head_at(file: BufferedReader, place: int) -> tuple[Struct, int]:
     """Return the head of a page, and its length in bytes.
 
     Raises:
+        ValueError: its lists have too many items.
         LookupError, OverflowError, TypeError: it is damaged.
     """
     if place < 0:
@@ -164,9 +203,9 @@ def _head_at(file: BufferedReader, place: int) -> tuple[Struct, int]:
     length = _HEAD_BYTES
     while True:
         file.seek(place)
-        reader = CompactReader(file.read(length))
+        reader = CompactReader(file.read(length), _MAX_HEAD_ITEMS)
         try:
-            return reader.struct(), reader.place
+            return reader.struct(_HEAD), reader.place
         except IndexError:
             if length >= _MAX_HEAD_BYTES:
                 raise

@@ -12,9 +12,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from rheo_core.fleet import parquet as parquet_lists
 from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
-from rheo_core.fleet.compact import CompactReader
+from rheo_core.fleet.compact import BINARY, INT_32, INT_64, LIST, STRUCT, CompactReader, Fields
+from rheo_core.fleet.parquet_pages import MAX_PAGE_BYTES
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.tables import read_rows
 from rheo_core.inputs import pipeline, reader_api
@@ -28,7 +30,7 @@ BOMB_BYTES = 16 << 20
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lower the limit of a line, and check that no test takes memory for a whole list."""
-    for module in (pipeline, reader_api, tables):
+    for module in (parquet_lists, pipeline, reader_api, tables):
         monkeypatch.setattr(module, "MAX_LINE_LENGTH", LINE_LENGTH)
     tracemalloc.start()
     yield
@@ -99,7 +101,7 @@ def test_long_lines_at_the_beginning_are_not_collected(tmp_path: Path) -> None:
 def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Path) -> None:
     """Arrow has memory of its own, in which a batch of 4,096 rows would take 256 MiB."""
     indices = pyarrow.array([0] * 10_000, pyarrow.int32())
-    long = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * (1 << 16)]))
+    long = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x" * (LINE_LENGTH - 100)]))
     path = tmp_path / "l.parquet"
     table = pyarrow.table({"url": [URL] * 10_000, "caption": long})
     parquet.write_table(table, path, compression="zstd", store_schema=False)
@@ -110,6 +112,72 @@ def test_a_parquet_list_that_repeats_a_long_value_is_read_in_turns(tmp_path: Pat
     for row, _ in zip(rows, range(300), strict=False):
         assert row.url == URL
         assert pyarrow.total_allocated_bytes() - before < 64 << 20
+
+
+REPEATED: list[dict[str, Any]] = [
+    {"dictionary_pagesize_limit": 1 << 30},
+    {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"},
+    {
+        "use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY",
+        "data_page_version": "2.0",
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", REPEATED, ids=str)
+def test_longer_values_that_are_repeated_take_the_memory_of_a_few(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 rows would have 64 MiB."""
+    monkeypatch.setattr(parquet_pages, "_BATCH_BYTES", 3 << 20)
+    long = pyarrow.array(["x" * (1 << 20)]).dictionary_encode()
+    path = tmp_path / "l.parquet"
+    captions = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 64), long.dictionary)
+    if not options.get("use_dictionary", True):
+        captions = captions.cast("string")
+    parquet.write_table(
+        pyarrow.table({"url": [URL] * 64, "caption": captions}), path, compression="zstd",
+        store_schema=False, write_statistics=False, **options,
+    )  # fmt: skip
+    del long, captions
+    assert path.stat().st_size < 1 << 20
+    before, peak, rows = pyarrow.total_allocated_bytes(), 0, []
+    for row in read_rows(str(path), TableOptions(keep=("caption",))):
+        rows.append(row)
+        peak = max(peak, pyarrow.total_allocated_bytes() - before)
+    assert peak < 24 << 20
+    assert [row.problem for row in rows] == [
+        f"row {number}: it has more than {LINE_LENGTH:,} characters" for number in range(1, 65)
+    ]
+
+
+def test_rows_that_are_too_long_are_bad_wherever_their_text_is(tmp_path: Path) -> None:
+    long = "x" * LINE_LENGTH
+    path = str(tmp_path / "l.parquet")
+    nested = [[{"a": "short"}], [{"a": long[: LINE_LENGTH // 2]}] * 2, [{"a": ""}]]
+    urls = [URL, URL, f"https://example.org/{long}"]
+    parquet.write_table(pyarrow.table({"url": urls, "caption": nested}), path)
+    good, *bad = read_rows(path, TableOptions(keep=("caption",)))
+    assert good.url == URL and not good.problem
+    assert [(row.url, row.extra) for row in bad] == [("", {})] * 2
+    assert all("it has more than 65,536 characters" in str(row.problem) for row in bad)
+
+
+@pytest.mark.parametrize("reason", ["", "malloc failed"])
+def test_memory_that_is_not_there_gets_a_sentence(
+    tmp_path: Path, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own error has no text."""
+
+    def no_memory(_: object) -> int:
+        raise MemoryError(*filter(None, [reason]))
+
+    monkeypatch.setattr(parquet_lists, "_length", no_memory)
+    path = str(tmp_path / "l.parquet")
+    parquet.write_table(pyarrow.table({"url": [URL]}), path)
+    sentence = rf"cannot read the list .*: {reason or 'there is not enough memory'}$"
+    with pytest.raises(ListError, match=sentence):
+        list(read_rows(path, TableOptions()))
 
 
 WAYS_TO_WRITE: list[dict[str, Any]] = [
@@ -165,6 +233,166 @@ def test_a_large_page_is_not_decompressed(tmp_path: Path) -> None:
     assert pyarrow.total_allocated_bytes() - before < 1 << 20
 
 
+def number(value: int) -> bytes:
+    """Return a number as Thrift's compact protocol has it, of any number of bits."""
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def text(value: bytes) -> bytes:
+    return bytes([len(value)]) + value
+
+
+def items(kind: int, *values: bytes) -> bytes:
+    count = len(values)
+    length = [count & 0x7F | 0x80, count >> 7 & 0x7F | 0x80, count >> 14]
+    return b"".join([bytes([0xF0 | kind, *length]), *values])
+
+
+def struct(*fields: tuple[int, int, bytes]) -> bytes:
+    return b"".join(bytes([kind]) + number(of) + value for of, kind, value in fields) + b"\x00"
+
+
+def integers(**values: int) -> list[tuple[int, int, bytes]]:
+    """Return fields with 32 bits."""
+    return [(int(of[1:]), INT_32, number(value)) for of, value in values.items()]
+
+
+PLAIN = len(URL).to_bytes(4, "little") + URL.encode()
+NO_PAGE_SO_LARGE = MAX_PAGE_BYTES + 1
+
+
+def page(
+    *more: tuple[int, int, bytes], kind: int = 0, values: int = 1, size: int = len(PLAIN)
+) -> bytes:
+    """Return a page with one URL, of any stated size."""
+    data = struct(*integers(_1=values, _2=0, _3=3, _4=3))
+    fields = [*integers(_1=kind, _2=size, _3=len(PLAIN)), (5, STRUCT, data), *more]
+    return struct(*fields) + PLAIN
+
+
+def row_group(
+    place: int, length: int, *more: tuple[int, int, bytes], path: bytes = b"url", values: int = 1
+) -> bytes:
+    wide = [
+        (of, INT_64, number(n)) for of, n in ((5, values), (6, length), (7, length), (9, place))
+    ]
+    column = struct(
+        *integers(_1=6, _4=0), (2, LIST, items(INT_32, number(0))),
+        (3, LIST, items(BINARY, text(path))), *wide, *more,
+    )  # fmt: skip
+    chunk = struct((2, INT_64, number(4)), (3, STRUCT, column))
+    count = (3, INT_64, number(values))
+    return struct((1, LIST, items(STRUCT, chunk)), (2, INT_64, number(length)), count)
+
+
+def write(path: Path, pages: bytes, groups: list[bytes], *more: tuple[int, int, bytes]) -> None:
+    """Write a Parquet file with one column of URLs."""
+    root = struct((4, BINARY, text(b"schema")), *integers(_5=1))
+    leaf = struct(*integers(_1=6, _3=0), (4, BINARY, text(b"url")), *integers(_6=0))
+    footer = struct(
+        *integers(_1=1), (2, LIST, items(STRUCT, root, leaf)), (3, INT_64, number(len(groups))),
+        (4, LIST, items(STRUCT, *groups)), *more,
+    )  # fmt: skip
+    path.write_bytes(b"PAR1" + pages + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+SMALL, LARGE = page(), page(size=NO_PAGE_SO_LARGE)
+LATE = row_group(4 + len(SMALL), len(LARGE))
+EARLY = row_group(4, len(SMALL))
+
+
+def with_first(first: bytes, values: int = 1) -> tuple[bytes, list[bytes]]:
+    """Return pages and row groups of a list whose second page is too large."""
+    pages = first + LARGE
+    return pages, [row_group(4, len(pages), values=values)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "groups", "more"),
+    [
+        (*with_first(SMALL), []),
+        (*with_first(page((7, STRUCT, struct(*integers(_1=1, _2=0))), kind=2, values=1_000)), []),
+        (*with_first(page(kind=1, values=1_000)), []),
+        (*with_first(page(values=(1 << 40) + 1), 2), []),
+        (*with_first(page((8, STRUCT, struct(*integers(_1=1))), kind=3, values=9), 2), []),
+        (LARGE, [row_group(4, len(LARGE), path=b"other")], []),
+        (SMALL + LARGE, [EARLY], [(4, LIST, items(STRUCT, LATE))]),
+        (SMALL + LARGE, [EARLY], [(65_540, LIST, items(STRUCT, LATE))]),
+        (
+            SMALL + LARGE,
+            [row_group(4 + len(SMALL), len(LARGE), (11, INT_32, number(4)))],
+            [],
+        ),
+    ],
+    ids=[
+        "values of the column", "head of a dictionary", "index", "number of values",
+        "two heads", "name", "second list", "alias of a field", "kind of a field",
+    ],
+)  # fmt: skip
+def test_a_large_page_cannot_be_hidden(
+    tmp_path: Path, pages: bytes, groups: list[bytes], more: list[tuple[int, int, bytes]]
+) -> None:
+    """pyarrow reads the large page in each of these, or may."""
+    path = tmp_path / "l.parquet"
+    write(path, pages, groups, *more)
+    with pytest.raises(ListError, match=r"bytes, more than 134,217,728$|is damaged$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_crafted_lists_are_parquet(tmp_path: Path) -> None:
+    """Otherwise, the ones above would be refused for another reason."""
+    path = tmp_path / "l.parquet"
+    write(path, SMALL * 2, [EARLY, row_group(4 + len(SMALL), len(SMALL), path=b"other")])
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)] * 2
+
+
+def test_a_list_without_rows_is_read(tmp_path: Path) -> None:
+    """Its row group has a dictionary, and a data page at place 0."""
+    path = str(tmp_path / "l.parquet")
+    parquet.write_table(pyarrow.table({"url": pyarrow.array([], "string")}), path)
+    assert list(read_rows(path, TableOptions())) == []
+
+
+def test_pages_without_values_are_not_read(tmp_path: Path) -> None:
+    """They are not measured either; pyarrow finds less than the row that the group promises."""
+    path = tmp_path / "l.parquet"
+    group = row_group(4, len(LARGE), values=0)
+    assert group.endswith(struct((3, INT_64, number(0))))
+    write(path, LARGE, [group[:-2] + number(1) + b"\x00"])
+    assert list(read_rows(str(path), TableOptions())) == []
+
+
+def test_pages_are_read_once(tmp_path: Path) -> None:
+    """A short list whose row groups share their pages would take hours."""
+    path = tmp_path / "l.parquet"
+    long = page((100, LIST, items(3, *[b"x"] * 10_000)))
+    write(path, long, [row_group(4, len(long))])
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)]
+    write(path, long, [row_group(4, len(long))] * 10)
+    with pytest.raises(ListError, match=r"its columns overlap$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_the_head_of_a_page_has_few_items(tmp_path: Path) -> None:
+    path, head = tmp_path / "l.parquet", page((100, LIST, items(3, *[b"x"] * 10_001)))
+    write(path, head, [row_group(4, len(head))])
+    with pytest.raises(ListError, match=r"its lists have 10,001 items, more than 10,000$"):
+        list(read_rows(str(path), TableOptions()))
+
+
+def test_unknown_fields_of_a_footer_take_no_memory(tmp_path: Path) -> None:
+    """Those of 60,000 structures would, if they were kept; see the fixture."""
+    path = tmp_path / "l.parquet"
+    lists = items(LIST, items(STRUCT, *[struct((1, 1, b""))] * 60_000))
+    write(path, SMALL, [EARLY], (100, LIST, lists))
+    assert list(read_rows(str(path), TableOptions())) == [Row(URL)]
+
+
 def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
     """Each byte is damaged in turn. Some of them make pyarrow's own objects end the process."""
     path = tmp_path / "l.parquet"
@@ -177,28 +405,59 @@ def test_a_damaged_parquet_list_is_named(tmp_path: Path) -> None:
                 list(read_rows(str(path), TableOptions()))
 
 
+EVERY_KIND: Fields = {5: INT_32, 6: INT_64, 8: BINARY, 9: [INT_32], 12: {5: INT_32}}
+
+
+@pytest.mark.parametrize("shapes", [{}, EVERY_KIND], ids=["skipped", "read"])
 @pytest.mark.parametrize(
     "data",
     [
         b"",
-        b"\x15",  # a field without its value
-        b"\x15" + b"\xff" * 11,  # a number without end
-        b"\x18\x7f",  # text beyond the end
+        b"\x55",  # a field without its value
+        b"\x55" + b"\xff" * 11,  # a number without end
+        b"\x55" + b"\xff" * 4 + b"\x1f\x00",  # of 33 bits
+        b"\x66" + b"\xff" * 9 + b"\x02\x00",  # of 65 bits
+        b"\x88\x7f",  # text beyond the end
         b"\x1c" * 100,  # structures in structures
         b"\x19\x1c" * 100,  # lists of structures
-        b"\x19\x11\x01\x00",  # a list of flags
+        b"\x99\x11\x01\x00",  # a list of flags
+        b"\x99\xf5\xff\xff\xff\xff\x1f\x00",  # a list with a length of 33 bits
         b"\x1d\x00",  # an unknown kind
-        b"\x15\x02\x05\x02\x02\x00",  # a field twice
+        b"\x55\x02\x05\x0a\x02\x00",  # a field twice
+        b"\x15\x02\x05\x02\x02\x00",
+        b"\x05\x8a\x80\x08\x02\x00",  # field 65,541, which is field 5 in 16 bits
+        b"\x05\x09\x02\x00",  # field -5
+        b"\xf5\x02" * 2_200 + b"\x00",  # steps up to such a field
     ],
 )
-def test_damaged_structures_of_parquet_are_errors(data: bytes) -> None:
+def test_damaged_structures_of_parquet_are_errors(data: bytes, shapes: Fields) -> None:
     with pytest.raises((IndexError, TypeError)):
-        CompactReader(data).struct()
+        CompactReader(data, 100).struct(shapes)
+
+
+@pytest.mark.parametrize("data", [b"\x56\x02\x00", b"\x99\x16\x02\x00", b"\x9a\x15\x02\x00"])
+def test_a_value_of_another_kind_is_an_error_if_it_is_read(data: bytes) -> None:
+    """Other readers pass over such a field, and read such items as what they expect."""
+    with pytest.raises(TypeError, match="of another kind"):
+        CompactReader(data, 100).struct(EVERY_KIND)
+    assert CompactReader(data, 100).struct({}) == {}
+
+
+@pytest.mark.parametrize("shapes", [{}, {1: [{1: [INT_32]}]}], ids=["skipped", "read"])
+def test_items_of_all_lists_are_counted(shapes: Fields) -> None:
+    lists = b"\x19\x2c" + (b"\x19\xf5\x32" + bytes(50) + b"\x00") * 2 + b"\x00"
+    CompactReader(lists, 102).struct(shapes)
+    with pytest.raises(ValueError, match="its lists have 102 items, more than 101"):
+        CompactReader(lists, 101).struct(shapes)
 
 
 def test_structures_of_parquet_are_read() -> None:
     data = b"\x11\x12\x13\x07\x15\x03\x17" + bytes(8) + b"\x18\x01a\x19\x25\x02\x04\x1c\x00"
-    whole = CompactReader(data + b"\x06\xa0\x9c\x01\x01\x00rest")
-    assert whole.struct() == {
-        1: True, 2: False, 3: 7, 4: -2, 5: bytes(8), 6: b"a", 7: [1, 2], 8: {}, 10_000: 0 - 1,
+    whole = data + b"\x1c\x15\x05\x00\x06\xa0\x9c\x01\x01\x00rest"
+    reader = CompactReader(whole, 2)
+    shapes: Fields = {4: INT_32, 6: BINARY, 7: [INT_32], 8: {}, 9: {1: INT_32}, 10_000: INT_64}
+    assert reader.struct(shapes) == {
+        4: -2, 6: b"a", 7: [1, 2], 8: {}, 9: {1: -3}, 10_000: -1,
     }  # fmt: skip
+    assert whole[reader.place :] == b"rest"
+    assert CompactReader(whole, 2).struct({}) == {}
