@@ -19,7 +19,14 @@ from rheo_core.domain.text import system_reason
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import TransferContext, WrittenRange, check_pieces, size_at_server
+from rheo_core.transfer import (
+    PartFile,
+    TransferContext,
+    WrittenRange,
+    check_pieces,
+    size_at_server,
+    source_of,
+)
 from rheo_core.user_files import open_regular
 
 from .attempt_context import AttemptContext
@@ -37,8 +44,9 @@ async def find_existing(
 ) -> Path:
     """Return the first of `paths` with the expected size and checksums, without any request.
 
-    If none of these is known, return the first path. For the rest of this run the file belongs to
-    this download: the next link of its name means the next number.
+    If none of these is known, return the first path, unless this download began there and the
+    server reported another size: its bytes cost a transfer. For the rest of this run the file
+    belongs to this download: the next link of its name means the next number.
 
     Args:
         context: parts shared by all attempts.
@@ -69,6 +77,7 @@ async def _find(
     expected: HashConfig | None,
 ) -> Path:
     if not is_checkable(record, expected):
+        await _check_begun(context, record, paths[0])
         return paths[0]
     first: FileValidationError | None = None
     for path in paths:
@@ -159,6 +168,17 @@ async def _check(
             file_path=path,
             was_there=True,
         )
+
+
+async def _check_begun(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
+    """Compare the file with the size in the state of this download, if it began there earlier."""
+    part = PartFile(path, source_of(record.config.url), key=context.options.key)
+    if context.part_listings.is_free(part.folder):
+        return
+    known = await context.disk.run(part.expected_size)
+    if known is None or await context.disk.run(has_size, path, known):
+        return
+    raise FileValidationError.of_existing(path, f" is not a regular file of {known:,} bytes")
 
 
 async def _check_pieces(context: AttemptContext, record: DownloadRecord, path: Path) -> None:

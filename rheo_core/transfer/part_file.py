@@ -35,7 +35,7 @@ from rheo_core.infrastructure.user_key import user_key
 
 from .disk_space import Reserve, check_room
 from .errors import named_errors
-from .part_names import Place, owner_of, usual_place
+from .part_names import Place, owner_of, places, usual_place
 from .part_opening import OpenPart, PartOpener
 from .part_recovery import can_resume, crc_of
 from .part_state import Key, PartState, write_state
@@ -171,6 +171,16 @@ class PartFile:
     def owner(self) -> str | None:
         """Return the source of the download that began this file; None without a signed state."""
         return owner_of(self.destination, self.source, self._key)
+
+    def expected_size(self) -> int | None:
+        """Return the size of the whole file, bytes; None without a signed state that has it."""
+        if self.owner() != self.source:
+            return None
+        place = next(places(self.destination, self.source, self._key))  # that of the state
+        state_file = place.find_state(self._key)
+        if state_file is None or state_file.state is None or not state_file.proves(self.source):
+            return None
+        return state_file.state.total
 
     def adopt(self, earlier: Path) -> None:
         """Move the part file of this download from another name to this one.

@@ -9,7 +9,9 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashAlgorithm, HashConfig
 from rheo_core.domain.hash_validation import PieceHashes
+from tests import waiting
 from tests.core.engine import (
+    Gate,
     error_of,
     fetch,
     names_in,
@@ -248,6 +250,102 @@ async def test_a_link_to_a_file_is_skipped_as_the_file(
     (tmp_path / "a").symlink_to("real")
     manager, _ = await fetch(tmp_path, [FileConfig(url=server.on("/a", serving(BODY)))])
     assert manager.stats.skipped == 1 and not server.requests
+
+
+def put_in_the_way(path: Path, kind: str) -> None:
+    if kind == "short file":
+        path.write_bytes(b"x\n")
+    elif kind == "link to a short file":
+        (path.parent / "other").write_bytes(b"x\n")
+        path.symlink_to("other")
+    elif kind == "link to the right file":
+        (path.parent / "other").write_bytes(BODY)
+        path.symlink_to("other")
+    else:
+        put_special(path, kind)
+
+
+@pytest.mark.parametrize(
+    "kind", ["short file", "link to a short file", "link to the right file", "fifo"]
+)
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+async def test_a_file_that_took_the_name_is_refused_again_and_costs_no_byte(
+    server: MisbehavingServer, tmp_path: Path, kind: str, named: bool
+) -> None:
+    told = {"Content_Disposition": "attachment; filename=a"} if named else {}
+    gate = Gate(BODY, 10, ETag='"v"', **told)
+    config = FileConfig(url=server.on("/get" if named else "/a", gate))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await waiting.until((tmp_path / "a.part").exists)  # the name is claimed
+        put_in_the_way(tmp_path / "a", kind)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert error_of(manager, config) == f"file already exists: {tmp_path / 'a'}"
+    for _ in range(2):
+        manager, _ = await fetch(tmp_path, [FileConfig(url=config.url)])
+        assert status_of(manager, config) is DownloadStatus.FAILED
+        assert (tmp_path / "a.part").read_bytes() == BODY
+    (tmp_path / "a").unlink()
+    manager, _ = await fetch(tmp_path, [FileConfig(url=config.url)])
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+    assert (tmp_path / "a").read_bytes() == BODY
+
+
+async def begin_and_stop(folder: Path, config: FileConfig, gate: Gate) -> None:
+    """Leave the first bytes of a download in its part file."""
+    async with DownloadManager(download_dir=folder) as manager:
+        await manager.add([config])
+        await gate.reached.wait()
+        part = folder / "a.part"
+        await waiting.until(lambda: part.exists() and part.stat().st_size > 0)
+        await manager.close()
+    gate.opened.set()
+
+
+@pytest.mark.parametrize(
+    ("there", "wishes", "status"),
+    [
+        (b"x\n", {}, DownloadStatus.FAILED),
+        (WRONG, {}, DownloadStatus.SKIPPED),  # of the right size
+        (BODY[:2], {"size_bytes": 2}, DownloadStatus.SKIPPED),  # the user knows better
+        (BODY[:2], {"hash_config": known(BODY[:2])}, DownloadStatus.SKIPPED),
+        (b"x\n", {"file_exists_strategy": "overwrite"}, DownloadStatus.COMPLETED),
+    ],
+    ids=["another size", "right size", "size of the user", "hash of the user", "overwrite"],
+)
+async def test_the_size_in_the_state_of_the_download_is_a_known_size(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    there: bytes,
+    wishes: dict[str, Any],
+    status: DownloadStatus,
+) -> None:
+    gate = Gate(BODY, 10, ETag='"v"')
+    url = server.on("/a", gate)
+    await begin_and_stop(tmp_path, FileConfig(url=url), gate)
+    (tmp_path / "a").write_bytes(there)
+    config = FileConfig(url=url, **wishes)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is status
+    if status is DownloadStatus.FAILED:
+        assert error_of(manager, config) == (
+            "the existing a is not a regular file of 18 bytes; the file was not changed"
+        )
+        assert names_in(tmp_path) == ["a", "a.part", "a.part.state"]
+    else:
+        assert names_in(tmp_path) == ["a"]
+
+
+async def test_the_size_in_the_state_of_another_download_says_nothing(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    gate = Gate(BODY, 10, ETag='"v"')
+    await begin_and_stop(tmp_path, FileConfig(url=server.on("/a", gate)), gate)
+    (tmp_path / "a").write_bytes(b"x\n")
+    config = FileConfig(url=server.on("/b", serving(BODY)), filename="a")
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) is DownloadStatus.SKIPPED
 
 
 async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_reply_names(

@@ -164,6 +164,53 @@ async def test_a_socks_proxy_is_found_by_its_name(
         assert server.url("").rpartition(":")[2] in way.log
 
 
+UNREACHABLE = "224.0.0.1"  # no TCP connection leads to a group, with and without a network
+
+
+def give(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
+    """Let all names that end with `.example` have these addresses."""
+    ask = socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        hosts = addresses if str(host).endswith(".example") else [host]
+        return [info for each in hosts for info in ask(each, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.2", "127.0.0.1"], [UNREACHABLE, "127.0.0.1"], ["127.0.0.2", "::1", "127.0.0.1"]],
+    ids=["refused", "unreachable", "several"],
+)
+async def test_a_socks_proxy_is_reached_by_any_of_its_addresses(
+    tmp_path: Path,
+    server: MisbehavingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: list[str],
+) -> None:
+    async with proxy(tmp_path) as way:
+        give(monkeypatch, addresses)
+        options = RequestOptions(proxy=f"socks5h://way.example:{way.port}")
+        config = FileConfig(url=server.on("/a", serving(BODY)), request=options)
+        manager, _ = await fetch(tmp_path / "out", [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+
+
+@pytest.mark.parametrize("addresses", [[UNREACHABLE, "127.0.0.2"], ["127.0.0.2", UNREACHABLE]])
+async def test_a_socks_proxy_without_a_good_address_is_refused_rather_than_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    give(monkeypatch, addresses)
+    config = FileConfig(
+        url="http://a.test/f", request=RequestOptions(proxy="socks5h://way.example:9")
+    )
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "failed"
+    assert error_of(manager, config).startswith("way.example: the SOCKS proxy: ")
+    assert "unreachable" not in error_of(manager, config)
+
+
 async def test_the_name_of_a_socks_proxy_is_waited_for_as_long_as_for_a_connection(
     tmp_path: Path, names: SilentNames
 ) -> None:

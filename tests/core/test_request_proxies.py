@@ -14,6 +14,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
 from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.infrastructure.http.proxies import usual_proxy
+from tests.clients import IS_AIOHTTP
 from tests.core.engine import error_of, fetch, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.proxy import proxy
@@ -79,6 +80,23 @@ async def test_a_proxy_that_is_not_there(
     manager, _ = await fetch(tmp_path / "out", [config])
     assert "proxy" in error_of(manager, config)
     assert not server.requests
+
+
+@pytest.mark.skipif(IS_AIOHTTP, reason="aiohttp has sentences of its own")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_hangs_up_is_not_called_a_server(tmp_path: Path, scheme: str) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as way:
+        port = way.sockets[0].getsockname()[1]
+        options = RequestOptions(proxy=f"{scheme}://127.0.0.1:{port}")
+        config = FileConfig(url="https://files.invalid/x", request=options)
+        manager, _ = await fetch(tmp_path, [config])
+    assert error_of(manager, config).startswith("127.0.0.1: ")
+    assert "the proxy" in error_of(manager, config)
+    assert "server" not in error_of(manager, config)
 
 
 async def test_each_host_may_have_its_own(tmp_path: Path, server: MisbehavingServer) -> None:

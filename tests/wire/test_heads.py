@@ -12,6 +12,7 @@ from rheo_core.infrastructure.http.wire.framing import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_LINE_BYTES,
+    ChunkDecoder,
     end_of_head,
     parse_head,
 )
@@ -226,3 +227,54 @@ async def test_blank_lines_before_a_reply_are_passed_over() -> None:
     reply = head("HTTP/1.1 200 OK", "Content-Length: 4") + b"body"
     received = await receive([b"\r\n", reply], closes=True)
     assert received == await receive([reply], closes=True)
+
+
+STATUS_LINES = [
+    "HTTP/1.1 2x0 OK",
+    "HTTP/1.1 20 OK",
+    "HTTP/1.1 1000 OK",
+    "HTTP/1,1 200 OK",
+    "HTTP/9.1 200 OK",
+    "HTTP/ 200 OK",
+    "HTTP/1.1200 OK",
+    "HTTP/1.1  200 OK",
+    "HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("line", STATUS_LINES)
+@pytest.mark.parametrize("before", ["", "\r\n"])
+@pytest.mark.parametrize("field", ["A: b", "A b"])
+def test_a_malformed_status_line_is_shown(line: str, before: str, field: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_head(head(before + line, field, "Content-Length: 5"))
+    assert str(caught.value) == f"malformed reply: its status line is {line!r}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 200 ", "HTTP/2.0 200 a\xe9", "HTTP/0.9 200"],
+)
+def test_a_status_line_that_llhttp_takes_is_not_blamed(line: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_head(head(line, "Transfer-Encoding: "))
+    assert str(caught.value).startswith("malformed reply: its header fields (")
+
+
+@pytest.mark.parametrize(
+    "lines", [[], ["Upgrade: h2c"], ["Upgrade: h2c", "Connection: upgrade"], ["A b"]]
+)
+def test_a_switch_of_the_protocol_is_named(lines: list[str]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_head(head("HTTP/1.1 101 Switching Protocols", *lines))
+    assert str(caught.value) == "the server switches to another protocol"
+
+
+@pytest.mark.parametrize(
+    "data", [b"x\r\n", b"5\r\nabcdeX\r\n", b"f" * 17 + b"\r\n", b"0\r\nA b\r\n\r\n"]
+)
+def test_malformed_chunks_and_trailers_are_named(data: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        ChunkDecoder().decode(data)
+    sentence = "malformed reply: a chunk, or a field behind the last one ("
+    assert str(caught.value).startswith(sentence)

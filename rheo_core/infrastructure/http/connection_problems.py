@@ -61,6 +61,23 @@ def failed_look_up(host: str, error: OSError, *, is_proxy: bool = False) -> Conn
     return HostNotFoundError(host, is_proxy=is_proxy)
 
 
+def proxy_problem(error: Exception, host: str, proxy: str = "the proxy") -> DownloadError:
+    """Return the error for a connection to a proxy that failed.
+
+    Args:
+        error: of a socket, of TLS, of a name look-up, or one of ours.
+        host: of the proxy.
+        proxy: the words for it in a sentence.
+    """
+    problem = connection_problem(error, host)
+    if isinstance(problem, HostNotFoundError):
+        return HostNotFoundError(problem.host, is_proxy=True)
+    if type(problem) is not ConnectionFailedError:
+        return problem
+    words = problem.problem.replace("the server", proxy)  # the other end is the proxy
+    return ConnectionFailedError(problem.host, words if proxy in words else f"{proxy}: {words}")
+
+
 def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:
     """Return the error for a proxy that refused a request to `host` with this status."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import ssl
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import python_socks
+from aiohttp.abc import ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp_socks import (
     ProxyConnectionError,
@@ -24,9 +26,11 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
-from .connection_problems import connection_problem, failed_look_up
+from .connection_problems import failed_look_up, is_unreachable, proxy_problem
 from .idle_connections import drop_unfit
 from .resolver import GuardedResolver, Resolver
+
+T = TypeVar("T")
 
 _ERRORS = (
     python_socks.ProxyConnectionError,
@@ -73,14 +77,18 @@ class SocksConnector(ProxyConnector):
         ssl: ssl.SSLContext | None = None,
         timeout: float | None = None,
     ) -> tuple[asyncio.Transport, Any]:
+        by_parent = super()._connect_via_proxy
+
+        async def connect(address: str) -> tuple[asyncio.Transport, Any]:
+            self._proxy_host = address  # the parent reads this before it awaits anything
+            return await by_parent(host, port, ssl, timeout)
+
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._proxy_resolver.resolve(
                     self._proxy_name, family=socket.AF_UNSPEC
                 )
-                # The parent reads this before it awaits anything.
-                self._proxy_host = min(addresses, key=_is_of_ipv6)["host"]
-                return await super()._connect_via_proxy(host, port, ssl, timeout)
+                return await _by_first_address(addresses, connect)
         except socket.gaierror as error:
             raise failed_look_up(self._proxy_name, error, is_proxy=True) from error
 
@@ -104,14 +112,12 @@ async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver)
     login = _login(parts)
     try:
         addresses = await resolver.resolve(name, family=socket.AF_UNSPEC)
-        opened = Proxy(
-            ProxyType.SOCKS5,
-            min(addresses, key=_is_of_ipv6)["host"],
-            parts.port or 1080,
-            *login,
-            rdns=True,
-        )
-        return await opened.connect(host, port)
+
+        async def connect(address: str) -> socket.socket:
+            opened = Proxy(ProxyType.SOCKS5, address, parts.port or 1080, *login, rdns=True)
+            return await opened.connect(host, port)
+
+        return await _by_first_address(addresses, connect)
     except (*_ERRORS, OSError, ValueError) as error:
         raise _problem(error, name) from error
 
@@ -139,17 +145,25 @@ def _problem(error: Exception, name: str) -> DownloadError:
         return ConnectionFailedError(name, _HUNG_UP)
     if isinstance(error, ValueError):  # from parsing
         return ConnectionFailedError(name, "the SOCKS proxy: its answer is malformed")
-    if isinstance(error, socket.gaierror):
-        return failed_look_up(name, error, is_proxy=True)
     cause = error.__cause__
-    problem = connection_problem(cause if isinstance(cause, OSError) else error, name)
-    if type(problem) is ConnectionFailedError:
-        return ConnectionFailedError(name, f"the SOCKS proxy: {problem.problem}")
-    return problem
+    return proxy_problem(cause if isinstance(cause, OSError) else error, name, "the SOCKS proxy")
 
 
-def _is_of_ipv6(address: Any) -> bool:
-    return bool(address["family"] == socket.AF_INET6)
+async def _by_first_address(
+    addresses: Iterable[ResolveResult], connect: Callable[[str], Awaitable[T]]
+) -> T:
+    """Connect by the first address of a proxy that accepts a connection; IPv4 comes first."""
+    failed: list[python_socks.ProxyConnectionError] = []
+    for address in sorted(addresses, key=_is_of_ipv6):
+        try:
+            return await connect(address["host"])
+        except python_socks.ProxyConnectionError as error:
+            failed.append(error)
+    raise min(failed, key=is_unreachable)  # a refusal says more than a missing route
+
+
+def _is_of_ipv6(address: ResolveResult) -> bool:
+    return address["family"] == socket.AF_INET6
 
 
 def explain_socks(error: Exception, proxy: str) -> None:

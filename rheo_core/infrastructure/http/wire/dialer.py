@@ -10,17 +10,18 @@ from urllib.parse import SplitResult, urlsplit
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
 
-from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
-    HostNotFoundError,
-    NoNetworkError,
-)
+from rheo_core.domain.exceptions import ConnectionFailedError, NoNetworkError
 from rheo_core.infrastructure.http.auth import Login, decode_login
-from rheo_core.infrastructure.http.connection_problems import connection_problem, proxy_refusal
+from rheo_core.infrastructure.http.connection_problems import (
+    connection_problem,
+    proxy_problem,
+    proxy_refusal,
+)
 from rheo_core.infrastructure.http.resolver import Resolver
 from rheo_core.infrastructure.http.routes import Route, socket_options
 
 from .connection import Scratch, WireConnection
+from .framing import Head
 
 _EYEBALLS_SECONDS = 0.25
 """Head start of one address before the next is tried beside it (RFC 8305 5)."""
@@ -75,12 +76,8 @@ class Dialer:
             connection = await self._connect_to(
                 host_of(proxy), port_of(proxy), way, is_tls=proxy.scheme == "https"
             )
-        except NoNetworkError:
-            raise
-        except HostNotFoundError as error:
-            raise HostNotFoundError(error.host, is_proxy=True) from error
         except ConnectionFailedError as error:
-            raise ConnectionFailedError(error.host, f"the proxy: {error.problem}") from error
+            raise proxy_problem(error, error.host) from error
         if way.has_tunnel:
             return await self._tunnel(connection, way, proxy)
         return connection
@@ -149,7 +146,7 @@ class Dialer:
         place = f"{bracketed(way.host)}:{way.port}"
         request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy_login(proxy)}\r\n"
         try:
-            head = await connection.ask(request.encode(), is_tunnel=True)
+            head = await _ask_proxy(connection, request)
             if not 200 <= head.status < 300:
                 raise proxy_refusal(way.host, head.status, head.reason)
             if connection.body is None or connection.body.has_surplus:
@@ -174,6 +171,13 @@ class Dialer:
     async def close(self) -> None:
         """Stop looking up names."""
         await self._resolver.close()
+
+
+async def _ask_proxy(connection: WireConnection, request: str) -> Head:
+    try:
+        return await connection.ask(request.encode(), is_tunnel=True)
+    except (OSError, ConnectionFailedError) as error:
+        raise proxy_problem(error, connection.host) from error
 
 
 def host_of(url: SplitResult) -> str:

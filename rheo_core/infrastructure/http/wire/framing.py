@@ -42,6 +42,9 @@ _FRAMING_LINES = re.compile(
 )
 _REPEATED = re.compile(r"^[ \t]*(\d+)(?:[ \t]*,[ \t]+\1)+[ \t]*$", re.ASCII)
 """One length, repeated by a program on the way (RFC 9110 8.6); `222,222` may be one number."""
+_STATUS_LINE = re.compile(rb"HTTP/(?:0\.9|1\.[01]|2\.0) (\d{3})(?: .*)?")
+"""A line that llhttp takes (RFC 9112 4)."""
+_SWITCHES = "the server switches to another protocol"
 _SUCCESS = re.compile(rb"\s*HTTP/\S+ 2\d\d\b")
 _MISSPELLED_CODING = "Transfer_Encoding"
 """Some gateways rewrite `-` as `_` and keep the body, which then may be in chunks."""
@@ -141,7 +144,7 @@ class _Fields:
         try:
             self._parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            raise ProtocolError("the server switches to another protocol") from None
+            raise ProtocolError(_SWITCHES) from None
         if self._has_body or not self._is_complete:  # it ends the head elsewhere than we do
             raise httptools.HttpParserError("the head ends in two places")
         del self._parser  # they would refer to each other
@@ -174,7 +177,18 @@ def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     try:
         return _parse_strictly(_without_oddities(raw))
     except httptools.HttpParserError as error:
-        raise ProtocolError(f"malformed reply: {printable(str(error))}") from None
+        raise ProtocolError(_problem(raw, error)) from None
+
+
+def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
+    """Return a sentence for a head that llhttp refuses: its words name no part of the head."""
+    line = raw.lstrip(b"\r\n").partition(b"\n")[0].removesuffix(b"\r")
+    status = _STATUS_LINE.fullmatch(line)
+    if status is None:
+        return f"malformed reply: its status line is {_shown(line)}"
+    if status[1] == b"101":
+        return _SWITCHES
+    return f"malformed reply: its header fields ({printable(str(error))})"
 
 
 def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
@@ -294,7 +308,8 @@ class ChunkDecoder:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_over:
-                raise ProtocolError(f"malformed chunk: {printable(str(error))}") from None
+                problem = f"a chunk, or a field behind the last one ({printable(str(error))})"
+                raise ProtocolError(f"malformed reply: {problem}") from None
             self.has_surplus = True
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
