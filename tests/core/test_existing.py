@@ -305,7 +305,7 @@ async def begin_and_stop(folder: Path, config: FileConfig, gate: Gate) -> None:
         await manager.add([config])
         await gate.reached.wait()
         part = folder / "a.part"
-        await waiting.until(part.exists)
+        await waiting.until(lambda: part.exists() and part.stat().st_size > 0)
         await manager.close()
     gate.opened.set()
 
