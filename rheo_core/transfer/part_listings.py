@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,9 @@ from .part_names import is_part_name
 
 _MAX_AGE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.5
-"""Time between listings of a folder, and before the first one: it may be for one file alone."""
+"""Time between listings of a folder."""
+_LOOKS_BEFORE = 16
+"""Looks into a folder before it is listed for the first time: it may be for a few files alone."""
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
 """Names to list; about 10 ms. A folder with more of them is taken for one with part files."""
@@ -39,26 +42,33 @@ class PartListings:
     def __init__(self, disk: DiskThreads) -> None:
         self._disk = disk
         self._listings: dict[str, _Listing] = {}
-        self._looked: dict[str, float] = {}  # when the latest listing began, or the first look
+        self._looks: Counter[str] = Counter()  # before the first listing
+        self._latest: dict[str, float] = {}  # when the latest listing began
         self._listed: set[str] = set()  # folders that a thread lists now
 
     def is_free(self, folder: Path | str) -> bool:
         """Return True if `folder` had no part file within the last second, and takes files."""
         name, now = str(folder), time.monotonic()
-        if now - self._looked.setdefault(name, now) > _INTERVAL_SECONDS:
+        began = self._latest.get(name)
+        if began is None:
+            self._looks[name] += 1
+            if self._looks[name] > _LOOKS_BEFORE:
+                self._begin(name, now)
+            elif len(self._looks) > _MAX_FOLDERS:
+                self.forget()
+        elif now - began > _INTERVAL_SECONDS:
             self._begin(name, now)
-        elif len(self._looked) > _MAX_FOLDERS:
-            self.forget()
         listing = self._listings.get(name)
         return listing is not None and listing.is_free and now - listing.began < _MAX_AGE_SECONDS
 
     def forget(self) -> None:
         """Believe no listing that began before this call, because a part file was left."""
         self._listings = {}  # a thread may still write to the old one
-        self._looked.clear()
+        self._looks.clear()
+        self._latest.clear()
 
     def _begin(self, folder: str, now: float) -> None:
-        self._looked[folder] = now
+        self._latest[folder] = now
         if folder in self._listed:  # a slow disk must not occupy all threads
             return
         self._listed.add(folder)

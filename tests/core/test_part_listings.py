@@ -98,3 +98,15 @@ async def test_a_retry_finds_the_part_file_of_the_attempt_before(
     await fetch(tmp_path, configs, max_concurrent=1, retry_handler=quick_retries())
     assert (tmp_path / "large").read_bytes() == body
     assert [each.range_start for each in server.requests][-2:] == [None, 400_000]
+
+
+async def test_a_folder_is_listed_after_some_looks(
+    listings: PartListings, tmp_path: Path, until: Until
+) -> None:
+    """A few files do not pay for a listing."""
+    for _ in range(part_listings._LOOKS_BEFORE):
+        assert not listings.is_free(tmp_path)
+    assert not listings._listed and not listings._listings
+    listings.is_free(tmp_path)
+    await until(lambda: str(tmp_path) in listings._listings)
+    assert listings.is_free(tmp_path)
