@@ -90,13 +90,13 @@ class ShardPlaces:
     def sweep(self, files: Set[str]) -> None:
         """Remove what downloads of the shard left in the folder, except for `files`.
 
-        A folder without any file is removed, too.
+        If the folder is a part of the results, it is removed once it is empty.
         """
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
                 if path.name not in files and self.keyed_name.fullmatch(path.name):
                     path.unlink(missing_ok=True)
-        if not files:
+        if self.is_kept and not files:
             with suppress(OSError):  # it does not exist, or holds files of others
                 self.folder.rmdir()
 

@@ -114,6 +114,39 @@ async def test_a_tar_in_the_order_of_the_keys(
         assert not [path for path in (tmp_path / scratch).rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("scratch", [None, "scratch"])
+@pytest.mark.parametrize("layout", ["files", "tar"])
+@pytest.mark.parametrize("is_remote", [False, True])
+@pytest.mark.parametrize("is_readable", [False, True])
+async def test_a_shard_without_any_file_is_complete(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    *,
+    layout: str,
+    is_readable: bool,
+    is_remote: bool,
+    scratch: str | None,
+) -> None:
+    """All links of a site may be dead."""
+    rows = [Row(server.on(f"/{n}", gone), problem=None if is_readable else "odd") for n in range(3)]
+    run = planned(tmp_path / "out", rows, layout=layout)
+    task = run.tasks[0]
+    if is_remote:
+        memory = pytest.importorskip("fsspec").filesystem("memory")
+        memory.put(str(run.out), f"/{tmp_path.name}", recursive=True)
+        task = ShardTask(f"memory://{tmp_path.name}", 0)
+    folder = tmp_path / (scratch or "tmp")
+    facts = await work_on_shard(
+        task, WorkerOptions(scratch=folder if scratch or is_remote else None)
+    )
+    assert facts.counts == {"failed" if is_readable else "unreadable": 3}
+    assert ("part-000000.tar" in facts.parts) == (layout == "tar")
+    assert await work_on_shard(task) == facts
+    if not is_remote:
+        names = {path.name for path in run.out.iterdir()}
+        assert names == {"_rheo", "part-000000.json", *facts.parts}
+
+
 @pytest.mark.parametrize("layout", ["files", "tar"])
 async def test_an_object_store(server: MisbehavingServer, tmp_path: Path, layout: str) -> None:
     fsspec = pytest.importorskip("fsspec")
