@@ -33,6 +33,8 @@ impossible."""
 _FIRST_YEAR = 1990
 """Earlier dates are constants of build tools, which every version of a file has: 1970 (Nix, Bazel),
 1980 (zip), 1985 (npm). The web is younger."""
+_EARLY_YEAR = re.compile(r"(?<![\d+])(?<! -)0\d{2,3}(?!\d)")
+"""A year below 1000, which no zone is: it stands for no date at all in several languages."""
 
 _OK, _PARTIAL = int(HTTPStatus.OK), int(HTTPStatus.PARTIAL_CONTENT)
 _WHOLE = frozenset({_OK, int(HTTPStatus.NON_AUTHORITATIVE_INFORMATION)})
@@ -375,6 +377,8 @@ def _modified(headers: MultiMapping[str]) -> int | None:
 @lru_cache(maxsize=256)  # the files of a list often have few dates
 def _parse_date(value: str) -> datetime | None:
     """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone."""
+    if _EARLY_YEAR.search(value):  # the library takes 0001 for 2001
+        return None
     try:
         parsed = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):

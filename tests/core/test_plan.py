@@ -238,6 +238,16 @@ def test_weak_and_malformed_etags(etag: str) -> None:
         ("Tue, 01 Jan 1980 00:00:00 GMT", LATER, False),  # of zip
         ("Sat, 26 Oct 1985 08:15:00 GMT", LATER, False),  # of npm
         ("Sun, 06 Nov 1994 08:49:37 +9999", LATER, False),
+        ("Sun, 06 Nov 1994 08:49:37 +0000", LATER, True),
+        ("Sun, 06 Nov 1994 03:49:37 -0500", LATER, True),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", LATER, False),  # zero in Go and .NET
+        ("Monday, 01-Jan-0001 00:00:00 GMT", LATER, False),
+        ("Mon Jan  1 00:00:00 0001", LATER, False),
+        ("Sat, 01 Jan 0000 00:00:00 GMT", LATER, False),
+        ("Tue, 01 Jan 0094 00:00:00 GMT", LATER, False),
+        ("Tue, 01 Jan 094 00:00:00 GMT", LATER, False),
+        ("01 Jan 0001 00:00:00 +0000", LATER, False),
+        ("0001-01-01T00:00:00Z", LATER, False),
     ],
 )
 def test_dates(modified: str, date: str, strong: bool) -> None:
