@@ -59,7 +59,32 @@ class Guarded:
             f"{hashed(f'GET:{target}')}"
         )
         is_right = value["response"] == expected and value["username"] == "me"
+        is_right = is_right and value["uri"] == target  # Apache compares them
         return is_right and value["realm"].encode("latin-1") == self._realm
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/a?", "/a?"),
+        ("/ä", "/%C3%A4"),
+        ("/a?q=ä", "/a?q=%C3%A4"),
+        ("/a?q=%2B+&r=a=b", "/a?q=%2B+&r=a=b"),
+        ("/%e4", "/%e4"),
+        ("/a;b=c?b?c", "/a;b=c?b?c"),
+        ("/a?#f", "/a?"),
+        ("?a", "/?a"),
+        ("", "/"),
+    ],
+)
+async def test_a_digest_signs_the_target_as_it_is_sent(
+    tmp_path: Path, server: MisbehavingServer, target: str, sent: str
+) -> None:
+    server.on(sent, Guarded("MD5"))
+    login = RequestOptions(user="me:p@ss:word", auth="digest")
+    config = FileConfig(url=server.url(target), filename="a", request=login)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])

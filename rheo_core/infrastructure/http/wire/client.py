@@ -187,10 +187,13 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
 
     @cached_property
     def url(self) -> "URL":
-        """The URL, byte for byte."""
+        """The URL as it is sent. A digest login signs the target (RFC 7616 3.4)."""
         from yarl import URL  # only middlewares need it
 
-        return URL(self._text, encoded=True)
+        scheme, authority, _ = split_authority(self._text)
+        # All of the target as the path, because yarl would drop the `?` of an empty query.
+        path = self._origin_form()
+        return URL.build(scheme=scheme.lower(), authority=authority, path=path, encoded=True)
 
     async def __aenter__(self) -> "WireResponse":
         try:
@@ -265,21 +268,24 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     def _message(self) -> bytes:
         """Return the bytes of the request, with the target byte for byte as in the URL."""
         way = self._way
-        target = self._target.partition("#")[0]
-        if not target.startswith("/"):
-            target = f"/{target}"
+        target = self._origin_form()
         login = ""
         if way.proxy is not None and not way.has_tunnel:
             scheme, authority, _ = split_authority(self._text)
-            target = f"{scheme}://{authority.rpartition('@')[2]}{target}"
+            target = f"{scheme}://{ascii_url(authority.rpartition('@')[2])}{target}"
             login = proxy_login(urlsplit(way.proxy))
         host = _host_field(way.scheme, way.host, way.port)
         if self._middlewares or not isinstance(self._given, PublicFields):
             fields = _field_lines(tuple(self.headers.items()))
         else:
             fields = _public_lines(tuple(self._given.items()))
-        message = f"GET {ascii_url(target)} HTTP/1.1\r\n{host}{fields}{login}\r\n"
+        message = f"GET {target} HTTP/1.1\r\n{host}{fields}{login}\r\n"
         return message.encode(errors="surrogateescape")
+
+    def _origin_form(self) -> str:
+        """Return the target without the authority (RFC 9112 3.2.1)."""
+        target = self._target.partition("#")[0]
+        return ascii_url(target if target.startswith("/") else f"/{target}")
 
 
 @lru_cache(maxsize=1024)
