@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from rheo_core.domain.checksum_lines import NAMELESS, ChecksumLine, read_checksum_line
+from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.untrusted import Untrusted
 
@@ -50,10 +51,19 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _with_more(first: Candidate, candidate: Candidate) -> Candidate:
-    """Return the first line about a file with the checksum of a later one, or with its mistake."""
-    hashes = [*(first.outside.hash_config or ()), *(candidate.outside.hash_config or ())]
-    problem = first.problem or candidate.problem
-    return first._replace(outside=first.outside._replace(hash_config=hashes), problem=problem)
+    """Return the first line about a file with the checksum of a later one, or with its mistake.
+
+    A name may be repeated any number of times: equal checksums are kept once, and nothing is kept
+    after a mistake or two checksums that differ.
+    """
+    known = first.outside.hash_config or []
+    if first.problem or len(known) > len(HashAlgorithm):  # two of them are of one algorithm
+        return first
+    new = [each for each in candidate.outside.hash_config or () if each not in known]
+    if not (new or candidate.problem):
+        return first
+    outside = first.outside._replace(hash_config=[*known, *new])
+    return first._replace(outside=outside, problem=candidate.problem)
 
 
 def _listed(lines: Lines, options: ReadOptions) -> Iterator[tuple[str, Candidate]]:

@@ -12,8 +12,16 @@ from rheo_core.domain.hash_algorithms import STRONGEST_FIRST, HashAlgorithm
 from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.session_salvage import _is_itself
-from rheo_core.inputs import Entry, ReadOptions, Verdict, read_entries, recheck_entries
+from rheo_core.inputs import (
+    Entry,
+    ReadOptions,
+    Verdict,
+    checksum_list,
+    read_entries,
+    recheck_entries,
+)
 from rheo_core.inputs.checksum_list import _MAX_HELD
+from rheo_core.inputs.reader_api import Lines
 from tests.inputs.texts import read
 
 MD5, SHA1, SHA256, OTHER, SHA512 = "0" * 32, "1" * 40, "2" * 64, "3" * 64, "4" * 128
@@ -119,6 +127,23 @@ def test_all_algorithms_have_a_strength() -> None:
     assert joined.ignored == [
         "sha384 and sha256 and blake2b and sha1 and md5 hashes (sha512 is used)"
     ]
+
+
+def test_a_name_that_is_repeated_takes_no_more_memory() -> None:
+    """Each line once copied all checksums before it."""
+    same = f"{SHA256}  a.iso\n" * 1000
+    assert only_held(same) == 1 and only(same).verdict is Verdict.OK
+    different = "".join(f"{number:064x}  a.iso\n" for number in range(1000))
+    assert only_held(different) <= len(HashAlgorithm) + 1
+    assert "two sha256 hashes of the file differ" in (only(different).problem or "")
+    late = f"{MD5}  a.iso\n{SHA1}  a.iso\n" * 500 + f"{SHA256}  a.iso\n{OTHER}  a.iso\n"
+    assert "two sha256 hashes of the file differ" in (only(late).problem or "")
+
+
+def only_held(text: str) -> int:
+    """Return the number of checksums of the only candidate of a checksum list."""
+    (candidate,) = checksum_list.read(Lines(text.splitlines(keepends=True)), ReadOptions(base=URL))
+    return len(candidate.outside.hash_config or ())
 
 
 def test_a_long_checksum_list_is_joined_in_parts_and_never_drops_a_checksum() -> None:
