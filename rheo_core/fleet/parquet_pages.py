@@ -7,7 +7,7 @@ may decompress to that, so heads are read here first.
 import os
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .compact import BINARY, INT_32, INT_64, CompactReader, Fields, Struct
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 _BATCH_BYTES = 64 << 20
-"""Size of a batch, unless one row is longer."""
+"""Size of a batch, unless one row is longer. A flat column may take two pages more."""
+_MAX_LISTS_BYTES = 512 << 20
+"""Size of all lists of a column in a row group, because all of them may be in one row."""
+_ITEM_BYTES = 16  # of memory that an item of a list takes at least
 MAX_PAGE_BYTES = 128 << 20
 """Size of a page. Most programs write pages of 1 MiB, and none more than 100 MB by default."""
 _MAX_FOOTER_BYTES = 16 << 20
@@ -40,15 +43,25 @@ _COLUMN: Fields = {
 _ROW_GROUP: Fields = {_COLUMNS: [{_META_DATA: _COLUMN, 8: {2: {1: [BINARY]}}}], 4: [{}]}
 _FOOTER: dict[int, Fields] = {_SCHEMA: {}, _ROW_GROUPS: _ROW_GROUP, 5: {}, 7: {}}  # all are lists
 _TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # of the head of a page
+_DICTIONARY = 2  # type of a page
+_DATA_HEADS = {0: 5, 3: 8}  # fields by the types of pages
+_ENCODINGS = {0: 2, 3: 4}  # fields of these
+_COUNT = 1
 _HEAD: Fields = {
     _TYPE: INT_32,
     _UNCOMPRESSED: INT_32,
     _COMPRESSED: INT_32,
-    5: {2: INT_32},
-    8: {4: INT_32},
+    5: {_COUNT: INT_32, 2: INT_32},
+    8: {_COUNT: INT_32, 4: INT_32},
 }
-_ENCODINGS = {0: (5, 2), 3: (8, 4)}  # their fields by the types of pages
-_DICTIONARY, _DELTA_BYTE_ARRAY = 2, 7  # type of a page, and encoding
+_WITH_DICTIONARY, _DELTA_BYTE_ARRAY = frozenset({2, 8}), 7  # encodings
+
+
+class _Leaf(NamedTuple):
+    """A column of values. A column that is read may consist of several."""
+
+    path: str
+    is_in_list: bool
 
 
 def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
@@ -71,7 +84,7 @@ def batches(
 ) -> "Iterator[pyarrow.RecordBatch]":
     """Yield some columns of a Parquet file in batches; look at their pages before.
 
-    Batches have fewer rows than wanted if each row may repeat a long value.
+    Batches have fewer rows than wanted if rows may be long.
 
     Args:
         file: the file.
@@ -83,23 +96,29 @@ def batches(
         ValueError: a page is too large, or the file is damaged; a phrase.
         pyarrow.ArrowException, OSError: the file cannot be read.
     """
-    for number, row_bytes in enumerate(_checked_groups(file, _leaves(table, columns))):
+    for number, row_bytes in enumerate(_checked_groups(file, _leaves(table, columns), rows)):
         fitting = min(rows, _BATCH_BYTES // max(row_bytes, 1)) or 1
         yield from table.iter_batches(fitting, [number], columns, use_threads=False)
 
 
-def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, str]:
-    """Return paths, by their places in a row group, of these columns and those within them."""
-    paths = {number: table.schema.column(number).path for number in range(len(table.schema))}
+def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, _Leaf]:
+    """Return these columns and those within them, by their places in a row group."""
+    columns = [table.schema.column(number) for number in range(len(table.schema))]
     return {
-        number: path
-        for number, path in paths.items()
-        if any(path == name or path.startswith(f"{name}.") for name in names)
+        number: _Leaf(column.path, column.max_repetition_level > 0)
+        for number, column in enumerate(columns)
+        if any(column.path == name or column.path.startswith(f"{name}.") for name in names)
     }
 
 
-def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[int]:
-    """Check the pages of each row group in turn; yield how many bytes its rows may repeat.
+def _checked_groups(file: BufferedReader, leaves: dict[int, _Leaf], rows: int) -> Iterator[int]:
+    """Check the pages of each row group in turn; yield how many bytes one of its rows may take.
+
+    Args:
+        file: the file.
+        leaves: columns to check, by their places in a row group.
+        rows: largest number of rows in a batch. Of a page with more of them, a batch takes less
+            than all bytes.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
@@ -108,10 +127,11 @@ def _checked_groups(file: BufferedReader, leaves: dict[int, str]) -> Iterator[in
     try:
         for group in _items(_footer(file), _ROW_GROUPS):
             row_bytes = 0
-            for number, path in leaves.items():
-                length, longest = _check_column(file, group[_COLUMNS][number][_META_DATA], path)
-                row_bytes += longest
-                left -= length
+            for number, leaf in leaves.items():
+                pages = _Pages(leaf, rows)
+                pages.check(file, group[_COLUMNS][number][_META_DATA])
+                row_bytes += pages.row_bytes
+                left -= pages.length
                 if left < 0:  # otherwise, a short file could take any amount of time
                     raise ValueError("its columns overlap")
             yield row_bytes
@@ -154,41 +174,71 @@ def _items(footer: bytes, wanted: int) -> Iterator[Struct]:
                 yield item
 
 
-def _check_column(file: BufferedReader, column: Struct, path: str) -> tuple[int, int]:
-    """Check all pages of a column in a row group.
+class _Pages:
+    """Pages of a column in a row group.
 
-    Returns:
-        Bytes that they take in the file, and bytes of the longest value that they may repeat.
-
-    Raises:
-        ValueError: one of them is too large.
-        LookupError, OverflowError, TypeError: something is damaged.
+    Attributes:
+        length: bytes that they take in the file.
+        row_bytes: bytes of memory that a row may take; 0 for lists, which have a limit in all.
     """
-    if column[_VALUES] == 0:
-        return 0, 0  # pyarrow reads no page, and there may be none
-    start: int = column[_DATA_PAGE]
-    if 0 < column.get(_DICTIONARY_PAGE, 0) < start:
-        start = column[_DICTIONARY_PAGE]
-    place, end, longest = start, start + column[_BYTES], 0
-    while place < end:
-        head, length = _head_at(file, place)
-        size = max(head[_UNCOMPRESSED], head[_COMPRESSED])
+
+    def __init__(self, leaf: _Leaf, rows: int) -> None:
+        self._leaf = leaf
+        self._rows = rows
+        self._dictionary_bytes = 0
+        self._lists_bytes = 0
+        self.length = 0
+        self.row_bytes = 0
+
+    def check(self, file: BufferedReader, column: Struct) -> None:
+        """Check all pages.
+
+        Raises:
+            ValueError: one of them is too large, or all lists are.
+            LookupError, OverflowError, TypeError: something is damaged.
+        """
+        if column[_VALUES] == 0:
+            return  # pyarrow reads no page, and there may be none
+        start: int = column[_DATA_PAGE]
+        if 0 < column.get(_DICTIONARY_PAGE, 0) < start:
+            start = column[_DICTIONARY_PAGE]
+        place, end = start, start + column[_BYTES]
+        while place < end:
+            head, length = _head_at(file, place)
+            self._add(head)
+            place += length + max(head[_COMPRESSED], 0)
+        self.length = place - start
+
+    def _add(self, head: Struct) -> None:
+        name, size = self._leaf.path, max(head[_UNCOMPRESSED], head[_COMPRESSED])
         if size > MAX_PAGE_BYTES:
             raise ValueError(
-                f"a page of the column {path!r} has {size:,} bytes, more than {MAX_PAGE_BYTES:,}"
+                f"a page of the column {name!r} has {size:,} bytes, more than {MAX_PAGE_BYTES:,}"
             )
-        if _repeats_values(head):
-            longest = max(longest, size)
-        place += length + max(head[_COMPRESSED], 0)
-    return place - start, longest
+        if head[_TYPE] == _DICTIONARY:
+            self._dictionary_bytes = max(self._dictionary_bytes, size)
+        elif (field := _DATA_HEADS.get(head[_TYPE])) is not None:
+            data = head[field]
+            self._add_values(data[_COUNT], data[_ENCODINGS[head[_TYPE]]], size)
 
-
-def _repeats_values(head: Struct) -> bool:
-    """Return whether the values of a page may be longer than the page."""
-    if head[_TYPE] in _ENCODINGS:
-        data, encoding = _ENCODINGS[head[_TYPE]]
-        return bool(head[data][encoding] == _DELTA_BYTE_ARRAY)
-    return bool(head[_TYPE] == _DICTIONARY)
+    def _add_values(self, count: int, encoding: int, size: int) -> None:
+        """Take account of a page of values, one of which may be as long as the page."""
+        count = max(count, 0)
+        longest = size
+        if encoding in _WITH_DICTIONARY:
+            longest = self._dictionary_bytes
+        is_repeated = encoding in _WITH_DICTIONARY or encoding == _DELTA_BYTE_ARRAY
+        if not self._leaf.is_in_list:
+            most = longest if is_repeated else longest // max(1, min(count, self._rows))
+            self.row_bytes = max(self.row_bytes, most)
+            return
+        self._lists_bytes += max(count * longest if is_repeated else longest, count * _ITEM_BYTES)
+        if self._lists_bytes > _MAX_LISTS_BYTES:
+            raise ValueError(
+                f"the lists of the column {self._leaf.path!r} may take {self._lists_bytes:,} bytes "
+                f"in a row group, more than {_MAX_LISTS_BYTES:,}; write it in smaller row groups, "
+                "and without a dictionary"
+            )
 
 
 def _head_at(file: BufferedReader, place: int) -> tuple[Struct, int]:

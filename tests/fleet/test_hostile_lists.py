@@ -151,6 +151,85 @@ def test_longer_values_that_are_repeated_take_the_memory_of_a_few(
     ]
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_pages_of_one_value_take_the_memory_of_a_few(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a dictionary, each of 64 rows may have a page of its own."""
+    monkeypatch.setattr(parquet_pages, "_BATCH_BYTES", 3 << 20)
+    path = tmp_path / "l.parquet"
+    parquet.write_table(
+        pyarrow.table({"url": [URL] * 64, "caption": ["x" * (1 << 20)] * 64}), path,
+        compression="zstd", use_dictionary=False, write_statistics=False,
+        data_page_size=1, write_batch_size=rows,
+    )  # fmt: skip
+    assert path.stat().st_size < 1 << 20
+    before, peak, count = pyarrow.total_allocated_bytes(), 0, 0
+    for row in read_rows(str(path), TableOptions(keep=("caption",))):
+        assert f"more than {LINE_LENGTH:,} characters" in str(row.problem)
+        peak = max(peak, pyarrow.total_allocated_bytes() - before)
+        count += 1
+    assert count == 64
+    assert peak < 24 << 20
+
+
+def test_usual_pages_leave_the_batches_as_they_are(tmp_path: Path) -> None:
+    urls = [f"https://example.org/{number}" for number in range(6_400)]
+    path = tmp_path / "l.parquet"
+    parquet.write_table(pyarrow.table({"url": urls, "a": urls, "b": urls}), path)
+    with path.open("rb") as file:
+        table = parquet_pages.open_parquet(file)
+        sizes = {each.num_rows for each in parquet_pages.batches(file, table, 64, ["url", "a"])}
+    assert sizes == {64}
+
+
+HOSTILE_LISTS: dict[str, tuple[list[str], list[int | None], dict[str, Any]]] = {
+    "a long value many times": (["x" * 100_000], [0] * 10_000, {}),
+    "prefixes": (
+        ["x" * 100_000], [0] * 100,
+        {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"},
+    ),
+    "nothing, many times": ([""], [None] * 600_000, {}),
+    "nothing, in many pages": ([""], [None] * 600_000, {"data_page_size": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE_LISTS)
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_list_in_one_row_takes_no_memory(
+    tmp_path: Path, name: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_pages, "_MAX_LISTS_BYTES", 8 << 20)
+    values, indices, options = HOSTILE_LISTS[name]
+    path = tmp_path / "l.parquet"
+    items = pyarrow.DictionaryArray.from_arrays(pyarrow.array(indices, "int32"), values)
+    if not options.get("use_dictionary", True):
+        items = items.cast("string")
+    column = pyarrow.ListArray.from_arrays([0, len(items)], items)
+    parquet.write_table(
+        pyarrow.table({"url": [URL], "tags": column}), path, compression="zstd",
+        store_schema=False, write_statistics=False, data_page_version=version, **options,
+    )  # fmt: skip
+    del items, column
+    assert good_urls(read_rows(str(path), TableOptions())) == [URL]  # the lists are not read
+    before = pyarrow.total_allocated_bytes()
+    sentence = r"the lists of the column 'tags.list.element' may take [\d,]+ bytes in a row group"
+    with pytest.raises(ListError, match=sentence):
+        list(read_rows(str(path), TableOptions(keep=("tags",))))
+    assert pyarrow.total_allocated_bytes() - before < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}], ids=str
+)
+def test_usual_lists_are_kept(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = str(tmp_path / "l.parquet")
+    tags = [[f"tag {each % 7}" for each in range(number % 5)] for number in range(10_000)]
+    parquet.write_table(pyarrow.table({"url": [URL] * 10_000, "tags": tags}), path, **options)
+    rows = read_rows(path, TableOptions(keep=("tags",)))
+    assert [row.extra["tags"] for row in rows] == tags
+
+
 def test_rows_that_are_too_long_are_bad_wherever_their_text_is(tmp_path: Path) -> None:
     long = "x" * LINE_LENGTH
     path = str(tmp_path / "l.parquet")
