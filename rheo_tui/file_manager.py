@@ -22,7 +22,7 @@ _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
 def folder_of(destination: str, fallback: Path) -> Path:
     """Return the folder that holds `destination`, or `fallback` if it does not exist."""
     folder = Path(destination).absolute().parent if destination else fallback.absolute()
-    return folder if folder.is_dir() else fallback.absolute()
+    return folder if os.path.isdir(folder) else fallback.absolute()
 
 
 async def open_path(path: Path, copy: Callable[[str], None]) -> str:

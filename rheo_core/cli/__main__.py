@@ -19,6 +19,19 @@ _LOST_OUTPUT = {
 }
 
 
+class _StandardError(io.TextIOWrapper):
+    """Text that may have no reader, or no room. What is lost of it changes no exit status."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
 def main() -> None:
     """Run the command. Until downloads begin, Ctrl+C ends it silently."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
@@ -68,6 +81,10 @@ def take_over() -> None:
         sys.stdout = open(1, "w", 1, sys.stdout.encoding, closefd=False)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        encoding = sys.stderr.encoding
+        buffer = sys.stderr.detach()
+        sys.stderr = _StandardError(buffer, encoding, "backslashreplace", line_buffering=True)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 

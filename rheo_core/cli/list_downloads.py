@@ -1,5 +1,6 @@
 """`rheo list`: the downloads in the session of the app, read while the app may run."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
     from rheo_core.infrastructure.session_errors import SessionStoreError
 
     path = session or session_path()
-    if not path.exists() and session is None:
+    if not os.path.lexists(path) and session is None:
         typer.echo(f"rheo: the app has no session yet: {printable(str(path))}", err=True)
         return ()
 

@@ -1,5 +1,6 @@
 """Flags for HTTP requests: headers, logins, proxies, certificates."""
 
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -84,11 +85,7 @@ def _check_file(flag: str, file: Path | None) -> None:
 
     The message leaves out its name: in curl it may be a cookie, or have a password behind it.
     """
-    try:
-        exists = file is None or (file.exists() and not file.is_dir())
-    except OSError:  # such as a name that is too long
-        exists = False
-    if not exists:
+    if file is not None and (not os.path.exists(file) or os.path.isdir(file)):
         hint = " To send a cookie itself, use --header." if "=" in str(file) else ""
         fail(f"{flag}: the value is not the path of a file.{hint}", ExitCode.USAGE)
 

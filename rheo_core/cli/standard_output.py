@@ -38,7 +38,7 @@ def copy_to_output(folder: Path) -> None:
     """
     _end_on_signals()
     for path in folder.rglob("*"):
-        if path.is_file():
+        if os.path.isfile(path):
             with path.open("rb") as file:
                 while data := file.read(_READ_BYTES):
                     _write(data)

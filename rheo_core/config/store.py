@@ -253,7 +253,7 @@ def _resolved(path: Path) -> Path:
 
 def _leads_nowhere(path: Path) -> bool:
     """Return True if a link, or a folder on the way, leads nowhere: not mounted, for example."""
-    return any(each.is_symlink() and not each.exists() for each in (path, *path.parents))
+    return any(os.path.islink(each) and not os.path.exists(each) for each in (path, *path.parents))
 
 
 def _without_nulls(value: Any) -> Any:
@@ -379,4 +379,4 @@ def _back_up(path: Path, data: bytes) -> None:
 
 
 def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    return os.path.isfile(path) and not os.path.islink(path)

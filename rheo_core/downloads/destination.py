@@ -153,7 +153,7 @@ def fitted(path: Path) -> Path:
 
 def _name_limit(folder: Path) -> int:
     """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     reported = MAX_NAME_BYTES
     with suppress(OSError, ValueError):
@@ -178,7 +178,10 @@ def check_inside(path: Path, subdir: str) -> None:
     try:
         is_inside = resolve_links(path.parent).is_relative_to(resolve_links(base))
     except OSError as error:
-        raise DestinationError(path, "its folder is a circular link") from error
+        reason = "is a circular link"
+        if error.errno not in (None, errno.ELOOP):
+            reason = f"cannot be reached: {error.strerror}"
+        raise DestinationError(path, f"its folder {reason}") from error
     if not is_inside:
         raise DestinationError(path, f"a link leads outside {base}")
 

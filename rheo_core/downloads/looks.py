@@ -47,7 +47,7 @@ def look_at(request: LookRequest) -> Look:
     owner = None if is_free else part.owner()
     path = part.destination
     if os.path.lexists(path):
-        occupant = Occupant.FILE if path.is_file() else Occupant.SPECIAL
+        occupant = Occupant.FILE if os.path.isfile(path) else Occupant.SPECIAL
         return Look(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare and not is_free:

@@ -44,9 +44,9 @@ def _found(name: str, folder: Path) -> list[str]:
             return [_copy(source, folder)]
     if "://" not in name:
         path = Path(name)
-        if path.is_dir():
+        if os.path.isdir(path):
             raise ListError(f"cannot read the list {name}: it is a folder; name its files")
-        if path.exists() and not path.is_file():  # a pipe, as of `<(command)`
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe, as of `<(command)`
             with _opened(name) as source:
                 return [_copy(source, folder)]
         return [name]

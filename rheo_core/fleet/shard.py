@@ -158,7 +158,7 @@ async def _download(
 
 def _tidy_up(places: ShardPlaces) -> None:
     """Remove what only an incomplete shard needs."""
-    if places.journal.exists():
+    if os.path.exists(places.journal):
         places.remove()
         places.journal.with_suffix(".parquet").unlink(missing_ok=True)
         places.journal.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from rheo_core.domain.paths import expand_path
 from rheo_core.domain.text import redact
 from rheo_core.infrastructure.files import (
     create_whole,
@@ -77,8 +78,17 @@ def open_target(out: str) -> Target:
         ValueError: the URL cannot be used, or needs a package; one sentence without a full stop.
     """
     if "://" not in out:
-        return LocalTarget(Path(out))
+        try:
+            return LocalTarget(expand_path(out, "folder"))
+        except ValueError as error:
+            raise ValueError(f"the output folder {error}") from None
     name = f"output folder {redact(out)}"
+    protocol, _, path = out.partition("://")
+    if protocol in ("file", "local"):
+        host, slash, path = path.partition("/")
+        if not slash or host not in ("", "localhost"):  # RFC 8089 2
+            raise ValueError(f"{name} should have the form {protocol}:///PATH")
+        out = f"{protocol}:///{path}"
     if "@" in out.partition("://")[2].partition("/")[0]:
         raise ValueError(
             f"{name} contains a login; every worker would get it through the scheduler. Give it "
@@ -145,7 +155,7 @@ class LocalTarget:
         return False
 
     def exists(self, name: str) -> bool:
-        return (self._path / name).exists()
+        return os.path.exists(self._path / name)
 
     def names(self, folder: str = "") -> list[str]:
         try:
@@ -156,7 +166,7 @@ class LocalTarget:
     def sizes(self, folder: str = "") -> dict[str, int]:
         try:
             with os.scandir(self._path / folder) as entries:
-                return {each.name: each.stat().st_size for each in entries if each.is_file()}
+                return {each.name: each.stat().st_size for each in entries if os.path.isfile(each)}
         except FileNotFoundError:
             return {}
 
@@ -174,7 +184,7 @@ class LocalTarget:
     def _made(self, name: str) -> Path:
         """Return the path of a file, after creating its folder. Lists of URLs are private."""
         path = self._inside(name)
-        if not path.parent.is_dir():
+        if not os.path.isdir(path.parent):
             self._path.mkdir(parents=True, exist_ok=True)
             for parent in reversed(path.relative_to(self._path).parents[:-1]):
                 (self._path / parent).mkdir(_PRIVATE, exist_ok=True)
@@ -263,7 +273,7 @@ def check_inside(root: Path, folder: Path) -> None:
     for each in (folder, *folder.parents):
         if each == root:
             return
-        if each.is_symlink():
+        if os.path.islink(each):
             raise OSError(errno.ELOOP, "a symbolic link in an output folder", str(each))
 
 

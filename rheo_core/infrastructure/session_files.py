@@ -105,7 +105,7 @@ def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
     elif _has_orphan_journal(path):
         fault = "is missing, but its journal exists"
     if fault is None:
-        if not path.exists():
+        if not os.path.exists(path):
             _make(path, seals)
         _make_private(path)
         return ()
@@ -213,7 +213,7 @@ def check_ours(path: Path, seals: Seals) -> None:
     check_files(path)
     if problem := find_foreign_lock(path):
         raise ForeignFileError(path, problem)
-    if path.exists():
+    if os.path.exists(path):
         fault = find_fault(path)
     else:
         fault = "is missing, but its journal exists" if _has_orphan_journal(path) else None
@@ -400,7 +400,7 @@ def _backup_path(path: Path) -> Path:
 def _has_orphan_journal(path: Path) -> bool:
     """Return True if a journal that is not empty belongs to `path`."""
     journals = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
-    return any(journal.exists() and journal.stat().st_size for journal in journals)
+    return any(os.path.exists(journal) and journal.stat().st_size for journal in journals)
 
 
 def _with_sides(path: Path) -> Iterator[Path]:

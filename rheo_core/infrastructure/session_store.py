@@ -418,7 +418,7 @@ def check_place(path: Path) -> None:
     """
     path = _resolved(path)
     with _store_errors(path):
-        if not path.parent.is_dir():
+        if not os.path.isdir(path.parent):
             raise SessionStoreError(path, "its folder does not exist")
         files.check_ours(path, _seals_for(path)[0])
 

@@ -51,6 +51,7 @@ class Request:
     outputs: list[str | None] = field(default_factory=list)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    option_headers: dict[str, str] = field(default_factory=dict)  # of options that stand for one
     cookies: list[str] = field(default_factory=list)  # they share one header field
     query: list[str] = field(default_factory=list)  # parameters added to each URL
     wishes: dict[str, Any] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class Request:
 
     def _problem_of_replaced(self) -> str:
         """Return a sentence if a value that is sent, a place or a route is unknown."""
-        sent = (value for _, value in self.headers)
+        sent = (*(value for _, value in self.headers), *self.option_headers.values())
         places = (self.folder, *(name or "" for name in self.outputs))
         wishes = map(str, self.wishes.values())
         values = (self.login or "", *sent, *self.cookies, *self.query, *places, *wishes)
@@ -151,7 +152,8 @@ class Request:
 
     def _own_login(self) -> str | None:
         """Return the login, unless a header replaces it."""
-        if self.login is None or any(name.lower() == "authorization" for name, _ in self.headers):
+        names = (*(name for name, _ in self.headers), *self.option_headers)
+        if self.login is None or any(name.lower() == "authorization" for name in names):
             return None
         if ":" not in self.login:
             raise ValueError("-u has no password; write -u NAME:PASSWORD")
@@ -159,13 +161,14 @@ class Request:
 
     def _all_headers(self, login: str | None) -> list[tuple[str, str]]:
         """Return all headers, including those for cookies and a login that is sent at once."""
-        headers = [*self.headers]
+        options = dict(self.option_headers)
         if self.cookies:
-            headers.append(("Cookie", "; ".join(self.cookies)))
+            options["Cookie"] = "; ".join(self.cookies)
         if login is not None and "digest" not in self.schemes:
             encoded = b64encode(login.encode(errors="surrogateescape")).decode()
-            headers.append(("Authorization", f"Basic {encoded}"))
-        return headers
+            options["Authorization"] = f"Basic {encoded}"
+        named = {name.lower() for name, _ in self.headers}  # they replace those of options
+        return [*self.headers, *((n, v) for n, v in options.items() if n.lower() not in named)]
 
     def _login_wishes(self, login: str | None) -> dict[str, Any]:
         """Return the options for a login that waits until the server asks for it."""

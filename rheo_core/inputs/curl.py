@@ -106,11 +106,11 @@ def _take(request: Request, name: str, value: str) -> None:
         case "cert":
             _take_certificate(request, value)
         case "user-agent":
-            request.headers.append(("User-Agent", value))
+            request.option_headers["User-Agent"] = value
         case "referer":
-            request.headers.append(("Referer", value.removesuffix(";auto")))
+            request.option_headers["Referer"] = value.removesuffix(";auto")
         case "oauth2-bearer":
-            request.headers.append(("Authorization", f"Bearer {value}"))
+            request.option_headers["Authorization"] = f"Bearer {value}"
         case "user":
             request.login = value
         case "basic" | "digest":

@@ -305,7 +305,7 @@ class _Reader:
             name = config.get_destination_filename()
             path = f"{config.download_dir or folder}/{config.destination_subdir or '.'}/{name}"
             # First without `Path`, which would double the time of a long list.
-            if os.path.lexists(path) and Path(path).is_file():
+            if os.path.isfile(path):
                 return Verdict.ON_DISK, f"already on disk: {name}", path
         return Verdict.OK, "", ""
 

@@ -157,9 +157,9 @@ def _take(request: Request, name: str, value: str) -> None:
         case "header":
             request.add_header("--header", value)
         case "user-agent":
-            request.headers.append(("User-Agent", value))
+            request.option_headers["User-Agent"] = value
         case "referer":
-            request.headers.append(("Referer", value))
+            request.option_headers["Referer"] = value
         case "inet4-only" | "inet6-only":
             request.wishes["ip_version"] = int(name[4])
         case "no-proxy" if value:  # hosts

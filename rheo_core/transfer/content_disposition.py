@@ -30,6 +30,8 @@ _NO_TOKEN = re.compile(r"=(?!\?)|(?!=\?).*/", re.DOTALL)
 _SEPARATOR = re.compile(r"[/\\]")
 _BAD_WORD = re.compile(r"\?[Qq]\?[^?]*=(?![0-9A-Fa-f]{2})")
 _AFTER_WORD = re.compile(r"\?=[ \t]+")
+_MAX_WORDS_LENGTH = 4_000
+"""Characters of encoded words. Decoding them takes quadratic time, and a name has 255 bytes."""
 _PERCENT_ENCODED = re.compile("(?:%[0-9a-fA-F]{2})+")
 
 
@@ -75,7 +77,7 @@ def _decode_value(text: str) -> str | None:
 
 
 def _decode_words(text: str) -> str | None:
-    if _BAD_WORD.search(text):
+    if len(text) > _MAX_WORDS_LENGTH or _BAD_WORD.search(text):
         return None
     try:
         parts = [

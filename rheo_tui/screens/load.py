@@ -1,6 +1,7 @@
 """LoadScreen: add the links in a file, with a table of the downloads that they become."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -278,6 +279,6 @@ def _completed(text: str) -> str:
 def _may_be_path(text: str) -> bool:
     """Return True unless `text` names a file; blocks."""
     try:
-        return not _expanded(text).is_file()
+        return not os.path.isfile(_expanded(text))
     except (OSError, RuntimeError, ValueError):
         return False

@@ -1,6 +1,7 @@
 """LocalService: the service over an engine in this process."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections import deque
@@ -257,7 +258,7 @@ class LocalService:
         """
         folder = (folder or self._settings.download_dir).absolute()
         try:
-            place = next(each for each in (folder, *folder.parents) if each.exists())
+            place = next(each for each in (folder, *folder.parents) if os.path.exists(each))
             return shutil.disk_usage(place).free
         except OSError:
             return None

@@ -132,6 +132,20 @@ async def test_a_session_that_is_missing_or_foreign(rheo: Run, session: Path) ->
     assert session.read_bytes() == b"something else"
 
 
+@pytest.mark.parametrize("kind", ["name", "link", "loop"])
+async def test_a_session_that_nobody_can_reach_is_named(
+    rheo: Run, tmp_path: Path, kind: str
+) -> None:
+    session = tmp_path / "s.db"
+    if kind == "name":
+        session = tmp_path / ("n" * 300)
+    else:
+        session.symlink_to("n" * 300 if kind == "link" else session)
+    done = await rheo("list", "--session", str(session))
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert str(tmp_path) in done.err
+
+
 async def test_a_fifo_is_refused_at_once(rheo: Run, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -333,3 +333,24 @@ async def test_a_missing_temporary_folder_is_one_sentence(
     _, out, err = await shell.run(line)
     assert out == "4\n"
     assert err.startswith("rheo: cannot create a temporary folder: ")
+
+
+@needs_full
+@pytest.mark.parametrize("lost", [f"2>{FULL}", "2>&-", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ("download -w 0 http://x/", 2),
+        ("download --no-such-flag", 2),
+        ("list 'size>'", 2),
+        ("download --sha256 5 http://x/", 2),
+        ("fleet plan no-such-file -o {folder}", 1),
+    ],
+)
+async def test_a_lost_sentence_changes_no_exit_status(
+    shell: Shell, folder: Path, arguments: str, wanted: int, lost: str
+) -> None:
+    line = f"$RHEO {arguments.format(folder=folder)}"
+    said, _, _ = await shell.run(line)
+    code, _, _ = await shell.run(f"({line}; echo $? >{folder}.code) {lost}")
+    assert code == 0 and int(Path(f"{folder}.code").read_text()) == said == wanted

@@ -199,11 +199,13 @@ def put_special(path: Path, kind: str) -> None:
         path.mkdir()
     elif kind == "fifo":
         os.mkfifo(path)
+    elif kind == "link that is too long":  # as for one that leads into a closed folder
+        path.symlink_to("n" * 300)
     else:
         path.symlink_to("nowhere")
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo", "link to nothing"])
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link to nothing", "link that is too long"])
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])
 @pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
 @pytest.mark.parametrize("size", [100, 1_000_000])

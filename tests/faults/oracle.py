@@ -1,6 +1,7 @@
 """One download in a folder of other people's files, and what must hold however it ends."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,5 +232,5 @@ def _picture(path: Path) -> object:
     if not path.is_symlink() and path.is_dir():
         return sorted((child.name, _picture(child)) for child in path.iterdir())
     seen = path.lstat()
-    content = path.read_bytes() if path.is_file() else None
+    content = path.read_bytes() if os.path.isfile(path) else None
     return (seen.st_ino, seen.st_mode, seen.st_mtime_ns, seen.st_nlink, content)

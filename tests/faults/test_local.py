@@ -116,6 +116,8 @@ def make(path: Path, kind: str, precious: Path) -> None:
             path.symlink_to(precious)
         case "broken link":
             path.symlink_to(precious.with_name("not there"))
+        case "unreachable link":
+            path.symlink_to("n" * 300)
         case "folder":
             path.mkdir()
             (path / "inside").write_bytes(b"mine")
@@ -139,7 +141,7 @@ def unblock(fifo: Path, stuck: list[Path]) -> None:
         stuck.append(fifo)
 
 
-KINDS = ["link", "broken link", "folder", "fifo", "device", "device node"]
+KINDS = ["link", "broken link", "unreachable link", "folder", "fifo", "device", "device node"]
 
 
 @pytest.fixture

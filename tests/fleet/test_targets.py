@@ -1,6 +1,7 @@
 """Output folders: what is created once, replaced and listed, on a disk and in a store."""
 
 import os
+import re
 import stat
 import sys
 import uuid
@@ -138,6 +139,38 @@ def test_no_file_behind_a_linked_folder_is_touched(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="a symbolic link in an output folder"):
         target.put("_rheo/shards/000000.jsonl.gz", b"")
     assert [path.name for path in elsewhere.iterdir()] == ["stop"]
+
+
+@pytest.mark.parametrize("out", ["file://localhost{}", "local://localhost{}", "file://{}"])
+def test_an_output_folder_has_the_path_of_its_url(tmp_path: Path, out: str) -> None:
+    assert open_target(out.format(tmp_path)).path == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("", "the output folder should be the path of a folder"),
+        (" ", "the output folder should be the path of a folder"),
+        ("~no-such-user/x", "should be the path of a folder; the user does not exist"),
+        ("file://server/out", "file://server/out should have the form file:///PATH"),
+        ("file://out", "file://out should have the form file:///PATH"),
+        ("local://out/x", "local://out/x should have the form local:///PATH"),
+    ],
+)
+def test_an_output_folder_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        open_target(out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_folder_may_be_below_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_target("~/out").path == tmp_path / "out"
 
 
 @pytest.mark.parametrize("url", ["file://{}", "local://{}", "here://{}"])

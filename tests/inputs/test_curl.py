@@ -259,6 +259,29 @@ def test_an_open_quote_swallows_no_list() -> None:
     assert [entry.verdict for entry in entries] == [Verdict.INVALID] + [Verdict.OK] * 1000
 
 
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ("-A x -A y", {"User-Agent": ["y"]}),
+        ("-e r1 -e 'r2;auto'", {"Referer": ["r2"]}),
+        ("--oauth2-bearer A --oauth2-bearer B", {"Authorization": ["Bearer B"]}),
+        ("-H 'user-agent: z' -A y", {"User-Agent": ["z"]}),
+        ("-A y -H 'User-Agent: z' -H 'User-Agent: w'", {"User-Agent": ["z", "w"]}),
+        ("-b a=1 -H 'Cookie: c=3' -b b=2", {"Cookie": ["c=3"]}),
+        ("-b a=1 -b b=2", {"Cookie": ["a=1; b=2"]}),
+        ("-u a:b -u c:d", {"Authorization": ["Basic Yzpk"]}),
+        ("-u a:b --oauth2-bearer B", {"Authorization": ["Bearer B"]}),
+        ("--oauth2-bearer B -H 'authorization: Digest x'", {"Authorization": ["Digest x"]}),
+    ],
+)
+def test_an_option_for_one_header_counts_once(options: str, headers: dict[str, list[str]]) -> None:
+    """As curl sends them; most servers refuse two of a field."""
+    (fields,) = asked(f"curl {options} https://h/a")
+    sent = fields["headers"]
+    found = {name: [v for n, v in sent if n.lower() == name.lower()] for name in headers}
+    assert found == headers
+
+
 def test_parts_of_a_command_have_headers_of_their_own() -> None:
     first, second = asked("curl -H 'A: 1' http://x/1 --next -H 'B: 2' http://x/2")
     assert first == {"url": "http://x/1", "headers": [["A", "1"]]}

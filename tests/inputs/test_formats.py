@@ -569,15 +569,17 @@ class TestJson:
 def test_what_is_on_the_disk(tmp_path: Path) -> None:
     (tmp_path / "a.iso").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "too-long").symlink_to("n" * 300)
+    (tmp_path / "loop").symlink_to("loop")
     text = (
-        "https://x/a.iso\nhttps://x/b.iso\nhttps://x/dangling\n"
+        "https://x/a.iso\nhttps://x/b.iso\nhttps://x/dangling\nhttps://x/too-long\nhttps://x/loop\n"
         '{"url": "https://y/a.iso", "file_exists_strategy": "overwrite"}\n'
     )
     entries = read(text, folder=tmp_path, finds_files=True)
     assert [(entry.verdict, entry.problem) for entry in entries] == [
         (Verdict.ON_DISK, "already on disk: a.iso"),
         (Verdict.OK, ""),
-        (Verdict.OK, ""),  # it leads to no file, which the download will report
+        *[(Verdict.OK, "")] * 3,  # they lead to no file, which the download will report
         (Verdict.ON_DISK, "already on disk: a.iso"),
     ]
 

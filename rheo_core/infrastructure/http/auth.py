@@ -182,7 +182,7 @@ def _expanded(path: Path) -> Path:
 
 def _may_be_missing(path: Path) -> bool:
     """Return whether the user need not have the file: nobody named it, and no link leads to it."""
-    return not os.environ.get("NETRC") and not _expanded(path).is_symlink()
+    return not os.environ.get("NETRC") and not os.path.islink(_expanded(path))
 
 
 @contextmanager
