@@ -31,7 +31,7 @@ from .paths import check_relative
 from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
-from .text import is_unicode, printable, redact, redact_unreadable, shorten
+from .text import is_unicode, printable, quoted, redact, redact_unreadable, shorten
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
@@ -114,7 +114,7 @@ def _normalise_netloc(parts: SplitResult) -> str:
     elif host:
         host = ascii_host(host)
         if not _HOST.fullmatch(host):
-            raise ValueError(f"host {printable(host)!r} contains invalid characters")
+            raise ValueError(f"host {quoted(host)!r} contains invalid characters")
         host = dotted_host(host)
         check_labels(host)
     port = parts.port  # raises ValueError unless 0-65535

@@ -9,6 +9,8 @@ from .redaction import HIDDEN, is_plain_address, redact_tokens, redact_word, wit
 from .secret_shapes import is_plain_phrase
 
 _SUBSTITUTE = "\ufffd"
+_MAX_QUOTED_LENGTH = 200
+_MAX_READ_LENGTH = 10 * _MAX_QUOTED_LENGTH
 _WORD = re.compile(r"\S+")
 _WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
 _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
@@ -125,6 +127,15 @@ def _is_prose(text: str) -> bool:
 def shorten(text: str, length: int) -> str:
     """Return at most `length` characters of `text`, with an ellipsis if it was longer."""
     return text if len(text) <= length else f"{text[:length]}…"
+
+
+def quoted(message: object) -> str:
+    """Return what another program says, on one line, without secrets and not too long.
+
+    Each record of a session keeps it, and a server may send 100 kB.
+    """
+    # Cut twice: redaction takes time for each character.
+    return shorten(printable(redact(str(message)[:_MAX_READ_LENGTH])), _MAX_QUOTED_LENGTH)
 
 
 def at_most(lines: Sequence[str], separator: str = "\n", count: int = 10) -> str:

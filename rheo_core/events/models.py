@@ -20,7 +20,10 @@ from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.domain.hash_validation import ValidationResult as ValidationResult
 from rheo_core.domain.speed import SpeedMetrics
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import printable, redact, shorten
+
+_MAX_MESSAGE_LENGTH = 10_000
+"""Characters of a message: a path may have 4,096 bytes. What a server says is cut to less."""
 
 
 def _now() -> datetime:
@@ -60,7 +63,7 @@ class ErrorInfo(BaseModel):
         trace = redact("".join(traceback.format_exception(exc))) if include_traceback else None
         return cls(
             exc_type=f"{kind.__module__}.{kind.__qualname__}",
-            message=printable(redact(str(exc))) or kind.__name__,
+            message=shorten(printable(redact(str(exc))), _MAX_MESSAGE_LENGTH) or kind.__name__,
             traceback=trace,
             http_status=exc.status if isinstance(exc, HttpStatusError) else None,
             kind=failure_of(exc).kind,

@@ -11,6 +11,7 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
     ProtocolError,
 )
+from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import (
     cause_of,
@@ -18,7 +19,6 @@ from rheo_core.infrastructure.http.connection_problems import (
     failed_look_up,
     is_unreachable,
     proxy_refusal,
-    quoted,
     reason_of,
 )
 

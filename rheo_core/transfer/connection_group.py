@@ -10,7 +10,7 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     IncompleteError,
 )
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import printable, quoted
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
@@ -235,7 +235,7 @@ class ConnectionGroup:
         """Handle a failed connection: limit or leave out its source."""
         is_primary = source is self._context.sources.primary
         if not is_primary and isinstance(error, RangeRefusedError):
-            self._context.explain(f"mirror {printable(source.name)} left out: {error}")
+            self._context.explain(f"mirror {printable(source.name)} left out: {quoted(error)}")
             source.max_connections = 0
             return  # the other connections continue
         is_end = isinstance(error, NothingLeftError) and self._segments.total is None

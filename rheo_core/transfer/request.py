@@ -7,7 +7,7 @@ from typing import Self
 from rheo_core.domain.exceptions import DownloadError, ProtocolError
 from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.text import printable
+from rheo_core.domain.text import quoted
 from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop, Timeouts
 
@@ -221,7 +221,7 @@ def _check_coding(reply: Response) -> None:
         return
     codings = ", ".join(reply.headers.getall("Transfer-Encoding"))
     if codings and codings.strip(" \t").lower() != "chunked":
-        raise ProtocolError(f"transfer coding {printable(codings)!r} is not supported")
+        raise ProtocolError(f"transfer coding {quoted(codings)!r} is not supported")
 
 
 def _length(reply: Response) -> int | None:

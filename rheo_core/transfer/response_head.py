@@ -14,7 +14,7 @@ from multidict import MultiMapping
 from rheo_core.domain.exceptions import DownloadError, HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
-from rheo_core.domain.text import is_unicode, printable, shorten
+from rheo_core.domain.text import is_unicode, printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 
 from .digests import digest_of
@@ -25,7 +25,8 @@ _CONTENT_RANGE = re.compile(
 _NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
 """Numbers of a Content-Range without its white space, however it writes the rest."""
 _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{0,4000}"')
+"""A longer one counts as none: each checkpoint of a state would write it again."""
 _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
@@ -193,7 +194,7 @@ def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpSt
     wait = _retry_after(headers.get("Retry-After", ""))
     if wait is None and status >= 400 and status not in _NOT_OF_QUOTA:
         wait = _quota_wait(headers)
-    return HttpStatusError(status, printable(reason), retry_after=wait)
+    return HttpStatusError(status, quoted(reason), retry_after=wait)
 
 
 def _parse_whole(
@@ -246,13 +247,13 @@ def _parse_partial(
     content_range = ", ".join(dict.fromkeys(headers.getall("Content-Range", [])))
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
     if match is None:
-        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not valid")
+        raise RangeRefusedError(f"Content-Range {quoted(content_range)!r} is not valid")
     start, end = int(match[1]), int(match[2])
     total = None if match[3] == "*" else int(match[3])
     _check_possible(end)
     _check_possible(total)
     if end < start or (total is not None and end >= total):
-        raise RangeRefusedError(f"Content-Range {printable(content_range)!r} is not possible")
+        raise RangeRefusedError(f"Content-Range {quoted(content_range)!r} is not possible")
     if start != offset:
         raise RangeRefusedError(f"the server sent bytes from {start} instead of {offset}")
     if content_length is not None and content_length != end - start + 1:

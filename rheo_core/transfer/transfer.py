@@ -13,6 +13,7 @@ from rheo_core.domain.exceptions import (
     ShortageError,
     WebPageError,
 )
+from rheo_core.domain.text import shorten
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
@@ -35,6 +36,8 @@ from .segments import Segment, SegmentMap
 from .sources import Source
 
 _MAX_ROUNDS = 4
+_MAX_URL_LENGTH = 8 << 10
+"""Characters of the final URL that each record keeps; a redirect may have 100 kB."""
 """Requests in one attempt: with a range, without, under the server's name, and once more."""
 
 Place = Callable[[ResponseHead], Awaitable[PartFile]]
@@ -187,7 +190,8 @@ class Transfer:
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
             head, hop, stats = reply.head, reply.last_hop, self._stats
-            stats.reply_status, stats.final_url = hop.status, hop.url
+            stats.reply_status = hop.status
+            stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)
             self._context.checks.robots_tag(head)
             if not head.partial:
                 await self._check_page(reply, part)

@@ -13,11 +13,10 @@ from rheo_core.domain.exceptions import (
     NoNetworkError,
     RequestOptionsError,
 )
-from rheo_core.domain.text import printable, redact
+from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.shortage_errors import shortage_of_sockets
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
-_MAX_CHARACTERS = 200
 _REFUSED_CERTIFICATE = "the server refuses the client certificate"
 _NO_COMMON_VERSION = "the server offers no TLS version that is allowed here"
 _TLS_PROBLEMS = {
@@ -109,12 +108,6 @@ def reason_of(error: Exception) -> str:
         case OSError():
             return quoted(error.strerror or error).lower()
     return quoted(error)
-
-
-def quoted(message: object) -> str:
-    """Return what another program or library says, without secrets and not too long."""
-    text = printable(redact(str(message)))
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
 
 
 def certificate_problem(error: Exception) -> str:

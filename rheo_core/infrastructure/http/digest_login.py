@@ -12,7 +12,7 @@ from .auth import Login
 
 _DIGEST = re.compile(r"(?i)(?:^|,)\s*(?=digest\s)")
 _BASIC = re.compile(r"(?i)(?:^|,)\s*basic(?=\s|,|$)")
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?$)")  # the last one may have no end
 
 
 class _Received(str):

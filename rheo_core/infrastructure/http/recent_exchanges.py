@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from rheo_core.domain.details import Hop
 from rheo_core.domain.redaction import HIDDEN
-from rheo_core.domain.text import printable, redact, redact_url, shorten
+from rheo_core.domain.text import printable, quoted, redact, redact_url, shorten
 
 from .base import Response
 
@@ -95,7 +95,7 @@ def _shown(hop: SentHop) -> Hop:
     return Hop(
         redact_url(hop.url),
         hop.status,
-        printable(hop.reason),
+        quoted(hop.reason),
         tuple(_fields(hop.request.items(), is_reply=False)),
         tuple(_fields(hop.reply.items() if hop.reply else (), is_reply=True)),
     )

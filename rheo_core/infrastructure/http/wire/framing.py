@@ -14,7 +14,7 @@ import httptools
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from rheo_core.domain.exceptions import ProtocolError
-from rheo_core.domain.text import printable, shorten
+from rheo_core.domain.text import printable, quoted, shorten
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim replies before it."""
@@ -188,7 +188,7 @@ def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
         return f"malformed reply: its status line is {_shown(line)}"
     if status[1] == b"101":
         return _SWITCHES
-    return f"malformed reply: its header fields ({printable(str(error))})"
+    return f"malformed reply: its header fields ({quoted(error)})"
 
 
 def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
@@ -261,7 +261,7 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
     codings = headers.getall("Transfer-Encoding", None)
     if codings is not None:
         if len(codings) > 1 or codings[0].strip(" \t").lower() != "chunked":
-            shown = printable(", ".join(codings))
+            shown = quoted(", ".join(codings))
             raise ProtocolError(f"transfer coding {shown!r} is not supported")
         return Framing.CHUNKED, 0
     if _MISSPELLED_CODING in headers:
@@ -308,7 +308,7 @@ class ChunkDecoder:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_over:
-                problem = f"a chunk, or a field behind the last one ({printable(str(error))})"
+                problem = f"a chunk, or a field behind the last one ({quoted(error)})"
                 raise ProtocolError(f"malformed reply: {problem}") from None
             self.has_surplus = True
         parts, self._parts = self._parts, []
