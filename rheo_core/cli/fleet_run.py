@@ -43,8 +43,8 @@ from .start import end_imports
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
-    from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
+    from rheo_core.fleet.shard_scheduler import ShardScheduler
     from rheo_core.fleet.targets import Target
 
 ClusterName = Annotated[
@@ -228,12 +228,12 @@ def _drive(
     *,
     quiet: bool,
 ) -> "FleetStatus":
-    from rheo_core.fleet.driver import ClusterLostError, Driver
     from rheo_core.fleet.shard import run_shard
     from rheo_core.fleet.shard_downloads import WorkerOptions
+    from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 
     worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
-    driver = Driver(
+    scheduler = ShardScheduler(
         target,
         output if target.path is None else str(target.path),
         made,
@@ -245,9 +245,9 @@ def _drive(
     )
     if target.exists(STOP_NAME) and not quiet:
         typer.echo("rheo: continuing after rheo fleet stop", err=True)
-    with _caught_signals(driver) as caught:
+    with _caught_signals(scheduler) as caught:
         try:
-            status = driver.run()
+            status = scheduler.run()
         except ClusterLostError as error:
             fail(f"{error}. Run the same command again to continue.", ExitCode.STOPPED)
     if caught:
@@ -258,8 +258,8 @@ def _drive(
 
 
 @contextmanager
-def _caught_signals(driver: "Driver") -> Iterator[list[int]]:
-    """End the driver by the first signal, and the process by the second one.
+def _caught_signals(scheduler: "ShardScheduler") -> Iterator[list[int]]:
+    """End the run by the first signal, and the process by the second one.
 
     Yields:
         The signals that came.
@@ -270,7 +270,7 @@ def _caught_signals(driver: "Driver") -> Iterator[list[int]]:
         if caught:
             os._exit(128 + number)
         caught.append(number)
-        driver.interrupt()
+        scheduler.interrupt()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

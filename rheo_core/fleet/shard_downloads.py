@@ -32,9 +32,9 @@ from rheo_core.tracking import NullTracker
 from . import outcomes
 from .breaker import Breaker
 from .contact import user_agent_with
+from .error_kinds import NO_NETWORK, is_of_worker, name_of
+from .file_names import file_name
 from .journal import Journal
-from .keys import file_name
-from .kinds import NO_NETWORK, is_of_worker, name_of
 from .lanes import authority_of
 from .politeness import shard_limits
 
@@ -69,7 +69,7 @@ class WorkerOptions:
     """Options that belong to a worker instead of the plan. Secrets never leave it.
 
     Args:
-        scratch: folder for temporary files; None: see `ShardPlaces.of`.
+        scratch: folder for temporary files; None: see `ShardPaths.of`.
         requests: options of all requests, such as a User-Agent or a token.
         insecure: hosts whose certificates are not checked.
     """
