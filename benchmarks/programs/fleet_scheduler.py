@@ -1,4 +1,4 @@
-"""A driver of many shards that complete at once: `fleet_scheduler.py SHARDS FOLDER`.
+"""A scheduler of many shards that complete at once: `fleet_scheduler.py SHARDS FOLDER`.
 
 Writes the peak of its memory, in KiB. On Linux: getrusage(2) would count the parent's memory too.
 """

@@ -1,4 +1,4 @@
-"""Scheduler of shards: one shard of a lane at a time, lost ones again, and status for those who watch."""
+"""Scheduler of shards: one shard of a lane at a time, lost ones again, and status of a run."""
 
 import subprocess
 import sys
