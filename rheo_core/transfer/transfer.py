@@ -37,7 +37,7 @@ from .sources import Source
 _MAX_ROUNDS = 4
 """Requests in one attempt: with a range, without, under the server's name, and once more."""
 
-Place = Callable[[ResponseHead], Awaitable[PartFile]]
+ChoosePart = Callable[[ResponseHead], Awaitable[PartFile]]
 """Choose the path for a reply by its name and type; return its part file."""
 
 
@@ -52,7 +52,7 @@ class Transfer:
         limits: RateLimits,
         options: TransferOptions,
         record: DownloadRecord,
-        place: Place,
+        choose_part: ChoosePart,
         announce: Callable[[], None],
         explain: Callable[[str], None],
         *,
@@ -62,7 +62,7 @@ class Transfer:
         self._disk = disk
         self._record = record
         self._stats = record.stats
-        self._place = place
+        self._choose_part = choose_part
         self._announce = announce  # called when the head of the reply is accepted
         self._context = TransferContext(
             requester, hosts, limits, options, record, explain, verified_at_end=verified_at_end
@@ -206,7 +206,7 @@ class Transfer:
                 if self._goes_on(part, head):
                     return False, part
                 self._check_replaced(part.state)
-                before, part = part, await self._place(head)
+                before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
                 if part is not before and _continues(head, part.state):
