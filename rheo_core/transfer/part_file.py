@@ -160,7 +160,8 @@ class PartFile:
         Raises:
             FileValidationError: another program shortened it.
         """
-        if os.fstat(self.descriptor).st_size < self._reach:
+        reach = self._reach  # read first, because other threads write meanwhile
+        if os.fstat(self.descriptor).st_size < reach:
             name = printable(self.path.name)
             raise FileValidationError(f"another program shortened {name} during the download")
 
