@@ -27,8 +27,9 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, fitted, is_surely_short
+from .destination import check_inside
 from .existing import has_size
+from .file_naming import fitted, is_surely_short
 from .looks import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed

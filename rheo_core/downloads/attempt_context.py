@@ -7,7 +7,8 @@ from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, TransferOptions
 
-from .destination import DestinationResolver, Folders
+from .destination import DestinationResolver
+from .file_naming import Folders
 from .lifecycle import Lifecycle
 from .looks import Look, LookRequest
 from .name_numbers import NameNumbers

@@ -13,8 +13,8 @@ from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, source_of
 
 from .attempt_context import AttemptContext
-from .destination import numbered
 from .existing import check_at_server, find_existing, is_checkable
+from .file_naming import numbered
 from .looks import Look, LookRequest, Occupant
 from .name_numbers import UNKNOWN_OWNER
 

@@ -49,9 +49,10 @@ from rheo_core.transfer.errors import named_errors
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders, check_inside
+from .destination import DestinationResolver, check_inside
 from .disk_space_watch import DiskSpaceWatch
 from .existing import is_written_by
+from .file_naming import Folders
 from .lifecycle import Lifecycle
 from .looks import look_at
 from .name_numbers import NameNumbers
