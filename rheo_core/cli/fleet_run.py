@@ -13,7 +13,7 @@ import typer
 
 from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
-from .exit import ExitCode, fail, reason_of
+from .exit import ExitCode, code_of_signal, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
@@ -253,7 +253,7 @@ def _drive(
     if caught:
         if not quiet:
             typer.echo("Interrupted. Run the same command again to continue.", err=True)
-        raise typer.Exit(128 + caught[0])
+        raise typer.Exit(code_of_signal(caught[0]))
     return status
 
 
@@ -268,7 +268,7 @@ def _caught_signals(scheduler: "ShardScheduler") -> Iterator[list[int]]:
 
     def catch(number: int, _: FrameType | None) -> None:
         if caught:
-            os._exit(128 + number)
+            os._exit(code_of_signal(number))
         caught.append(number)
         scheduler.interrupt()
 

@@ -1,9 +1,9 @@
 """File naming: the path of a file, before and after a reply tells its name and its media type.
 
-A name comes from the user, else from Content-Disposition, else from the URL, and gets what its file
-system needs: letters of the locale, bytes within its limit. Names from the URL are made in
-`domain/filenames.py`, and those of Content-Disposition in `transfer/content_disposition.py`; numbers
-of equal names are given in `name_numbers.py`.
+The name comes from the user, else from Content-Disposition, else from the URL, and its file system
+must take it: the letters of the locale, no more bytes than allowed. `domain/filenames.py` reads
+names in URLs, `transfer/content_disposition.py` those in replies, and `name_numbers.py` numbers
+equal ones.
 """
 
 import errno

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.fleet import EntryOutcome, ShardTask
 from rheo_core.fleet.journal import ShardBusyError
 from rheo_core.fleet.rows import Row
@@ -170,7 +171,7 @@ async def test_trouble_of_the_worker_fails_no_entry(
     obstacle.mkdir()
     with pytest.raises(ShardError, match="not a regular file") as caught:
         await work_on_shard(run.tasks[0])
-    assert caught.value.error_name == "DestinationError"
+    assert caught.value.failure is FailureKind.DESTINATION
     obstacle.rmdir()
     await work_on_shard(run.tasks[0])
     run.check()
