@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import (
     DownloadInfo,
     DownloadSnapshot,
@@ -33,6 +32,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (

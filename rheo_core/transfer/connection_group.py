@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import suppress
 
-from rheo_core.domain.details import ConnectionDetails, TransferDetails
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     DownloadError,
     IncompleteError,
 )
+from rheo_core.domain.inspector_details import ConnectionDetails, TransferDetails
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.disk import DiskThreads
 

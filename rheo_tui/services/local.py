@@ -23,8 +23,8 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription

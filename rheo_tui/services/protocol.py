@@ -20,8 +20,8 @@ from rheo_core.domain import (
     RheoError,
     Snapshot,
 )
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
