@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rheo_core.infrastructure.disk import DiskThreads, Row
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, TransferOptions
@@ -24,8 +24,8 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
-    looks: Row[LookRequest, Look]
-    commits: Row[Commit, Identity]
+    looks: TurnBatch[LookRequest, Look]
+    commits: TurnBatch[Commit, Identity]
     hosts: HostLimiter
     limits: RateLimits
     options: TransferOptions

@@ -50,7 +50,7 @@ from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
 from .inspection import inspect
-from .queue import Place, PriorityDownloadQueue
+from .queue import PriorityDownloadQueue, QueuePlace
 from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)
@@ -461,11 +461,11 @@ class DownloadManager:
         """
         return await self._parts.sets.move_block(ids, to)
 
-    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+    def places(self, ids: Iterable[str]) -> dict[str, QueuePlace]:
         """Return the places of unfinished downloads in the queue; see `set_places`."""
         return self._parts.sets.places(ids)
 
-    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> list[str]:
         """Undo changes of priorities and moves. Return the ids of the downloads put back.
 
         Args:

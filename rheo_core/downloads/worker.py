@@ -28,7 +28,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
-from rheo_core.infrastructure.disk import DiskThreads, Row
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
 from rheo_core.infrastructure.shortage_errors import memory_shortage
@@ -99,12 +99,13 @@ class DownloadWorker:
         keep_unverified: bool = False,
         rules: Sequence[Rule] = (),
         request_rules: RequestRules | None = None,
+        network: NetworkWatch | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
         self.names = NameNumbers(self.folders)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatch | None = None  # None: a full disk is a failure
-        self.network: NetworkWatch | None = None  # None: a missing network is a failure
+        self.network = network  # None: a missing network is a failure
         self.make_room: Callable[[], Awaitable[None]] | None = None  # on a full disk
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
@@ -122,8 +123,8 @@ class DownloadWorker:
             ),
             disk=disk,
             reading=reading,
-            looks=Row(look_at, lambda _: None),
-            commits=Row(give_final_name, make_names_durable),
+            looks=TurnBatch(look_at, lambda _: None),
+            commits=TurnBatch(give_final_name, make_names_durable),
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
             options=options,

@@ -99,11 +99,12 @@ class HostLimiter:
         limit: int,
         on_room: Callable[[], None] = lambda: None,
         tuning: Tuning = DEFAULT_TUNING,
+        on_answer: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._limit = limit
         self.tuning = tuning
         self._on_room = on_room
-        self.on_answer: Callable[[str], None] = lambda _: None  # by host, with its port
+        self.on_answer = on_answer  # by host, with its port
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._reserved = defaultdict[str, int](int)  # their number, by host
