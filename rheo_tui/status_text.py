@@ -79,11 +79,7 @@ def _alone(text: str) -> StatusText:
 
 
 def _with_reason(label: str, reason: str) -> StatusText:
-    """Return a label and a reason; a reason of the engine may begin with the label."""
-    if reason.startswith(label):
-        return StatusText(reason, reason.removeprefix(label).lstrip(": "))
-    between = " " if reason.startswith("until ") else ": "
-    return StatusText(f"{label}{between}{reason}", reason)
+    return StatusText(f"{label}: {reason}", reason)
 
 
 def _wait_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> StatusText:
@@ -91,7 +87,7 @@ def _wait_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> StatusTex
         return _with_reason(_WAITS, row.reason)
     if row.start_at is not None and row.start_at > now:
         start = start_text(row.start_at, datetime.fromtimestamp(now))
-        return _with_reason(_WAITS, f"until {start}")
+        return StatusText(f"{_WAITS} until {start}", f"until {start}")
     if (wait := waiting.of_host(row)) is not None:
         return _host_wait_text(wait, now)
     return _alone(look_of(row).label)

@@ -356,12 +356,12 @@ class DownloadWorker:
             return 0.0
         self._note_progress(record)
         if isinstance(error, ShortageError) and self._may_wait(error):
-            self._context.lifecycle.put_off(record, f"waiting: {error.problem}")
+            self._context.lifecycle.put_off(record, error.problem)
             return 0.0
         host = record.redirect_host or host_of(record.config.source)
         if self.network is not None and self.network.is_lost(error, host):
             self._context.requester.client.drop_idle()  # the old connections are dead
-            self._context.lifecycle.put_off(record, "waiting for the network")
+            self._context.lifecycle.put_off(record, "no network")
             return 0.0
         record.stats.failures += 1
         delay = self._next_delay(error, record.stats.failures)

@@ -84,8 +84,8 @@ def test_the_engines_own_reason_comes_first() -> None:
     ("waiting", "short"),
     [
         (row("host limit 1 of 1"), "host limit 1 of 1"),
-        (row("waiting for the network"), "for the network"),
-        (row("waiting: too many open files"), "too many open files"),
+        (row("no network"), "no network"),
+        (row("too many open files"), "too many open files"),
         (
             row()._replace(start_at=datetime(2126, 3, 4, 23, 30).timestamp()),
             "until 2126-03-04 23:30",
