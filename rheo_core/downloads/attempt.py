@@ -30,7 +30,7 @@ from .attempt_context import AttemptContext
 from .destination import check_inside
 from .existing import has_size
 from .file_naming import fitted, is_surely_short
-from .looks import Occupant
+from .path_check import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
 

@@ -10,8 +10,8 @@ from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, Tr
 from .destination import DestinationResolver
 from .file_naming import Folders
 from .lifecycle import Lifecycle
-from .looks import Look, LookRequest
 from .name_numbers import NameNumbers
+from .path_check import PathCheck, PathCheckRequest
 from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
@@ -24,7 +24,7 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
-    looks: TurnBatch[LookRequest, Look]
+    path_checks: TurnBatch[PathCheckRequest, PathCheck]
     commits: TurnBatch[Commit, Identity]
     hosts: HostLimiter
     limits: RateLimits

@@ -54,9 +54,9 @@ from .disk_space_watch import DiskSpaceWatch
 from .existing import is_written_by
 from .file_naming import Folders
 from .lifecycle import Lifecycle
-from .looks import look_at
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
+from .path_check import check_path
 from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -123,7 +123,7 @@ class DownloadWorker:
             ),
             disk=disk,
             reading=reading,
-            looks=TurnBatch(look_at, lambda _: None),
+            path_checks=TurnBatch(check_path, lambda _: None),
             commits=TurnBatch(give_final_name, make_names_durable),
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
