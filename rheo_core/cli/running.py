@@ -25,7 +25,7 @@ from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
-from .download_configs import Places
+from .download_configs import InputLines
 from .exit import ExitCode, code_of_run, code_of_signal
 from .json_lines import JsonLines
 from .progress_display import LiveReporter, LogLines, PlainReporter, Reporter
@@ -47,7 +47,9 @@ _JSON_GRACE_SECONDS = 2.0
 class Output:
     """Kinds of output."""
 
-    places: Places | None = None  # events to standard output, with the places of downloads
+    input_lines: InputLines | None = (
+        None  # events to standard output, with the input_lines of downloads
+    )
     to_output: bool = False  # the file goes to standard output
     quiet: bool = False  # only errors to standard error
     verbose: bool = False
@@ -55,7 +57,7 @@ class Output:
     @property
     def json(self) -> bool:
         """True if events are written to standard output."""
-        return self.places is not None
+        return self.input_lines is not None
 
     @property
     def live(self) -> bool:
@@ -153,7 +155,7 @@ class _Run:
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._report)
-            lines = None if output.places is None else JsonLines(output.places)
+            lines = None if output.input_lines is None else JsonLines(output.input_lines)
             if lines is not None:
                 manager.on("*", lines.add)
             manager.set_limits(stop_after_bytes=self._limits.stop_after)
