@@ -28,7 +28,7 @@ from .server import PROGRAM, Server
 from .works import KIB, MIB, Work
 
 _RHEO = str(Path(sys.executable).with_name("rheo"))
-_DRIVER = Path(__file__).parent / "programs" / "fleet_driver.py"
+_DRIVER = Path(__file__).parent / "programs" / "fleet_scheduler.py"
 _PEER = Path(__file__).parent / ".peers" / "img2dataset"
 """A virtual environment with img2dataset."""
 _AT_ONCE = 64  # downloads in a process

@@ -15,9 +15,9 @@ import sys
 from distributed import Client, LocalCluster, Security
 
 from rheo_core.domain.fleet import FleetStatus
-from rheo_core.fleet.driver import ClusterLostError, Driver
 from rheo_core.fleet.planning import PlanRequest, plan_fleet
 from rheo_core.fleet.shard import run_shard
+from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 from rheo_core.fleet.status import error_lines, status_line
 from rheo_core.fleet.targets import open_target
 
@@ -46,7 +46,7 @@ def download(lists: list[str], out: str, client: Client) -> FleetStatus:
     target = open_target(out)
     slots = sum(client.nthreads().values())  # shards that the cluster runs at a time
     plan = plan_fleet(target, PlanRequest(sources=lists), usual_lanes=slots)
-    driver = Driver(
+    scheduler = ShardScheduler(
         target,
         out if target.path is None else str(target.path),  # the same folder for all workers
         plan,
@@ -55,7 +55,7 @@ def download(lists: list[str], out: str, client: Client) -> FleetStatus:
         run_shard,
         on_status=lambda status: print(status_line(status)),
     )
-    return driver.run()
+    return scheduler.run()
 
 
 def main(lists: list[str], out: str, scheduler: str | None, processes: int) -> int:

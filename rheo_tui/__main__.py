@@ -1,7 +1,6 @@
 """The `rheo-tui` command: parses the arguments, then starts the app."""
 
 import argparse
-import gc
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rheo_core.cli.__main__ import report_lost_output, take_over
 from rheo_core.cli.input_flags import BASE, GLOB, INPUT_FILE, LINKS, LIST_OPTIONS, Flag
+from rheo_core.cli.start import begin_imports, end_imports
 from rheo_core.domain.text import at_most, printable, redact, system_reason
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; return 0, 1 for bad input, 2 for a usage error, 4 for an unreadable folder."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # nothing to save yet
     take_over()
-    gc.disable()  # imports make no garbage; collecting takes a tenth of the start
+    begin_imports()
     try:
         options = _parser().parse_args(arguments)
         if options.version:
@@ -331,9 +331,8 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
 
 
 def _begin() -> None:
-    """Finish the start: collect garbage again and leave Ctrl+C to the app."""
-    gc.freeze()  # imported modules stay alive
-    gc.enable()
+    """Finish the start, and leave Ctrl+C to the app."""
+    end_imports()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,11 +1,12 @@
-"""The registry of actions: bindings, footer, help, palette and the dispatch table come from it.
+"""The registry of actions: bindings, footer, help, palette and the table of handlers come from it.
 
 A disabled action stays on its key and gives the reason, from `action_reasons.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from textual.binding import Binding
 from textual.keys import format_key
@@ -18,6 +19,12 @@ from rheo_tui.tabs import OWN_KEYS, TABS
 Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
 """The object that handles an action: `MainScreen`, `DownloadTable`, `DownloadHandlers`,
 `FilterHandlers` or `Inspector`."""
+Handler = Callable[..., Any]
+"""Does the work of an action.
+
+Coroutine functions take the context and run in the background; the text that they return becomes
+feedback. Others take nothing, or the key of their tab.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,6 +525,20 @@ def key_name(key: str) -> str:
 def menu_actions() -> list[Action]:
     """Return the actions on the selection, in the order of the registry."""
     return [action for action in ACTIONS if action.takes_targets or action.in_menu]
+
+
+def handler_table(owners: Mapping[Owner, object]) -> dict[str, Handler]:
+    """Return the handler of each action by its id: the method `do_<id>` of its owner.
+
+    Raises:
+        AttributeError: an action has no handler.
+    """
+    return {action.id: _handler(owners[action.owner], action) for action in ACTIONS}
+
+
+def _handler(owner: object, action: Action) -> Handler:
+    handler: Handler = getattr(owner, action.handler)
+    return partial(handler, action.tab) if action.tab else handler
 
 
 def unknown_actions(keymap: Mapping[str, str]) -> list[str]:

@@ -38,6 +38,7 @@ _CAUSES = {
     FailureKind.HASH: Cause("wrong checksum", _WRONG_HASH, "keep"),
     FailureKind.PROMISED_HASH: Cause("wrong checksum", _WRONG_HASH, "keep"),
     FailureKind.DESTINATION: Cause("", _NO_ROOM, "retry"),
+    FailureKind.FILE_IN_USE: Cause("", _RETRY, "retry"),
     FailureKind.CERTIFICATE: Cause("", _CERTIFICATE, "link"),
     FailureKind.CONNECTION: Cause("", _NETWORK, "retry"),
     FailureKind.DNS: Cause("", _NETWORK, "retry"),

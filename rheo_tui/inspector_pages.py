@@ -12,7 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
+from rheo_core.domain.inspector_details import (
+    ConnectionDetails,
+    DownloadDetails,
+    Hop,
+    TransferDetails,
+)
 from rheo_core.domain.text import printable
 
 from .actions import advice_text

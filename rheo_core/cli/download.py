@@ -164,14 +164,14 @@ def download(
         "ignore_digest": ignore_digest,
         "compute_hash": compute_hash,
     }
-    places: download_configs.Places | None = {} if json_events else None
-    items = download_configs.downloads(located, diagnostics, requests, switches, places)
+    input_lines: download_configs.InputLines | None = {} if json_events else None
+    items = download_configs.downloads(located, diagnostics, requests, switches, input_lines)
     _make_folder(settings.download_dir)
 
     from .running import Output, run  # the engine: not needed by commands that failed above
 
     is_verbose = verbose or common.verbose
-    shown = Output(places=places, quiet=quiet, verbose=is_verbose, to_output=to_output)
+    shown = Output(input_lines=input_lines, quiet=quiet, verbose=is_verbose, to_output=to_output)
     code = run(items, diagnostics, settings, shown, limits, insecure=unchecked)
     if to_output and code is ExitCode.DONE:
         copy_to_output(settings.download_dir)

@@ -16,7 +16,7 @@ from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, 
 
 from .exit import ExitCode, fail
 
-Places = dict[str, tuple[str, int]]
+InputLines = dict[str, tuple[str, int]]
 """By the id of a download, its input and the line there."""
 
 
@@ -62,7 +62,7 @@ def downloads(
     diagnostics: Diagnostics,
     requests: RequestOptions,
     switches: Mapping[str, object],
-    places: Places | None = None,
+    input_lines: InputLines | None = None,
 ) -> Iterator[Item]:
     """Yield downloads and diagnostics; end the command if there is no download.
 
@@ -71,10 +71,10 @@ def downloads(
         diagnostics: reports everything in front of the first download.
         requests: options of requests, for every download.
         switches: fields of `FileConfig` with the values of flags; one that is not true is unset.
-        places: filled with the place of each download; None: nobody needs them.
+        input_lines: filled with the input and line of each download; None: nobody needs them.
     """
-    if places is not None:
-        located = _noted(located, places)
+    if input_lines is not None:
+        located = _noted(located, input_lines)
     items: Iterator[Item] = chain.from_iterable(starmap(diagnose, located))
     first = _first(items, diagnostics)
     if first is None:
@@ -87,10 +87,10 @@ def downloads(
     return items
 
 
-def _noted(located: Iterator[LocatedEntry], places: Places) -> Iterator[LocatedEntry]:
+def _noted(located: Iterator[LocatedEntry], input_lines: InputLines) -> Iterator[LocatedEntry]:
     for where, entry in located:
         if entry.config is not None and not entry.problem:
-            places[entry.config.id] = where.removesuffix(f", line {entry.line}"), entry.line
+            input_lines[entry.config.id] = where.removesuffix(f", line {entry.line}"), entry.line
         yield where, entry
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, RequestOptionsError
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.text import printable, redact
 
 
@@ -23,9 +23,6 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-_DISK_ERRORS = frozenset({DiskFullError.__name__, DestinationError.__name__})
-
-
 def reason_of(error: OSError, named: str = "") -> str:
     """Return the reason of an error, after its file unless the sentence has `named` that one."""
     reason = error.strerror or str(error)
@@ -33,38 +30,51 @@ def reason_of(error: OSError, named: str = "") -> str:
 
 
 def code_of_run(
-    errors: Set[str], *, ended_by: ExitCode | None, lost_events: bool, bad_input: bool
+    failures: Set[FailureKind | None],
+    *,
+    is_stopped: bool,
+    signalled: int | None,
+    lost_events: bool,
+    bad_input: bool,
 ) -> ExitCode:
     """Return the exit code of a run of downloads.
 
     Args:
-        errors: see `code_of`.
-        ended_by: the code of a signal or of --stop-after, if that ended the run early.
+        failures: see `code_of`.
+        is_stopped: --stop-after ended the run early.
+        signalled: number of the signal that ended the run early, if one did.
         lost_events: True if events are missing from the output of --json.
         bad_input: True if some input was not downloaded.
     """
-    if ended_by is not None:
-        return ended_by
-    if errors:
-        return code_of(errors)
+    if is_stopped:
+        return ExitCode.STOPPED
+    if signalled is not None:
+        return code_of_signal(signalled)
+    if failures:
+        return code_of(failures)
     if lost_events:
         return ExitCode.DISK
     return ExitCode.FAILED if bad_input else ExitCode.DONE
 
 
-def code_of(errors: Set[str]) -> ExitCode:
+def code_of(failures: Set[FailureKind | None]) -> ExitCode:
     """Return the exit code that failed downloads cause.
 
     Args:
-        errors: names of the types of their errors; "" stands for downloads that the user cancelled.
+        failures: kinds of their errors; None stands for downloads that the user cancelled.
     """
-    if not errors:
+    if not failures:
         return ExitCode.DONE
-    if errors & _DISK_ERRORS:
+    if FailureKind.DESTINATION in failures:
         return ExitCode.DISK
-    if RequestOptionsError.__name__ in errors:  # of a flag, a variable or a setting
+    if FailureKind.REQUEST_OPTIONS in failures:  # of a flag, a variable or a setting
         return ExitCode.USAGE
     return ExitCode.FAILED
+
+
+def code_of_signal(number: int) -> ExitCode:
+    """Return the exit code after a signal: 128 and its number, as shells report it."""
+    return ExitCode(128 + number)
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:

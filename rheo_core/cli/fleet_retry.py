@@ -68,7 +68,7 @@ def retry(
 
 def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> str:
     """Plan a further pass if all earlier ones are complete; return a sentence on it."""
-    from rheo_core.fleet.kinds import may_pass
+    from rheo_core.fleet.error_kinds import may_pass
     from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
     from rheo_core.fleet.status import complete_shards
 

@@ -13,7 +13,7 @@ import typer
 
 from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
-from .exit import ExitCode, fail, reason_of
+from .exit import ExitCode, code_of_signal, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
@@ -43,8 +43,8 @@ from .start import end_imports
 
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
-    from rheo_core.fleet.driver import Driver
     from rheo_core.fleet.executors import Cluster
+    from rheo_core.fleet.shard_scheduler import ShardScheduler
     from rheo_core.fleet.targets import Target
 
 ClusterName = Annotated[
@@ -228,12 +228,12 @@ def _drive(
     *,
     quiet: bool,
 ) -> "FleetStatus":
-    from rheo_core.fleet.driver import ClusterLostError, Driver
     from rheo_core.fleet.shard import run_shard
     from rheo_core.fleet.shard_downloads import WorkerOptions
+    from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 
     worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
-    driver = Driver(
+    scheduler = ShardScheduler(
         target,
         output if target.path is None else str(target.path),
         made,
@@ -245,21 +245,21 @@ def _drive(
     )
     if target.exists(STOP_NAME) and not quiet:
         typer.echo("rheo: continuing after rheo fleet stop", err=True)
-    with _caught_signals(driver) as caught:
+    with _caught_signals(scheduler) as caught:
         try:
-            status = driver.run()
+            status = scheduler.run()
         except ClusterLostError as error:
             fail(f"{error}. Run the same command again to continue.", ExitCode.STOPPED)
     if caught:
         if not quiet:
             typer.echo("Interrupted. Run the same command again to continue.", err=True)
-        raise typer.Exit(128 + caught[0])
+        raise typer.Exit(code_of_signal(caught[0]))
     return status
 
 
 @contextmanager
-def _caught_signals(driver: "Driver") -> Iterator[list[int]]:
-    """End the driver by the first signal, and the process by the second one.
+def _caught_signals(scheduler: "ShardScheduler") -> Iterator[list[int]]:
+    """End the run by the first signal, and the process by the second one.
 
     Yields:
         The signals that came.
@@ -268,9 +268,9 @@ def _caught_signals(driver: "Driver") -> Iterator[list[int]]:
 
     def catch(number: int, _: FrameType | None) -> None:
         if caught:
-            os._exit(128 + number)
+            os._exit(code_of_signal(number))
         caught.append(number)
-        driver.interrupt()
+        scheduler.interrupt()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -14,7 +14,7 @@ import typer
 from rheo_core.domain.text import printable
 
 from .effective_settings import check_protection, settings_in_force
-from .exit import ExitCode, code_of, fail, reason_of
+from .exit import ExitCode, code_of, code_of_signal, fail, reason_of
 from .flags import (
     AllowDowngrade,
     Auth,
@@ -141,7 +141,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) 
     try:
         result, signalled = asyncio.run(_until_signal(work))
     except ShardError as error:
-        code = code_of({error.error_name})
+        code = code_of({error.failure})
         fail(str(error), ExitCode.STOPPED if code is ExitCode.FAILED else code)
     except OSError as error:
         fail(f"{reason_of(error)}.", ExitCode.DISK)
@@ -150,7 +150,7 @@ def _run(work: "Coroutine[Any, Any, SliceResult]", output: str, *, quiet: bool) 
     if result is None:
         if not quiet:
             typer.echo("Interrupted. Run the same command again to continue.", err=True)
-        return ExitCode(128 + signalled)
+        return code_of_signal(signalled)
     return _judge(result, output, quiet=quiet)
 
 
@@ -207,7 +207,7 @@ async def _until_signal(
 
     def catch(number: int) -> None:
         if caught:
-            os._exit(128 + number)
+            os._exit(code_of_signal(number))
         caught.append(number)
         task.cancel()
 

@@ -13,7 +13,7 @@ from rheo_core.domain.exceptions import ShortageError
 from rheo_core.domain.listing import json_line
 from rheo_core.events import DownloadEvent, DownloadEventType, DownloadProgressEvent
 
-from .download_configs import Places
+from .download_configs import InputLines
 from .report import TERMINAL_EVENTS
 from .standard_output import write_all
 
@@ -48,11 +48,11 @@ class JsonLines:
     Create it on the event loop.
 
     Args:
-        places: inputs and lines by the id of a download, which are dropped when it ends.
+        input_lines: inputs and lines by the id of a download, which are dropped when it ends.
     """
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, input_lines: InputLines) -> None:
+        self._input_lines = input_lines
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._written = asyncio.Event()
@@ -69,9 +69,9 @@ class JsonLines:
         """Queue `event` for writing."""
         crowded = self._lines.qsize() > _MAX_WAITING
         if not (crowded and isinstance(event, DownloadProgressEvent)):
-            self._lines.put(_line_of(event, self._places.get(event.download_id)))
+            self._lines.put(_line_of(event, self._input_lines.get(event.download_id)))
         if isinstance(event, TERMINAL_EVENTS):
-            self._places.pop(event.download_id, None)
+            self._input_lines.pop(event.download_id, None)
 
     async def finish(self, timeout: float | None = None) -> None:
         """Wait until all events are written. Add none afterwards.

@@ -58,11 +58,11 @@ class Tally:
     """Counts of the downloads that ended.
 
     Attributes:
-        errors: names of the types of errors; "" if the user cancelled a download.
+        failures: kinds of errors; None if the user cancelled a download.
     """
 
     def __init__(self) -> None:
-        self.errors: set[str] = set()
+        self.failures: set[FailureKind | None] = set()
         self._counts: Counter[type[DownloadEvent]] = Counter()
         self._bytes = 0
         self._began = time.monotonic()
@@ -75,9 +75,9 @@ class Tally:
         if isinstance(event, DownloadCompletedEvent):
             self._bytes += event.total_bytes
         elif isinstance(event, DownloadFailedEvent):
-            self.errors.add(event.error.exc_type.rpartition(".")[2])
+            self.failures.add(event.error.kind)
         elif isinstance(event, DownloadCancelledEvent):
-            self.errors.add("")
+            self.failures.add(None)
 
     @property
     def ended(self) -> int:

@@ -25,8 +25,8 @@ from rheo_core.inputs.background_reader import BackgroundReader
 from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
-from .download_configs import Places
-from .exit import ExitCode, code_of_run
+from .download_configs import InputLines
+from .exit import ExitCode, code_of_run, code_of_signal
 from .json_lines import JsonLines
 from .progress_display import LiveReporter, LogLines, PlainReporter, Reporter
 from .report import TERMINAL_EVENTS, Tally
@@ -47,7 +47,9 @@ _JSON_GRACE_SECONDS = 2.0
 class Output:
     """Kinds of output."""
 
-    places: Places | None = None  # events to standard output, with the places of downloads
+    input_lines: InputLines | None = (
+        None  # events to standard output, with the input_lines of downloads
+    )
     to_output: bool = False  # the file goes to standard output
     quiet: bool = False  # only errors to standard error
     verbose: bool = False
@@ -55,7 +57,7 @@ class Output:
     @property
     def json(self) -> bool:
         """True if events are written to standard output."""
-        return self.places is not None
+        return self.input_lines is not None
 
     @property
     def live(self) -> bool:
@@ -153,7 +155,7 @@ class _Run:
         async with manager:
             for event_type in _event_types(output):
                 manager.on(event_type, self._report)
-            lines = None if output.places is None else JsonLines(output.places)
+            lines = None if output.input_lines is None else JsonLines(output.input_lines)
             if lines is not None:
                 manager.on("*", lines.add)
             manager.set_limits(stop_after_bytes=self._limits.stop_after)
@@ -184,8 +186,9 @@ class _Run:
         if finished and problem is not None:
             reporter.say(f"rheo: events are missing from the output: {problem}")
         return code_of_run(
-            tally.errors,
-            ended_by=None if finished else ExitCode.STOPPED if stopped else interruption.code,
+            tally.failures,
+            is_stopped=stopped and not finished,
+            signalled=None if finished else interruption.signal,
             lost_events=problem is not None,
             bad_input=self._diagnostics.problems > 0,
         )
@@ -261,10 +264,10 @@ def _unless_cancelled(callback: Callable[[], None]) -> Callable[[asyncio.Task[No
 
 @dataclass(slots=True)
 class _Interruption:
-    """The first signal that ends the command, and the exit code that it means."""
+    """The first signal that ends the command."""
 
     came: asyncio.Event = field(default_factory=asyncio.Event)
-    code: ExitCode = ExitCode.INTERRUPTED
+    signal: int | None = None
 
 
 def _catch_signals(reporter: Reporter) -> _Interruption:
@@ -280,16 +283,16 @@ def _catch_signals(reporter: Reporter) -> _Interruption:
     interruption = _Interruption()
     loop = asyncio.get_running_loop()
 
-    def interrupt(code: ExitCode) -> None:
+    def interrupt(number: int) -> None:
         if interruption.came.is_set():
             reporter.close()  # shows the cursor again
-            os._exit(code)
-        interruption.code = code
+            os._exit(code_of_signal(number))
+        interruption.signal = number
         interruption.came.set()
 
     def catch(number: int, _: object) -> None:
         if not loop.is_closed():  # otherwise the process is about to end
-            loop.call_soon_threadsafe(interrupt, ExitCode(128 + number))
+            loop.call_soon_threadsafe(interrupt, number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

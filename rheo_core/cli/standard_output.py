@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-from .exit import ExitCode, fail
+from .exit import ExitCode, code_of_signal, fail
 
 STANDARD_OUTPUT = "-"
 _READ_BYTES = 1 << 20
@@ -51,7 +51,7 @@ def _end_on_signals() -> None:
     """
 
     def end(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)  # the folder of the file is removed on the way
+        raise SystemExit(code_of_signal(number))  # the folder of the file is removed on the way
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

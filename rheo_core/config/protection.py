@@ -16,7 +16,7 @@ from rheo_core.domain.text import printable
 from .host_settings import HostSettings, pattern_of
 
 _OPTIONS = frozenset(RequestOptions.model_fields)
-Place = tuple[str, ...]
+SettingPath = tuple[str, ...]
 """The names that lead to a value: `("timeout",)`, `("hosts", "example.org", "proxy")`."""
 
 TABLES = ("request", "hosts")
@@ -40,7 +40,7 @@ _ALIKE = 0.75
 """Similarity to a setting from which a name counts as a typing mistake; `connect_via` does not."""
 
 
-def unclear_at(place: Place, sentence: str, settings: Collection[str]) -> Unclear | None:
+def unclear_at(place: SettingPath, sentence: str, settings: Collection[str]) -> Unclear | None:
     """Return the requests that a mistake at this place stops; None if it stops none.
 
     A whole file (`()`), a table and an unknown name may concern any request. A host that is not
@@ -85,7 +85,7 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
     return close is None or close in _OPTIONS.union(TABLES, BOUNDS)
 
 
-def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
+def misplaced(values: Mapping[str, Any]) -> Iterator[SettingPath]:
     """Yield the places of bounds, options of requests and their tables in other tables.
 
     In TOML everything below `[keys]` belongs to that table, even `request.proxy = …`.
@@ -95,7 +95,7 @@ def misplaced(values: Mapping[str, Any]) -> Iterator[Place]:
             yield from _strays((table,), value)
 
 
-def _strays(place: Place, value: object) -> Iterator[Place]:
+def _strays(place: SettingPath, value: object) -> Iterator[SettingPath]:
     if isinstance(value, list):
         for each in value:
             yield from _strays(place, each)

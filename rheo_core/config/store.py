@@ -25,7 +25,7 @@ from .problems import explain, line_of, unknown_setting
 from .protection import (
     BOUNDS,
     TABLES,
-    Place,
+    SettingPath,
     closing_sentence,
     misplaced,
     nearest,
@@ -63,7 +63,7 @@ class LoadedSettings:
 class _Mistake(NamedTuple):
     """A mistake in the file or the environment."""
 
-    place: Place
+    place: SettingPath
     sentence: str
 
     @property
@@ -289,7 +289,7 @@ def _check(
     """Return the valid values, and a sentence on each other value by its place."""
     # pydantic-settings reads `Request` as `request`, and one of them if both are set.
     unknown = values.keys() - Settings.model_fields.keys()
-    bad: dict[Place, str] = {(name,): unknown_setting(name) for name in unknown}
+    bad: dict[SettingPath, str] = {(name,): unknown_setting(name) for name in unknown}
     known = _without(values, bad)
     try:
         _layer(known)

@@ -349,6 +349,8 @@ class DiskFullError(DestinationError):
 class FileInUseError(DestinationError):
     """Another process is writing the file."""
 
+    kind = FailureKind.FILE_IN_USE
+
     def __init__(self, path: Path) -> None:
         super().__init__(path, "another process is using it")
 

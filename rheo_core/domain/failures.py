@@ -27,6 +27,7 @@ class FailureKind(StrEnum):
     HOST_FULL = "host_full"
     SHORTAGE = "shortage"
     DESTINATION = "destination"  # it cannot be written
+    FILE_IN_USE = "file_in_use"  # by another process
     FILE_EXISTS = "file_exists"  # and the strategy is `error`
     EXISTING_DIFFERS = "existing_differs"  # an existing file is not the requested one
     HASH = "hash"

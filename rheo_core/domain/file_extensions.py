@@ -1,6 +1,6 @@
 """Extensions of file names: tell files such as archives and images from web pages.
 
-File names are chosen in `downloads/destination.py`, and made safe in `domain/filenames.py`.
+File names are chosen in `downloads/file_naming.py`, and made safe in `domain/filenames.py`.
 """
 
 # Not `mimetypes` of the standard library: it reads files of the system, so that two machines would

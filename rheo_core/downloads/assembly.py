@@ -65,33 +65,36 @@ def assemble(
     """Make the parts of a manager from its options and the objects of the caller."""
     session = _make_session(options, on_problem)
     disk, limits = DiskThreads(), RateLimits()
-    hosts = HostLimiter(options.connections_per_host, queue.look_again, options.tuning)
+    network = _make_network_watch(options, queue)
+    hosts = _make_hosts(options, queue, network)
     lifecycle = Lifecycle(tracker, emitter, session)
     worker = _make_worker(
-        options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle,
+        options, client, tracker, emitter, retry_handler, disk, hosts, limits, lifecycle, network,
         keep_unverified=session is not None,
     )  # fmt: skip
     admission = Admission(queue, tracker, lifecycle, session, worker.names)
     pool = WorkerPool(
-        queue, worker.attempt, admission.requeue, options.max_concurrent, hosts, options.tuning
+        queue,
+        worker.attempt,
+        admission.requeue,
+        options.max_concurrent,
+        hosts,
+        options.tuning,
+        is_blocked=worker.is_blocked if options.wait_for_settings else lambda _: False,
+        network=network,
     )
-    worker.shortage = pool.shortage
-    if options.network_timeout != 0:
-        watch = NetworkWatch(options.network_timeout, queue.look_again, options.tuning)
-        worker.network = pool.network = watch
-        hosts.on_answer = watch.note_answer
-    if options.wait_for_settings:
-        pool.is_blocked = worker.is_blocked
     context = ControlContext(queue, tracker, lifecycle, worker, admission, pool)
     control = DownloadController(context, options.tuning)
     sets = SetController(context, control, session)
-    worker.make_room = control.kept.discard_all
     speed = SpeedPolicy(
         limits,
         rate_bps=options.speed_limit_bps or None,
         slow_bps=options.slow_limit_bps,
         schedule=parse_schedule(options.schedule),
     )
+    # A circle: pool and control end attempts of the worker, which asks them after a failure.
+    worker.shortage = pool.shortage
+    worker.make_room = control.kept.discard_all
     if _waits_for_room(options):
         worker.disk_space = DiskSpaceWatch(disk, control.resume, options.tuning)
     return Parts(
@@ -111,7 +114,7 @@ def assemble(
         LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
-        worker.network,
+        network,
     )
 
 
@@ -134,6 +137,25 @@ def _waits_for_room(options: EngineOptions) -> bool:
     return options.wait_for_room
 
 
+def _make_network_watch(
+    options: EngineOptions, queue: PriorityDownloadQueue
+) -> NetworkWatch | None:
+    if options.network_timeout == 0:
+        return None
+    return NetworkWatch(options.network_timeout, queue.look_again, options.tuning)
+
+
+def _make_hosts(
+    options: EngineOptions, queue: PriorityDownloadQueue, network: NetworkWatch | None
+) -> HostLimiter:
+    return HostLimiter(
+        options.connections_per_host,
+        queue.look_again,
+        options.tuning,
+        on_answer=(lambda _: None) if network is None else network.note_answer,
+    )
+
+
 def _make_worker(
     options: EngineOptions,
     client: BaseHttpClient,
@@ -144,6 +166,7 @@ def _make_worker(
     hosts: HostLimiter,
     limits: RateLimits,
     lifecycle: Lifecycle,
+    network: NetworkWatch | None,
     *,
     keep_unverified: bool,
 ) -> DownloadWorker:
@@ -165,4 +188,5 @@ def _make_worker(
         keep_unverified=keep_unverified,
         rules=options.rules,
         request_rules=options.request_rules,
+        network=network,
     )

@@ -18,7 +18,7 @@ from rheo_core.infrastructure.identity import Identity
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     Commit,
-    Connection,
+    ConnectionPermit,
     PartFile,
     ResponseHead,
     Transfer,
@@ -27,9 +27,10 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .destination import check_inside, fitted, is_surely_short
+from .destination import check_inside
 from .existing import has_size
-from .looks import Occupant
+from .file_naming import fitted, is_surely_short
+from .path_check import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
 
@@ -107,15 +108,15 @@ class Attempt:
 
     async def _fetch_checksum(self, url: str) -> HashConfig | None:
         context, record = self._context, self._record
-        place: Connection | None = None
+        permit: ConnectionPermit | None = None
 
         def explain(reason: str) -> None:
             context.lifecycle.explain(record, reason or "looking for its checksum file")
 
-        def connect(host: str) -> Connection:
-            nonlocal place
-            place = context.hosts.connection(host, explain, record.id, keeps_reservation=True)
-            return place
+        def connect(host: str) -> ConnectionPermit:
+            nonlocal permit
+            permit = context.hosts.permit(host, explain, record.id, keeps_reservation=True)
+            return permit
 
         explain("")
         try:
@@ -128,8 +129,8 @@ class Attempt:
                 record.config.options_for(url),
             )
         except DownloadError:
-            if place is not None and place.host != host_of(record.config.source):
-                record.stats.redirect_host = place.host
+            if permit is not None and permit.host != host_of(record.config.source):
+                record.stats.redirect_host = permit.host
             raise
 
     async def _fetch_named(self, path: Path) -> PartFile:

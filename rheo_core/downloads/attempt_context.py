@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from rheo_core.infrastructure.disk import DiskThreads, Row
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.http import Requester
 from rheo_core.infrastructure.identity import Identity
 from rheo_core.transfer import Commit, HostLimiter, PartListings, RateLimits, TransferOptions
 
-from .destination import DestinationResolver, Folders
+from .destination import DestinationResolver
+from .file_naming import Folders
 from .lifecycle import Lifecycle
-from .looks import Look, LookRequest
 from .name_numbers import NameNumbers
+from .path_check import PathCheck, PathCheckRequest
 from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .validation import BaseFileValidator
@@ -23,8 +24,8 @@ class AttemptContext:
     requester: Requester
     disk: DiskThreads
     reading: DiskThreads  # for long reads, so that no write waits behind them
-    looks: Row[LookRequest, Look]
-    commits: Row[Commit, Identity]
+    path_checks: TurnBatch[PathCheckRequest, PathCheck]
+    commits: TurnBatch[Commit, Identity]
     hosts: HostLimiter
     limits: RateLimits
     options: TransferOptions

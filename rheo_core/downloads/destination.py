@@ -1,32 +1,19 @@
-"""Destinations: names and folders before and after a reply, existing files, checks of paths."""
+"""Destinations that exist: the strategy for them, and the check that no link leads elsewhere.
+
+Names and folders are chosen in `file_naming.py`.
+"""
 
 import errno
 import os
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePath
-from urllib.parse import quote
 
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
-from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import (
-    MAX_NAME_BYTES,
-    RESERVED_SUFFIX_BYTES,
-    fit_filename,
-    number_filename,
-)
-from rheo_core.domain.rules import Rule, folder_by_rule
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.files import resolve_links
 
-_SHORT_LIMITS = (200, 143, 120)
-"""Limits that are tried if a file system takes shorter names than it says."""
-_OWN_BYTES = RESERVED_SUFFIX_BYTES + len(".xxxxxxxx") + len(" (9999)")
-"""Bytes for the suffixes of our own files, for a name of a download alone, and for a number."""
-_MAX_SURE_BYTES = _SHORT_LIMITS[-1] - _OWN_BYTES
+from .file_naming import numbered
 
 
 class DestinationResolver:
@@ -61,113 +48,6 @@ class DestinationResolver:
                 return await self._disk.run(_first_free, path)
 
 
-class Folders:
-    """Folders for downloads: the download folder, or that of the first matching rule."""
-
-    def __init__(self, base: Path, rules: Sequence[Rule] = ()) -> None:
-        self.base = base
-        self.rules = rules
-
-    def path_of(self, config: FileConfig) -> Path:
-        """Return the path of a file from facts known before the transfer."""
-        if not self.rules:
-            return writable_path(config.get_destination_path(self.base))
-        name = config.get_destination_filename()
-        return writable_path(self.folder_of(config, name, config.type) / name)
-
-    def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
-        """Return the folder for a name and a media type; a requested folder wins."""
-        if config.has_folder:
-            return config.folder_below(self.base)
-        return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
-
-    def path_by_reply(
-        self, config: FileConfig, path: Path, name: str | None, type: str | None
-    ) -> Path | None:
-        """Return the path of a file when a reply tells its name and type; None: the same.
-
-        The user's name wins over the server's. The folder stays if it is not the one that was
-        chosen before the reply, because the download began there under other settings.
-
-        Args:
-            config: the download.
-            path: its path so far.
-            name: name of the file in the reply; None: the reply has none.
-            type: media type of the reply, if it has one.
-        """
-        named = name if config.filename is None else None
-        better = None if named is None else path.with_name(named)
-        if self.rules and path.parent == self.path_of(config).parent:
-            ruled = named or config.get_destination_filename()
-            folder = self.folder_of(config, ruled, type or config.type)
-            if folder != path.parent:
-                better = folder / ruled
-        if better is None or (better := writable_path(better)) == path:
-            return None
-        return better
-
-
-def writable_path(path: Path) -> Path:
-    """Return a path whose letters the locale's encoding has; others are percent-encoded.
-
-    They stay distinct this way, as in a URL. With UTF-8, the usual encoding, nothing changes.
-    """
-    if str(path).isascii():
-        return path
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        escaped = Path(*map(_escaped, path.parts))
-        return escaped.with_name(fit_filename(escaped.name))
-    return path
-
-
-def _escaped(part: str) -> str:
-    encoding = sys.getfilesystemencoding()
-    return "".join(
-        letter if _has(encoding, letter) else quote(letter, errors="surrogateescape")
-        for letter in part
-    )
-
-
-def _has(encoding: str, letter: str) -> bool:
-    try:
-        letter.encode(encoding, "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def is_surely_short(name: str) -> bool:
-    """Return True if every file system takes a name."""
-    return len(name.encode(errors="surrogateescape")) <= _MAX_SURE_BYTES
-
-
-def fitted(path: Path) -> Path:
-    """Return a path whose name, with our suffixes and a number, its file system takes. Blocks."""
-    limit = _name_limit(path.parent)
-    if limit >= MAX_NAME_BYTES:
-        return path
-    return path.with_name(fit_filename(path.name, limit - _OWN_BYTES))
-
-
-def _name_limit(folder: Path) -> int:
-    """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
-    while not os.path.exists(folder) and folder != folder.parent:
-        folder = folder.parent
-    reported = MAX_NAME_BYTES
-    with suppress(OSError, ValueError):
-        reported = os.pathconf(folder, "PC_NAME_MAX")
-    for limit in (min(reported, MAX_NAME_BYTES), *_SHORT_LIMITS):
-        try:
-            os.lstat(folder / ("x" * limit))
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                continue
-        return limit
-    return _SHORT_LIMITS[-1]
-
-
 def check_inside(path: Path, subdir: str) -> None:
     """Check that no link in the folders of `subdir` leads outside of the folder above them.
 
@@ -184,11 +64,6 @@ def check_inside(path: Path, subdir: str) -> None:
         raise DestinationError(path, f"its folder {reason}") from error
     if not is_inside:
         raise DestinationError(path, f"a link leads outside {base}")
-
-
-def numbered(path: Path, number: int) -> Path:
-    """Return `name (2).ext` for `name.ext` and 2; 0 changes nothing."""
-    return path.with_name(number_filename(path.name, number)) if number else path
 
 
 def _first_free(path: Path) -> Path:

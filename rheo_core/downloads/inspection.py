@@ -1,7 +1,7 @@
 """Inspection: details of one download, collected from the parts that know them."""
 
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.tracking import DownloadRecord
 from rheo_core.tracking.record import AttemptStats

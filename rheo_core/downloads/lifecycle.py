@@ -203,7 +203,10 @@ class Lifecycle:
         self._publish(record, DownloadResumedEvent)
 
     def put_off(self, record: DownloadRecord, reason: str) -> None:
-        """Report that an attempt ended because of a shortage and does not count."""
+        """Report that an attempt ended because of a shortage and does not count.
+
+        The reason completes `waiting: `, which readers of the list add.
+        """
         record.end_attempt()
         record.stats.attempt -= 1
         self._change(record, DownloadStatus.QUEUED)

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from rheo_core.domain.cancellation import CancelResult
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import (
     DownloadInfo,
     DownloadSnapshot,
@@ -33,6 +32,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.schedule import parse_schedule
 from rheo_core.events import (
@@ -50,7 +50,7 @@ from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import assemble
 from .inspection import inspect
-from .queue import Place, PriorityDownloadQueue
+from .queue import PriorityDownloadQueue, QueuePlace
 from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)
@@ -461,11 +461,11 @@ class DownloadManager:
         """
         return await self._parts.sets.move_block(ids, to)
 
-    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+    def places(self, ids: Iterable[str]) -> dict[str, QueuePlace]:
         """Return the places of unfinished downloads in the queue; see `set_places`."""
         return self._parts.sets.places(ids)
 
-    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> list[str]:
         """Undo changes of priorities and moves. Return the ids of the downloads put back.
 
         Args:

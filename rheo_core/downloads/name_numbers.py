@@ -10,7 +10,7 @@ from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import exact_source_of
 
-from .destination import Folders
+from .file_naming import Folders
 
 UNKNOWN_OWNER = ""
 """Owner of a file that no download of ours is known to have written."""

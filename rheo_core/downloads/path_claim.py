@@ -13,10 +13,10 @@ from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, source_of
 
 from .attempt_context import AttemptContext
-from .destination import numbered
 from .existing import check_at_server, find_existing, is_checkable
-from .looks import Look, LookRequest, Occupant
+from .file_naming import numbered
 from .name_numbers import UNKNOWN_OWNER
+from .path_check import Occupant, PathCheck, PathCheckRequest
 
 
 class ReplyIsOpenError(Exception):
@@ -164,30 +164,30 @@ class PathClaim:
                     break
                 taken.append(candidate)
                 continue
-            look = await self._look(candidate, None if number else part)
-            self.occupant = look.occupant
-            if self._may_take(look, is_best=not index, has_existing=bool(existing)):
-                is_new = look.occupant is Occupant.NOTHING and part is not None and not number
+            check = await self._check(candidate, None if number else part)
+            self.occupant = check.occupant
+            if self._may_take(check, is_best=not index, has_existing=bool(existing)):
+                is_new = check.occupant is Occupant.NOTHING and part is not None and not number
                 if is_new and self.strategy is FileExistsStrategy.RENAME:  # begun there earlier?
                     return await self._begun_at(numbered(path, next(numbers))) or candidate
                 return candidate
-            if look.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
+            if check.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
                 self.unlock(candidate)  # the next link of this name goes there
                 break
-            if look.occupant is not Occupant.FILE:
+            if check.occupant is not Occupant.FILE:
                 continue
-            others = self._kept_for_others(look, is_spare=bool(existing) and not is_checked)
+            others = self._kept_for_others(check, is_spare=bool(existing) and not is_checked)
             if others:
                 self._context.names.pass_over(path, number, others)
                 if not was_locked:
                     self.unlock(candidate)  # the owner of the file must find it
                 continue
-            if look.source == self.source:
+            if check.source == self.source:
                 existing = [candidate]
                 break
             existing.append(candidate)
             if not is_checked:
-                if not look.source:
+                if not check.source:
                     break  # further ones would tell nothing
                 owners.discard(UNKNOWN_OWNER)  # only our own file would be better
         paths = (*existing, *taken)
@@ -230,15 +230,15 @@ class PathClaim:
         """
         return self._best is not None and self._best == self.expected_path
 
-    def _may_take(self, look: Look, *, is_best: bool, has_existing: bool) -> bool:
+    def _may_take(self, check: PathCheck, *, is_best: bool, has_existing: bool) -> bool:
         """Return True if the file may have a path with these contents.
 
         Args:
-            look: the contents.
+            check: the contents.
             is_best: the path has the best number.
             has_existing: a better number has a file that may stand for the download.
         """
-        match look.occupant:
+        match check.occupant:
             case Occupant.NOTHING:
                 return not has_existing
             case Occupant.OURS:
@@ -246,7 +246,7 @@ class PathClaim:
             case Occupant.SPECIAL:
                 return is_best and self.strategy is not FileExistsStrategy.RENAME
             case Occupant.FILE if self.strategy is FileExistsStrategy.OVERWRITE:
-                return not self._is_anothers(look) and self._may_replace(look.source)
+                return not self._is_anothers(check) and self._may_replace(check.source)
         return False
 
     def _may_replace(self, source: str | None) -> bool:
@@ -257,34 +257,34 @@ class PathClaim:
         is_known = self._is_asked_for or source == self.source
         return is_known or (self._is_nth and source is None)
 
-    def _kept_for_others(self, look: Look, *, is_spare: bool) -> set[str]:
+    def _kept_for_others(self, check: PathCheck, *, is_spare: bool) -> set[str]:
         """Return the owners for whom an existing file is left; none if it may stand for this one.
 
         Args:
-            look: the file.
+            check: the file.
             is_spare: another file may stand for this download already.
         """
-        if self._is_anothers(look) or self.strategy is not FileExistsStrategy.SKIP:
-            return self._owners_of(look)
-        if is_spare and look.source != self.source:  # it may stand for another link of this name
-            return {*self._owners_of(look), UNKNOWN_OWNER}
+        if self._is_anothers(check) or self.strategy is not FileExistsStrategy.SKIP:
+            return self._owners_of(check)
+        if is_spare and check.source != self.source:  # it may stand for another link of this name
+            return {*self._owners_of(check), UNKNOWN_OWNER}
         return set()
 
-    def _is_anothers(self, look: Look) -> bool:
+    def _is_anothers(self, check: PathCheck) -> bool:
         """Return True if a file belongs to another download of this run."""
         context = self._context
-        if look.identity in context.written and context.written[look.identity] != self.source:
+        if check.identity in context.written and context.written[check.identity] != self.source:
             return True
-        is_other = look.source not in (None, "", self.source)
-        return is_other and context.names.has_source(look.source or "")
+        is_other = check.source not in (None, "", self.source)
+        return is_other and context.names.has_source(check.source or "")
 
-    def _owners_of(self, look: Look) -> set[str]:
+    def _owners_of(self, check: PathCheck) -> set[str]:
         """Return the sources of the downloads that a file belongs to, as far as they are known."""
         owners = set[str]()
-        if look.identity is not None and look.identity in self._context.written:
-            owners.add(self._context.written[look.identity])
-        if look.source:
-            owners.add(look.source)
+        if check.identity is not None and check.identity in self._context.written:
+            owners.add(self._context.written[check.identity])
+        if check.source:
+            owners.add(check.source)
         return owners or {UNKNOWN_OWNER}
 
     async def _passes_over_own(self, path: Path) -> bool:
@@ -296,19 +296,21 @@ class PathClaim:
 
     async def _begun_at(self, path: Path) -> Path | None:
         """Lock a path if an earlier run began there."""
-        look = await self._look(path)
-        if look.occupant is not Occupant.OURS or not await self.try_lock(path):
+        check = await self._check(path)
+        if check.occupant is not Occupant.OURS or not await self.try_lock(path):
             return None
-        self.occupant = look.occupant
+        self.occupant = check.occupant
         return path
 
-    async def _look(self, path: Path, part: PartFile | None = None) -> Look:
-        """Look at a path; prepare `part` for it if nothing is there."""
+    async def _check(self, path: Path, part: PartFile | None = None) -> PathCheck:
+        """Check a path; prepare `part` for it if nothing is there."""
         context, is_wanted = self._context, part is not None
         if part is None:
             part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
-        return await context.disk.submit_to(context.looks, LookRequest(part, is_wanted, is_free))
+        return await context.disk.submit_to(
+            context.path_checks, PathCheckRequest(part, is_wanted, is_free)
+        )
 
 
 def special_problem(path: Path) -> DestinationError:

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _TURN_ATTEMPTS = 8
 """Attempts after which a task lets others run. One that finds its file on the disk never waits."""
 
-Attempt = Callable[[FileConfig], Awaitable[float | None]]
+RunAttempt = Callable[[FileConfig], Awaitable[float | None]]
 """Make one attempt; return the seconds to wait before another, None if no other follows."""
 
 Requeue = Callable[[FileConfig], None]
@@ -35,16 +35,19 @@ class WorkerPool:
     def __init__(
         self,
         queue: PriorityDownloadQueue,
-        attempt: Attempt,
+        attempt: RunAttempt,
         requeue: Requeue,
         slots: int,
         hosts: HostLimiter,
         tuning: Tuning = DEFAULT_TUNING,
+        *,
+        is_blocked: Callable[[str], bool] = lambda _: False,
+        network: NetworkWatch | None = None,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
-        self.is_blocked: Callable[[str], bool] = lambda _: False  # by host, with its port
-        self.network: NetworkWatch | None = None  # None: do not wait for it
+        self._is_blocked = is_blocked  # by host, with its port
+        self._network = network  # None: do not wait for it
         self._attempt = attempt
         self._requeue = requeue
         self._slots = slots
@@ -152,8 +155,8 @@ class WorkerPool:
                 self._run(config)
 
     def _must_wait(self, host: str) -> bool:
-        is_lost = self.network is not None and self.network.must_wait(host)
-        return is_lost or self._hosts.is_busy(host) or self.is_blocked(host)
+        is_lost = self._network is not None and self._network.must_wait(host)
+        return is_lost or self._hosts.is_busy(host) or self._is_blocked(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempts(config))

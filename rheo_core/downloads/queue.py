@@ -17,7 +17,7 @@ from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
 
-Place = tuple[int, Rank]
+QueuePlace = tuple[int, Rank]
 """Priority and rank of a download."""
 
 _log = logging.getLogger(__name__)
@@ -192,7 +192,7 @@ class PriorityDownloadQueue:
             }
         )
 
-    def set_places(self, places: Mapping[str, Place]) -> None:
+    def set_places(self, places: Mapping[str, QueuePlace]) -> None:
         """Give waiting downloads other places; ids that do not wait here are ignored.
 
         Raises:

@@ -11,7 +11,7 @@ from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
-from .queue import Place
+from .queue import QueuePlace
 
 if TYPE_CHECKING:
     from .session import Session
@@ -107,12 +107,12 @@ class SetController:
                         moved.append(download_id)
             return moved
 
-    def places(self, ids: Iterable[str]) -> dict[str, Place]:
+    def places(self, ids: Iterable[str]) -> dict[str, QueuePlace]:
         """Return the places of downloads that have not ended; see `set_places`."""
         records = filter(_has_not_ended, self._records(ids))
         return {record.id: (record.priority, record.rank) for record in records}
 
-    async def set_places(self, places: Mapping[str, Place]) -> list[str]:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> list[str]:
         """Give downloads that have not ended other places; return their ids."""
         async with self._alone():
             self._context.queue.set_places(places)

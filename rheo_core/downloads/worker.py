@@ -28,7 +28,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
-from rheo_core.infrastructure.disk import DiskThreads, Row
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
 from rheo_core.infrastructure.shortage_errors import memory_shortage
@@ -49,13 +49,14 @@ from rheo_core.transfer.errors import named_errors
 
 from .attempt import Attempt
 from .attempt_context import AttemptContext
-from .destination import DestinationResolver, Folders, check_inside
+from .destination import DestinationResolver, check_inside
 from .disk_space_watch import DiskSpaceWatch
 from .existing import is_written_by
+from .file_naming import Folders
 from .lifecycle import Lifecycle
-from .looks import look_at
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
+from .path_check import check_path
 from .path_locks import PathLocks
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler
@@ -98,12 +99,13 @@ class DownloadWorker:
         keep_unverified: bool = False,
         rules: Sequence[Rule] = (),
         request_rules: RequestRules | None = None,
+        network: NetworkWatch | None = None,
     ) -> None:
         self.folders = Folders(download_dir, rules)
         self.names = NameNumbers(self.folders)
         self.retry_handler = retry_handler or NullRetryHandler()
         self.disk_space: DiskSpaceWatch | None = None  # None: a full disk is a failure
-        self.network: NetworkWatch | None = None  # None: a missing network is a failure
+        self.network = network  # None: a missing network is a failure
         self.make_room: Callable[[], Awaitable[None]] | None = None  # on a full disk
         self.shortage: Shortage | None = None  # None: a shortage is a failure
         self._tracker = tracker or DownloadTracker()
@@ -121,8 +123,8 @@ class DownloadWorker:
             ),
             disk=disk,
             reading=reading,
-            looks=Row(look_at, lambda _: None),
-            commits=Row(give_final_name, make_names_durable),
+            path_checks=TurnBatch(check_path, lambda _: None),
+            commits=TurnBatch(give_final_name, make_names_durable),
             hosts=hosts or HostLimiter(DEFAULTS.connections_per_host),
             limits=limits or RateLimits(),
             options=options,
@@ -354,12 +356,12 @@ class DownloadWorker:
             return 0.0
         self._note_progress(record)
         if isinstance(error, ShortageError) and self._may_wait(error):
-            self._context.lifecycle.put_off(record, f"waiting: {error.problem}")
+            self._context.lifecycle.put_off(record, error.problem)
             return 0.0
         host = record.redirect_host or host_of(record.config.source)
         if self.network is not None and self.network.is_lost(error, host):
             self._context.requester.client.drop_idle()  # the old connections are dead
-            self._context.lifecycle.put_off(record, "waiting for the network")
+            self._context.lifecycle.put_off(record, "no network")
             return 0.0
         record.stats.failures += 1
         delay = self._next_delay(error, record.stats.failures)

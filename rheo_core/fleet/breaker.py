@@ -5,7 +5,7 @@ A host that is down would otherwise cost each of its URLs the time limits of all
 
 from collections import Counter
 
-from .kinds import CONNECTION_KINDS
+from .error_kinds import CONNECTION_KINDS
 
 MAX_FAILURES = 20
 """Failed connections in a row after which a host counts as down."""

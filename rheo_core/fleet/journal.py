@@ -19,7 +19,7 @@ from rheo_core.domain.units import duration_text
 from rheo_core.user_files import open_regular
 
 from .checksums import blocks_of, matches
-from .holders import (
+from .file_locks import (
     MACHINE,
     HeldError,
     check_alone,

@@ -8,7 +8,7 @@ from rheo_core.domain.fleet import EntryOutcome, FleetEntry
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.events import DownloadCompletedEvent, DownloadFailedEvent, DownloadSkippedEvent
 
-from .kinds import HOST_DOWN, UNREADABLE, kind_of
+from .error_kinds import HOST_DOWN, UNREADABLE, kind_of
 
 
 def completed(key: str, event: DownloadCompletedEvent) -> EntryOutcome:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .compact import BINARY, INT_32, INT_64, CompactReader, Fields, Struct
+from .thrift_compact import BINARY, INT_32, INT_64, CompactReader, Fields, Struct
 
 if TYPE_CHECKING:
     import pyarrow

@@ -18,7 +18,7 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 
-from .holders import HeldError, check_alone, holder_in, line_of_this_process, open_locked
+from .file_locks import HeldError, check_alone, holder_in, line_of_this_process, open_locked
 from .manifest import read_manifest
 from .shard_files import read_shard, write_shard
 from .stored import StoredFileError, read_value

@@ -34,10 +34,10 @@ from .journal import BEAT_SECONDS, Journal, believed
 from .layouts import LAYOUTS
 from .manifest import check_installed, write_manifest
 from .outcomes import unreadable
-from .places import ShardPlaces
 from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
+from .shard_paths import ShardPaths
 from .status import facts_at
 from .targets import Target, open_target
 from .worker_loop import run_on_worker_loop
@@ -71,27 +71,27 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     check_installed()
     target = open_target(task.out)
     plan = await asyncio.to_thread(_read_plan, target)
-    places = ShardPlaces.of(task, plan, target, worker.scratch)
-    places.check()
+    paths = ShardPaths.of(task, plan, target, worker.scratch)
+    paths.check()
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
-        await asyncio.to_thread(_tidy_up, places)
+        await asyncio.to_thread(_tidy_up, paths)
         return facts
-    await asyncio.to_thread(places.make)
+    await asyncio.to_thread(paths.make)
     digest = await asyncio.to_thread(_digest_of_list, target, task)
-    with Journal(places.journal, digest) as journal, _beating(journal):
+    with Journal(paths.journal, digest) as journal, _beating(journal):
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
             if journal.is_continued:
-                await asyncio.to_thread(places.remove_links)
+                await asyncio.to_thread(paths.remove_links)
             else:  # files of another run, or cut by a loss of power
-                await asyncio.to_thread(places.sweep, frozenset())
-            places.folder.mkdir(parents=True, exist_ok=True)
+                await asyncio.to_thread(paths.sweep, frozenset())
+            paths.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, plan, task)
-            outcomes = await _download(entries, places, plan, worker, journal)
-            commit = _Commit(task, plan, target, places, entries, outcomes)
+            outcomes = await _download(entries, paths, plan, worker, journal)
+            commit = _Commit(task, plan, target, paths, entries, outcomes)
             facts = await asyncio.to_thread(commit.run, began)
-        await asyncio.to_thread(_tidy_up, places)
+        await asyncio.to_thread(_tidy_up, paths)
     return facts
 
 
@@ -138,17 +138,17 @@ def _read_entries(target: Target, plan: FleetPlan, task: ShardTask) -> list[Flee
 
 async def _download(
     entries: Sequence[FleetEntry],
-    places: ShardPlaces,
+    paths: ShardPaths,
     plan: FleetPlan,
     worker: WorkerOptions,
     journal: Journal,
 ) -> dict[str, EntryOutcome]:
     """Return the outcomes of all entries, after downloading those that have none."""
-    outcomes = await asyncio.to_thread(believed, journal.outcomes, entries, places.folder)
+    outcomes = await asyncio.to_thread(believed, journal.outcomes, entries, paths.folder)
     for entry in entries:
         if entry.problem is not None:
             outcomes[entry.key] = unreadable(entry)
-    downloads = ShardDownloads(places.folder, plan, worker, journal)
+    downloads = ShardDownloads(paths.folder, plan, worker, journal)
     await downloads.run([entry for entry in entries if entry.key not in outcomes])
     outcomes |= downloads.outcomes
     if missing := len(entries) - len(outcomes):
@@ -156,12 +156,12 @@ async def _download(
     return outcomes
 
 
-def _tidy_up(places: ShardPlaces) -> None:
+def _tidy_up(paths: ShardPaths) -> None:
     """Remove what only an incomplete shard needs."""
-    if os.path.exists(places.journal):
-        places.remove()
-        places.journal.with_suffix(".parquet").unlink(missing_ok=True)
-        places.journal.unlink(missing_ok=True)
+    if os.path.exists(paths.journal):
+        paths.remove()
+        paths.journal.with_suffix(".parquet").unlink(missing_ok=True)
+        paths.journal.unlink(missing_ok=True)
 
 
 class _Commit:
@@ -172,14 +172,14 @@ class _Commit:
         task: ShardTask,
         plan: FleetPlan,
         target: Target,
-        places: ShardPlaces,
+        paths: ShardPaths,
         entries: Sequence[FleetEntry],
         outcomes: Mapping[str, EntryOutcome],
     ) -> None:
         self._task = task
         self._plan = plan
         self._target = target
-        self._places = places
+        self._paths = paths
         self._entries = entries
         self._outcomes = outcomes
         self._part = part_name(task.shard, task.pass_number)
@@ -212,15 +212,15 @@ class _Commit:
         """
         ended = [self._outcomes[entry.key] for entry in self._entries]
         completed = [each for each in ended if each.outcome == "completed"]
-        self._places.sweep({each.file for each in completed if each.file is not None})
+        self._paths.sweep({each.file for each in completed if each.file is not None})
         store = LAYOUTS[self._plan.layout]
-        parts = store(self._places.folder, self._part, completed, self._target)
-        path = self._places.journal.with_suffix(".parquet")
+        parts = store(self._paths.folder, self._part, completed, self._target)
+        path = self._paths.journal.with_suffix(".parquet")
         write_manifest(path, self._entries, self._outcomes, self._plan.keep)
         parts[f"{self._part}.parquet"] = _part_facts(path)
         self._target.put_file(f"{self._part}.parquet", path)
         if (out := self._target.path) is not None:
-            (sync_file_system if self._places.is_kept else sync_folder)(out)
+            (sync_file_system if self._paths.is_kept else sync_folder)(out)
         return parts
 
     def _facts(self, parts: dict[str, PartFacts], seconds: float) -> ShardFacts:

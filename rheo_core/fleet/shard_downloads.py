@@ -9,6 +9,7 @@ from pathlib import Path
 from rheo_core.config import Settings, load_settings
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.exceptions import RheoError
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry, FleetPlan
@@ -32,9 +33,9 @@ from rheo_core.tracking import NullTracker
 from . import outcomes
 from .breaker import Breaker
 from .contact import user_agent_with
+from .error_kinds import NO_NETWORK, is_of_worker
+from .file_names import file_name
 from .journal import Journal
-from .keys import file_name
-from .kinds import NO_NETWORK, is_of_worker, name_of
 from .lanes import authority_of
 from .politeness import shard_limits
 
@@ -56,12 +57,12 @@ class ShardError(RheoError):
     """The worker cannot go on with a shard. What has ended is in the journal.
 
     Attributes:
-        error_name: name of the class of the error behind it; "" if there is none.
+        failure: kind of the failed download behind it; None if there is none.
     """
 
-    def __init__(self, message: str, error_name: str = "") -> None:
+    def __init__(self, message: str, failure: FailureKind | None = None) -> None:
         super().__init__(message)
-        self.error_name = error_name
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class WorkerOptions:
     """Options that belong to a worker instead of the plan. Secrets never leave it.
 
     Args:
-        scratch: folder for temporary files; None: see `ShardPlaces.of`.
+        scratch: folder for temporary files; None: see `ShardPaths.of`.
         requests: options of all requests, such as a User-Agent or a token.
         insecure: hosts whose certificates are not checked.
     """
@@ -205,7 +206,7 @@ class ShardDownloads:
         # With a route, only the name servers of this host do not answer.
         is_lost = outcome.kind == NO_NETWORK and not has_route()
         if is_lost or is_of_worker(event.error):
-            self._fail(ShardError(event.error.message, name_of(event.error)))
+            self._fail(ShardError(event.error.message, event.error.kind))
             return
         self._note(event.download_id, outcome)
         host = authority_of(entry.url)

@@ -72,7 +72,7 @@ class DiskThreads:
         """
         return await self.submit(function, *args, **kwargs)
 
-    def submit_to(self, row: "Row[J, T]", job: J) -> DiskFuture[T]:
+    def submit_to(self, row: "TurnBatch[J, T]", job: J) -> DiskFuture[T]:
         """Run a job of a row on the loop if the ones before were quick, otherwise in a thread.
 
         Thread and loop contend for Python's lock at each call, which costs more than the calls.
@@ -122,7 +122,7 @@ class DiskThreads:
         return self._pool
 
 
-class Row(Generic[J, T]):
+class TurnBatch(Generic[J, T]):
     """Jobs of a few system calls each. The loop runs all that one of its turns brings in a row.
 
     The caches of the processor are warm from the second one on, which then takes half the time.
@@ -212,7 +212,7 @@ class _Threads:
         self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
         self._is_notified = False  # the loop is going to deliver results
-        self._rows: dict[Row[Any, Any], list[tuple[DiskFuture[Any], Any]]] = {}
+        self._rows: dict[TurnBatch[Any, Any], list[tuple[DiskFuture[Any], Any]]] = {}
 
     def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
         if self._count < min(self._busy + 1, self._max_threads):
@@ -226,7 +226,7 @@ class _Threads:
         self._busy += 1
         self._jobs.put((work, function))
 
-    def take_in_row(self, row: Row[J, T], work: DiskFuture[T], job: J) -> None:
+    def take_in_row(self, row: TurnBatch[J, T], work: DiskFuture[T], job: J) -> None:
         """Let the loop run a job in its next turn, with the others of this row."""
         jobs = self._rows.get(row)
         if jobs is None:
@@ -234,7 +234,7 @@ class _Threads:
             self.loop.call_soon(self._run_row, row)
         jobs.append((work, job))
 
-    def _run_row(self, row: Row[Any, Any]) -> None:
+    def _run_row(self, row: TurnBatch[Any, Any]) -> None:
         row.run(self._rows.pop(row), self)
 
     def dismiss(self) -> None:

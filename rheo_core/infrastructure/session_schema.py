@@ -67,9 +67,10 @@ _INTEGER = (
     *("priority", "bytes_downloaded", "total_bytes", "attempt", "failures", "max_attempts"),
     *("transferred", "listed", "id_rule"),
 )
-_NULLABLE = {
-    *("started_at", "finished_at", "total_bytes", "destination", "error", "validation", "failure")
-}
+_NULLABLE = (
+    *("started_at", "finished_at", "total_bytes"),
+    *("destination", "error", "validation", "failure"),
+)
 REALS = frozenset(map(COLUMNS.index, _REAL))
 INTEGERS = frozenset(map(COLUMNS.index, _INTEGER))
 DESTINATION = COLUMNS.index("destination")

@@ -3,7 +3,7 @@
 from .committing import Commit, commit, give_final_name, make_names_durable
 from .context import TransferContext, TransferOptions
 from .disk_space import reserve_of
-from .host_limits import Connection, HostLimiter
+from .host_limits import ConnectionPermit, HostLimiter
 from .part_file import PartFile
 from .part_listings import PartListings
 from .part_names import PartNames
@@ -19,7 +19,7 @@ from .unverified import keep_unverified, reject, take_out_bad_pieces
 
 __all__ = [
     "Commit",
-    "Connection",
+    "ConnectionPermit",
     "HostLimiter",
     "PartFile",
     "PartListings",

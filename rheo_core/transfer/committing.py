@@ -22,7 +22,7 @@ from rheo_core.infrastructure.identity import (
 
 from .errors import named_errors
 from .part_file import PartFile
-from .part_names import take_mark
+from .part_marks import take_mark
 
 _NO_METADATA = FileMetadata()
 

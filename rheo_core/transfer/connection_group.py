@@ -3,19 +3,19 @@
 import asyncio
 from contextlib import suppress
 
-from rheo_core.domain.details import ConnectionDetails, TransferDetails
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     DownloadError,
     IncompleteError,
 )
+from rheo_core.domain.inspector_details import ConnectionDetails, TransferDetails
 from rheo_core.domain.text import printable, quoted
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
 from .context import TransferContext
-from .host_limits import Connection
+from .host_limits import ConnectionPermit
 from .part_file import PartFile
 from .request import Request
 from .response_head import (
@@ -52,7 +52,7 @@ class ConnectionGroup:
         self._tasks: dict[asyncio.Task[None], tuple[Segment, Source]] = {}
         self._ranges_work: bool | None = None  # None: unknown yet
         self._last_error: Exception | None = None
-        self._idle: Connection | None = None  # counted, and not in use
+        self._idle: ConnectionPermit | None = None  # counted, and not in use
         self._scanty_replies = 0  # in a row
         self._promising: ResponseHead | None = None  # the last 206 with a checksum of the whole
         self._loop = asyncio.get_running_loop()
@@ -143,11 +143,11 @@ class ConnectionGroup:
         self._context.record.stats.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, reply: Request) -> None:
-        """Receive the first reply; keep its place for another connection until `run` ends."""
+        """Receive the first reply; keep its permit for another connection until `run` ends."""
         try:
             await self._receive(segment, reply)
         finally:
-            self._idle = reply.connection
+            self._idle = reply.permit
 
     async def _receive(self, segment: Segment, reply: Request) -> None:
         context = self._context
@@ -158,7 +158,7 @@ class ConnectionGroup:
                 segment,
                 context.record,
                 disk=self._disk,
-                throttle=context.throttle(reply.connection.host),
+                throttle=context.throttle(reply.permit.host),
                 batch_bytes=context.batch_bytes,
                 check_growth=context.checks.growth,
                 ends_at=reply.head.end,
@@ -189,9 +189,9 @@ class ConnectionGroup:
             raise IncompleteError(segment.written, segment.end)
 
     async def _fetch_segment(
-        self, segment: Segment, source: Source, counted: Connection | None
+        self, segment: Segment, source: Source, counted: ConnectionPermit | None
     ) -> None:
-        """Fetch a segment over a new connection, or over a place that is `counted` already."""
+        """Fetch a segment over a new connection, or over the permit `counted`."""
         context, state = self._context, self._part.state
         request = context.request(source, segment, state, counted)
         requested_at = self._loop.time()

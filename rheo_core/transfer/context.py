@@ -11,7 +11,7 @@ from rheo_core.infrastructure.http import Requester, Timeouts
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
-from .host_limits import Connection, HostLimiter
+from .host_limits import ConnectionPermit, HostLimiter
 from .part_state import Key, PartState
 from .rate_limits import RateLimits, Throttle
 from .reply_checks import ReplyChecks
@@ -100,13 +100,13 @@ class TransferContext:
         source: Source,
         segment: Segment,
         state: PartState,
-        counted: Connection | None = None,
+        counted: ConnectionPermit | None = None,
     ) -> Request:
-        """Return a request to a source. It may use the place `counted`, and leaves it taken."""
-        place = counted or self._hosts.connection(source.host, self.explain, self.record.id)
+        """Return a request to a source. It may use the permit `counted`, and leaves it taken."""
+        permit = counted or self._hosts.permit(source.host, self.explain, self.record.id)
         return Request(
             self._requester,
-            place,
+            permit,
             self.sources,
             source,
             segment,

@@ -1,6 +1,6 @@
 """Limits of connections and downloads for each host, lowered for a host that refuses.
 
-A connection counts at the host that gets the request. A redirect moves its place to the next host.
+A connection counts at the host that gets the request. A redirect moves its permit to the next host.
 """
 
 import asyncio
@@ -99,11 +99,12 @@ class HostLimiter:
         limit: int,
         on_room: Callable[[], None] = lambda: None,
         tuning: Tuning = DEFAULT_TUNING,
+        on_answer: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._limit = limit
         self.tuning = tuning
         self._on_room = on_room
-        self.on_answer: Callable[[str], None] = lambda _: None  # by host, with its port
+        self.on_answer = on_answer  # by host, with its port
         self._hosts: dict[str, _Host] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._reserved = defaultdict[str, int](int)  # their number, by host
@@ -284,22 +285,24 @@ class HostLimiter:
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
 
-    def connection(
+    def permit(
         self,
         host: str,
         explain: Callable[[str], None],
         download_id: str = "",
         *,
         keeps_reservation: bool = False,
-    ) -> "Connection":
-        """Return a place for a connection; see `Connection`."""
-        return Connection(self, host, explain, download_id, keeps_reservation=keeps_reservation)
+    ) -> "ConnectionPermit":
+        """Return a permit for a connection; see `ConnectionPermit`."""
+        return ConnectionPermit(
+            self, host, explain, download_id, keeps_reservation=keeps_reservation
+        )
 
-    async def wait_for_place(
+    async def wait_for_room(
         self, host: str, explain: Callable[[str], None], download_id: str
     ) -> None:
         """Wait until there is room for a connection; take it before the next `await`."""
-        while not self.has_place(host, download_id):
+        while not self.can_acquire(host, download_id):
             allowed = self.allowed(host)  # it may change meanwhile
             explain(f"host limit {allowed} of {allowed}")
             self._room.clear()
@@ -314,7 +317,7 @@ class HostLimiter:
         Do not wait for room, because a waiting download would hold its slot.
         """
         takes_download = not keeps_reservation and self._running.get(download_id) == before
-        if host in self._rests or not self.has_place(host, download_id):
+        if host in self._rests or not self.can_acquire(host, download_id):
             return None
         if takes_download and self._has_enough_downloads(host):
             return None
@@ -322,7 +325,7 @@ class HostLimiter:
             _take_out(self._running, self._downloads, download_id)
             self._running[download_id] = host
             self._downloads[host] += 1
-        moved = self.take_place(host, "" if keeps_reservation else download_id)
+        moved = self.acquire(host, "" if keeps_reservation else download_id)
         self.release(before, known)
         return moved
 
@@ -355,13 +358,13 @@ class HostLimiter:
             self._forget_idle(host, known)
         self._note_room()
 
-    def has_place(self, host: str, download_id: str) -> bool:
+    def can_acquire(self, host: str, download_id: str) -> bool:
         """Return True if a download may connect now; reservations keep places."""
         has_reservation = self._reservations.get(download_id) == host
         reserved = 0 if has_reservation else self._reserved.get(host, 0)
         return self._free(host) > reserved
 
-    def take_place(self, host: str, download_id: str) -> _Host:
+    def acquire(self, host: str, download_id: str) -> _Host:
         """Count a connection. The reservation of the download ends; "" keeps it."""
         if self._reservations.get(download_id) == host:
             _take_out(self._reservations, self._reserved, download_id)
@@ -440,8 +443,8 @@ def _take_out(hosts: dict[str, str], counts: dict[str, int], download_id: str) -
     return host
 
 
-class Connection:
-    """A place for a connection, counted from `begin` to `end` at the host of its request.
+class ConnectionPermit:
+    """A permit for one connection, counted from `begin` to `end` at the host of its request.
 
     Args:
         hosts: counts the connection.
@@ -479,13 +482,13 @@ class Connection:
             HostFullError: the host had no room in that time. The download waits in the queue.
         """
         hosts, host, download_id = self._hosts, self.host, self.download_id
-        if not hosts.has_place(host, download_id):
+        if not hosts.can_acquire(host, download_id):
             try:
                 async with asyncio.timeout(hosts.tuning.passing_seconds):
-                    await hosts.wait_for_place(host, self._explain, download_id)
+                    await hosts.wait_for_room(host, self._explain, download_id)
             except TimeoutError:
                 raise HostFullError(host) from None
-        self._known = hosts.take_place(host, "" if self._keeps_reservation else download_id)
+        self._known = hosts.acquire(host, "" if self._keeps_reservation else download_id)
 
     async def move(self, host: str) -> None:
         """Count the connection at the host that a redirect leads to.
@@ -551,7 +554,7 @@ class Connection:
         return is_refusal
 
     def end(self) -> None:
-        """Release the place, if it is taken."""
+        """Release the permit, if it is taken."""
         if self._known is None:
             return
         self._known.answered -= self._was_answered
@@ -560,7 +563,7 @@ class Connection:
         self._known = None
 
     async def __aenter__(self) -> Callable[[], None]:
-        """Take the place; return a function to call when the host has answered."""
+        """Take the permit; return a function to call when the host has answered."""
         await self.begin()
         return self.answered
 

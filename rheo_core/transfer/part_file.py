@@ -35,7 +35,7 @@ from rheo_core.infrastructure.user_key import user_key
 
 from .disk_space import Reserve, check_room
 from .errors import named_errors
-from .part_names import Place, owner_of, places, usual_place
+from .part_names import PartPaths, owner_of, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_recovery import can_resume, crc_of
 from .part_state import Key, PartState, write_state
@@ -97,18 +97,18 @@ class PartFile:
         self._written_state: os.stat_result | None = None  # of the last state file
 
     @cached_property
-    def _place(self) -> Place:  # of a file that never has a part file, it is not needed
-        return usual_place(self.destination)
+    def _paths(self) -> PartPaths:  # of a file that never has a part file, it is not needed
+        return usual_paths(self.destination)
 
     @property
     def path(self) -> Path:
         """Path of the part file."""
-        return self._place.part
+        return self._paths.part
 
     @property
     def state_path(self) -> Path:
         """Path of the state file."""
-        return self._place.state
+        return self._paths.state
 
     def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
         """Use the checksum of the whole file from a 206, unless an earlier reply had one.
@@ -160,7 +160,8 @@ class PartFile:
         Raises:
             FileValidationError: another program shortened it.
         """
-        if os.fstat(self.descriptor).st_size < self._reach:
+        reach = self._reach  # read first, because other threads write meanwhile
+        if os.fstat(self.descriptor).st_size < reach:
             name = printable(self.path.name)
             raise FileValidationError(f"another program shortened {name} during the download")
 
@@ -174,13 +175,8 @@ class PartFile:
 
     def expected_size(self) -> int | None:
         """Return the size of the whole file, bytes; None without a signed state that has it."""
-        if self.owner() != self.source:
-            return None
-        place = next(places(self.destination, self.source, self._key))  # that of the state
-        state_file = place.find_state(self._key)
-        if state_file is None or state_file.state is None or not state_file.proves(self.source):
-            return None
-        return state_file.state.total
+        states = states_of(self.destination, self.source, self._key)
+        return next((each.total for each in states if each.total is not None), None)
 
     def adopt(self, earlier: Path) -> None:
         """Move the part file of this download from another name to this one.
@@ -191,10 +187,10 @@ class PartFile:
         if not other.open_existing():
             return
         try:
-            place = self._opener.free_place()
-            if place is None:
+            paths = self._opener.free_paths()
+            if paths is None:
                 return
-            self._place = place
+            self._paths = paths
             with named_errors(self.path):
                 # Bytes without a state count as foreign, so the state comes first and goes last.
                 self._write_state(other.state, durable=False)
@@ -209,7 +205,7 @@ class PartFile:
         return PartOpener(self.destination, self.source, self._key, self.pieces, self.hashing)
 
     def _take(self, part: OpenPart) -> None:
-        self._place, self._descriptor, self.state = part
+        self._paths, self._descriptor, self.state = part
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create the file, or resume that of an earlier attempt.
@@ -401,7 +397,7 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        state_file = self._place.find_state(self._key)
+        state_file = self._paths.find_state(self._key)
         if state_file is not None and not state_file.proves(self.source):
             raise ReplacedError(self.state_path)
         self._written_state = write_state(
@@ -477,7 +473,7 @@ class PartFile:
             if self._has_written_state():  # without a descriptor, of which there may be none left
                 self.state_path.unlink()
                 return
-            state_file = self._place.find_state(self._key)
+            state_file = self._paths.find_state(self._key)
             if state_file is not None and state_file.proves(self.source):
                 unlink_same(self.state_path, state_file.identity)
 

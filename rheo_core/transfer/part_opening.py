@@ -19,18 +19,17 @@ from rheo_core.infrastructure.files import remove_leftover, set_mode, unfinished
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .errors import named_errors
-from .part_names import (
-    Place,
-    is_empty_of_another_user,
-    may_be_ours,
-    own_places,
-    places,
-    put_mark,
+from .part_marks import put_mark
+from .part_names import PartPaths, own_paths, paths_to_try, unverified_name, usual_paths
+from .part_recovery import (
+    FoundPart,
+    is_begun_by_us,
+    is_intact,
+    is_unproven,
+    set_aside,
+    take_up,
     tidy_up,
-    unverified_name,
-    usual_place,
 )
-from .part_recovery import FoundPart, is_begun_by_us, is_intact, is_unproven, set_aside, take_up
 from .part_state import STATE_MARK, Key, PartState, StateFile
 from .running_hash import RunningHash
 
@@ -41,12 +40,12 @@ class OpenPart(NamedTuple):
     """An open part file.
 
     Attributes:
-        place: its name, and that of its state.
+        paths: its path, and that of its state.
         descriptor: the file, locked; None if only its state exists.
         state: facts about its bytes that this download may rely on.
     """
 
-    place: Place
+    paths: PartPaths
     descriptor: int | None
     state: PartState
 
@@ -79,26 +78,26 @@ class PartOpener:
             FileInUseError: another program uses it.
             DestinationError: it cannot be written.
         """
-        for place in places(self.destination, self.source, self.key):
-            with named_errors(place.part):
-                part = self._open_at(place, stop)
+        for paths in paths_to_try(self.destination, self.source, self.key):
+            with named_errors(paths.part):
+                part = self._open_at(paths, stop)
             if part is not None:
                 return part
-        usual = usual_place(self.destination).part
+        usual = usual_paths(self.destination).part
         raise DestinationError(usual, "other programs use this name and the four alternatives")
 
-    def _open_at(self, place: Place, stop: threading.Event) -> OpenPart | None:
-        """Open the file in a place; None if it or its state is foreign."""
-        state_file = tidy_up(place, self.destination, self.source, self.key)
-        if not may_be_ours(place, state_file, self.source):
+    def _open_at(self, paths: PartPaths, stop: threading.Event) -> OpenPart | None:
+        """Open the file at these paths; None if it or its state is foreign."""
+        state_file = tidy_up(paths, self.destination, self.source, self.key)
+        if not may_be_ours(paths, state_file, self.source):
             return None
-        was_there = os.path.lexists(place.part)
-        descriptor = open_locked(place.part, os.O_CREAT)
+        was_there = os.path.lexists(paths.part)
+        descriptor = open_locked(paths.part, os.O_CREAT)
         state = None
         try:
             if not was_there:
                 _let_owner_resume(descriptor)
-            part = self._found(place, descriptor, state_file)
+            part = self._found(paths, descriptor, state_file)
             if was_there and _is_anothers(part):
                 return None
             is_unknown = is_unproven(part)
@@ -110,21 +109,21 @@ class PartOpener:
             if state is None:
                 os.close(descriptor)
         if is_unknown:
-            return self._open_at(place, stop)
-        return None if state is None else OpenPart(place, descriptor, state)
+            return self._open_at(paths, stop)
+        return None if state is None else OpenPart(paths, descriptor, state)
 
     def _believe(self, part: FoundPart, stop: threading.Event) -> PartState | None:
         """Make a file that was found that of this download; None if it is foreign."""
         state = take_up(part, self.hashing, stop)
         if state is not None:
             if part.state_file is not None:
-                remove_leftover(unfinished(part.place.state), STATE_MARK)
+                remove_leftover(unfinished(part.paths.state), STATE_MARK)
             put_mark(part.descriptor, self.source, self.key())
         return state
 
-    def _found(self, place: Place, descriptor: int, state_file: StateFile | None) -> FoundPart:
+    def _found(self, paths: PartPaths, descriptor: int, state_file: StateFile | None) -> FoundPart:
         """Return an open file with the state that was found beside it."""
-        return FoundPart(descriptor, place, self.source, self.key, state_file, self.pieces)
+        return FoundPart(descriptor, paths, self.source, self.key, state_file, self.pieces)
 
     def open_existing(self) -> OpenPart | None:
         """Open the file of an earlier attempt; None if there is none, or if it is in use.
@@ -132,51 +131,51 @@ class PartOpener:
         The state is as that attempt left it, and nothing is created. The part file may be missing.
         """
         try:
-            place, state_file = self._find_own()
+            paths, state_file = self._find_own()
         except FileInUseError:
             return None
-        return None if state_file is None else self._open_found(place, state_file)
+        return None if state_file is None else self._open_found(paths, state_file)
 
     def open_leftover(self) -> OpenPart | None:
         """Open what `open_existing` does, or the blank file that a crash left; None otherwise."""
         try:
-            place, state_file = self._find_own()
+            paths, state_file = self._find_own()
         except FileInUseError:
             return None
         if state_file is None:
-            return self._open_blank(place)
-        return self._open_found(place, state_file)
+            return self._open_blank(paths)
+        return self._open_found(paths, state_file)
 
-    def _find_own(self) -> tuple[Place, StateFile | None]:
-        """Return the place with a state of this download, or the usual one and None.
+    def _find_own(self) -> tuple[PartPaths, StateFile | None]:
+        """Return the paths with a state of this download, or the usual ones and None.
 
         Raises:
             FileInUseError: another program uses the file.
         """
-        usual = usual_place(self.destination)
-        for place in (usual, *own_places(self.destination, self.source)):
-            state_file = tidy_up(place, self.destination, self.source, self.key)
+        usual = usual_paths(self.destination)
+        for paths in (usual, *own_paths(self.destination, self.source)):
+            state_file = tidy_up(paths, self.destination, self.source, self.key)
             if state_file is not None and state_file.proves(self.source):
-                return place, state_file
+                return paths, state_file
         return usual, None
 
-    def _open_found(self, place: Place, state_file: StateFile) -> OpenPart | None:
+    def _open_found(self, paths: PartPaths, state_file: StateFile) -> OpenPart | None:
         """Open the file that a state of this download describes; None if it was replaced."""
         state = state_file.state
         assert state is not None
         try:
-            descriptor = open_locked(place.part)
+            descriptor = open_locked(paths.part)
         except FileNotFoundError:
-            return OpenPart(place, None, state)  # a state without a part file is not in use
+            return OpenPart(paths, None, state)  # a state without a part file is not in use
         except (OSError, FileInUseError):
             return None
-        part = self._found(place, descriptor, state_file)
+        part = self._found(paths, descriptor, state_file)
         is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         if is_regular and (is_begun_by_us(part) or self._has_all_bytes(part, state)):
-            return OpenPart(place, descriptor, state)
+            return OpenPart(paths, descriptor, state)
         os.close(descriptor)
         _log.warning(
-            "%s was replaced by another program: it is left alone", printable(place.part.name)
+            "%s was replaced by another program: it is left alone", printable(paths.part.name)
         )
         return None
 
@@ -186,26 +185,26 @@ class PartOpener:
             part.descriptor, state, self.hashing, threading.Event()
         )
 
-    def _open_blank(self, place: Place) -> OpenPart | None:
+    def _open_blank(self, paths: PartPaths) -> OpenPart | None:
         """Open the empty file without a state that a crash before the first reply left."""
-        if os.path.lexists(place.state):
+        if os.path.lexists(paths.state):
             return None
         with suppress(OSError, FileInUseError):
-            status = place.part.lstat()
+            status = paths.part.lstat()
             is_empty = stat.S_ISREG(status.st_mode) and not status.st_size
             if is_empty and not is_empty_of_another_user(status):
-                descriptor = open_locked(place.part)
-                if not _is_anothers(self._found(place, descriptor, None)):
-                    return OpenPart(place, descriptor, PartState(self.source))
+                descriptor = open_locked(paths.part)
+                if not _is_anothers(self._found(paths, descriptor, None)):
+                    return OpenPart(paths, descriptor, PartState(self.source))
                 os.close(descriptor)
         return None
 
-    def free_place(self) -> Place | None:
-        """Return a place without files; None if there is none, or if a part file of ours exists."""
-        for place in places(self.destination, self.source, self.key):
-            if not (os.path.lexists(place.part) or os.path.lexists(place.state)):
-                return place
-            state_file = place.find_state(self.key)
+    def free_paths(self) -> PartPaths | None:
+        """Return paths without files; None if there is none, or if a part file of ours exists."""
+        for paths in paths_to_try(self.destination, self.source, self.key):
+            if not (os.path.lexists(paths.part) or os.path.lexists(paths.state)):
+                return paths
+            state_file = paths.find_state(self.key)
             if state_file is not None and state_file.proves(self.source):
                 return None
         return None
@@ -222,3 +221,37 @@ def _is_anothers(part: FoundPart) -> bool:
     """Return True if another program is about to write an empty file."""
     is_empty = not os.fstat(part.descriptor).st_size
     return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
+
+
+def may_be_ours(paths: PartPaths, state_file: StateFile | None, source: str) -> bool:
+    """Return True if a part file may be opened at these paths, because no file there is foreign.
+
+    Args:
+        paths: those of the part file and its state.
+        state_file: the file with the name of the state; None if there is none.
+        source: the download.
+    """
+    if state_file is not None and not _is_or_was_ours(state_file, source):
+        return False
+    try:
+        status = paths.part.lstat()
+    except FileNotFoundError:
+        if state_file is None:
+            return True
+        return state_file.proves(source) or state_file.is_blank or state_file.is_marked
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        return False
+    if is_empty_of_another_user(status):
+        return False
+    return state_file is not None or not status.st_size
+
+
+def is_empty_of_another_user(status: os.stat_result) -> bool:
+    """Return True if another user owns an empty file, and so would own data written to it."""
+    return not status.st_size and status.st_uid != os.geteuid()
+
+
+def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
+    """Return True if this program wrote the state, or may have before it was damaged."""
+    may_be_damaged = state_file.is_private and state_file.claimed_source in (None, source)
+    return state_file.proves(source) or may_be_damaged

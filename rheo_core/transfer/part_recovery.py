@@ -1,4 +1,4 @@
-"""Recovery of a part file: find the bytes on the disk that are intact.
+"""Recovery of a part file: end a commit that was interrupted, find the bytes that are intact.
 
 A signed state lists ranges and their CRC-32. Every byte is read back before it counts. All
 functions block.
@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +16,12 @@ from isal import isal_zlib
 
 from rheo_core.domain.hash_validation import PieceHashes
 from rheo_core.domain.text import printable
-from rheo_core.infrastructure.files import rename_to_first_free, suffixed
-from rheo_core.infrastructure.identity import unlink_same
-from rheo_core.infrastructure.locks import is_open_elsewhere
+from rheo_core.infrastructure.files import rename_to_first_free, suffixed, unfinished
+from rheo_core.infrastructure.identity import Identity, identity_at, identity_of, unlink_same
+from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
-from .part_names import Place, has_any_mark, has_mark
+from .part_marks import has_any_mark, has_mark
+from .part_names import PartPaths
 from .part_state import Key, PartState, StateFile
 from .pieces import check_pieces
 from .running_hash import RunningHash
@@ -29,12 +31,46 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 
 
+def tidy_up(paths: PartPaths, destination: Path, source: str, key: Key) -> StateFile | None:
+    """Remove leftovers of a commit that a crash or a loss of power interrupted.
+
+    The finished file may still have several names, and the state may be lost, because the first
+    one is not synced. Return the remaining state.
+
+    Raises:
+        FileInUseError: another program has the file open, perhaps during its commit.
+    """
+    state_file = paths.find_state(key)
+    if state_file is None or not (state_file.is_blank or state_file.proves(source)):
+        return state_file
+    with suppress(OSError):
+        part = identity_at(paths.part)
+        if part is None or _end_commit(paths.part, part, destination):
+            unlink_same(paths.state, state_file.identity)
+            return None
+    return state_file
+
+
+def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
+    """Remove extra names of a finished file; return True if it is finished."""
+    spare = unfinished(path)
+    if part not in (identity_at(spare), identity_at(destination)):
+        return False
+    descriptor = open_locked(path)
+    try:
+        part = identity_of(os.fstat(descriptor))
+        unlink_same(spare, part)
+        return part == identity_at(destination) and unlink_same(path, part)
+    finally:
+        os.close(descriptor)
+
+
 class FoundPart(NamedTuple):
     """An open file with the name of a part file, and the files found beside it.
 
     Attributes:
         descriptor: the file, locked.
-        place: its name, and that of its state.
+        paths: its path, and that of its state.
         source: the download that opened it.
         key: signs states and marks.
         state_file: the file with the name of its state; None if there is none.
@@ -42,7 +78,7 @@ class FoundPart(NamedTuple):
     """
 
     descriptor: int
-    place: Place
+    paths: PartPaths
     source: str
     key: Key
     state_file: StateFile | None
@@ -73,17 +109,17 @@ def set_aside(part: FoundPart, name: str) -> None:
     Only one set of bytes is kept. With an unusable key, every interrupted run would leave one.
     """
     assert part.state_file is not None
-    earlier = _find_set_aside(part.place.part.with_name(name))
+    earlier = _find_set_aside(part.paths.part.with_name(name))
     if earlier is not None and _is_of_this_user(part.descriptor):
         os.ftruncate(part.descriptor, 0)
         fate, kept_path = "Its data is removed, because earlier data is kept", earlier
     else:
-        kept_path = rename_to_first_free(part.descriptor, part.place.part, name)
+        kept_path = rename_to_first_free(part.descriptor, part.paths.part, name)
         fate = "Its data is kept"
-    unlink_same(part.place.state, part.state_file.identity)
+    unlink_same(part.paths.state, part.state_file.identity)
     _log.warning(
         "%s cannot be resumed, because another version or user of this program began it. %s as %s",
-        printable(part.place.part.name),
+        printable(part.paths.part.name),
         fate,
         printable(kept_path.name),
     )
@@ -154,7 +190,7 @@ def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
     if size and not (state_file.is_blank if is_marked is None else is_marked):
         return None
     os.ftruncate(part.descriptor, 0)  # first, because bytes without a state count as foreign
-    unlink_same(part.place.state, state_file.identity)
+    unlink_same(part.paths.state, state_file.identity)
     return PartState(part.source)
 
 

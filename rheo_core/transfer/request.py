@@ -13,7 +13,7 @@ from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop
 
 from .body import Body, body_of
 from .errors import translation
-from .host_limits import Connection
+from .host_limits import ConnectionPermit
 from .part_state import PartState
 from .response_head import (
     ResponseHead,
@@ -33,7 +33,7 @@ class Request:
 
     Args:
         requester: sends the request.
-        connection: place for the connection.
+        permit: for the connection to the host.
         sources: sources of the download, which know hosts that have refused.
         source: the URL to request.
         segment: the range to request.
@@ -44,7 +44,7 @@ class Request:
         options: options of the download for its requests.
         check_page: refuses a web page that is sent instead of a part of the file.
         tuning: limit of the time between two writes.
-        is_counted: the connection has its place already and keeps it afterwards.
+        is_counted: the permit is taken already, and stays so afterwards.
     """
 
     head: ResponseHead
@@ -53,7 +53,7 @@ class Request:
     def __init__(
         self,
         requester: Requester,
-        connection: Connection,
+        permit: ConnectionPermit,
         sources: Sources,
         source: Source,
         segment: Segment,
@@ -67,7 +67,7 @@ class Request:
         is_counted: bool,
     ) -> None:
         self._requester = requester
-        self.connection = connection
+        self.permit = permit
         self._host = source.host  # gets the request
         self._is_sent_there = True
         self._is_counted = is_counted
@@ -95,11 +95,11 @@ class Request:
             DownloadError: any other failure.
         """
         if not self._is_counted:
-            await self.connection.begin()
+            await self.permit.begin()
         try:
             await self._ask()
-            if self._host != self.connection.host:  # a place that was counted at another host
-                await self.connection.move(self._host)
+            if self._host != self.permit.host:  # a permit that was taken for another host
+                await self.permit.move(self._host)
         except BaseException as error:
             self._source.final_host = self._host
             self._note_refusal(self._translated(error))
@@ -107,7 +107,7 @@ class Request:
             raise
         self._source.final_host = self._host
         self._sources.answered(self._host)
-        self.connection.answered()
+        self.permit.answered()
         return self
 
     async def __aenter__(self) -> Self:
@@ -127,7 +127,7 @@ class Request:
         self._exchange = self._requester.get(
             self._source.url, range_headers, self._timeouts, self._options
         )
-        self._requester.recent.note(self.connection.download_id, self._exchange.hops)
+        self._requester.recent.note(self.permit.download_id, self._exchange.hops)
         reply = await self._exchange.open(self._go_on_to)
         self.body = body_of(reply, self._timeouts.read, self._tuning.max_batch_seconds)
         self._is_answered = True
@@ -146,7 +146,7 @@ class Request:
         self._host = host_of(url)
         self._is_sent_there = False
         self._sources.check_host(self._host)
-        await self.connection.move(self._host)
+        await self.permit.move(self._host)
         self._is_sent_there = True
 
     @property
@@ -184,7 +184,7 @@ class Request:
                 await self._exchange.close(error)
         finally:
             if not self._is_counted:
-                self.connection.end()
+                self.permit.end()
         ours = self._translated(error) if error is not None else None
         if ours is not None and ours is not error:
             raise ours from error
@@ -196,7 +196,7 @@ class Request:
         return translation(error, host or self._source.name, self._timeouts) or error
 
     def _note_refusal(self, error: BaseException | None) -> None:
-        if not self._is_sent_there or not self.connection.is_refusal(self._host, error):
+        if not self._is_sent_there or not self.permit.is_refusal(self._host, error):
             return
         if isinstance(error, DownloadError):
             self._sources.refused(self._host, error)

@@ -14,6 +14,7 @@ _TAKEOVER_TIMES = 10
 a connection takes to begin: few bytes are at stake, and everything waits for them."""
 
 _MAX_DOUBLINGS = 10
+"""Takeovers that double the patience: far more of them would be too many for a float."""
 
 
 @dataclass(frozen=True, slots=True)

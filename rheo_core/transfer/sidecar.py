@@ -21,7 +21,7 @@ from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeout
 
 from .body import body_of
 from .errors import translated_errors
-from .host_limits import Connection
+from .host_limits import ConnectionPermit
 from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
@@ -65,19 +65,19 @@ def sidecars(url: str) -> list[Sidecar]:
         return []
     if name.endswith(_ENDINGS):
         return []
-    places = []
+    checksum_files = []
     for ending, algorithm, is_single in _PLACES:
         path = f"{folder}/{name}{ending}" if is_single else f"{folder}/{ending}"
         address = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-        places.append(Sidecar(address, algorithm, is_single))
-    return places
+        checksum_files.append(Sidecar(address, algorithm, is_single))
+    return checksum_files
 
 
 async def fetch_checksum(
     requester: Requester,
     url: str,
     timeouts: Timeouts,
-    connect: Callable[[str], Connection],
+    connect: Callable[[str], ConnectionPermit],
     limit: float,
     options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
@@ -87,7 +87,7 @@ async def fetch_checksum(
         requester: sends the requests.
         url: URL of the file.
         timeouts: time limits of requests.
-        connect: returns a place for a connection to a host, with a name as from `host_of`.
+        connect: returns a permit for a connection to a host, with a name as from `host_of`.
         limit: seconds for one checksum file.
         options: options of the download for its requests.
 
@@ -98,14 +98,14 @@ async def fetch_checksum(
     """
     unreadable = ""
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
-    for place in sidecars(url):
-        exchange = requester.get(place.url, {}, timeouts, options)
+    for sidecar in sidecars(url):
+        exchange = requester.get(sidecar.url, {}, timeouts, options)
         try:
-            text = await _fetch_text(exchange, connect(host_of(place.url)), timeouts, limit)
+            text = await _fetch_text(exchange, connect(host_of(sidecar.url)), timeouts, limit)
         except _UnreadableError as error:
-            unreadable = unreadable or f"no checksum found: {redact_url(place.url)} {error}"
+            unreadable = unreadable or f"no checksum found: {redact_url(sidecar.url)} {error}"
             continue
-        checksum = hash_in(text, filename, place.algorithm, is_single=place.is_single)
+        checksum = hash_in(text, filename, sidecar.algorithm, is_single=sidecar.is_single)
         if checksum is not None:
             return checksum
     if unreadable:
@@ -118,7 +118,7 @@ class _UnreadableError(Exception):
 
 
 async def _fetch_text(
-    exchange: Exchange, connection: Connection, timeouts: Timeouts, limit: float
+    exchange: Exchange, permit: ConnectionPermit, timeouts: Timeouts, limit: float
 ) -> str:
     """Return the text of a reply; empty if it is missing.
 
@@ -128,9 +128,9 @@ async def _fetch_text(
     """
 
     async def go_on_to(url: str) -> None:
-        await connection.move(host_of(url))
+        await permit.move(host_of(url))
 
-    async with connection as note_answer:
+    async with permit as note_answer:
         try:
             with translated_errors(exchange.origin_host, timeouts, limit):
                 async with asyncio.timeout(limit):
@@ -139,7 +139,7 @@ async def _fetch_text(
                     note_answer()
                     return await _text_of(reply, timeouts.read)
         except DownloadError as error:
-            connection.is_refusal(connection.host, error)
+            permit.is_refusal(permit.host, error)
             raise
         finally:
             await exchange.close(None)

@@ -40,7 +40,7 @@ _MAX_URL_LENGTH = 8 << 10
 """Characters of the final URL that each record keeps; a redirect may have 100 kB."""
 """Requests in one attempt: with a range, without, under the server's name, and once more."""
 
-Place = Callable[[ResponseHead], Awaitable[PartFile]]
+ChoosePart = Callable[[ResponseHead], Awaitable[PartFile]]
 """Choose the path for a reply by its name and type; return its part file."""
 
 
@@ -55,7 +55,7 @@ class Transfer:
         limits: RateLimits,
         options: TransferOptions,
         record: DownloadRecord,
-        place: Place,
+        choose_part: ChoosePart,
         announce: Callable[[], None],
         explain: Callable[[str], None],
         *,
@@ -65,7 +65,7 @@ class Transfer:
         self._disk = disk
         self._record = record
         self._stats = record.stats
-        self._place = place
+        self._choose_part = choose_part
         self._announce = announce  # called when the head of the reply is accepted
         self._context = TransferContext(
             requester, hosts, limits, options, record, explain, verified_at_end=verified_at_end
@@ -210,7 +210,7 @@ class Transfer:
                 if self._goes_on(part, head):
                     return False, part
                 self._check_replaced(part.state)
-                before, part = part, await self._place(head)
+                before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
                 if part is not before and _continues(head, part.state):

@@ -11,7 +11,8 @@ from rheo_core.infrastructure.files import rename_to_first_free
 
 from .errors import named_errors
 from .part_file import PartFile
-from .part_names import take_mark, unverified_name
+from .part_marks import take_mark
+from .part_names import unverified_name
 from .part_state import PartState
 from .pieces import check_pieces
 

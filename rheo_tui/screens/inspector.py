@@ -7,7 +7,7 @@ from functools import partial
 from textual.screen import Screen
 
 from rheo_core.domain import DownloadSnapshot
-from rheo_core.domain.details import DownloadDetails
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_tui.inspector_pages import Inspected
 from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient

@@ -1,9 +1,10 @@
 """MainScreen: everything around the table; the handlers of the actions that show things."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,15 +24,14 @@ from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, unfinished
 from rheo_tui.action_reasons import Context
-from rheo_tui.actions import BY_ID, advice_text, bindings
+from rheo_tui.actions import BY_ID, Action, advice_text, bindings, handler_table
 from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, PLACES, targets_text, without_secrets
+from rheo_tui.commands import COMMANDS, PLACES, equal_command, targets_text, without_secrets
 from rheo_tui.completion import complete_command
-from rheo_tui.dispatcher import Dispatcher
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
@@ -135,16 +135,15 @@ class MainScreen(Screen[None]):
         yield StatusFooter(self.keymap, id="footer")
 
     def on_mount(self) -> None:
-        """Build the dispatch table, open the engine and begin to poll."""
-        self._dispatcher = Dispatcher(
-            self,
+        """Build the table of handlers, open the engine and begin to poll."""
+        self._handlers = handler_table(
             {
                 "screen": self,
                 "table": self.table,
                 "downloads": self._downloads,
                 "filters": self._filters,
                 "inspector": self._inspector,
-            },
+            }
         )
         self.query_one(LogPane).set_class(self._service.settings.show_log, "-open")
         self._filters.recall(self.memory.filter, self.memory.tab)
@@ -248,15 +247,6 @@ class MainScreen(Screen[None]):
         """The table of downloads."""
         return self.query_one(DownloadTable)
 
-    @property
-    def rows(self) -> Mapping[str, DownloadSnapshot]:
-        """All downloads by their ids."""
-        return self.model.rows
-
-    def finished_rows(self) -> Sequence[DownloadSnapshot]:
-        """Return the downloads that the line of finished ones stands for."""
-        return self.model.finished_rows()
-
     def _show_context(self) -> None:
         context, marked = self.context(), len(self.model.marked)
         header, is_range = self.query_one(SummaryHeader), self.table.is_marking
@@ -308,7 +298,38 @@ class MainScreen(Screen[None]):
     def action_run(self, action_id: str) -> None:
         """Run an action, or show why it is disabled."""
         self.on_key()
-        self._dispatcher.run(action_id)
+        self._run_on(action_id)
+
+    def _run_on(self, action_id: str, targets: Sequence[DownloadSnapshot] | None = None) -> None:
+        """Run an action on downloads; None: on the marked ones, or on the current one."""
+        action, handler = BY_ID[action_id], self._handlers[action_id]
+        context = self.context()
+        if targets is not None:
+            context = replace(context, targets=tuple(targets), on_fold=False)
+        if reason := action.disabled(context):
+            self.toast(f"{action.title}: {reason}.")
+        elif iscoroutinefunction(handler):
+            if action.owner == "downloads":
+                self._log_command(equal_command(action, context))
+            call = partial(handler, self._with_all_targets(action, context))
+            self.run_in_background(action.title, call)
+        elif action.opens_input:
+            handler()  # at once, because keys may be typed ahead
+        else:
+            self.call_later(handler)
+
+    def _with_all_targets(self, action: Action, context: Context) -> Context:
+        """Return a context with all downloads that an action changes."""
+        if not action.acts_on:
+            return self._unfolded(context)
+        rows = self.model.rows.values()
+        return replace(context, targets=tuple(row for row in rows if row.status in action.acts_on))
+
+    def _unfolded(self, context: Context) -> Context:
+        """Return a context with all downloads that the line of finished ones stands for."""
+        if context.on_fold:
+            return replace(context, targets=tuple(self.model.finished_rows()))
+        return context
 
     def on_key(self) -> None:
         """Remove old feedback, and keep rows in their places while the user works on them."""
@@ -411,7 +432,7 @@ class MainScreen(Screen[None]):
             elif choice.action == "copy":
                 self._open_copy_menu(choice.rows)
             else:
-                self._dispatcher.run(choice.action, choice.rows)
+                self._run_on(choice.action, choice.rows)
 
         if groups:
             self._dialogs.failures(groups, self.keymap, chosen)
@@ -512,7 +533,7 @@ class MainScreen(Screen[None]):
 
     def do_menu(self) -> None:
         """Open the menu of everything that can be done with the selection."""
-        context = self._dispatcher.whole_context()
+        context = self._unfolded(self.context())
         items = menus.action_items(context, self.keymap)
         self._dialogs.menu(menus.heading("", context.targets), items, self.action_run)
 
@@ -522,7 +543,7 @@ class MainScreen(Screen[None]):
 
     def do_copy(self) -> None:
         """Open the menu of facts to copy."""
-        self._open_copy_menu(self._dispatcher.whole_context().targets)
+        self._open_copy_menu(self._unfolded(self.context()).targets)
 
     def _open_copy_menu(self, rows: Sequence[DownloadSnapshot]) -> None:
         from rheo_tui.copying import BY_ID as FACTS
@@ -544,7 +565,7 @@ class MainScreen(Screen[None]):
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
-        context = self._dispatcher.whole_context()
+        context = self._unfolded(self.context())
         self._open_limit_menu(context, for_all=not unfinished(context.targets))
 
     def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
@@ -740,7 +761,7 @@ class MainScreen(Screen[None]):
         return complete_command(line, self.model.rows, history, settings, settings.tabs)
 
     def _command_hint(self, line: str) -> Hint:
-        context = self._dispatcher.whole_context()
+        context = self._unfolded(self.context())
         return hint_for(line, self.model.rows, context.targets, self.model.moment())
 
     @on(CommandLine.Entered)
@@ -760,10 +781,10 @@ class MainScreen(Screen[None]):
             self.toast(str(error), error=True)
             return False
         if not COMMANDS[command.verb].action_id and command.verb != "move":
-            self.log_command(line)  # the dispatcher logs actions
+            self._log_command(line)  # `_run_on` logs actions
         return True
 
-    def log_command(self, command: str) -> None:
+    def _log_command(self, command: str) -> None:
         """Write a command to the log, without secrets."""
         self.event_log.note(f":{without_secrets(command)}")
 
@@ -786,9 +807,9 @@ class MainScreen(Screen[None]):
             ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]
-                self.call_later(self._dispatcher.run, action_id, named)
+                self.call_later(self._run_on, action_id, named)
             case _:
-                run = partial(self._commands.run, command, rows, self._dispatcher.whole_context())
+                run = partial(self._commands.run, command, rows, self._unfolded(self.context()))
                 self.run_in_background(command.verb, run)
 
     async def _set(self, settings: Settings, name: str) -> str:

@@ -13,8 +13,8 @@ from typing import TypeVar
 from rheo_core.domain.fleet import STOP_NAME
 from rheo_core.domain.fleet_view import FailedEntry, FleetView, ShardRow
 from rheo_core.domain.text import printable, redact
+from rheo_core.fleet.error_kinds import may_pass
 from rheo_core.fleet.failed_entries import failed_entries, url_of
-from rheo_core.fleet.kinds import may_pass
 from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
 from rheo_core.fleet.status import complete_shards

@@ -24,15 +24,15 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
 from .entry_verdicts import known_ids, with_owners
-from .protocol import Deletion, ManyDownloadsEvent, Place, SessionLockedError
+from .protocol import Deletion, ManyDownloadsEvent, QueuePlace, SessionLockedError
 from .trash import HeldFiles, delete_file, remove_leftovers
 
 if TYPE_CHECKING:
@@ -415,11 +415,11 @@ class LocalService:
         """Move queued downloads together; return the number of those that moved."""
         return len(await self._manager.move_block(ids, where))
 
-    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+    async def places(self, ids: Sequence[str]) -> Mapping[str, QueuePlace]:
         """Return the places of unfinished downloads in the queue."""
         return self._manager.places(ids)
 
-    async def set_places(self, places: Mapping[str, Place]) -> int:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> int:
         """Put downloads back to former places; return their number."""
         with self._as_one_event(places, DownloadEventType.PRIORITY_CHANGED) as event:
             event.count = len(await self._manager.set_places(places))

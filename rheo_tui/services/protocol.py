@@ -20,14 +20,14 @@ from rheo_core.domain import (
     RheoError,
     Snapshot,
 )
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
-Place = tuple[int, int | Fraction]
+QueuePlace = tuple[int, int | Fraction]
 """Priority and rank: the place of a download in the queue."""
 READ_ONLY = "this session is open read-only"
 
@@ -294,10 +294,10 @@ class DownloadService(Protocol):
         Return the number of downloads that moved.
         """
 
-    async def places(self, ids: Sequence[str]) -> Mapping[str, Place]:
+    async def places(self, ids: Sequence[str]) -> Mapping[str, QueuePlace]:
         """Return the places of unfinished downloads in the queue."""
 
-    async def set_places(self, places: Mapping[str, Place]) -> int:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> int:
         """Put downloads back to former places; return the number of those that are unfinished."""
 
     async def change_settings(self, settings: Settings) -> None:

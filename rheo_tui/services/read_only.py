@@ -8,8 +8,8 @@ from typing import NoReturn
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.text import printable
 from rheo_core.downloads.session import Session
 from rheo_core.events import DownloadEvent

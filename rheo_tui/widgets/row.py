@@ -24,7 +24,8 @@ from rheo_tui.formatting import (
     size_pair_text,
     speed_text,
 )
-from rheo_tui.status_look import look_of, short_status
+from rheo_tui.status_look import look_of
+from rheo_tui.status_text import StatusText
 from rheo_tui.table_model import Sort
 
 _CURSOR, _MARK = "▌", "◆"
@@ -53,7 +54,7 @@ class RowStyles:
 class RowLook:
     """The parts of a row's look that do not come from the download."""
 
-    status: str  # status and reason in words
+    status: StatusText
     left: str = ""  # time left, or until the next attempt
     marked: bool = False
     cursor: bool = False
@@ -142,9 +143,9 @@ class RowPainter:
             case "progress":
                 return self._progress(row, width, look.phase)
             case "status":
-                words = printable(look.status)
+                words = printable(look.status.full)
                 if cell_len(words) > width - 2:
-                    words = short_status(words)
+                    words = printable(look.status.short)
                 words = fit(words, width - 2)
                 return [Segment(f"{status.glyph} {words}", styles.by_status[status.style])]
         text = self._plain_text(row, place.column.id, look)

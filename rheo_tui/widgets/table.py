@@ -28,7 +28,7 @@ from rheo_tui.columns import (
     layout,
 )
 from rheo_tui.formatting import size_text
-from rheo_tui.status_look import Waiting, countdown_text, status_text
+from rheo_tui.status_text import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
 from rheo_tui.tabs import ALL
 
@@ -232,7 +232,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Return status and reason of `row` in words, without what the details show anyway."""
         is_running = row.status is DownloadStatus.IN_PROGRESS
         columns = COLUMNS if is_running else {}
-        return status_text(row, self._waiting, time.time(), columns)
+        return status_text(row, self._waiting, time.time(), columns).full
 
     def _reordered(self) -> None:
         """Keep the cursor on its row, and the row on its line of the screen."""

@@ -1,6 +1,8 @@
 """Events into lines, counts and exit codes."""
 
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +13,14 @@ from rheo_core.domain import (
     CancelledFrom,
     DestinationError,
     DiskFullError,
+    FileInUseError,
     HashAlgorithm,
     HttpStatusError,
+    RequestOptionsError,
     SpeedMetrics,
     ValidationResult,
 )
+from rheo_core.domain.failures import FailureKind
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,
@@ -31,6 +36,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 
+PATH = Path("/d/a.bin")
 WHICH = {"download_id": "0123456789abcdef", "url": "http://x/"}
 HASH = ValidationResult(
     algorithm=HashAlgorithm.MD5, expected_hash="a" * 32, calculated_hash="a" * 32
@@ -61,8 +67,9 @@ RETRYING = DownloadRetryingEvent(
 )
 
 
-def failed(kind: str = "rheo_core.domain.exceptions.HttpStatusError") -> DownloadFailedEvent:
-    return DownloadFailedEvent(**WHICH, error=ErrorInfo(exc_type=kind, message="HTTP 404"))
+def failed(error: Exception | None = None) -> DownloadFailedEvent:
+    cause = error or HttpStatusError(404, "")
+    return DownloadFailedEvent(**WHICH, error=ErrorInfo.from_exception(cause))
 
 
 def refused(status: int) -> DownloadFailedEvent:
@@ -103,10 +110,6 @@ def test_lines(event: DownloadEvent, line: str | None) -> None:
     assert line_of(event, "a.bin") == line
 
 
-def name_of(kind: type[Exception]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
 @pytest.mark.parametrize(
     ("events", "code"),
     [
@@ -114,29 +117,41 @@ def name_of(kind: type[Exception]) -> str:
         ([COMPLETED, SKIPPED, RETRYING], ExitCode.DONE),
         ([COMPLETED, failed()], ExitCode.FAILED),
         ([CANCELLED], ExitCode.FAILED),
-        ([failed(), failed(name_of(DiskFullError)), COMPLETED], ExitCode.DISK),
-        ([failed(name_of(DestinationError))], ExitCode.DISK),
+        ([failed(), failed(DiskFullError(PATH)), COMPLETED], ExitCode.DISK),
+        ([failed(DestinationError(PATH, "read-only"))], ExitCode.DISK),
+        ([failed(FileInUseError(PATH))], ExitCode.FAILED),
+        ([failed(), failed(RequestOptionsError("no certificate"))], ExitCode.USAGE),
     ],
 )
 def test_exit_code(events: list[DownloadEvent], code: ExitCode) -> None:
     tally = Tally()
     for event in events:
         tally.add(event)
-    assert code_of(tally.errors) == code
+    assert code_of(tally.failures) == code
     assert tally.ended == sum(event is not RETRYING for event in events)
 
 
 @pytest.mark.parametrize("bad_input", [False, True])
 @pytest.mark.parametrize("lost_events", [False, True])
-@pytest.mark.parametrize("errors", [set[str](), {""}, {DiskFullError.__name__}])
-def test_exit_code_of_a_run(errors: set[str], lost_events: bool, bad_input: bool) -> None:
-    def code(ended_by: ExitCode | None) -> ExitCode:
-        return code_of_run(errors, ended_by=ended_by, lost_events=lost_events, bad_input=bad_input)
+@pytest.mark.parametrize("failures", [set(), {None}, {FailureKind.DESTINATION}])
+def test_exit_code_of_a_run(
+    failures: set[FailureKind | None], lost_events: bool, bad_input: bool
+) -> None:
+    def code(signalled: int | None = None, *, is_stopped: bool = False) -> ExitCode:
+        return code_of_run(
+            failures,
+            is_stopped=is_stopped,
+            signalled=signalled,
+            lost_events=lost_events,
+            bad_input=bad_input,
+        )
 
-    assert code(ExitCode.STOPPED) == ExitCode.STOPPED
-    assert code(ExitCode.TERMINATED) == ExitCode.TERMINATED
-    without_errors = ExitCode.DISK if lost_events else ExitCode(bad_input)
-    assert code(None) == (code_of(errors) if errors else without_errors)
+    assert code(is_stopped=True) == ExitCode.STOPPED
+    assert code(signal.SIGINT) == ExitCode.INTERRUPTED
+    assert code(signal.SIGTERM) == ExitCode.TERMINATED
+    assert code(signal.SIGHUP) == ExitCode.HUNG_UP
+    without_failures = ExitCode.DISK if lost_events else ExitCode(bad_input)
+    assert code() == (code_of(failures) if failures else without_failures)
 
 
 def test_summary() -> None:

@@ -8,7 +8,8 @@ import pytest
 from rheo_core.domain import FileExistsStrategy
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.downloads import DestinationResolver
-from rheo_core.downloads.destination import check_inside, numbered
+from rheo_core.downloads.destination import check_inside
+from rheo_core.downloads.file_naming import numbered
 
 STRATEGIES = list(FileExistsStrategy)
 

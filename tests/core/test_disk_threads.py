@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rheo_core.domain.exceptions import ShortageError
-from rheo_core.infrastructure.disk import DiskThreads, Row
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from tests.waiting import Until
 
 LIMIT = 20.0
@@ -58,7 +58,7 @@ async def test_errors(disk: DiskThreads, error: Exception) -> None:
 
 async def test_the_end_of_an_iterator_is_an_error(disk: DiskThreads) -> None:
     """asyncio refuses StopIteration, because it would end the coroutine that awaits it."""
-    row: Row[Iterator[int], int] = Row(next, lambda jobs: None)
+    row: TurnBatch[Iterator[int], int] = TurnBatch(next, lambda jobs: None)
     for _ in range(2):  # in a thread, then on the loop
         with pytest.raises(RuntimeError, match="StopIteration") as caught:
             async with asyncio.timeout(LIMIT):
@@ -114,8 +114,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def row_of(step: Callable[[float], threading.Thread]) -> Row[float, threading.Thread]:
-    return Row(step, lambda _: None)
+def row_of(step: Callable[[float], threading.Thread]) -> TurnBatch[float, threading.Thread]:
+    return TurnBatch(step, lambda _: None)
 
 
 async def test_brief_work_is_done_on_the_loop_where_it_was_quick(
@@ -154,7 +154,7 @@ async def test_the_loop_does_brief_work_of_one_turn_in_a_row(
         order.append("went on")
         return done
 
-    row = Row(look, settle)
+    row = TurnBatch(look, settle)
     await disk.submit_to(row, 0.0)
     done = await asyncio.gather(*(look_and_go_on(number / 10_000) for number in range(1, 4)))
     assert done == [here] * 3
@@ -170,7 +170,7 @@ async def test_what_settles_a_row_counts_as_slow_too(disk: DiskThreads, clock: C
         clock.take(sum(jobs))
 
     here = threading.current_thread()
-    row = Row[float, threading.Thread](lambda _: threading.current_thread(), settle)
+    row = TurnBatch[float, threading.Thread](lambda _: threading.current_thread(), settle)
     assert await disk.submit_to(row, 0.0) is not here
     assert await disk.submit_to(row, 0.01) is here
     assert await disk.submit_to(row, 0.0) is not here
@@ -198,7 +198,7 @@ async def test_errors_of_brief_work(disk: DiskThreads, at_end: bool) -> None:
         for job in jobs:
             fail(job)
 
-    error, row = OSError(5, "no"), Row(step, settle)
+    error, row = OSError(5, "no"), TurnBatch(step, settle)
     for _ in range(3):
         done = [disk.submit_to(row, job) for job in ("good", "bad")]
         with pytest.raises(OSError) as caught:

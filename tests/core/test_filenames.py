@@ -18,7 +18,7 @@ from rheo_core.domain.filenames import (
     sanitise_filename,
     shorten_filename,
 )
-from rheo_core.downloads.destination import fitted
+from rheo_core.downloads.file_naming import fitted
 
 LONGEST_SUFFIX = ".part.state.new"
 

@@ -264,7 +264,7 @@ async def test_a_waiting_download_says_so_and_counts_no_attempt(
     manager = DownloadManager(download_dir=tmp_path, tuning=TUNING, network_timeout=None)
     async with manager:
         await manager.add([config])
-        await until(lambda: manager.snapshot().downloads[0].reason == "waiting for the network")
+        await until(lambda: manager.snapshot().downloads[0].reason == "no network")
         (seen,) = manager.snapshot().downloads
         assert (seen.status, seen.failures) == (DownloadStatus.QUEUED, 0)
         await manager.cancel(config.id)

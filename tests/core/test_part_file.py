@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
+from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_state
-from rheo_core.transfer.part_state import PartState, encode_state
+from rheo_core.transfer.part_names import own_paths, usual_paths
+from rheo_core.transfer.part_state import PartState, encode_state, write_state
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from tests.core.engine import names_in
@@ -178,6 +180,43 @@ def test_the_checksum_goes_on_from_write_to_write(part: PartFile) -> None:
     part.open()
     crc = part.write(10, DATA[10:50], part.write(0, DATA[:10]))
     assert crc == zlib.crc32(DATA[:50])
+
+
+def test_a_thread_that_writes_meanwhile_does_not_shorten_the_file(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(part)
+    part.open()
+    look = os.fstat
+
+    def look_and_be_late(descriptor: int) -> os.stat_result:
+        status = look(descriptor)
+        monkeypatch.undo()
+        other = threading.Thread(target=part.write, args=(150, DATA[150:]))
+        other.start()
+        other.join()
+        return status
+
+    monkeypatch.setattr(os, "fstat", look_and_be_late)
+    part.write(100, DATA[100:150])
+    assert part.path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("order", [(None, 200), (200, None), (200, 300), (None, None)])
+def test_any_state_of_the_download_may_have_the_size(
+    part: PartFile, order: tuple[int | None, int | None]
+) -> None:
+    """A crash while a part file gets another name leaves two states."""
+    places = usual_paths(part.destination), own_paths(part.destination, part.source)[2]
+    for paths, total in zip(places, order, strict=True):
+        state = PartState(part.source, total, STRONG)
+        write_state(paths.state, state, paths.part.name, user_key, durable=False)
+    assert part.expected_size() == next(filter(None, order), None)
+
+
+def test_a_state_of_another_download_has_no_size(part: PartFile) -> None:
+    begun(part)
+    assert PartFile(part.destination, "other").expected_size() is None
 
 
 def test_without_a_strong_validator_nothing_is_gone_on_from(part: PartFile) -> None:

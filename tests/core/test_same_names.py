@@ -12,9 +12,8 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.domain.rules import Rule
-from rheo_core.downloads import looks as looks_module
-from rheo_core.downloads import path_claim, worker
-from rheo_core.downloads.looks import Look, LookRequest, look_at
+from rheo_core.downloads import path_check, path_claim, worker
+from rheo_core.downloads.path_check import PathCheck, PathCheckRequest, check_path
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
 from tests import waiting
@@ -57,7 +56,7 @@ def attributes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     has_attributes: bool = request.param == "with attributes"
     if not has_attributes:
         monkeypatch.setattr(path_claim, "source_at", lambda _: None)
-        monkeypatch.setattr(looks_module, "source_at", lambda _: None)
+        monkeypatch.setattr(path_check, "source_at", lambda _: None)
     return has_attributes
 
 
@@ -190,11 +189,11 @@ async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
 ) -> None:
     looks: list[Path] = []
 
-    def noted(request: LookRequest) -> Look:
+    def noted(request: PathCheckRequest) -> PathCheck:
         looks.append(request.part.destination)
-        return look_at(request)
+        return check_path(request)
 
-    monkeypatch.setattr(worker, "look_at", noted)
+    monkeypatch.setattr(worker, "check_path", noted)
     for number in range(names):
         (tmp_path / (f"same ({number}).txt" if number else "same.txt")).write_bytes(b"mine")
     told = {"Content_Disposition": "attachment; filename=same.txt"}

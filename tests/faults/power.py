@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import source_of
-from rheo_core.transfer.part_names import put_mark
+from rheo_core.transfer.part_marks import put_mark
 
 CALLS = "openat,write,pwrite64,ftruncate,fdatasync,fsync,linkat,link,unlink,rename,renameat2"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.failures import FailureKind
 from rheo_core.fleet import shard_downloads
 from rheo_core.fleet.breaker import MAX_FAILURES, Breaker
 from rheo_core.fleet.rows import Row
@@ -81,4 +82,4 @@ async def test_a_lost_network_fails_no_entry(
     else:
         with pytest.raises(ShardError) as caught:
             await work_on_shard(run.tasks[0])
-        assert caught.value.error_name == "NoNetworkError"
+        assert caught.value.failure is FailureKind.NO_NETWORK

@@ -28,9 +28,9 @@ from rheo_core.fleet.layouts import LAYOUTS
 from rheo_core.fleet.layouts.tar import head_of_member
 from rheo_core.fleet.manifest import write_manifest
 from rheo_core.fleet.passes import plan_pass
-from rheo_core.fleet.places import ShardPlaces
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import _digest_of_list, work_on_shard
+from rheo_core.fleet.shard_paths import ShardPaths
 from rheo_core.fleet.targets import open_target
 from tests.fleet.runs import FleetRun, body_for, planned, rows_of
 from tests.servers.misbehaving import MisbehavingServer
@@ -93,11 +93,11 @@ async def test_a_file_that_somebody_planted_is_downloaded_again(
     row = row._replace(hash=f"sha256:{hashlib.sha256(body).hexdigest()}")
     run = planned(tmp_path / "out", [row], layout=layout)
     target = open_target(str(run.out))
-    places = ShardPlaces.of(run.tasks[0], run.plan, target, None)
-    places.make()
-    places.folder.mkdir(parents=True)
-    (places.folder / "00000000000.jpg").write_bytes(body[::-1])
-    with Journal(places.journal, _digest_of_list(target, run.tasks[0])) as journal:
+    paths = ShardPaths.of(run.tasks[0], run.plan, target, None)
+    paths.make()
+    paths.folder.mkdir(parents=True)
+    (paths.folder / "00000000000.jpg").write_bytes(body[::-1])
+    with Journal(paths.journal, _digest_of_list(target, run.tasks[0])) as journal:
         journal.note(
             EntryOutcome(
                 "00000000000", "completed", "00000000000.jpg", 200, len(body), hash=row.hash

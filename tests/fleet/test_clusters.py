@@ -16,7 +16,7 @@ from tests.faults.program import COMMAND, Home
 from tests.fleet.runs import gone, serve
 from tests.servers.misbehaving import MisbehavingServer
 
-AT_FIRST = "from rheo_core.fleet import driver; driver._MAX_ATTEMPTS = 1"
+AT_FIRST = "from rheo_core.fleet import shard_scheduler; shard_scheduler._MAX_ATTEMPTS = 1"
 """A shard is given up after its first attempt."""
 
 

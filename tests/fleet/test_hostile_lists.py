@@ -15,10 +15,18 @@ from pyarrow import parquet
 from rheo_core.fleet import parquet as parquet_lists
 from rheo_core.fleet import parquet_pages, tables
 from rheo_core.fleet.columns import TableOptions
-from rheo_core.fleet.compact import BINARY, INT_32, INT_64, LIST, STRUCT, CompactReader, Fields
 from rheo_core.fleet.parquet_pages import MAX_PAGE_BYTES
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.tables import read_rows
+from rheo_core.fleet.thrift_compact import (
+    BINARY,
+    INT_32,
+    INT_64,
+    LIST,
+    STRUCT,
+    CompactReader,
+    Fields,
+)
 from rheo_core.inputs import pipeline, reader_api
 
 URL = "https://example.org/last"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rheo_core.domain.fleet import EntryOutcome, FleetEntry
-from rheo_core.fleet import holders
+from rheo_core.fleet import file_locks
 from rheo_core.fleet.journal import Journal, ShardBusyError, believed
 from rheo_core.infrastructure.locks import lock
 
@@ -112,7 +112,7 @@ def test_a_restart_of_the_machine_makes_it_worthless(
     """Files are synced with the facts only, so a loss of power may have emptied them."""
     path = tmp_path / "j"
     boot = tmp_path / "boot_id"
-    monkeypatch.setattr(holders, "_BOOT_ID", boot)
+    monkeypatch.setattr(file_locks, "_BOOT_ID", boot)
     boot.write_text("first\n")
     written(path, ALL)
     assert read(path)
@@ -169,7 +169,7 @@ def test_a_file_system_without_locks_is_refused(
     def no_locks(_: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(holders, "lock", no_locks)
+    monkeypatch.setattr(file_locks, "lock", no_locks)
     with pytest.raises(OSError, match="does not support locks"):
         Journal(tmp_path / "j", "run")
 

@@ -12,7 +12,7 @@ import pytest
 from rheo_core.domain.fleet import FleetPlan, ShardFacts, ShardTask, facts_name, from_json
 from rheo_core.fleet.checking import problems
 from rheo_core.fleet.columns import TableOptions
-from rheo_core.fleet.kinds import may_pass
+from rheo_core.fleet.error_kinds import may_pass
 from rheo_core.fleet.list_files import digest_of, found_sources
 from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
 from rheo_core.fleet.rows import ListError

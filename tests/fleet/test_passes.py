@@ -11,13 +11,13 @@ import pytest
 
 from rheo_core.domain.fleet import EntryOutcome, FleetPass, FleetPlan, FleetStatus, pass_name
 from rheo_core.fleet.checking import problems
-from rheo_core.fleet.driver import Driver, Pace
-from rheo_core.fleet.kinds import may_pass
+from rheo_core.fleet.error_kinds import may_pass
 from rheo_core.fleet.manifest import write_manifest
 from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard
 from rheo_core.fleet.shard_files import ShardWriter, read_shard
+from rheo_core.fleet.shard_scheduler import Pace, ShardScheduler
 from rheo_core.fleet.status import read_status
 from rheo_core.fleet.targets import Target, open_target
 from tests.fleet.runs import FleetRun, gone, planned, rows_of, serve
@@ -47,7 +47,9 @@ async def drive(run: FleetRun) -> FleetStatus:
     def complete() -> FleetStatus:
         with ThreadPoolExecutor(2) as threads:
             target, pace = open_target(str(run.out)), Pace(0.01, 0.01)
-            return Driver(target, str(run.out), run.plan, threads, 2, run_shard, pace=pace).run()
+            return ShardScheduler(
+                target, str(run.out), run.plan, threads, 2, run_shard, pace=pace
+            ).run()
 
     return await asyncio.to_thread(complete)
 

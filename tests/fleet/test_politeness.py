@@ -31,8 +31,8 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.fleet import FleetEntry, FleetPlan
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.events import ErrorInfo
-from rheo_core.fleet.keys import file_name, name_in_tar
-from rheo_core.fleet.kinds import is_of_worker, kind_of, may_pass
+from rheo_core.fleet.error_kinds import is_of_worker, kind_of, may_pass
+from rheo_core.fleet.file_names import file_name, name_in_tar
 from rheo_core.fleet.politeness import shard_limits
 
 URLS = [

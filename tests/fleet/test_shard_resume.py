@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.fleet import EntryOutcome, ShardTask
 from rheo_core.fleet.journal import ShardBusyError
-from rheo_core.fleet.places import ShardPlaces
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_downloads import ShardError, WorkerOptions
+from rheo_core.fleet.shard_paths import ShardPaths
 from rheo_core.fleet.targets import open_target
 from tests.fleet.runs import FleetRun, body_for, planned, rows_of, serve
 from tests.servers.misbehaving import Exchange, MisbehavingServer
@@ -170,7 +171,7 @@ async def test_trouble_of_the_worker_fails_no_entry(
     obstacle.mkdir()
     with pytest.raises(ShardError, match="not a regular file") as caught:
         await work_on_shard(run.tasks[0])
-    assert caught.value.error_name == "DestinationError"
+    assert caught.value.failure is FailureKind.DESTINATION
     obstacle.rmdir()
     await work_on_shard(run.tasks[0])
     run.check()
@@ -261,7 +262,7 @@ async def test_a_scratch_folder_that_others_prepared_is_refused(
     scratch = tmp_path / "scratch"
     run = planned(tmp_path / "out", rows_of(server, 2), layout="tar")
     task, worker = run.tasks[0], WorkerOptions(scratch=scratch)
-    own = ShardPlaces.of(task, run.plan, open_target(task.out), scratch).scratch
+    own = ShardPaths.of(task, run.plan, open_target(task.out), scratch).scratch
     assert own is not None
     scratch.mkdir()
     if form == "writable":

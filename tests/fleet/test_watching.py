@@ -20,10 +20,10 @@ from rheo_core.domain.fleet import (
     key_of,
 )
 from rheo_core.domain.fleet_view import FleetView, ShardRow, ShardState
+from rheo_core.fleet.error_kinds import may_pass
 from rheo_core.fleet.failed_entries import failed_entries, url_of
 from rheo_core.fleet.journal import Journal
 from rheo_core.fleet.journal_progress import RateMeter
-from rheo_core.fleet.kinds import may_pass
 from rheo_core.fleet.passes import plan_pass
 from rheo_core.fleet.planning import PlanError
 from rheo_core.fleet.rows import Row

@@ -17,11 +17,11 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
-from rheo_core.domain.details import DownloadDetails
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hosts import HostWait
+from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.events import (
     DownloadCancelledEvent,
@@ -36,7 +36,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries, recheck_entries
-from rheo_tui.services.protocol import Deletion, Place
+from rheo_tui.services.protocol import Deletion, QueuePlace
 from tests.tui.failed import facts_of
 
 SPEED = 1_000_000.0
@@ -345,13 +345,13 @@ class FakeService:
         places = (await self.places(ids)).items()
         return await self.set_places({row: (priority, rank) for row, (_, rank) in places})
 
-    async def places(self, ids: Sequence[str]) -> dict[str, Place]:
+    async def places(self, ids: Sequence[str]) -> dict[str, QueuePlace]:
         rows = [self.rows[row] for row in ids if row in self.rows]
         return {
             row.id: (row.priority, Fraction(row.rank)) for row in rows if not row.status.is_terminal
         }
 
-    async def set_places(self, places: Mapping[str, Place]) -> int:
+    async def set_places(self, places: Mapping[str, QueuePlace]) -> int:
         for row, (priority, rank) in places.items():
             self.change(row, priority=priority, rank=float(rank))
         return len(places)

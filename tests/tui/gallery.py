@@ -22,11 +22,16 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, ValidationResult
-from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.failures import Failure, FailureKind
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hosts import HostWait
+from rheo_core.domain.inspector_details import (
+    ConnectionDetails,
+    DownloadDetails,
+    Hop,
+    TransferDetails,
+)
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.main import MainScreen

@@ -10,7 +10,12 @@ from textual.widgets import Static
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig
-from rheo_core.domain.details import ConnectionDetails, DownloadDetails, Hop, TransferDetails
+from rheo_core.domain.inspector_details import (
+    ConnectionDetails,
+    DownloadDetails,
+    Hop,
+    TransferDetails,
+)
 from rheo_tui.app import RheoApp
 from rheo_tui.inspector_pages import PAGES, Inspected, speed
 from rheo_tui.services.local import LocalService

@@ -52,7 +52,7 @@ async def test_the_cursor_returns_to_what_undo_brought_back(keys: list[str], at:
         ids = await app.fill(5)
         first = ids[at]
         await app.press(*keys)
-        await app.until(lambda: first not in app.main.rows)
+        await app.until(lambda: first not in app.main.model.rows)
         await app.press("G")
         assert app.main.table.current and app.main.table.current.id == ids[4]
         await app.press("u")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.fleet import EntryOutcome, PartFacts
-from rheo_core.fleet.keys import name_in_tar
+from rheo_core.fleet.file_names import name_in_tar
 from rheo_core.fleet.targets import Target
 from rheo_core.infrastructure.files import open_new
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from multidict import CIMultiDict
 
-from rheo_core.domain.details import Hop
+from rheo_core.domain.inspector_details import Hop
 from rheo_core.domain.redaction import HIDDEN
 from rheo_core.domain.text import printable, quoted, redact, redact_url, shorten
 

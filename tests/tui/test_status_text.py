@@ -7,7 +7,7 @@ import pytest
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
-from rheo_tui.status_look import Waiting, countdown_text, short_status, status_text
+from rheo_tui.status_text import Waiting, countdown_text, status_text
 from tests.tui.failed import facts_of
 
 
@@ -45,7 +45,7 @@ def snapshot(busy: int, *full_hosts: str) -> Snapshot:
     ],
 )
 def test_why_it_waits(snapshot: Snapshot, message: str) -> None:
-    assert status_text(row(), Waiting.now(snapshot), 0.0) == message
+    assert status_text(row(), Waiting.now(snapshot), 0.0).full == message
 
 
 @pytest.mark.parametrize(
@@ -61,32 +61,57 @@ def test_why_it_waits(snapshot: Snapshot, message: str) -> None:
 )
 def test_a_wait_for_a_host_has_numbers_and_an_end(wait: HostWait, message: str) -> None:
     waiting = Waiting({"example.org:443": wait})
-    assert status_text(row(), waiting, 100.0) == f"waiting: {message}"
+    assert status_text(row(), waiting, 100.0).full == f"waiting: {message}"
 
 
 def test_delayed_downloads_show_their_start() -> None:
     at = datetime(2126, 3, 4, 23, 30).timestamp()
     later = row()._replace(start_at=at)
     waiting = Waiting.now(snapshot(3))
-    assert status_text(later, waiting, at - 3600) == "waiting until 23:30"
-    assert status_text(later, waiting, at - 86400) == "waiting until 2126-03-04 23:30"
-    assert status_text(later, waiting, at) == "queued"
+    assert status_text(later, waiting, at - 3600).full == "waiting until 23:30"
+    assert status_text(later, waiting, at - 86400).full == "waiting until 2126-03-04 23:30"
+    assert status_text(later, waiting, at).full == "queued"
 
 
 def test_the_engines_own_reason_comes_first() -> None:
     waiting = Waiting.now(snapshot(3, "example.org:443"))
-    assert status_text(row("other"), waiting, 0.0) == "waiting: other"
+    assert status_text(row("other"), waiting, 0.0).full == "waiting: other"
     limited = row("host limit 1 of 1")
-    assert status_text(limited, waiting, 0.0) == "waiting: host limit 1 of 1"
+    assert status_text(limited, waiting, 0.0).full == "waiting: host limit 1 of 1"
 
 
-def test_a_narrow_column_drops_the_word_before_the_reason() -> None:
-    assert short_status("waiting: host limit 1 of 1") == "host limit 1 of 1"
-    assert short_status("waiting until 23:30") == "until 23:30"
-    assert short_status("404 Not Found") == "404 Not Found"
-    assert short_status("checking the bytes on the disk") == "checking"
-    long = "waiting: host limit 2 of 2 after HTTP 503 · lifts in 10 s"
-    assert short_status(long) == "503 · 10 s · 2 of 2"  # the end may be cut
+@pytest.mark.parametrize(
+    ("waiting", "short"),
+    [
+        (row("host limit 1 of 1"), "host limit 1 of 1"),
+        (row("no network"), "no network"),
+        (row("too many open files"), "too many open files"),
+        (
+            row()._replace(start_at=datetime(2126, 3, 4, 23, 30).timestamp()),
+            "until 2126-03-04 23:30",
+        ),
+        (row(), "queued"),
+        (row("the bytes")._replace(status=DownloadStatus.VERIFYING), "checking"),
+        (row("disk full")._replace(status=DownloadStatus.PAUSED), "disk full"),
+    ],
+)
+def test_a_narrow_column_drops_the_word_before_the_reason(
+    waiting: DownloadSnapshot, short: str
+) -> None:
+    assert status_text(waiting, Waiting(), 0.0).short == short
+
+
+@pytest.mark.parametrize(
+    ("wait", "short"),
+    [
+        (HostWait(2, 2, "HTTP 503", 10.0), "503 · 10 s · 2 of 2"),  # the end may be cut
+        (HostWait(2, 2, "a refused connection"), "a refused connection · 2 of 2"),
+        (HostWait(4, 4), "host limit 4 of 4"),
+        (HostWait(0, 0, "HTTP 429", 60.0), "host pause after HTTP 429 · 1:00"),
+    ],
+)
+def test_a_wait_for_a_host_is_short_in_a_narrow_column(wait: HostWait, short: str) -> None:
+    assert status_text(row(), Waiting({"example.org:443": wait}), 0.0).short == short
 
 
 def test_what_has_no_column_stands_in_the_status() -> None:
@@ -105,7 +130,7 @@ def test_what_has_no_column_stands_in_the_status() -> None:
         ({"size"}, "66%  2 s  2.0 MB/s"),
         (set(), "66%  2 s"),
     ):
-        assert status_text(running, Waiting(), 0.0, columns) == text
+        assert status_text(running, Waiting(), 0.0, columns).full == text
 
 
 def test_a_retry_shows_cause_and_turn() -> None:
@@ -116,9 +141,9 @@ def test_a_retry_shows_cause_and_turn() -> None:
         max_attempts=6,
         **facts_of(HttpStatusError(503, "Service Unavailable")),
     )
-    assert status_text(retrying, Waiting(), 0.0) == "HTTP 503 · try 3 of 6 in 12 s"
-    assert status_text(retrying, Waiting(), 0.0, {"left", "speed"}) == "HTTP 503 · try 3 of 6"
-    assert status_text(retrying, Waiting(), 0.0, {"left"}) == "503 · try 3 of 6"
+    assert status_text(retrying, Waiting(), 0.0).full == "HTTP 503 · try 3 of 6 in 12 s"
+    assert status_text(retrying, Waiting(), 0.0, {"left", "speed"}).full == "HTTP 503 · try 3 of 6"
+    assert status_text(retrying, Waiting(), 0.0, {"left"}).full == "503 · try 3 of 6"
     assert countdown_text(retrying, 0.0) == "12 s"
 
 
@@ -126,12 +151,12 @@ def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
     failed = row()._replace(
         status=DownloadStatus.FAILED, **facts_of(HttpStatusError(404, "Not Found"))
     )
-    assert status_text(failed, Waiting(), 0.0) == "404 Not Found"
+    assert status_text(failed, Waiting(), 0.0).full == "404 Not Found"
     kept = failed._replace(reason="kept as f.unverified")
-    assert status_text(kept, Waiting(), 0.0) == "404 Not Found · kept as f.unverified"
+    assert status_text(kept, Waiting(), 0.0).full == "404 Not Found · kept as f.unverified"
 
 
 def test_a_full_disk_makes_a_download_wait() -> None:
     full = row("disk full; continues when there is space")._replace(status=DownloadStatus.PAUSED)
-    assert status_text(full, Waiting(), 0.0).startswith("waiting: disk full")
-    assert status_text(full._replace(reason=""), Waiting(), 0.0) == "paused"
+    assert status_text(full, Waiting(), 0.0).full.startswith("waiting: disk full")
+    assert status_text(full._replace(reason=""), Waiting(), 0.0).full == "paused"

@@ -1,7 +1,8 @@
-"""Driver: gives the shards of a plan to an executor, one of each lane at a time.
+"""ShardScheduler: gives shards to an executor, and those of failed or dead workers again.
 
-Any `concurrent.futures.Executor` will do. A shard is complete when its facts exist, so the driver
-may give one to the executor again without harm, and it needs no other feature of an engine.
+One shard of each lane runs at a time. Any `concurrent.futures.Executor` will do. A shard is
+complete when its facts exist, so one may be given to the executor again without harm, and no other
+feature of an engine is needed.
 """
 
 import math
@@ -37,7 +38,7 @@ class ClusterLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Intervals of a driver, in seconds."""
+    """Intervals of a scheduler, in seconds."""
 
     status: float = 5.0
     stop: float = 1.0  # between looks for a request to stop
@@ -54,7 +55,7 @@ class _Lane:
     running: "Future[ShardFacts] | None" = None
 
 
-class Driver:
+class ShardScheduler:
     """Runs a plan to its end, or until it is stopped.
 
     It holds numbers of shards, and nothing of their entries.

@@ -1,4 +1,4 @@
-"""Kinds of errors: the reason of a failure in one word, for counts and for a further pass."""
+"""Kinds of errors: the reason of a failure in one word, and if a further pass may succeed."""
 
 from rheo_core.domain.failures import FailureKind
 from rheo_core.events import ErrorInfo
@@ -15,6 +15,7 @@ _OF_THE_WORKER = frozenset(
         FailureKind.DESTINATION,
         FailureKind.FILE_ACCESS,
         FailureKind.FILE_EXISTS,
+        FailureKind.FILE_IN_USE,
         FailureKind.REQUEST_OPTIONS,
         FailureKind.SHORTAGE,
     }
@@ -30,11 +31,6 @@ _WORDS = {
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
 _TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
-
-
-def name_of(error: ErrorInfo) -> str:
-    """Return the name of the class of an error."""
-    return error.exc_type.rpartition(".")[2]
 
 
 def kind_of(error: ErrorInfo) -> str:

@@ -3,8 +3,7 @@
 import pytest
 
 from rheo_tui.action_handlers import DownloadHandlers
-from rheo_tui.actions import ACTIONS, BY_ID, Owner
-from rheo_tui.dispatcher import dispatch_table
+from rheo_tui.actions import ACTIONS, BY_ID, Owner, handler_table
 from rheo_tui.screens.filter_handlers import FilterHandlers
 from rheo_tui.screens.inspector import Inspector
 from rheo_tui.screens.main import MainScreen
@@ -33,7 +32,7 @@ def test_every_action_has_one_handler_and_every_handler_one_action() -> None:
 
 
 def test_the_table_holds_the_handler_of_every_action() -> None:
-    table = dispatch_table(OWNERS)
+    table = handler_table(OWNERS)
     assert list(table) == [action.id for action in ACTIONS]
     assert table["pause"] is DownloadHandlers.do_pause
     assert table["tab_failed"].args == ("4",)  # type: ignore[attr-defined]
@@ -41,4 +40,4 @@ def test_the_table_holds_the_handler_of_every_action() -> None:
 
 def test_an_action_without_a_handler_stops_the_start() -> None:
     with pytest.raises(AttributeError, match="do_"):
-        dispatch_table({**OWNERS, "table": object()})
+        handler_table({**OWNERS, "table": object()})

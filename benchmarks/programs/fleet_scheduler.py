@@ -1,4 +1,4 @@
-"""A driver of many shards that complete at once: `fleet_driver.py SHARDS FOLDER`.
+"""A scheduler of many shards that complete at once: `fleet_scheduler.py SHARDS FOLDER`.
 
 Writes the peak of its memory, in KiB. On Linux: getrusage(2) would count the parent's memory too.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts, ShardPlan, ShardTask
-from rheo_core.fleet.driver import Driver
+from rheo_core.fleet.shard_scheduler import ShardScheduler
 from rheo_core.fleet.targets import open_target
 
 _ENTRIES = 10_000
@@ -31,7 +31,7 @@ def _work(task: ShardTask) -> ShardFacts:
 def main(count: int, folder: str) -> None:
     shards = tuple(ShardPlan(number % _LANES, _ENTRIES) for number in range(count))
     plan = FleetPlan("sha256:0", count * _ENTRIES, 0, _LANES, shards)
-    status = Driver(open_target(folder), folder, plan, _Instant(), _LANES, _work).run()
+    status = ShardScheduler(open_target(folder), folder, plan, _Instant(), _LANES, _work).run()
     assert status.entries_done == plan.entries
     print(*re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text()))
 

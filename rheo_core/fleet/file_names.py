@@ -1,4 +1,4 @@
-"""Names of files from keys: the key, and the extension that name, URL or media type suggest.
+"""Names of downloaded files: the key, and the extension that name, URL or media type suggest.
 
 A re-run is exact because of these names: no two entries share one, so a file that exists is that of
 this very entry.

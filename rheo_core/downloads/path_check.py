@@ -1,4 +1,4 @@
-"""Looks at the paths of files before they are downloaded."""
+"""Checks of the paths of files before they are downloaded: what is there, and whose it is."""
 
 import os
 from enum import Enum, auto
@@ -19,16 +19,16 @@ class Occupant(Enum):
     SPECIAL = auto()  # a folder, a device, or a link that leads to no file
 
 
-class Look(NamedTuple):
-    """Result of a look at a path."""
+class PathCheck(NamedTuple):
+    """Result of the check of a path."""
 
     occupant: Occupant
     identity: Identity | None = None  # of a file
     source: str | None = None  # of the download that wrote the file, if it is known
 
 
-class LookRequest(NamedTuple):
-    """Request to look at the path of a file.
+class PathCheckRequest(NamedTuple):
+    """Request to check the path of a file.
 
     Attributes:
         part: the part file of the download.
@@ -41,16 +41,16 @@ class LookRequest(NamedTuple):
     is_free: bool
 
 
-def look_at(request: LookRequest) -> Look:
-    """Look at the path of a file. Blocks."""
+def check_path(request: PathCheckRequest) -> PathCheck:
+    """Check the path of a file. Blocks."""
     part, prepare, is_free = request
     owner = None if is_free else part.owner()
     path = part.destination
     if os.path.lexists(path):
         occupant = Occupant.FILE if os.path.isfile(path) else Occupant.SPECIAL
-        return Look(occupant, identity_at(path), source_at(path))
+        return PathCheck(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare and not is_free:
             part.prepare()
-        return Look(Occupant.NOTHING)
-    return Look(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
+        return PathCheck(Occupant.NOTHING)
+    return PathCheck(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)

@@ -1,4 +1,4 @@
-"""Holders: the process that has locked a file in an output folder, by its lines in that file."""
+"""Locks of files in an output folder, and the process that holds one, by its lines in the file."""
 
 import errno
 import json

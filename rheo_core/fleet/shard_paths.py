@@ -1,4 +1,4 @@
-"""Places of a shard on the disks of a worker: the folder of its files, and its journal.
+"""Paths of a shard on the disks of a worker: the folder of its files, and its journal.
 
 Journals lie in the output folder if that is a file system, so that another machine can go on. In an
 object store, files and journals lie in the scratch folder.
@@ -23,7 +23,7 @@ _PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
-class ShardPlaces:
+class ShardPaths:
     """Paths of one shard."""
 
     folder: Path  # of its files while they are downloaded
@@ -36,8 +36,8 @@ class ShardPlaces:
     @classmethod
     def of(
         cls, task: ShardTask, plan: FleetPlan, target: Target, scratch: Path | None
-    ) -> "ShardPlaces":
-        """Return the places of a shard.
+    ) -> "ShardPaths":
+        """Return the paths of a shard.
 
         Args:
             task: the shard.

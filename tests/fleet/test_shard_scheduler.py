@@ -1,4 +1,4 @@
-"""The driver: one shard of a lane at a time, lost ones again, and status for those who watch."""
+"""Scheduler of shards: one shard of a lane at a time, lost ones again, and status of a run."""
 
 import subprocess
 import sys
@@ -25,17 +25,17 @@ from rheo_core.domain.fleet import (
     journal_name,
     to_json,
 )
-from rheo_core.fleet import driver
-from rheo_core.fleet.driver import ClusterLostError, Driver, Pace
+from rheo_core.fleet import shard_scheduler
 from rheo_core.fleet.journal import ShardBusyError
+from rheo_core.fleet.shard_scheduler import ClusterLostError, Pace, ShardScheduler
 from rheo_core.fleet.status import error_lines, read_status, status_line, store_status
 from rheo_core.fleet.targets import Target, open_target
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "_DELAYS", (0.0, 0.0, 0.01, 0.01, 0.01))
-    monkeypatch.setattr(driver, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(shard_scheduler, "_DELAYS", (0.0, 0.0, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(shard_scheduler, "_BUSY_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def drive(
     target: Target, plan: FleetPlan, executor: Executor, work: Worker, **options: Any
 ) -> FleetStatus:
     pace = options.pop("pace", Pace(0.01, 0.01))
-    return Driver(target, "out", plan, executor, 4, work, pace=pace, **options).run()
+    return ShardScheduler(target, "out", plan, executor, 4, work, pace=pace, **options).run()
 
 
 def test_every_shard_is_completed_once(target: Target, executor: Executor) -> None:
@@ -219,7 +219,7 @@ def test_a_request_to_stop_lets_running_shards_end(target: Target, executor: Exe
 def test_an_interrupted_run_does_not_wait(target: Target, executor: Executor) -> None:
     is_over = threading.Event()
     work = Worker(target, before=lambda shard: is_over.wait(20))
-    one = Driver(target, "out", plan_of(0, 0), executor, 4, work, pace=Pace(0.01, 30.0))
+    one = ShardScheduler(target, "out", plan_of(0, 0), executor, 4, work, pace=Pace(0.01, 30.0))
     threading.Timer(0.05, one.interrupt).start()
     status = one.run()
     is_over.set()
@@ -296,6 +296,12 @@ def test_facts_in_a_store_are_read_too() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_a_driver_of_many_shards_needs_little_memory(tmp_path: Path, count: int) -> None:
-    command = [sys.executable, "-m", "benchmarks.programs.fleet_driver", str(count), str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.programs.fleet_scheduler",
+        str(count),
+        str(tmp_path),
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert int(output) < 150 << 10  # KiB

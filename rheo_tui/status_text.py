@@ -1,0 +1,148 @@
+"""Text of a row's status: its word, or the reason why it waits or failed, in full and short."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
+from rheo_core.domain.file_config import host_of
+from rheo_core.domain.hosts import HostWait
+from rheo_core.domain.schedule import start_text
+
+from .causes import cause_of
+from .formatting import duration_text, fraction_done, percent_text, size_text, speed_text
+from .status_look import look_of
+
+_WAITS = "waiting"
+
+
+class StatusText(NamedTuple):
+    """State of a download in words.
+
+    Attributes:
+        full: the word, or the reason and its numbers.
+        short: the same for a narrow column, without the words that its glyph says.
+    """
+
+    full: str
+    short: str
+
+
+class Waiting(NamedTuple):
+    """Reasons why queued downloads wait."""
+
+    host_waits: Mapping[str, HostWait] = {}
+
+    @classmethod
+    def now(cls, snapshot: Snapshot) -> "Waiting":
+        """Return the reasons in a snapshot."""
+        return cls(snapshot.host_waits)
+
+    def of_host(self, row: DownloadSnapshot) -> HostWait | None:
+        """Return the wait for the host of `row`; None if it needs only a free slot."""
+        return self.host_waits.get(host_of(row.url))
+
+
+def status_text(
+    row: DownloadSnapshot, waiting: Waiting, now: float, columns: Collection[str] = ()
+) -> StatusText:
+    """Return the state of `row` in words: its word, or a reason that says more.
+
+    Args:
+        row: the download.
+        waiting: reasons why queued downloads wait.
+        now: seconds since the epoch, for countdowns.
+        columns: ids of the columns beside, whose facts are left out here.
+    """
+    label = look_of(row).label
+    match row.status:
+        case DownloadStatus.IN_PROGRESS:
+            return _alone(row.reason or _progress_text(row, columns))
+        case DownloadStatus.VERIFYING:
+            return StatusText(row.reason or label, label)
+        case DownloadStatus.PENDING:
+            return _alone(row.reason or label)
+        case DownloadStatus.RETRYING:
+            return _retry_text(row, now, columns)
+        case DownloadStatus.FAILED:
+            return _alone(_failure_text(row))
+        case DownloadStatus.QUEUED:
+            return _wait_text(row, waiting, now)
+        case DownloadStatus.PAUSED:
+            return _with_reason(_WAITS, row.reason) if row.reason else _alone(label)
+    return _alone(_with_reason(label, row.reason).full if row.reason else label)
+
+
+def _alone(text: str) -> StatusText:
+    """Return a text that has no shorter form."""
+    return StatusText(text, text)
+
+
+def _with_reason(label: str, reason: str) -> StatusText:
+    return StatusText(f"{label}: {reason}", reason)
+
+
+def _wait_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> StatusText:
+    if row.reason:
+        return _with_reason(_WAITS, row.reason)
+    if row.start_at is not None and row.start_at > now:
+        start = start_text(row.start_at, datetime.fromtimestamp(now))
+        return StatusText(f"{_WAITS} until {start}", f"until {start}")
+    if (wait := waiting.of_host(row)) is not None:
+        return _host_wait_text(wait, now)
+    return _alone(look_of(row).label)
+
+
+def _host_wait_text(wait: HostWait, now: float) -> StatusText:
+    limit = f"host limit {wait.connections} of {wait.allowed}" if wait.allowed else "host pause"
+    left = "" if wait.lifts_at is None else duration_text(max(0, round(wait.lifts_at - now)))
+    lifts, after = f" · lifts in {left}" if left else "", f" · {left}" if left else ""
+    if not wait.cause:
+        return StatusText(f"{_WAITS}: {limit}{lifts}", f"{limit}{after}")
+    full = f"{_WAITS}: {limit} after {wait.cause}{lifts}"
+    if not wait.allowed:
+        return StatusText(full, f"{limit} after {wait.cause}{after}")
+    cause = wait.cause.removeprefix("HTTP ")  # the end may be cut, so the cause comes first
+    return StatusText(full, f"{cause}{after} · {wait.connections} of {wait.allowed}")
+
+
+def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
+    facts = []
+    fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
+    if "progress" not in columns:
+        facts.append(
+            size_text(row.bytes_downloaded) if fraction is None else percent_text(fraction).strip()
+        )
+    if "left" not in columns and row.eta_seconds is not None:
+        facts.append(duration_text(row.eta_seconds))
+    if "speed" not in columns and "size" in columns and row.speed_bps >= 1:
+        facts.append(speed_text(row.speed_bps))
+    text = "  ".join(filter(None, facts)) or look_of(row).label
+    return f"{text} ×{row.connections}" if row.connections > 1 and "speed" in columns else text
+
+
+def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> StatusText:
+    turn = max(row.failures, 1) + 1
+    attempt = f"{turn} of {max(row.max_attempts, turn)}"
+    if "left" not in columns and (countdown := countdown_text(row, now)):
+        attempt += f" in {countdown}"
+    cause = row.reason or cause_of(row).text
+    if not row.reason and row.failure is not None and (code := row.failure.http_status):
+        # So that the number of tries has space.
+        cause = f"HTTP {code}" if "speed" in columns or not columns else code
+    if not cause:
+        return _alone(f"try {attempt}")
+    return StatusText(f"{cause} · try {attempt}", f"{cause} · {attempt}")
+
+
+def countdown_text(row: DownloadSnapshot, now: float) -> str:
+    """Return the time until the next attempt, such as `12 s`; "" if there is none."""
+    if row.status is not DownloadStatus.RETRYING or row.retry_at is None:
+        return ""
+    return duration_text(max(0, round(row.retry_at - now)))
+
+
+def _failure_text(row: DownloadSnapshot) -> str:
+    cause = cause_of(row).text
+    more = row.reason if row.reason != row.error else ""
+    return " · ".join(filter(None, (cause, more))) or look_of(row).label
