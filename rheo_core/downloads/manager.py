@@ -44,7 +44,7 @@ from rheo_core.events import (
     Subscription,
     stream_events,
 )
-from rheo_core.events.base import ForeignEmitter
+from rheo_core.events.base import CALLBACK_ERRORS, ForeignEmitter
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
@@ -115,7 +115,7 @@ class DownloadManager:
         )
         self._client = client or WireClient()
         self._owns_client = client is None
-        self._on_problem = on_problem or _log.warning
+        self._on_problem = _log.warning if on_problem is None else _guarded(on_problem)
         self._parts = assemble(
             self._options,
             self._client,
@@ -792,6 +792,18 @@ def _emitter_of(emitter: BaseEmitter | None) -> BaseEmitter:
     if emitter is None:
         return EventEmitter()
     return emitter if isinstance(emitter, BaseEmitter) else ForeignEmitter(emitter)
+
+
+def _guarded(on_problem: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that calls `on_problem` and logs its errors."""
+
+    def report(problem: str) -> None:
+        try:
+            on_problem(problem)
+        except CALLBACK_ERRORS:
+            _log.exception("on_problem %r failed to report: %s", on_problem, problem)
+
+    return report
 
 
 def _check_minimum(minimum: int, **limits: int | None) -> None:
