@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
@@ -56,6 +57,13 @@ from .retry import BaseRetryHandler
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
 """Time that `close` waits for handlers that are still busy."""
+
+
+class _State(Enum):
+    NEW = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
 
 
 class DownloadManager:
@@ -133,7 +141,10 @@ class DownloadManager:
         )
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
-        self._is_active = False
+        self._state = _State.NEW
+        self._turn = asyncio.Lock()  # of opening and closing
+        self._drain_seconds = _DRAIN_SECONDS
+        self._draining: asyncio.Timeout | None = None  # while `close` waits for handlers
         self._is_loading = False
 
     @classmethod
@@ -167,8 +178,11 @@ class DownloadManager:
             SessionLockedError: another process uses the session.
             SessionStoreError: the session can be neither read nor created.
         """
-        if self._is_active:
-            return
+        async with self._turn:
+            if self._state is not _State.OPEN:
+                await self._open(paused=paused)
+
+    async def _open(self, *, paused: bool) -> None:
         parts = self._parts
         self._is_loading = parts.session is not None
         try:
@@ -198,7 +212,8 @@ class DownloadManager:
         if parts.network is not None:
             watchers.append(parts.network.run())
         self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
-        self._is_active = True
+        self._drain_seconds = _DRAIN_SECONDS
+        self._state = _State.OPEN
 
     def start(self) -> None:
         """Run the queued downloads of a manager that was opened with `open(paused=True)`."""
@@ -207,21 +222,65 @@ class DownloadManager:
     async def close(self, wait_for_current: bool = False) -> None:
         """Close the manager. Partial data and the queue are kept.
 
+        Everything is closed when this returns or raises, even if it was cancelled: then it stops
+        what it waits for. A second call stops that too, and returns when the first one is done.
+
         Args:
             wait_for_current: wait for running downloads to end, instead of stopping them.
         """
-        if not self._is_active:
-            return
-        self._is_active = False
+        if self._state is _State.CLOSING and not wait_for_current:
+            self._hurry()
+        async with self._turn:
+            if self._state is not _State.OPEN:
+                return
+            self._state = _State.CLOSING
+            try:
+                await self._to_the_end(self._stop(wait_for_current=wait_for_current))
+                await self._drain()
+            finally:
+                await self._to_the_end(self._release())
+
+    def _hurry(self) -> None:
+        """Let `close` wait neither for downloads nor for handlers."""
+        self._parts.pool.stop_all()
+        self._drain_seconds = 0.0
+        if self._draining is not None:
+            self._draining.reschedule(0.0)
+
+    async def _to_the_end(self, work: Coroutine[None, None, None]) -> None:
+        """Await work for `close`. A cancellation hurries it, and is raised when it has ended."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._hurry()
+            while not task.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({task})
+            raise
+
+    async def _stop(self, *, wait_for_current: bool) -> None:
+        """Stop all activity."""
         await self._parts.pool.close(wait_for_current=wait_for_current)
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
+        await asyncio.wait(self._watchers)
         await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._parts.emitter.drain()
+
+    async def _drain(self) -> None:
+        """Wait for handlers in the caller's task, because one that calls `close` is left out."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds) as self._draining:
+                    await self._parts.emitter.drain()
+        finally:
+            self._draining = None
+
+    async def _release(self) -> None:
+        """Close session, client and threads."""
+        self._state = _State.CLOSED
         try:
             if self._parts.session is not None:
                 await self._parts.session.close()
@@ -241,7 +300,7 @@ class DownloadManager:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._parts.admission.pending_count() if self._is_active else 0
+        pending = self._parts.admission.pending_count() if self.is_active else 0
         await self.close()
         if pending and exc_type is None and self._parts.session is None:  # a session keeps them
             raise PendingDownloadsError(pending)
@@ -249,7 +308,7 @@ class DownloadManager:
     @property
     def is_active(self) -> bool:
         """True while the manager is open."""
-        return self._is_active
+        return self._state is _State.OPEN
 
     @property
     def client(self) -> BaseHttpClient:
@@ -705,7 +764,7 @@ class DownloadManager:
             closed_by=tuple(each.sentence for each in unclear),
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
-            host_waits=self._parts.hosts.busy() if self._is_active else {},
+            host_waits=self._parts.hosts.busy() if self.is_active else {},
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
@@ -735,19 +794,21 @@ class DownloadManager:
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and all events are handled.
 
+        Return early if the manager is closed meanwhile.
+
         Raises:
             ManagerNotInitialisedError: the manager is not open, so nothing would ever end.
             TimeoutError: this took more than `timeout` seconds.
         """
-        if not self._is_active:
+        if not self.is_active:
             raise ManagerNotInitialisedError(
                 "the DownloadManager is not open; use `async with`, or call open() first"
             )
         async with asyncio.timeout(timeout):
             while True:
-                await self._parts.queue.join()
+                await _first(self._parts.queue.join(), self._ended.wait())
                 await self._parts.sets.verbs_done()  # a verb may put a download back
-                if not self._parts.queue.pending_count:
+                if not self._parts.queue.pending_count or self._ended.is_set():
                     break
             await self._parts.emitter.drain()
 
@@ -804,6 +865,16 @@ def _guarded(on_problem: Callable[[str], None]) -> Callable[[str], None]:
             _log.exception("on_problem %r failed to report: %s", on_problem, problem)
 
     return report
+
+
+async def _first(*works: Coroutine[None, None, object]) -> None:
+    """Wait until one of them is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _check_minimum(minimum: int, **limits: int | None) -> None:
