@@ -49,7 +49,7 @@ from rheo_core.events.base import CALLBACK_ERRORS, ForeignEmitter
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
-from .assembly import assemble
+from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import Place, PriorityDownloadQueue
 from .retry import BaseRetryHandler
@@ -143,6 +143,7 @@ class DownloadManager:
         self._ended = asyncio.Event()
         self._state = _State.NEW
         self._turn = asyncio.Lock()  # of opening and closing
+        self._loop: asyncio.AbstractEventLoop | None = None  # that it was first opened in
         self._drain_seconds = _DRAIN_SECONDS
         self._draining: asyncio.Timeout | None = None  # while `close` waits for handlers
         self._is_loading = False
@@ -171,13 +172,17 @@ class DownloadManager:
     async def open(self, *, paused: bool = False) -> None:
         """Open the manager and run its queued downloads. Has no effect on an open manager.
 
+        A closed manager may be opened again, in the same event loop.
+
         Args:
             paused: load the list of the session, but run nothing until `start` is called.
 
         Raises:
+            DownloadManagerError: it was opened in another event loop before.
             SessionLockedError: another process uses the session.
             SessionStoreError: the session can be neither read nor created.
         """
+        self._check_loop()
         async with self._turn:
             if self._state is not _State.OPEN:
                 await self._open(paused=paused)
@@ -213,6 +218,7 @@ class DownloadManager:
             watchers.append(parts.network.run())
         self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
         self._drain_seconds = _DRAIN_SECONDS
+        self._loop = asyncio.get_running_loop()
         self._state = _State.OPEN
 
     def start(self) -> None:
@@ -227,7 +233,12 @@ class DownloadManager:
 
         Args:
             wait_for_current: wait for running downloads to end, instead of stopping them.
+
+        Raises:
+            DownloadManagerError: it was opened in another event loop.
         """
+        if self._state in (_State.OPEN, _State.CLOSING):
+            self._check_loop()
         if self._state is _State.CLOSING and not wait_for_current:
             self._hurry()
         async with self._turn:
@@ -244,7 +255,7 @@ class DownloadManager:
         """Let `close` wait neither for downloads nor for handlers."""
         self._parts.pool.stop_all()
         self._drain_seconds = 0.0
-        if self._draining is not None:
+        if self._draining is not None and not self._draining.expired():
             self._draining.reschedule(0.0)
 
     async def _to_the_end(self, work: Coroutine[None, None, None]) -> None:
@@ -262,6 +273,7 @@ class DownloadManager:
     async def _stop(self, *, wait_for_current: bool) -> None:
         """Stop all activity."""
         await self._parts.pool.close(wait_for_current=wait_for_current)
+        await self._parts.sets.verbs_done()  # they may put downloads elsewhere
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
@@ -281,6 +293,7 @@ class DownloadManager:
     async def _release(self) -> None:
         """Close session, client and threads."""
         self._state = _State.CLOSED
+        await self._parts.sets.verbs_done()  # the session saves what they did
         try:
             if self._parts.session is not None:
                 await self._parts.session.close()
@@ -321,21 +334,44 @@ class DownloadManager:
             raise ManagerNotInitialisedError("the DownloadManager is not open; use 'async with'")
         return self._client
 
-    # Verbs
+    # Verbs, which raise errors as `_usable` does
+
+    @property
+    def _usable(self) -> Parts:
+        """Parts for a verb. Verbs on a manager that was never open apply once it is.
+
+        Raises:
+            ManagerNotInitialisedError: the manager was closed, so nothing would run or be saved.
+            DownloadManagerError: it was opened in another event loop.
+        """
+        if self._state is _State.CLOSED:
+            raise ManagerNotInitialisedError(
+                "the DownloadManager is closed; call open() again, or use another one"
+            )
+        self._check_loop()
+        return self._parts
+
+    def _check_loop(self) -> None:
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise DownloadManagerError(
+                "the DownloadManager was opened in another event loop; make one for each loop"
+            )
 
     async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads. A download whose id is still pending is dropped with a warning.
 
-        If the manager has a session, the downloads are on the disk when this returns.
+        If an open manager has a session, the downloads are on the disk when this returns.
 
         Args:
             files: the downloads.
             paused: add them paused. No request is sent before `resume`.
 
         Raises:
+            ManagerNotInitialisedError: the manager was closed.
             SessionStoreError: the session cannot be written. Nothing was queued.
         """
-        await self._parts.admission.add(files, self._parts.pool, paused=paused)
+        parts = self._usable
+        await parts.admission.add(files, parts.pool, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.
@@ -345,11 +381,11 @@ class DownloadManager:
             keep_partial: keep its data for `restore`, until 10 minutes have passed, the manager
                 closes or the disk is full.
         """
-        return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
+        return await self._usable.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
         """Pause a download and keep its data. Return False if it has ended or is paused."""
-        return await self._parts.control.pause(download_id)
+        return await self._usable.control.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at its former place.
@@ -357,7 +393,7 @@ class DownloadManager:
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
         """
-        return await self._parts.control.resume(download_id)
+        return await self._usable.control.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
@@ -365,14 +401,14 @@ class DownloadManager:
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
         """
-        return await self._parts.control.retry(download_id)
+        return await self._usable.control.retry(download_id)
 
     async def accept_html(self, download_id: str) -> bool:
         """Queue a failed download again and save the web page that the server sends instead.
 
         The page replaces a partial file. Return False if the download has not failed.
         """
-        return await self._parts.control.accept_html(download_id)
+        return await self._usable.control.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on, for example if its link has expired.
@@ -383,7 +419,7 @@ class DownloadManager:
         Raises:
             ValueError: the URL is not valid.
         """
-        return await self._parts.control.replace_url(download_id, url)
+        return await self._usable.control.replace_url(download_id, url)
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config.
@@ -404,9 +440,9 @@ class DownloadManager:
                 download in the list has its URL and name.
             DestinationError: the partial data cannot be moved to the new name. Nothing changed.
         """
-        edited = await self._parts.control.edit(download_id, config)
+        edited = await self._usable.control.edit(download_id, config)
         if edited is not None:
-            await self._parts.limits.set_speed_limit(edited, config.speed_limit)
+            await self._usable.limits.set_speed_limit(edited, config.speed_limit)
         return edited
 
     async def keep(self, download_id: str) -> Path | None:
@@ -417,7 +453,7 @@ class DownloadManager:
         Raises:
             DestinationError: the data cannot be renamed.
         """
-        return await self._parts.control.keep(download_id)
+        return await self._usable.control.keep(download_id)
 
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list, after cancelling it if necessary.
@@ -428,7 +464,7 @@ class DownloadManager:
             download_id: id of the download.
             keep_partial: keep the data of an unfinished download for a while, as `cancel` does.
         """
-        return await self._parts.control.remove(download_id, keep_partial=keep_partial)
+        return await self._usable.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove` or `cancel`: restore the previous state and place.
@@ -436,7 +472,7 @@ class DownloadManager:
         A download that was running starts again, with its data if it was kept. Return False if
         the download was neither removed nor cancelled, or if that was too long ago.
         """
-        return await self._parts.control.restore(download_id)
+        return await self._usable.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority: 1 or more, higher first. Return False if unknown or ended.
@@ -444,7 +480,7 @@ class DownloadManager:
         Raises:
             ProcessQueueError: the priority is below 1.
         """
-        return await self._parts.control.set_priority(download_id, priority)
+        return await self._usable.control.set_priority(download_id, priority)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Delay a download until a time in seconds since the epoch. None: start at once.
@@ -452,7 +488,7 @@ class DownloadManager:
         A running download stops, keeps its data and its place, and continues at that time. A
         paused one stays paused. Return False if the download is unknown or has ended.
         """
-        return await self._parts.control.set_start(download_id, start_at)
+        return await self._usable.control.set_start(download_id, start_at)
 
     async def move(
         self,
@@ -466,39 +502,39 @@ class DownloadManager:
 
         Return False if one of the two does not wait, or if the download cannot move any further.
         """
-        return await self._parts.control.move(download_id, before=before, after=after, to=to)
+        return await self._usable.control.move(download_id, before=before, after=after, to=to)
 
     # Verbs on many downloads: repeated and unknown ids are ignored
 
     async def pause_many(self, ids: Sequence[str]) -> list[str]:
         """Pause downloads. Return the ids of those that had not ended or been paused."""
-        return await self._parts.sets.pause(ids)
+        return await self._usable.sets.pause(ids)
 
     async def resume_many(self, ids: Sequence[str]) -> list[str]:
         """Resume downloads. Return the ids of those for which `resume` returns True."""
-        return await self._parts.sets.resume(ids)
+        return await self._usable.sets.resume(ids)
 
     async def cancel_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
         """Cancel downloads. Return the ids of those that had not ended.
 
         See `cancel` for `keep_partial`.
         """
-        return await self._parts.sets.cancel(ids, keep_partial=keep_partial)
+        return await self._usable.sets.cancel(ids, keep_partial=keep_partial)
 
     async def retry_many(self, ids: Sequence[str]) -> list[str]:
         """Queue downloads again. Return the ids of those for which `retry` returns True."""
-        return await self._parts.sets.retry(ids)
+        return await self._usable.sets.retry(ids)
 
     async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list. Return the ids of those that were in it.
 
         `restore_many` can undo this for 10 minutes. See `cancel` for `keep_partial`.
         """
-        return await self._parts.sets.remove(ids, keep_partial=keep_partial)
+        return await self._usable.sets.remove(ids, keep_partial=keep_partial)
 
     async def restore_many(self, ids: Sequence[str]) -> list[str]:
         """Undo `remove_many` or `cancel_many`. Return the ids of the restored downloads."""
-        return await self._parts.sets.restore(ids)
+        return await self._usable.sets.restore(ids)
 
     async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
         """Change priorities. Return the ids of the downloads that have not ended.
@@ -509,7 +545,7 @@ class DownloadManager:
         Raises:
             ProcessQueueError: a priority is below 1. Nothing has changed.
         """
-        return await self._parts.sets.set_priorities(priorities)
+        return await self._usable.sets.set_priorities(priorities)
 
     async def move_block(
         self, ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
@@ -518,7 +554,7 @@ class DownloadManager:
 
         Downloads that have reached the end stay there, and the others do not overtake them.
         """
-        return await self._parts.sets.move_block(ids, to)
+        return await self._usable.sets.move_block(ids, to)
 
     def places(self, ids: Iterable[str]) -> dict[str, Place]:
         """Return the places of unfinished downloads in the queue; see `set_places`."""
@@ -530,15 +566,15 @@ class DownloadManager:
         Args:
             places: the result of an earlier call of `places`.
         """
-        return await self._parts.sets.set_places(places)
+        return await self._usable.sets.set_places(places)
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await self._parts.sets.pause_all()
+        await self._usable.sets.pause_all()
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        await self._parts.sets.resume_all()
+        await self._usable.sets.resume_all()
 
     # Limits
 
@@ -548,7 +584,7 @@ class DownloadManager:
         Raises:
             ValueError: the limit is below 1.
         """
-        return await self._parts.limits.set_speed_limit(download_id, speed_limit_bps)
+        return await self._usable.limits.set_speed_limit(download_id, speed_limit_bps)
 
     def set_limits(
         self,
@@ -804,6 +840,7 @@ class DownloadManager:
             raise ManagerNotInitialisedError(
                 "the DownloadManager is not open; use `async with`, or call open() first"
             )
+        self._check_loop()
         async with asyncio.timeout(timeout):
             while True:
                 await _first(self._parts.queue.join(), self._ended.wait())

@@ -1,14 +1,18 @@
 """Opening and closing of a manager, and what it does after that."""
 
 import asyncio
+import inspect
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rheo_core import DownloadManager, DownloadStatus, FileConfig
+from rheo_core.domain import DownloadManagerError, ManagerNotInitialisedError
 from rheo_core.downloads import manager as manager_module
 from rheo_core.events import DownloadEvent
 from tests.core.engine import Gate, names_in, serving, status_of
@@ -133,7 +137,7 @@ async def test_a_second_close_may_wait_like_the_first(
     assert status_of(manager, config) is DownloadStatus.COMPLETED
 
 
-@pytest.mark.parametrize("closers", [1, 2])
+@pytest.mark.parametrize("closers", [1, 2, 9])
 async def test_handlers_may_close_the_manager_that_waits_for_them(
     server: MisbehavingServer, tmp_path: Path, closers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,13 +147,14 @@ async def test_handlers_may_close_the_manager_that_waits_for_them(
 
     async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
 
-        async def close(_: DownloadEvent) -> None:
+        async def close(turns: int, _event: DownloadEvent) -> None:
             begun.set()
-            await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
             await manager.close()
 
-        for _ in range(closers):
-            manager.on("download.completed", close)
+        for turns in range(closers):
+            manager.on("download.completed", partial(close, turns))
         await manager.add(configs)
         await asyncio.wait_for(begun.wait(), 30)
         await asyncio.wait_for(manager.close(), 30)
@@ -217,3 +222,152 @@ async def test_a_session_opens_though_the_report_of_its_problems_fails(
     assert manager.is_active
     await manager.close()
     assert "failed to report: The session session.db has damaged rows" in caplog.text
+
+
+async def closed(folder: Path, **options: Any) -> tuple[DownloadManager, list[FileConfig]]:
+    """Return a manager that was closed with a queued and a paused download."""
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{name}") for name in ("queued", "paused")]
+    manager = DownloadManager(download_dir=folder, **options)
+    await manager.open(paused=True)
+    await manager.add(configs)
+    await manager.pause(configs[1].id)
+    await manager.close()
+    return manager, configs
+
+
+A_PLACE = (2, 1)
+VERBS: dict[str, Callable[[DownloadManager, str, FileConfig], Awaitable[object]]] = {
+    "add": lambda m, _, config: m.add([config.model_copy(update={"filename": "late"})]),
+    "cancel": lambda m, id_, _: m.cancel(id_),
+    "pause": lambda m, id_, _: m.pause(id_),
+    "resume": lambda m, id_, _: m.resume(id_),
+    "retry": lambda m, id_, _: m.retry(id_),
+    "accept_html": lambda m, id_, _: m.accept_html(id_),
+    "replace_url": lambda m, id_, _: m.replace_url(id_, "http://127.0.0.1:9/other"),
+    "edit": lambda m, id_, config: m.edit(id_, config),
+    "keep": lambda m, id_, _: m.keep(id_),
+    "remove": lambda m, id_, _: m.remove(id_),
+    "restore": lambda m, id_, _: m.restore(id_),
+    "set_priority": lambda m, id_, _: m.set_priority(id_, 2),
+    "set_start": lambda m, id_, _: m.set_start(id_, None),
+    "move": lambda m, id_, _: m.move(id_, to="top"),
+    "pause_many": lambda m, id_, _: m.pause_many([id_]),
+    "resume_many": lambda m, id_, _: m.resume_many([id_]),
+    "cancel_many": lambda m, id_, _: m.cancel_many([id_]),
+    "retry_many": lambda m, id_, _: m.retry_many([id_]),
+    "remove_many": lambda m, id_, _: m.remove_many([id_]),
+    "restore_many": lambda m, id_, _: m.restore_many([id_]),
+    "set_priorities": lambda m, id_, _: m.set_priorities({id_: 2}),
+    "move_block": lambda m, id_, _: m.move_block([id_], "top"),
+    "set_places": lambda m, id_, _: m.set_places({id_: A_PLACE}),
+    "pause_all": lambda m, _, __: m.pause_all(),
+    "resume_all": lambda m, _, __: m.resume_all(),
+    "set_speed_limit": lambda m, id_, _: m.set_speed_limit(id_, 1000),
+    "wait_until_complete": lambda m, _, __: m.wait_until_complete(),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("has_session", [True, False])
+async def test_verbs_are_refused_after_the_end(
+    tmp_path: Path, verb: str, has_session: bool
+) -> None:
+    options = {"session_path": tmp_path / "session.db"} if has_session else {}
+    manager, configs = await closed(tmp_path, **options)
+    before = manager.snapshot()
+    for config in configs:
+        with pytest.raises(ManagerNotInitialisedError, match=r"not open|is closed"):
+            await VERBS[verb](manager, config.id, config)
+    assert manager.snapshot() == before
+    await manager.open(paused=True)
+    if verb != "wait_until_complete":
+        await VERBS[verb](manager, configs[0].id, configs[0])
+    await manager.close()
+
+
+async def test_every_verb_is_in_the_table() -> None:
+    reading = {"open", "close", "history", "history_totals", "forget", "find_config"}
+    reading |= {"has_own_file", "wait_until_stopped"}
+    public = {
+        name
+        for name, member in vars(DownloadManager).items()
+        if inspect.iscoroutinefunction(member) and not name.startswith("_")
+    }
+    assert public - reading == set(VERBS)
+
+
+async def test_downloads_added_before_the_first_open_run(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(b"x")))
+    manager = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    await manager.close()
+    await manager.add([config])
+    async with manager:
+        await manager.wait_until_complete(timeout=30)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED
+
+
+async def test_verbs_work_while_close_waits_for_a_download(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    manager, config = await running(server, tmp_path)
+    late = FileConfig(url=server.on("/late", serving(b"x")))
+    close = asyncio.create_task(manager.close(wait_for_current=True))
+    await asyncio.sleep(0)
+    await manager.add([late])
+    assert await manager.pause(config.id)
+    await asyncio.wait_for(close, 30)
+    other = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    await other.open(paused=True)
+    assert status_of(other, config) is DownloadStatus.PAUSED
+    assert status_of(other, late) is DownloadStatus.QUEUED
+    await other.close()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+async def test_close_saves_what_a_verb_under_way_does(tmp_path: Path, turns: int) -> None:
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{number}") for number in range(2000)]
+    options: Any = {"download_dir": tmp_path, "session_path": tmp_path / "session.db"}
+    manager = DownloadManager(**options)
+    await manager.open(paused=True)
+    await manager.add(configs)
+    pausing = asyncio.create_task(manager.pause_all())
+    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await manager.close()
+    await pausing
+    assert manager.stats.paused == 2000
+    other = DownloadManager(**options)
+    await other.open(paused=True)
+    assert other.stats.paused == 2000
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "is_open"),
+    [(verb, is_open) for verb in (*VERBS, "open") for is_open in (True, False)] + [("close", True)],
+)
+def test_a_manager_belongs_to_one_event_loop(tmp_path: Path, verb: str, is_open: bool) -> None:
+    manager = DownloadManager(download_dir=tmp_path)
+    config = FileConfig(url="http://127.0.0.1:9/x")
+    calls = VERBS | {"open": lambda m, _, __: m.open(), "close": lambda m, _, __: m.close()}
+
+    async def use() -> None:
+        await manager.open(paused=True)
+        await manager.add([config])
+        if not is_open:
+            await manager.close()
+
+    async def misuse() -> None:
+        with pytest.raises(DownloadManagerError, match=r"another event loop|closed|not open"):
+            await calls[verb](manager, config.id, config)
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(use())
+        second.run(misuse())
+        assert status_of(manager, config) is DownloadStatus.QUEUED
+        first.run(manager.open())  # the first loop goes on
+        first.run(manager.cancel(config.id))
+        first.run(manager.close())
