@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
@@ -17,7 +18,7 @@ from rheo_core.downloads import manager as manager_module
 from rheo_core.events import DownloadEvent
 from tests.core.engine import Gate, names_in, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
-from tests.waiting import until
+from tests.waiting import until, until_idle
 
 BODY = body_of(1_500_000)
 
@@ -322,6 +323,78 @@ async def test_verbs_work_while_close_waits_for_a_download(
     await other.open(paused=True)
     assert status_of(other, config) is DownloadStatus.PAUSED
     assert status_of(other, late) is DownloadStatus.QUEUED
+    await other.close()
+
+
+@pytest.mark.parametrize("closes_first", [True, False])
+@pytest.mark.parametrize("verb", ["pause", "cancel", "set_start"])
+async def test_close_and_a_verb_at_once_agree_on_the_download(
+    server: MisbehavingServer, tmp_path: Path, closes_first: bool, verb: str
+) -> None:
+    manager, config = await running(server, tmp_path)
+    calls = [manager.close(), VERBS[verb](manager, config.id, config)]
+    await asyncio.gather(*(calls if closes_first else reversed(calls)))
+    done = status_of(manager, config)
+    assert (done, manager.queue.waits(config.id)) == {
+        "pause": (DownloadStatus.PAUSED, False),
+        "cancel": (DownloadStatus.CANCELLED, False),
+        "set_start": (DownloadStatus.QUEUED, True),
+    }[verb]
+    other = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    await other.open(paused=True)
+    assert status_of(other, config) is done
+    await other.close()
+
+
+@pytest.mark.parametrize("is_paused", [True, False])
+async def test_close_waits_for_a_verb_that_waits_for_the_disk(
+    server: MisbehavingServer, tmp_path: Path, is_paused: bool
+) -> None:
+    manager, config = await running(server, tmp_path)
+    await manager.close()
+    await manager.open(paused=True)
+    if is_paused:
+        await manager.pause(config.id)
+    disk, is_quick = manager._parts.worker._context.disk, threading.Event()
+    hangs = [disk.submit(is_quick.wait) for _ in range(4)]
+    cancelling = asyncio.create_task(manager.cancel(config.id))
+    await until_idle()
+    close = asyncio.create_task(manager.close())
+    await until_idle()
+    is_quick.set()
+    await asyncio.gather(*hangs, close)
+    assert cancelling.done() and not manager.queue.waits(config.id)
+    other = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    await other.open(paused=True)
+    assert status_of(other, config) is DownloadStatus.CANCELLED
+    await other.close()
+
+
+async def test_a_verb_that_begins_while_close_waits_for_handlers_is_saved(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    manager, config = await running(server, tmp_path)
+    has_ended, is_quick = asyncio.Event(), threading.Event()
+
+    async def slow(_: DownloadEvent) -> None:
+        await has_ended.wait()
+
+    manager.on("download.paused", slow)
+    await manager.pause(config.id)
+    close = asyncio.create_task(manager.close())
+    await until_idle()
+    disk = manager._parts.worker._context.disk
+    hangs = [disk.submit(is_quick.wait) for _ in range(4)]
+    cancelling = asyncio.create_task(manager.cancel(config.id))
+    await until_idle()
+    hurried = asyncio.create_task(manager.close())
+    await until_idle()
+    is_quick.set()
+    await asyncio.gather(*hangs, close, hurried, cancelling)
+    has_ended.set()
+    other = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
+    await other.open(paused=True)
+    assert status_of(other, config) is DownloadStatus.CANCELLED
     await other.close()
 
 
