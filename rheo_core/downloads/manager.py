@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
@@ -44,11 +45,11 @@ from rheo_core.events import (
     Subscription,
     stream_events,
 )
-from rheo_core.events.base import ForeignEmitter
+from rheo_core.events.base import CALLBACK_ERRORS, ForeignEmitter
 from rheo_core.infrastructure.http import BaseHttpClient, WireClient
 from rheo_core.tracking import BaseTracker, DownloadTracker
 
-from .assembly import assemble
+from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import PriorityDownloadQueue, QueuePlace
 from .retry import BaseRetryHandler
@@ -56,6 +57,13 @@ from .retry import BaseRetryHandler
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
 """Time that `close` waits for handlers that are still busy."""
+
+
+class _State(Enum):
+    NEW = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
 
 
 class DownloadManager:
@@ -115,7 +123,7 @@ class DownloadManager:
         )
         self._client = client or WireClient()
         self._owns_client = client is None
-        self._on_problem = on_problem or _log.warning
+        self._on_problem = _log.warning if on_problem is None else _guarded(on_problem)
         self._parts = assemble(
             self._options,
             self._client,
@@ -133,7 +141,11 @@ class DownloadManager:
         )
         self._watchers: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
-        self._is_active = False
+        self._state = _State.NEW
+        self._turn = asyncio.Lock()  # of opening and closing
+        self._loop: asyncio.AbstractEventLoop | None = None  # that it was first opened in
+        self._drain_seconds = _DRAIN_SECONDS
+        self._draining: asyncio.Timeout | None = None  # while `close` waits for handlers
         self._is_loading = False
 
     @classmethod
@@ -160,15 +172,22 @@ class DownloadManager:
     async def open(self, *, paused: bool = False) -> None:
         """Open the manager and run its queued downloads. Has no effect on an open manager.
 
+        A closed manager may be opened again, in the same event loop.
+
         Args:
             paused: load the list of the session, but run nothing until `start` is called.
 
         Raises:
+            DownloadManagerError: it was opened in another event loop before.
             SessionLockedError: another process uses the session.
             SessionStoreError: the session can be neither read nor created.
         """
-        if self._is_active:
-            return
+        self._check_loop()
+        async with self._turn:
+            if self._state is not _State.OPEN:
+                await self._open(paused=paused)
+
+    async def _open(self, *, paused: bool) -> None:
         parts = self._parts
         self._is_loading = parts.session is not None
         try:
@@ -198,7 +217,9 @@ class DownloadManager:
         if parts.network is not None:
             watchers.append(parts.network.run())
         self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
-        self._is_active = True
+        self._drain_seconds = _DRAIN_SECONDS
+        self._loop = asyncio.get_running_loop()
+        self._state = _State.OPEN
 
     def start(self) -> None:
         """Run the queued downloads of a manager that was opened with `open(paused=True)`."""
@@ -207,21 +228,72 @@ class DownloadManager:
     async def close(self, wait_for_current: bool = False) -> None:
         """Close the manager. Partial data and the queue are kept.
 
+        Everything is closed when this returns or raises, even if it was cancelled: then it stops
+        what it waits for. A second call stops that too, and returns when the first one is done.
+
         Args:
             wait_for_current: wait for running downloads to end, instead of stopping them.
+
+        Raises:
+            DownloadManagerError: it was opened in another event loop.
         """
-        if not self._is_active:
-            return
-        self._is_active = False
+        if self._state in (_State.OPEN, _State.CLOSING):
+            self._check_loop()
+        if self._state is _State.CLOSING and not wait_for_current:
+            self._hurry()
+        async with self._turn:
+            if self._state is not _State.OPEN:
+                return
+            self._state = _State.CLOSING
+            try:
+                await self._to_the_end(self._stop(wait_for_current=wait_for_current))
+                await self._drain()
+            finally:
+                await self._to_the_end(self._release())
+
+    def _hurry(self) -> None:
+        """Let `close` wait neither for downloads nor for handlers."""
+        self._parts.pool.stop_all()
+        self._drain_seconds = 0.0
+        if self._draining is not None and not self._draining.expired():
+            self._draining.reschedule(0.0)
+
+    async def _to_the_end(self, work: Coroutine[None, None, None]) -> None:
+        """Await work for `close`. A cancellation hurries it, and is raised when it has ended."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._hurry()
+            while not task.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({task})
+            raise
+
+    async def _stop(self, *, wait_for_current: bool) -> None:
+        """Stop all activity."""
         await self._parts.pool.close(wait_for_current=wait_for_current)
+        await self._parts.sets.verbs_done()  # they may put downloads elsewhere
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()
+        await asyncio.wait(self._watchers)
         await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._parts.emitter.drain()
+
+    async def _drain(self) -> None:
+        """Wait for handlers in the caller's task, because one that calls `close` is left out."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds) as self._draining:
+                    await self._parts.emitter.drain()
+        finally:
+            self._draining = None
+
+    async def _release(self) -> None:
+        """Close session, client and threads."""
+        self._state = _State.CLOSED
+        await self._parts.sets.verbs_done()  # the session saves what they did
         try:
             if self._parts.session is not None:
                 await self._parts.session.close()
@@ -241,7 +313,7 @@ class DownloadManager:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        pending = self._parts.admission.pending_count() if self._is_active else 0
+        pending = self._parts.admission.pending_count() if self.is_active else 0
         await self.close()
         if pending and exc_type is None and self._parts.session is None:  # a session keeps them
             raise PendingDownloadsError(pending)
@@ -249,7 +321,7 @@ class DownloadManager:
     @property
     def is_active(self) -> bool:
         """True while the manager is open."""
-        return self._is_active
+        return self._state is _State.OPEN
 
     @property
     def client(self) -> BaseHttpClient:
@@ -262,21 +334,44 @@ class DownloadManager:
             raise ManagerNotInitialisedError("the DownloadManager is not open; use 'async with'")
         return self._client
 
-    # Verbs
+    # Verbs, which raise errors as `_usable` does
+
+    @property
+    def _usable(self) -> Parts:
+        """Parts for a verb. Verbs on a manager that was never open apply once it is.
+
+        Raises:
+            ManagerNotInitialisedError: the manager was closed, so nothing would run or be saved.
+            DownloadManagerError: it was opened in another event loop.
+        """
+        if self._state is _State.CLOSED:
+            raise ManagerNotInitialisedError(
+                "the DownloadManager is closed; call open() again, or use another one"
+            )
+        self._check_loop()
+        return self._parts
+
+    def _check_loop(self) -> None:
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise DownloadManagerError(
+                "the DownloadManager was opened in another event loop; make one for each loop"
+            )
 
     async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads. A download whose id is still pending is dropped with a warning.
 
-        If the manager has a session, the downloads are on the disk when this returns.
+        If an open manager has a session, the downloads are on the disk when this returns.
 
         Args:
             files: the downloads.
             paused: add them paused. No request is sent before `resume`.
 
         Raises:
+            ManagerNotInitialisedError: the manager was closed.
             SessionStoreError: the session cannot be written. Nothing was queued.
         """
-        await self._parts.admission.add(files, self._parts.pool, paused=paused)
+        parts = self._usable
+        await parts.admission.add(files, parts.pool, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.
@@ -286,11 +381,11 @@ class DownloadManager:
             keep_partial: keep its data for `restore`, until 10 minutes have passed, the manager
                 closes or the disk is full.
         """
-        return await self._parts.control.cancel(download_id, keep_partial=keep_partial)
+        return await self._usable.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
         """Pause a download and keep its data. Return False if it has ended or is paused."""
-        return await self._parts.control.pause(download_id)
+        return await self._usable.control.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at its former place.
@@ -298,7 +393,7 @@ class DownloadManager:
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
         """
-        return await self._parts.control.resume(download_id)
+        return await self._usable.control.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
         """Queue a failed, cancelled or skipped download again, with all its attempts.
@@ -306,14 +401,14 @@ class DownloadManager:
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
         """
-        return await self._parts.control.retry(download_id)
+        return await self._usable.control.retry(download_id)
 
     async def accept_html(self, download_id: str) -> bool:
         """Queue a failed download again and save the web page that the server sends instead.
 
         The page replaces a partial file. Return False if the download has not failed.
         """
-        return await self._parts.control.accept_html(download_id)
+        return await self._usable.control.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on, for example if its link has expired.
@@ -324,7 +419,7 @@ class DownloadManager:
         Raises:
             ValueError: the URL is not valid.
         """
-        return await self._parts.control.replace_url(download_id, url)
+        return await self._usable.control.replace_url(download_id, url)
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config.
@@ -345,9 +440,9 @@ class DownloadManager:
                 download in the list has its URL and name.
             DestinationError: the partial data cannot be moved to the new name. Nothing changed.
         """
-        edited = await self._parts.control.edit(download_id, config)
+        edited = await self._usable.control.edit(download_id, config)
         if edited is not None:
-            await self._parts.limits.set_speed_limit(edited, config.speed_limit)
+            await self._usable.limits.set_speed_limit(edited, config.speed_limit)
         return edited
 
     async def keep(self, download_id: str) -> Path | None:
@@ -358,7 +453,7 @@ class DownloadManager:
         Raises:
             DestinationError: the data cannot be renamed.
         """
-        return await self._parts.control.keep(download_id)
+        return await self._usable.control.keep(download_id)
 
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list, after cancelling it if necessary.
@@ -369,7 +464,7 @@ class DownloadManager:
             download_id: id of the download.
             keep_partial: keep the data of an unfinished download for a while, as `cancel` does.
         """
-        return await self._parts.control.remove(download_id, keep_partial=keep_partial)
+        return await self._usable.control.remove(download_id, keep_partial=keep_partial)
 
     async def restore(self, download_id: str) -> bool:
         """Undo `remove` or `cancel`: restore the previous state and place.
@@ -377,7 +472,7 @@ class DownloadManager:
         A download that was running starts again, with its data if it was kept. Return False if
         the download was neither removed nor cancelled, or if that was too long ago.
         """
-        return await self._parts.control.restore(download_id)
+        return await self._usable.control.restore(download_id)
 
     async def set_priority(self, download_id: str, priority: int) -> bool:
         """Change the priority: 1 or more, higher first. Return False if unknown or ended.
@@ -385,7 +480,7 @@ class DownloadManager:
         Raises:
             ProcessQueueError: the priority is below 1.
         """
-        return await self._parts.control.set_priority(download_id, priority)
+        return await self._usable.control.set_priority(download_id, priority)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Delay a download until a time in seconds since the epoch. None: start at once.
@@ -393,7 +488,7 @@ class DownloadManager:
         A running download stops, keeps its data and its place, and continues at that time. A
         paused one stays paused. Return False if the download is unknown or has ended.
         """
-        return await self._parts.control.set_start(download_id, start_at)
+        return await self._usable.control.set_start(download_id, start_at)
 
     async def move(
         self,
@@ -407,39 +502,39 @@ class DownloadManager:
 
         Return False if one of the two does not wait, or if the download cannot move any further.
         """
-        return await self._parts.control.move(download_id, before=before, after=after, to=to)
+        return await self._usable.control.move(download_id, before=before, after=after, to=to)
 
     # Verbs on many downloads: repeated and unknown ids are ignored
 
     async def pause_many(self, ids: Sequence[str]) -> list[str]:
         """Pause downloads. Return the ids of those that had not ended or been paused."""
-        return await self._parts.sets.pause(ids)
+        return await self._usable.sets.pause(ids)
 
     async def resume_many(self, ids: Sequence[str]) -> list[str]:
         """Resume downloads. Return the ids of those for which `resume` returns True."""
-        return await self._parts.sets.resume(ids)
+        return await self._usable.sets.resume(ids)
 
     async def cancel_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
         """Cancel downloads. Return the ids of those that had not ended.
 
         See `cancel` for `keep_partial`.
         """
-        return await self._parts.sets.cancel(ids, keep_partial=keep_partial)
+        return await self._usable.sets.cancel(ids, keep_partial=keep_partial)
 
     async def retry_many(self, ids: Sequence[str]) -> list[str]:
         """Queue downloads again. Return the ids of those for which `retry` returns True."""
-        return await self._parts.sets.retry(ids)
+        return await self._usable.sets.retry(ids)
 
     async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list. Return the ids of those that were in it.
 
         `restore_many` can undo this for 10 minutes. See `cancel` for `keep_partial`.
         """
-        return await self._parts.sets.remove(ids, keep_partial=keep_partial)
+        return await self._usable.sets.remove(ids, keep_partial=keep_partial)
 
     async def restore_many(self, ids: Sequence[str]) -> list[str]:
         """Undo `remove_many` or `cancel_many`. Return the ids of the restored downloads."""
-        return await self._parts.sets.restore(ids)
+        return await self._usable.sets.restore(ids)
 
     async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
         """Change priorities. Return the ids of the downloads that have not ended.
@@ -450,7 +545,7 @@ class DownloadManager:
         Raises:
             ProcessQueueError: a priority is below 1. Nothing has changed.
         """
-        return await self._parts.sets.set_priorities(priorities)
+        return await self._usable.sets.set_priorities(priorities)
 
     async def move_block(
         self, ids: Sequence[str], to: Literal["top", "bottom", "up", "down"]
@@ -459,7 +554,7 @@ class DownloadManager:
 
         Downloads that have reached the end stay there, and the others do not overtake them.
         """
-        return await self._parts.sets.move_block(ids, to)
+        return await self._usable.sets.move_block(ids, to)
 
     def places(self, ids: Iterable[str]) -> dict[str, QueuePlace]:
         """Return the places of unfinished downloads in the queue; see `set_places`."""
@@ -471,15 +566,15 @@ class DownloadManager:
         Args:
             places: the result of an earlier call of `places`.
         """
-        return await self._parts.sets.set_places(places)
+        return await self._usable.sets.set_places(places)
 
     async def pause_all(self) -> None:
         """Pause every download that has not ended."""
-        await self._parts.sets.pause_all()
+        await self._usable.sets.pause_all()
 
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        await self._parts.sets.resume_all()
+        await self._usable.sets.resume_all()
 
     # Limits
 
@@ -489,7 +584,7 @@ class DownloadManager:
         Raises:
             ValueError: the limit is below 1.
         """
-        return await self._parts.limits.set_speed_limit(download_id, speed_limit_bps)
+        return await self._usable.limits.set_speed_limit(download_id, speed_limit_bps)
 
     def set_limits(
         self,
@@ -705,7 +800,7 @@ class DownloadManager:
             closed_by=tuple(each.sentence for each in unclear),
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
-            host_waits=self._parts.hosts.busy() if self._is_active else {},
+            host_waits=self._parts.hosts.busy() if self.is_active else {},
             speed_limit_bps=self._parts.speed.rate_bps,
             speed_limit_reason=self._parts.speed.reason,
             is_slow=self._parts.speed.is_slow,
@@ -735,19 +830,22 @@ class DownloadManager:
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and all events are handled.
 
+        Return early if the manager is closed meanwhile.
+
         Raises:
             ManagerNotInitialisedError: the manager is not open, so nothing would ever end.
             TimeoutError: this took more than `timeout` seconds.
         """
-        if not self._is_active:
+        if not self.is_active:
             raise ManagerNotInitialisedError(
                 "the DownloadManager is not open; use `async with`, or call open() first"
             )
+        self._check_loop()
         async with asyncio.timeout(timeout):
             while True:
-                await self._parts.queue.join()
+                await _first(self._parts.queue.join(), self._ended.wait())
                 await self._parts.sets.verbs_done()  # a verb may put a download back
-                if not self._parts.queue.pending_count:
+                if not self._parts.queue.pending_count or self._ended.is_set():
                     break
             await self._parts.emitter.drain()
 
@@ -792,6 +890,28 @@ def _emitter_of(emitter: BaseEmitter | None) -> BaseEmitter:
     if emitter is None:
         return EventEmitter()
     return emitter if isinstance(emitter, BaseEmitter) else ForeignEmitter(emitter)
+
+
+def _guarded(on_problem: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that calls `on_problem` and logs its errors."""
+
+    def report(problem: str) -> None:
+        try:
+            on_problem(problem)
+        except CALLBACK_ERRORS:
+            _log.exception("on_problem %r failed to report: %s", on_problem, problem)
+
+    return report
+
+
+async def _first(*works: Coroutine[None, None, object]) -> None:
+    """Wait until one of them is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _check_minimum(minimum: int, **limits: int | None) -> None:

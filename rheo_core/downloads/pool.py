@@ -76,14 +76,18 @@ class WorkerPool:
             self._dispatcher.cancel()
             await asyncio.wait({self._dispatcher})
             self._dispatcher = None
-        tasks = tuple(self._running.values())
         if not wait_for_current:
-            for task in tasks:
-                task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+            self.stop_all()
+        if self._running:
+            await asyncio.wait(self._running.values())
         for download_id in tuple(self._waiting):
             self.stop_waiting(download_id)
+
+    def stop_all(self) -> None:
+        """Cancel the running attempts, each once: another time would disturb its clean-up."""
+        for task in self._running.values():
+            if not task.cancelling():
+                task.cancel()
 
     @property
     def is_running(self) -> bool:

@@ -91,14 +91,17 @@ class Session:
         self._is_read_only, self._version = read_only, None
         self._thread = DiskThreads(1)
         self._early = _EarlyRecords(on_records)
+        opening = self._thread.submit(
+            SessionStore.open,
+            self._path,
+            read_only=read_only,
+            on_rows=self._early.take if on_records else None,
+        )
         try:
-            opened = await self._thread.run(
-                SessionStore.open,
-                self._path,
-                read_only=read_only,
-                on_rows=self._early.take if on_records else None,
-            )
+            opened = await opening
         except BaseException:
+            if opening.exception() is None:  # cancelled, but the thread has opened it
+                await self._thread.run(opening.result().store.close)
             self._thread.close()
             raise
         self._store, problems = opened.store, opened.problems

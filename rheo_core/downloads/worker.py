@@ -21,6 +21,7 @@ from rheo_core.domain.exceptions import (
     HostFullError,
     HttpStatusError,
     ShortageError,
+    WorkerError,
 )
 from rheo_core.domain.file_config import FileConfig, host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
@@ -28,6 +29,7 @@ from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
 from rheo_core.events import BaseEmitter, EventEmitter
+from rheo_core.events.base import CALLBACK_ERRORS, is_cancelled
 from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.http import BaseHttpClient, Requester
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges
@@ -200,6 +202,11 @@ class DownloadWorker:
                 await attempt.close()
         except MemoryError:  # of Python itself; its traceback would keep memory
             return await self._after_failure(record, memory_shortage())
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            _log.exception("attempt of %s ended with a bug", record.id)  # such as one of a client
+            return await self._after_failure(record, WorkerError("the attempt cancelled itself"))
         except Exception as error:
             if not isinstance(error, DownloadError):
                 _log.exception("attempt of %s ended with a bug", record.id)
@@ -395,7 +402,7 @@ class DownloadWorker:
             if is_number and 0 <= float(delay) < math.inf:  # type: ignore[arg-type]
                 return float(delay)  # type: ignore[arg-type]
             raise TypeError(f"next_delay returned {delay!r}; it must be seconds or None")
-        except (Exception, asyncio.CancelledError):  # nobody cancels this, which never waits
+        except CALLBACK_ERRORS:
             _log.exception("the retry handler failed; the download is not retried")
             return None
 
@@ -403,7 +410,7 @@ class DownloadWorker:
         """Return the number of retries to show."""
         try:
             return max(int(self.retry_handler.max_retries), 0)
-        except (Exception, asyncio.CancelledError):
+        except CALLBACK_ERRORS:
             _log.exception("the retry handler failed")
             return 0
 

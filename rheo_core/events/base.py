@@ -9,6 +9,9 @@ from typing import Any
 from .models import DownloadEvent, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
+CALLBACK_ERRORS = (Exception, asyncio.CancelledError)
+"""Errors of the user's callbacks, which are logged and stop nothing. `result()` of a cancelled task
+raises CancelledError too, though nobody has cancelled the caller."""
 
 
 class BaseEmitter(ABC):
@@ -52,7 +55,9 @@ class BaseEmitter(ABC):
             emitted: Any = self.emit(event.event_type, event)
             if inspect.isawaitable(emitted):  # else a plain function, which has run
                 await emitted
-        except Exception:
+        except CALLBACK_ERRORS:
+            if is_cancelled():
+                raise
             _log.exception("emitter %r failed", self)
 
 
@@ -78,5 +83,14 @@ def publish_safely(emitter: BaseEmitter, event: DownloadEvent) -> None:
     """Send an event; log an error of the emitter, because no transfer may depend on it."""
     try:
         emitter.publish(event)
-    except Exception:
+    except CALLBACK_ERRORS:
         _log.exception("emitter %r failed", emitter)
+
+
+def is_cancelled() -> bool:
+    """Return True if somebody has cancelled the current task.
+
+    Otherwise a CancelledError that it gets is an error of what it awaits.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

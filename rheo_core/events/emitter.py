@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Any
 
-from .base import BaseEmitter
+from .base import CALLBACK_ERRORS, BaseEmitter, is_cancelled
 from .models import DownloadEvent, DownloadEventType, EventHandler, EventType
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class _Listener:
     def _call(self, event: Any) -> Awaitable[None] | None:
         try:
             result = self.handler(event)
-        except Exception:
+        except CALLBACK_ERRORS:
             self._report()
             return None
         return result if inspect.isawaitable(result) else None
@@ -56,7 +56,9 @@ class _Listener:
                 if pending is not None:
                     try:
                         await pending
-                    except Exception:
+                    except CALLBACK_ERRORS:
+                        if is_cancelled():
+                            raise
                         self._report()
                 if not self._waiting:
                     return

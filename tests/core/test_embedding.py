@@ -13,9 +13,11 @@ from rheo_core import DownloadManager, DownloadStatus, FileConfig
 from rheo_core.domain import ManagerNotInitialisedError, QueueError
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.downloads import BaseRetryHandler, PriorityDownloadQueue
-from rheo_core.events import BaseEmitter, DownloadEvent, DownloadStartedEvent
+from rheo_core.events import BaseEmitter, DownloadEvent, DownloadStartedEvent, EventHandler
 from rheo_core.events import stream as stream_module
-from tests.core.engine import error_of, fetch, quick_retries, status_of
+from rheo_core.infrastructure.http import WireClient
+from rheo_core.infrastructure.http.wire.client import WireRequest
+from tests.core.engine import Journal, error_of, fetch, quick_retries, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 Until = Callable[..., Awaitable[None]]
@@ -144,12 +146,79 @@ def test_unknown_fields_are_refused(name: str) -> None:
         FileConfig(url="http://h/x", **{name: "x"})
 
 
+def cancelled_future() -> asyncio.Future[None]:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return future
+
+
+def raises_at_once(_: DownloadEvent) -> None:
+    cancelled_future().result()  # as `result()` of a cancelled task
+
+
+async def raises_later(_: DownloadEvent) -> None:
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
+def returns_cancelled(_: DownloadEvent) -> asyncio.Future[None]:
+    return cancelled_future()
+
+
+@pytest.mark.parametrize("handler", [raises_at_once, raises_later, returns_cancelled])
+@pytest.mark.parametrize("event_type", ["download.queued", "download.started", "*"])
+async def test_a_handler_that_raises_cancelled_error_changes_nothing(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    handler: EventHandler,
+    event_type: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    configs = [FileConfig(url=server.on(f"/{n}", lambda e: e.serve(b"x"))) for n in range(4)]
+    calls: list[str] = []
+
+    def counting(event: DownloadEvent) -> Any:
+        calls.append(event.download_id)
+        return handler(event)
+
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        manager.on(event_type, counting)
+        journal = Journal(manager)
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=20)
+    assert manager.stats.completed == 4
+    assert journal.endings() == {config.id: 1 for config in configs}
+    assert set(calls) == {config.id for config in configs}
+    assert "event handler" in caplog.text
+
+
+class SelfCancelling(WireClient):
+    """A client with a bug: one of its requests raises CancelledError."""
+
+    def get(self, url: str, **kwargs: Any) -> WireRequest:
+        if url.endswith("/bad"):
+            raise asyncio.CancelledError
+        return super().get(url, **kwargs)
+
+
+async def test_an_attempt_that_cancels_itself_fails(
+    server: MisbehavingServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = FileConfig(url=server.on("/bad", lambda e: e.serve(b"x")))
+    good = FileConfig(url=server.on("/good", lambda e: e.serve(b"x")))
+    manager, journal = await fetch(tmp_path, [bad, good], client=SelfCancelling(), max_concurrent=1)
+    assert error_of(manager, bad) == "the attempt cancelled itself"
+    assert status_of(manager, good) is DownloadStatus.COMPLETED
+    assert journal.endings() == {bad.id: 1, good.id: 1}
+    assert "ended with a bug" in caplog.text
+
+
 class Bare(BaseEmitter):
     """An emitter without a call of `super().__init__`."""
 
-    def __init__(self, *, is_async: bool = True, fails: bool = False) -> None:
+    def __init__(self, *, is_async: bool = True, error: type[BaseException] | None = None) -> None:
         self.seen: list[str] = []
-        self._fails = fails
+        self._error = error
         if not is_async:
             self.emit = self._note  # type: ignore[assignment]
 
@@ -164,8 +233,8 @@ class Bare(BaseEmitter):
 
     def _note(self, event_type: Any, event_data: Any) -> None:
         self.seen.append(str(event_type).removeprefix("download."))
-        if self._fails:
-            raise ZeroDivisionError
+        if self._error is not None:
+            raise self._error
 
 
 class Foreign:
@@ -185,17 +254,32 @@ class Foreign:
 
 class Broken(Bare):
     def publish(self, event: DownloadEvent) -> None:
-        self.seen.append(event.event_type.removeprefix("download."))
-        raise ZeroDivisionError
+        self._note(event.event_type, event)
 
 
 @pytest.mark.parametrize(
     "emitter",
-    [Bare(), Bare(is_async=False), Bare(fails=True), Foreign(), Broken()],
-    ids=["bare", "not async", "emit raises", "foreign", "publish raises"],
+    [
+        Bare(),
+        Bare(is_async=False),
+        Bare(error=ZeroDivisionError),
+        Bare(error=asyncio.CancelledError),
+        Foreign(),
+        Broken(error=ZeroDivisionError),
+        Broken(error=asyncio.CancelledError),
+    ],
+    ids=[
+        "bare",
+        "not async",
+        "emit raises",
+        "emit cancelled",
+        "foreign",
+        "publish raises",
+        "publish cancelled",
+    ],
 )
 async def test_emitters_of_users_work_and_break_nothing(
-    server: MisbehavingServer, tmp_path: Path, emitter: Any
+    server: MisbehavingServer, tmp_path: Path, emitter: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = FileConfig(url=server.on("/good", lambda e: e.serve(b"x")))
     async with DownloadManager(download_dir=tmp_path, emitter=emitter) as manager:
@@ -207,6 +291,8 @@ async def test_emitters_of_users_work_and_break_nothing(
         "started",
         "completed",
     ]
+    error = getattr(emitter, "_error", None)
+    assert caplog.text.count(" failed\n") == (0 if error is None else len(emitter.seen))
 
 
 async def test_a_slow_reader_of_events_loses_progress_only(
