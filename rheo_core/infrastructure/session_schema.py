@@ -112,10 +112,6 @@ def _values_of(columns: Sequence[str]) -> str:
     )
 
 
-SEAL_ALL = f"UPDATE downloads SET seal = seal_download({_values_of(COLUMNS)})"
-"""Statement for migrations that change rows; `seal_download` is a function of the connection."""
-
-
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(
