@@ -113,6 +113,11 @@ def can_keep(row: DownloadSnapshot) -> bool:
     return has_wrong_hash(row) or row.got_page
 
 
+def can_edit(row: DownloadSnapshot) -> bool:
+    """Return True if the options of `row` can be changed."""
+    return row.status is not DownloadStatus.COMPLETED
+
+
 def _ended(row: DownloadSnapshot) -> str:
     return f"this download has ended ({_state(row)})"
 
@@ -180,13 +185,6 @@ def follow(context: Context) -> str:
     return _ended(row) if is_done(row) else ""
 
 
-def _edit(context: Context) -> str:
-    row = context.current
-    if row is None:
-        return "nothing selected"
-    return _ended(row) if row.status is DownloadStatus.COMPLETED else ""
-
-
 def _in_queue_order(context: Context) -> str:
     if context.targets and not context.by_queue_order:
         return "the list is not sorted by queue order; press the sort key first"
@@ -194,7 +192,7 @@ def _in_queue_order(context: Context) -> str:
 
 
 move = _changes(_in_queue_order)
-edit = _changes(_edit)
+edit = _needs_target(can_edit, _ended, "all marked downloads are done")
 
 
 def _at_lowest_limit(context: Context) -> str:

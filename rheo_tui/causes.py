@@ -18,11 +18,13 @@ _LOGIN = "Press {key} and enter a login; saving retries the download."
 _WRONG_LOGIN = "Press {key} and correct the login; saving retries the download."
 _PROXY_LOGIN = "Set proxy to http://name:password@host:port in the settings, then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
-_PAGE = "Sign in and replace the URL, or press {key} to save the page."
+_PAGE = "Sign in and replace the link, or press {key} to save the page."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
 _WRONG_HASH = "Check the expected hash; press {key} to keep the data as NAME.unverified."
 _NO_ROOM = "Free some space or choose another folder, then press {key} to retry."
-_CERTIFICATE = "The server's certificate is not trusted; press {key} to replace the URL."
+_CERTIFICATE = "The server's certificate is not trusted; press {key} to replace the link."
+_CERTIFICATES = "The server's certificate is not trusted; press {key} to replace the links."
+_NEW_LINKS = "The links may have expired; press {key} to replace them."
 _NETWORK = "Check the network and the host; press {key} to retry."
 _RETRY = "Press {key} to retry."
 _CAUSES = {
@@ -47,6 +49,13 @@ _CAUSES = {
     FailureKind.TIMEOUT: Cause("", _RETRY, "retry"),
 }
 """Causes by kind. Without a text of its own, a cause has the short message of the error."""
+_ADVICE_FOR_MANY = {
+    _LOGIN: (_LOGIN.replace("the download", "them all"), "link"),
+    _WRONG_LOGIN: (_WRONG_LOGIN.replace("the download", "them all"), "link"),
+    _NEW_LINK: (_NEW_LINKS, "replace_links"),
+    _CERTIFICATE: (_CERTIFICATES, "replace_links"),
+}
+"""Advice and action for several downloads, by that for one."""
 _WRONG_HASH_KINDS = (FailureKind.HASH, FailureKind.PROMISED_HASH)
 _ALGORITHM_NAMES = {
     HashAlgorithm.MD5: "MD5",
@@ -77,6 +86,12 @@ def cause_of(row: DownloadSnapshot) -> Cause:
     return cause._replace(
         text=_checksum_text(row) or cause.text or failure.brief or row.error or ""
     )
+
+
+def shared_by_many(cause: Cause) -> Cause:
+    """Return a cause with the advice for several downloads that have it."""
+    advice, action = _ADVICE_FOR_MANY.get(cause.advice, (cause.advice, cause.action))
+    return cause._replace(advice=advice, action=action)
 
 
 def _checksum_text(row: DownloadSnapshot) -> str:

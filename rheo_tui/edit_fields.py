@@ -152,6 +152,8 @@ FIELDS: Mapping[str, Field] = {
         is_long=True,
     ),
 }  # fmt: skip
+SHARED_FIELDS = ("priority", "connections", "limit", "login", "headers")
+"""Fields that several downloads can have in common."""
 
 
 def texts_of(config: FileConfig) -> dict[str, str]:

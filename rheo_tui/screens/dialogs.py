@@ -55,7 +55,7 @@ class Dialogs:
         self._text_left = ""
         self._entry_draft: EntryDraft | None = None
         self._link_texts: dict[tuple[str, ...], str] = {}  # unsaved links by their downloads
-        self._drafts: dict[str, Mapping[str, str]] = {}  # unsaved edits by download
+        self._drafts: dict[tuple[str, ...], Mapping[str, str]] = {}  # unsaved edits by downloads
 
     def add(self, text: str, say: Callable[[str], None]) -> None:
         """Open the box for links with `text`, or with the text left in it.
@@ -91,25 +91,38 @@ class Dialogs:
         screen = LoadScreen(self._client, self._changes, self._rows, self._memory)
         self._app.push_screen(screen, loaded)
 
-    def edit(self, row: DownloadSnapshot, closed: Callable[[bool], None]) -> None:
-        """Open the dialog that edits `row`.
+    def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[bool], None]) -> None:
+        """Open the dialog that edits `rows`; several get the fields that the user changes.
 
         Then call `closed` with True if it was saved, with False if what was typed is kept.
         """
+        from rheo_tui.edit_fields import FIELDS, SHARED_FIELDS, edited
+
         from .edit import EditScreen
 
-        draft = self._drafts.pop(row.id, {})
+        service, ids = self._changes.service, tuple(row.id for row in rows)
+        draft = self._drafts.pop(ids, {})
 
         def left(draft: Mapping[str, str] | None) -> None:
             if draft:
-                self._drafts[row.id] = draft
+                self._drafts[ids] = draft
             if draft is None or draft:
                 closed(draft is None)
 
-        load = partial(self._changes.service.config_of, row.id)
-        save = partial(self._changes.edit, row.id)
-        first = "login" if row.failure_kind in LOGIN_KINDS else ""
-        self._app.push_screen(EditScreen(row.name, load, save, draft, first=first), left)
+        async def save(texts: Mapping[str, str]) -> int:
+            configs = {
+                each: edited(config, texts)
+                for each in ids
+                if (config := await service.config_of(each)) is not None
+            }
+            return await self._changes.edit(configs)
+
+        is_one = len(rows) == 1
+        title = rows[0].name if is_one else count_text(len(rows))
+        fields = tuple(FIELDS) if is_one else SHARED_FIELDS
+        first = "login" if rows[0].failure_kind in LOGIN_KINDS else ""
+        load = partial(service.config_of, ids[0])
+        self._app.push_screen(EditScreen(title, load, save, draft, fields, first), left)
 
     async def replace_links(
         self, rows: Sequence[DownloadSnapshot], say: Callable[[str], None]

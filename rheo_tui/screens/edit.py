@@ -11,7 +11,7 @@ from textual.widgets import Input, Label, Static, TextArea
 
 from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
-from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
+from rheo_tui.edit_fields import FIELDS, problem_of, texts_of
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
@@ -33,7 +33,8 @@ class EditScreen(ModalScreen[Draft | None]):
     Args:
         name: name of the download.
         load: returns its options; None if it is gone.
-        save: saves other options; returns None if that is too late.
+        save: saves the texts that have changed, by field; returns 0 if that is too late, and
+            raises ValueError if they are not valid together.
         draft: what was typed and not saved before.
         fields: names of the fields to show.
         first: name of the field with the cursor; "" for the first of `fields`.
@@ -45,7 +46,7 @@ class EditScreen(ModalScreen[Draft | None]):
         self,
         name: str,
         load: Callable[[], Awaitable[FileConfig | None]],
-        save: Callable[[FileConfig], Awaitable[object]],
+        save: Callable[[Mapping[str, str]], Awaitable[object]],
         draft: Draft,
         fields: Sequence[str] = tuple(FIELDS),
         first: str = "",
@@ -138,12 +139,12 @@ class EditScreen(ModalScreen[Draft | None]):
                 self.query_one(f"#edit-{name}").focus()
                 return
         try:
-            saved = await self._save(edited(config, texts))
+            saved = await self._save(self._texts_changed(config))
         except Exception as error:  # show any error here; the app runs on
             reason = printable(str(error)).rstrip(".") or type(error).__name__
             self._show_problem("", f"{reason}.")
             return
-        if saved is None:
+        if not saved:
             self._show_problem("", "This download is done, or no longer in the list.")
         else:
             self.dismiss(None)
@@ -153,8 +154,11 @@ class EditScreen(ModalScreen[Draft | None]):
         if self._config is None:
             self.dismiss(self._draft)
             return
-        before = texts_of(self._config)
-        self.dismiss({name: text for name, text in self._texts().items() if text != before[name]})
+        self.dismiss(self._texts_changed(self._config))
+
+    def _texts_changed(self, config: FileConfig) -> Draft:
+        before = texts_of(config)
+        return {name: text for name, text in self._texts().items() if text != before[name]}
 
 
 def _text_of(widget: object) -> str:

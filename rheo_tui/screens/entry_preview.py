@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
-from rheo_tui.edit_fields import FIELDS, texts_of
+from rheo_tui.edit_fields import FIELDS, edited
 from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.file_manager import open_path
@@ -294,10 +294,9 @@ class EntryPreview(Vertical):
         async def load() -> FileConfig:
             return config
 
-        async def save(changed: FileConfig) -> bool:
-            before, after = texts_of(config), texts_of(changed)
+        async def save(new: Mapping[str, str]) -> bool:
+            edited(config, new)  # raises ValueError
             edits = self._draft.choices.edits
-            new = {name: text for name, text in after.items() if text != before[name]}
             if new:
                 edits[key] = {**edits.get(key, {}), **new}
                 await self._propose(from_top=False)

@@ -14,11 +14,12 @@ from textual.widgets.option_list import Option
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_tui.actions import advice_text
+from rheo_tui.causes import shared_by_many
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 from rheo_tui.widgets.keys_line import KeysLine
 
-_KEYS = "Enter mark · r retry · e edit the first · E replace links · y copy · x remove · Esc close"
+_KEYS = "Enter mark · r retry · e edit · E links · y copy · x remove · Esc close"
 _MAX_NAMES = 4
 
 
@@ -41,7 +42,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         ("escape,exclamation_mark,q", "dismiss", "Close"),
         ("r", "choose('retry')", "Retry"),
         ("x", "choose('remove')", "Remove"),
-        ("e", "choose('link')", "Edit the first"),
+        ("e", "choose('link')", "Edit"),
         ("E", "choose('replace_links')", "Replace links"),
         ("w", "choose('keep')", "Keep unverified data"),
         ("y", "choose('copy')", "Copy"),
@@ -74,7 +75,8 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         group = self._groups[event.option_index]
         names = [printable(row.name) for row in group.rows]
         self.query_one("#failures-names", Static).update(at_most_names(names, _MAX_NAMES))
-        self.query_one("#failures-advice", Static).update(advice_text(group.cause, self._keymap))
+        cause = shared_by_many(group.cause) if len(names) > 1 else group.cause
+        self.query_one("#failures-advice", Static).update(advice_text(cause, self._keymap))
 
     @on(OptionList.OptionSelected)
     def _chosen(self) -> None:

@@ -101,6 +101,7 @@ class HistoryScreen(ModalScreen[None]):
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
+            await self._client.opened()  # `h` may come before that
             service = self._client.service
             rows = await service.history(text, _PAGE_SIZE, failed=self._failed)
             self._totals = await service.history_totals(text)

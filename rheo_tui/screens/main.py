@@ -22,8 +22,8 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus, RheoError
 from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
-from rheo_tui.action_handlers import DownloadHandlers, unfinished
-from rheo_tui.action_reasons import Context
+from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
+from rheo_tui.action_reasons import Context, can_edit
 from rheo_tui.actions import BY_ID, Action, advice_text, bindings, handler_table
 from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
@@ -375,19 +375,21 @@ class MainScreen(Screen[None]):
         self._dialogs.load(loaded)
 
     def do_link(self) -> None:
-        """Open the dialog that edits the current download, its URL first."""
-        if self.table.current is not None:
-            self._edit(self.table.current)
+        """Open the dialog that edits the targets that are not done."""
+        self._edit(self.context().targets)
 
-    def _edit(self, row: DownloadSnapshot) -> None:
+    def _edit(self, targets: Sequence[DownloadSnapshot]) -> None:
+        rows = [row for row in targets if can_edit(row)]
+        again = " Queued again." if all(row.status.is_terminal for row in rows) else ""
+
         def closed(is_saved: bool) -> None:
             if is_saved:
-                again = " and queued it again" if row.status.is_terminal else ""
-                self.toast(f"Edited {printable(row.name)}{again}.", can_undo=True)
+                text = done_text("Edited", rows, targets, "were done")
+                self.toast(text + again, can_undo=True)
             else:
                 self.toast("Not saved. Edit the download again to continue.")
 
-        self._dialogs.edit(row, closed)
+        self._dialogs.edit(rows, closed)
 
     async def do_replace_links(self, context: Context) -> str:
         """Open the dialog that edits the links of the failed downloads among the targets."""
@@ -428,7 +430,7 @@ class MainScreen(Screen[None]):
                 self.model.marked |= {row.id for row in choice.rows}
                 self._marks_changed()
             elif choice.action == "link":
-                self._edit(choice.rows[0])
+                self._edit(choice.rows)
             elif choice.action == "copy":
                 self._open_copy_menu(choice.rows)
             else:

@@ -229,17 +229,9 @@ class Changes:
         )
         return bool(await self.take(step))
 
-    async def edit(self, download_id: str, config: FileConfig) -> str | None:
-        """Give a download other options; see `DownloadService.edit`."""
-        before = await self.service.config_of(download_id)
-        saved = await self.service.edit(download_id, config)
-        if before is not None and saved is not None:
-            undo, redo = (
-                partial(self._edit, saved, before),
-                partial(self._edit, download_id, config),
-            )
-            self._note(Step(undo, redo, "Restored the options of {}", "Edited {}"), 1)
-        return saved
+    async def edit(self, configs: Mapping[str, FileConfig]) -> int:
+        """Give downloads other options, by id; return their number. See `DownloadService.edit`."""
+        return await self._edit_all(configs, "Restored the options of {}", "Edited {}")
 
     async def renew(self, links: Mapping[str, FileConfig]) -> int:
         """Fetch downloads from other URLs from now on, and keep their bytes; return their number.
@@ -247,16 +239,20 @@ class Changes:
         Args:
             links: configs with the new URLs, and perhaps new options, by the ids of the downloads.
         """
+        configs = {
+            each: _renewed(before, link)
+            for each, link in links.items()
+            if (before := await self.service.config_of(each)) is not None
+        }
+        return await self._edit_all(configs, "Restored the previous links of {}", "Renewed {}")
+
+    async def _edit_all(self, configs: Mapping[str, FileConfig], undone: str, redone: str) -> int:
         undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
-        for download_id, link in links.items():
+        for download_id, after in configs.items():
             before = await self.service.config_of(download_id)
-            if before is None:
-                continue
-            after = _renewed(before, link)
             saved = await self.service.edit(download_id, after)
-            if saved is not None:
+            if before is not None and saved is not None:
                 undo[saved], redo[download_id] = before, after
-        undone, redone = "Restored the previous links of {}", "Renewed {}"
         step = Step(partial(self._edit_each, undo), partial(self._edit_each, redo), undone, redone)
         return self._note(step, len(undo))
 

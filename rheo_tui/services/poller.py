@@ -72,6 +72,10 @@ class EngineClient:
             self._is_starting = False
             self._tried.set()
 
+    async def opened(self) -> None:
+        """Wait until the engine is open, or has failed to open."""
+        await self._tried.wait()
+
     async def close(self) -> None:
         """Close the engine, once."""
         if not self._closed:
@@ -134,7 +138,7 @@ class EngineClient:
             first: True to put them before all others.
             say: shows the progress in a dialog.
         """
-        await self._tried.wait()
+        await self.opened()
         if not self.ready:
             self._show_toast("Cannot add: the engine is not running.", True)
             return False

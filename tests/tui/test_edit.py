@@ -204,7 +204,7 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     before = await service.config_of(config.id)
     assert before is not None and before.priority == 3
     new = before.model_copy(update={"filename": "b", "speed_limit": 1000, "priority": 9})
-    assert await changes.edit(config.id, new) == new.id
+    assert await changes.edit({config.id: new}) == 1
     row = (await service.snapshot()).downloads[-1]
     assert (row.name, row.priority, row.speed_limit_bps, row.status) == ("b", 9, 1000, "paused")
     assert await changes.undo() == "Restored the options of 1 download."
@@ -259,3 +259,24 @@ def test_a_folder_may_be_elsewhere(
 @pytest.mark.parametrize("text", ["../isos", "a/../..", "~nobody-here/x"])
 def test_a_folder_above_the_download_folder_is_not_accepted(text: str) -> None:
     assert "should be one such as isos/linux" in problem_of("folder", text, FileConfig(url=URL))
+
+
+async def test_marked_downloads_that_are_not_done_get_what_the_user_changes() -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        app.service.change(ids[0], status=DownloadStatus.COMPLETED)
+        before = await app.service.config_of(ids[2])
+        assert before is not None
+        app.service.configs[ids[2]] = before = before.model_copy(update={"priority": 7})
+        await app.update()
+        app.main.model.marked |= set(ids)
+        await app.update()
+        screen = await opened(app)
+        field(screen, "limit").value = "2M"
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        saved = dict(app.called("edit"))
+        assert set(saved) == set(ids[1:])
+        assert all(config.speed_limit == 2_000_000 for config in saved.values())
+        assert saved[ids[2]].priority == before.priority  # shown as 1, and not changed
+        assert "Edited 2 downloads." in app.messages()

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input, OptionList
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.exceptions import HashMismatchError, HttpStatusError
+from rheo_tui.edit_fields import edited
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.failures import FailuresScreen
 from rheo_tui.screens.menu import MenuScreen
+from rheo_tui.widgets.keys_line import KeysLine
 from tests.tui.driving import Driver, running
 from tests.tui.failed import facts_of
 from tests.tui.test_commands import row
@@ -63,7 +66,7 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
         screen = await opened(app)
         assert screen.query_one(OptionList).option_count == 2
         assert "file-00000.iso" in text(screen, "#failures-names")
-        assert "expired; press e to replace it" in text(screen, "#failures-advice")
+        assert "expired; press E to replace them" in text(screen, "#failures-advice")
         await app.press("r")
         await app.until(lambda: app.called("retry"))
         assert sorted(app.called("retry")[0]) == sorted(ids[:3])
@@ -95,7 +98,7 @@ async def test_the_keys_in_the_advice_work_there() -> None:
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         assert [download_id for download_id, _ in app.called("edit")] == [ids[2]]
-        assert "Edited file-00002.iso and queued it again" in app.messages()
+        assert "Edited file-00002.iso. Queued again." in app.messages()
 
 
 async def test_the_links_of_a_group_are_copied() -> None:
@@ -123,3 +126,48 @@ async def test_many_names_are_counted() -> None:
         assert text(screen, "#failures-names").endswith(" and 5 more")
         await app.press("escape")
         assert app.app.screen is app.main
+
+
+async def test_a_login_typed_for_a_group_goes_to_each_of_its_downloads() -> None:
+    async with running(size=(80, 24)) as app:
+        ids = await app.fill(4)
+        for download_id in ids[1:]:
+            app.service.fail(download_id, HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        before = [await app.service.config_of(each) for each in ids[1:]]
+        screen = await opened(app)
+        assert "Press e and enter a login; saving retries them all" in text(
+            screen, "#failures-advice"
+        )
+        await app.press("e")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        edit = app.app.screen
+        await app.until(lambda: edit.query_one("#edit-priority", Input).value)
+        assert edit.query_one(".dialog").border_title == "Edit 3 downloads"
+        assert not edit.query("#edit-link")
+        await app.press(*"ann:secret", "enter")  # the login has the focus
+        await app.until(lambda: app.app.screen is app.main)
+        saved = dict(app.called("edit"))
+        assert [edited(each, {"login": "ann:secret"}) for each in before if each] == [
+            saved[each] for each in ids[1:]
+        ]
+        assert "Edited 3 downloads. Queued again." in app.messages()
+        await app.press("u")
+        await app.until(lambda: "Restored the options of 3 downloads." in app.messages())
+        assert [app.service.configs[each] for each in ids[1:]] == before
+
+
+@pytest.mark.parametrize(
+    ("count", "advice"),
+    [(1, "The link may have expired; press e"), (2, "The links may have expired; press E")],
+)
+async def test_the_advice_fits_the_number_and_its_key_is_shown_on_one_line(
+    count: int, advice: str
+) -> None:
+    async with running(size=(80, 24)) as app:
+        for download_id in (await app.fill(3))[:count]:
+            app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
+        await app.update()
+        screen = await opened(app)
+        assert advice in text(screen, "#failures-advice")
+        assert screen.query_one(KeysLine).size.height == 1

@@ -13,11 +13,13 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.text import printable
+from rheo_tui.app import RheoApp
 from rheo_tui.columns import folder_name
 from rheo_tui.formatting import clock_text
 from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.screens.existing_file import ExistingFileScreen
 from rheo_tui.screens.history import HistoryScreen
+from rheo_tui.screens.main import MainScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.widgets.history_list import HistoryList
 from tests.core.engine import serving
@@ -345,3 +347,34 @@ async def test_prune() -> None:
         assert list(app.service.past) == [ended(2).id]
         await app.command("prune 0")
         assert app.called("forget") == [(None, "", 30), (None, "", 0)]
+
+
+class SlowStart(FakeService):
+    """Opens when the test lets it; until then it has no history."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_open = asyncio.Event()
+
+    async def start(self) -> None:
+        await self.may_open.wait()
+        await super().start()
+
+    async def history(self, *args: Any, **kwargs: Any) -> list[DownloadSnapshot]:
+        assert self.started, "not open"
+        return await super().history(*args, **kwargs)
+
+
+async def test_a_key_before_the_session_is_open_shows_the_history_once_it_is() -> None:
+    service = SlowStart()
+    service.past = {row.id: row for row in map(ended, range(3))}
+    app = RheoApp(service)
+    async with app.run_test(notifications=True) as pilot:
+        driver = Driver(app, service, pilot)
+        await driver.until(lambda: isinstance(app.screen, MainScreen))
+        await driver.press("h")
+        await driver.until(lambda: isinstance(app.screen, HistoryScreen))
+        await pilot.pause(0.1)
+        service.may_open.set()
+        await driver.until(lambda: len(app.screen.query_one(HistoryList).rows) == 3)
+        assert "Cannot read" not in driver.messages()
