@@ -7,12 +7,12 @@ and to import is left out. Settings come from `RHEO_*` variables, as for the com
 import argparse
 import asyncio
 import cProfile
+import gc
 import json
 import sys
 import time
 from pathlib import Path
 
-from rheo_core.cli.start import end_imports
 from rheo_core.config import Settings, build_settings
 from rheo_core.domain import FileConfig, HashConfig
 from rheo_core.engine import make_manager
@@ -46,7 +46,7 @@ if __name__ == "__main__":
         max_concurrent=options.workers,
         connections=options.connections,
     )
-    end_imports()  # as the command does
+    gc.freeze()  # as the command does: what was imported stays
     profile = cProfile.Profile()
     if options.profile:
         profile.enable()

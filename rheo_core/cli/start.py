@@ -4,9 +4,6 @@ import gc
 import os
 
 _PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
-_COLLECTION_OBJECTS = 10_000
-"""Objects that are made before the garbage collector looks among them, instead of Python's 700.
-Downloads leave hardly any cycles, and a look drives their data out of the processor's caches."""
 _is_ours = False
 """True if the variable is set here, not by the user."""
 
@@ -28,7 +25,6 @@ def end_imports() -> None:
     """Turn on the garbage collector. Commands of the user do not inherit our variable."""
     global _is_ours
     gc.freeze()  # imported modules stay
-    gc.set_threshold(_COLLECTION_OBJECTS)
     gc.enable()
     if _is_ours:
         _is_ours = False

@@ -19,14 +19,6 @@ main()
 """
 """Writes the names of what the command imported to standard output."""
 
-THRESHOLD = """
-import atexit, gc
-from rheo_core.cli.__main__ import main
-atexit.register(lambda: print(gc.isenabled(), *gc.get_threshold()))
-main()
-"""
-"""Writes the state of the garbage collector to standard output."""
-
 NEEDLESS = {
     "aiofiles",
     "aiohttp",
@@ -115,31 +107,17 @@ async def test_commands_of_the_user_get_the_environment_of_the_user(
     assert told.read_text().strip() == (chosen or "unset")
 
 
-async def test_the_garbage_collector_looks_seldom(
-    server: MisbehavingServer, environment: dict[str, str], folder: Path
-) -> None:
-    url = server.on("/a.bin", serving(BODY))
-    is_on, objects, *_ = (await _output(THRESHOLD, environment, url, "-o", str(folder))).split()
-    assert is_on == "True"
-    assert int(objects) == 10_000  # with Python's own 700, each 65th file brings a look
-
-
 async def _imported(environment: dict[str, str], *words: str) -> set[str]:
     """Run `rheo download` with these words; return the modules that it imported."""
-    imported = set((await _output(PROGRAM, environment, *words)).split())
-    assert "rheo_core.downloads.manager" in imported, "the list of modules was not written"
-    return imported
-
-
-async def _output(program: str, environment: dict[str, str], *words: str) -> str:
-    """Run `rheo download` with these words in a program; return its standard output."""
     # Not from the fork server, which has imported everything.
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, "download", *words),
+        *(sys.executable, "-c", PROGRAM, "download", *words),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
         out, _ = await process.communicate()
     assert process.returncode == 0
-    return out.decode()
+    imported = set(out.decode().split())
+    assert "rheo_core.downloads.manager" in imported, "the list of modules was not written"
+    return imported
