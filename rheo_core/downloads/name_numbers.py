@@ -1,6 +1,6 @@
 """NameNumbers: the n-th link in a list with the same name gets the n-th numbered name."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Hashable, Iterator, Set
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,8 @@ from rheo_core.transfer import exact_source_of
 
 from .file_naming import Folders
 
+_HASH = (1 << 60) - 1
+"""Bits of a hash that are kept. Python stores such a number in 32 bytes, and a whole hash in 48."""
 UNKNOWN_OWNER = ""
 """Owner of a file that no download of ours is known to have written."""
 
@@ -99,10 +101,10 @@ class NameNumbers:
 
     def _name_of(self, config: FileConfig) -> int:
         if self._folders.rules:
-            return hash(self._folders.path_of(config))
+            return _number_of(self._folders.path_of(config))
         name = config.get_destination_filename()
-        return hash((config.download_dir, config.destination_subdir, name))
+        return _number_of((config.download_dir, config.destination_subdir, name))
 
 
-def _number_of(source: str) -> int:
-    return hash(source)
+def _number_of(value: Hashable) -> int:
+    return hash(value) & _HASH

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,7 +15,10 @@ import pytest
 from rheo_core import DownloadManager, FileConfig, PriorityDownloadQueue
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.file_config import host_of
+from rheo_core.downloads.destination import Folders
+from rheo_core.downloads.name_numbers import NameNumbers
 from rheo_core.events import DownloadEvent
+from rheo_core.tracking import DownloadRecord
 
 FEW, MANY = 500, 5_000
 
@@ -89,6 +93,15 @@ async def test_memory_of_a_waiting_download(tmp_path: Path) -> None:
         return await filled(tmp_path, MANY)
 
     assert await bytes_each(MANY, make) < 1200
+
+
+def test_memory_of_a_number(tmp_path: Path) -> None:
+    numbers = NameNumbers(Folders(tmp_path))
+    same_name = [FileConfig(url=f"http://example.com/{each}/a.bin") for each in range(FEW)]
+    for config in configs(FEW) + same_name:
+        numbers.add(DownloadRecord.of(config))
+    kept = chain(numbers._first.items(), *(more.items() for more in numbers._more.values()))
+    assert max(map(sys.getsizeof, chain.from_iterable(kept))) <= 32  # with a whole hash 48
 
 
 VERBS: dict[str, Callable[[DownloadManager, str, str], Coroutine[Any, Any, object]]] = {
