@@ -233,7 +233,6 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
     from rheo_core.config.store import load_settings, session_path
 
     from .app import RheoApp
-    from .event_loop import run
     from .screen_memory import ScreenMemory
     from .services.local import LocalService
     from .services.threaded import ThreadedService
@@ -252,7 +251,7 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
     memory = ScreenMemory.load(session_path().with_name("screen.json"))
     app = RheoApp(service, items, loaded.problems, make_service, memory)
     _begin()
-    run(app.run_async())
+    app.run()
     return app.return_code or 0
 
 
@@ -281,13 +280,12 @@ def _check_fleet(options: argparse.Namespace) -> None:
 
 
 def _run_fleet(out: str, loaded: "LoadedSettings") -> int:
-    from .event_loop import run
     from .fleet_app import FleetApp
     from .services.fleet import FleetService
 
     app = FleetApp(FleetService(out), loaded.settings, loaded.problems)
     _begin()
-    run(app.run_async())
+    app.run()
     return app.return_code or 0
 
 
@@ -301,11 +299,10 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
 
     from .app import RheoApp
     from .demo import DemoServer, repeat
-    from .event_loop import run
     from .services.local import LocalService
     from .services.threaded import ThreadedService
 
-    async def show(folder: str) -> int:
+    async def run(folder: str) -> int:
         # One connection each, because the server is slow on purpose, to give something to watch.
         changes = {"download_dir": Path(folder), "connections": 1}
         # The downloads are not real, so run no hooks and send no notifications.
@@ -330,7 +327,7 @@ def _run_demo(settings: "Settings", items: "Iterable[Item]", problems: Sequence[
             return app.return_code or 0
 
     with TemporaryDirectory(prefix="rheo-demo-") as folder:
-        return run(show(folder))
+        return asyncio.run(run(folder))
 
 
 def _begin() -> None:
