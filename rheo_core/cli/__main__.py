@@ -68,7 +68,8 @@ def take_over() -> None:
     If standard streams are closed, files and sockets would get their numbers, and Python has no
     objects for them. If standard output has no buffer, Python drops what a full disk does not take.
     If the encoding of standard output lacks a character of a name, an escape is written, as Python
-    does on standard error. If SIGCHLD is ignored, the system keeps no exit status of a child.
+    does on standard error. Textual paints through `sys.__stderr__`, so that stays as it is. If
+    SIGCHLD is ignored, the system keeps no exit status of a child.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -82,8 +83,7 @@ def take_over() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if isinstance(sys.stderr, io.TextIOWrapper):
-        encoding = sys.stderr.encoding
-        buffer = sys.stderr.detach()
+        buffer, encoding = open(2, "wb", closefd=False), sys.stderr.encoding  # noqa: SIM115
         sys.stderr = _StandardError(buffer, encoding, "backslashreplace", line_buffering=True)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
