@@ -234,6 +234,7 @@ def _parse_partial(
     validator: Validator,
 ) -> ResponseHead:
     is_multipart = _has_type(headers, "multipart/")
+    _check_coded(validator, content_length)
     if offset is None:
         total = None if is_multipart else _size_of_whole_range(headers)
         if total is None or content_length not in (None, total):
@@ -270,6 +271,17 @@ def _parse_partial(
         is_attachment=is_attachment,
         robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
     )
+
+
+def _check_coded(validator: Validator, content_length: int | None) -> None:
+    """Refuse a part that may be encoded on the way, so that its range is one of other bytes.
+
+    A range counts the encoded bytes (RFC 9110 14.4). Only a server that knows them states their
+    number in Content-Length.
+    """
+    if validator.coding is not None and content_length is None:
+        coding = printable(shorten(validator.coding, _MAX_SHOWN_LENGTH))
+        raise RangeRefusedError(f"the server sent a part encoded ({coding}) without its length")
 
 
 def _has_type(headers: MultiMapping[str], beginning: str) -> bool:
@@ -310,6 +322,8 @@ def _length_of_whole(
     start, end, total = _named_range(said)
     length = content_length
     if length is None and (start, end) == (0, total):
+        if _coding(headers) is not None:
+            return None  # the range may count bytes that were encoded on the way since
         length = total
     if total is not None and length == total:
         return length
@@ -467,9 +481,11 @@ def check_version(
         ChangedError: the reply has another version.
     """
     same = validator is None or validator.may_be(head.validator)
-    if None not in (total, head.total):
+    are_known = None not in (total, head.total)
+    if are_known:
         same = same and head.total == total
-    elif validator is not None:  # no size tells what the coding does to it
+    # Only sizes that agree stand for a coding that the reply does not repeat (RFC 9110 15.3.7).
+    if validator is not None and not (are_known and head.validator.coding is None):
         same = same and head.validator.coding == validator.coding
     if not same:
         raise ChangedError("the file on the server has changed")

@@ -4,17 +4,20 @@ One policy: bytes are asked for as they are (`identity`) and kept as they come. 
 encodes all the same stays encoded, and sizes, ranges and checksums are those of these bytes.
 """
 
+import asyncio
 import gzip
 import zlib
 
 import pytest
 
+from tests.core.engine import EAGER
 from tests.faults.oracle import Scene, checksum
-from tests.servers.misbehaving import V1, Exchange, Headers, body_of
+from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, body_of
 from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole, without_ranges
 
 TEXT = b"plain text, again and again. " * 40_000
 ZIPPED = gzip.compress(body_of(60_000), mtime=0)
+CHUNKED = "Transfer-Encoding: chunked"
 ENCODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"]
 
 
@@ -100,6 +103,80 @@ async def test_e04_the_size_of_the_plain_file_confirms_no_encoded_one(
     headers = {"Transfer_Encoding": "chunked", "Content_Encoding": "br", **V1}
     outcome = await broken.resume(ZIPPED, 20_000, then, plain, headers=headers)
     outcome.completed(plain, requests=3)
+
+
+def encoded_on_the_way(data: bytes, *, is_longer: bool) -> Behaviour:
+    """Answer with parts of `data` as a proxy encodes them: the range counts the plain bytes."""
+
+    async def serve(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            await exchange.serve(data, **V1)
+            return
+        end = exchange.request.range_end or len(data)
+        sent = gzip.compress(data[start:end], 0 if is_longer else 9, mtime=0)
+        assert (len(sent) > end - start) == is_longer
+        await exchange.head(
+            "206 Partial Content",
+            Content_Range=f"bytes {start}-{end - 1}/{len(data)}",
+            Content_Encoding="gzip",
+            **({"Transfer_Encoding": "chunked"} | V1),
+        )
+        await exchange.send(b"".join(in_chunks(sent)))
+
+    return serve
+
+
+@pytest.mark.parametrize("is_longer", [True, False])
+@pytest.mark.parametrize("first", [{}, {"Content_Encoding": "gzip"}, {"Content_Encoding": "br"}])
+async def test_e04_a_part_that_is_encoded_on_the_way_is_not_used(
+    broken: Scene, first: Headers, *, is_longer: bool
+) -> None:
+    """The validator and all sizes of its head are right."""
+    data = body_of(60_000) if is_longer else b"plain text " * 6_000
+    then = encoded_on_the_way(data, is_longer=is_longer)
+    outcome = await broken.resume(data, 20_000, then, data, headers={**V1, **first})
+    outcome.completed(data, requests=3)
+
+
+async def test_e04_connections_of_one_file_have_one_coding(scene: Scene) -> None:
+    """Segments are asked for while the first reply still comes."""
+    data = body_of(3_000_000)
+    parted = encoded_on_the_way(data, is_longer=True)
+
+    async def serve(exchange: Exchange) -> None:
+        if exchange.request.range_start is not None:
+            await parted(exchange)
+            return
+        await exchange.head("200 OK", Content_Length=len(data), Accept_Ranges="bytes", **V1)
+        for at in range(0, len(data), 100_000):
+            await exchange.send(data[at : at + 100_000])
+            await asyncio.sleep(0.02)
+
+    outcome = await scene.fetch(serve, data, connections=4, tuning=EAGER)
+    outcome.completed(data)
+    assert len(outcome.requests) > 1
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+@pytest.mark.parametrize("is_longer", [True, False])
+async def test_e04_a_range_that_nobody_asked_for_tells_no_length_of_an_encoded_body(
+    scene: Scene, status: str, *, is_longer: bool
+) -> None:
+    plain = body_of(5_000) if is_longer else b"plain text " * 500
+    sent = gzip.compress(plain, mtime=0)
+    size = len(plain)
+    head = (
+        f"Content-Range: bytes 0-{size - 1}/{size}",
+        "Content-Encoding: gzip",
+        "Transfer-Encoding: chunked",
+    )
+    answer = raw(reply(b"".join(in_chunks(sent)), *head, status=f"HTTP/1.1 {status}"))
+    outcome = await scene.fetch(answer, sent)
+    if status.startswith("200"):
+        outcome.completed(sent)
+    else:
+        assert outcome.status == "failed" and not scene.final.exists()
 
 
 async def test_e04_a_part_that_does_not_repeat_its_coding_goes_on_by_its_size(
