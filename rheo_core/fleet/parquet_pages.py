@@ -62,6 +62,7 @@ class _Leaf(NamedTuple):
 
     path: str
     is_in_list: bool
+    width: int  # bytes in memory of a value of fixed length, also of a null; 0: of any length
 
 
 def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
@@ -105,7 +106,7 @@ def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, _Leaf]:
     """Return these columns and those within them, by their places in a row group."""
     columns = [table.schema.column(number) for number in range(len(table.schema))]
     return {
-        number: _Leaf(column.path, column.max_repetition_level > 0)
+        number: _Leaf(column.path, column.max_repetition_level > 0, max(column.length, 0))
         for number, column in enumerate(columns)
         if any(column.path == name or column.path.startswith(f"{name}.") for name in names)
     }
@@ -194,11 +195,16 @@ class _Pages:
         """Check all pages.
 
         Raises:
-            ValueError: one of them is too large, or all lists are.
+            ValueError: a page or a value is too large, or all lists are.
             LookupError, OverflowError, TypeError: something is damaged.
         """
         if column[_VALUES] == 0:
             return  # pyarrow reads no page, and there may be none
+        if self._leaf.width > MAX_PAGE_BYTES:  # pyarrow takes them for a null, too
+            raise ValueError(
+                f"a value of the column {self._leaf.path!r} has {self._leaf.width:,} bytes, more "
+                f"than {MAX_PAGE_BYTES:,}"
+            )
         start: int = column[_DATA_PAGE]
         if 0 < column.get(_DICTIONARY_PAGE, 0) < start:
             start = column[_DICTIONARY_PAGE]
@@ -230,9 +236,10 @@ class _Pages:
         is_repeated = encoding in _WITH_DICTIONARY or encoding == _DELTA_BYTE_ARRAY
         if not self._leaf.is_in_list:
             most = longest if is_repeated else longest // max(1, min(count, self._rows))
-            self.row_bytes = max(self.row_bytes, most)
+            self.row_bytes = max(self.row_bytes, most, self._leaf.width)
             return
-        self._lists_bytes += max(count * longest if is_repeated else longest, count * _ITEM_BYTES)
+        least = count * max(_ITEM_BYTES, self._leaf.width)
+        self._lists_bytes += max(count * longest if is_repeated else longest, least)
         if self._lists_bytes > _MAX_LISTS_BYTES:
             raise ValueError(
                 f"the lists of the column {self._leaf.path!r} may take {self._lists_bytes:,} bytes "

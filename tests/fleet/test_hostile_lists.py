@@ -181,6 +181,28 @@ def test_pages_of_one_value_take_the_memory_of_a_few(
     assert peak < 24 << 20
 
 
+def test_nulls_of_a_fixed_length_take_the_memory_of_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 nulls are a page of a few bytes, and 64 MiB in memory."""
+    monkeypatch.setattr(parquet_pages, "_BATCH_BYTES", 3 << 20)
+    path, width = str(tmp_path / "l.parquet"), 1 << 20
+    nulls = pyarrow.array([None] * 64, pyarrow.binary(width))
+    table = pyarrow.table({"url": [URL] * 64, "caption": nulls})
+    parquet.write_table(table, path, use_dictionary=False, write_statistics=False)
+    del table, nulls
+    before, peak, urls = pyarrow.total_allocated_bytes(), 0, []
+    for row in read_rows(path, TableOptions(keep=("caption",))):
+        urls.append(row.url)
+        peak = max(peak, pyarrow.total_allocated_bytes() - before)
+    assert urls == [URL] * 64
+    assert peak < 24 << 20
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_BYTES", width - 1)
+    sentence = "a value of the column 'caption' has 1,048,576 bytes, more than 1,048,575$"
+    with pytest.raises(ListError, match=sentence):
+        list(read_rows(path, TableOptions(keep=("caption",))))
+
+
 def test_usual_pages_leave_the_batches_as_they_are(tmp_path: Path) -> None:
     urls = [f"https://example.org/{number}" for number in range(6_400)]
     path = tmp_path / "l.parquet"
