@@ -31,6 +31,7 @@ _CAUSES = {
     FailureKind.LOGIN_REFUSED: Cause("401 wrong login", _WRONG_LOGIN, "link"),
     FailureKind.LOGIN_MISSING: Cause("401 needs a login", _LOGIN, "link"),
     FailureKind.PROXY_LOGIN_MISSING: Cause("407 the proxy needs a login", _PROXY_LOGIN, "retry"),
+    FailureKind.PROXY_LOGIN_REFUSED: Cause("407 wrong proxy login", _PROXY_LOGIN, "retry"),
     FailureKind.LINK_REFUSED: Cause("", _NEW_LINK, "link"),
     FailureKind.HTTP_STATUS: Cause("", _RETRY, "retry"),
     FailureKind.WEB_PAGE: Cause("web page, not a file", _PAGE, "keep"),

@@ -126,6 +126,8 @@ def download(
 
     common: CommonOptions = context.obj
     _check_usage(bool(urls or input_files), output, dry_run=dry_run, json_events=json_events)
+    if output == STANDARD_OUTPUT and stop_after is not None:
+        fail("-o - keeps no data to resume after --stop-after; use --max-size.", ExitCode.USAGE)
     to_output = output == STANDARD_OUTPUT and not dry_run
     if to_output:
         output = context.with_resource(temporary_folder())
@@ -143,7 +145,7 @@ def download(
         server_time=server_time,
         rules=None if output is None else (),  # a folder on the command line replaces the rules
     )
-    limits = read_run_limits(at, stop_after)
+    limits = read_run_limits(at, stop_after, settings.file_exists_strategy)
     requests = RequestFlags.of(context.params).read()
     check_protection(settings, requests, quiet=quiet)
     unchecked = insecure_hosts(insecure or [])

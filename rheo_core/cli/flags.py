@@ -113,7 +113,7 @@ StopAfter = Annotated[
     typer.Option(
         metavar="SIZE",
         help="Stop after this amount of data, such as 500M or 2G, with exit status 3. The same "
-        "command resumes from there.",
+        "command resumes from there. Needs --exists skip (default) or error.",
     ),
 ]
 MaxSize = Annotated[

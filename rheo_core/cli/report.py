@@ -28,11 +28,13 @@ _REPORTED: tuple[type[DownloadEvent], ...] = (
     DownloadRepairingEvent,
     DownloadRetryingEvent,
 )
-_LOGIN_HINTS: dict[int | None, str] = {
-    401: "; log in with --user NAME, --bearer - or --netrc",
-    407: "; log in with --proxy http://NAME:PASSWORD@HOST:PORT",
+_LOGIN = "; log in with --user NAME, --bearer - or --netrc"
+_LOGIN_HINTS = {
+    FailureKind.LOGIN_MISSING: _LOGIN,
+    FailureKind.LOGIN_REFUSED: _LOGIN,
+    FailureKind.PROXY_LOGIN_MISSING: "; log in with --proxy http://NAME:PASSWORD@HOST:PORT",
 }
-"""Flags that log in, by HTTP status."""
+"""Flags that log in."""
 
 
 def line_of(event: DownloadEvent, name: str) -> str | None:
@@ -51,7 +53,7 @@ def _hint(event: DownloadEvent) -> str:
         return "; --accept-html saves the page"
     if event.error.kind is FailureKind.PROMISED_HASH:
         return "; --ignore-digest saves the file"
-    return _LOGIN_HINTS.get(event.error.http_status, "")
+    return _LOGIN_HINTS.get(event.error.kind, "")
 
 
 class Tally:

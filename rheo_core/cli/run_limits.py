@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, NoReturn
 
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.text import shorten
 from rheo_core.domain.units import parse_size
@@ -24,8 +25,23 @@ class RunLimits(NamedTuple):
     stop_after: int | None = None
 
 
-def read_run_limits(at: str | None, stop_after: str | None) -> RunLimits:
-    """Return the limits that two flags ask for; end the command if one is not valid."""
+def read_run_limits(
+    at: str | None, stop_after: str | None, strategy: FileExistsStrategy
+) -> RunLimits:
+    """Return the limits that two flags ask for; end the command if one is not valid.
+
+    Args:
+        at: value of --at.
+        stop_after: value of --stop-after.
+        strategy: action if a file exists. If it fetches the file again, no number of runs with
+            --stop-after would finish a list that is longer than SIZE.
+    """
+    if stop_after is not None and not strategy.keeps_existing:
+        fail(
+            f"--stop-after needs --exists skip or error: with {strategy}, each run would download "
+            "finished files again.",
+            ExitCode.USAGE,
+        )
     return RunLimits(
         None if at is None else _start(at), None if stop_after is None else _size(stop_after)
     )

@@ -98,6 +98,8 @@ class FileExistsError(DownloadError):
 class HttpStatusError(DownloadError):
     """The server's final reply is not a success."""
 
+    _WORDS = "HTTP "
+
     def __init__(
         self,
         status: int,
@@ -115,7 +117,7 @@ class HttpStatusError(DownloadError):
         if is_long:
             note += f"; the server asks to wait {duration_text(retry_after)}"
         self.brief = f"{status} {reason}".rstrip() + note
-        super().__init__(f"HTTP {self.brief}")
+        super().__init__(self._WORDS + self.brief)
         self.kind = _kind_of_status(status, is_login_refused)
 
 
@@ -123,11 +125,31 @@ def _kind_of_status(status: int, is_login_refused: bool) -> FailureKind:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return FailureKind.LOGIN_REFUSED if is_login_refused else FailureKind.LOGIN_MISSING
-        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            return FailureKind.PROXY_LOGIN_MISSING
         case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
             return FailureKind.LINK_REFUSED
     return FailureKind.HTTP_STATUS
+
+
+class ProxyRefusalError(HttpStatusError):
+    """The proxy refused a request, which therefore did not reach the server."""
+
+    _WORDS = "the proxy refused the request: "
+
+    def __init__(
+        self,
+        status: int,
+        reason: str = "",
+        *,
+        retry_after: float | None = None,
+        is_login_refused: bool = False,
+    ) -> None:
+        super().__init__(status, reason, retry_after=retry_after, is_login_refused=is_login_refused)
+        if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            self.kind, self.brief = FailureKind.CONNECTION, self._WORDS + self.brief
+        elif is_login_refused:
+            self.kind = FailureKind.PROXY_LOGIN_REFUSED
+        else:
+            self.kind = FailureKind.PROXY_LOGIN_MISSING
 
 
 class ProtocolError(DownloadError):

@@ -9,7 +9,8 @@ class FailureKind(StrEnum):
 
     LOGIN_MISSING = "login_missing"  # 401
     LOGIN_REFUSED = "login_refused"  # 401 although a login was sent
-    PROXY_LOGIN_MISSING = "proxy_login_missing"  # 407
+    PROXY_LOGIN_MISSING = "proxy_login_missing"  # 407 of a proxy
+    PROXY_LOGIN_REFUSED = "proxy_login_refused"  # 407 although a login was sent
     LINK_REFUSED = "link_refused"  # 403, 404 or 410
     HTTP_STATUS = "http_status"  # any other status that reports an error
     PROTOCOL = "protocol"
@@ -43,6 +44,7 @@ _HTTP_KINDS = frozenset(
         FailureKind.LOGIN_MISSING,
         FailureKind.LOGIN_REFUSED,
         FailureKind.PROXY_LOGIN_MISSING,
+        FailureKind.PROXY_LOGIN_REFUSED,
         FailureKind.LINK_REFUSED,
         FailureKind.HTTP_STATUS,
     }

@@ -26,12 +26,12 @@ from .filenames import filename_from_url, names_in_url, sanitise_filename
 from .hash_algorithms import HashAlgorithm
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig, PieceHashes
-from .hosts import ascii_host, check_labels, dotted_host, host_key
+from .hosts import ascii_host, check_brackets, check_labels, dotted_host, host_key
 from .paths import check_relative
 from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
-from .text import is_unicode, printable, quoted, redact, redact_unreadable, shorten
+from .text import is_unicode, printable, quoted, redact, shown_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
@@ -44,7 +44,6 @@ MAX_CONNECTIONS = 64
 """Connections of one download."""
 _MAX_URL_LENGTH = 64 << 10  # characters; servers answer far shorter ones with 414
 _MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
-_MAX_SHOWN_LENGTH = 200
 _MAX_START_AT = 253_402_214_400  # the last day of 9999, where `datetime` ends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -75,7 +74,7 @@ def normalise_url(value: object) -> str:
         raise ValueError(f"URL is longer than {_MAX_URL_LENGTH:,} characters")
     if _SPACE.search(url):
         # The text after the space may be the password for the URL, or a command with one.
-        shown, *more = _shown(url).split(maxsplit=1)
+        shown, *more = shown_url(url).split(maxsplit=1)
         shown += "…" if more else ""
         raise ValueError(f"URL {shown!r} contains white space or control characters")
     if not url.isascii() and not is_unicode(url):
@@ -89,26 +88,23 @@ def normalise_url(value: object) -> str:
             reason = ""
         elif str(error).startswith("Port could"):  # the message quotes the text in its place
             reason = ": its port is not a number"
-        raise ValueError(f"URL {_shown(url)!r} is not valid{reason}") from None
+        raise ValueError(f"URL {shown_url(url)!r} is not valid{reason}") from None
     if "\\" in parts.netloc:  # curl reads `http://a\@b/` as b, browsers as a
-        raise ValueError(f"URL {_shown(url)!r} has a backslash in its login; write %5C instead")
+        raise ValueError(f"URL {shown_url(url)!r} has a backslash in its login; write %5C instead")
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
-        raise ValueError(f"URL {_shown(url)!r} has {scheme}; http and https are supported")
+        raise ValueError(f"URL {shown_url(url)!r} has {scheme}; http and https are supported")
     if not parts.hostname:
-        raise ValueError(f"URL {_shown(url)!r} has no host")
+        raise ValueError(f"URL {shown_url(url)!r} has no host")
     rest = split_authority(url)[2]
     return f"{parts.scheme}://{netloc}{'' if rest.startswith('/') else '/'}{rest}"
 
 
-def _shown(url: str) -> str:
-    return shorten(redact_unreadable(url), _MAX_SHOWN_LENGTH)
-
-
 def _normalise_netloc(parts: SplitResult) -> str:
-    userinfo, at, _ = parts.netloc.rpartition("@")
+    userinfo, at, place = parts.netloc.rpartition("@")
     host = parts.hostname or ""
-    if ":" in host:
+    if "[" in place:
+        check_brackets(place)
         ipaddress.IPv6Address(host.replace("%25", "%"))  # ValueError; RFC 6874: %25 before a zone
         host = f"[{host}]"
     elif host:

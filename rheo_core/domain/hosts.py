@@ -15,6 +15,7 @@ _MAX_LABEL_LENGTH = 63
 _MAX_NAME_LENGTH = 253  # characters, without the dot at the end
 _MAX_SHOWN_LENGTH = 80
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
+_BRACKETED = re.compile(r"\[[^\[\]]*\](?::.*)?")
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -96,6 +97,19 @@ def check_labels(host: str) -> None:
         raise ValueError(f"a part of host {shown!r} is longer than {_MAX_LABEL_LENGTH} characters")
     if len(host.removesuffix(".")) > _MAX_NAME_LENGTH:
         raise ValueError(f"host {shown!r} is longer than {_MAX_NAME_LENGTH} characters")
+
+
+def check_brackets(place: str) -> None:
+    """Check that a host in brackets has no other text beside it, which `urlsplit` would ignore.
+
+    Args:
+        place: host and port of a URL (RFC 3986 3.2.2).
+
+    Raises:
+        ValueError: there is other text before or after the brackets.
+    """
+    if not _BRACKETED.fullmatch(place):
+        raise ValueError("there is other text beside the brackets of its IPv6 address")
 
 
 def normalise_host_pattern(text: str) -> str:

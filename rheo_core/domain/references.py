@@ -8,7 +8,7 @@ differently could evade every check.
 import re
 from urllib.parse import quote, urljoin, urlsplit
 
-from .text import printable
+from .text import shown_url
 
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(.*)", re.DOTALL)
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -44,18 +44,25 @@ def resolve(base: str, reference: str) -> str:
         reference: as it was written, of any scheme.
 
     Raises:
-        ValueError: it is not a URL.
+        ValueError: it is not a URL. The message is one sentence without secrets.
     """
     reference = reference.strip(_TRIMMED).translate(_REMOVED)
     scheme, path, rest = _PARTS.fullmatch(reference).groups()  # type: ignore[union-attr]
     scheme = (scheme or "").lower()
     if scheme not in ("", "http", "https"):
-        return urljoin(base, reference)
+        return _joined(base, reference)
     path = path.replace("\\", "/")
     # A scheme that differs from that of the base is always followed by a host.
     is_relative = scheme in ("", urlsplit(base).scheme) and not path.startswith("//")
     if not is_relative:
         path = f"//{path.lstrip('/')}"
         if path == "//":  # `urljoin` would return the base
-            raise ValueError(f"{printable(reference[:80])!r} has no host")
-    return urljoin(base, f"{scheme}{':' * bool(scheme)}{path}{rest}")
+            raise ValueError(f"URL {shown_url(reference)!r} has no host")
+    return _joined(base, f"{scheme}{':' * bool(scheme)}{path}{rest}")
+
+
+def _joined(base: str, reference: str) -> str:
+    try:
+        return urljoin(base, reference)
+    except ValueError:  # its message quotes the authority, which may contain a password
+        raise ValueError(f"URL {shown_url(reference)!r} is not valid") from None

@@ -17,7 +17,7 @@ from pydantic import (
     WrapSerializer,
 )
 
-from .hosts import ascii_host, check_labels
+from .hosts import ascii_host, check_brackets, check_labels
 from .paths import absolute_path
 from .redaction import without_login
 from .request_headers import (
@@ -90,6 +90,8 @@ def read_proxy(value: object) -> str:
         has_place = bool(parts.hostname) and parts.port != 0 and len(url.split()) == 1
         if "@" in url[url.index(parts.netloc) + len(parts.netloc) :]:
             has_place = False  # in a password, `/`, `?` or `#` would end the host early
+        if "[" in (place := parts.netloc.rpartition("@")[2]):
+            check_brackets(place)
         if ":" not in (host := parts.hostname or ""):  # an IPv6 address has no labels
             check_labels(ascii_host(host))
     except ValueError:  # its message may contain a part of the password

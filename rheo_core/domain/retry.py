@@ -16,15 +16,17 @@ class ErrorCategory(Enum):
 
 _LASTING_SERVER_ERRORS = {501, 505, 511}
 """Not implemented, HTTP version, sign-in at the network: time cures none of them."""
-_TOO_EARLY = 425
-"""The server asks for the same request again, in a finished handshake (RFC 8470 5.2)."""
+_MISDIRECTED, _TOO_EARLY = 421, 425
+"""The server asks for the same request on another connection (RFC 9110 15.5.20), or in a finished
+handshake (RFC 8470 5.2)."""
 
 
 class RetryPolicy(BaseModel):
     """HTTP statuses that are retried.
 
-    An unknown status from 500 to 599 counts as 500 (RFC 9110 15), and 425 as 503. A reply with
-    Retry-After is retried whatever its status, unless the caller lists the status as permanent.
+    An unknown status from 500 to 599 counts as 500 (RFC 9110 15), and 421 and 425 as 503. A reply
+    with Retry-After is retried whatever its status, unless the caller lists the status as
+    permanent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +58,7 @@ class RetryPolicy(BaseModel):
         if "transient_status_codes" in self.model_fields_set:
             return False
         is_server_error = 500 <= status_code < 600 and status_code not in _LASTING_SERVER_ERRORS
-        return is_server_error or status_code == _TOO_EARLY
+        return is_server_error or status_code in (_MISDIRECTED, _TOO_EARLY)
 
 
 class RetryConfig(BaseModel):

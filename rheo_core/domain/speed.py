@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class SpeedMetrics(BaseModel):
     """Speed at one moment; speeds in bytes/s, times in seconds."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True)  # every program with progress needs it
 
     current_speed_bps: float = Field(ge=0.0, description="Speed of the last record, bytes/s")
     average_speed_bps: float = Field(ge=0.0, description="Speed over the window, bytes/s")

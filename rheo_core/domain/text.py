@@ -118,6 +118,11 @@ def redact_unreadable(url: str) -> str:
     return f"{printable(scheme) if separator else ''}{separator}{HIDDEN}@{redact_url(place)}"
 
 
+def shown_url(url: str) -> str:
+    """Return an invalid URL for a message, without secrets and not too long."""
+    return shorten(redact_unreadable(url), _MAX_QUOTED_LENGTH)
+
+
 def _is_prose(text: str) -> bool:
     """Return True if `text` contains no login, as in `@EXPLICIT` and `Mail: john.doe`."""
     last = text.rpartition(" ")[2]

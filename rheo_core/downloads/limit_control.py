@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
-from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.tracking import BaseTracker
 from rheo_core.transfer import HostLimiter, RateLimits
 
-from .control import can_pause
 from .lifecycle import Lifecycle
 from .set_control import SetController
 
@@ -63,13 +61,17 @@ class LimitController:
         await self._stopped.wait()
 
     async def stop_when_spent(self) -> None:
-        """Pause everything whenever the bytes of `stop_after` have come, then lift that limit."""
+        """Pause everything whenever the bytes of `stop_after` have come, then lift that limit.
+
+        Another call of `stop_after` meanwhile holds: it is neither lifted nor followed by a pause.
+        """
+        spent = self._limits.spent
         while True:
-            await self._limits.spent.wait()
-            self._stopped.set()
-            stopped = [record for record in self._tracker.records() if can_pause(record)]
-            await self._sets.pause_all()
-            self._limits.set_budget(None)
-            for record in stopped:
-                if record.status is DownloadStatus.PAUSED:
+            await spent.wait()
+            if spent.is_set():  # otherwise `stop_after` has been called since
+                self._stopped.set()
+            for download_id in await self._sets.pause_all_if(spent.is_set):
+                if (record := self._tracker.get(download_id)) is not None:
                     self._lifecycle.explain(record, "stopped at the data limit")
+            if spent.is_set():
+                self._limits.set_budget(None)

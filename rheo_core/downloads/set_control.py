@@ -39,14 +39,7 @@ class SetController:
     async def pause(self, ids: Iterable[str]) -> list[str]:
         """Stop downloads and keep their bytes; return the ids of those that were stopped."""
         async with self._alone():
-            idle, busy = self._halt(self._records(ids), can_pause)
-            stopping = asyncio.gather(*map(self._control.pause, busy))
-            paused = []
-            async for some in in_slices(idle):
-                for record in self._still_idle(some, can_pause):
-                    self._context.lifecycle.paused(record)
-                    paused.append(record.id)
-            return paused + _chosen(busy, await stopping)
+            return await self._pause(self._records(ids))
 
     async def resume(self, ids: Sequence[str]) -> list[str]:
         """Put paused downloads back into the queue; return the ids of those that were paused."""
@@ -128,10 +121,17 @@ class SetController:
             [record.id for record in self._context.tracker.records() if can_pause(record)]
         )
 
+    async def pause_all_if(self, holds: Callable[[], bool]) -> list[str]:
+        """Pause every download if `holds` is true after the verbs before; return their ids."""
+        async with self._alone():
+            return await self._pause(list(self._context.tracker.records())) if holds() else []
+
     async def resume_all(self) -> None:
         """Resume every paused download."""
-        is_paused = DownloadStatus.PAUSED
-        await self.resume([r.id for r in self._context.tracker.records() if r.status is is_paused])
+        records = self._context.tracker.records()
+        # Chosen after the verbs before, one of which may be a pause that is still under way.
+        paused = (each.id for each in records if each.status is DownloadStatus.PAUSED)
+        await self._each(self._control.resume, paused)
 
     async def verbs_done(self) -> None:
         """Wait until all running verbs have ended."""
@@ -146,13 +146,23 @@ class SetController:
             with self._session.deferred() if self._session else nullcontext():
                 yield
 
-    async def _each(self, verb: Callable[[str], Awaitable[bool]], ids: Sequence[str]) -> list[str]:
+    async def _each(self, verb: Callable[[str], Awaitable[bool]], ids: Iterable[str]) -> list[str]:
         """Call a verb that does not wait for each id; return the ids for which it returned True."""
         async with self._alone():
             done: list[str] = []
-            async for some in in_slices(ids):
+            async for some in in_slices(tuple(ids)):
                 done += [download_id for download_id in some if await verb(download_id)]
             return done
+
+    async def _pause(self, records: Iterable[DownloadRecord]) -> list[str]:
+        idle, busy = self._halt(records, can_pause)
+        stopping = asyncio.gather(*map(self._control.pause, busy))
+        paused = []
+        async for some in in_slices(idle):
+            for record in self._still_idle(some, can_pause):
+                self._context.lifecycle.paused(record)
+                paused.append(record.id)
+        return paused + _chosen(busy, await stopping)
 
     async def _cancel(self, records: Sequence[DownloadRecord], *, keep_partial: bool) -> list[str]:
         idle, busy = self._halt(records, _has_not_ended)

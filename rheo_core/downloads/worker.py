@@ -384,7 +384,7 @@ class DownloadWorker:
 
     def _explained(self, record: DownloadRecord, error: Exception) -> Exception:
         """Return the error; a refused login reads otherwise than a missing one."""
-        if not isinstance(error, HttpStatusError) or error.status != _UNAUTHORIZED:
+        if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
             return error
         if not self.recent_exchanges.sent_login(record.id):
             return error

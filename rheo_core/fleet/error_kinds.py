@@ -16,6 +16,8 @@ _OF_THE_WORKER = frozenset(
         FailureKind.FILE_ACCESS,
         FailureKind.FILE_EXISTS,
         FailureKind.FILE_IN_USE,
+        FailureKind.PROXY_LOGIN_MISSING,
+        FailureKind.PROXY_LOGIN_REFUSED,
         FailureKind.REQUEST_OPTIONS,
         FailureKind.SHORTAGE,
     }
@@ -28,7 +30,7 @@ _WORDS = {
 }
 """Words of kinds that a manifest does not tell apart; the others are their own."""
 
-_TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+_TRANSIENT_STATUSES = (408, 421, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
 _TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
 

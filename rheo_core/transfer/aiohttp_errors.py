@@ -1,5 +1,7 @@
 """Errors of aiohttp, translated into errors of this package. Imported with the first of them."""
 
+from collections.abc import Mapping
+
 import aiohttp
 
 from rheo_core.domain.exceptions import (
@@ -29,7 +31,9 @@ def translation_of_aiohttp(
     """Return the DownloadError for an error of aiohttp; None for one that is not of a request."""
     match error:
         case aiohttp.ClientHttpProxyError():
-            return proxy_refusal(host, error.status, error.message)
+            sent_login = "Proxy-Authorization" in error.request_info.headers
+            headers: Mapping[str, str] = error.headers or {}
+            return proxy_refusal(error.status, error.message, headers, sent_login=sent_login)
         case aiohttp.ClientProxyConnectionError():
             kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
             return kind(error.host, f"the proxy: {_os_problem(error)}")

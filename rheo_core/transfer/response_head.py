@@ -3,9 +3,6 @@
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -16,6 +13,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
 from rheo_core.domain.text import is_unicode, printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
+from rheo_core.infrastructure.http.field_values import http_date, leading_number, retry_after
 
 from .digests import digest_of
 
@@ -25,8 +23,9 @@ _CONTENT_RANGE = re.compile(
 _NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
 """Numbers of a Content-Range without its white space, however it writes the rest."""
 _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{0,4000}"')
-"""A longer one counts as none: each checkpoint of a state would write it again."""
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,4000}"')
+"""A longer one counts as none: each checkpoint of a state would write it again. So does an empty
+one, which frameworks write for every version."""
 _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
@@ -34,8 +33,6 @@ impossible."""
 _FIRST_YEAR = 1990
 """Earlier dates are constants of build tools, which every version of a file has: 1970 (Nix, Bazel),
 1980 (zip), 1985 (npm). The web is younger."""
-_EARLY_YEAR = re.compile(r"(?<![\d+])(?<! -)0\d{2,3}(?!\d)")
-"""A year below 1000, which no zone is: it stands for no date at all in several languages."""
 
 _OK, _PARTIAL = int(HTTPStatus.OK), int(HTTPStatus.PARTIAL_CONTENT)
 _WHOLE = frozenset({_OK, int(HTTPStatus.NON_AUTHORITATIVE_INFORMATION)})
@@ -48,7 +45,6 @@ _NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 """Refusals that stay, even if they used up a quota."""
 _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _MAX_SHOWN_LENGTH = 80
-_NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 _UNKNOWN_QUOTA_SECONDS = 60.0
 _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
 
@@ -191,7 +187,7 @@ def _refusal(
 
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
     """Return the error for a reply that brings no file now, with the wait that it asks for."""
-    wait = _retry_after(headers.get("Retry-After", ""))
+    wait = retry_after(headers.get("Retry-After", ""))
     if wait is None and status >= 400 and status not in _NOT_OF_QUOTA:
         wait = _quota_wait(headers)
     return HttpStatusError(status, quoted(reason), retry_after=wait)
@@ -378,48 +374,15 @@ def _check_possible(size: int | None) -> None:
 
 
 def _is_strong_date(modified: str, date: str) -> bool:
-    changed, sent = _parse_date(modified), _parse_date(date)
+    changed, sent = http_date(modified), http_date(date)
     if changed is None or sent is None or changed.year < _FIRST_YEAR:
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
 
 
 def _modified(headers: MultiMapping[str]) -> int | None:
-    moment = _parse_date(headers.get("Last-Modified", ""))
+    moment = http_date(headers.get("Last-Modified", ""))
     return None if moment is None else int(moment.timestamp())
-
-
-@lru_cache(maxsize=256)  # the files of a list often have few dates
-def _parse_date(value: str) -> datetime | None:
-    """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone."""
-    if _EARLY_YEAR.search(value):  # the library takes 0001 for 2001
-        return None
-    try:
-        parsed = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if parsed.tzinfo is None and not value.rstrip().endswith("-0000"):  # no known zone
-        return parsed.replace(tzinfo=UTC)
-    return parsed if parsed.tzinfo else None
-
-
-def _retry_after(value: str) -> float | None:
-    """Return the seconds (RFC 9110 10.2.3); None if there is no value.
-
-    A value that is not valid still asks to come back, at a time of our choice.
-    """
-    text = value.strip()
-    if not text:
-        return None
-    if (moment := _parse_date(text)) is not None:
-        return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
-    return max(_number(text) or 0.0, 0.0)
-
-
-def _number(text: str) -> float | None:
-    """Return the number at the beginning of a field; None if there is none."""
-    match = _NUMBER.match(text.strip())
-    return float(match[0]) if match else None
 
 
 def _quota_wait(headers: MultiMapping[str]) -> float | None:
@@ -428,10 +391,10 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
     `x-ratelimit-reset` is a time in seconds since the epoch (GitHub), or a number of seconds.
     """
     for name in _QUOTA_NAMES:
-        remaining = _number(headers.get(f"{name}-remaining", ""))
+        remaining = leading_number(headers.get(f"{name}-remaining", ""))
         if remaining is None or remaining > 0:
             continue
-        reset = _number(headers.get(f"{name}-reset", ""))
+        reset = leading_number(headers.get(f"{name}-reset", ""))
         if reset is None:
             return _UNKNOWN_QUOTA_SECONDS
         return max(reset if reset < _EARLIEST_EPOCH_SECONDS else reset - time.time(), 0.0)

@@ -26,6 +26,7 @@ from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
 """Limit of a checksum file; those of whole distributions have about 100 KiB."""
+_WHOLE = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
 _POLICY = RetryPolicy()
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 _ANY_FORMAT = 32 + zlib.MAX_WBITS
@@ -153,7 +154,7 @@ def _check_status(reply: Response) -> None:
 
 
 async def _text_of(reply: Response, stall_timeout: float | None) -> str:
-    if reply.status != HTTPStatus.OK:
+    if reply.status not in _WHOLE:
         return ""
     body = body_of(reply, stall_timeout, DEFAULT_TUNING.max_batch_seconds)
     try:

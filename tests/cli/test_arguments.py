@@ -47,6 +47,14 @@ def test_help_names_every_option(flag: str) -> None:
         (("http://x", "--at", "2020-01-01T00:00"), 2, "it should be in the future"),
         (("http://x", "--stop-after", "lots"), 2, "--stop-after = 'lots' is not valid"),
         (("http://x", "--stop-after", "0"), 2, "--stop-after = '0' is not valid"),
+        (
+            ("http://x", "--stop-after", "1G", "--exists", "overwrite"),
+            2,
+            "--stop-after needs --exists skip or error: with overwrite, each run would download "
+            "finished files again.",
+        ),
+        (("http://x", "--stop-after", "1G", "--exists", "rename", "--dry-run"), 2, "with rename"),
+        (("http://x", "--stop-after", "1G", "-o", "-"), 2, "-o - keeps no data to resume after"),
         (("http://x", "--exists", "maybe"), 2, "--exists = 'maybe' is not valid: it should"),
         (("http://x", "http://y", "--filename", "z"), 2, "exactly one URL"),
         (("http://x", "http://y", "--hash", "md5:12"), 2, "exactly one URL"),

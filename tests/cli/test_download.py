@@ -20,7 +20,7 @@ from rheo_tui.demo import MB, DemoFile, DemoServer
 from tests.core.engine import names_in, serving
 from tests.fork_server import stop_reading
 from tests.servers.demo import is_whole
-from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.misbehaving import MisbehavingServer, body_of
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -395,6 +395,29 @@ async def test_the_wait_can_be_interrupted(demo: DemoServer, start: Start, folde
     assert process.returncode == 130
     assert b"Interrupted. Run the same command again" in err
     assert names_in(folder) == []
+
+
+@pytest.mark.parametrize(("exists", "codes"), [("skip", [3, 0]), ("error", [3, 1])])
+async def test_runs_that_stop_after_so_many_bytes_finish_a_list(
+    server: MisbehavingServer, rheo: Run, folder: Path, exists: str, codes: list[int]
+) -> None:
+    bodies = [body_of(3_000_000, str(number)) for number in range(2)]
+    urls = [server.on(f"/{n}.bin", serving(each, ETag='"1"')) for n, each in enumerate(bodies)]
+    flags = ("--stop-after", "4M", "-w", "1", "-x", "1", "--exists", exists)
+    for code in codes:
+        done = await rheo("download", *urls, "-o", folder, *flags)
+        assert done.code == code, done.err
+    assert [(folder / f"{number}.bin").read_bytes() for number in range(2)] == bodies
+
+
+@pytest.mark.parametrize("exists", ["overwrite", "rename"])
+async def test_a_setting_with_which_stopped_runs_never_end_is_refused(
+    rheo: Run, folder: Path, environment: dict[str, str], exists: str
+) -> None:
+    environment["RHEO_FILE_EXISTS_STRATEGY"] = exists
+    arguments = ("download", "http://127.0.0.1:9/a", "-o", folder)
+    done = await rheo(*arguments, "--stop-after", "1G")
+    assert (done.code, f"with {exists}, each run" in done.err) == (2, True), done.err
 
 
 async def test_stops_after_so_many_bytes_and_goes_on(

@@ -16,6 +16,7 @@ from rheo_core.domain import (
     FileInUseError,
     HashAlgorithm,
     HttpStatusError,
+    ProxyRefusalError,
     RequestOptionsError,
     SpeedMetrics,
     ValidationResult,
@@ -91,9 +92,16 @@ def refused(status: int) -> DownloadFailedEvent:
             "failed    a.bin: HTTP 401 No; log in with --user NAME, --bearer - or --netrc",
         ),
         (
-            refused(407),
-            "failed    a.bin: HTTP 407 No; log in with --proxy http://NAME:PASSWORD@HOST:PORT",
+            failed(ProxyRefusalError(407, "No")),
+            "failed    a.bin: the proxy refused the request: 407 No; log in with "
+            "--proxy http://NAME:PASSWORD@HOST:PORT",
         ),
+        (
+            failed(ProxyRefusalError(407, "No", is_login_refused=True)),
+            "failed    a.bin: the proxy refused the request: 407 No; the login was refused",
+        ),
+        (failed(ProxyRefusalError(403)), "failed    a.bin: the proxy refused the request: 403"),
+        (refused(407), "failed    a.bin: HTTP 407 No"),
         (SKIPPED, "skipped   a.bin: file exists"),
         (
             SKIPPED.model_copy(update={"validation": HASH}),

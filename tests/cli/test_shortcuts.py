@@ -76,15 +76,6 @@ async def test_a_wrong_file_is_not_written_to_standard_output(
     assert (done.code, done.out) == (1, "")
 
 
-async def test_a_stopped_file_for_standard_output_promises_no_resume(
-    server: MisbehavingServer, rheo: Run
-) -> None:
-    url = server.on("/a.bin", serving(body_of(5_000_000)))
-    done = await rheo(url, "-o", "-", "--stop-after", "1M", "--limit-rate", "2M")
-    assert (done.code, done.out) == (3, "")
-    assert done.err.endswith("Stopped by --stop-after.\n")
-
-
 async def test_lines_of_json_tell_version_status_and_place(
     server: MisbehavingServer, rheo: Run, folder: Path, tmp_path: Path
 ) -> None:

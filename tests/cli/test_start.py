@@ -9,7 +9,7 @@ import pytest
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
-BODY = body_of(10_000)
+BODY = body_of(300_000)
 PROGRAM = """
 import atexit, sys
 before = set(sys.modules)
@@ -63,6 +63,8 @@ async def test_a_plain_download_imports_no_more_than_it_uses(
     assert sorted(NEEDLESS & imported) == []
 
 
+# A download that lasts longer than 0.1 s has progress, too.
+@pytest.mark.parametrize("flags", [(), ("--limit-rate", "600K")], ids=["quick", "slow"])
 @pytest.mark.parametrize("is_there", [False, True], ids=["new file", "replaced file"])
 async def test_plugins_of_other_packages_are_not_looked_for(
     server: MisbehavingServer,
@@ -70,6 +72,7 @@ async def test_plugins_of_other_packages_are_not_looked_for(
     folder: Path,
     tmp_path: Path,
     is_there: bool,
+    flags: tuple[str, ...],
 ) -> None:
     """pydantic looks for plugins in all installed packages, and imports them."""
     packages = tmp_path / "packages"
@@ -83,7 +86,7 @@ async def test_plugins_of_other_packages_are_not_looked_for(
         (folder / "a.bin").write_bytes(b"")
     variables = environment | {"PYTHONPATH": f"{packages}:{environment['PYTHONPATH']}"}
     url = server.on("/a.bin", serving(BODY))
-    imported = await _imported(variables, url, "-o", str(folder), "--exists", "overwrite")
+    imported = await _imported(variables, url, "-o", str(folder), "--exists", "overwrite", *flags)
     assert (folder / "a.bin").read_bytes() == BODY
     assert "plugin_of_another" not in imported
 

@@ -202,6 +202,18 @@ async def test_a_sidecar_is_decoded(
     assert journal.last("completed").validation.is_valid
 
 
+async def test_a_sidecar_that_a_proxy_has_changed_is_read(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """RFC 9110 15.3.4: 203 is a 200 of a transforming proxy."""
+    text = f"{sha256(BODY)}  f\n".encode()
+    server.on("/f.sha256", answer("203 Non-Authoritative Information", text))
+    config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
+    manager, _ = await fetch(tmp_path, [config])
+    assert status_of(manager, config) == "completed", error_of(manager, config)
+    assert manager.get_download_info(config.id).validation.is_valid  # type: ignore[union-attr]
+
+
 async def test_a_sidecar_that_cannot_be_read_does_not_hide_another(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

@@ -230,6 +230,51 @@ async def test_everything_stops_after_so_many_bytes(
         assert (tmp_path / config.get_destination_filename()).read_bytes() == BODY
 
 
+async def test_a_further_budget_holds_that_comes_while_everything_stops(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    configs = [FileConfig(url=server.on(f"/{n}", serving(BODY, ETag='"v"'))) for n in range(3)]
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        manager.set_limits(stop_after_bytes=2_000_000)
+        await manager.add(configs)
+        await asyncio.wait_for(manager.wait_until_stopped(), 20)
+        manager.set_limits(stop_after_bytes=50_000_000)
+        await manager.resume_all()
+        await manager.wait_until_complete(timeout=20)
+        assert manager.stats.completed == 3
+        left = manager.snapshot().stop_after_bytes
+        assert left is not None and 40_000_000 < left < 50_000_000
+
+
+@pytest.mark.parametrize("budget", [0, 50_000_000])
+@pytest.mark.parametrize("is_resuming", [False, True])
+async def test_a_further_budget_in_the_moment_of_the_last_byte_holds(
+    server: MisbehavingServer, tmp_path: Path, until: Until, budget: int, is_resuming: bool
+) -> None:
+    gate = Gate(BODY, 1000, ETag='"v"')
+    configs = [FileConfig(url=server.on(f"/{number}", gate)) for number in range(3)]
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add(configs)
+        await until(lambda: manager.stats.in_progress == 3)
+        if is_resuming:
+            await manager.pause_all()
+        manager.set_limits(stop_after_bytes=10)
+        rates = manager._parts.limits._limits
+        rates.settle(rates.grant(10), 10)
+        assert rates.spent.is_set()
+        manager.set_limits(stop_after_bytes=budget)
+        await manager.resume_all()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not [c for c in configs if status_of(manager, c) is DownloadStatus.PAUSED]
+        assert (manager.snapshot().stop_after_bytes is None) is (budget == 0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(manager.wait_until_stopped(), 0)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert manager.stats.completed == 3
+
+
 @pytest.mark.parametrize("name", ["max_concurrent", "connections", "connections_per_host"])
 def test_a_limit_below_one_is_refused_instead_of_waiting_forever(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; it must be 1 or more"):

@@ -19,7 +19,7 @@ def subclasses(kind: type[DownloadError]) -> set[type[DownloadError]]:
 def test_every_error_of_a_download_has_a_kind() -> None:
     ours = {each for each in subclasses(DownloadError) if each.__module__ == exceptions.__name__}
     without = {each.__name__ for each in ours if each.kind is FailureKind.OTHER}
-    assert without == {"DownloadError", "HttpStatusError"}  # the latter: by its status
+    assert without == {"DownloadError", "HttpStatusError", "ProxyRefusalError"}  # by the status
 
 
 @pytest.mark.parametrize("kind", FailureKind)

@@ -1,6 +1,7 @@
 """References are resolved as browsers do; expected values are those of the WHATWG URL standard."""
 
 from contextlib import suppress
+from traceback import format_exception
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,32 @@ def test_what_a_reference_leads_to(reference: str, url: str) -> None:
 @pytest.mark.parametrize("reference", ["https://b.example/x", "//b.example/x"])
 def test_without_a_base(reference: str) -> None:
     assert resolve("", reference) == reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("http://me:c4nary9pw@ex℀mple.org/", "http://ex℀mple.org/"),
+        ("//me:c4nary9pw@℀/", "//℀/"),
+        ("\\\\me:c4nary9pw@℀", "//℀"),
+        ("ftp://me:c4nary9pw@℀/", "ftp://℀/"),
+        ("http://[me:c4nary9pw@h]/", "http://h]/"),
+        ("http://me:c4nary9pw@[::1/", "http://[::1/"),
+        ("http://me:c4nary9pw[@h/", "http://h/"),
+        ("http://?token=c4nary9pw", "http://?token=***"),
+    ],
+)
+def test_a_refusal_contains_no_secret(reference: str, shown: str) -> None:
+    with pytest.raises(ValueError, match=r"URL .* (is not valid|has no host)$") as caught:
+        resolve(BASE, reference)
+    assert shown in str(caught.value)
+    assert "c4nary" not in "".join(format_exception(caught.value))
+
+
+def test_a_refusal_is_short() -> None:
+    with pytest.raises(ValueError, match="not valid") as caught:
+        resolve(BASE, f"http://[{'a' * 50_000}/")
+    assert len(str(caught.value)) < 300
 
 
 @given(st.text(), st.sampled_from(["", BASE]))

@@ -106,6 +106,8 @@ def test_the_nearest_pattern_counts_most() -> None:
         ("proxy", f"socks5://me:{SECRET}/", "'socks5://me:***/' is not"),
         ("proxy", f"http://me:{SECRET}@ex℀mple.com", "'http://ex℀mple.com' is not"),
         ("proxy", "http://a..b:1", "'http://a..b:1' is not"),
+        ("proxy", "http://[::1]x:3128", "'http://[::1]x:3128' is not"),
+        ("proxy", f"me:{SECRET}@x[::1]:3128", "'http://x[::1]:3128' is not"),
         ("proxy", f"socks5://{'a' * 64}.org", "is not"),
         ("proxy", "", "should be the URL of a proxy, or off"),
         ("user", f"me:{SECRET}\r\nX: y", "contains control characters"),

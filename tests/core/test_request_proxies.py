@@ -9,16 +9,17 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.config import build_settings
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.request_options import RequestOptions, read_proxy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_manager
 from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.infrastructure.http.proxies import usual_proxy
 from tests.clients import IS_AIOHTTP
-from tests.core.engine import error_of, fetch, serving, sha256, status_of
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.core.engine import error_of, fetch, quick_retries, serving, sha256, status_of
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.proxy import proxy
-from tests.servers.scenarios import redirect
+from tests.servers.scenarios import answer, in_turn, redirect
 from tests.servers.tls import Authority
 
 BODY = body_of(400_000)
@@ -58,6 +59,74 @@ async def test_a_wrong_login_is_told_without_it(tmp_path: Path, scheme: str, sec
         assert "s3cret" not in error_of(manager, config)
         assert "prox" in error_of(manager, config).lower(), error_of(manager, config)
         assert not server.requests
+
+
+_URLS = ["http://files.invalid/a", "https://files.invalid/a"]
+
+
+def _refusing(way: MisbehavingServer, url: str, *behaviours: Behaviour) -> None:
+    """Let a proxy answer the requests for `url` like this."""
+    way.on(url if url.startswith("http:") else "files.invalid:443", in_turn(*behaviours))
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("login", ["", "anna:s3cret@"])
+async def test_a_proxy_that_requires_a_login_is_told_alike_on_every_way(
+    server: MisbehavingServer, tmp_path: Path, url: str, login: str
+) -> None:
+    _refusing(server, url, answer("407 Proxy Authentication Required"))
+    options = RequestOptions(proxy=server.url("").replace("://", f"://{login}"))
+    config = FileConfig(url=url, request=options)
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries(3))
+    note = "; the login was refused" if login else ""
+    sentence = f"the proxy refused the request: 407 Proxy Authentication Required{note}"
+    assert error_of(manager, config) == sentence
+    kinds = (FailureKind.PROXY_LOGIN_MISSING, FailureKind.PROXY_LOGIN_REFUSED)
+    assert journal.last("failed").error.kind is kinds[bool(login)]
+    assert len(server.requests) == 1
+
+
+async def test_a_407_without_a_proxy_is_a_status_of_the_server(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/a", answer("407 Proxy Authentication Required")))
+    manager, journal = await fetch(tmp_path, [config])
+    assert error_of(manager, config) == "HTTP 407 Proxy Authentication Required"
+    assert journal.last("failed").error.kind is FailureKind.HTTP_STATUS
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize("status", ["302 Found", "400 No", "401 No", "403 Forbidden", "404 No"])
+async def test_a_proxy_that_refuses_a_host_is_asked_once(
+    server: MisbehavingServer, tmp_path: Path, url: str, status: str
+) -> None:
+    _refusing(server, url, answer(status))
+    config = FileConfig(url=url, request=RequestOptions(proxy=server.url("")))
+    manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(3))
+    assert status[:3] in error_of(manager, config)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("url", _URLS)
+@pytest.mark.parametrize(
+    ("status", "wait", "is_waited"),
+    [
+        ("503 Busy", "1", True),
+        ("429 Slow Down", "1", True),
+        ("403 Later", "1", True),
+        ("503 Busy", "", False),
+        ("502 Bad Gateway", "x", False),
+    ],
+)
+async def test_the_wait_that_a_proxy_asks_for_is_kept(
+    server: MisbehavingServer, tmp_path: Path, url: str, status: str, wait: str, is_waited: bool
+) -> None:
+    _refusing(server, url, answer(status, Retry_After=wait), answer("404 No"))
+    config = FileConfig(url=url, request=RequestOptions(proxy=server.url("")))
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries(1))
+    assert "404" in error_of(manager, config)
+    assert (journal.last("retrying").delay_seconds >= 1) is is_waited
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])

@@ -102,6 +102,7 @@ async def test_t02_a_wait_of_more_than_an_hour_is_a_failure(scene: Scene, said: 
         ("403 rate limit", {"RateLimit_Remaining": 0, "RateLimit_Reset": 0}),
         ("403 Later", {"Retry_After": "0.5 s"}),
         ("404 Not Yet", {"Retry_After": 0}),
+        ("421 Misdirected Request", {}),
         ("425 Too Early", {}),
         ("520 Origin Error", {}),
         ("599 Whatever", {}),

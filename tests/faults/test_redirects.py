@@ -73,7 +73,8 @@ async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
         ("javascript:alert(1)", "has scheme 'javascript'"),
         ("data:text/plain,evil", "has scheme 'data'"),
         ("http://", "has no host"),
-        ("http://[::1", "redirect to an invalid address: Invalid IPv6 URL"),
+        ("http://[::1", "redirect to an invalid address: URL 'http://[::1' is not valid"),
+        ("http://[::1]x/", "is not valid: there is other text beside the brackets"),
         ("http://127.0.0.1:99999/", "Port out of range"),
         ("http://127.0.0.1:x/", "its port is not a number"),
         ("http:///path", "path: host name not found"),
@@ -99,6 +100,26 @@ async def test_d03_hosts_that_cannot_be(
     outcome = await scene.fetch(redirect(form.format(host)), retry_handler=quick_retries(1))
     outcome.failed("redirect to an invalid address: URL '")
     assert "bug" not in caplog.text and "codec" not in outcome.error
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://me:c4nary9pw@ex℀mple.org/",
+        "//me:c4nary9pw@℀/",
+        "http://[me:c4nary9pw@h]/",
+        "http://me:c4nary9pw@[::1/",
+        "http://me:c4nary9pw@[::1]x/",
+        "http://me:c4nary9pw]@h/x",
+        "ftp://me:c4nary9pw@h/x",
+    ],
+)
+async def test_d03_a_place_that_is_none_is_shown_without_its_login(
+    scene: Scene, caplog: pytest.LogCaptureFixture, location: str
+) -> None:
+    outcome = await scene.fetch(redirect(location))
+    outcome.failed("redirect to an invalid address: URL '")
+    assert "c4nary" not in outcome.error + caplog.text
 
 
 @pytest.fixture

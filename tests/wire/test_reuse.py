@@ -9,7 +9,7 @@ from rheo_core import DownloadManager, FileConfig
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import Journal, error_of, quick_retries, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import reply, whole
+from tests.servers.scenarios import answer, reply, whole
 
 STRAY = reply(b"stray", "Content-Length: 5")
 BODIES = {name: body_of(2_000, name) for name in "abcd"}
@@ -106,9 +106,14 @@ async def _timed_out(exchange: Exchange) -> None:
     await exchange.close()
 
 
+_misdirected = answer("421 Misdirected Request")
+
+
 @STRICTER_CLIENT
 @pytest.mark.parametrize(
-    "ending", [Exchange.close, Exchange.reset, _timed_out], ids=["FIN", "RST", "408"]
+    "ending",
+    [Exchange.close, Exchange.reset, _timed_out, _misdirected],
+    ids=["FIN", "RST", "408", "421"],
 )
 async def test_a_request_on_a_connection_given_up_is_sent_once_more_uncounted(
     server: MisbehavingServer, tmp_path: Path, ending: Behaviour
@@ -124,7 +129,9 @@ async def test_a_request_on_a_connection_given_up_is_sent_once_more_uncounted(
 
 @STRICTER_CLIENT
 @pytest.mark.parametrize(
-    "ending", [Exchange.close, Exchange.reset, _timed_out], ids=["FIN", "RST", "408"]
+    "ending",
+    [Exchange.close, Exchange.reset, _timed_out, _misdirected],
+    ids=["FIN", "RST", "408", "421"],
 )
 async def test_without_retries_a_new_connection_gets_one_request(
     server: MisbehavingServer, tmp_path: Path, ending: Behaviour

@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from rheo_core.domain.exceptions import (
@@ -11,10 +12,12 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     HostNotFoundError,
     NoNetworkError,
-    RequestOptionsError,
+    ProxyRefusalError,
 )
 from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.shortage_errors import shortage_of_sockets
+
+from .field_values import retry_after
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _REFUSED_CERTIFICATE = "the server refuses the client certificate"
@@ -77,12 +80,23 @@ def proxy_problem(error: Exception, host: str, proxy: str = "the proxy") -> Down
     return ConnectionFailedError(problem.host, words if proxy in words else f"{proxy}: {words}")
 
 
-def proxy_refusal(host: str, status: int, reason: str) -> DownloadError:
-    """Return the error for a proxy that refused a request to `host` with this status."""
-    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return RequestOptionsError("the proxy requires a login, or rejected the given one")
-    said = f"{status} {quoted(reason)}".rstrip()
-    return ConnectionFailedError(host, f"the proxy refused the connection: {said}")
+def proxy_refusal(
+    status: int, reason: str, headers: Mapping[str, str], *, sent_login: bool
+) -> ProxyRefusalError:
+    """Return the error for a proxy that refused a request with this status.
+
+    Args:
+        status: of its reply.
+        reason: of the status line; may be empty.
+        headers: of its reply.
+        sent_login: True if the request had a login for the proxy.
+    """
+    return ProxyRefusalError(
+        status,
+        quoted(reason),
+        retry_after=retry_after(headers.get("Retry-After", "")),
+        is_login_refused=sent_login and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    )
 
 
 def is_silent(error: OSError) -> bool:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from rheo_core.version import __version__
 
 from .auth import Login, NetrcFile, login_of
 from .base import BaseHttpClient, PublicFields, Response, Timeouts
+from .connection_problems import proxy_refusal
 from .proxies import usual_proxy
 from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
@@ -182,6 +184,7 @@ class Exchange:
             ProtocolError: a redirect is not valid or not allowed.
             RequestOptionsError: an option of the user cannot be applied.
             DownloadTimeoutError: the head of a reply is not complete in time.
+            ProxyRefusalError: the proxy requires a login, or another one.
             aiohttp.ClientError: any other failure.
         """
         url, policy = self._policy.url, self._policy
@@ -248,7 +251,18 @@ class Exchange:
             raise
         self._sent = sent
         self.hops[-1] = SentHop.of(url, headers, reply)
+        if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and url.startswith("http:"):
+            self._check_proxy(reply, request_kwargs.get("proxy"))
         return reply
+
+    @staticmethod
+    def _check_proxy(reply: Response, proxy: str | None) -> None:
+        """Raise the error of a 407, which for an http URL comes from the proxy if there is one."""
+        if proxy is not None:
+            sent_login = urlsplit(proxy).username is not None
+            raise proxy_refusal(
+                reply.status, reply.reason or "", reply.headers, sent_login=sent_login
+            )
 
     async def _send_guarded(
         self, sent: AbstractAsyncContextManager[Response], request_kwargs: dict[str, Any]

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from yarl import URL
 
 _MAX_IDLE_SECONDS = 15.0
-_REQUEST_TIMEOUT = 408
+_OF_THE_CONNECTION = frozenset({408, 421})
+"""Statuses about an idle connection (RFC 9110 15.5.9), or one that leads to a server without the
+resource (15.5.20). A new connection may lead elsewhere."""
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
 Handler = Callable[[Any], Awaitable[Any]]
@@ -243,7 +245,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         except DownloadError:
             self._close()
             return None
-        if head.status == _REQUEST_TIMEOUT:  # meant for the idle connection (RFC 9110 15.5.9)
+        if head.status in _OF_THE_CONNECTION:
             self._close()
             return None
         return head

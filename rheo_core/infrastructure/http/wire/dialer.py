@@ -148,7 +148,9 @@ class Dialer:
         try:
             head = await _ask_proxy(connection, request)
             if not 200 <= head.status < 300:
-                raise proxy_refusal(way.host, head.status, head.reason)
+                raise proxy_refusal(
+                    head.status, head.reason, head.headers, sent_login=proxy.username is not None
+                )
             if connection.body is None or connection.body.has_surplus:
                 raise ConnectionFailedError(way.host, "the proxy sent unexpected data")
             assert way.tls is not None
