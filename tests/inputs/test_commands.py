@@ -675,3 +675,21 @@ def test_a_dollar_in_single_quotes_is_a_part_of_the_name() -> None:
 def test_letters_that_the_shell_leaves_alone_are_sent(options: str) -> None:
     (entry,) = read(f"curl {options} {URL}")
     assert entry.verdict is Verdict.OK, entry.problem
+
+
+def test_each_url_of_a_sequence_has_the_options_for_it() -> None:
+    text = (
+        "aria2c -Z http://a/1 https://n:p@b/2 http://c/3 ftp://d/4 --referer=* --header='X: y' "
+        "--http-proxy=http://p:1 --https-proxy=http://q:1"
+    )
+    one, two, three, bad = read(text, list_options=True)
+    for entry, proxy, referer in (
+        (one, "http://p:1", "http://a/1"),
+        (two, "http://q:1", "https://b/2"),
+        (three, "http://p:1", "http://c/3"),
+    ):
+        assert entry.config is not None
+        assert entry.config.request.proxy_url == proxy
+        assert dict(entry.config.headers) == {"X": "y", "Referer": referer}
+        assert entry.config.mirrors == ()
+    assert bad.config is None and "ftp" in bad.text
