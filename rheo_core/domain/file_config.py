@@ -430,6 +430,8 @@ class FileConfig(BaseModel):
         if origin_of(link.url) != origin_of(self.url):
             new = new.route_only()
         old = RequestOptions(headers=self.headers).over(self.request)
+        if old.has_login and not new.has_login and "auth" not in link.list_options:
+            new = new.model_copy(update={"auth": None})  # meant for the login in its URL
         chosen = {name for name, value in new if value not in (None, ())}
         by_list = chosen.intersection(link.list_options)
         if ListedOptions.of(new, by_list).has_listed_route:

@@ -178,7 +178,7 @@ def test_a_slip_in_another_setting_closes_nothing(file: Path, text: str) -> None
 def test_a_bound_that_is_misplaced_stops_requests_to_all_hosts(
     file: Path, text: str, host: str
 ) -> None:
-    """It is one for all downloads, so it may have been meant for any host."""
+    """There is one bound for all downloads, which may have been meant for any host."""
     file.write_text(f'{text}\nmax_size = "20 apples"')
     assert RequestRules(unclear=load_settings(file).settings.unclear).refusal(host)
     assert load_settings(file).settings.unclear

@@ -97,6 +97,16 @@ def test_headers_of_a_link_replace_those_of_the_same_name() -> None:
     assert shown(renewed.request)["user"] == "a:b"
 
 
+def test_the_login_in_a_link_does_not_change_how_that_of_the_download_is_sent() -> None:
+    config = FileConfig(url=URL, request={"user": "me:secret", "auth": "digest"})
+    for link in ("wget https://a:b@h/f.iso", "curl --anyauth https://a:b@h/f.iso"):
+        assert shown(pasted(link).request)["auth"] == "any"
+        assert config.renewed_by(pasted(link)).request.auth == "digest"
+        assert FileConfig(url=URL).renewed_by(pasted(link)).request.auth == "any"
+    own = pasted(f"wget --user=a --password=b '{NEW}'")
+    assert config.renewed_by(own).request == own.request
+
+
 def test_secrets_of_a_link_to_another_origin_are_left_out() -> None:
     link = FileConfig(
         url="https://other/f.iso",

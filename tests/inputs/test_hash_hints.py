@@ -124,7 +124,7 @@ def test_the_hashes_of_a_requirement_are_as_long_as_a_line_may_be(
 
 
 def test_the_time_for_the_hashes_of_a_requirement_is_linear() -> None:
-    """Each line copied all before it: eight times as many took 64 times as long."""
+    """Each line copied all before it, so the time grew with the square of their number."""
 
     def seconds(count: int) -> float:
         text = ["a @ https://h/a.whl \\\n"] + [f" --hash=sha256:{SHA256} \\\n"] * count
