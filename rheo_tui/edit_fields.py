@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain import FileConfig, HashConfig
-from rheo_core.domain.file_config import MAX_CONNECTIONS, host_of, normalise_url, origin_of
+from rheo_core.domain.file_config import MAX_CONNECTIONS, host_of, origin_of
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
@@ -35,8 +35,8 @@ class Field(NamedTuple):
 
 
 def _link(text: str, config: FileConfig) -> Update:
-    url = normalise_url(text)
-    return {"fetch_url": None if url == config.url else url}
+    linked = config.with_link(text)
+    return {"fetch_url": linked.fetch_url, "hash_config": linked.hash_config}
 
 
 def _name(text: str, _: FileConfig) -> Update:
@@ -162,9 +162,12 @@ def texts_of(config: FileConfig) -> dict[str, str]:
 
 
 def problem_of(name: str, text: str, config: FileConfig) -> str:
-    """Return a sentence if a text is not valid in a field; otherwise ""."""
+    """Return a sentence if a text is not valid in a field; otherwise "".
+
+    The checksum in a link is not compared with the one in the field Hash, which may change, too.
+    """
     try:
-        _update(name, text, config)
+        _update(name, text, config, config.model_copy(update={"hash_config": None}))
     except ValueError as error:
         return f"{error}."
     return ""
@@ -174,15 +177,15 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
     """Return the config with the fields whose texts have changed.
 
     Raises:
-        ValueError: a text is not valid, or no request would send the login or the headers.
+        ValueError: a text is not valid, the checksum in the link contradicts that of the download,
+            or no request would send the login or the headers.
     """
-    update: Update = {}
-    for name, text in texts.items():
-        update |= _update(name, text, config)
-    changed = config.model_copy(update=update)
+    changed = config
+    for name in sorted(texts, key="link".__eq__):  # at the end, after a change of the checksum
+        changed = changed.model_copy(update=_update(name, texts[name], config, changed))
     if origin_of(changed.source) != origin_of(config.url):  # see `FileConfig.options_for`
         for name in ("login", "headers"):
-            if texts.get(name) and _update(name, texts[name], config):
+            if texts.get(name) and texts[name] != FIELDS[name].text(config):
                 host = printable(host_of(config.url).removesuffix(":443").removesuffix(":80"))
                 raise ValueError(
                     f"{FIELDS[name].label} would go to {host} only; to use it for another host, "
@@ -191,12 +194,13 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
     return changed
 
 
-def _update(name: str, text: str, config: FileConfig) -> Update:
+def _update(name: str, text: str, config: FileConfig, changed: FileConfig) -> Update:
+    """Return the update of `changed` if the text is not the one of `config`."""
     field = FIELDS[name]
     if text == field.text(config):
         return {}
     try:
-        return field.update(text.strip(), config)
+        return field.update(text.strip(), changed)
     except ValidationError as error:
         (details, *_) = error.errors(include_url=False, include_input=False)
         raise ValueError(details["msg"].removeprefix("Value error, ")) from None

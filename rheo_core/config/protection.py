@@ -56,7 +56,7 @@ def unclear_at(place: SettingPath, sentence: str, settings: Collection[str]) -> 
             return Unclear(sentence)
         case ("request", *rest):
             return Unclear(sentence, _option(rest))
-        case (name, *_) | ("hosts", _, name) if name in BOUNDS:
+        case (name, *_) if name in BOUNDS or (name == "hosts" and place[-1] in BOUNDS):
             return Unclear(sentence)
         case ("hosts", host, name):
             if name in HostSettings.model_fields.keys() - RequestOptions.model_fields:

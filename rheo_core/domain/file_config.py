@@ -396,6 +396,53 @@ class FileConfig(BaseModel):
             own = own.model_copy(update={"auth": None})
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
+    def with_link(self, url: object) -> Self:
+        """Return this download, fetched from `url` from now on.
+
+        A checksum in the fragment of `url` is joined with that of the download.
+
+        Raises:
+            ValueError: the URL or its checksum is not valid, or contradicts that of the download.
+        """
+        url = normalise_url(url)
+        if url == self.url:
+            return self.model_copy(update={"fetch_url": None})
+        given = filter(None, [self.hash_config])
+        checksum = join_hashes(given, [url]).strongest
+        return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
+
+    def renewed_by(self, link: Self) -> Self:
+        """Return this download, fetched as `link` says from now on.
+
+        Headers, login and other options of `link` replace the same ones of this download. All
+        others stay, so that no link ends the use of a proxy. Checksums are joined. For another
+        origin, only the route of `link` counts, because the download would send its headers and
+        logins to the origin of `url`.
+
+        Raises:
+            ValueError: two checksums of one algorithm differ.
+        """
+        new = RequestOptions(headers=link.headers).over(link.request)
+        if origin_of(link.url) != origin_of(self.url):
+            new = new.route_only()
+        old = RequestOptions(headers=self.headers).over(self.request)
+        if old.has_login and not new.has_login and "auth" not in link.list_options:
+            new = new.model_copy(update={"auth": None})  # meant for the login in its URL
+        chosen = {name for name, value in new if value not in (None, ())}
+        by_list = chosen.intersection(link.list_options)
+        if ListedOptions.of(new, by_list).has_listed_route:
+            old = old.without_stored_secrets()
+        request = new.over(old)
+        kept = (name for name in self.list_options if name not in chosen)
+        checksums = filter(None, (self.hash_config, link.hash_config))
+        update = {
+            "headers": request.headers,
+            "request": request.model_copy(update={"headers": ()}),
+            "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
+            "hash_config": join_hashes(checksums).strongest,
+        }
+        return self.model_copy(update=update).with_link(link.url)
+
     def without_options(self) -> Self:
         """Return this download without headers, logins and cookies of its requests.
 

@@ -66,6 +66,8 @@ class HashConfig(BaseModel):
             raise ValueError(f"hash algorithm {name!r} is unknown; use one of {known}") from None
         if not digest.strip():
             raise ValueError(f"hash {checksum!r} has no digest after the colon")
+        digest = digest.strip().lower()
+        _check_digest(algorithm, digest)  # one sentence; pydantic writes several lines
         return cls(algorithm=algorithm, expected_hash=digest)
 
 

@@ -168,12 +168,12 @@ class DownloadController:
             record = self._context.tracker.get(download_id)
             if record is None or _is_completed(record):
                 return False
+            record.config.with_link(url)  # raises before anything is stopped
             stays_paused = not record.status.is_terminal and not can_pause(record)
             await self._halt(record, keep_partial=True)
             if _is_completed(record):  # it completed meanwhile
                 return False
-            fetch_url = None if url == record.config.url else url
-            config = record.config.model_copy(update={"fetch_url": fetch_url})
+            config = record.config.with_link(url)
             if record.status.is_terminal:
                 again = self._context.admission.fresh_record(record)
                 again.config = config

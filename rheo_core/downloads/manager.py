@@ -414,10 +414,11 @@ class DownloadManager:
         """Fetch a download from another URL from now on, for example if its link has expired.
 
         Its data is kept and used if the validators agree. Otherwise the download fails. An ended
-        download is queued again. Return False if it is unknown or completed.
+        download is queued again. A checksum in the fragment of the URL is joined with that of the
+        download. Return False if it is unknown or completed.
 
         Raises:
-            ValueError: the URL is not valid.
+            ValueError: the URL or its checksum is not valid, or contradicts that of the download.
         """
         return await self._usable.control.replace_url(download_id, url)
 

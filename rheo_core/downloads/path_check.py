@@ -16,7 +16,7 @@ class Occupant(Enum):
     OURS = auto()  # the beginning of this very download
     ANOTHERS = auto()  # the beginning of another one
     FILE = auto()
-    SPECIAL = auto()  # a folder, a device, or a link that leads to no file
+    SPECIAL = auto()  # a folder, a device, or a link, unless it may count as its file
 
 
 class PathCheck(NamedTuple):
@@ -34,20 +34,23 @@ class PathCheckRequest(NamedTuple):
         part: the part file of the download.
         prepare: prepare `part` if nothing is there.
         is_free: what `PartListings` says of its folder.
+        follow: a link to a file counts as the file; not if it would be replaced.
     """
 
     part: PartFile
     prepare: bool
     is_free: bool
+    follow: bool
 
 
 def check_path(request: PathCheckRequest) -> PathCheck:
     """Check the path of a file. Blocks."""
-    part, prepare, is_free = request
+    part, prepare, is_free, follow = request
     owner = None if is_free else part.owner()
     path = part.destination
     if os.path.lexists(path):
-        occupant = Occupant.FILE if os.path.isfile(path) else Occupant.SPECIAL
+        is_file = os.path.isfile(path) and (follow or not os.path.islink(path))
+        occupant = Occupant.FILE if is_file else Occupant.SPECIAL
         return PathCheck(occupant, identity_at(path), source_at(path))
     if owner is None:
         if prepare and not is_free:

@@ -308,8 +308,9 @@ class PathClaim:
         if part is None:
             part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
+        follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
         return await context.disk.submit_to(
-            context.path_checks, PathCheckRequest(part, is_wanted, is_free)
+            context.path_checks, PathCheckRequest(part, is_wanted, is_free, follow)
         )
 
 

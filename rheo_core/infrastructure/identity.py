@@ -186,7 +186,13 @@ def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:
     """
     identity = _link_spare(descriptor, spare)
     if identity is not None:
-        spare.replace(target)
+        try:
+            spare.replace(target)
+        except OSError:
+            with suppress(OSError):
+                if identity_at(spare) == identity:
+                    spare.unlink()
+            raise
         if identity_at(target) != identity:
             raise ReplacedError(target)
     else:

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rheo_core.domain.redaction import without_login
+from rheo_core.domain.text import redact_url
+
 from .command_options import getopt_syntax, read_options
 from .reader_api import Candidate
-from .url_list import aria2_entry
+from .url_list import aria2_entry, sniff
 
 _FORM = "aria2c command"
 _LETTERS = {
@@ -100,8 +103,30 @@ def downloads(
             pairs.append((name, value if name in _WITH_VALUE else value or "true"))
     if not urls:
         problem = problem or "the aria2c command has no URL"
-    for files in [[url] for url in urls] if is_sequence else [urls]:
-        candidate = aria2_entry(line, files, pairs, folder, _FORM)
-        yield candidate._replace(
-            problem=problem or candidate.problem, ignored=[*candidate.ignored, *ignored]
-        )
+    sequence = _sequence(line, urls, pairs, folder) if is_sequence and urls else None
+    for candidate in sequence or [aria2_entry(line, urls, pairs, folder, _FORM)]:
+        notes = [*candidate.ignored, *ignored] if ignored else candidate.ignored
+        yield candidate._replace(problem=problem or candidate.problem, ignored=notes)
+
+
+def _sequence(
+    line: int, urls: list[str], pairs: list[tuple[str, str]], folder: Path | None
+) -> Iterator[Candidate]:
+    """Yield one download for each URL. They share their options, which may be many."""
+    own_referer = ("referer", "*")  # the URL itself
+    has_own_referer = own_referer in pairs
+    shared = [pair for pair in pairs if pair != own_referer]
+    first: dict[bool, Candidate] = {}  # for http and for https, whose proxies may differ
+    for at, url in enumerate(urls):
+        if not sniff(url):
+            yield aria2_entry(line, [url], [], folder, _FORM)
+            continue
+        is_https = url[:5].lower() == "https"
+        if is_https not in first:
+            first[is_https] = aria2_entry(line, [url], shared, folder, _FORM)
+        candidate = first[is_https]
+        outside = candidate.outside._replace(url=url)
+        if has_own_referer:
+            headers = (*(outside.headers or ()), ("Referer", without_login(url)))
+            outside = outside._replace(headers=headers)
+        yield candidate._replace(text=redact_url(url), outside=outside, is_copy=at > 0)

@@ -26,7 +26,7 @@ _FILES = {"cacert": "ca_file", "cookie": "cookies", "interface": "interface", "k
 _UP_TO_COLON = re.compile(r"(?:[A-Za-z]:(?=[\\/]))?(?:\\:|[^:])*")  # a drive letter has a colon too
 _ENCODED = re.compile(r"([^=@]*)([=@]?)(.*)", re.DOTALL)
 """Name, sign and content. Without a sign, the name is the content."""
-_SYNTAX = Syntax(LETTERS, takes_value, WITH_VALUE | FLAGS, splits_at_equals=False)
+SYNTAX = Syntax(LETTERS, takes_value, WITH_VALUE | FLAGS, splits_at_equals=False)
 
 
 def requests(words: list[str]) -> Iterator[Request]:
@@ -36,7 +36,7 @@ def requests(words: list[str]) -> Iterator[Request]:
         words: those after `curl`.
     """
     request, data = Request("curl"), _Data()
-    for name, value in read_options(words, _SYNTAX):
+    for name, value in read_options(words, SYNTAX):
         if name == "next":
             yield data.applied(request)
             request, data = Request("curl"), _Data()

@@ -2,30 +2,67 @@
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from . import code_snippets, curl, plain_text
+from .command_options import read_options
 from .curl_options import LETTERS, takes_value
 from .reader_api import MAX_DOCUMENT_LENGTH, Candidate, InputError, Lines, ReadOptions
+from .url_list import sniff as is_url
 
 _FORM = "curl config"
 _URL = re.compile(r"url\s*=\s*https?://\S+")
 _QUOTED = re.compile(r"([a-z][a-z0-9.-]*)\s*=\s*\"")
 _OPTION = re.compile(
     r"(?P<name>--?[\w#:][\w.-]*|[a-z][a-z0-9.-]*)(?P<sign>\s*[=:]\s*|\s+|$)"
-    r"(?P<value>\"(?:[^\"\\]|\\.)*+\"|[^\"\s]\S*|)(?:\s+#.*)?"
+    r"(?:(?P<value>\"(?:[^\"\\]|\\.)*+\"|[^\"\s]\S*)(?P<rest>\s.*)?)?"
 )
+_GLUED = re.compile(r"-[\w#]\S+")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "v": "\v"}
+_MAX_AHEAD = 100
+"""Lines of options in front of the first `url`."""
+_MAX_ODD = 3
+"""Lines within a config that set no option. Behind more of them, other text begins."""
+
+_MAX_LETTERS = 50
 
 
 def sniff(text: str) -> bool:
     """Check whether a line sets an option of curl: one in quotes or behind a dash, or a URL."""
     if text.startswith("-"):
-        return len(_words(text) or ()) > 1
-    quoted = _QUOTED.match(text)
-    if quoted is not None:
-        return takes_value(quoted[1]) is not None and _words(text) is not None
-    return _URL.fullmatch(text) is not None
+        return _GLUED.fullmatch(text) is None and len(_words(text) or ()) > 1
+    return _is_quoted(text) or _URL.fullmatch(text) is not None
+
+
+def may_begin(text: str) -> bool:
+    """Check whether a line is an option of curl, but perhaps of something else, too."""
+    words = _words(text) or [""]
+    return takes_value(words[0].removeprefix("--")) is not None
+
+
+def end_without_url(lines: Lines) -> int:
+    """Return the number of the last of the next lines of options; 0 if a `url` is among them.
+
+    A `url:` has to have an option with a `=` or a dash beside it, because YAML has such lines.
+    """
+    taken: list[str] = []
+    has_url = is_plain = False
+    odd = 0
+    for line in lines:
+        taken.append(line)
+        words = _words(text := line.strip())
+        odd += words is None
+        if odd > _MAX_ODD or (words is None and is_url(text)) or len(taken) > _MAX_AHEAD:
+            break
+        if words:
+            has_url |= words[0] in _URLS and any(words[1:])
+            is_plain |= _has_equals(text) or text.startswith("-")
+            if has_url and is_plain:
+                break
+    end = lines.number
+    lines.give_back(*taken)
+    return 0 if has_url and is_plain else end
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
@@ -34,32 +71,76 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     Raises:
         InputError: it is too long.
     """
-    first, size = lines.number + 1, 0
-    taken: list[str] = []
-    words: list[str] = []
-    for line in lines:
-        option = _words(line.strip())
-        if option is None:
-            lines.give_back(line)
-            break
-        taken.append(line)
-        words += option
-        if (size := size + len(line)) > MAX_DOCUMENT_LENGTH:
-            problem = f"a curl config may have at most {MAX_DOCUMENT_LENGTH:,} characters"
-            raise InputError(first, problem)
-    if "--url" in words:
-        for request in curl.requests(words):
+    first = lines.number + 1
+    config = _take(lines)
+    if not _URLS.isdisjoint(config.words):
+        for request in curl.requests(config.words):
+            if config.odd:
+                request.refuse(f"line {config.odd:,} sets no option of curl, in a config of curl")
             for candidate in request.downloads(first):
                 yield candidate._replace(form=_FORM)
         return
     end = lines.number
-    lines.give_back(*taken)
+    lines.give_back(*config.taken)
     while lines.number < end:
         text = (line := next(lines)).strip()
-        if _words(text):
+        is_code = code_snippets.sniff(text)
+        if _is_quoted(text) and not is_code:  # a URL in it may be a header or the like
+            problem = "this line sets an option of curl, and there is no url with it"
+            yield Candidate(lines.number, _FORM, problem=problem, form=_FORM)
+        elif text and text[0] != "#":
             lines.give_back(line)
-            read_more = code_snippets.read if code_snippets.sniff(text) else plain_text.read_line
-            yield from read_more(lines, options)
+            yield from (code_snippets.read if is_code else plain_text.read_line)(lines, options)
+
+
+class _Config(NamedTuple):
+    """Lines of a config, and the options in them as words of a curl command."""
+
+    taken: list[str]
+    words: list[str]
+    odd: int  # number of the first line within it that sets no option; 0: none
+
+
+def _take(lines: Lines) -> _Config:
+    """Take the lines of a config; those that set no option only if others follow."""
+    first, size, odd = lines.number + 1, 0, 0
+    taken: list[str] = []
+    words: list[str] = []
+    others: list[str] = []
+    for line in lines:
+        option = _words(text := line.strip())
+        if option is None or (others and not _goes_on(text)):
+            others.append(line)
+            if len(others) > _MAX_ODD or is_url(text):
+                break
+            continue
+        if others:
+            odd = odd or lines.number - len(others)
+        taken += [*others, line]
+        words += option
+        size += sum(map(len, others)) + len(line)
+        others = []
+        if size > MAX_DOCUMENT_LENGTH:
+            problem = f"a curl config may have at most {MAX_DOCUMENT_LENGTH:,} characters"
+            raise InputError(first, problem)
+    lines.give_back(*others)
+    return _Config(taken, words, odd)
+
+
+_URLS = frozenset({"--url", "--expand-url"})
+
+
+def _goes_on(text: str) -> bool:
+    return sniff(text) or (_has_equals(text) and may_begin(text))
+
+
+def _has_equals(text: str) -> bool:
+    return "=" in text.partition(":")[0]
+
+
+def _is_quoted(text: str) -> bool:
+    quoted = _QUOTED.match(text)
+    return quoted is not None and takes_value(quoted[1]) is not None and _words(text) is not None
 
 
 def _words(text: str) -> list[str] | None:
@@ -69,16 +150,32 @@ def _words(text: str) -> list[str] | None:
     """
     if not text or text[0] == "#":
         return []
+    if _GLUED.fullmatch(text) and text[1] != "-":
+        return _letters(text)
     if (match := _OPTION.fullmatch(text)) is None:
         return None
-    name, value = match["name"], match["value"]
+    name, value, rest = match["name"], match["value"] or "", (match["rest"] or "").lstrip()
+    if rest and rest[0] != "#" and match["sign"].isspace():
+        return None  # prose; behind a sign, curl reads the value up to the blank
     if name[0] == "-" != name[1:2]:
+        if len(name) > 2:
+            return None
         name = LETTERS.get(name[1:], name[1:])
     name = name.removeprefix("--")
     has_value = takes_value(name)
     if has_value is None and "=" not in match["sign"]:
         return None
     return [f"--{name}", _unquoted(value)] if has_value else [f"--{name}"]
+
+
+def _letters(word: str) -> list[str] | None:
+    """Return options whose letters and value are one word, such as `-sSL` and `-ume:secret`."""
+    words: list[str] = []
+    for name, value in read_options([word], curl.SYNTAX):
+        if (has_value := takes_value(name)) is None or len(words) > _MAX_LETTERS:
+            return None
+        words += [f"--{name}", value] if has_value else [f"--{name}"]
+    return words
 
 
 def _unquoted(value: str) -> str:

@@ -96,6 +96,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         InputError: the rest cannot be read.
     """
     is_first, is_prose, has_any = True, False, False
+    no_config_until = 0
     without_url = 0
     first_without: tuple[int, str] | None = None
     for line in lines:
@@ -104,6 +105,12 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             continue
         lines.give_back(line)
         reader = _reader(text, is_first=is_first)
+        if reader is plain_text.read_line and lines.number >= no_config_until:
+            from . import curl_config
+
+            if curl_config.may_begin(text):
+                no_config_until = curl_config.end_without_url(lines)
+                reader = reader if no_config_until else curl_config.read
         if is_first and reader is plain_text.read_line:
             is_prose = plain_text.sniff(text)
         if is_prose and reader is url_list.read and (refused := _refused(text)):

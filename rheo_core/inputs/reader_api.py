@@ -120,23 +120,35 @@ class Lines(Iterator[str]):
 
 
 def with_next_hashes(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines. Those of pip that go on with `--hash` are one; empty ones keep the numbers."""
-    joined, count = "", 0
+    """Yield lines. Those of pip that go on with `--hash` are one; empty ones keep the numbers.
+
+    `Lines` ends the text if they are longer than one line may be.
+    """
+    parts: list[str] = []
+    length = 0
     for line in lines:
-        if joined and line.lstrip().startswith("--hash"):
-            joined = f"{joined.rstrip()[:-1]} {line.strip()}"
-            count += 1
-            continue
-        if joined:
-            yield joined
-            yield from [""] * count
-            joined, count = "", 0
-        if line.endswith(_GOES_ON):
-            joined = line
-        else:
+        if parts and (length > MAX_LINE_LENGTH or not line.lstrip().startswith("--hash")):
+            yield from _joined(parts)
+            parts, length = [], 0
+        if parts:
+            line = line.strip()
+        elif not line.endswith(_GOES_ON):
             yield line
-    if joined:
-        yield joined
+            continue
+        parts.append(line)
+        length += len(line)
+        if not line.endswith(_GOES_ON):
+            yield from _joined(parts)
+            parts, length = [], 0
+    if parts:
+        yield from _joined(parts)
+
+
+def _joined(parts: list[str]) -> Iterator[str]:
+    """Yield one line, and empty ones in place of the others."""
+    *more, last = parts
+    yield " ".join([*(part.rstrip()[:-1] for part in more), last])
+    yield from [""] * len(more)
 
 
 def problem_of(error: ValueError) -> str:

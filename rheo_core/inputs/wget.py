@@ -101,11 +101,15 @@ _FILES = {
 _PROXY = re.compile(r"\s*https?_?proxy\s*=\s*(?P<proxy>.*?)\s*", re.IGNORECASE)
 """A line of wgetrc, as `-e` has it."""
 _SETTING = re.compile(r"\s*([\w-]+)\s*=\s*(.*?)\s*")
-_OF_WGETRC = {
-    name.replace("-", ""): name
-    for name in {*_PROTECTS, "auth-no-challenge", "https-only", "max-redirect", "secure-protocol"}
+_OF_WGETRC = {name.replace("-", ""): name for name in _WITH_VALUE | _FLAGS} | {
+    "dirprefix": "directory-prefix",
+    "input": "input-file",
+    "useproxy": "proxy",
 }
 """Options by their names in wgetrc, without dashes and underscores."""
+_OFF = frozenset({"off", "no", "0"})
+_ON_REQUEST = frozenset({"basic", "digest"})
+"""Ways to send a login after the server has asked for it."""
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
 
@@ -116,9 +120,9 @@ def requests(words: list[str]) -> Iterator[Request]:
         words: those after `wget`.
     """
     request = Request("wget", name_option="-O", folder_option="-P", is_literal=True)
-    request.schemes = {"basic", "digest"}  # the server has to ask
+    request.schemes = set(_ON_REQUEST)
     login = {"user": "", "password": ""}
-    for name, value in read_options(words, _SYNTAX):
+    for name, value in map(_executed, read_options(words, _SYNTAX)):
         if name in ("user", "http-user"):
             login["user"] = value
         elif name in ("password", "http-password", "http-passwd"):
@@ -132,18 +136,19 @@ def requests(words: list[str]) -> Iterator[Request]:
     yield request
 
 
-def _of_wgetrc(line: str) -> tuple[str, str] | None:
-    """Return the option that protects the user, and its value, of a line of wgetrc; None: none."""
-    setting = _SETTING.fullmatch(line)
-    if setting is None or not setting[2]:
-        return None
-    key, is_off = re.sub("[-_]", "", setting[1].lower()), setting[2].lower() in ("off", "no", "0")
-    if key == "useproxy" and is_off:
-        return "no-proxy", ""
+def _executed(option: tuple[str, str]) -> tuple[str, str]:
+    """Return the option that a line of wgetrc (`-e`) stands for, and its value; others as is."""
+    name, line = option
+    setting = _SETTING.fullmatch(line) if name == "execute" else None
+    if setting is None or not setting[2] or _PROXY.fullmatch(line):
+        return option
+    key = re.sub("[-_]", "", setting[1].lower())
     if key == "noproxy":
         return "no-proxy", setting[2]
-    name = _OF_WGETRC.get(key)
-    return (name, setting[2]) if name and not (is_off and name != "max-redirect") else None
+    name = _OF_WGETRC.get(key, name)
+    if name in _FLAGS:
+        return (f"no-{name}" if setting[2].lower() in _OFF else name), ""
+    return (name, setting[2]) if name in _WITH_VALUE - {"execute"} else option
 
 
 def _take(request: Request, name: str, value: str) -> None:
@@ -172,12 +177,12 @@ def _take(request: Request, name: str, value: str) -> None:
             request.wishes["netrc"] = False
         case "auth-no-challenge":
             request.schemes.clear()
+        case "no-auth-no-challenge":
+            request.schemes = set(_ON_REQUEST)
         case "max-redirect" if value and not value.strip("0"):
             request.refuse_without(name)
         case "execute" if setting := _PROXY.fullmatch(value):
             request.wishes["proxy"] = setting["proxy"] or request.wishes.get("proxy", DIRECT)
-        case "execute" if option := _of_wgetrc(value):
-            _take(request, *option)
         case "https-only":
             request.allow_https_only("--https-only")
         case "secure-protocol" if value.lower() in _STRICT_PROTOCOLS:

@@ -8,8 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, FileConfig
-from rheo_core.domain.file_config import origin_of
-from rheo_core.domain.request_options import NO_OPTIONS
+from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_tui.formatting import count_text, limit_text
 from rheo_tui.long_work import LongWork
@@ -220,9 +219,11 @@ class Changes:
 
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Download from another URL from now on; see `DownloadService.replace_url`."""
-        before = await self.service.url_of(download_id)
+        before = await self.service.config_of(download_id)
+        if before is None:
+            return False
         step = Step(
-            partial(self._replace_url, download_id, before or url),
+            partial(self._edit, download_id, before),  # its checksum may have changed, too
             partial(self._replace_url, download_id, url),
             "Restored the previous URL of {}",
             "Replaced the URL of {}",
@@ -238,12 +239,18 @@ class Changes:
 
         Args:
             links: configs with the new URLs, and perhaps new options, by the ids of the downloads.
+
+        Raises:
+            ValueError: the checksum of a link contradicts that of its download. Nothing changed.
         """
-        configs = {
-            each: _renewed(before, link)
-            for each, link in links.items()
-            if (before := await self.service.config_of(each)) is not None
-        }
+        configs = dict[str, FileConfig]()
+        for each, link in links.items():
+            if (before := await self.service.config_of(each)) is not None:
+                try:
+                    configs[each] = before.renewed_by(link)
+                except ValueError as error:
+                    name = printable(before.get_destination_filename())
+                    raise ValueError(f"{name}: {error}") from None
         return await self._edit_all(configs, "Restored the previous links of {}", "Renewed {}")
 
     async def _edit_all(self, configs: Mapping[str, FileConfig], undone: str, redone: str) -> int:
@@ -277,25 +284,6 @@ class Changes:
 
     async def _replace_url(self, download_id: str, url: str) -> int:
         return int(await self.service.replace_url(download_id, url))
-
-
-def _renewed(before: FileConfig, link: FileConfig) -> FileConfig:
-    """Return a config that fetches its file from the URL of `link`.
-
-    Headers and options of `link`, such as those of a curl command, replace those before. Those
-    for another origin do not, because the download would send them to its own one.
-    """
-    update: dict[str, object] = {"fetch_url": None if link.url == before.url else link.url}
-    has_options = bool(link.headers) or link.request != NO_OPTIONS
-    if has_options and origin_of(link.url) == origin_of(before.url):
-        update |= {
-            "headers": link.headers,
-            "request": link.request,
-            "list_options": link.list_options,
-        }
-    if link.hash_config is not None:
-        update["hash_config"] = link.hash_config
-    return before.model_copy(update=update)
 
 
 def limit_sentence(rate: int | None) -> str:

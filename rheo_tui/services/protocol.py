@@ -238,7 +238,8 @@ class DownloadService(Protocol):
         Return False if the download is unknown or completed.
 
         Raises:
-            ValueError: `url` is not valid; the message is one sentence.
+            ValueError: `url` or the checksum in it is not valid, or contradicts that of the
+                download; the message is one sentence.
         """
 
     async def remove(self, ids: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ import pytest
 from rheo_core.config import Settings, build_settings, load_settings, save_settings
 from rheo_core.config.host_settings import HostSettings
 from rheo_core.domain.hosts import HostLimits, find_host
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.engine import make_host_limits, make_manager
 
 _TABLES = """\
@@ -170,3 +171,14 @@ def test_what_may_be_meant_for_requests_closes_the_app_too(file: Path, text: str
 def test_a_slip_in_another_setting_closes_nothing(file: Path, text: str) -> None:
     file.write_text(text)
     assert not load_settings(file).settings.unclear
+
+
+@pytest.mark.parametrize("text", ['[hosts."x.org"]', '[hosts."*.x.org"]', '[hosts."a b"]', ""])
+@pytest.mark.parametrize("host", ["x.org", "other.example"])
+def test_a_bound_that_is_misplaced_stops_requests_to_all_hosts(
+    file: Path, text: str, host: str
+) -> None:
+    """There is one bound for all downloads, which may have been meant for any host."""
+    file.write_text(f'{text}\nmax_size = "20 apples"')
+    assert RequestRules(unclear=load_settings(file).settings.unclear).refusal(host)
+    assert load_settings(file).settings.unclear

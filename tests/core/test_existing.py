@@ -230,6 +230,34 @@ async def test_what_is_not_a_file_fails_before_any_byte_is_written(
     assert not journal.names(progress=True).count("progress")
 
 
+@pytest.mark.parametrize("named", ["in the URL", "by the user", "by the reply"])
+@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize("strategy", ["skip", "overwrite"])
+async def test_a_link_to_a_file_is_not_overwritten(
+    server: MisbehavingServer, tmp_path: Path, named: str, size: int, strategy: str
+) -> None:
+    """Nothing is fetched only to be refused at the end."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / "a.bin").symlink_to(victim)
+    told = {"Content_Disposition": "attachment; filename=a.bin"} if named == "by the reply" else {}
+    config = FileConfig(
+        url=server.on("/a.bin" if named == "in the URL" else "/get", serving(b"x" * size, **told)),
+        filename="a.bin" if named == "by the user" else None,
+        file_exists_strategy=FileExistsStrategy(strategy),
+    )
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries())
+    assert victim.read_bytes() == b"mine" and (tmp_path / "a.bin").readlink() == victim
+    if strategy == "skip":
+        assert status_of(manager, config) is DownloadStatus.SKIPPED
+    elif named == "by the reply":  # a name that nobody asked for: it gets a number
+        assert (tmp_path / "a (1).bin").read_bytes() == b"x" * size
+    else:
+        assert "a.bin: exists and is not a regular file" in error_of(manager, config)
+        assert not journal.names(progress=True).count("progress")
+        assert names_in(tmp_path) == ["a.bin", "victim"]
+
+
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])
 async def test_a_folder_named_like_the_url_stops_no_file_that_the_reply_names(
     server: MisbehavingServer, tmp_path: Path, strategy: str

@@ -97,3 +97,30 @@ async def test_downloads_to_file_systems_of_fuse(
     assert (mounted / name).read_bytes() == body
     assert names_in(mounted) == sorted({"file.bin", name})
     assert REPLACED not in caplog.text
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_a_file_that_cannot_be_replaced_leaves_no_second_name(
+    tmp_path: Path, is_left: bool
+) -> None:
+    """As if it were immutable, here because it is a folder; a crash may have left the name."""
+    part, spare, target = tmp_path / "a.part", tmp_path / "a.part.new", tmp_path / "a"
+    target.mkdir()
+    with part.open("w+b") as file:
+        file.write(b"data")
+        file.flush()
+        if is_left:
+            spare.hardlink_to(part)
+        with pytest.raises(IsADirectoryError):
+            identity.take_name(file.fileno(), part, target, spare)
+    assert names_in(tmp_path) == ["a", "a.part"]
+    assert part.read_bytes() == b"data"
+
+
+def test_the_second_name_of_another_file_is_left_alone(tmp_path: Path) -> None:
+    part, spare, target = tmp_path / "a.part", tmp_path / "a.part.new", tmp_path / "a"
+    target.mkdir()
+    spare.write_bytes(b"of another program")
+    with part.open("w+b") as file, pytest.raises(IsADirectoryError):
+        identity.take_name(file.fileno(), part, target, spare)
+    assert spare.read_bytes() == b"of another program"

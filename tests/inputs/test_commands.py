@@ -675,3 +675,94 @@ def test_a_dollar_in_single_quotes_is_a_part_of_the_name() -> None:
 def test_letters_that_the_shell_leaves_alone_are_sent(options: str) -> None:
     (entry,) = read(f"curl {options} {URL}")
     assert entry.verdict is Verdict.OK, entry.problem
+
+
+def test_each_url_of_a_sequence_has_the_options_for_it() -> None:
+    text = (
+        "aria2c -Z http://a/1 https://n:p@b/2 http://c/3 ftp://d/4 --referer=* --header='X: y' "
+        "--http-proxy=http://p:1 --https-proxy=http://q:1"
+    )
+    one, two, three, bad = read(text, list_options=True)
+    for entry, proxy, referer in (
+        (one, "http://p:1", "http://a/1"),
+        (two, "http://q:1", "https://b/2"),
+        (three, "http://p:1", "http://c/3"),
+    ):
+        assert entry.config is not None
+        assert entry.config.request.proxy_url == proxy
+        assert dict(entry.config.headers) == {"X": "y", "Referer": referer}
+        assert entry.config.mirrors == ()
+    assert bad.config is None and "ftp" in bad.text
+
+
+@pytest.mark.parametrize(
+    ("long", "line"),
+    [
+        (long, f"{setting} = {value}" if value else f"{setting}=on")
+        for long, setting, value in (
+            ("--start-pos=100", "start_pos", "100"),
+            ("--recursive", "recursive", ""),
+            ("--mirror", "mirror", ""),
+            ("--page-requisites", "page_requisites", ""),
+            ("--spider", "Spider", ""),
+            ("--save-headers", "save-headers", ""),
+            ("--post-data=a", "post_data", "a"),
+            ("--post-file=a", "postfile", "a"),
+            ("--body-data=a", "body_data", "a"),
+            ("--method=DELETE", "method", "DELETE"),
+            ("--method=get", "method", "get"),
+            ("--input-file=a", "input", "a"),
+            ("--base=http://b/", "base", "http://b/"),
+            ("--user=me --password=pw", "user", "me' -e 'password=pw"),
+            ("--http-user=me --http-password=pw", "http_user", "me' -e 'http_password = pw"),
+            ("--ca-certificate=/a", "ca_certificate", "/a"),
+            ("--certificate=/a", "certificate", "/a"),
+            ("--private-key=/a", "private_key", "/a"),
+            ("--load-cookies=/a", "load_cookies", "/a"),
+            ("--bind-address=::1", "bind_address", "::1"),
+            ("--inet6-only", "inet6_only", ""),
+            ("--no-netrc", "netrc", "off"),
+            ("--no-proxy", "use_proxy", "no"),
+            ("--header='A: b'", "header", "A: b"),
+            ("-U me", "user_agent", "me"),
+            ("--referer=r", "referer", "r"),
+            ("-P sub", "dir_prefix", "sub"),
+            ("-O name", "output_document", "name"),
+            ("--no-recursive", "recursive", "off"),
+            ("--no-spider", "spider", "0"),
+        )
+    ],
+)
+def test_a_line_of_wgetrc_is_the_option_of_its_name(long: str, line: str) -> None:
+    one, two = (
+        [entry._replace(config=None) for entry in read(text, list_options=True)]
+        for text in (f"wget {long} {URL}", f"wget -e '{line}' {URL}")
+    )
+    assert one == two
+    if one[0].verdict is Verdict.OK:
+        both = (f"wget {long} {URL}", f"wget -e '{line}' {URL}")
+        assert len({str(asked(text, list_options=True)) for text in both}) == 1
+
+
+@pytest.mark.parametrize("line", ["robots=off", "a", "execute=recursive=on", "=x", "quiet="])
+def test_other_lines_of_wgetrc_are_ignored(line: str) -> None:
+    (entry,) = read(f"wget -e '{line}' {URL}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: --execute")
+
+
+@pytest.mark.parametrize(
+    ("options", "at_once"),
+    [
+        ("", False),
+        ("--auth-no-challenge", True),
+        ("--auth-no-challenge --no-auth-no-challenge", False),
+        ("--auth-no-challenge -e auth_no_challenge=off", False),
+        ("-e auth_no_challenge=on", True),
+        ("-e auth_no_challenge=on --no-auth-no-challenge", False),
+        ("--no-auth-no-challenge --auth-no-challenge", True),
+    ],
+)
+def test_the_last_word_says_when_a_login_of_wget_is_sent(options: str, at_once: bool) -> None:
+    (fields,) = asked(f"wget {options} --user=me --password=pw {URL}")
+    assert ("headers" in fields) == at_once
+    assert ("request" in fields) != at_once

@@ -1,8 +1,10 @@
 """Config files of curl: read as the command that they stand for."""
 
+from cProfile import Profile
+
 import pytest
 
-from rheo_core.inputs import Verdict
+from rheo_core.inputs import Verdict, curl_config, read_entries
 from tests.inputs.texts import asked, problems, read, urls
 
 URL = "https://h/a.iso"
@@ -54,7 +56,10 @@ def test_several_urls_and_parts() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f'data = "{URL}"\nuser = "x"\n', [URL]),
+        (f"url: {URL}\nversion: 1\nname: a\nuser: x", [URL]),  # YAML
+        (f"output: b\nproxy: none\n{URL}", [URL]),
+        (f"location: Berlin\nsilent\n\nsee {URL}", [URL]),
+        (f'output\nsilent\na word\nb\nc\nd\nurl = "{URL}"', [URL]),
         (f'url = "{URL}', [URL]),  # the quote does not close
         (f"url: {URL}", [URL]),
         (f"URL={URL}", [URL]),
@@ -64,3 +69,93 @@ def test_several_urls_and_parts() -> None:
 def test_other_texts_stay_plain(text: str, expected: list[str]) -> None:
     found = [entry.config.url for entry in read(text) if entry.config]
     assert found == expected
+
+
+SECRET = "cookie-of-me"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pinnedpubkey = sha256//abc=",
+        "pinnedpubkey=sha256//abc=",
+        "pinnedpubkey: sha256//abc=",
+        'pinnedpubkey "sha256//abc="',
+        "--pinnedpubkey x",
+        "max-filesize = 1000",
+        "doh-url = https://dns/q",
+        'doh-url = "https://dns/q" and more',
+        "tlsv1.3",
+        "no-location",
+        "-Xpost",
+        "-sSLXpost",
+    ],
+)
+@pytest.mark.parametrize("between", ["", "# a comment\n\n", "silent\nretry = 5\n", "-sSL\n"])
+@pytest.mark.parametrize("url", [f"url = {URL}", f'url="{URL}"', f'--url "{URL}"'])
+def test_no_place_and_no_form_of_a_line_is_weaker(line: str, between: str, url: str) -> None:
+    for text in (f"{line}\n{between}{url}\n", f"{url}\n{between}{line}\n"):
+        (entry,) = read(text)
+        assert (entry.verdict, entry.form) == (Verdict.INVALID, "curl config"), text
+        assert "nothing is sent" in entry.problem or "POST" in entry.problem.upper()
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (f"user = a:b\nurl = {URL}", f"curl -u a:b {URL}"),
+        (f"-ua:b\nurl = {URL}", f"curl -u a:b {URL}"),
+        (f"proxy = socks5h://h:1\nurl = {URL}", f"curl -x socks5h://h:1 {URL}"),
+        (f'-xsocks5h://h:1\nurl = "{URL}"', f"curl -x socks5h://h:1 {URL}"),
+        (f'url = "{URL}"\nuser-agent = my agent\n-sSfoa.iso', f"curl -A my -o a.iso {URL}"),
+        (f"-b {SECRET}=1\nurl: {URL}", f"curl -b {SECRET}=1 {URL}"),
+    ],
+)
+def test_lines_without_quotes_are_those_of_the_command(text: str, fields: str) -> None:
+    assert asked(text, list_options=True) == asked(fields, list_options=True)
+
+
+@pytest.mark.parametrize("odd", ["frobnicate", "a b c", f"-{'s' * 99}", "Max-Filesize = 5", "]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'url = "{url}"\n{odd}\nproxy="socks5h://127.0.0.1:9050"',
+        'url = "{url}"\n{odd}\nproxy = socks5h://h:1',
+        "user-agent = x\n{odd}\nurl = {url}",
+        'url = "{url}"\n\n{odd}\n# more\n\nheader = "X: y"\n',
+    ],
+)
+def test_a_config_with_an_odd_line_is_refused_whole(odd: str, text: str) -> None:
+    entries = read(text.format(url=URL, odd=odd))
+    assert all(entry.config is None for entry in entries)
+    assert "sets no option of curl" in entries[0].problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'doh-url = "https://dns/q"',
+        'header = "https://h/a"',
+        'data = "https://h/a"\nrequest = "POST"',
+        'cookie = "a=https://h/b"',
+        'proxy-header = "X: https://h/a"',
+        'ipfs-gateway = "https://gw/"',
+        'output = "https://x/y"',
+        'expand-url = "https://h/{{x}}"',
+        'variable = "x=1"\nexpand-url = "https://h/{{x}}"',
+    ],
+)
+def test_a_value_of_another_option_is_no_download(line: str) -> None:
+    for more, expected in (("", []), ("\n\nhttps://h/list\n", ["https://h/list"])):
+        found = [entry.config.url for entry in read(line + more) if entry.config]
+        assert found == expected
+
+
+def test_lines_of_options_without_a_url_are_looked_at_once() -> None:
+    """The look ahead for a `url` starts again only behind the lines that it has seen."""
+    lines = ["proxy = x", "a word"] * 2000
+    profile = Profile()
+    profile.runcall(list, read_entries(lines))
+    code = curl_config._words.__code__
+    (calls,) = [each.callcount for each in profile.getstats() if each.code is code]
+    assert calls < 6 * len(lines)

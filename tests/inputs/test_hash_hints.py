@@ -1,10 +1,14 @@
 """Checksums next to a URL: in its fragment, as an option of pip, in a line of apt."""
 
+import time
+from collections import deque
+from collections.abc import Iterator
+
 import pytest
 from pydantic import ValidationError
 
 from rheo_core import FileConfig
-from rheo_core.inputs import Verdict, read_entries
+from rheo_core.inputs import Verdict, read_entries, reader_api
 
 MD5, SHA1, SHA256 = "0" * 32, "1" * 40, "2" * 64
 
@@ -82,3 +86,50 @@ def test_the_library_reads_fragments_too() -> None:
     assert FileConfig.model_validate_json(config.model_dump_json()) == config
     with pytest.raises(ValidationError, match="sha256 hash has 1 characters instead of 64"):
         FileConfig(url="https://h/a.whl#sha256=0")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_requirement_goes_on_only_behind_a_backslash(end: str) -> None:
+    lines = [
+        f"a @ https://h/a.whl \\{end}",
+        f"  --hash=sha256:{SHA256}{end}",
+        f"  --hash=sha256:{'3' * 64}{end}",
+        f"https://h/b{end}",
+    ]
+    first, other, stray = read_entries(lines)
+    assert first.config is not None and first.config.hash_config is not None
+    assert first.config.hash_config.expected_hash == SHA256
+    assert (stray.verdict, stray.line, other.line) == (Verdict.NO_URL, 3, 4)
+
+
+def test_the_hashes_of_a_requirement_are_as_long_as_a_line_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader_api, "MAX_LINE_LENGTH", 10_000)
+    taken = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal taken
+        yield "https://h/first\n"
+        yield "a @ https://h/a.whl \\\n"
+        for _ in range(1000):
+            taken += 1
+            yield f"    --hash=sha256:{SHA256} \\\n"
+
+    first, long = read_entries(lines())
+    assert first.config is not None
+    assert (long.line, long.verdict) == (2, Verdict.INVALID)
+    assert "a line may have at most" in long.problem
+    assert taken < 150
+
+
+def test_the_time_for_the_hashes_of_a_requirement_is_linear() -> None:
+    """Each line copied all before it, so the time grew with the square of their number."""
+
+    def seconds(count: int) -> float:
+        text = ["a @ https://h/a.whl \\\n"] + [f" --hash=sha256:{SHA256} \\\n"] * count
+        began = time.process_time()
+        deque(reader_api.with_next_hashes(text), maxlen=0)
+        return time.process_time() - began
+
+    assert min(seconds(40_000) for _ in range(3)) < 24 * min(seconds(5_000) for _ in range(3))

@@ -280,3 +280,36 @@ async def test_marked_downloads_that_are_not_done_get_what_the_user_changes() ->
         assert all(config.speed_limit == 2_000_000 for config in saved.values())
         assert saved[ids[2]].priority == before.priority  # shown as 1, and not changed
         assert "Edited 2 downloads." in app.messages()
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"link": f"{NEW}#sha256={'a' * 64}"}, "a"),
+        ({"link": f"{NEW}#sha256={'c' * 64}"}, "two sha256 hashes of the file differ"),
+        ({"link": f"{NEW}#sha256={'c' * 64}", "hash": f"sha256:{'c' * 64}"}, "c"),
+        ({"hash": f"sha256:{'c' * 64}", "link": f"{NEW}#sha256={'c' * 64}"}, "c"),
+        ({"link": f"{NEW}#sha256={'c' * 64}", "hash": ""}, "c"),
+        ({"link": f"{NEW}#md5={'c' * 32}"}, "a"),
+        ({"link": NEW}, "a"),
+    ],
+)
+def test_the_checksum_in_a_link_is_joined_with_that_in_its_field(
+    texts: dict[str, str], expected: str
+) -> None:
+    checksum = {"algorithm": "sha256", "expected_hash": "a" * 64}
+    config = FileConfig(url=URL, hash_config=checksum)
+    assert not any(problem_of(name, text, config) for name, text in texts.items())
+    if len(expected) > 1:
+        with pytest.raises(ValueError, match=expected):
+            edited(config, texts)
+        return
+    changed = edited(config, texts)
+    assert changed.source == texts["link"]
+    assert changed.hash_config is not None
+    assert changed.hash_config.expected_hash == expected * 64
+
+
+def test_a_checksum_in_a_link_that_is_not_valid_is_named_while_typing() -> None:
+    sentence = "sha256 hash has 2 characters instead of 64."
+    assert problem_of("link", f"{NEW}#sha256=12", FileConfig(url=URL)) == sentence

@@ -1,6 +1,7 @@
 """The table of entries in the dialogs that add: choices for single lines, and defaults for all."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +392,27 @@ async def test_headers_for_another_host_are_not_given_to_a_download() -> None:
         await app.main.changes.renew({old.id: new})
         ((_, config),) = app.called("edit")
         assert (config.source, config.headers) == (new.url, ())
+
+
+async def test_a_link_with_another_checksum_renews_nothing() -> None:
+    async with running() as app:
+        old = FileConfig(
+            url="http://old/f.iso",
+            size_bytes=5,
+            hash_config={"algorithm": "sha256", "expected_hash": "a" * 64},
+        )
+        await app.service.add([old])
+        app.service.fail(old.id, HttpStatusError(403))
+        app.service.configs[old.id] = old
+        await app.update()
+        checksum = {"algorithm": "sha256", "expected_hash": "e" * 64}
+        new = {"url": "http://new/f.iso", "size_bytes": 5, "hash_config": checksum}
+        await paste(app, json.dumps(new))
+        await app.press("enter")
+        sentence = "Cannot renew: f.iso: two sha256 hashes of the file differ"
+        await app.until(lambda: sentence in app.messages())
+        assert not app.called("edit")
+        assert app.app.screen is not app.main  # what was pasted is still there
 
 
 async def test_same_name_and_size_renew_but_not_what_is_done_or_differs() -> None:

@@ -131,8 +131,9 @@ async def test_a_replaced_url_returns_with_its_secrets() -> None:
         first, *_ = await app.fill()
         await app.command(f"link {first[:6]} https://example.org/other.iso")
         await app.press("u")
-        old = "https://example.org/files/file-00000.iso?token=secret"
-        assert app.called("replace_url")[-1] == (first, old)
+        ((edited, config),) = app.called("edit")
+        assert edited == first
+        assert config.source == "https://example.org/files/file-00000.iso?token=secret"
         assert "Restored the previous URL of 1 download." in app.messages()
 
 
