@@ -33,7 +33,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 """A program that writes its process id to a file, then waits."""
 
-_APP = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
+APP_PROGRAM = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
 Running = asyncio.subprocess.Process | Forked
 
@@ -80,7 +80,7 @@ async def start_on_terminal(
     command: Sequence[str], environment: Mapping[str, str], terminal: int
 ) -> Running:
     """Start a command on a terminal that becomes its own; Python text and the app are forked."""
-    words = [sys.executable, "-c", _APP, *command[1:]] if command[0] == APP else command
+    words = [sys.executable, "-c", APP_PROGRAM, *command[1:]] if command[0] == APP else command
     if can_fork and words[:2] == [sys.executable, "-c"]:
         _, _, program, *arguments = words
         return await fork_server().start_on(terminal, program, arguments, environment, Path.cwd())

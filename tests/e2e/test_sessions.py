@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,8 @@ from rheo_core.infrastructure.session_rows import to_stored
 from rheo_core.infrastructure.session_store import SessionStore
 from rheo_core.tracking import DownloadRecord
 from tests.e2e.terminal import APP, Terminal
-from tests.programs import needs_app
+from tests.faults.program import Home
+from tests.programs import APP_PROGRAM, needs_app
 
 pytestmark = needs_app
 
@@ -84,7 +84,7 @@ def found_in(folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_what_was_typed_and_is_not_ours_is_refused_and_left_alone(
+async def test_what_was_typed_and_is_not_ours_is_refused_and_left_alone(
     tmp_path: Path, kind: str
 ) -> None:
     make, word = FOREIGN[kind]
@@ -93,25 +93,19 @@ def test_what_was_typed_and_is_not_ours_is_refused_and_left_alone(
     path = folder / "notes.txt"
     make(path)
     before = found_in(folder)
-    ended = subprocess.run(
-        [APP, "--session", str(path)],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
-    assert word in ended.stderr
-    assert "notes.txt" in ended.stderr
+    ended = await Home(tmp_path / "home").run(APP_PROGRAM, "--session", path)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    assert word in ended.err
+    assert "notes.txt" in ended.err
     assert found_in(folder) == before
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/tty"])
-def test_a_device_is_no_session(path: str) -> None:
-    ended = subprocess.run(
-        [APP, "--session", path],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 2
-    assert "not a regular file" in ended.stderr
+async def test_a_device_is_no_session(tmp_path: Path, path: str) -> None:
+    ended = await Home(tmp_path / "home").run(APP_PROGRAM, "--session", path)
+    assert ended.code == 2
+    assert "not a regular file" in ended.err
 
 
 async def test_the_screen_does_not_open_for_it(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from rheo_core.domain.fleet import STATUS_NAME
 from rheo_core.fleet.executors import Cluster, ClusterError, dask, open_cluster
 from rheo_core.version import __version__
-from tests.faults.program import COMMAND, Home
+from tests.faults.program import COMMAND, Home, ended
 from tests.fleet.runs import gone, serve
+from tests.programs import start_program
 from tests.servers.misbehaving import MisbehavingServer
 
 AT_FIRST = "from rheo_core.fleet import driver; driver._MAX_ATTEMPTS = 1"
@@ -50,19 +51,17 @@ def test_other_versions_are_refused(
     ],
     ids=["a proxy of the environment", "a setting", "a file"],
 )
-def test_settings_that_prevent_downloads_end_a_run_before_its_first_shard(
-    variable: dict[str, str], sentence: str, tmp_path: Path
+async def test_settings_that_prevent_downloads_end_a_run_before_its_first_shard(
+    variable: dict[str, str], sentence: str, home: Home, tmp_path: Path
 ) -> None:
     out, source = tmp_path / "out", tmp_path / "list.txt"
     source.write_text("http://127.0.0.1:1/a\n")
-    run = ["fleet", "run", str(source), "-o", str(out), "-j", "2"]
-    command = [sys.executable, "-c", COMMAND, *run]
-    environment = Home(tmp_path / "home").environment | variable
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    run = ("fleet", "run", source, "-o", out, "-j", 2)
+    result = await ended(await start_program(COMMAND, run, home.environment | variable))
     start = "rheo: 2 of 2 workers cannot be used, such as tls://127.0.0.1:"
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(start) and sentence in ended.stderr
-    assert ended.stderr.count("\n") == 1 and "hidden" not in ended.stderr
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(start) and sentence in result.err
+    assert result.err.count("\n") == 1 and "hidden" not in result.err
     assert not list(out.glob("part-*")) and not (out / STATUS_NAME).exists()
 
 
@@ -72,8 +71,8 @@ async def test_failed_downloads_are_in_the_manifests_only(
     """Workers of a local cluster share the terminal, and a list may have a million dead links."""
     source = tmp_path / "list.txt"
     source.write_text("\n".join(server.on(f"/{number}", gone) for number in range(5)))
-    ended = await home.rheo("fleet", "run", source, "-o", tmp_path / "out", "-j", 1, "-q")
-    assert (ended.code, ended.out, ended.err) == (1, "", "")
+    result = await home.rheo("fleet", "run", source, "-o", tmp_path / "out", "-j", 1, "-q")
+    assert (result.code, result.out, result.err) == (1, "", "")
     again = await home.rheo("fleet", "status", tmp_path / "out")
     assert "5 failed" in again.out and "http_404: 5" in again.out
 
@@ -85,9 +84,9 @@ async def test_a_quiet_run_says_why_it_is_not_complete(
     source.write_text(server.on("/0", serve))
     scratch.write_bytes(b"")
     run = ("fleet", "run", source, "-o", tmp_path / "out", "--layout", "tar", "--scratch", scratch)
-    ended = await home.run(f"{AT_FIRST}\n{COMMAND}", *run, "-j", 1, "-q")
-    assert (ended.code, ended.out) == (3, "")
-    first, reason = ended.err.splitlines()
+    result = await home.run(f"{AT_FIRST}\n{COMMAND}", *run, "-j", 1, "-q")
+    assert (result.code, result.out) == (3, "")
+    first, reason = result.err.splitlines()
     assert first.startswith("failed: 0 of 1 shards")
     assert reason.startswith("  shard 0: ") and str(scratch) in reason
 

@@ -6,8 +6,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,6 +49,7 @@ from rheo_core.fleet.stored import StoredFileError, read_value
 from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import LocalTarget, Target, open_target
 from rheo_core.fleet.watching import FleetWatcher
+from tests.faults.program import Ended, Home
 from tests.fleet import footers
 from tests.fleet.runs import FleetRun, planned
 
@@ -428,14 +427,8 @@ def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
 # Whole commands
 
 
-def said_by(run: FleetRun, command: list[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "rheo_core.cli", "fleet", *command, str(run.out)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "HOME": str(run.out.parent)},
-    )
+async def said_by(home: Home, run: FleetRun, command: list[str]) -> Ended:
+    return await home.rheo("fleet", *command, run.out)
 
 
 @pytest.mark.parametrize(
@@ -449,25 +442,26 @@ def said_by(run: FleetRun, command: list[str]) -> "subprocess.CompletedProcess[s
         (shard_list_name(0), ["work"], 4),
     ],
 )
-def test_a_command_says_so_in_one_sentence(
-    run: FleetRun, name: str, command: list[str], code: int
+async def test_a_command_says_so_in_one_sentence(
+    home: Home, run: FleetRun, name: str, command: list[str], code: int
 ) -> None:
     make_long(run.out / name)
-    result = said_by(run, command)
-    assert result.returncode == code, result.stderr
-    lines = result.stderr.splitlines()
-    assert f"{name} has {10 * _GIB:,} bytes; at most " in lines[-1], result.stderr
-    assert "Traceback" not in result.stderr
+    result = await said_by(home, run, command)
+    assert result.code == code, result.err
+    lines = result.err.splitlines()
+    assert f"{name} has {10 * _GIB:,} bytes; at most " in lines[-1], result.err
 
 
 @pytest.mark.parametrize("command", [["status"], ["work"]])
 @pytest.mark.parametrize("name", [PLAN_NAME, facts_name(0)])
-def test_a_folder_in_place_of_a_file_is_named(run: FleetRun, name: str, command: list[str]) -> None:
+async def test_a_folder_in_place_of_a_file_is_named(
+    home: Home, run: FleetRun, name: str, command: list[str]
+) -> None:
     (run.out / name).unlink(missing_ok=True)
     (run.out / name).mkdir()
-    result = said_by(run, command)
-    assert result.returncode == 4
-    assert result.stderr.rstrip().endswith(f"{name}: Is a directory."), result.stderr
+    result = await said_by(home, run, command)
+    assert result.code == 4
+    assert result.err.rstrip().endswith(f"{name}: Is a directory."), result.err
 
 
 @pytest.mark.parametrize("command", [["check"], ["work"]])
@@ -480,19 +474,19 @@ def test_a_folder_in_place_of_a_file_is_named(run: FleetRun, name: str, command:
     ],
     ids=["fifo", "folder", "loop"],
 )
-def test_something_else_than_a_file_is_named(
-    run: FleetRun, command: list[str], make: Callable[[Path], None], reason: str
+async def test_something_else_than_a_file_is_named(
+    home: Home, run: FleetRun, command: list[str], make: Callable[[Path], None], reason: str
 ) -> None:
     is_check = command == ["check"]
     path = run.out / ("mine" if is_check else journal_name(0))
     path.parent.mkdir(parents=True, exist_ok=True)
     make(path)
-    result = said_by(run, command)
+    result = await said_by(home, run, command)
     if is_check and not path.is_symlink():
-        assert result.returncode == 3, result.stderr
+        assert result.code == 3, result.err
     else:
-        assert result.returncode == 4
-        assert result.stderr.rstrip().endswith(f"{path.name}: {reason}."), result.stderr
+        assert result.code == 4
+        assert result.err.rstrip().endswith(f"{path.name}: {reason}."), result.err
 
 
 def test_a_status_with_a_long_message_counts_as_none(run: FleetRun) -> None:
