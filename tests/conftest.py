@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import gc
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -107,13 +108,21 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_networks, "_public_names", {})
 
 
+@pytest.fixture(scope="session")
+def state_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names for state folders. To number a folder, pytest would list all those before it."""
+    parent = tmp_path_factory.mktemp("state-homes")
+    return (parent / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state_home(state_homes: Iterator[Path]) -> Iterator[Path]:
     """A state folder of its own for each test, and for the programs that it starts.
 
     The key of the user who runs the tests is neither used nor created.
     """
-    home = tmp_path_factory.mktemp("state-home")
+    home = next(state_homes)
+    home.mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as context:  # a test may undo those of its own
         context.setenv("XDG_STATE_HOME", str(home))
         yield home
