@@ -82,7 +82,8 @@ def take_over() -> None:
         sys.stdout = open(1, "w", 1, sys.stdout.encoding, closefd=False)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stderr, io.TextIOWrapper):
+    # A caller's stream, as in a test, is the caller's business.
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         buffer, encoding = open(2, "wb", closefd=False), sys.stderr.encoding  # noqa: SIM115
         sys.stderr = _StandardError(buffer, encoding, "backslashreplace", line_buffering=True)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -130,7 +130,7 @@ def _is_prose(text: str) -> bool:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return at most `length` characters of `text`, with an ellipsis if it was longer."""
+    """Return the first `length` characters of `text`, and an ellipsis if it was longer."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 

@@ -164,7 +164,9 @@ class DownloadCompletedEvent(DownloadEvent):
         default=None, description="Media type of the file, from the server"
     )
     final_url: str | None = Field(
-        default=None, description="URL that sent the last reply, after redirects; without secrets"
+        default=None,
+        description="URL that sent the last reply, after redirects; without secrets, and with an "
+        "ellipsis after 8,192 characters",
     )
     attempts: int = Field(default=0, ge=0, description="Number of attempts")
 
