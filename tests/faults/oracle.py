@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadInfo, DownloadStatus, HashConfig
+from rheo_core.domain.tuning import DEFAULT_TUNING
 from tests.core.engine import Journal, quick_retries, sha256
 from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Request
 from tests.servers.scenarios import Hold, in_turn
@@ -149,12 +150,19 @@ class Scene:
         return FileConfig(**{"url": self.server.url(self.path), **wishes})
 
     def manager(self, **options: Any) -> DownloadManager:
-        ours: dict[str, Any] = {
-            "retry_handler": quick_retries(2),
-            "connect_timeout": 5.0,
-            "stall_timeout": 5.0,
-        }
-        return DownloadManager(download_dir=self.folder, **(ours | self.options | options))
+        ours: dict[str, Any] = (
+            {
+                "retry_handler": quick_retries(2),
+                "connect_timeout": 5.0,
+                "stall_timeout": 5.0,
+                "tuning": DEFAULT_TUNING,
+            }
+            | self.options
+            | options
+        )
+        # `bytes_come` waits for what is written.
+        ours["tuning"] = replace(ours["tuning"], max_batch_seconds=0.02)
+        return DownloadManager(download_dir=self.folder, **ours)
 
     async def fetch(
         self,
