@@ -36,9 +36,9 @@ from .segments import Segment, SegmentMap
 from .sources import Source
 
 _MAX_ROUNDS = 4
+"""Requests in one attempt: with a range, without, under the server's name, and once more."""
 _MAX_URL_LENGTH = 8 << 10
 """Characters of the final URL that each record keeps; a redirect may have 100 kB."""
-"""Requests in one attempt: with a range, without, under the server's name, and once more."""
 
 ChoosePart = Callable[[ResponseHead], Awaitable[PartFile]]
 """Choose the path for a reply by its name and type; return its part file."""
