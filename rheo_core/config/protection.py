@@ -1,7 +1,7 @@
-"""Mistakes that stop requests: in options of requests, and in names that may mean one.
+"""Protection from mistakes in settings: requests are refused, never sent without proxy or login.
 
-If a proxy, a certificate, a login or a bound is not valid, rheo must not connect without it. The
-requests that it would apply to are refused (`Unclear`).
+A proxy, certificate, login or size limit may have a value that is not valid, or a misspelt name.
+The requests that it may apply to are refused (`Unclear`).
 """
 
 import os

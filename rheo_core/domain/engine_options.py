@@ -4,9 +4,9 @@ The settings file, `DownloadManager` and its parts take their defaults from here
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from .file_exists import FileExistsStrategy
 from .hosts import HostLimits
@@ -35,7 +35,7 @@ class CompletionHooks:
     on_desktop: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """Options of a `DownloadManager`. Sizes are in bytes, times in seconds, rates in bytes/s.
 
@@ -119,10 +119,6 @@ class EngineOptions:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number")
         for name in _POSITIVE:
             _check_number(name, getattr(self, name), 0, is_allowed=False)
-
-    def as_arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of `DownloadManager` that they stand for."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 _MINIMA = {

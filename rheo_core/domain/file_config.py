@@ -270,7 +270,7 @@ class FileConfig(BaseModel):
     list_options: tuple[str, ...] = Field(
         default=(),
         description="Names of the options in `request` that a list chose and the user allowed; no "
-        "stored secret takes a route that a list chose",
+        "stored secret is sent over a route that a list chose",
     )
 
     if not TYPE_CHECKING:  # type checkers know the fields

@@ -1,6 +1,9 @@
-"""X-Robots-Tag: directives of a reply for programs that collect files."""
+"""X-Robots-Tag: directives for programs that collect files, and those that refuse a file."""
 
 from collections.abc import Iterable
+
+REFUSALS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+"""Directives that keep a file out of a collection."""
 
 _AGENTS = {"*", "rheo"}
 _WITH_VALUE = {"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"}

@@ -24,7 +24,7 @@ from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .set_control import SetController
-from .speed_limits import SpeedPolicy
+from .speed_policy import SpeedPolicy
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:

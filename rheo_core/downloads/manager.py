@@ -164,7 +164,7 @@ class DownloadManager:
             tracker=tracker,
             retry_handler=retry_handler,
             on_problem=on_problem,
-            **options.as_arguments(),
+            **vars(options),
         )
 
     # Opening and closing

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from rheo_core.config import Settings, load_settings
+from rheo_core.domain import robots_tag
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.failures import FailureKind
@@ -43,7 +44,6 @@ _CONNECT_SECONDS = 10.0
 _RESPONSE_SECONDS = 30.0
 _STALL_SECONDS = 30.0
 _NETWORK_SECONDS = 60.0
-_REFUSED_ROBOTS_TAGS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 _NOTE_SECONDS = 0.1
 """Interval between writes of the journal. After a kill, only size and hash are known of files that
 ended within it. One write for each end would contend with the disk threads."""
@@ -156,7 +156,7 @@ class ShardDownloads:
             durable=False,  # synced with the facts
             network_timeout=_NETWORK_SECONDS,
             max_size=plan.max_size,
-            refused_robots_tags=frozenset() if plan.ignore_robots_tag else _REFUSED_ROBOTS_TAGS,
+            refused_robots_tags=frozenset() if plan.ignore_robots_tag else robots_tag.REFUSALS,
             hosts=shard_limits(plan, entries, make_host_limits(settings)),
             request_rules=make_request_rules(settings, self._worker.insecure),
         )

@@ -22,7 +22,7 @@ from rheo_core.infrastructure.identity import (
 
 from .errors import named_errors
 from .part_file import PartFile
-from .part_marks import take_mark
+from .part_marks import remove_mark
 
 _NO_METADATA = FileMetadata()
 
@@ -115,7 +115,7 @@ def _commit_written(
         take_name(part.descriptor, part.path, part.destination, spare=unfinished(part.path))
     else:
         give_name(part.descriptor, part.path, part.destination)
-    take_mark(part.descriptor)
+    remove_mark(part.descriptor)
     identity = identity_of(os.fstat(part.descriptor))
     with suppress(OSError, ShortageError):  # the file has its name, which cannot be undone
         if not is_at(part.descriptor, part.path):  # else the state still belongs to that name

@@ -49,7 +49,7 @@ class TransferOptions:
     def of(cls, options: EngineOptions) -> Self:
         """Return the options of an engine that concern a transfer."""
         names = {each.name for each in fields(cls)}
-        return cls(**{k: v for k, v in options.as_arguments().items() if k in names})
+        return cls(**{k: v for k, v in vars(options).items() if k in names})
 
     @cached_property
     def timeouts(self) -> Timeouts:

@@ -46,7 +46,7 @@ def _read_mark(file: int | Path) -> bytes | None:
         return b"" if error.errno == errno.ENODATA else None
 
 
-def take_mark(descriptor: int) -> None:
+def remove_mark(descriptor: int) -> None:
     """Remove the mark, because the file is whole."""
     if hasattr(os, "removexattr"):
         with suppress(OSError):

@@ -13,7 +13,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
 from rheo_core.domain.text import is_unicode, printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
-from rheo_core.infrastructure.http.field_values import http_date, leading_number, retry_after
+from rheo_core.infrastructure.http.header_values import http_date, leading_number, retry_after
 
 from .digests import digest_of
 

@@ -11,7 +11,7 @@ from rheo_core.infrastructure.files import rename_to_first_free
 
 from .errors import named_errors
 from .part_file import PartFile
-from .part_marks import take_mark
+from .part_marks import remove_mark
 from .part_names import unverified_name
 from .part_state import PartState
 from .pieces import check_pieces
@@ -76,7 +76,7 @@ def keep_unverified(part: PartFile) -> Path | None:
         with named_errors(part.path):
             name = unverified_name(part.destination)
             path = rename_to_first_free(part.descriptor, part.path, name)
-            take_mark(part.descriptor)
+            remove_mark(part.descriptor)
             part.remove_state()
             return path
     finally:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rheo_core.domain.schedule import parse_schedule, parse_start, span_at, start_text
-from rheo_core.downloads.speed_limits import SpeedPolicy
+from rheo_core.downloads.speed_policy import SpeedPolicy
 from rheo_core.transfer import RateLimits
 
 WORKDAYS = "Mon-Fri 08:00-18:00 2M"

@@ -17,7 +17,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.shortage_errors import shortage_of_sockets
 
-from .field_values import retry_after
+from .header_values import retry_after
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _REFUSED_CERTIFICATE = "the server refuses the client certificate"

@@ -11,7 +11,7 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.shortage_errors import check_descriptors
 
-from .look_ups import LookUpThreads
+from .lookup_threads import LookUpThreads
 from .private_networks import OriginHost, note_addresses
 
 REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", default=None)

@@ -18,8 +18,8 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import ProtocolError, ShortageError
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.infrastructure.http import look_ups, resolver
-from rheo_core.infrastructure.http.look_ups import LookUpThreads
+from rheo_core.infrastructure.http import lookup_threads, resolver
+from rheo_core.infrastructure.http.lookup_threads import LookUpThreads
 from rheo_core.infrastructure.http.resolver import GuardedResolver, SystemResolver
 from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.faults.program import Home
@@ -91,7 +91,7 @@ async def test_a_good_host_does_not_wait_for_names_without_an_answer(
 async def test_more_names_without_an_answer_than_threads_delay_no_other(
     names: SilentNames, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_ups, "_MAX_QUEUED_SECONDS", 0.1)
+    monkeypatch.setattr(lookup_threads, "_MAX_QUEUED_SECONDS", 0.1)
     asking = [
         asyncio.create_task(SystemResolver().resolve(f"silent{n}.example")) for n in range(100)
     ]
@@ -239,7 +239,7 @@ async def test_who_has_left_the_line_is_not_looked_up(until: Until) -> None:
 async def test_idle_threads_end_and_come_again(
     until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_ups, "_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(lookup_threads, "_IDLE_SECONDS", 0.01)
     threads = LookUpThreads()
     for _ in range(2):
         assert await asyncio.gather(*(threads.run(str(n), lambda: 1) for n in range(9))) == [1] * 9

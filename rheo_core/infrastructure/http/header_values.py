@@ -1,4 +1,4 @@
-"""Values of header fields: dates, numbers, and the time to wait."""
+"""Values of header fields: dates, numbers, and the wait of Retry-After."""
 
 import re
 from datetime import UTC, datetime
