@@ -19,7 +19,8 @@ _TOGETHER: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
                 " sdd ses rscc rscd rsce rscl rsct"),
         ("x-amz-signature", "actor_id key_id"),  # GitHub
         ("hm", "hm ex is"),  # Discord
-        ("md5", "md5 e st"),  # nginx: secure_link
+        ("md5 expires", "md5"),  # nginx: secure_link; alone, it names books at mirrors
+        ("md5 e", "md5 e"),
         ("st e", "st e"),
         ("h e", "h e"),  # Limelight
         ("token", "e expire"),

@@ -23,7 +23,6 @@ from rheo_core.transfer import (
     ResponseHead,
     Transfer,
     fetch_checksum,
-    source_of,
 )
 
 from .attempt_context import AttemptContext
@@ -51,7 +50,7 @@ class Attempt:
         self._record = record
         self._expected = expected
         self._parts: list[PartFile] = []
-        self._source = source_of(record.config.url)
+        self._source = context.names.part_source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
     async def run(self, requested: Path) -> None:
@@ -228,6 +227,7 @@ class Attempt:
         part = PartFile(
             path,
             self._source,
+            link=self._claim.source,
             durable=options.durable,
             pieces=config.pieces,
             key=options.key,

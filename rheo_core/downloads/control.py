@@ -77,7 +77,7 @@ class DownloadController:
 
     async def _discard_kept(self, records: Sequence[DownloadRecord]) -> None:
         """Remove the partial data of cancelled downloads, unless another one continues it."""
-        in_use = await self._partials_in_use({source_of(each.config.url) for each in records})
+        in_use = await self._partials_in_use({self._part_source_of(each) for each in records})
         useless = [
             record
             for record in records
@@ -98,13 +98,16 @@ class DownloadController:
         in_use: set[tuple[str, Path]] = set()
         async for some in in_slices(tuple(self._context.tracker.records())):
             for each in filter(_may_continue, some):
-                if source_of(each.config.url) in sources:
+                if self._part_source_of(each) in sources:
                     in_use.add(self._partial_of(each))
         return in_use
 
     def _partial_of(self, record: DownloadRecord) -> tuple[str, Path]:
         """Return source and destination, which tell partial data apart."""
-        return source_of(record.config.url), self._context.worker.destination(record)
+        return self._part_source_of(record), self._context.worker.destination(record)
+
+    def _part_source_of(self, record: DownloadRecord) -> str:
+        return self._context.worker.names.part_source_of(record.config.url)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -203,6 +206,7 @@ class DownloadController:
             await self._halt(record, keep_partial=True)
             if _is_completed(record):  # it completed meanwhile
                 return None
+            self._context.worker.names.note_new_link(record.config.url, config.url)
             again = self._context.admission.reinstated_record(record)
             again.config, again.id, again.priority = config, config.id, config.priority
             if config.id == download_id:

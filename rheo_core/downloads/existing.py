@@ -25,7 +25,6 @@ from rheo_core.transfer import (
     WrittenRange,
     check_pieces,
     size_at_server,
-    source_of,
 )
 from rheo_core.user_files import open_regular
 
@@ -172,7 +171,8 @@ async def _check(
 
 async def _check_begun(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
     """Compare the file with the size in the state of this download, if it began there earlier."""
-    part = PartFile(path, source_of(record.config.url), key=context.options.key)
+    source = context.names.part_source_of(record.config.url)
+    part = PartFile(path, source, key=context.options.key)
     if context.part_listings.is_free(part.folder):
         return
     known = await context.disk.run(part.expected_size)

@@ -10,7 +10,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import PartFile, source_of
+from rheo_core.transfer import PartFile
 
 from .attempt_context import AttemptContext
 from .existing import check_at_server, find_existing, is_checkable
@@ -306,7 +306,8 @@ class PathClaim:
         """Check a path; prepare `part` for it if nothing is there."""
         context, is_wanted = self._context, part is not None
         if part is None:
-            part = PartFile(path, source_of(self._record.config.url), key=context.options.key)
+            source = context.names.part_source_of(self._record.config.url)
+            part = PartFile(path, source, key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
         follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
         return await context.disk.submit_to(

@@ -45,7 +45,6 @@ from rheo_core.transfer import (
     give_final_name,
     keep_unverified,
     make_names_durable,
-    source_of,
 )
 from rheo_core.transfer.errors import named_errors
 
@@ -231,7 +230,7 @@ class DownloadWorker:
         """Return destinations and sources of downloads that may have partial data; this blocks."""
         names = PartNames()
         return [
-            (self.destination(record), source_of(record.config.url))
+            (self.destination(record), self.names.part_source_of(record.config.url))
             for record in records
             if names.may_include(*self._place(record))
         ]
@@ -311,7 +310,8 @@ class DownloadWorker:
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
-            source, key = source_of(record.config.url), self._context.options.key
+            source = self.names.part_source_of(record.config.url)
+            key = self._context.options.key
             return await self._context.disk.run(work, PartFile(path, source, key=key))
         finally:
             locks.release(path)

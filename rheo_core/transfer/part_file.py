@@ -63,6 +63,7 @@ class PartFile:
         destination: Path,
         source: str,
         *,
+        link: str = "",
         durable: bool = True,
         pieces: PieceHashes | None = None,
         key: Key = user_key,
@@ -73,6 +74,7 @@ class PartFile:
         Args:
             destination: path of the finished file.
             source: the download; see `source_of`.
+            link: its link; see `exact_source_of`.
             durable: sync bytes to the disk before anything relies on them.
             pieces: checksums of pieces, which will find bad bytes in the whole file.
             key: signs the state.
@@ -81,6 +83,7 @@ class PartFile:
         self.destination = destination
         self.folder = folder_of(str(destination))  # no change of its name affects it
         self.source = source
+        self._link = link
         self._key = key
         self.state = PartState(source)
         self.durable = durable
@@ -221,8 +224,17 @@ class PartFile:
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
+        if not self._continues_link:
+            self.state = PartState(self.source)
         self.was_resumed = self.is_begun = bool(self.state.written)
         self._reach = max((each.end for each in self.state.written), default=0)
+
+    @property
+    def _continues_link(self) -> bool:
+        """True if bytes of an earlier link may go on with this one: a date alone proves nothing."""
+        state = self.state
+        is_same = state.link in ("", self._link) or not self._link
+        return is_same or state.validator.etag is not None or self.pieces is not None
 
     def prepare(self) -> None:
         """Check before the first request that a file can be created here.
@@ -268,6 +280,7 @@ class PartFile:
             promised=promised,
             modified=modified,
             media_type=media_type,
+            link=self._link,
         )
         self._checked = None
         self.buffered = None

@@ -51,6 +51,7 @@ class PartState:
     modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole and not as promised, except `written`
     media_type: str | None = None  # of the first reply, such as text/html, in lower case
+    link: str = ""  # that began it, with its signature; see `exact_source_of`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -65,6 +66,7 @@ class PartState:
             self.modified,
             self.is_rejected,
             self.media_type,
+            self.link,
         )
 
     @property
@@ -97,7 +99,7 @@ def source_of(url: str) -> str:
     """Return the id of a source: a hash of its URL without signature and fragment.
 
     Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
-    the same, and the validator decides whether it is.
+    the same, and an ETag decides whether it is; many objects of a server may share a date.
     """
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 

@@ -1,15 +1,15 @@
 """New signatures of one object: the bytes that are there count if the validators agree."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rheo_core import DownloadStatus, FileConfig
+from rheo_core import DownloadManager, DownloadStatus, FileConfig
 from rheo_core.domain.signed_urls import unsigned
-from tests.core.engine import fetch, names_in, status_of
-from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.core.engine import Gate, fetch, names_in, serving, status_of
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.waiting import Until
 
 BODY, OTHER = body_of(1_500_000), body_of(1_500_000, "other")
 AWS = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={0}&X-Amz-Expires=900&X-Amz-Signature={0}ab"
@@ -31,6 +31,8 @@ SIGNATURES = {
     "google drive": "confirm=t&uuid={0}&at=x{0}",
     "obs": "X-Obs-Date={0}&X-Obs-Signature={0}",
     "nginx": "st=x{0}&e={0}",
+    "nginx 2": "md5=x{0}&expires={0}",
+    "nginx 3": "md5=x{0}&e={0}",
     "limelight": "h=x{0}&e={0}",
     "qiniu": "e={0}&token=a:{0}",
     "alibaba": "auth_key={0}-0-0-x{0}",
@@ -54,6 +56,7 @@ def test_a_new_signature_is_the_same_object(form: str) -> None:
         "https://h/a?e=1&ex=2&is=3",
         "https://h/a?h=1&confirm=t&timestamp=3&key_id=4",
         "https://h/a?rlkey=1&dl=1",
+        "https://h/a?md5=d41d8cd98f00b204e9800998ecf8427e",
         "https://h/a%20b?x=%7E&&y",
         "https://h/a?versionId=1",
         "https://h/a?",
@@ -73,7 +76,7 @@ async def test_a_renewed_link_continues_from_the_bytes_on_the_disk(
     server: MisbehavingServer, tmp_path: Path, form: str
 ) -> None:
     await interrupted(server, tmp_path, form)
-    new = server.on(f"/f.bin?{form.format(2)}", serving(BODY, '"v1"'))
+    new = server.on(f"/f.bin?{form.format(2)}", serving(BODY, ETag='"v1"'))
     manager, _ = await fetch(tmp_path, [FileConfig(url=new)], connections=1)
     assert manager.stats.completed == 1
     assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == BODY
@@ -83,7 +86,7 @@ async def test_a_renewed_link_continues_from_the_bytes_on_the_disk(
 
 async def test_another_version_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
     await interrupted(server, tmp_path, AWS)
-    new = server.on(f"/f.bin?{AWS.format(2)}", serving(OTHER, '"v2"'))
+    new = server.on(f"/f.bin?{AWS.format(2)}", serving(OTHER, ETag='"v2"'))
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
     assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == OTHER
 
@@ -92,7 +95,7 @@ async def test_another_object_leaves_the_bytes_alone(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     await interrupted(server, tmp_path, "id={0}")
-    new = server.on("/f.bin?id=2", serving(OTHER, '"v1"'))
+    new = server.on("/f.bin?id=2", serving(OTHER, ETag='"v1"'))
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
     assert (tmp_path / "f (1).bin").read_bytes() == OTHER
     assert (tmp_path / "f.bin.part").stat().st_size == 1_000_000
@@ -102,24 +105,114 @@ async def test_a_finished_file_is_known_by_its_whole_link(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     """Elsewhere a token may name the file."""
-    urls = [server.on(f"/get?token={n}", serving(b"%d" % n, '"v"')) for n in range(3)]
+    urls = [server.on(f"/get?token={n}", serving(b"%d" % n, ETag='"v"')) for n in range(3)]
     configs = [FileConfig(url=url) for url in urls]
     for _ in range(2):
         await fetch(tmp_path, configs, max_concurrent=3)
         assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"0", b"1", b"2"]
 
 
+DATED = {
+    "Last_Modified": "Mon, 02 Nov 2020 08:00:00 GMT",
+    "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
+}
+VALIDATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "one date": (DATED, DATED),
+    "one revision": ({"ETag": '"1"'}, {"ETag": '"1"'}),
+    "their own": ({"ETag": '"a"'}, {"ETag": '"b"'}),
+}
+
+
+@pytest.mark.parametrize("validators", VALIDATORS.values(), ids=VALIDATORS)
+@pytest.mark.parametrize(
+    "links", [("?token=a", "?token=b"), ("a:x@", "b:x@"), ("", "b:x@"), ("b:x@", "")]
+)
+async def test_two_links_of_one_run_share_no_part_file(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    links: tuple[str, str],
+    validators: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    """The token, or the user, may name the object; the first link is interrupted."""
+    first, second = (_with(server.url("/get"), link) for link in links)
+    gate = Gate(BODY, 1_000_000, **validators[0])
+    whole = serving(OTHER, **validators[1])
+    behaviours: Iterator[Behaviour] = iter([gate, whole, serving(BODY, **validators[0])])
+
+    async def answer(exchange: Exchange) -> None:
+        await next(behaviours)(exchange)
+
+    for path in ("/get", "/get?token=a", "/get?token=b"):
+        server.on(path, answer)
+    a, b = FileConfig(url=first), FileConfig(url=second)
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([a])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        await manager.pause(a.id)
+        gate.opened.set()
+        await manager.add([b])
+        await manager.wait_until_complete(timeout=30)
+        info = manager.get_download_info(a.id)
+        assert info is not None and info.bytes_downloaded == 1_000_000
+        assert (tmp_path / "get (1)").read_bytes() == OTHER
+        await manager.resume(a.id)
+        await manager.wait_until_complete(timeout=30)
+    assert names_in(tmp_path) == ["get", "get (1)"]
+    assert (tmp_path / "get").read_bytes() == BODY
+    assert server.requests[-1].range_start == 1_000_000
+
+
+def _with(url: str, link: str) -> str:
+    return url + link if link.startswith("?") else url.replace("://", f"://{link}")
+
+
+async def test_a_date_does_not_continue_from_the_bytes_of_another_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """All files of a deployment have one date, and a token may name the file."""
+
+    async def cut(exchange: Exchange) -> None:
+        if len(server.requests) > 1:
+            await exchange.head("403 Expired", Content_Length=0)
+            return
+        await exchange.head(Content_Length=len(BODY), **DATED, Accept_Ranges="bytes")
+        await exchange.send(BODY[:1_000_000])
+        await exchange.close()
+
+    await fetch(tmp_path, [FileConfig(url=server.on("/f.bin?token=1", cut))], connections=1)
+    new = server.on("/f.bin?token=2", serving(OTHER, **DATED))
+    await fetch(tmp_path, [FileConfig(url=new)], connections=1)
+    assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == OTHER
+
+
+async def test_a_login_in_an_edited_link_keeps_the_bytes(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v1"')
+    url = server.on("/f.bin", gate)
+    config = FileConfig(url=_with(url, "a:x@"))
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 1_000_000)
+        await manager.pause(config.id)
+        gate.opened.set()
+        server.on("/f.bin", serving(BODY, ETag='"v1"'))
+        edited = await manager.edit(config.id, FileConfig(url=_with(url, "a:y@")))
+        assert edited is not None
+        await manager.resume(edited)
+        await manager.wait_until_complete(timeout=30)
+    assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == BODY
+    assert server.requests[-1].range_start == 1_000_000
+
+
 async def test_fragments_make_no_second_download(server: MisbehavingServer, tmp_path: Path) -> None:
-    url = server.on("/f.bin", serving(BODY, '"v1"'))
+    url = server.on("/f.bin", serving(BODY, ETag='"v1"'))
     first, second = FileConfig(url=f"{url}#a"), FileConfig(url=f"{url}#b")
     assert first.id == second.id == FileConfig(url=url).id
     manager, _ = await fetch(tmp_path, [first, second])
     assert names_in(tmp_path) == ["f.bin"] and len(server.requests) >= 1
     assert status_of(manager, first) is DownloadStatus.COMPLETED
-
-
-def serving(body: bytes, etag: str) -> Callable[[Exchange], Any]:
-    return lambda exchange: exchange.serve(body, ETag=etag)
 
 
 async def interrupted(server: MisbehavingServer, folder: Path, form: str) -> None:
