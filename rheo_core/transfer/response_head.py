@@ -15,6 +15,7 @@ from rheo_core.domain.text import is_unicode, printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 from rheo_core.infrastructure.http.header_values import http_date, leading_number, retry_after
 
+from .constant_etags import is_constant
 from .digests import digest_of
 
 _CONTENT_RANGE = re.compile(
@@ -70,10 +71,12 @@ class Validator:
         return self.etag or self.last_modified
 
     @classmethod
-    def of(cls, headers: MultiMapping[str]) -> "Validator":
-        """Return the validators of a reply."""
+    def of(cls, headers: MultiMapping[str], content_length: int | None) -> "Validator":
+        """Return the validators of a reply with a body of this length, bytes; None: unknown."""
         etag, coding = _only(headers, "ETag"), _coding(headers)
-        if _STRONG_ETAG.fullmatch(etag):
+        said = headers.get("Content-Range")
+        size = content_length if said is None else _named_range(said)[2]
+        if _STRONG_ETAG.fullmatch(etag) and not is_constant(etag, size):
             return cls(etag=etag, coding=coding)
         modified = _only(headers, "Last-Modified")
         if not _is_strong_date(modified, headers.get("Date", "")):
@@ -155,7 +158,7 @@ def parse_response_head(
         RangeRefusedError: the reply does not have the requested range.
         ProtocolError: the reply contradicts itself.
     """
-    validator = Validator.of(headers)
+    validator = Validator.of(headers, content_length)
     _check_possible(content_length)
     if status in _WHOLE:
         return _parse_whole(status, headers, content_length, offset, validator)

@@ -207,10 +207,10 @@ def test_errors(status: int, offset: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "etag", ['"a"', '"a-b_c:+/="', '"\'"', '"\xe4"', ' "a" ', '"W/a"', '"a\\"']
+    "etag", ['"a"', '"a-b_c:+/="', '"a\'"', '"\xe4"', ' "a" ', '"W/a"', '"a\\"']
 )
 def test_strong_etags(etag: str) -> None:
-    assert Validator.of(CIMultiDict({"ETag": etag})).if_range == etag.strip()
+    assert Validator.of(CIMultiDict({"ETag": etag}), None).if_range == etag.strip()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_strong_etags(etag: str) -> None:
     ],
 )
 def test_weak_and_malformed_etags(etag: str) -> None:
-    assert Validator.of(CIMultiDict({"ETag": etag})) == Validator()
+    assert Validator.of(CIMultiDict({"ETag": etag}), None) == Validator()
 
 
 @pytest.mark.parametrize(
@@ -266,14 +266,14 @@ def test_weak_and_malformed_etags(etag: str) -> None:
     ],
 )
 def test_dates(modified: str, date: str, strong: bool) -> None:
-    validator = Validator.of(CIMultiDict({"Last-Modified": modified, "Date": date}))
+    validator = Validator.of(CIMultiDict({"Last-Modified": modified, "Date": date}), None)
     assert validator.if_range == (modified if strong else None)
 
 
 def test_an_etag_goes_before_a_date() -> None:
     headers = {"ETag": '"a"', "Last-Modified": DATE, "Date": LATER}
-    assert Validator.of(CIMultiDict(headers)) == Validator(etag='"a"')
-    assert Validator.of(CIMultiDict({**headers, "ETag": 'W/"a"'})).if_range == DATE
+    assert Validator.of(CIMultiDict(headers), None) == Validator(etag='"a"')
+    assert Validator.of(CIMultiDict({**headers, "ETag": 'W/"a"'}), None).if_range == DATE
 
 
 # Retry-After
@@ -412,7 +412,7 @@ def test_a_date_is_strong_a_minute_after_the_change(changed: datetime, seconds: 
     except OverflowError:
         return
     modified, date = (format_datetime(moment, usegmt=True) for moment in (changed, sent))
-    validator = Validator.of(CIMultiDict({"Last-Modified": modified, "Date": date}))
+    validator = Validator.of(CIMultiDict({"Last-Modified": modified, "Date": date}), None)
     assert validator.if_range == (modified if seconds >= 60 else None)
 
 
