@@ -30,8 +30,9 @@ _NO_TOKEN = re.compile(r"=(?!\?)|(?!=\?).*/", re.DOTALL)
 _SEPARATOR = re.compile(r"[/\\]")
 _BAD_WORD = re.compile(r"\?[Qq]\?[^?]*=(?![0-9A-Fa-f]{2})")
 _AFTER_WORD = re.compile(r"\?=[ \t]+")
-_MAX_WORDS_LENGTH = 4_000
-"""Characters of encoded words. Decoding them takes quadratic time, and a name has 255 bytes."""
+_MAX_ENCODED_LENGTH = 4_000
+"""Characters of encoded words or of an `ext-value`. Some codecs take quadratic time, and a name has
+255 bytes."""
 _PERCENT_ENCODED = re.compile("(?:%[0-9a-fA-F]{2})+")
 
 
@@ -77,7 +78,7 @@ def _decode_value(text: str) -> str | None:
 
 
 def _decode_words(text: str) -> str | None:
-    if len(text) > _MAX_WORDS_LENGTH or _BAD_WORD.search(text):
+    if len(text) > _MAX_ENCODED_LENGTH or _BAD_WORD.search(text):
         return None
     try:
         parts = [
@@ -118,7 +119,7 @@ def _bytes_of(text: str) -> bytes:
 
 def _decode_extended(text: str) -> str | None:
     """Decode an `ext-value` (RFC 8187 3.2.1); None if it is malformed or not in its charset."""
-    match = _EXTENDED.fullmatch(text.strip())
+    match = _EXTENDED.fullmatch(text.strip()) if len(text) <= _MAX_ENCODED_LENGTH else None
     if match is None:
         return None
     try:

@@ -142,3 +142,11 @@ def test_a_long_header_is_read_in_no_time(piece: str) -> None:
     text = piece * (65_536 // len(piece))
     for value in ("", '; filename="', "; filename=", "; filename*="):
         assert_safe(filename_from_disposition(f"attachment{value}{text}"))
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "UTF-8"])
+def test_an_encoded_name_that_no_file_can_have_is_not_decoded(charset: str) -> None:
+    """Two of these codecs of Python take quadratic time."""
+    header = f"attachment; filename=a.txt; filename*={charset}''{{}}"
+    assert filename_from_disposition(header.format("b" * 5_000)) == "a.txt"
+    assert filename_from_disposition(header.format("b" * 100)) != "a.txt"
