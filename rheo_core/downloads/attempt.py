@@ -227,7 +227,8 @@ class Attempt:
         part = PartFile(
             path,
             self._source,
-            link=self._claim.source,
+            link=self._context.names.source_of(config.source),
+            is_new_link=config.fetch_url is not None,
             durable=options.durable,
             pieces=config.pieces,
             key=options.key,

@@ -18,6 +18,7 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     FileValidationError,
+    ProtocolError,
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
@@ -64,6 +65,7 @@ class PartFile:
         source: str,
         *,
         link: str = "",
+        is_new_link: bool = False,
         durable: bool = True,
         pieces: PieceHashes | None = None,
         key: Key = user_key,
@@ -74,7 +76,8 @@ class PartFile:
         Args:
             destination: path of the finished file.
             source: the download; see `source_of`.
-            link: its link; see `exact_source_of`.
+            link: the link that is fetched; see `exact_source_of`.
+            is_new_link: the user replaced the link, and bytes of the old one must stay.
             durable: sync bytes to the disk before anything relies on them.
             pieces: checksums of pieces, which will find bad bytes in the whole file.
             key: signs the state.
@@ -84,6 +87,7 @@ class PartFile:
         self.folder = folder_of(str(destination))  # no change of its name affects it
         self.source = source
         self._link = link
+        self._is_new_link = is_new_link
         self._key = key
         self.state = PartState(source)
         self.durable = durable
@@ -220,11 +224,19 @@ class PartFile:
         Raises:
             FileInUseError: another program uses it.
             DestinationError: it cannot be written.
+            ProtocolError: nothing proves that a new link leads to the file that is begun.
         """
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if not self._continues_link:
+            if self._is_new_link:
+                self.close()
+                raise ProtocolError(
+                    "no ETag says that the new link leads to the same file; the "
+                    f"{self.state.offset:,} bytes of the old one are kept; to download the new "
+                    "one, add its link"
+                )
             self.state = PartState(self.source)
         self.was_resumed = self.is_begun = bool(self.state.written)
         self._reach = max((each.end for each in self.state.written), default=0)
@@ -232,9 +244,9 @@ class PartFile:
     @property
     def _continues_link(self) -> bool:
         """True if bytes of an earlier link may go on with this one: a date alone proves nothing."""
-        state = self.state
+        state, is_verified = self.state, self._is_read_back or self.pieces is not None
         is_same = state.link in ("", self._link) or not self._link
-        return is_same or state.validator.etag is not None or self.pieces is not None
+        return is_same or is_verified or state.validator.etag is not None
 
     def prepare(self) -> None:
         """Check before the first request that a file can be created here.

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DownloadStatus
-from tests.core.engine import EAGER, Journal, error_of, fetch, names_in, serving, status_of
+from rheo_core.domain import DownloadStatus, HashConfig
+from tests.core.engine import EAGER, Journal, error_of, fetch, names_in, serving, sha256, status_of
 from tests.core.test_engine_segments import Trickle
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, whole
 from tests.waiting import Until
 
@@ -202,14 +202,23 @@ async def test_one_mirror_twice_is_one(server: MisbehavingServer, tmp_path: Path
 
 # A link that was replaced
 
+STRONG: Headers = {"ETag": '"v1"'}
+DATED: Headers = {
+    "Last_Modified": "Mon, 02 Nov 2020 08:00:00 GMT",
+    "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
+}
+
 
 async def broken_at(
-    server: MisbehavingServer, manager: DownloadManager, config: FileConfig
+    server: MisbehavingServer,
+    manager: DownloadManager,
+    config: FileConfig,
+    validators: Headers = STRONG,
 ) -> None:
     """Three million bytes come, then the link has expired."""
 
     async def expires(exchange: Exchange) -> None:
-        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.head(Content_Length=len(BODY), **validators)
         await exchange.send(BODY[:3_000_000])
         server.on("/f?expires=1", answer("403 Forbidden"))
         await exchange.close()
@@ -276,6 +285,32 @@ async def test_a_link_replaced_the_moment_it_fails(
         assert await manager.replace_url(config.id, fresh)
         await manager.wait_until_complete(timeout=10)
         assert journal.names() == ["queued", "started", "failed", "queued", "started", "completed"]
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+async def test_a_date_does_not_join_the_bytes_of_two_links(
+    server: MisbehavingServer, tmp_path: Path, is_checked: bool
+) -> None:
+    """All files of a deployment have one date."""
+    checksum = HashConfig(algorithm="sha256", expected_hash=sha256(BODY)) if is_checked else None
+    config = FileConfig(url=server.url("/f?expires=1"), hash_config=checksum)
+    async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
+        await broken_at(server, manager, config, DATED)
+        other = server.on("/other", serving(BODY if is_checked else OTHER, **DATED))
+        assert await manager.replace_url(config.id, other)
+        await manager.wait_until_complete(timeout=10)
+        if not is_checked:
+            assert error_of(manager, config) == (
+                "no ETag says that the new link leads to the same file; the 3,000,000 bytes of the "
+                "old one are kept; to download the new one, add its link"
+            )
+            assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
+            server.on("/f?expires=1", serving(BODY, **DATED))
+            assert await manager.replace_url(config.id, config.url)  # the old one after all
+            await manager.wait_until_complete(timeout=10)
+        assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert server.requests[-1].range_start is not None
 
 
 @pytest.mark.parametrize("partial", [True, False])

@@ -72,9 +72,9 @@ class Exchange:
     async def serve(self, body: bytes, **headers: Any) -> None:
         """Answer as a good server does: ranges, If-Range, 416."""
         start, end = self.request.range_start, self.request.range_end
-        etag = headers.get("ETag")
+        validators = headers.get("ETag"), headers.get("Last_Modified")
         condition = self.request.headers.get("if-range")
-        if start is None or (condition is not None and condition != etag):
+        if start is None or (condition is not None and condition not in validators):
             await self.head(Content_Length=len(body), **headers)
             await self.send(body)
         elif start >= len(body):
