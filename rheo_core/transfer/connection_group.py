@@ -221,7 +221,9 @@ class ConnectionGroup:
             self._context.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
-            error = None if task.cancelled() else task.exception()
+            if task.cancelled():  # its rest has another connection; it neither worked nor failed
+                continue
+            error = task.exception()
             if error is None:
                 self._last_error = None
                 continue
