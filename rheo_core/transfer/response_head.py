@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -375,9 +376,24 @@ def _check_possible(size: int | None) -> None:
 
 def _is_strong_date(modified: str, date: str) -> bool:
     changed, sent = http_date(modified), http_date(date)
-    if changed is None or sent is None or changed.year < _FIRST_YEAR:
+    if changed is None or sent is None or _is_constant(modified, changed):
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
+
+
+def _is_constant(modified: str, moment: datetime) -> bool:
+    """Return True if every version of a file may have this date.
+
+    A year of two digits (RFC 850) does not name its century: zero times are written so, too. Clocks
+    begin at New Year (2000, 2001 and others), in any zone of whole hours.
+    """
+    is_new_year = (moment.month, moment.day) in ((12, 31), (1, 1))
+    is_full_hour = moment.minute == moment.second == 0
+    return (
+        moment.year < _FIRST_YEAR
+        or str(moment.year) not in modified
+        or (is_new_year and is_full_hour)
+    )
 
 
 def _modified(headers: MultiMapping[str]) -> int | None:

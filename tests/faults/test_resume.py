@@ -419,8 +419,17 @@ async def test_r08_a_weak_etag_that_differs_is_another_version_whatever_its_date
     outcome.completed(NEW, requests=3)
 
 
-async def test_r08_a_date_that_build_tools_give_to_all_versions_mixes_none(broken: Scene) -> None:
-    dated: Headers = {"Last_Modified": "Thu, 01 Jan 1970 00:00:01 GMT", "Date": date(0)}
+@pytest.mark.parametrize(
+    "constant",
+    [
+        "Thu, 01 Jan 1970 00:00:01 GMT",
+        "Wed, 30 Nov -0001 00:00:00 +0000",
+        "Mon, 01 Jan 1 00:00:00 GMT",
+        "Mon, 01 Jan 2001 00:00:00 GMT",
+    ],
+)
+async def test_r08_a_date_that_all_versions_have_mixes_none(broken: Scene, constant: str) -> None:
+    dated: Headers = {"Last_Modified": constant, "Date": date(0)}
     then = without_ranges(parts(NEW, **dated), whole(NEW, **dated))
     outcome = await broken.resume(OLD, CUT, then, NEW, headers=dated)
     outcome.completed(NEW)
