@@ -166,8 +166,9 @@ class ConnectionGroup:
         finally:
             segment.is_busy = False
         end = reply.head.end
-        if is_over and end is not None and segment.written < end:
-            raise IncompleteError(segment.written, end)
+        expected = self._part.state.total if end is None else end
+        if is_over and expected is not None and segment.written < expected:
+            raise IncompleteError(segment.written, expected)
         if end is None:
             segment.end = segment.written
         elif segment.end is None and reply.head.total is not None:

@@ -89,15 +89,6 @@ class Validator:
             are_weak_known and self.weak_etag != other.weak_etag
         )
 
-    def differs(self, other: "Validator") -> bool:
-        """Return True if `other` has a validator of the same kind that proves another version."""
-        pairs = (
-            (self.etag, other.etag),
-            (self.last_modified, other.last_modified),
-            (self.weak_etag, other.weak_etag),
-        )
-        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
-
 
 NO_VALIDATOR = Validator()
 
@@ -417,28 +408,21 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
     return None
 
 
-def check_whole(
-    head: ResponseHead, start: int, end: int | None, total: int | None, validator: Validator
-) -> None:
+def check_whole(head: ResponseHead, total: int | None) -> None:
     """Check that a reply to a range request is the whole file, as its status (200, 203) says.
 
-    Some scripts read Range and send a part with this status. The length of the file, or another
-    version than before, shows that it is the whole. In doubt, a request without a range decides.
+    Some scripts read Range and send a part with this status, of any length and with an ETag that is
+    a hash of this part. Only the length of the whole file shows that it is not a part. In doubt, a
+    request without a range decides.
 
     Args:
         head: head of the reply.
-        start: first byte of the requested range.
-        end: end of that range, exclusive; None: the end of the file.
         total: size of the partial file when it is whole, bytes; None: unknown.
-        validator: validator of the partial file.
 
     Raises:
-        RangeRefusedError: it may be the requested part.
+        RangeRefusedError: it may be a part.
     """
-    if total is not None and head.total == total:
-        return
-    parts = {None if each is None else each - start for each in (end, total)} - {None}
-    if head.total in parts or not validator.differs(head.validator):
+    if total is None or head.total != total:
         raise RangeRefusedError("the server answers a range request with a part as the whole file")
 
 
