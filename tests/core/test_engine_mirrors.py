@@ -429,3 +429,33 @@ async def test_a_takeover_does_not_hide_why_connections_failed(
         retry_handler=quick_retries(0),
     )
     assert journal.last("failed").error.kind == "incomplete"
+
+
+@pytest.mark.parametrize("weak", ['W/"b"', 'W/"a"'], ids=["changed", "same"])
+async def test_a_mirror_does_not_hide_another_weak_etag(
+    server: MisbehavingServer, tmp_path: Path, weak: str
+) -> None:
+    """Of one host, another weak ETag is another version, whatever date builds give to both."""
+    dates = {
+        "Last_Modified": "Thu, 02 Jan 2020 03:04:05 GMT",
+        "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
+    }
+    body = OTHER if weak == 'W/"b"' else BODY
+
+    async def later(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            return await exchange.serve(body, ETag=weak, **dates)
+        place = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        headers = {"Content_Range": place, "Content_Length": len(body) - start, "ETag": weak}
+        await exchange.head("206 Partial Content", **headers, **dates)
+        return await exchange.send(body[start:])
+
+    own = in_turn(cut(BODY, 1_000_000, ETag='W/"a"', **dates), later)
+    config = FileConfig(
+        url=server.on("/f", own), mirrors=(server.on("/m/f", answer("404 Not Found")),)
+    )
+    await fetch(tmp_path, [config], retry_handler=quick_retries(), connections=1)
+    assert (tmp_path / "f").read_bytes() == body
+    requests = server.requests_for("/f")
+    assert len(requests) == (3 if weak == 'W/"b"' else 2)
