@@ -165,7 +165,8 @@ def _refusal(
 ) -> DownloadError:
     """Return the error for a reply without a file."""
     nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if nothing is not None:
+    # The field has no meaning with other statuses (RFC 9110 14.4).
+    if nothing is not None and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         _check_possible(size := int(nothing[1]))
         if offset and size == offset:
             return NothingLeftError(offset, validator)

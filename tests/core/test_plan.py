@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from rheo_core.domain.exceptions import HttpStatusError, ProtocolError
 from rheo_core.transfer.response_head import (
+    NothingLeftError,
     RangeRefusedError,
     ResponseHead,
     Validator,
@@ -165,6 +166,16 @@ def test_refused_ranges(status: int) -> None:
         head(status)
 
 
+@pytest.mark.parametrize("status", [304, 404, 412, 500, 503])
+def test_only_a_416_says_where_the_file_ends(status: int) -> None:
+    headers = {"Content-Range": "bytes */10", "ETag": '"a"'}
+    with pytest.raises(NothingLeftError):
+        head(416, headers, offset=10)
+    with pytest.raises((HttpStatusError, RangeRefusedError)) as caught:
+        head(status, headers, offset=10)
+    assert not isinstance(caught.value, NothingLeftError)
+
+
 @pytest.mark.parametrize("status", [201, 202, 204, 205, 226])
 def test_success_without_a_file(status: int) -> None:
     with pytest.raises(ProtocolError, match=str(status)):
@@ -266,6 +277,7 @@ def test_weak_and_malformed_etags(etag: str) -> None:
         ("Mon, 01 Jan 2001 00:00:00 GMT", NOW, False),  # zero in Cocoa
         ("Sat, 01 Jan 2000 00:00:00 GMT", NOW, False),  # clocks without a battery
         ("Fri, 31 Dec 1999 23:00:00 GMT", NOW, False),  # the same, in another zone
+        (f"{DATE}{' x' * 50}", LATER, False),  # each request would send it
         ("Sat, 01 Jan 2000 00:00:01 GMT", NOW, True),
         ("Sun, 02 Jan 2000 00:00:00 GMT", NOW, True),
         ("06 Nov 1994 08:49:37 GMT", LATER, True),

@@ -11,6 +11,8 @@ _YEAR = re.compile(
 """A year after the month or the time; one of two digits only in the form of RFC 850.
 
 Zero times have other years (`0001`, `1`, `-0001`), which the library takes for 2001 or 2000."""
+_MAX_DATE_LENGTH = 100
+"""Characters; no form of RFC 9110 5.6.7 has half as many."""
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 
 
@@ -20,7 +22,7 @@ def http_date(value: str) -> datetime | None:
 
     Return None for a year before 1000, which stands for no date in several languages.
     """
-    if _YEAR.search(value) is None:
+    if len(value) > _MAX_DATE_LENGTH or _YEAR.search(value) is None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
