@@ -1,6 +1,7 @@
 """Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -190,10 +191,9 @@ class Attempt:
         if not is_surely_short(requested.name):
             requested = await disk.run(fitted, requested)
         claim.expected_path = requested if is_expected else None
-        subdir = record.config.destination_subdir
-        if subdir is not None:
-            await disk.run(check_inside, requested, subdir)
         part = self._part(requested)
+        if record.config.destination_subdir is not None:
+            await disk.run(part.check_folder)
         path = await claim.claim(requested, part)
         if path is None:
             await self._discard(part)
@@ -224,6 +224,7 @@ class Attempt:
 
     def _part(self, path: Path) -> PartFile:
         options, config = self._context.options, self._record.config
+        subdir = config.destination_subdir
         part = PartFile(
             path,
             self._source,
@@ -233,6 +234,7 @@ class Attempt:
             pieces=config.pieces,
             key=options.key,
             is_read_back=self._claim.checksum is not None,
+            check_folder=None if subdir is None else partial(check_inside, subdir=subdir),
         )
         if config.compute_hash is not None:
             part.hashing.use(config.compute_hash)

@@ -28,6 +28,7 @@ _HASH = re.compile(r"(md5|sha-?(?:1|256|384|512)|blake2b)(?:[ _-]?(?:sum|hash|ch
 _HEAD = re.compile(rf"(?:[^:/\n]*[,;|\t])?\"?{_URL.pattern}\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE)
 _MAX_ROW_LINES = 100
 """Lines of one row. A quote that never closes must not swallow a long table."""
+_QUOTED = re.compile(r"\"[^\"]*\"")
 _BLANK_BEFORE = re.compile(r"[,;|]\s")
 
 
@@ -36,14 +37,21 @@ def sniff(text: str) -> bool:
     if _HEAD.fullmatch(text) is None or re.search(r"[,;|\t]", text) is None:
         return False
     # Prose (`See this link, please`) has blanks after its signs.
-    return _BLANK_BEFORE.search(text) is None or " " not in _BLANK_BEFORE.sub(",", text)
+    bare = _QUOTED.sub("", text)
+    return _BLANK_BEFORE.search(bare) is None or " " not in _BLANK_BEFORE.sub(",", bare)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the downloads of a table, which ends with a blank line or the text."""
     head = next(lines)
-    delimiter = max(",;|\t", key=head.count)
-    columns = [name.strip().strip('"').lower() for name in head.strip().split(delimiter)]
+    delimiter = max(",;|\t", key=_QUOTED.sub("", head).count)
+    try:
+        names = next(csv.reader([head.strip()], delimiter=delimiter))
+    except csv.Error as error:
+        problem = f"not the head of a table: {error}"
+        yield Candidate(lines.number, head.strip(), problem=problem, form=_FORM)
+        return
+    columns = [name.strip().lower() for name in names]
     max_lines = _MAX_ROW_LINES
     for line in lines:
         if not line.strip():

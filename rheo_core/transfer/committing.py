@@ -64,6 +64,7 @@ def give_final_name(request: Commit) -> Identity:
         FileValidationError: another program shortened the file, or wrote to it after its check.
     """
     part, size, overwrite, metadata = request
+    part.check_folder()
     with named_errors(part.destination):
         try:
             identity = None if overwrite else _commit_buffer(part, metadata)

@@ -166,8 +166,9 @@ class ConnectionGroup:
         finally:
             segment.is_busy = False
         end = reply.head.end
-        if is_over and end is not None and segment.written < end:
-            raise IncompleteError(segment.written, end)
+        expected = self._part.state.total if end is None else end
+        if is_over and expected is not None and segment.written < expected:
+            raise IncompleteError(segment.written, expected)
         if end is None:
             segment.end = segment.written
         elif segment.end is None and reply.head.total is not None:
@@ -221,7 +222,9 @@ class ConnectionGroup:
             self._context.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
-            error = None if task.cancelled() else task.exception()
+            if task.cancelled():  # its rest has another connection; it neither worked nor failed
+                continue
+            error = task.exception()
             if error is None:
                 self._last_error = None
                 continue

@@ -125,14 +125,13 @@ class TransferContext:
         Validators cannot be compared across URLs (RFC 9110 8.8.1). Unless the file is verified at
         the end, two sources have the same file only if their validators agree.
         """
+        own = source.version
+        if own is None and source is self.sources.original:
+            own = state.validator  # of the beginning, most likely from here
         if not self.checks.verified_at_end:
             # Two hosts of one file often share its date, and rarely a weak ETag.
-            is_only = self.sources.count == 1
-            return state.validator if is_only else replace(state.validator, weak_etag=None)
-        version = source.version
-        if version is None and source is self.sources.original:
-            version = state.validator  # of the beginning, most likely from here
-        return version if version is not None and version.if_range is not None else None
+            return replace(state.validator, weak_etag=None if own is None else own.weak_etag)
+        return own if own is not None and own.if_range is not None else None
 
     def throttle(self, host: str) -> Throttle:
         """Return the throttle for connections to a host."""

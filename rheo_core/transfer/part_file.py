@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -70,6 +71,7 @@ class PartFile:
         pieces: PieceHashes | None = None,
         key: Key = user_key,
         is_read_back: bool = False,
+        check_folder: Callable[[Path], None] | None = None,
     ) -> None:
         """Describe a part file without opening it.
 
@@ -82,6 +84,8 @@ class PartFile:
             pieces: checksums of pieces, which will find bad bytes in the whole file.
             key: signs the state.
             is_read_back: `digest` reads the file instead of relying on received bytes.
+            check_folder: raises DestinationError for a path whose folder must not be used. Called
+                before each file is created or named, because others may change a shared folder.
         """
         self.destination = destination
         self.folder = folder_of(str(destination))  # no change of its name affects it
@@ -89,6 +93,7 @@ class PartFile:
         self._link = link
         self._is_new_link = is_new_link
         self._key = key
+        self._check_folder = check_folder
         self.state = PartState(source)
         self.durable = durable
         self.pieces = pieces
@@ -226,6 +231,7 @@ class PartFile:
             DestinationError: it cannot be written.
             ProtocolError: nothing proves that a new link leads to the file that is begun.
         """
+        self.check_folder()
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
@@ -247,6 +253,15 @@ class PartFile:
         state, is_verified = self.state, self._is_read_back or self.pieces is not None
         is_same = state.link in ("", self._link) or not self._link
         return is_same or is_verified or state.validator.etag is not None
+
+    def check_folder(self) -> None:
+        """Check that the folder may still be used. Blocks.
+
+        Raises:
+            DestinationError: it may not.
+        """
+        if self._check_folder is not None:
+            self._check_folder(self.destination)
 
     def prepare(self) -> None:
         """Check before the first request that a file can be created here.

@@ -2,7 +2,7 @@
 
 from .context import TransferContext
 from .part_state import PartState
-from .response_head import NothingLeftError, RangeRefusedError
+from .response_head import NothingLeftError, RangeRefusedError, ResponseHead
 from .segments import Segment
 
 
@@ -10,7 +10,7 @@ async def size_at_server(context: TransferContext, size: int) -> int | None:
     """Request the bytes after `size`, and return the size of the server's file.
 
     The reply to a whole file is short: 416, with the size (RFC 9110 15.5.17). The body of any other
-    reply is not read.
+    reply is not read. If the reply is not about the range, a request without one decides.
 
     Args:
         context: sources and limits of the download.
@@ -22,12 +22,18 @@ async def size_at_server(context: TransferContext, size: int) -> int | None:
     Raises:
         DownloadError: the server cannot be asked.
     """
-    rest = Segment(size, None, size, size)
     try:
-        request = await context.request(context.sources.original, rest, PartState()).open()
-        async with request:
-            return request.head.total
+        head = await _head_of(context, size)
+        if size and not head.partial:  # it may be a part all the same: see `check_whole`
+            head = await _head_of(context, 0)
+        return head.total
     except NothingLeftError as nothing:
         return nothing.size
     except RangeRefusedError:
         return None
+
+
+async def _head_of(context: TransferContext, offset: int) -> ResponseHead:
+    rest = Segment(offset, None, offset, offset)
+    async with await context.request(context.sources.original, rest, PartState()).open() as request:
+        return request.head

@@ -170,10 +170,8 @@ class Request:
         Raises:
             RangeRefusedError: it may have.
         """
-        state = self._state
         if self._offset is not None:
-            end = self._segment.end
-            check_whole(self.head, self._offset, end, state.total, state.validator)
+            check_whole(self.head, self._state.total)
 
     async def _leave(self, error: BaseException | None) -> None:
         """Close reply and connection; raise the translation of `error`, if it has one."""

@@ -3,6 +3,7 @@
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -91,15 +92,6 @@ class Validator:
             are_weak_known and self.weak_etag != other.weak_etag
         )
 
-    def differs(self, other: "Validator") -> bool:
-        """Return True if `other` has a validator of the same kind that proves another version."""
-        pairs = (
-            (self.etag, other.etag),
-            (self.last_modified, other.last_modified),
-            (self.weak_etag, other.weak_etag),
-        )
-        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
-
 
 NO_VALIDATOR = Validator()
 
@@ -176,7 +168,8 @@ def _refusal(
 ) -> DownloadError:
     """Return the error for a reply without a file."""
     nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if nothing is not None:
+    # The field has no meaning with other statuses (RFC 9110 14.4).
+    if nothing is not None and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         _check_possible(size := int(nothing[1]))
         if offset and size == offset:
             return NothingLeftError(offset, validator)
@@ -378,9 +371,24 @@ def _check_possible(size: int | None) -> None:
 
 def _is_strong_date(modified: str, date: str) -> bool:
     changed, sent = http_date(modified), http_date(date)
-    if changed is None or sent is None or changed.year < _FIRST_YEAR:
+    if changed is None or sent is None or _is_constant(modified, changed):
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
+
+
+def _is_constant(modified: str, moment: datetime) -> bool:
+    """Return True if every version of a file may have this date.
+
+    A year of two digits (RFC 850) does not name its century: zero times are written so, too. Clocks
+    begin at New Year (2000, 2001 and others), in any zone of whole hours.
+    """
+    is_new_year = (moment.month, moment.day) in ((12, 31), (1, 1))
+    is_full_hour = moment.minute == moment.second == 0
+    return (
+        moment.year < _FIRST_YEAR
+        or str(moment.year) not in modified
+        or (is_new_year and is_full_hour)
+    )
 
 
 def _modified(headers: MultiMapping[str]) -> int | None:
@@ -404,28 +412,21 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
     return None
 
 
-def check_whole(
-    head: ResponseHead, start: int, end: int | None, total: int | None, validator: Validator
-) -> None:
+def check_whole(head: ResponseHead, total: int | None) -> None:
     """Check that a reply to a range request is the whole file, as its status (200, 203) says.
 
-    Some scripts read Range and send a part with this status. The length of the file, or another
-    version than before, shows that it is the whole. In doubt, a request without a range decides.
+    Some scripts read Range and send a part with this status, of any length and with an ETag that is
+    a hash of this part. Only the length of the whole file shows that it is not a part. In doubt, a
+    request without a range decides.
 
     Args:
         head: head of the reply.
-        start: first byte of the requested range.
-        end: end of that range, exclusive; None: the end of the file.
         total: size of the partial file when it is whole, bytes; None: unknown.
-        validator: validator of the partial file.
 
     Raises:
-        RangeRefusedError: it may be the requested part.
+        RangeRefusedError: it may be a part.
     """
-    if total is not None and head.total == total:
-        return
-    parts = {None if each is None else each - start for each in (end, total)} - {None}
-    if head.total in parts or not validator.differs(head.validator):
+    if total is None or head.total != total:
         raise RangeRefusedError("the server answers a range request with a part as the whole file")
 
 

@@ -210,12 +210,13 @@ class Transfer:
                 if self._goes_on(part, head):
                     return False, part
                 self._check_replaced(part.state)
+                known = _known_size(head, part.state)
                 before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
                 if part is not before and _continues(head, part.state):
                     return False, part
-                part.expect(head.total, head.validator, head.promised, head.modified, head.type)
+                part.expect(known, head.validator, head.promised, head.modified, head.type)
                 if head.type is not None:
                     self._stats.media_type = head.type
                 self.sources.primary.version = head.validator
@@ -229,7 +230,7 @@ class Transfer:
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
         size = part.size
-        if part.state.total is None:  # a total that a head named is never replaced by what came
+        if head.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
@@ -242,7 +243,7 @@ class Transfer:
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
-        total = state.total
+        total = state.total if reply.head.partial else reply.head.total
         if total is not None and part.fits_in_memory(total) and not self._context.may_be_limited:
             data = await reply.body.whole(total)
             if data is not None:  # no further connection is needed
@@ -250,7 +251,7 @@ class Transfer:
                 self.sources.note(self.sources.primary, 0, len(data))
                 self._stats.transferred += len(data)
                 return
-        segments = SegmentMap(state.total, state.written, self._context.options.tuning)
+        segments = SegmentMap(total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
             segments.first(), reply
         )
@@ -381,6 +382,18 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
         is_same = state.total == refused.size
     etag = state.validator.etag
     return is_same and etag is not None and etag == refused.validator.etag
+
+
+def _known_size(head: ResponseHead, state: PartState) -> int | None:
+    """Return the size of the offered file; that of the part file if it is of the same version.
+
+    Proxies leave out the length, and then end a body early as if it were whole.
+    """
+    of_state = state.validator
+    is_same = of_state.if_range is not None and of_state.may_be(head.validator)
+    if head.total is None and is_same and of_state.coding == head.validator.coding:
+        return state.total
+    return head.total
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:

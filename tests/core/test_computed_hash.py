@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rheo_core import FileConfig
+from rheo_core import DownloadManager, FileConfig
 from rheo_core.cli.main import app
 from rheo_core.domain import HashConfig
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.transfer import running_hash
-from tests.core.engine import EAGER, fetch, quick_retries, serving, sha256
+from tests.core.engine import EAGER, Journal, fetch, quick_retries, serving, sha256
 from tests.core.test_engine_checksums import repr_digest
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import cut, in_turn
+from tests.servers.scenarios import Hold, cut, in_turn
+from tests.waiting import Until
 
 SMALL = body_of(10_000)
 LARGE = body_of(3_000_000)
@@ -99,24 +100,24 @@ async def test_after_a_cut(server: MisbehavingServer, tmp_path: Path) -> None:
 
 
 async def test_after_a_cut_of_one_of_many_connections(
-    server: MisbehavingServer, tmp_path: Path
+    server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    has_joined = asyncio.Event()
-
-    async def first(exchange: Exchange) -> None:
-        await exchange.head(Content_Length=len(LARGE), ETag='"v1"')
-        await exchange.send(LARGE[:1_000_000])
-        await has_joined.wait()
-        await exchange.close()
+    first, go_on = Hold(LARGE, 1_000_000, ETag='"v1"'), asyncio.Event()
 
     async def later(exchange: Exchange) -> None:
-        has_joined.set()
+        await go_on.wait()
         await exchange.serve(LARGE, ETag='"v1"')
 
     config = FileConfig(url=server.on("/f", in_turn(first, later)), compute_hash="sha1")
-    event = await completed(
-        tmp_path, config, retry_handler=quick_retries(), connections=4, tuning=EAGER
-    )
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER) as manager:
+        journal = Journal(manager)
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].connections == 2)
+        first.let_go.set()
+        await until(lambda: manager.snapshot().downloads[0].connections == 1)
+        go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    event = journal.last("completed")
     assert event.computed_hash == f"sha1:{hashlib.sha1(LARGE).hexdigest()}"
     assert (event.http_status, event.attempts) == (200, 1)
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.domain import FileExistsStrategy
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus, FileExistsStrategy
 from rheo_core.domain.exceptions import DestinationError, FileExistsError
 from rheo_core.downloads import DestinationResolver
 from rheo_core.downloads.destination import check_inside
 from rheo_core.downloads.file_naming import numbered
+from tests.core.engine import Gate, error_of, names_in, status_of
+from tests.servers.misbehaving import MisbehavingServer, body_of
 
 STRATEGIES = list(FileExistsStrategy)
 
@@ -70,3 +73,34 @@ def test_a_folder_of_links_in_a_circle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sub").symlink_to("sub")
     with pytest.raises(DestinationError, match="is a circular link"):
         check_inside(tmp_path / "sub" / "a", "sub")
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_a_link_in_place_of_the_folder_of_a_list_leads_no_file_outside(
+    server: MisbehavingServer, tmp_path: Path, size: int, strategy: FileExistsStrategy
+) -> None:
+    """Others may write in a shared folder while the file is fetched."""
+    folder, outside = tmp_path / "shared", tmp_path / "outside"
+    outside.mkdir()
+    if strategy is FileExistsStrategy.OVERWRITE:
+        (outside / "f").write_text("of the user")
+    before = names_in(outside)
+    gate = Gate(body_of(size), size // 2)
+    config = FileConfig(
+        url=server.on("/f", gate), destination_subdir="sub", file_exists_strategy=strategy
+    )
+    async with DownloadManager(download_dir=folder) as manager:
+        await manager.add([config])
+        await gate.reached.wait()
+        if (folder / "sub").exists():
+            (folder / "sub").rename(folder / "moved")
+        folder.mkdir(exist_ok=True)
+        (folder / "sub").symlink_to(outside)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert "cannot write" in error_of(manager, config)
+    assert names_in(outside) == before
+    if before:
+        assert (outside / "f").read_text() == "of the user"

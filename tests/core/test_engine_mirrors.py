@@ -8,10 +8,20 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from tests.core.engine import EAGER, Journal, error_of, fetch, names_in, serving, sha256, status_of
+from tests.core.engine import (
+    EAGER,
+    Journal,
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    sha256,
+    status_of,
+)
 from tests.core.test_engine_segments import Trickle
 from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
-from tests.servers.scenarios import Hold, answer, cut, whole
+from tests.servers.scenarios import Hold, answer, cut, in_turn, whole
 from tests.waiting import Until
 
 BODY = body_of(8_000_000)
@@ -402,3 +412,86 @@ async def test_a_bad_link_is_told(tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         with pytest.raises(ValueError, match="ftp"):
             await manager.replace_url("any", "ftp://example.org/f")
+
+
+async def test_a_takeover_does_not_hide_why_connections_failed(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """An interrupted connection may be retried, whatever a mirror without the file says."""
+    is_cut, is_over = asyncio.Event(), asyncio.Event()
+    sent = 1_000_000
+
+    async def stalled(exchange: Exchange) -> None:
+        nonlocal sent
+        await exchange.head(Content_Length=len(BODY), ETag='"v1"')
+        await exchange.send(BODY[:sent])
+        while not is_cut.is_set():
+            sent += 100
+            await exchange.send(BODY[sent - 100 : sent])
+            await asyncio.sleep(0.01)  # the pace of the line, not a wait of the test
+        await is_over.wait()
+
+    async def partial(exchange: Exchange, size: int) -> None:
+        start, end = exchange.request.range_start or 0, exchange.request.range_end or len(BODY)
+        place = f"bytes {start}-{end - 1}/{len(BODY)}"
+        await exchange.head(
+            "206 Partial Content", Content_Range=place, Content_Length=end - start, ETag='"v1"'
+        )
+        await exchange.send(BODY[start : start + size])
+
+    async def silent(exchange: Exchange) -> None:
+        await partial(exchange, 0)
+        await is_over.wait()
+        await exchange.reset()
+
+    async def interrupted(exchange: Exchange) -> None:
+        await partial(exchange, 10_000)
+        is_cut.set()
+        await exchange.close()
+
+    async def missing(exchange: Exchange) -> None:
+        if exchange.request.range_start == sent:
+            is_over.set()  # the rest of the stalled connection
+        await is_over.wait()
+        await exchange.head("404 Not Found", Content_Length=0)
+
+    own, mirror = in_turn(stalled, interrupted, missing), in_turn(silent, missing)
+    config = FileConfig(url=server.on("/f", own), mirrors=(server.on("/m/f", mirror),))
+    _, journal = await fetch(
+        tmp_path,
+        [config],
+        connections=8,
+        tuning=replace(EAGER, takeover_seconds=0.3, min_segment_bytes=1_500_000),
+        retry_handler=quick_retries(0),
+    )
+    assert journal.last("failed").error.kind == "incomplete"
+
+
+@pytest.mark.parametrize("weak", ['W/"b"', 'W/"a"'], ids=["changed", "same"])
+async def test_a_mirror_does_not_hide_another_weak_etag(
+    server: MisbehavingServer, tmp_path: Path, weak: str
+) -> None:
+    """Of one host, another weak ETag is another version, whatever date builds give to both."""
+    dates = {
+        "Last_Modified": "Thu, 02 Jan 2020 03:04:05 GMT",
+        "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
+    }
+    body = OTHER if weak == 'W/"b"' else BODY
+
+    async def later(exchange: Exchange) -> None:
+        start = exchange.request.range_start
+        if start is None:
+            return await exchange.serve(body, ETag=weak, **dates)
+        place = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        headers = {"Content_Range": place, "Content_Length": len(body) - start, "ETag": weak}
+        await exchange.head("206 Partial Content", **headers, **dates)
+        return await exchange.send(body[start:])
+
+    own = in_turn(cut(BODY, 1_000_000, ETag='W/"a"', **dates), later)
+    config = FileConfig(
+        url=server.on("/f", own), mirrors=(server.on("/m/f", answer("404 Not Found")),)
+    )
+    await fetch(tmp_path, [config], retry_handler=quick_retries(), connections=1)
+    assert (tmp_path / "f").read_bytes() == body
+    requests = server.requests_for("/f")
+    assert len(requests) == (3 if weak == 'W/"b"' else 2)

@@ -110,6 +110,31 @@ def test_heads_of_tables(head: str) -> None:
     assert urls(f"{head}\n{row}\n") == ["http://x/a"]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        '"Name, of the file","Download URL",filename',
+        '"a ""b"", c","URL",filename',
+        '"a;b;c;d","url",filename',
+        '"a|b|c|d";"link";filename',
+        '"a,b,c,d";link;"filename"',
+        '"tab\there"\turl\tfilename',
+    ],
+)
+def test_a_quoted_name_of_a_column_may_have_delimiters(head: str) -> None:
+    sign = next(sign for sign in "\t;," if head.endswith((f"{sign}filename", f'{sign}"filename"')))
+    (entry,) = read(f"{head}\n{sign.join(('1', 'http://x/a', 'b.iso'))}\n")
+    assert entry.config is not None
+    assert (entry.config.url, entry.config.filename) == ("http://x/a", "b.iso")
+
+
+def test_a_column_whose_name_is_too_long_for_a_table_costs_its_head_alone() -> None:
+    head, row = read(f"url,{'x' * 200_000}\nhttp://x/a\n")
+    assert (head.line, head.verdict) == (1, Verdict.INVALID)
+    assert head.problem.startswith("not the head of a table: ")
+    assert row.config is not None and row.config.url == "http://x/a"
+
+
 def test_a_table_as_people_name_its_columns() -> None:
     text = f"Name,Download URL,SHA-256 checksum\na,http://x/a.iso,{'a' * 64}\n"
     (entry,) = read(text)

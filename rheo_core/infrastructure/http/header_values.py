@@ -5,15 +5,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-_EARLY_YEAR = re.compile(r"(?<![\d+])(?<! -)0\d{2,3}(?!\d)")
-"""A year below 1000, which no zone is: it stands for no date at all in several languages."""
+_YEAR = re.compile(
+    r"(?:[a-z]{3}(?:[ ]+|-)|:\d\d[ ]+)(?:[1-9]\d{3}|(?<=-)\d\d)(?!\d)", re.I | re.ASCII
+)
+"""A year after the month or the time; one of two digits only in the form of RFC 850.
+
+Zero times have other years (`0001`, `1`, `-0001`), which the library takes for 2001 or 2000."""
+_MAX_DATE_LENGTH = 100
+"""Characters; no form of RFC 9110 5.6.7 has half as many."""
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 
 
 @lru_cache(maxsize=256)  # the files of a list often have few dates
 def http_date(value: str) -> datetime | None:
-    """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone."""
-    if _EARLY_YEAR.search(value):  # the library takes 0001 for 2001
+    """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone.
+
+    Return None for a year before 1000, which stands for no date in several languages.
+    """
+    if len(value) > _MAX_DATE_LENGTH or _YEAR.search(value) is None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
