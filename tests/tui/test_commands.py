@@ -305,7 +305,7 @@ async def test_set_changes_a_setting_at_once() -> None:
             ("set max_concurrent 9999", "max_concurrent"),
             ("set max_concurent 5", "did you mean max_concurrent"),
             ("set keys x", "keys is a table"),
-            ("set speed_limit", "speed_limit needs a value; it is off now"),
+            ("set speed_limit", "speed_limit needs a value; the current one is off"),
         ):
             await app.command(line)
             assert message in app.messages()
