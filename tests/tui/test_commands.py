@@ -75,7 +75,7 @@ def test_commands() -> None:
         ("cancel 3f", "matches 2 downloads"),
         ("pause 00", "No download ID starts with “00”; to search names, type name:00."),
         ("pause zz", "No download matches “zz”."),
-        ("retry status:fooo", "wrong at character 8 of “status:fooo”: “fooo” is not valid"),
+        ("retry status:fooo", "not valid at character 8 of “status:fooo”: “fooo” is not valid"),
         ("explode 3f", "Unknown command “explode”"),
         ("limit soon", "bytes per second such as 500K"),
         ("limit some 2M", "bytes per second such as 500K"),
@@ -89,7 +89,7 @@ def test_commands() -> None:
         ("quit now", "takes no argument"),
         ("move away", "“away” is not a place: use up, down"),
         ("priority high", "“high” is not a priority"),
-        ("filter size:5", "wrong at character 5"),
+        ("filter size:5", "not valid at character 5"),
         ("link 3fa9", "needs an ID and a URL"),
     ],
 )
