@@ -152,8 +152,8 @@ keep = _needs_target(
 
 existing = _needs_target(
     lambda row: row.has_file,
-    lambda row: f"no file blocks this download ({_state(row)})",
-    "no file blocks the marked downloads",
+    lambda row: f"no existing file blocks this download ({_state(row)})",
+    "no existing file blocks the marked downloads",
 )
 again = _needs_target(
     is_done,
@@ -196,7 +196,7 @@ edit = _needs_target(can_edit, _ended, "all marked downloads are done")
 
 
 def _at_lowest_limit(context: Context) -> str:
-    return "the limit is already at its lowest" if context.speed_limit == SPEED_LIMITS[0] else ""
+    return "the limit is already at the minimum" if context.speed_limit == SPEED_LIMITS[0] else ""
 
 
 def needs_own_tab(number: int) -> Reason:
@@ -205,7 +205,7 @@ def needs_own_tab(number: int) -> Reason:
 
 
 read_only = _changes()
-has_failed = _needs(lambda context: context.failed, "nothing has failed")
+has_failed = _needs(lambda context: context.failed, "no download has failed")
 is_active = _needs(lambda context: context.active, "no download is active")
 needs_rows = _needs(lambda context: context.total, "the list is empty")
 needs_current = _needs(lambda context: context.current, "nothing selected")
@@ -216,9 +216,9 @@ limit_up = _changes(
     _needs(lambda context: context.speed_limit is not None, "there is no speed limit")
 )
 pause_all = _changes(_needs(lambda context: context.running, "no download is active or queued"))
-resume_all = _changes(_needs(lambda context: context.paused, "nothing is paused"))
+resume_all = _changes(_needs(lambda context: context.paused, "no download is paused"))
 retry_failed = _changes(has_failed)
-clear_finished = _changes(_needs(lambda context: context.finished, "nothing has finished"))
+clear_finished = _changes(_needs(lambda context: context.finished, "no download has finished"))
 lift = _changes(_needs(lambda context: context.lowered_hosts, "no host limit has been lowered"))
 undo = _changes(_needs(lambda context: context.can_undo, "nothing to undo"))
 redo = _changes(_needs(lambda context: context.can_redo, "nothing to redo"))

@@ -65,7 +65,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "pause", "p", "Pause or resume", "Downloads",
-        "Pause and keep the partial data, or resume.",
+        "Pause the download and keep its partial data, or resume it.",
         label="pause", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -106,13 +106,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "replace_links", "E", "Replace links", "Downloads",
-        "Edit the links of failed downloads as one text, and queue these again.",
+        "Edit the links of failed downloads as one text, then retry these downloads.",
         disabled=reasons.replace_links, takes_targets=True,
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
-        "Save data with a wrong checksum as NAME.unverified, or a web page that came instead of "
-        "the file.",
+        "Save data with a wrong checksum as NAME.unverified, or a web page that was sent instead "
+        "of the file.",
         disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -159,22 +159,22 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
-        "Start one place earlier.",
+        "Move the download one place up.",
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_down", "J", "Move down in the queue", "Queue",
-        "Start one place later.",
+        "Move the download one place down.",
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_top", "ctrl+home", "Move to the top", "Queue",
-        "Start before all others.",
+        "Move the download to the top of the queue.",
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
         "move_bottom", "ctrl+end", "Move to the end", "Queue",
-        "Start after all others.",
+        "Move the download to the end of the queue.",
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -189,7 +189,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "slow", "t", "Toggle slow mode", "Queue",
-        "Limit all downloads together to slow_limit, or remove that limit.",
+        "Limit all downloads together to the slow_limit setting, or remove this limit.",
         disabled=reasons.read_only, owner="downloads",
     ),
     Action(
@@ -222,7 +222,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "keep_tab", "F", "Save filter as a tab", "Tabs",
-        "Name the filter to keep it as a tab, or rename or remove the open tab.",
+        "Save the filter as a named tab, or rename or remove the open tab.",
         disabled=reasons.keep_tab,
     ),
     Action(
@@ -261,7 +261,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "range", "v", "Mark a range", "List",
-        "Mark rows while the cursor moves, like Shift and an arrow; press the key again to end.",
+        "Mark rows as the cursor moves, like Shift and an arrow key; press again to stop.",
         disabled=reasons.needs_rows, owner="table",
     ),
     *(
@@ -281,7 +281,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "clear", "escape", "Stop, close or clear", "List",
-        "Stop long work, close the details, clear filter and marks, then show all downloads.",
+        "Stop a long task, close the details, clear filter and marks, then show all downloads.",
     ),
     Action(
         "details", "enter", "Show details", "View",
@@ -295,7 +295,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "next_page", "tab", "Next details page", "View",
-        "Overview, connections, speed, request, log.",
+        "Go to the next page: overview, connections, speed, request, log.",
         disabled=reasons.needs_details, owner="inspector",
     ),
     Action(
@@ -343,7 +343,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "menu", "full_stop", "Open the menu", "View",
-        "Show everything that can be done with the selection.",
+        "Show all actions for the selection.",
         label="menu", disabled=reasons.needs_line,
     ),
     Action(
@@ -353,7 +353,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "open", "O", "Open the file", "View",
-        "Open the finished file with its usual program.",
+        "Open the finished file with its default program.",
         disabled=reasons.open_file, in_menu=True,
     ),
     Action(
@@ -393,13 +393,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "next_active", "n", "Go to the next active", "Move",
-        "Go to the next download that runs; after the last one, to the first.",
+        "Go to the next active download; after the last one, continue with the first.",
         disabled=reasons.is_active,
         owner="table",
     ),
     Action(
         "next_failed", "N", "Go to the next failed", "Move",
-        "Go to the next download that failed; after the last one, to the first.",
+        "Go to the next failed download; after the last one, continue with the first.",
         disabled=reasons.has_failed,
         owner="table",
     ),

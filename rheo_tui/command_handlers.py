@@ -152,7 +152,9 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
     if name in TABLES:
         raise CommandError(f"{name} is a table; change it in the settings file.")
     if not value:
-        raise CommandError(f"set {name} needs a value; it is {setting_text(settings, name)} now.")
+        raise CommandError(
+            f"set {name} needs a value; the current one is {setting_text(settings, name)}."
+        )
     try:
         return changed(settings, name, value, labels={})
     except ValueError as problem:

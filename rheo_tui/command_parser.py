@@ -75,7 +75,7 @@ def parse_command(
         raise CommandError(str(error), is_incomplete=error.is_incomplete) from None
     except FilterError as error:
         raise CommandError(
-            f"The filter is wrong at character {error.column + 1}: {error}.",
+            f"The filter is not valid at character {error.column + 1}: {error}.",
             is_incomplete=error.is_incomplete,
         ) from None
 

@@ -53,7 +53,7 @@ def find_targets(
         ids = tuple(row.id for row in rows.values() if wanted.matches(row, moment))
     except FilterError as error:
         where = f"character {error.column + 1} of “{printable(text)}”"
-        message = f"The filter is wrong at {where}: {error}."
+        message = f"The filter is not valid at {where}: {error}."
         raise TargetError(message, is_incomplete=error.is_incomplete) from None
     except SlowPatternError as error:
         raise TargetError(f"{error}.") from None

@@ -42,7 +42,7 @@ def _link(text: str, config: FileConfig) -> Update:
 def _name(text: str, _: FileConfig) -> Update:
     safe = sanitise_filename(text, may_begin_with_dash=True) if text else text
     if safe != text:
-        raise ValueError(f"{printable(text)!r} cannot be a file name; {printable(safe)!r} can")
+        raise ValueError(f"{printable(text)!r} is not a valid file name; {printable(safe)!r} is")
     return {"filename": text or None}
 
 
@@ -83,9 +83,7 @@ def _login(text: str, config: FileConfig) -> Update:
 def _login_note(text: str) -> str:
     if not text or ":" in text:
         return ""
-    return (
-        "With a name alone, the password is read from netrc if that is on. Or write name:password."
-    )
+    return "Enter name:password, or turn on netrc to look up the password."
 
 
 def _connections(text: str, _: FileConfig) -> Update:
@@ -188,8 +186,8 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
             if texts.get(name) and texts[name] != FIELDS[name].text(config):
                 host = printable(host_of(config.url).removesuffix(":443").removesuffix(":80"))
                 raise ValueError(
-                    f"{FIELDS[name].label} would go to {host} only; to use it for another host, "
-                    "add its link as a download of its own"
+                    f"{FIELDS[name].label} would be sent to {host} only; to use it for another "
+                    "host, add its link as a separate download"
                 )
     return changed
 

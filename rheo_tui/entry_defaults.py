@@ -68,7 +68,7 @@ def parse_folder(text: str, base: Path | None) -> ChosenFolder:
     except (RuntimeError, ValueError):  # RuntimeError: the home folder of nobody
         name = printable(text)
         raise ValueError(
-            f"The folder “{name}” should be one such as isos/linux, or begin with / or ~"
+            f"The folder “{name}” should be relative, such as isos/linux, or begin with / or ~"
         ) from None
 
 

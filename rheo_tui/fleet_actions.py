@@ -23,7 +23,7 @@ FLEET_ACTIONS: tuple[Action, ...] = (
     ),
     _as(
         "pause", "Stop the run",
-        "Running shards finish, and no new ones start; press it again to withdraw the request.",
+        "Let running shards finish and start no new ones; press again to withdraw the request.",
         label="stop",
     ),
     _as(

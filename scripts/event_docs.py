@@ -52,7 +52,7 @@ def event_schema() -> str:
 
 def event_page(page: str) -> str:
     """Return `page` with a current table of the events."""
-    lines = ["| `event_type` | meaning | `status` | fields of its own |", "|---|---|---|---|"]
+    lines = ["| `event_type` | meaning | `status` | additional fields |", "|---|---|---|---|"]
     common = models.DownloadEvent.model_fields
     for kind in _EVENTS:
         event_type = kind.model_fields["event_type"].default

@@ -112,7 +112,7 @@ def _table(model: type[BaseModel], *, besides: type[BaseModel]) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "needed"
+        return "required"
     if field.default_factory is not None:
         return "the usual folder" if field.annotation is Path else "none"
     value = field.default

@@ -127,7 +127,7 @@ def download(
     common: CommonOptions = context.obj
     _check_usage(bool(urls or input_files), output, dry_run=dry_run, json_events=json_events)
     if output == STANDARD_OUTPUT and stop_after is not None:
-        fail("-o - keeps no data to resume after --stop-after; use --max-size.", ExitCode.USAGE)
+        fail("-o - cannot resume after --stop-after; use --max-size.", ExitCode.USAGE)
     to_output = output == STANDARD_OUTPUT and not dry_run
     if to_output:
         output = context.with_resource(temporary_folder())

@@ -39,7 +39,7 @@ Continue = Annotated[
     typer.Option(
         "-c",
         "--continue",
-        help="Resume interrupted downloads. rheo always does this; the flag is for users of wget.",
+        help="Resume interrupted downloads. This is the default; the flag is for users of wget.",
     ),
 ]
 Filename = Annotated[
@@ -50,8 +50,8 @@ Checksums = Annotated[
     typer.Option(
         "--hash",
         metavar="ALG:HEX",
-        help="Expected hash, such as sha256:9f86...; for a single URL. Of several, the strongest "
-        "counts.",
+        help="Expected hash, such as sha256:9f86...; for a single URL. If repeated, the strongest "
+        "one is used.",
     ),
 ]
 ComputeHash = Annotated[
@@ -66,7 +66,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Mirror of the file, used together with the URL; for a single URL. May be repeated.",
+        help="Mirror to download from in addition to the URL; for a single URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]
@@ -81,7 +81,8 @@ Sidecar = Annotated[
     bool,
     typer.Option(
         "--sidecar",
-        help="Verify each file with URL.sha256 or SHA256SUMS next to it. Fail if there is neither.",
+        help="Verify each file against URL.sha256 or SHA256SUMS next to it. Fail if neither "
+        "exists.",
     ),
 ]
 Workers = Annotated[
@@ -112,15 +113,15 @@ StopAfter = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Stop after this amount of data, such as 500M or 2G, with exit status 3. The same "
-        "command resumes from there. Needs --exists skip (default) or error.",
+        help="Stop after this amount of data, such as 500M or 2G, with exit status 3. Run the "
+        "same command again to resume. Requires --exists skip (default) or error.",
     ),
 ]
 MaxSize = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Largest file to download, such as 500M or 20G. Larger ones fail. off: no limit.",
+        help="Largest file to download, such as 500M or 20G. Larger files fail. off: no limit.",
     ),
 ]
 AcceptHtml = Annotated[
@@ -143,25 +144,25 @@ ResponseTimeout = Annotated[
     str | None,
     typer.Option(
         metavar="SECONDS",
-        help="Time limit in seconds for connecting and receiving the response headers.",
+        help="Time limit for connecting and receiving the response headers, in seconds.",
     ),
 ]
 NetworkTimeout = Annotated[
     str | None,
     typer.Option(
         metavar="SECONDS",
-        help="Time to wait if this computer has no network, 600 by default. 0: do not wait.",
+        help="Time to wait while this computer has no network, 600 by default. 0: do not wait.",
     ),
 ]
 Exists = Annotated[
     str | None,
-    typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file exists."),
+    typer.Option(metavar="|".join(FileExistsStrategy), help="Action if the file already exists."),
 ]
 ServerTime = Annotated[
     bool | None,
     typer.Option(
         "--server-time/--no-server-time",
-        help="Set the modification time of each file to that of the server.",
+        help="Set the modification time of each file to the one that the server sends.",
     ),
 ]
 Headers = Annotated[
@@ -170,7 +171,7 @@ Headers = Annotated[
         "-H",
         "--header",
         metavar="'NAME: VALUE'",
-        help="Header to send with every request, but not to mirrors or after a redirect to another "
+        help="Header to send with every request, except to mirrors and after redirects to another "
         "origin. May be repeated.",
     ),
 ]
@@ -190,7 +191,7 @@ Cookies = Annotated[
         "-b",
         "--cookies",
         metavar="FILE",
-        help="cookies.txt file with cookies to send. It is not changed.",
+        help="File of cookies to send, in the cookies.txt format. It is never changed.",
     ),
 ]
 User = Annotated[
@@ -199,8 +200,8 @@ User = Annotated[
         "-u",
         "--user",
         metavar="NAME[:PASSWORD]",
-        help="Login for all URLs of the command. Other users may see the command line. If you give "
-        "only the name, rheo asks for the password, or --netrc looks it up.",
+        help="Login for all URLs of the command. Other users can read command lines, so give only "
+        "the name: rheo then asks for the password, or takes it from --netrc.",
     ),
 ]
 Auth = Annotated[
@@ -212,7 +213,7 @@ Auth = Annotated[
 ]
 Bearer = Annotated[
     str | None,
-    typer.Option(metavar="TOKEN", help="Bearer token to send. -: ask for it."),
+    typer.Option(metavar="TOKEN", help="Bearer token to send. -: prompt for it."),
 ]
 Netrc = Annotated[
     bool, typer.Option("--netrc", help="Look up logins in ~/.netrc or the file $NETRC.")

@@ -28,8 +28,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="lines|jsonl|csv|tsv|parquet",
-        help="Format of the lists. By default it is recognised by name and content, as are all "
-        "other formats in docs/INPUTS.md.",
+        help="Format of the lists, detected from name and content by default. Detection also "
+        "covers all other formats in docs/INPUTS.md.",
     ),
 ]
 UrlColumn = Annotated[

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WATCH_SECONDS = 2.0
 _PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
 
-Watch = Annotated[bool, typer.Option("--watch", help="Keep showing it until the run ends.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep updating it until the run ends.")]
 Undo = Annotated[
     bool, typer.Option("--undo", help="Withdraw the request, so that slices can continue.")
 ]

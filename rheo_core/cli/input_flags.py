@@ -18,7 +18,7 @@ INPUT_FILE = Flag(
     ("-i", "--input-file"),
     "File with downloads: one URL per line, a wget or aria2 list, curl commands from a browser, a "
     "Metalink, a checksum list, JSON lines, a web page, or any text with URLs. The format is "
-    "recognised by the content. -: standard input. May be repeated.",
+    "detected from the content. -: standard input. May be repeated.",
     "FILE",
 )
 GLOB = Flag(("--glob",), "Expand [001-120], [a-f] and {a,b} in URLs.")

@@ -49,7 +49,7 @@ class DownloadByDefault(TyperGroup):
 app = typer.Typer(
     name="rheo",
     cls=DownloadByDefault,
-    help="Download files over HTTP: several at a time, continuing after interruptions.",
+    help="Download files over HTTP, several at a time, and resume after interruptions.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,

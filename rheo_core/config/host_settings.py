@@ -45,21 +45,21 @@ class HostSettings(RequestOptions):
 
     speed_limit: Rate = Field(
         default=None,
-        description="Speed limit for all its downloads together in bytes per second, such as 500K",
+        description="Speed limit for all downloads from the host in bytes per second, such as 500K",
     )
     connections: int | None = Field(
         default=None,
         ge=1,
         le=256,
         strict=True,
-        description="Connections for all its downloads together",
+        description="Connections to the host, for all downloads together",
     )
     max_concurrent: int | None = Field(
         default=None,
         ge=1,
         le=MAX_CONCURRENT,
         strict=True,
-        description="Number of its parallel downloads",
+        description="Number of parallel downloads from the host",
     )
 
     @property

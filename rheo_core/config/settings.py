@@ -158,7 +158,8 @@ class Settings(BaseSettings):
         default=DEFAULTS.connections,
         ge=1,
         le=32,
-        description="Connections per download, if more than one helps",
+        description="Maximum number of connections per download; more than one is used only if "
+        "it helps",
     )
     connections_per_host: int = Field(
         title="Connections per host",
@@ -170,7 +171,7 @@ class Settings(BaseSettings):
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
         title="If the file exists",
         default=DEFAULTS.file_exists_strategy,
-        description="Action if the file exists",
+        description="Action if the file already exists",
     )
     max_retries: int = Field(
         title="Retries", default=5, ge=0, le=100, description="Retries after a failed attempt"
@@ -178,25 +179,25 @@ class Settings(BaseSettings):
     retry_base_delay: Seconds = Field(
         title="First delay",
         default=1.0,
-        description="Delay before the first retry in seconds; doubles each time",
+        description="Delay before the first retry, in seconds; it doubles with each retry",
     )
     retry_max_delay: Seconds = Field(
-        title="Longest delay", default=60.0, description="Longest delay before a retry in seconds"
+        title="Longest delay", default=60.0, description="Longest delay before a retry, in seconds"
     )
     timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
         title="Whole attempt",
         default=DEFAULTS.timeout,
-        description="Time limit for a whole attempt in seconds; off: no limit",
+        description="Time limit for a whole attempt, in seconds; off: no limit",
     )
     connect_timeout: Seconds = Field(
         title="Connecting",
         default=DEFAULT_CONNECT_TIMEOUT_SECONDS,
-        description="Time limit for connecting in seconds",
+        description="Time limit for connecting, in seconds",
     )
     response_timeout: Seconds = Field(
         title="Response headers",
         default=DEFAULT_RESPONSE_TIMEOUT_SECONDS,
-        description="Time limit in seconds for connecting and receiving the response headers",
+        description="Time limit for connecting and receiving the response headers, in seconds",
     )
     stall_timeout: Seconds = Field(
         title="No data",
@@ -208,16 +209,16 @@ class Settings(BaseSettings):
         default=600.0,
         ge=0,
         allow_inf_nan=False,
-        description="Time to wait in seconds if this computer has no network; 0: do not wait. The "
-        "app always waits",
+        description="Time to wait while this computer has no network, in seconds; 0: do not wait. "
+        "The app always waits",
     )
     stall_speed: Annotated[int, BeforeValidator(size)] = Field(
         title="Lowest speed",
         default=DEFAULTS.stall_speed,
         ge=0,
         le=TIB,
-        description="Lowest speed in bytes per second; an attempt slower than this for "
-        "stall_timeout fails",
+        description="Lowest speed in bytes per second; an attempt that is slower for "
+        "stall_timeout seconds fails",
     )
     speed_limit: Rate = Field(
         title="Speed limit",
@@ -233,8 +234,8 @@ class Settings(BaseSettings):
     schedule: Annotated[tuple[SpanLine, ...], NoDecode, BeforeValidator(lines)] = Field(
         title="Schedule",
         default=(),
-        description="Speed limits by local time: a list of lines such as "
-        '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first that matches applies',
+        description="Speed limits by local time, as a list of lines such as "
+        '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first match applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
         title="Write size",
@@ -260,12 +261,12 @@ class Settings(BaseSettings):
         default=DEFAULTS.history_days,
         ge=1,
         le=36_500,
-        description="Days that removed downloads stay in the history; off: forever",
+        description="Number of days that removed downloads stay in the history; off: forever",
     )
     server_time: bool = Field(
         title="Server's time",
         default=DEFAULTS.server_time,
-        description="Set the modification time of files to that of the server",
+        description="Set the modification time of each file to the one that the server sends",
     )
     origin: bool = Field(
         title="Store the URL",
@@ -276,24 +277,24 @@ class Settings(BaseSettings):
     on_complete: HookCommand = Field(
         title="Command when done",
         default=DEFAULTS.following.on_complete,
-        description="Command to run for each complete file, without a shell; its variables are "
-        "RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
+        description="Command to run for each completed file, without a shell; it gets the "
+        "variables RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
     on_error: HookCommand = Field(
         title="Command when failed",
         default=DEFAULTS.following.on_error,
-        description="Command to run for each failed download; RHEO_ERROR holds the reason",
+        description="Command to run for each failed download; RHEO_ERROR contains the reason",
     )
     command_timeout: Seconds = Field(
         title="Time for a command",
         default=DEFAULTS.following.timeout,
-        description="Time limit for on_complete and on_error in seconds",
+        description="Time limit for on_complete and on_error, in seconds",
     )
     notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
         title="Notification",
         default=Notify.OFF,
-        description="Notification when downloads end: none, by the terminal (OSC 9 or 777), or by "
-        "the desktop (notify-send, osascript)",
+        description="Notification when downloads end: none, from the terminal (OSC 9 or 777), or "
+        "from the desktop (notify-send, osascript)",
     )
     rules: Annotated[
         tuple[Rule, ...],
@@ -302,8 +303,8 @@ class Settings(BaseSettings):
     ] = Field(
         title="Folders by rule",
         default=(),
-        description="Folders for some downloads: tables [[rules]]; the first rule whose conditions "
-        "all match applies",
+        description="Folders for certain downloads, as tables [[rules]]; the first rule whose "
+        "conditions all match applies",
     )
     request: Annotated[RequestOptions, NoDecode, table('{"user_agent": "Me/1.0"}')] = Field(
         title="Request options", default=NO_OPTIONS, description="Options of all requests"
@@ -316,7 +317,7 @@ class Settings(BaseSettings):
     ] = Field(
         title="Options by host",
         default_factory=dict,
-        description="Request options and limits per host: a table for each, such as "
+        description="Request options and limits per host: one table for each, such as "
         '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(

@@ -269,7 +269,7 @@ def _read_environment() -> _Source:
     mistakes = [_Mistake(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
     for name, variables in variables_at_odds(Settings.model_fields).items():
         good.pop(name, None)
-        sentence = f"Environment: {' and '.join(variables)} differ, but are one setting."
+        sentence = f"Environment: {' and '.join(variables)} differ, but set the same setting."
         mistakes.append(_Mistake((name,), sentence))
     remarks = []
     for variable, name in unknown_variables(Settings.model_fields):
@@ -339,7 +339,7 @@ def _read_file(path: Path) -> _Source:
     ]
     remarks = []
     if _holds_secrets(good) and status.st_mode & 0o077:
-        remarks = [f"{shown} holds secrets, and other users can read it; run chmod 600 on it."]
+        remarks = [f"{shown} contains secrets, and other users can read it; run chmod 600 on it."]
     return _Source(good, values, mistakes, remarks, text)
 
 

@@ -81,7 +81,7 @@ class DownloadInfo(BaseModel):
     )
     bytes_downloaded: int = Field(default=0, ge=0, description="Bytes received so far")
     total_bytes: int | None = Field(default=None, ge=0, description="Size in bytes, if known")
-    error: str | None = Field(default=None, description="Reason of the failure")
+    error: str | None = Field(default=None, description="Reason for the failure")
     http_status: int | None = Field(
         default=None, description="HTTP status of the failure, if the server refused the request"
     )

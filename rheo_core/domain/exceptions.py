@@ -56,13 +56,13 @@ class ManagerNotInitialisedError(DownloadManagerError):
 
 
 class PendingDownloadsError(DownloadManagerError):
-    """The manager's `async with` block was left while downloads were pending."""
+    """The manager's `async with` block ended while downloads were pending."""
 
     def __init__(self, pending_count: int) -> None:
         self.pending_count = pending_count
         super().__init__(
-            f"left the DownloadManager with {pending_count} pending download(s), now stopped; "
-            "call wait_until_complete() first, or close() to stop them on purpose"
+            f"the DownloadManager was left with {pending_count} pending download(s), which were "
+            "stopped; call wait_until_complete() first, or close() to stop them deliberately"
         )
 
 
@@ -202,7 +202,7 @@ class RobotsTagError(DownloadError):
     def __init__(self, directive: str) -> None:
         self.directive = directive
         super().__init__(
-            f"the server asks programs not to use this file: X-Robots-Tag: {directive}"
+            f"the server asks programs not to use this file (X-Robots-Tag: {directive})"
         )
 
 
@@ -215,7 +215,7 @@ class IncompleteError(DownloadError):
         self.received = received  # bytes
         self.expected = expected  # bytes; None: unknown
         of_how_many = "" if expected is None else f" of {expected}"
-        super().__init__(f"connection ended at {received}{of_how_many} bytes")
+        super().__init__(f"connection closed after {received}{of_how_many} bytes")
 
 
 class ConnectionFailedError(DownloadError):
@@ -300,7 +300,7 @@ class HostFullError(DownloadError):
 
 
 class ShortageError(DownloadError):
-    """The machine is out of a resource that every download needs, such as file descriptors.
+    """This machine lacks a resource that every download needs, such as file descriptors.
 
     The engine runs fewer downloads at once and tries again. A download fails with this error only
     if no other download is running.
@@ -432,9 +432,9 @@ class HashMismatchError(FileValidationError):
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         problem = f"expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
-            problem = f"{bad_pieces:,} of {pieces:,} pieces are bad at every source"
+            problem = f"{bad_pieces:,} of {pieces:,} pieces are damaged at every source"
         if is_promised:
-            problem += "; the expected one is from the server's headers"
+            problem += "; the expected hash is from the server's headers"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
         if was_there:
@@ -466,7 +466,7 @@ class QueueError(DownloadManagerError):
 
 
 class ProcessQueueError(QueueError):
-    """The queue cannot do this operation in its present state."""
+    """The operation is not possible in the current state of the queue."""
 
 
 class ValidationError(DownloadManagerError):

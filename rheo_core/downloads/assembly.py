@@ -86,12 +86,6 @@ def assemble(
     context = ControlContext(queue, tracker, lifecycle, worker, admission, pool)
     control = DownloadController(context, options.tuning)
     sets = SetController(context, control, session)
-    speed = SpeedPolicy(
-        limits,
-        rate_bps=options.speed_limit_bps or None,
-        slow_bps=options.slow_limit_bps,
-        schedule=parse_schedule(options.schedule),
-    )
     # A circle: pool and control end attempts of the worker, which asks them after a failure.
     worker.shortage = pool.shortage
     worker.make_room = control.kept.discard_all
@@ -110,11 +104,20 @@ def assemble(
         pool,
         control,
         sets,
-        speed,
+        _make_speed_policy(options, limits),
         LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         worker.disk_space,
         network,
+    )
+
+
+def _make_speed_policy(options: EngineOptions, limits: RateLimits) -> SpeedPolicy:
+    return SpeedPolicy(
+        limits,
+        rate_bps=options.speed_limit_bps or None,
+        slow_bps=options.slow_limit_bps,
+        schedule=parse_schedule(options.schedule),
     )
 
 

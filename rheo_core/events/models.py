@@ -124,7 +124,7 @@ class DownloadStartedEvent(DownloadEvent):
 
 
 class DownloadProgressEvent(DownloadEvent):
-    """Data arrived. At most ten a second for each download, and a last one."""
+    """Data arrived. Sent up to ten times a second for each download, and once at the end."""
 
     event_type: str = DownloadEventType.PROGRESS.value
     chunk_size: int = Field(default=0, ge=0, description="Bytes since the last progress event")
@@ -175,7 +175,7 @@ class DownloadFailedEvent(DownloadEvent):
     """The download failed and will not be retried."""
 
     event_type: str = DownloadEventType.FAILED.value
-    error: ErrorInfo = Field(description="Reason of the failure")
+    error: ErrorInfo = Field(description="Reason for the failure")
     validation: ValidationResult | None = Field(default=None, description="Result of the checksum")
     elapsed_seconds: float = Field(default=0.0, ge=0, description="Time of all attempts, seconds")
     attempts: int = Field(default=0, ge=0, description="Number of attempts")

@@ -13,10 +13,10 @@ def check_contact(text: str) -> str:
     """Return a contact as it is.
 
     Raises:
-        ValueError: it is neither a mail address nor a URL; one sentence.
+        ValueError: it is neither an email address nor a URL; one sentence.
     """
     if not _CONTACT.fullmatch(text):
-        raise ValueError(f"{text!r} is neither a mail address nor an http or https URL")
+        raise ValueError(f"{text!r} is neither an email address nor an http or https URL")
     return text
 
 

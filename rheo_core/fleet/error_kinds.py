@@ -1,4 +1,4 @@
-"""Kinds of errors: the reason of a failure in one word, and if a further pass may succeed."""
+"""Kinds of errors: the reason for a failure in one word, and whether another pass may succeed."""
 
 from rheo_core.domain.failures import FailureKind
 from rheo_core.events import ErrorInfo

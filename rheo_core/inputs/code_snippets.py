@@ -137,7 +137,7 @@ def _kind(text: str) -> str:
     if _LOG.search(text):
         return "a line of an access log"
     if _PROXY.match(text):
-        return "the setting of a proxy"
+        return "a proxy setting"
     if _CODE.match(text):
         return "program code"
     known = _PROGRAMS.match(text) or _WITH_OPTION.match(text)

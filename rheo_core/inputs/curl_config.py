@@ -76,7 +76,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not _URLS.isdisjoint(config.words):
         for request in curl.requests(config.words):
             if config.odd:
-                request.refuse(f"line {config.odd:,} sets no option of curl, in a config of curl")
+                request.refuse(f"line {config.odd:,} of this curl config sets no option of curl")
             for candidate in request.downloads(first):
                 yield candidate._replace(form=_FORM)
         return
@@ -86,7 +86,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         text = (line := next(lines)).strip()
         is_code = code_snippets.sniff(text)
         if _is_quoted(text) and not is_code:  # a URL in it may be a header or the like
-            problem = "this line sets an option of curl, and there is no url with it"
+            problem = "this line sets an option of curl, but there is no url for it"
             yield Candidate(lines.number, _FORM, problem=problem, form=_FORM)
         elif text and text[0] != "#":
             lines.give_back(line)

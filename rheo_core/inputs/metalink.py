@@ -68,7 +68,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise InputError(lines.number if is_read else files.line, _explain(error)) from None
     if not count:
-        raise InputError(files.first, "the Metalink names no file")
+        raise InputError(files.first, "the Metalink contains no file")
 
 
 def _chunks(lines: Lines) -> Iterator[str]:

@@ -57,9 +57,9 @@ class Budget:
         if is_reported:
             return ""
         return (
-            f"the patterns of this text expand to more than {MAX_URLS:,} URLs, or with the headers "
-            f"of its commands for more than {MAX_CHARACTERS >> 20} MiB; this one, all patterns and "
-            "further URLs of commands after it are left out"
+            f"the patterns in this text expand to more than {MAX_URLS:,} URLs, or with the headers "
+            f"of its commands to more than {MAX_CHARACTERS >> 20} MiB; this one, and all later "
+            "patterns and URLs of commands, are left out"
         )
 
 

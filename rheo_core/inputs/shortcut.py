@@ -101,5 +101,5 @@ def _url_of(webloc: bytes) -> str:
 
 def _candidate(number: int, url: str) -> Candidate:
     if not url:
-        return Candidate(number, _FORM, problem="the shortcut names no URL", form=_FORM)
+        return Candidate(number, _FORM, problem="the shortcut contains no URL", form=_FORM)
     return Candidate(number, redact_url(url), Untrusted(url), form=_FORM)

@@ -177,7 +177,7 @@ def _refusal(
         return RangeRefusedError(f"the server answered {status} to a range request")
     is_made_later = status == HTTPStatus.ACCEPTED and "Retry-After" in headers
     if 200 <= status < 300 and not is_made_later:
-        return ProtocolError(f"the server answered {status}, which has no file")
+        return ProtocolError(f"the server answered {status}, which is not a file")
     return status_error(status, reason, headers)
 
 
@@ -274,7 +274,7 @@ def _check_coded(validator: Validator, content_length: int | None) -> None:
     """
     if validator.coding is not None and content_length is None:
         coding = quoted(validator.coding)
-        raise RangeRefusedError(f"the server sent a part encoded ({coding}) without its length")
+        raise RangeRefusedError(f"the server sent an encoded part ({coding}) without its length")
 
 
 def _has_type(headers: MultiMapping[str], beginning: str) -> bool:

@@ -294,8 +294,8 @@ def limit_sentence(rate: int | None) -> str:
 def _report(name: str, sentence: str, count: int, total: int) -> str:
     """Return what `name`, undo or redo, did to `count` of `total` downloads."""
     rest = total - count
-    reason = "it has changed or is gone" if rest == 1 else "they have changed or are gone"
+    changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
     if not count:
-        return f"{name}: not possible for {count_text(rest)}, because {reason}."
+        return f"{name} is not possible: {count_text(rest)} {changed}."
     text = sentence.format(count_text(count))
-    return f"{text}; {rest:,} cannot, because {reason}." if rest > 0 else f"{text}."
+    return f"{text}; skipped {rest:,} that {changed}." if rest > 0 else f"{text}."

@@ -54,7 +54,7 @@ def test_help_names_every_option(flag: str) -> None:
             "finished files again.",
         ),
         (("http://x", "--stop-after", "1G", "--exists", "rename", "--dry-run"), 2, "with rename"),
-        (("http://x", "--stop-after", "1G", "-o", "-"), 2, "-o - keeps no data to resume after"),
+        (("http://x", "--stop-after", "1G", "-o", "-"), 2, "-o - cannot resume after"),
         (("http://x", "--exists", "maybe"), 2, "--exists = 'maybe' is not valid: it should"),
         (("http://x", "http://y", "--filename", "z"), 2, "exactly one URL"),
         (("http://x", "http://y", "--hash", "md5:12"), 2, "exactly one URL"),

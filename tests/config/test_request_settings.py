@@ -88,7 +88,7 @@ def test_a_file_with_secrets_is_for_its_owner(path: Path) -> None:
     path.write_text('[hosts."x"]\nuser = "me:c4nary"\n')
     path.chmod(0o644)
     (problem,) = load_settings(path).problems
-    assert problem == f"{path} holds secrets, and other users can read it; run chmod 600 on it."
+    assert problem == f"{path} contains secrets, and other users can read it; run chmod 600 on it."
     for harmless in (
         'user_agent = "A"',
         'proxy = "off"',

@@ -378,6 +378,6 @@ def test_two_spellings_of_one_variable_are_a_mistake(
     assert not load_settings(tmp_path / "settings.toml").environment_problems  # they agree
     monkeypatch.setenv(lower, values[1])
     loaded = load_settings(tmp_path / "settings.toml")
-    sentence = f"Environment: {upper} and {lower} differ, but are one setting."
+    sentence = f"Environment: {upper} and {lower} differ, but set the same setting."
     assert loaded.environment_problems == (sentence,)
     assert bool(loaded.settings.unclear) is closes

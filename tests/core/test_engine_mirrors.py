@@ -346,7 +346,7 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
         assert await manager.replace_url(config.id, url)
         await manager.wait_until_complete(timeout=10)
         assert error_of(manager, config) == (
-            "the new link offers a different file; the 3,000,000 bytes of the old one are kept; "
+            "the new link leads to a different file; the 3,000,000 bytes of the old one are kept; "
             "to download the new one, add its link"
         )
         assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]

@@ -125,7 +125,7 @@ async def test_a_source_that_stays_bad(
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
         assert error_of(manager, config) == (
-            "hash mismatch for f: 5 of 31 pieces are bad at every source"
+            "hash mismatch for f: 5 of 31 pieces are damaged at every source"
         )
         assert journal.names().count("repairing") == 2
         info = manager.get_download_info(config.id)
@@ -162,7 +162,7 @@ async def test_nothing_of_it_is_good(
     async with DownloadManager(**told) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
-        assert "31 of 31 pieces are bad" in error_of(manager, config)
+        assert "31 of 31 pieces are damaged" in error_of(manager, config)
         left = ["f.part", "f.part.state"] if has_session else []
         assert names_in(tmp_path / "files") == left
         server.on("/f", serving(BODY, ETag='"v1"'))
@@ -275,7 +275,7 @@ async def test_the_file_changes_on_the_server_before_the_repair(
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
         await manager.wait_until_complete(timeout=20)
-        assert "5 of 31 pieces are bad" in error_of(manager, config)
+        assert "5 of 31 pieces are damaged" in error_of(manager, config)
         asked = [(r.range_start, r.headers.get("if-range")) for r in server.requests]
         assert asked == [(None, None), (400_000, '"v1"'), (400_000, '"v1"')]  # two turns
         server.on("/f", serving(BODY, ETag='"v3"'))

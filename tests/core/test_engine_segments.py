@@ -448,7 +448,7 @@ async def test_tiny_pieces_of_a_file_of_unknown_size_are_not_requested_forever(
 ) -> None:
     config = FileConfig(url=server.on("/f", Unsized(body_of(400_000), 10)))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(1))
-    assert error_of(manager, config) == "connection ended at 170 bytes"
+    assert error_of(manager, config) == "connection closed after 170 bytes"
     assert len(server.requests) < 20
 
 

@@ -49,7 +49,7 @@ async def test_a_refused_file_is_not_fetched_again(
     assert status_of(manager, refused) is DownloadStatus.FAILED
     assert (
         error_of(manager, refused)
-        == "the server asks programs not to use this file: X-Robots-Tag: noai"
+        == "the server asks programs not to use this file (X-Robots-Tag: noai)"
     )
     assert names_in(tmp_path) == ["b"]
     assert len(server.requests_for("/a")) == 1

@@ -117,7 +117,7 @@ async def test_b29_a_body_shorter_than_its_head_says_is_no_file(
 ) -> None:
     body = body_of(total)
     outcome = await scene.fetch(unasked(body[:came], total, status, framing, late=late), body)
-    outcome.failed(f"connection ended at {came} of {total} bytes", requests=3)
+    outcome.failed(f"connection closed after {came} of {total} bytes", requests=3)
 
 
 @WHOLE_NAMED

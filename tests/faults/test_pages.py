@@ -219,7 +219,7 @@ async def test_a_page_does_not_replace_what_came_without_a_type(broken: Scene, k
 async def test_a_new_link_that_leads_to_a_page_costs_no_byte(scene: Scene) -> None:
     await scene.begin(BODY, AT, **FACTS)
     config = scene.config(fetch_url=scene.server.on("/new", PAGES["page"]))
-    (await scene.fetch(None, BODY, config=config)).failed("the new link offers a different file")
+    (await scene.fetch(None, BODY, config=config)).failed("the new link leads to a different file")
     assert scene.part.read_bytes() == BODY[:AT]
 
 

@@ -14,7 +14,7 @@ from tests.servers.scenarios import cut
 
 SMALL, LARGE = body_of(1_000), body_of(700_000)
 STALE = b"the file of last year"
-SAYS = "the expected one is from the server's headers; --ignore-digest saves the file"
+SAYS = "the expected hash is from the server's headers; --ignore-digest saves the file"
 
 
 def stale(form: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_a_contact_is_found_in_a_user_agent(text: str) -> None:
     ["", "ann", "ann@", "@x.org", "ann@localhost", "ftp://x", "a b@c.d", f"{ANN}\n", "(a@b.c)"],
 )
 def test_other_words_are_no_contact(text: str) -> None:
-    with pytest.raises(ValueError, match="neither a mail address nor"):
+    with pytest.raises(ValueError, match="neither an email address nor"):
         check_contact(text)
 
 
@@ -103,7 +103,7 @@ async def test_the_flag(tmp_path: Path, home: Home) -> None:
     words = ["fleet", "plan", tmp_path / "urls.txt", "-o", tmp_path / "out", "--contact"]
     bad = await home.rheo(*words, "me")
     assert (bad.code, bad.err) == (
-        2, "rheo: --contact: 'me' is neither a mail address nor an http or https URL.\n"
+        2, "rheo: --contact: 'me' is neither an email address nor an http or https URL.\n"
     )  # fmt: skip
     assert (await home.rheo(*words, ANN)).code == 0
     plan = read_plan(open_target(str(tmp_path / "out")))

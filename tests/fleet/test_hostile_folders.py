@@ -163,7 +163,7 @@ def test_the_largest_plan_is_read(tmp_path: Path) -> None:
         ({"max_size": 0}, "max_size is 0"),
         ({"split_sites": {"a.org": 0}}, "a site has no lane"),
         ({"compute_hash": "shake_128"}, "the algorithm 'shake_128' is unknown"),
-        ({"contact": "a@b.org\r\nX-Evil: 1"}, "is neither a mail address nor"),
+        ({"contact": "a@b.org\r\nX-Evil: 1"}, "is neither an email address nor"),
         ({"shards": [1] * 100_000}, ""),
         ({"keep": [str(n) for n in range(1_001)]}, ""),
         ({"keep": [str(n) for n in range(90_000)]}, ""),

@@ -401,7 +401,7 @@ class TestMetalink:
         assert asked(text) == asked(METALINK_4)
 
     def test_no_file(self) -> None:
-        assert problems("<metalink/>") == [(1, "the Metalink names no file")]
+        assert problems("<metalink/>") == [(1, "the Metalink contains no file")]
 
     def test_not_without_end(self) -> None:
         text = "<metalink>\n" + f"<a>{'x' * 1_000_000}</a>\n" * 20
@@ -688,11 +688,11 @@ class TestShortcuts:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("[Desktop Entry]\nName=x\n", "the shortcut names no URL"),
-            ("<plist><dict><key>URL</key><true/></dict></plist>", "the shortcut names no URL"),
+            ("[Desktop Entry]\nName=x\n", "the shortcut contains no URL"),
+            ("<plist><dict><key>URL</key><true/></dict></plist>", "the shortcut contains no URL"),
             (
                 "<plist><array><string>http://x/</string></array></plist>",
-                "the shortcut names no URL",
+                "the shortcut contains no URL",
             ),
             ("<plist><dict><key>URL</key>", "the property list is damaged"),
             (

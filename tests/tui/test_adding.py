@@ -253,7 +253,7 @@ async def test_patterns_of_a_paste_do_not_fill_the_memory(
         await paste(app, "\r".join(f"http://h/{at}/[1-{budget - 1}]" for at in range(10)))
         await app.until(lambda: f"{budget - 1:,} to add (50.0 GB free) · 1 invalid" in _count(app))
         assert verdicts(app)[0].startswith(
-            f"✗ 2 http://h/1/[1-{budget - 1}] the patterns of this text"
+            f"✗ 2 http://h/1/[1-{budget - 1}] the patterns in this text"
         )
 
 
@@ -408,7 +408,7 @@ async def test_a_folder_is_chosen_for_all_links_that_name_none() -> None:
         field.value = "../away"
         problem = app.app.screen.query_one("#default-problem", Static)
         await app.until(
-            lambda: "“../away” should be one such as isos/linux" in str(problem.content)
+            lambda: "“../away” should be relative, such as isos/linux" in str(problem.content)
         )
         app.app.screen.query_one(LinksArea).focus()
         await app.press("enter")

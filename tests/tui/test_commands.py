@@ -75,7 +75,7 @@ def test_commands() -> None:
         ("cancel 3f", "matches 2 downloads"),
         ("pause 00", "No download ID starts with “00”; to search names, type name:00."),
         ("pause zz", "No download matches “zz”."),
-        ("retry status:fooo", "wrong at character 8 of “status:fooo”: “fooo” is not valid"),
+        ("retry status:fooo", "not valid at character 8 of “status:fooo”: “fooo” is not valid"),
         ("explode 3f", "Unknown command “explode”"),
         ("limit soon", "bytes per second such as 500K"),
         ("limit some 2M", "bytes per second such as 500K"),
@@ -89,7 +89,7 @@ def test_commands() -> None:
         ("quit now", "takes no argument"),
         ("move away", "“away” is not a place: use up, down"),
         ("priority high", "“high” is not a priority"),
-        ("filter size:5", "wrong at character 5"),
+        ("filter size:5", "not valid at character 5"),
         ("link 3fa9", "needs an ID and a URL"),
     ],
 )
@@ -305,7 +305,7 @@ async def test_set_changes_a_setting_at_once() -> None:
             ("set max_concurrent 9999", "max_concurrent"),
             ("set max_concurent 5", "did you mean max_concurrent"),
             ("set keys x", "keys is a table"),
-            ("set speed_limit", "speed_limit needs a value; it is off now"),
+            ("set speed_limit", "speed_limit needs a value; the current one is off"),
         ):
             await app.command(line)
             assert message in app.messages()

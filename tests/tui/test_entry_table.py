@@ -237,8 +237,16 @@ async def test_a_start_time_and_the_first_place() -> None:
         ("priority", "0", "The priority “0” should be a number from 1 to 1,000."),
         ("start", "soon", "The start “soon” should be a time such as 23:30"),
         ("place", "middle", "The place “middle” should be first or last."),
-        ("folder", "../isos", "The folder “../isos” should be one such as isos/linux, or begin"),
-        ("folder", "~nobody-here", "The folder “~nobody-here” should be one such as isos/linux"),
+        (
+            "folder",
+            "../isos",
+            "The folder “../isos” should be relative, such as isos/linux, or begin",
+        ),
+        (
+            "folder",
+            "~nobody-here",
+            "The folder “~nobody-here” should be relative, such as isos/linux",
+        ),
     ],
 )
 async def test_a_mistake_in_a_field_is_named_while_typing_and_adds_nothing(

@@ -207,7 +207,7 @@ async def test_several_rows_are_decided_together() -> None:
             app.service.change(row, status=DownloadStatus.SKIPPED)
         await app.update()
         await app.press("d")
-        message = "File on the disk: no file blocks this download (queued)."
+        message = "File on the disk: no existing file blocks this download (queued)."
         assert message in app.messages()
         await app.press("6", "*", "d")
         assert isinstance(app.app.screen, ExistingFileScreen)

@@ -57,7 +57,7 @@ def text(screen: FailuresScreen, selector: str) -> str:
 async def test_a_group_is_retried_removed_or_marked() -> None:
     async with running() as app:
         await app.press("!")
-        assert "nothing has failed" in app.messages()
+        assert "no download has failed" in app.messages()
         ids = await app.fill(6)
         for download_id in ids[:3]:
             app.service.fail(download_id, HttpStatusError(403, "Forbidden"))

@@ -319,4 +319,4 @@ async def test_pause_and_resume_all_and_undo() -> None:
         await app.press("S")
         assert app.called("resume")[-1] == [first]
         await app.press("S")
-        assert "Resume all: nothing is paused." in app.messages()
+        assert "Resume all: no download is paused." in app.messages()

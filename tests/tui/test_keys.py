@@ -88,7 +88,7 @@ async def test_clear_the_finished_keeps_the_failed() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("X")
-        assert "nothing has finished" in app.messages()
+        assert "no download has finished" in app.messages()
         app.service.fail(first, "404 Not Found")
         app.service.change(second, status=DownloadStatus.COMPLETED)
         app.service.change(third, status=DownloadStatus.SKIPPED)

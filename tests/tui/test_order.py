@@ -208,4 +208,4 @@ async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None
         await app.press("n")
         assert "Go to the next active: no download is active." in app.messages()
         await app.press("N")
-        assert "Go to the next failed: nothing has failed." in app.messages()
+        assert "Go to the next failed: no download has failed." in app.messages()

@@ -98,9 +98,7 @@ async def test_it_says_what_could_not_be_restored() -> None:
         await app.press("*", "x")
         del app.service.past[first]
         await app.press("u")
-        assert (
-            "Restored 3 downloads; 1 cannot, because it has changed or is gone." in app.messages()
-        )
+        assert "Restored 3 downloads; skipped 1 that has changed or is gone." in app.messages()
         assert len(app.service.rows) == 3
 
 
@@ -110,7 +108,7 @@ async def test_it_says_that_nothing_could_be_restored() -> None:
         await app.press("x")
         del app.service.past[first]
         await app.press("u")
-        sentence = "Undo: not possible for 1 download, because it has changed or is gone."
+        sentence = "Undo is not possible: 1 download has changed or is gone."
         assert sentence in app.messages()
 
 
@@ -206,10 +204,10 @@ async def test_undo_of_a_long_list_tells_the_truth(tmp_path: Path) -> None:
     assert await changes.remove(ids) == 12_000
     await service.add(configs[:2_000])
     assert await changes.undo() == (
-        "Restored 10,000 downloads; 2,000 cannot, because they have changed or are gone."
+        "Restored 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
     assert await changes.undo() == (
-        "Resumed 10,000 downloads; 2,000 cannot, because they have changed or are gone."
+        "Resumed 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
     stats = (await service.snapshot()).stats
     assert (stats.total, stats.queued) == (12_000, 12_000)
