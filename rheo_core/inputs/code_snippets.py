@@ -12,9 +12,11 @@ from rheo_core.domain.text import printable
 from .reader_api import Candidate, Lines, ReadOptions
 
 _MAX_LINES = 500
-"""Lines of one statement. An open bracket must not swallow a long list."""
+"""Lines of one statement, and statements of one session. An open bracket must not swallow a long
+list."""
+_MAX_CHARACTERS = 1 << 20
 _MAX_STATEMENT_LENGTH = 20_000
-"""Characters of a line whose brackets are counted: the time may grow with their square."""
+"""Characters of a line whose brackets are counted. Longer ones are data."""
 _POWERSHELL_DOWNLOAD = (
     r"(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm|Start-BitsTransfer"
     r"|curl(?:\.exe)?\s+-Uri|wget\s+-Uri)\b"
@@ -79,7 +81,6 @@ _PROGRAMS = re.compile(
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
 )
 _HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
-_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'", re.DOTALL)
 _CONTINUES = re.compile(r"[\\`^]\s*$")
 _ADVICE = "copy as cURL instead"
 
@@ -107,7 +108,9 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield _refused(line, kind)
         return
     statement = _whole_statement(text, lines)
-    while kind == "PowerShell" and not re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
+    for _ in range(_MAX_LINES if kind == "PowerShell" else 0):
+        if re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
+            break
         following = next(lines, None)
         if following is None or _kind(following.strip()) != kind:
             lines.give_back(*([] if following is None else [following]))
@@ -187,23 +190,36 @@ def _whole_statement(text: str, lines: Lines) -> str:
     If the brackets do not close, give back all lines but the first.
     """
     taken: list[str] = []
-    parts = [text]
-    depth = _depth(text)
-    while (is_open := depth > 0) or _CONTINUES.search(parts[-1]):
+    last, size = text, len(text)
+    counts_brackets = lines.may_look_ahead
+    depth = _depth(text) if counts_brackets else 0
+    while (is_open := depth > 0) or _CONTINUES.search(last):
         line = next(lines, None)
         if line is not None:
             taken.append(line)
-            parts.append(line)
-            depth += _depth(line)
-        if line is None or len(taken) > _MAX_LINES:
+            last, size = line, size + len(line)
+            depth += _depth(line) if counts_brackets else 0
+        if line is None or len(taken) > _MAX_LINES or size > _MAX_CHARACTERS:
             lines.give_back(*(taken if is_open else []))
             break
-    return "".join(parts)
+    return "".join([text, *taken])
 
 
 def _depth(text: str) -> int:
     """Return the number of brackets that a line opens and does not close."""
     if len(text) > _MAX_STATEMENT_LENGTH:
         return 0
-    code = _STRING.sub("", text)
+    code = _without_strings(text, "\"'")
     return sum(code.count(sign) for sign in "([{") - sum(code.count(sign) for sign in ")]}")
+
+
+def _without_strings(code: str, quotes: str) -> str:
+    """Remove the strings in `quotes`. Behind a quote that does not close, none of its kind does."""
+
+    def replaced(string: re.Match[str]) -> str:
+        if string["end"]:
+            return ""
+        return _without_strings(string[0][1:], quotes.replace(string["quote"], ""))
+
+    string = rf"(?P<quote>[{quotes}])(?>(?:(?!(?P=quote))[^\\]|\\.)*)(?P<end>(?P=quote)?)"
+    return re.sub(string, replaced, code, flags=re.DOTALL) if quotes else code

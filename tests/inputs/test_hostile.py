@@ -23,6 +23,7 @@ from rheo_core.inputs import (
     metalink,
     plain_text,
     read_entries,
+    table,
     url_list,
     web_page,
 )
@@ -245,3 +246,78 @@ def test_many_lines_in_bounded_memory(line: str, count: int, limit: int, tmp_pat
             stdin=file, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"{count}\n", "")
+
+
+UNCLOSED = {
+    "code": ["fetch('http://x/a'\n"],
+    "wide code": ["fetch('http://x/a', " + "a(" * 5_000 + "\n"],
+    "strings": ["fetch('http://x/a', \"" + '\\"' * 5_000 + "\n"],
+    "powershell": ["$s = New-Object (\n"],
+    "sessions": ["$s = New-Object\n"],
+    "double quote": ['curl "http://x/a\n', "z\n"],
+    "single quote": ["curl 'http://x/a\n", "z\n"],
+    "ansi quote": ["curl $'http://x/a\n", "z\n"],
+    "cell": ["url,name\n", '"http://x/a\n'],
+    "continued code": ["fetch('http://x/a', ( \\\n"],
+}
+
+
+@pytest.mark.parametrize("lines", UNCLOSED.values(), ids=UNCLOSED.keys())
+@pytest.mark.parametrize("count", [1_000, 4_000])
+def test_text_is_read_again_only_a_few_times(
+    lines: list[str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open bracket or quote on each line made each read hundreds of lines again."""
+    read, take = 0, Lines.__next__
+
+    def counted(lines: Lines) -> str:
+        nonlocal read
+        line = take(lines)
+        read += len(line)
+        return line
+
+    monkeypatch.setattr(Lines, "__next__", counted)
+    text = lines * min(count, 4_000_000 // len(lines[0]))
+    entries = list(read_entries(iter(text)))
+    assert entries
+    assert len(entries) >= len(text) / 1_001  # so that a reader can yield in between
+    assert not any(entry.config for entry in entries)
+    assert read < 20 * sum(map(len, text))
+
+
+def test_statements_are_still_whole_behind_some_that_do_not_close() -> None:
+    statement = ["fetch('http://x/a', {\n", "  'b': 'http://x/b',\n", "})\n"]
+    text = ["fetch('http://x/open', {\n", "# (\n"] * 4 + statement * 20
+    found = [entry.line for entry in read_entries(iter(text)) if entry.line > 8]
+    assert found == list(range(9, 69, 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a," + "url," * 300_000 + "http://a/b",
+        "a b " * 300_000 + ",link/",
+        "url_" * 300_000 + ",c",
+        "c," * 500_000 + "url:",
+    ],
+)
+def test_a_long_line_is_no_head_of_a_table(text: str) -> None:
+    """Its time grew with the square of its length: hours for these."""
+    assert not table.sniff(text)
+
+
+@pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 400_000])
+def test_rows_of_a_wide_table_do_not_each_read_its_head(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, names = table._is_known, 0
+
+    def counted(name: str) -> bool:
+        nonlocal names
+        names += 1
+        return known(name)
+
+    monkeypatch.setattr(table, "_is_known", counted)
+    entries = list(read_entries([head, *["http://x/a.iso"] * 20_000]))
+    assert len(entries) == 20_000
+    assert names <= 100_002
