@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from rheo_core.domain.text import printable
 
 from .reader_api import Candidate, Lines, ReadOptions
+from .string_literals import without_strings
 
 _MAX_LINES = 500
 """Lines of one statement, and statements of one session. An open bracket must not swallow a long
@@ -209,17 +210,5 @@ def _depth(text: str) -> int:
     """Return the number of brackets that a line opens and does not close."""
     if len(text) > _MAX_STATEMENT_LENGTH:
         return 0
-    code = _without_strings(text, "\"'")
+    code = without_strings(text, "\"'")
     return sum(code.count(sign) for sign in "([{") - sum(code.count(sign) for sign in ")]}")
-
-
-def _without_strings(code: str, quotes: str) -> str:
-    """Remove the strings in `quotes`. Behind a quote that does not close, none of its kind does."""
-
-    def replaced(string: re.Match[str]) -> str:
-        if string["end"]:
-            return ""
-        return _without_strings(string[0][1:], quotes.replace(string["quote"], ""))
-
-    string = rf"(?P<quote>[{quotes}])(?>(?:(?!(?P=quote))[^\\]|\\.)*)(?P<end>(?P=quote)?)"
-    return re.sub(string, replaced, code, flags=re.DOTALL) if quotes else code

@@ -1,6 +1,7 @@
 """Hostile texts: entries or our own error with a line, in bounded memory, without escapes."""
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from rheo_core.inputs import (
 )
 from rheo_core.inputs.formats import read_candidates, read_markup
 from rheo_core.inputs.reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines
+from rheo_core.inputs.string_literals import without_strings
 from tests.effort import effort
 from tests.inputs.texts import ALL
 
@@ -252,6 +254,8 @@ UNCLOSED = {
     "code": ["fetch('http://x/a'\n"],
     "wide code": ["fetch('http://x/a', " + "a(" * 5_000 + "\n"],
     "strings": ["fetch('http://x/a', \"" + '\\"' * 5_000 + "\n"],
+    "json": ['{"url":"http://x/a"}' + '\\"' * 30_000 + "\n"],
+    "json in code": ["{\"url\": fetch('http://x/a', " + '"\\' * 30_000 + "\n"],
     "powershell": ["$s = New-Object (\n"],
     "sessions": ["$s = New-Object\n"],
     "double quote": ['curl "http://x/a\n', "z\n"],
@@ -321,3 +325,12 @@ def test_rows_of_a_wide_table_do_not_each_read_its_head(
     entries = list(read_entries([head, *["http://x/a.iso"] * 20_000]))
     assert len(entries) == 20_000
     assert names <= 100_002
+
+
+@given(st.text("\"'\\\\([{)]}a\n"), st.sampled_from(['"', "\"'"]))
+def test_strings_are_removed_as_by_a_plain_pattern(code: str, quotes: str) -> None:
+    """The pattern, which takes quadratic time, tries each quote that does not close again."""
+    plain = "|".join(rf"{quote}(?:[^{quote}\\]|\\.)*{quote}" for quote in quotes)
+    expected = re.sub(plain, "", code, flags=re.DOTALL)
+    brackets = [expected.count(each) for each in "([{}])"]
+    assert [without_strings(code, quotes).count(each) for each in "([{}])"] == brackets
