@@ -62,7 +62,7 @@ _FIELD = re.compile(r"[A-Za-z][\w-]*:(?:\s|$)")
 _LOG = re.compile(rf"\"(?:GET|{_METHOD})\s\S+\sHTTP/\d")
 _PROXY = re.compile(
     r"[\s\"'{,*-]*(?:(?:export|setx?|setenv|declare|ENV)\s+(?:-\w+\s+)*|\$env:)?"
-    r"(?:[\w.:]*(?:_|::)proxy\b[\"']?\s*[\s:=]|(?:[\w.]*\.)?proxy\b[\"']?\s*[:=])\s*"
+    r"(?:[\w.:]*(?:_|::)proxy\b[\"']?(?:\s*[:=]|\s)|(?:[\w.]*\.)?proxy\b[\"']?\s*[:=])\s*"
     r"[\"']?https?://",
     re.IGNORECASE,
 )

@@ -19,6 +19,7 @@ from rheo_core.inputs import (
     Verdict,
     bounded_lines,
     checksum_list,
+    code_snippets,
     commands,
     json_lines,
     metalink,
@@ -308,6 +309,14 @@ def test_statements_are_still_whole_behind_some_that_do_not_close() -> None:
 def test_a_long_line_is_no_head_of_a_table(text: str) -> None:
     """Its time grew with the square of its length: hours for these."""
     assert not table.sniff(text)
+
+
+@pytest.mark.parametrize(
+    "pieces", ["http_proxy{}x http://x", "export {}x http://x", "for do{}x http://x"]
+)
+def test_blanks_of_a_line_are_read_once(pieces: str) -> None:
+    """The setting of a proxy took hours for these."""
+    assert not code_snippets.sniff(pieces.format(" " * 1_000_000))
 
 
 @pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 400_000])
