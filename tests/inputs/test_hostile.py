@@ -319,6 +319,22 @@ def test_blanks_of_a_line_are_read_once(pieces: str) -> None:
     assert not code_snippets.sniff(pieces.format(" " * 1_000_000))
 
 
+@pytest.mark.parametrize("link", ["{}.iso", "/{}.iso", "http://y/{}.iso"])
+def test_the_base_of_a_page_is_not_repeated_without_end(
+    link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of 1 MB took minutes and gigabytes."""
+    monkeypatch.setattr(web_page, "_MAX_LENGTH_OF_LINKS", 4_000_000)
+    base = "http://x/" + "a/" * 20_000
+    links = "".join(f"<a href={link.format(number)}>file</a>\n" for number in range(40_000))
+    page = f"<html><base href='{base}'>\n{links}".splitlines()
+    *entries, last = read_entries(page, (), ReadOptions(links="*.iso"))
+    assert 95 < len(entries) < 100
+    assert last.line == len(entries) + 2
+    told = "the links of a page may have at most 4,000,000 characters; the rest is ignored"
+    assert last.problem == told
+
+
 @pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 400_000])
 def test_rows_of_a_wide_table_do_not_each_read_its_head(
     head: str, monkeypatch: pytest.MonkeyPatch
