@@ -1,7 +1,13 @@
 """Anything a user pastes or loads -> entries, each with a verdict."""
 
 from .entries import Entry, Verdict
-from .pipeline import bounded_lines, read_entries, read_entries_file, recheck_entries
+from .pipeline import (
+    bounded_lines,
+    collect_entries,
+    read_entries,
+    read_entries_file,
+    recheck_entries,
+)
 from .reader_api import ReadOptions, problem_of
 
 __all__ = [
@@ -9,6 +15,7 @@ __all__ = [
     "ReadOptions",
     "Verdict",
     "bounded_lines",
+    "collect_entries",
     "problem_of",
     "read_entries",
     "read_entries_file",

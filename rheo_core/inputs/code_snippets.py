@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from rheo_core.domain.text import printable
 
 from .reader_api import Candidate, Lines, ReadOptions
+from .string_literals import without_strings
 
 _MAX_LINES = 500
-"""Lines of one statement. An open bracket must not swallow a long list."""
+"""Lines of one statement, and statements of one session. An open bracket must not swallow a long
+list."""
+_MAX_CHARACTERS = 1 << 20
 _MAX_STATEMENT_LENGTH = 20_000
-"""Characters of a line whose brackets are counted: the time may grow with their square."""
+"""Characters of a line whose brackets are counted. Longer ones are data."""
 _POWERSHELL_DOWNLOAD = (
     r"(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm|Start-BitsTransfer"
     r"|curl(?:\.exe)?\s+-Uri|wget\s+-Uri)\b"
@@ -59,7 +62,7 @@ _FIELD = re.compile(r"[A-Za-z][\w-]*:(?:\s|$)")
 _LOG = re.compile(rf"\"(?:GET|{_METHOD})\s\S+\sHTTP/\d")
 _PROXY = re.compile(
     r"[\s\"'{,*-]*(?:(?:export|setx?|setenv|declare|ENV)\s+(?:-\w+\s+)*|\$env:)?"
-    r"(?:[\w.:]*(?:_|::)proxy\b[\"']?\s*[\s:=]|(?:[\w.]*\.)?proxy\b[\"']?\s*[:=])\s*"
+    r"(?:[\w.:]*(?:_|::)proxy\b[\"']?(?:\s*[:=]|\s)|(?:[\w.]*\.)?proxy\b[\"']?\s*[:=])\s*"
     r"[\"']?https?://",
     re.IGNORECASE,
 )
@@ -79,7 +82,6 @@ _PROGRAMS = re.compile(
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
 )
 _HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
-_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'", re.DOTALL)
 _CONTINUES = re.compile(r"[\\`^]\s*$")
 _ADVICE = "copy as cURL instead"
 
@@ -107,7 +109,9 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield _refused(line, kind)
         return
     statement = _whole_statement(text, lines)
-    while kind == "PowerShell" and not re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
+    for _ in range(_MAX_LINES if kind == "PowerShell" else 0):
+        if re.search(_POWERSHELL_DOWNLOAD, statement, re.IGNORECASE):
+            break
         following = next(lines, None)
         if following is None or _kind(following.strip()) != kind:
             lines.give_back(*([] if following is None else [following]))
@@ -187,23 +191,24 @@ def _whole_statement(text: str, lines: Lines) -> str:
     If the brackets do not close, give back all lines but the first.
     """
     taken: list[str] = []
-    parts = [text]
-    depth = _depth(text)
-    while (is_open := depth > 0) or _CONTINUES.search(parts[-1]):
+    last, size = text, len(text)
+    counts_brackets = lines.may_look_ahead
+    depth = _depth(text) if counts_brackets else 0
+    while (is_open := depth > 0) or _CONTINUES.search(last):
         line = next(lines, None)
         if line is not None:
             taken.append(line)
-            parts.append(line)
-            depth += _depth(line)
-        if line is None or len(taken) > _MAX_LINES:
+            last, size = line, size + len(line)
+            depth += _depth(line) if counts_brackets else 0
+        if line is None or len(taken) > _MAX_LINES or size > _MAX_CHARACTERS:
             lines.give_back(*(taken if is_open else []))
             break
-    return "".join(parts)
+    return "".join([text, *taken])
 
 
 def _depth(text: str) -> int:
     """Return the number of brackets that a line opens and does not close."""
     if len(text) > _MAX_STATEMENT_LENGTH:
         return 0
-    code = _STRING.sub("", text)
+    code = without_strings(text, "\"'")
     return sum(code.count(sign) for sign in "([{") - sum(code.count(sign) for sign in ")]}")

@@ -20,6 +20,7 @@ from .reader_api import (
     destination_fields,
     problem_of,
 )
+from .string_literals import without_strings
 
 _FORM = "JSON line"
 _EVENT = "JSON event"
@@ -28,7 +29,6 @@ _WISHES = frozenset(RequestOptions.model_fields)
 
 
 _ARRAY = re.compile(r"(?:\[\s*)+(?:$|[\"{])")
-_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*+\"")
 _POST_DATA = frozenset({"postdata", "post_data"})
 _BODIES = frozenset({"body", "data", "form", "json"})
 """Data of a request beside its method. Without one, they are usually facts about a file."""
@@ -82,7 +82,7 @@ def _whole_value(text: str, lines: Lines) -> str:
 
 def _depth(line: str) -> int:
     """Return the number of brackets that a line of JSON opens and does not close."""
-    code = _STRING.sub("", line) if len(line) <= _MAX_COUNTED_LENGTH else ""
+    code = without_strings(line, '"') if len(line) <= _MAX_COUNTED_LENGTH else ""
     return code.count("{") + code.count("[") - code.count("}") - code.count("]")
 
 

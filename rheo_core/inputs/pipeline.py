@@ -113,9 +113,14 @@ async def read_entries_file(
     Raises:
         OSError: the file cannot be read, or is not a regular file.
     """
-    coming = _entries_of(path, known, options)
+    return await collect_entries(_entries_of(path, known, options))
+
+
+async def collect_entries(coming: Iterable[Entry]) -> list[Entry]:
+    """Return all entries. The event loop runs on, also while a long text brings none."""
+    reading = iter(coming)
     entries: list[Entry] = []
-    while batch := await asyncio.to_thread(list, islice(coming, _BATCH_SIZE)):
+    while batch := await asyncio.to_thread(list, islice(reading, _BATCH_SIZE)):
         entries += batch
     return entries
 

@@ -31,6 +31,8 @@ MAX_DOCUMENT_LENGTH = 16 << 20
 """Characters of a Metalink or a web page, which are read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
 """Characters. Many a page is one line. A longer line is not text; nothing after it is read."""
+_MAX_REPEATS = 10
+"""Times that the characters of a text may be given back, on average, to look ahead once more."""
 
 
 class InputError(RheoError):
@@ -104,9 +106,24 @@ class Lines(Iterator[str]):
         """Number of the latest line, counted from 1."""
         self.overlong = 0
         """Number of the line that is too long and ended the text; 0 for none."""
+        self._taken = 0  # characters, and one for each line
+        self._given_back = 0
+
+    @property
+    def may_look_ahead(self) -> bool:
+        """False if lines were given back so often that the time would no longer be linear.
+
+        Readers ask before they look for an end that may be missing, such as a closing bracket.
+        """
+        return self._given_back <= _MAX_REPEATS * self._taken
 
     def __next__(self) -> str:
-        line = (self._returned.pop() if self._returned else next(self._rest)).lstrip(INVISIBLE)
+        if self._returned:
+            line = self._returned.pop()
+        else:
+            line = next(self._rest)
+            self._taken += len(line) + 1
+        line = line.lstrip(INVISIBLE)
         self.number += 1
         if len(line) > MAX_LINE_LENGTH:
             self.overlong, self._rest = self.number, iter(())
@@ -117,6 +134,7 @@ class Lines(Iterator[str]):
         """Return the last `lines` to be read again."""
         self._returned.extend(reversed(lines))
         self.number -= len(lines)
+        self._given_back += sum(map(len, lines)) + len(lines)
 
 
 def with_next_hashes(lines: Iterable[str]) -> Iterator[str]:

@@ -23,6 +23,12 @@ _BASH = re.compile(
     r"|(?P<plain>[^\s'\"\\;&|<>$]+|\$(?!['\"])|[^\S\n])",
     re.DOTALL,
 )
+_CLOSING = {
+    "'": re.compile(r"[^']*'"),
+    '"': re.compile(r"[^\"\\]*(?:\\.[^\"\\]*)*\"", re.DOTALL),
+    "$'": re.compile(r"[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL),
+}
+"""Line in which a quote closes, by the quote."""
 REPLACED = re.compile(r"\$(?:[A-Za-z_]\w*|\{[^}\s\"']{0,80}|[(\d@*#?$!-])|`")
 """The start of a variable or a command whose value bash would put in its place."""
 _REPLACED_IN_DOUBLE = re.compile(rf"\\.|({REPLACED.pattern})", re.DOTALL)
@@ -81,28 +87,34 @@ class _Text:
         self.text = _ended(self._taken[0])
         self.replaced = set[str]()
 
-    def extend(self, *, in_quote: bool = False) -> None:
-        """Add one more line.
+    def extend(self, quote: str = "") -> None:
+        """Add one more line, or all up to that in which a quote closes.
 
         Args:
-            in_quote: a quote is open. If it is never closed, give back all lines but the first.
+            quote: the open quote. If it is never closed, give back all lines but the first.
 
         Raises:
             ValueError: there is no further line, or the command is too long.
         """
-        line = next(self._lines, None)
-        if line is not None:
-            self._taken.append(line)
-            self.text += _ended(line)
-        if line is None or len(self._taken) > MAX_LINES or len(self.text) > _MAX_CHARACTERS:
-            if not in_quote and line is None:
-                raise ValueError(
-                    "the command is incomplete: its last line ends with a continuation"
-                )
-            if not in_quote:
-                raise ValueError(f"the command does not end within {MAX_LINES} lines")
+        parts, size = [self.text], len(self.text)
+        is_over = quote != "" and not self._lines.may_look_ahead
+        while True:
+            line = None if is_over else next(self._lines, None)
+            if line is not None:
+                self._taken.append(line)
+                parts.append(_ended(line))
+                size += len(parts[-1])
+            if line is None or len(self._taken) > MAX_LINES or size > _MAX_CHARACTERS:
+                break
+            if not quote or _CLOSING[quote].match(parts[-1]):
+                self.text = "".join(parts)
+                return
+        if quote:
             self._lines.give_back(*self._taken[1:])
             raise ValueError("the command does not end: a quote is not closed")
+        if line is None:
+            raise ValueError("the command is incomplete: its last line ends with a continuation")
+        raise ValueError(f"the command does not end within {MAX_LINES} lines")
 
     def skip_blanks(self, at: int) -> int:
         """Return the index of the next character from `at` on that is not white space."""
@@ -156,7 +168,8 @@ def _read_bash(source: _Text, at: int) -> _Read:
     while at < len(source.text):
         piece = _BASH.match(source.text, at)
         if piece is None:  # an open quote
-            source.extend(in_quote=True)
+            quote = source.text[at : at + 2] if source.text[at] == "$" else source.text[at]
+            source.extend(quote.replace('$"', '"'))
             continue
         kind, text = piece.lastgroup, piece[piece.lastgroup or 0]
         if kind == "plain" and text[0] == "#" and not words.is_within:  # a comment

@@ -25,7 +25,11 @@ _NAMES = frozenset({"filename", "file_name", "file name"})
 _URL = re.compile(r"(?:[^\W_]+[ _-]){0,2}(?:url|uri|link|href)")
 """`Download URL` and `file_link` too."""
 _HASH = re.compile(r"(md5|sha-?(?:1|256|384|512)|blake2b)(?:[ _-]?(?:sum|hash|checksum))?")
-_HEAD = re.compile(rf"(?:[^:/\n]*[,;|\t])?\"?{_URL.pattern}\"?(?:[,;|\t][^:/\n]*)?", re.IGNORECASE)
+_DELIMITERS = ",;|\t"
+_CELL = re.compile(rf"[^{_DELIMITERS}]+")
+_NO_NAME = re.compile(r"[:/\n]")
+"""A line with one of these is not the head of a table."""
+_URL_CELL = re.compile(rf"\"?{_URL.pattern}\"?", re.IGNORECASE)
 _MAX_ROW_LINES = 100
 """Lines of one row. A quote that never closes must not swallow a long table."""
 _QUOTED = re.compile(r"\"[^\"]*\"")
@@ -34,7 +38,9 @@ _BLANK_BEFORE = re.compile(r"[,;|]\s")
 
 def sniff(text: str) -> bool:
     """Check whether a line is the head of a table that has a column of URLs."""
-    if _HEAD.fullmatch(text) is None or re.search(r"[,;|\t]", text) is None:
+    if _NO_NAME.search(text) or set(_DELIMITERS).isdisjoint(text):
+        return False
+    if not any(_URL_CELL.fullmatch(text, *cell.span()) for cell in _CELL.finditer(text)):
         return False
     # Prose (`See this link, please`) has blanks after its signs.
     bare = _QUOTED.sub("", text)
@@ -44,7 +50,7 @@ def sniff(text: str) -> bool:
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the downloads of a table, which ends with a blank line or the text."""
     head = next(lines)
-    delimiter = max(",;|\t", key=_QUOTED.sub("", head).count)
+    delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
     try:
         names = next(csv.reader([head.strip()], delimiter=delimiter))
     except csv.Error as error:
@@ -52,6 +58,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield Candidate(lines.number, head.strip(), problem=problem, form=_FORM)
         return
     columns = [name.strip().lower() for name in names]
+    of_urls = frozenset(filter(_URL.fullmatch, columns))
+    unknown = frozenset(name for name in columns if not _is_known(name))
     max_lines = _MAX_ROW_LINES
     for line in lines:
         if not line.strip():
@@ -65,7 +73,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             yield Candidate(number, text, problem=problem, form=_FORM)
             continue
         row = dict(zip(columns, map(str.strip, cells), strict=False))
-        yield _completed(_candidate(number, text, row, columns), options)
+        yield _completed(_candidate(number, text, row, of_urls, unknown), options)
 
 
 def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]:
@@ -100,17 +108,19 @@ def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]
     return cells
 
 
-def _candidate(number: int, line: str, row: dict[str, str], columns: list[str]) -> Candidate:
-    of_urls = [name for name in columns if _URL.fullmatch(name) and row.get(name)]
-    url = row[of_urls[0]] if of_urls else ""
+def _candidate(
+    number: int, line: str, row: dict[str, str], of_urls: frozenset[str], unknown: frozenset[str]
+) -> Candidate:
+    with_url = [name for name in row if name in of_urls and row[name]]
+    url = row[with_url[0]] if with_url else ""
     if not url:
         return Candidate(number, line, problem="this row has no URL", form=_FORM)
     try:
         fields = _fields(row)
     except ValueError as error:
         return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
-    unused = [name for name in of_urls[1:] if row[name] != url]
-    unused += [name for name in columns if not _is_known(name)]
+    unused = [name for name in with_url[1:] if row[name] != url]
+    unused += [name for name in row if name in unknown]
     ignored = [f"column {printable(name[:50])}" for name in unused]
     return Candidate(number, redact_url(url), Untrusted(url, **fields), "", _FORM, ignored)
 

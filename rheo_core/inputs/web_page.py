@@ -20,6 +20,8 @@ _LINKS = {
     "a": "href", "area": "href", "audio": "src", "embed": "src", "img": "src", "source": "src",
     "track": "src", "video": "src",
 }  # fmt: skip
+_MAX_LENGTH_OF_LINKS = 64 << 20
+"""Characters of all links of a page with their base, which a page chooses and repeats for each."""
 
 # Possessive, and up to the end of the page if a tag does not end: nothing is searched twice.
 _HIDDEN = re.compile(
@@ -49,13 +51,18 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         raise InputError(first, problem, "links")
     tags = list(_tags(first, whole_page(lines)))
     base_url = _base_url_of(base_of(options, first), tags)
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes, because a base may make each URL long
+    size = 0
     for number, tag, attributes in tags:
         link = attributes.get(_LINKS.get(tag, ""), "")
+        size += len(base_url) + len(link) if link else 0
+        if size > _MAX_LENGTH_OF_LINKS:
+            problem = f"the links of a page may have at most {_MAX_LENGTH_OF_LINKS:,} characters"
+            raise InputError(number, f"{problem}; the rest is ignored")
         url = absolute_link(number, link, base_url)
-        if url in seen or not matches(url, options.links):
+        if hash(url) in seen or not matches(url, options.links):
             continue
-        seen.add(url)
+        seen.add(hash(url))
         yield Candidate(number, url, Untrusted(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this page matches {options.links[:80]!r}", "links")

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
 T = TypeVar("T")
-_ENTRIES_PER_TURN = 100
 """Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
@@ -244,12 +243,9 @@ class LocalService:
         return await self._checked(recheck_entries(entries, known, options))
 
     async def _checked(self, reading: "Iterable[Entry]") -> "list[Entry]":
-        entries: list[Entry] = []
-        for entry in reading:
-            entries.append(entry)
-            if len(entries) % _ENTRIES_PER_TURN == 0:
-                await asyncio.sleep(0)
-        return with_owners(entries, self._rows)
+        from rheo_core.inputs import collect_entries
+
+        return with_owners(await collect_entries(reading), self._rows)
 
     def free_space(self, folder: Path | None = None) -> int | None:
         """Return the free bytes in a folder, or in the download folder; None if they are unknown.

@@ -1,6 +1,7 @@
 """Hostile texts: entries or our own error with a line, in bounded memory, without escapes."""
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,16 +19,19 @@ from rheo_core.inputs import (
     Verdict,
     bounded_lines,
     checksum_list,
+    code_snippets,
     commands,
     json_lines,
     metalink,
     plain_text,
     read_entries,
+    table,
     url_list,
     web_page,
 )
 from rheo_core.inputs.formats import read_candidates, read_markup
 from rheo_core.inputs.reader_api import MAX_LINE_LENGTH, Candidate, InputError, Lines
+from rheo_core.inputs.string_literals import without_strings
 from tests.effort import effort
 from tests.inputs.texts import ALL
 
@@ -245,3 +249,113 @@ def test_many_lines_in_bounded_memory(line: str, count: int, limit: int, tmp_pat
             stdin=file, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"{count}\n", "")
+
+
+UNCLOSED = {
+    "code": ["fetch('http://x/a'\n"],
+    "wide code": ["fetch('http://x/a', " + "a(" * 5_000 + "\n"],
+    "strings": ["fetch('http://x/a', \"" + '\\"' * 5_000 + "\n"],
+    "json": ['{"url":"http://x/a"}' + '\\"' * 30_000 + "\n"],
+    "json in code": ["{\"url\": fetch('http://x/a', " + '"\\' * 30_000 + "\n"],
+    "powershell": ["$s = New-Object (\n"],
+    "sessions": ["$s = New-Object\n"],
+    "double quote": ['curl "http://x/a\n', "z\n"],
+    "single quote": ["curl 'http://x/a\n", "z\n"],
+    "ansi quote": ["curl $'http://x/a\n", "z\n"],
+    "cell": ["url,name\n", '"http://x/a\n'],
+    "continued code": ["fetch('http://x/a', ( \\\n"],
+}
+
+
+@pytest.mark.parametrize("lines", UNCLOSED.values(), ids=UNCLOSED.keys())
+@pytest.mark.parametrize("count", [1_000, 4_000])
+def test_text_is_read_again_only_a_few_times(
+    lines: list[str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open bracket or quote on each line made each read hundreds of lines again."""
+    read, take = 0, Lines.__next__
+
+    def counted(lines: Lines) -> str:
+        nonlocal read
+        line = take(lines)
+        read += len(line)
+        return line
+
+    monkeypatch.setattr(Lines, "__next__", counted)
+    text = lines * min(count, 4_000_000 // len(lines[0]))
+    entries = list(read_entries(iter(text)))
+    assert entries
+    assert len(entries) >= len(text) / 1_001  # so that a reader can yield in between
+    assert not any(entry.config for entry in entries)
+    assert read < 20 * sum(map(len, text))
+
+
+def test_statements_are_still_whole_behind_some_that_do_not_close() -> None:
+    statement = ["fetch('http://x/a', {\n", "  'b': 'http://x/b',\n", "})\n"]
+    text = ["fetch('http://x/open', {\n", "# (\n"] * 4 + statement * 20
+    found = [entry.line for entry in read_entries(iter(text)) if entry.line > 8]
+    assert found == list(range(9, 69, 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a," + "url," * 300_000 + "http://a/b",
+        "a b " * 300_000 + ",link/",
+        "url_" * 300_000 + ",c",
+        "c," * 500_000 + "url:",
+    ],
+)
+def test_a_long_line_is_no_head_of_a_table(text: str) -> None:
+    """Its time grew with the square of its length: hours for these."""
+    assert not table.sniff(text)
+
+
+@pytest.mark.parametrize(
+    "pieces", ["http_proxy{}x http://x", "export {}x http://x", "for do{}x http://x"]
+)
+def test_blanks_of_a_line_are_read_once(pieces: str) -> None:
+    """The setting of a proxy took hours for these."""
+    assert not code_snippets.sniff(pieces.format(" " * 1_000_000))
+
+
+@pytest.mark.parametrize("link", ["{}.iso", "/{}.iso", "http://y/{}.iso"])
+def test_the_base_of_a_page_is_not_repeated_without_end(
+    link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of 1 MB took minutes and gigabytes."""
+    monkeypatch.setattr(web_page, "_MAX_LENGTH_OF_LINKS", 4_000_000)
+    base = "http://x/" + "a/" * 20_000
+    links = "".join(f"<a href={link.format(number)}>file</a>\n" for number in range(40_000))
+    page = f"<html><base href='{base}'>\n{links}".splitlines()
+    *entries, last = read_entries(page, (), ReadOptions(links="*.iso"))
+    assert 95 < len(entries) < 100
+    assert last.line == len(entries) + 2
+    told = "the links of a page may have at most 4,000,000 characters; the rest is ignored"
+    assert last.problem == told
+
+
+@pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 100_000])
+def test_rows_of_a_wide_table_do_not_each_read_its_head(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, names = table._is_known, 0
+
+    def counted(name: str) -> bool:
+        nonlocal names
+        names += 1
+        return known(name)
+
+    monkeypatch.setattr(table, "_is_known", counted)
+    entries = list(read_entries([head, *["http://x/a.iso"] * 20_000]))
+    assert len(entries) == 20_000
+    assert names <= 100_002
+
+
+@given(st.text("\"'\\\\([{)]}a\n"), st.sampled_from(['"', "\"'"]))
+def test_strings_are_removed_as_by_a_plain_pattern(code: str, quotes: str) -> None:
+    """The pattern, which takes quadratic time, tries each quote that does not close again."""
+    plain = "|".join(rf"{quote}(?:[^{quote}\\]|\\.)*{quote}" for quote in quotes)
+    expected = re.sub(plain, "", code, flags=re.DOTALL)
+    brackets = [expected.count(each) for each in "([{}])"]
+    assert [without_strings(code, quotes).count(each) for each in "([{}])"] == brackets

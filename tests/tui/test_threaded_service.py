@@ -104,7 +104,17 @@ async def test_errors_cross_and_leave_no_thread(tmp_path: Path) -> None:
         await owner.close()
 
 
-async def test_a_long_paste_is_checked_in_many_turns(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("\n".join(f"https://example.org/{n}" for n in range(2_000)), 2_000),
+        ("A letter without a link.\n" * 20_000, 1),
+        ("cookie: a\n" * 20_000, 1),
+    ],
+    ids=["urls", "prose", "headers"],
+)
+async def test_a_long_paste_is_checked_in_many_turns(text: str, count: int, tmp_path: Path) -> None:
+    """Also one that brings no entry for long, at which the loop could not take turns."""
     service = LocalService(build_settings(download_dir=tmp_path), save=False)
     turns = 0
 
@@ -115,7 +125,7 @@ async def test_a_long_paste_is_checked_in_many_turns(tmp_path: Path) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count_turns())
-    entries = await service.check("\n".join(f"https://example.org/{n}" for n in range(2_000)))
+    entries = await service.check(text)
     counting.cancel()
-    assert len(entries) == 2_000
+    assert len(entries) == count
     assert turns >= 15
