@@ -68,7 +68,7 @@ def _of_shard(
 
 def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
     """Return the checksums that the list of a shard has, by key."""
-    crc32 = plan.shards[planned.shard].crc32 if planned.pass_number == 1 else None
+    crc32 = plan.crc32_of(planned.shard, planned.pass_number)
     entries = read_shard(target, planned.shard, planned.pass_number, crc32)
     return {entry.key: entry.hash for entry in entries if entry.hash is not None}
 

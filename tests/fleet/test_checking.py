@@ -97,7 +97,7 @@ async def test_a_file_that_somebody_planted_is_downloaded_again(
     paths.make()
     paths.folder.mkdir(parents=True)
     (paths.folder / "00000000000.jpg").write_bytes(body[::-1])
-    with Journal(paths.journal, _digest_of_list(target, run.tasks[0])) as journal:
+    with Journal(paths.journal, _digest_of_list(target, run.plan, run.tasks[0])) as journal:
         journal.note(
             EntryOutcome(
                 "00000000000", "completed", "00000000000.jpg", 200, len(body), hash=row.hash
@@ -192,9 +192,10 @@ def test_a_tar_that_promises_more_than_it_has_is_named(tmp_path: Path) -> None:
 def test_a_list_that_is_gone_is_named(tmp_path: Path) -> None:
     run = planned(tmp_path / "out", [Row("http://127.0.0.1:1/a.jpg", hash=f"sha256:{SHA}")])
     planted(run, b"good")
-    (run.out / shard_list_name(0)).unlink()
+    name = shard_list_name(0, crc32=run.plan.crc32_of(0))
+    (run.out / name).unlink()
     assert found(run, deep=False) == []
-    assert found(run) == [f"{shard_list_name(0)}: No such file or directory"]
+    assert found(run) == [f"{name}: No such file or directory"]
 
 
 async def test_wrong_facts_and_missing_shards_are_named(

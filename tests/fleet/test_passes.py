@@ -93,7 +93,7 @@ def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Target, 
         writer.add(0, Row(f"http://{kind}.invalid/"))
     plan = FleetPlan("sha256:0", 2, 0, 1, writer.finish(), shard_size=1)
     for shard, kind in enumerate(kinds):
-        entries = list(read_shard(target, shard))
+        entries = list(read_shard(target, shard, crc32=plan.crc32_of(shard)))
         outcomes = {each.key: EntryOutcome(each.key, "failed", kind=kind) for each in entries}
         path = tmp_path / "manifest"
         write_manifest(path, entries, outcomes, ())
