@@ -241,6 +241,10 @@ def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str |
                 f"the output folder was planned with {flag} {before}, not {now}; leave it out, or "
                 "choose another folder"
             )
+    if request.lanes is not None and len({shard.lane for shard in plan.shards}) > request.lanes:
+        raise PlanError(  # of --spread order
+            "the output folder was planned without --lanes; leave it out, or choose another folder"
+        )
     changed = replace(plan, **request.given)
     changed = replace(changed, contact=changed.contact or request.usual_contact)
     _check_contact(changed.entries, changed.contact)
@@ -277,8 +281,9 @@ def _split(
     if entries == unreadable:
         raise ListError(_no_url(unreadable))
     shards = writer.finish()
-    if lanes is None:  # nothing has to wait for another shard
-        shards = tuple(replace(shard, lane=number) for number, shard in enumerate(shards))
+    if lanes is None:  # only --lanes lets a shard wait for another one
+        limit = request.lanes or len(shards)
+        shards = tuple(replace(shard, lane=number % limit) for number, shard in enumerate(shards))
     return replace(
         draft,
         entries=entries,

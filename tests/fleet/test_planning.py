@@ -87,7 +87,7 @@ def test_every_row_is_in_one_shard_and_every_site_in_its_lanes(
         rest = iter(normal)
         assert all(url in rest for url in urls)
     if spread == "order":
-        assert len({shard.lane for shard in plan.shards}) == len(plan.shards)
+        assert len({shard.lane for shard in plan.shards}) == min(lanes, len(plan.shards))
         return
     lanes_of: dict[str, set[int]] = defaultdict(set)
     for lane, urls in by_lane.items():
@@ -230,6 +230,25 @@ def test_the_faster_of_two_plans_counts(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(type(target), "create", overtaken)
     assert plan_fleet(target, request, 2) == plan
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5, 6, 9])
+def test_lanes_limit_shards_in_the_order_of_the_list_too(tmp_path: Path, lanes: int) -> None:
+    rows = [f"http://h/{number}" for number in range(12)]
+    _, plan = planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes)
+    assert [shard.lane for shard in plan.shards] == [number % lanes for number in range(6)]
+    _, again = planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes)
+    assert again == plan
+    with pytest.raises(PlanError, match=f"planned with --lanes {lanes}, not {lanes + 1};"):
+        planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes + 1)
+
+
+def test_shards_in_the_order_of_the_list_wait_for_none_by_default(tmp_path: Path) -> None:
+    rows = [f"http://h/{number}" for number in range(12)]
+    _, plan = planned(tmp_path, rows, shard_size=2, spread="order")
+    assert [shard.lane for shard in plan.shards] == list(range(6))
+    with pytest.raises(PlanError, match="was planned without --lanes; leave it out"):
+        planned(tmp_path, rows, spread="order", lanes=2)  # the number that it would have been
 
 
 _SAME_LIST = ["http://a.example/1", "http://b.example/2", "http://a.example/3"]
