@@ -31,7 +31,8 @@ from tests.waiting import Until
         ("-1/4", "is not of the form"),
         ("a/b", "is not of the form"),
         ("1/", "is not of the form"),
-        ("0/0", "does not exist"),
+        ("0/0", "slice '0/0' does not exist: the number of slices is at least 1"),
+        ("3/00", "slice '3/00' does not exist: the number of slices is at least 1"),
         ("²/3", "is not of the form"),
     ],
 )
