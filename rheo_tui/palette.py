@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from .action_reasons import Context
 from .actions import ACTIONS, Action, key_names
+from .widgets.choice_list import has_lines
 
+_PAGE_KEYS = ("page_up", "page_down")
 _OF_HELP = 0.9
 """Factor that puts a word in the help behind the same word in a title."""
 
@@ -64,3 +66,16 @@ class ActionProvider(Provider):
         # Square brackets are markup in the palette, so escape keys such as "[".
         keys = " ".join(key_names(action, self._main_screen.keymap)).replace("[", r"\[")
         return f"{keys}   disabled: {reason}" if reason else f"{keys}   {action.help}"
+
+
+class ActionPalette(CommandPalette):
+    """The palette of actions."""
+
+    def __init__(self) -> None:
+        super().__init__(providers=[ActionProvider], placeholder="Search for an action")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Turn the page keys off while the list has no lines."""
+        if action == "command_list" and parameters[0] in _PAGE_KEYS:
+            return has_lines(self.query_one(CommandList))
+        return super().check_action(action, parameters)

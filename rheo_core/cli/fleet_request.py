@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from rheo_core.domain.fleet import FleetPlan, LayoutName, Spread
+from rheo_core.domain.text import printable, redact
 
 from .exit import ExitCode, fail, reason_of
 
@@ -19,6 +20,9 @@ def open_output(out: str) -> "Target":
     """Return the output folder; end the command if its URL cannot be used."""
     from rheo_core.fleet.targets import open_target
 
+    if out.startswith("memory:"):
+        shown = printable(redact(out))
+        fail(f"output folder {shown} is in the memory of this process alone.", ExitCode.USAGE)
     try:
         return open_target(out)
     except ValueError as error:

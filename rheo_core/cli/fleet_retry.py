@@ -1,5 +1,6 @@
 """`rheo fleet retry`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,7 @@ def retry(
 
     from .fleet_request import existing_plan, open_output
 
+    _check_kinds(kinds or ())
     target = open_output(output)
     made = existing_plan(target, output)
     try:
@@ -64,6 +66,17 @@ def retry(
     if plan_only:
         raise typer.Exit(ExitCode.DONE)
     complete(target, output, lambda slots: made, cluster, processes, scratch, quiet=quiet)
+
+
+def _check_kinds(kinds: Sequence[str]) -> None:
+    """End the command if no failed entry can have one of these kinds."""
+    from rheo_core.fleet.error_kinds import is_kind
+    from rheo_core.fleet.error_kinds import kinds as all_kinds
+
+    for kind in kinds:
+        if not is_kind(kind):
+            allowed = ", ".join(all_kinds())
+            fail(f"--kind is {kind!r}; it must be http_STATUS, {allowed}.", ExitCode.USAGE)
 
 
 def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> str:

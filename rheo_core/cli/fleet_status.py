@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rheo_core.domain.text import printable
+
 from .exit import ExitCode, fail, reason_of
 from .fleet_flags import ExistingOut
 
@@ -86,18 +88,26 @@ def code_of_status(found: "FleetStatus") -> ExitCode:
 
 
 class Progress:
-    """Shows each status on standard error: on a terminal in one line, elsewhere once a minute."""
+    """Shows each status on standard error: on a terminal in one line, elsewhere once a minute.
+
+    A new error of a shard is shown at once, because it may be tried again for a minute.
+    """
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._next = 0.0
+        self._message = ""
 
     def show(self, found: "FleetStatus") -> None:
         """Show a status."""
         from rheo_core.fleet.status import status_line
 
+        clear = "\r\x1b[K" if self._is_terminal else ""
+        if found.state == "running" and found.message not in ("", self._message):
+            self._message = found.message
+            typer.echo(f"{clear}rheo: {printable(found.message)}", err=True)
         if self._is_terminal:
-            typer.echo(f"\r\x1b[K{status_line(found)}", nl=found.state != "running", err=True)
+            typer.echo(f"{clear}{status_line(found)}", nl=found.state != "running", err=True)
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _PLAIN_SECONDS
             typer.echo(status_line(found), err=True)

@@ -252,8 +252,10 @@ def _resolved(path: Path) -> Path:
 
 
 def _leads_nowhere(path: Path) -> bool:
-    """Return True if a link, or a folder on the way, leads nowhere: not mounted, for example."""
-    return any(os.path.islink(each) and not os.path.exists(each) for each in (path, *path.parents))
+    """Return True if a link leads nowhere, or one on the way to no folder: not mounted, perhaps."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return True
+    return any(os.path.islink(each) and not os.path.isdir(each) for each in path.parents)
 
 
 def _without_nulls(value: Any) -> Any:
@@ -315,7 +317,9 @@ def _read_file(path: Path) -> _Source:
         with open_regular(path) as file:
             data, status = read_bounded(file, _MAX_BYTES), os.fstat(file.fileno())
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not _leads_nowhere(path):
+        # ENOTDIR: a service account may have the home /dev/null.
+        is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if is_absent and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
         return _Source(mistakes=[_Mistake((), f"{shown} cannot be read ({reason}).")])

@@ -28,7 +28,7 @@ Name = Annotated[str, MaxLen(MAX_NAME_LENGTH)]
 Counts = Annotated[dict[Name, Number], MaxLen(1_000)]
 """Numbers by outcome, kind of error, host or site."""
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 DEFAULT_SHARD_SIZE = 10_000
 MAX_SHARD_SIZE = 100_000  # a place in a shard has five digits
 MAX_SHARDS = 1_000_000  # a shard has six
@@ -44,6 +44,7 @@ PLAN_NAME = f"{FOLDER}/plan.json"
 STATUS_NAME = f"{FOLDER}/status.json"
 STOP_NAME = f"{FOLDER}/stop"
 JOURNALS = f"{FOLDER}/journals"
+LISTS = f"{FOLDER}/shards"
 
 _FILE_NAME = re.compile(r"(\d{11})[^/\0]*")  # a key, and usually an extension
 
@@ -70,10 +71,18 @@ def facts_name(shard: int, pass_number: int = 1) -> str:
     return f"{part_name(shard, pass_number)}.json"
 
 
-def shard_list_name(shard: int, pass_number: int = 1) -> str:
-    """Return the path of a shard's list in the output folder."""
+def shard_list_name(shard: int, pass_number: int = 1, crc32: int | None = None) -> str:
+    """Return the path of a shard's list in the output folder.
+
+    Args:
+        shard: number of the shard.
+        pass_number: 1, or number of a further pass.
+        crc32: checksum of its lines, for a list of the plan: two that are planned at the same time
+            get different names, and the plan names its own.
+    """
     suffix = f".p{pass_number}" if pass_number > 1 else ""
-    return f"{FOLDER}/shards/{shard:06d}{suffix}.jsonl.gz"
+    checksum = f"-{crc32:08x}" if crc32 is not None else ""
+    return f"{LISTS}/{shard:06d}{suffix}{checksum}.jsonl.gz"
 
 
 def journal_name(shard: int, pass_number: int = 1) -> str:
@@ -84,7 +93,7 @@ def journal_name(shard: int, pass_number: int = 1) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FleetEntry:
-    """One row of the user's list: one line of `_rheo/shards/000123.jsonl.gz`."""
+    """One row of the user's list: one line of a list in `_rheo/shards`."""
 
     key: str  # shard and place in it
     url: str  # what the row has, without secrets, if `problem` is set
@@ -202,7 +211,7 @@ class ShardPlan:
 
     lane: Number
     entries: Number
-    crc32: Number | None = None  # of the lines of its list; None in plans of earlier versions
+    crc32: Number | None = None  # of the lines of its list; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +237,10 @@ class FleetPlan:
     ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
     contact: Name | None = None  # for the owners of sites: a mail address, or a URL
     version: Number = PLAN_VERSION
+
+    def crc32_of(self, shard: int, pass_number: int = 1) -> int | None:
+        """Return the checksum of a shard's list; None for one of a further pass."""
+        return self.shards[shard].crc32 if pass_number == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Checks of a run: its files, compared with its facts and manifests."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ def _of_shard(
 
 def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
     """Return the checksums that the list of a shard has, by key."""
-    crc32 = plan.shards[planned.shard].crc32 if planned.pass_number == 1 else None
+    crc32 = plan.crc32_of(planned.shard, planned.pass_number)
     entries = read_shard(target, planned.shard, planned.pass_number, crc32)
     return {entry.key: entry.hash for entry in entries if entry.hash is not None}
 
@@ -80,24 +81,35 @@ def _parts(
     for name, expected in facts.parts.items():
         size = stored.get(name)
         if size is None:
-            yield name, f"{name} is missing"
+            yield name, _absent(target, name)
         elif size != expected.size_bytes:
             yield name, f"{name} has {size:,} bytes instead of {expected.size_bytes:,}"
         elif deep and _digest(target, name, "sha256") != expected.sha256:
             yield name, f"{name} does not match its checksum"
 
 
+def _absent(target: Target, name: str) -> str:
+    """Return a sentence on a result that `Target.sizes` does not have."""
+    return f"{name} is {'not a regular file' if target.exists(name) else 'missing'}"
+
+
 def _files(
     target: Target, folder: str, manifest: str, hashes: Mapping[str, str], *, deep: bool
 ) -> Iterator[str]:
     """Compare the files of a shard with its manifest, and with the checksums of its list."""
-    stored = target.sizes(folder)
+    try:
+        stored = target.sizes(folder)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        yield f"{folder} is a symbolic link"
+        return
     for row in read_manifest(target, manifest, ("key", "file", "size", "hash")):
         if (name := row["file"]) is None:
             continue
         size = stored.pop(name, None)
         if size is None:
-            yield f"{folder}/{name} is missing"
+            yield _absent(target, f"{folder}/{name}")
         elif size != row["size"]:
             yield f"{folder}/{name} has {size:,} bytes instead of {row['size'] or 0:,}"
         elif deep and (checksums := _checksums_of(row, hashes)):

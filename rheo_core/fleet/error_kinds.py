@@ -1,5 +1,7 @@
 """Kinds of errors: the reason for a failure in one word, and whether another pass may succeed."""
 
+import re
+
 from rheo_core.domain.failures import FailureKind
 from rheo_core.events import ErrorInfo
 
@@ -33,6 +35,20 @@ _WORDS = {
 _TRANSIENT_STATUSES = (408, 421, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
 _TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
+
+
+_HTTP_STATUS = re.compile(r"http_[1-5][0-9]{2}")
+_OF_FLEETS = frozenset({HOST_DOWN})  # kinds that no single download has
+
+
+def kinds() -> list[str]:
+    """Return the kinds of failures without a status."""
+    return sorted({_WORDS.get(kind, kind.value) for kind in FailureKind} | _OF_FLEETS)
+
+
+def is_kind(text: str) -> bool:
+    """Return True if a failed entry may have this kind."""
+    return text in kinds() or _HTTP_STATUS.fullmatch(text) is not None
 
 
 def kind_of(error: ErrorInfo) -> str:

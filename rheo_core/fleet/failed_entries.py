@@ -6,6 +6,7 @@ from contextlib import suppress
 from rheo_core.domain.fleet import (
     MAX_SHARD_SIZE,
     EntryOutcome,
+    FleetEntry,
     facts_name,
     journal_name,
     part_name,
@@ -14,6 +15,7 @@ from rheo_core.domain.fleet_view import FailedEntry
 from rheo_core.domain.text import redact_url
 
 from .manifest import read_manifest
+from .planning import PlanError, read_plan
 from .shard_files import read_shard
 from .stored import journal_lines
 from .targets import Target
@@ -41,10 +43,19 @@ def url_of(target: Target, shard: int, key: str) -> str | None:
     """Return the URL of an entry as the list has it, secrets included; None for another shard's.
 
     Raises:
-        OSError: the list cannot be read.
+        OSError: plan or list cannot be read.
+        PlanError: the folder has no plan, or a damaged one; one sentence.
     """
-    found = (entry.url for entry in read_shard(target, shard) if entry.key == key)
+    found = (entry.url for entry in _listed(target, shard) if entry.key == key)
     return next(found, None)
+
+
+def _listed(target: Target, shard: int, pass_number: int = 1) -> Iterator[FleetEntry]:
+    """Yield the entries of a shard's list, as the present plan names it."""
+    plan = read_plan(target)
+    if plan is None:
+        raise PlanError("it has no plan")
+    return read_shard(target, shard, pass_number, plan.crc32_of(shard, pass_number))
 
 
 def _of_manifest(target: Target, name: str) -> Iterator[FailedEntry]:
@@ -65,6 +76,6 @@ def _of_journal(target: Target, shard: int, pass_number: int) -> Iterator[Failed
                     failed[outcome.key] = outcome
     if not failed:
         return
-    for entry in read_shard(target, shard, pass_number):
+    for entry in _listed(target, shard, pass_number):
         if (found := failed.get(entry.key)) is not None:
             yield FailedEntry(entry.key, redact_url(entry.url), found.kind or "", found.error or "")

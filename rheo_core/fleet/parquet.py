@@ -48,7 +48,7 @@ def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> It
     except ListError:
         raise
     except (pyarrow.ArrowException, ValueError, MemoryError) as error:
-        reason = str(error) or "there is not enough memory"
+        reason = str(error).rstrip(".") or "there is not enough memory"
         raise ListError(f"cannot read the list {source}: {reason}") from None
 
 

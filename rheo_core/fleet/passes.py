@@ -178,9 +178,8 @@ def _plan(
     for shard, parts in earlier.items():
         kinds = {key: kind for key, kind in _failed(target, parts).items() if is_wanted(kind)}
         if kinds:
-            write_shard(
-                target, shard, number, (e for e in read_shard(target, shard) if e.key in kinds)
-            )
+            entries = read_shard(target, shard, crc32=plan.crc32_of(shard))
+            write_shard(target, shard, number, (entry for entry in entries if entry.key in kinds))
             shards[shard] = len(kinds)
             errors.update(kinds.values())
     if not shards:

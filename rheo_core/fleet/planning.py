@@ -10,6 +10,7 @@ from typing import Any
 from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.fleet import (
     DEFAULT_SHARD_SIZE,
+    LISTS,
     MAX_KEPT_COLUMNS,
     MAX_NAME_LENGTH,
     MAX_SHARD_SIZE,
@@ -18,6 +19,7 @@ from rheo_core.domain.fleet import (
     FleetPlan,
     LayoutName,
     Spread,
+    shard_list_name,
     to_json,
 )
 from rheo_core.domain.hash_algorithms import HashAlgorithm
@@ -38,6 +40,7 @@ MAX_LANES = 4_096
 """Lanes of a plan. Each has an open shard while the lists are read."""
 _REPORT_ROWS = 100_000
 _RESULT = re.compile(r"part-\d{6}(?:\.p\d+)?(?:\.json|\.parquet|\.tar)?")
+_LIST = re.compile(r"\d{6}-[0-9a-f]{8}\.jsonl\.gz")
 _NOT_OF_A_PLAN = frozenset({"sources", "table", "usual_contact"})
 _FIXED = {
     "shard_size": "--shard-size",
@@ -155,9 +158,24 @@ def plan_fleet(
             raise PlanError("the output folder has no plan; name a list")
         _check_no_results(target)
         plan = _split(target, request, usual_lanes, digest, on_progress)
-        if target.create(PLAN_NAME, to_json(plan).encode()):
+        is_first = target.create(PLAN_NAME, to_json(plan).encode())
+        _remove_other_lists(target)
+        if is_first:
             return plan  # otherwise, another process was faster
     return _agreed(target, existing, request, digest)
+
+
+def _remove_other_lists(target: Target) -> None:
+    """Remove the lists that the plan does not name: those of a planner that lost or was killed.
+
+    One that is still at work removes its own, because it finds the plan.
+    """
+    if (plan := read_plan(target)) is None:
+        return
+    named = {shard_list_name(shard, crc32=each.crc32) for shard, each in enumerate(plan.shards)}
+    for name in target.names(LISTS):
+        if _LIST.fullmatch(name) and f"{LISTS}/{name}" not in named:
+            target.remove(f"{LISTS}/{name}")
 
 
 def _check_no_results(target: Target) -> None:
@@ -223,6 +241,10 @@ def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str |
                 f"the output folder was planned with {flag} {before}, not {now}; leave it out, or "
                 "choose another folder"
             )
+    if request.lanes is not None and len({shard.lane for shard in plan.shards}) > request.lanes:
+        raise PlanError(  # of --spread order
+            "the output folder was planned without --lanes; leave it out, or choose another folder"
+        )
     changed = replace(plan, **request.given)
     changed = replace(changed, contact=changed.contact or request.usual_contact)
     _check_contact(changed.entries, changed.contact)
@@ -259,8 +281,9 @@ def _split(
     if entries == unreadable:
         raise ListError(_no_url(unreadable))
     shards = writer.finish()
-    if lanes is None:  # nothing has to wait for another shard
-        shards = tuple(replace(shard, lane=number) for number, shard in enumerate(shards))
+    if lanes is None:  # only --lanes lets a shard wait for another one
+        limit = request.lanes or len(shards)
+        shards = tuple(replace(shard, lane=number % limit) for number, shard in enumerate(shards))
     return replace(
         draft,
         entries=entries,

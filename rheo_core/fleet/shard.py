@@ -78,7 +78,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
         await asyncio.to_thread(_tidy_up, paths)
         return facts
     await asyncio.to_thread(paths.make)
-    digest = await asyncio.to_thread(_digest_of_list, target, task)
+    digest = await asyncio.to_thread(_digest_of_list, target, plan, task)
     with Journal(paths.journal, digest) as journal, _beating(journal):
         facts = await asyncio.to_thread(read_facts, target, task)
         if facts is None:  # else another worker has completed it just before
@@ -125,14 +125,15 @@ def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
     return None
 
 
-def _digest_of_list(target: Target, task: ShardTask) -> str:
+def _digest_of_list(target: Target, plan: FleetPlan, task: ShardTask) -> str:
     """Return what a journal is valid for: exactly these entries."""
-    name = shard_list_name(task.shard, task.pass_number)
+    crc32 = plan.crc32_of(task.shard, task.pass_number)
+    name = shard_list_name(task.shard, task.pass_number, crc32)
     return hashlib.sha256(target.read(name)).hexdigest()
 
 
 def _read_entries(target: Target, plan: FleetPlan, task: ShardTask) -> list[FleetEntry]:
-    crc32 = plan.shards[task.shard].crc32 if task.pass_number == 1 else None
+    crc32 = plan.crc32_of(task.shard, task.pass_number)
     return list(read_shard(target, task.shard, task.pass_number, crc32))
 
 

@@ -73,8 +73,8 @@ class ShardWriter:
         return _OpenShard(number)
 
     def _store(self, lane: int, shard: "_OpenShard") -> None:
-        name = shard_list_name(shard.number)
-        self._target.put(name, shard.compressed())
+        data = shard.compressed()
+        self._target.put(shard_list_name(shard.number, crc32=shard.crc32), data)
         self._plans[shard.number] = ShardPlan(lane, shard.entries, shard.crc32)
         del self._open[lane]
 
@@ -146,13 +146,13 @@ def read_shard(
         target: the output folder.
         shard: number of the shard.
         pass_number: 1, or number of a further pass.
-        crc32: checksum of the lines, as the plan states it; None if it is unknown.
+        crc32: checksum of the lines, as `FleetPlan.crc32_of` returns it.
 
     Raises:
         FileNotFoundError: the shard has no list.
-        OSError: it cannot be read, is damaged, or belongs to another plan.
+        OSError: it cannot be read, or is damaged.
     """
-    name = shard_list_name(shard, pass_number)
+    name = shard_list_name(shard, pass_number, crc32)
     data = target.read(name, MAX_SHARD_BYTES)
     try:
         with gzip.GzipFile(fileobj=BytesIO(data)) as plain:
@@ -165,7 +165,7 @@ def read_shard(
             f"{MAX_SHARD_BYTES:,}"
         )
     if crc32 not in (None, zlib.crc32(text)):
-        raise OSError(f"{name} belongs to another plan; choose another output folder")
+        raise OSError(f"{name} is damaged: its lines do not match their checksum")
     last_key = ""
     for number, line in enumerate(BytesIO(text), 1):
         place = f"line {number:,} of {name}"

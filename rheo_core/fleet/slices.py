@@ -45,10 +45,12 @@ class Slice:
         ):
             raise ValueError(f"slice {text!r} is not of the form I/N, such as 0/4")
         found = cls(int(number), int(count))
+        if found.count == 0:
+            raise ValueError(f"slice {text!r} does not exist: the number of slices is at least 1")
         if found.number >= found.count:
             raise ValueError(
                 f"slice {text!r} does not exist: numbers begin with 0, so the last of {count} is "
-                f"{max(found.count - 1, 0)}/{count}"
+                f"{found.count - 1}/{count}"
             )
         return found
 

@@ -50,7 +50,7 @@ class StatusBoard:
         self.failed: set[int] = set()
         """Shards given up for this run."""
         self.message = ""
-        """Last error of a shard or of the cluster."""
+        """Last error of a shard or of the cluster; a complete run is past it."""
         for each in passes:  # what is tried again counts as not done
             self._entries_done -= each.entries
             self._entries_before -= each.entries
@@ -99,7 +99,7 @@ class StatusBoard:
             errors=dict(+self._errors),
             entries_per_second=round(fresh / max(now - self._started, 0.001), 1),
             running=tuple(self._running.values()),
-            message=self.message,
+            message="" if state == "complete" else self.message,
             dashboard=self._dashboard,
         )
 

@@ -59,7 +59,10 @@ class Target(Protocol):
         """Return the names in a folder, without its own; an empty list if it does not exist."""
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Return the bytes of each file in a folder, by name; empty if it does not exist."""
+        """Return the bytes of each file in a folder, by name; empty if it does not exist.
+
+        Links are left out, because rheo writes none. A folder that is a link raises ELOOP.
+        """
 
     def open(self, name: str) -> BufferedReader:
         """Open a file for reading."""
@@ -164,9 +167,14 @@ class LocalTarget:
             return []
 
     def sizes(self, folder: str = "") -> dict[str, int]:
+        check_inside(self._path, self._path / folder)
         try:
             with os.scandir(self._path / folder) as entries:
-                return {each.name: each.stat().st_size for each in entries if os.path.isfile(each)}
+                return {
+                    each.name: each.stat(follow_symlinks=False).st_size
+                    for each in entries
+                    if each.is_file(follow_symlinks=False)
+                }
         except FileNotFoundError:
             return {}
 

@@ -7,10 +7,10 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import AUTOMATIC, COLUMNS, ColumnChoice
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _KEYS = "Space show, hide · K J move · ← → size · 0 automatic size · R reset · Esc close"
@@ -47,7 +47,7 @@ class ColumnsScreen(ModalScreen[None]):
         """Create the list and the keys."""
         with Vertical(classes="dialog dialog-columns") as dialog:
             dialog.border_title = "Columns"
-            yield OptionList(compact=True, markup=False)
+            yield ChoiceList(compact=True, markup=False)
             yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
@@ -55,8 +55,8 @@ class ColumnsScreen(ModalScreen[None]):
         self._show(0)
 
     @property
-    def _list(self) -> OptionList:
-        return self.query_one(OptionList)
+    def _list(self) -> ChoiceList:
+        return self.query_one(ChoiceList)
 
     @property
     def _current(self) -> str:
@@ -80,7 +80,7 @@ class ColumnsScreen(ModalScreen[None]):
         self._show(at)
         self._apply(choice)
 
-    @on(OptionList.OptionSelected)
+    @on(ChoiceList.OptionSelected)
     def action_choose(self) -> None:
         """Show or hide the current column."""
         self._change(self._choice.toggled(self._current))

@@ -222,10 +222,6 @@ class Dialogs:
 
     def palette(self) -> None:
         """Open the command palette."""
-        from textual.command import CommandPalette
+        from rheo_tui.palette import ActionPalette
 
-        from rheo_tui.palette import ActionProvider
-
-        placeholder = "Search for an action"
-        palette = CommandPalette(providers=[ActionProvider], placeholder=placeholder)
-        self._app.push_screen(palette)
+        self._app.push_screen(ActionPalette())

@@ -7,7 +7,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot
@@ -15,6 +15,7 @@ from rheo_core.domain.filenames import number_filename, sanitise_filename
 from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.formatting import count_text
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
@@ -78,7 +79,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
                 classes="existing-name",
                 markup=False,
             )
-            yield OptionList(
+            yield ChoiceList(
                 *(
                     Option(f"{_CHOICES[choice][0]}  {_CHOICES[choice][1]}")
                     for choice in self._choices
@@ -89,10 +90,10 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
 
     def on_mount(self) -> None:
         """Start at the first choice."""
-        self.query_one(OptionList).highlighted = 0
+        self.query_one(ChoiceList).highlighted = 0
 
-    @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
+    @on(ChoiceList.OptionSelected)
+    def _selected(self, event: ChoiceList.OptionSelected) -> None:
         self.action_choose(self._choices[event.option_index])
 
     @work

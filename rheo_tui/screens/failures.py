@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot
@@ -17,6 +17,7 @@ from rheo_tui.actions import advice_text
 from rheo_tui.causes import shared_by_many
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _KEYS = "Enter mark · r retry · e edit · E links · y copy · x remove · Esc close"
@@ -57,7 +58,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         """Create the groups, and the advice on the one under the cursor."""
         with Vertical(classes="dialog dialog-failures") as dialog:
             dialog.border_title = "Failures"
-            yield OptionList(
+            yield ChoiceList(
                 *(Option(Text(group.title, no_wrap=True, end="")) for group in self._groups),
                 id="failures-list",
                 compact=True,
@@ -68,22 +69,22 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
 
     def on_mount(self) -> None:
         """Begin with the largest group."""
-        self.query_one(OptionList).highlighted = 0
+        self.query_one(ChoiceList).highlighted = 0
 
-    @on(OptionList.OptionHighlighted)
-    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+    @on(ChoiceList.OptionHighlighted)
+    def _moved(self, event: ChoiceList.OptionHighlighted) -> None:
         group = self._groups[event.option_index]
         names = [printable(row.name) for row in group.rows]
         self.query_one("#failures-names", Static).update(at_most_names(names, _MAX_NAMES))
         cause = shared_by_many(group.cause) if len(names) > 1 else group.cause
         self.query_one("#failures-advice", Static).update(advice_text(cause, self._keymap))
 
-    @on(OptionList.OptionSelected)
+    @on(ChoiceList.OptionSelected)
     def _chosen(self) -> None:
         self.action_choose("mark")
 
     def action_choose(self, action: str) -> None:
         """Close with an action for the group under the cursor."""
-        at = self.query_one(OptionList).highlighted
+        at = self.query_one(ChoiceList).highlighted
         if at is not None:
             self.dismiss(GroupAction(action, self._groups[at].rows))

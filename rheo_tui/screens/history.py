@@ -10,7 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.downloads import HistoryTotals
@@ -22,6 +22,7 @@ from rheo_tui.formatting import clock_text, count_text, duration_text, size_text
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.status_look import look_of
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.history_list import HistoryList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.search_input import SearchInput
@@ -167,13 +168,13 @@ class HistoryScreen(ModalScreen[None]):
 
     # Details
 
-    @on(OptionList.OptionSelected)
+    @on(ChoiceList.OptionSelected)
     def _toggle_details(self) -> None:
         detail = self.query_one("#history-detail", Static)
         detail.display = not detail.display
         self._show_details()
 
-    @on(OptionList.OptionHighlighted)
+    @on(ChoiceList.OptionHighlighted)
     def _show_details(self) -> None:
         if self.query_one("#history-detail").display:
             self._look_up()

@@ -8,13 +8,14 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 from textual.widgets.option_list import Option
 
 from rheo_tui.actions import ACTIONS, Action
 from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
 from rheo_tui.themes import colour_of
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH, _MAX_KEY_WIDTH = 10, 20
@@ -49,7 +50,7 @@ class KeyEditorScreen(ModalScreen[None]):
         """Create the list, and a line for what happens."""
         with Vertical(classes="dialog dialog-settings") as dialog:
             dialog.border_title = "Keys"
-            yield OptionList(id="keys-list", compact=True, markup=False)
+            yield ChoiceList(id="keys-list", compact=True, markup=False)
             yield Static("", id="keys-problem", markup=False)
             yield KeysLine(_KEYS)
 
@@ -58,8 +59,8 @@ class KeyEditorScreen(ModalScreen[None]):
         self._show(1)
 
     @property
-    def _list(self) -> OptionList:
-        return self.query_one(OptionList)
+    def _list(self) -> ChoiceList:
+        return self.query_one(ChoiceList)
 
     @property
     def _current(self) -> Action | None:
@@ -101,7 +102,7 @@ class KeyEditorScreen(ModalScreen[None]):
             end="",
         )
 
-    @on(OptionList.OptionSelected)
+    @on(ChoiceList.OptionSelected)
     def _chosen(self) -> None:
         self._wait(keeps_keys=False)
 

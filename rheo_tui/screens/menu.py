@@ -10,11 +10,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_core.domain.text import printable
 from rheo_tui.menus import MenuItem
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH = 5
@@ -42,7 +42,7 @@ class MenuScreen(ModalScreen[str | None]):
         """Create the list, the first available item selected."""
         with Vertical(classes="dialog dialog-menu") as dialog:
             dialog.border_title = Text(printable(self._heading))
-            yield OptionList(*(self._option(item) for item in self._items), compact=True)
+            yield ChoiceList(*(self._option(item) for item in self._items), compact=True)
             yield KeysLine(_KEYS)
 
     def _option(self, item: MenuItem, width: int = _USUAL_WIDTH) -> Option:
@@ -64,14 +64,14 @@ class MenuScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Select the first item that is available."""
         first = (at for at, item in enumerate(self._items) if not item.reason)
-        self.query_one(OptionList).highlighted = next(first, None)
+        self.query_one(ChoiceList).highlighted = next(first, None)
 
     def on_resize(self) -> None:
         """Fit the reasons to the new width."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        menu = self.query_one(OptionList)
+        menu = self.query_one(ChoiceList)
         width, highlighted = menu.scrollable_content_region.width, menu.highlighted
         if width and any(item.reason for item in self._items):
             menu.set_options(self._option(item, width) for item in self._items)
@@ -90,6 +90,6 @@ class MenuScreen(ModalScreen[str | None]):
                     self.dismiss(item.id)
                 return
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:
         """Close with the chosen item."""
         self.dismiss(self._items[event.option_index].id)

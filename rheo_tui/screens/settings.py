@@ -10,7 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from rheo_core.config.settings import Settings
@@ -19,6 +19,7 @@ from rheo_tui.editor import edit_file
 from rheo_tui.formatting import fit
 from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.themes import colour_of
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
@@ -71,10 +72,10 @@ class SettingsScreen(ModalScreen[None]):
         with Vertical(classes="dialog dialog-settings") as dialog:
             dialog.border_title = "Settings"
             yield PlainInput(placeholder="type to search", id="settings-search", compact=True)
-            yield OptionList(id="settings-list", compact=True, markup=False)
+            yield ChoiceList(id="settings-list", compact=True, markup=False)
             yield Static("", id="settings-help", markup=False)
             yield PlainInput(id="settings-value", compact=True)
-            yield OptionList(id="settings-choices", compact=True, markup=False)
+            yield ChoiceList(id="settings-choices", compact=True, markup=False)
             yield Static("", id="settings-problem", markup=False)
             yield KeysLine(_KEYS, id="settings-keys")
 
@@ -88,16 +89,16 @@ class SettingsScreen(ModalScreen[None]):
         return self.query_one("#settings-search", Input)
 
     @property
-    def _list(self) -> OptionList:
-        return self.query_one("#settings-list", OptionList)
+    def _list(self) -> ChoiceList:
+        return self.query_one("#settings-list", ChoiceList)
 
     @property
     def _value(self) -> Input:
         return self.query_one("#settings-value", Input)
 
     @property
-    def _choices(self) -> OptionList:
-        return self.query_one("#settings-choices", OptionList)
+    def _choices(self) -> ChoiceList:
+        return self.query_one("#settings-choices", ChoiceList)
 
     @property
     def _current(self) -> Setting | None:
@@ -159,7 +160,7 @@ class SettingsScreen(ModalScreen[None]):
         self._tell("")
         self._show(self._current_name)
 
-    @on(OptionList.OptionHighlighted, "#settings-list")
+    @on(ChoiceList.OptionHighlighted, "#settings-list")
     def _moved(self) -> None:
         setting = self._current
         self.query_one("#settings-help", Static).update("" if setting is None else setting.help)
@@ -168,7 +169,7 @@ class SettingsScreen(ModalScreen[None]):
     def _entered(self) -> None:
         self._edit()
 
-    @on(OptionList.OptionSelected, "#settings-list")
+    @on(ChoiceList.OptionSelected, "#settings-list")
     def _clicked(self) -> None:
         self._edit()
 
@@ -239,14 +240,14 @@ class SettingsScreen(ModalScreen[None]):
             return str(problem)
         return ""
 
-    @on(OptionList.OptionHighlighted, "#settings-choices")
-    def _looked_at(self, event: OptionList.OptionHighlighted) -> None:
+    @on(ChoiceList.OptionHighlighted, "#settings-choices")
+    def _looked_at(self, event: ChoiceList.OptionHighlighted) -> None:
         if self._edited is not None and self._edited.name == "theme":
             text = self._edited.choices[event.option_index]
             self._preview(changed(self._settings, "theme", text))
 
-    @on(OptionList.OptionSelected, "#settings-choices")
-    async def _chosen(self, event: OptionList.OptionSelected) -> None:
+    @on(ChoiceList.OptionSelected, "#settings-choices")
+    async def _chosen(self, event: ChoiceList.OptionSelected) -> None:
         if self._edited is not None:
             await self._save(self._edited, self._edited.choices[event.option_index])
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_tui.columns import SORTABLE, Column
 from rheo_tui.table_model import Sort
+from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 
@@ -27,7 +27,7 @@ class SortScreen(ModalScreen[Column | None]):
         arrow = "▼" if self._sort.descending else "▲"
         with Vertical(classes="dialog dialog-list") as dialog:
             dialog.border_title = "Sort by"
-            yield OptionList(
+            yield ChoiceList(
                 *(
                     Option(f"{arrow if column is self._sort.column else ' '} {_title(column)}")
                     for column in SORTABLE
@@ -38,15 +38,15 @@ class SortScreen(ModalScreen[Column | None]):
 
     def on_mount(self) -> None:
         """Start at the current column."""
-        self.query_one(OptionList).highlighted = SORTABLE.index(self._sort.column)
+        self.query_one(ChoiceList).highlighted = SORTABLE.index(self._sort.column)
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:
         """Close with the chosen column."""
         self.dismiss(SORTABLE[event.option_index])
 
     def action_next(self) -> None:
         """Move down when the key that opened this screen is pressed again."""
-        self.query_one(OptionList).action_cursor_down()
+        self.query_one(ChoiceList).action_cursor_down()
 
 
 def _title(column: Column) -> str:

@@ -10,7 +10,6 @@ from rich.text import Text
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
@@ -18,6 +17,8 @@ from rheo_core.domain.text import printable
 from rheo_tui.causes import cause_of
 from rheo_tui.formatting import clock_text, fit, fit_middle, fit_right, size_text
 from rheo_tui.status_look import look_of
+
+from .choice_list import ChoiceList
 
 _SIZE_WIDTH, _TIME_WIDTH, _SHORT_TIME_WIDTH = 8, 16, 10
 _MARKS_WIDTH = 3
@@ -44,7 +45,7 @@ def _widths_for(width: int) -> _Widths:
     return _Widths(name, _SIZE_WIDTH, time, rest - name)
 
 
-class HistoryList(OptionList):
+class HistoryList(ChoiceList):
     """Shows the rows loaded so far; posts a message near the end of them.
 
     Attributes:

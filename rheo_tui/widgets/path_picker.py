@@ -9,17 +9,18 @@ from typing import ClassVar
 from textual import on
 from textual.binding import BindingType
 from textual.message import Message
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from rheo_core.domain.text import printable
 from rheo_tui.entry_defaults import paths_with
 
+from .choice_list import ChoiceList
+
 _MAX_SHOWN = 500
 _RECENT = "Recent lists"
 
 
-class PathPicker(OptionList):
+class PathPicker(ChoiceList):
     """Shows paths; Enter or a click chooses one.
 
     Args:
@@ -58,8 +59,8 @@ class PathPicker(OptionList):
             options.insert(recent + 1, Option("Here", disabled=True))
         return options
 
-    @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
+    @on(ChoiceList.OptionSelected)
+    def _selected(self, event: ChoiceList.OptionSelected) -> None:
         event.stop()
         text = str(event.option.prompt).strip()
         path = next(path for path in self._paths if printable(path) == text)

@@ -702,6 +702,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """Render the titles, a row, a line of the hint, or a blank line."""
         styles, width = self._painter_now.styles, self._width
+        if not width:  # a terminal of a column or two, or before the first layout
+            return Strip.blank(0)
         if not self.model.lines:
             lines = [part for line in self._hint() for part in wrap(line, width) or [""]]
             return hint_line(lines, y, self.size.height, width, styles)

@@ -76,13 +76,14 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
     "loop": lambda path: path.symlink_to(path),
     "link to nothing": lambda path: path.symlink_to("not mounted"),
     "folder that is a link to nothing": lambda path: link_folder(path.parent),
+    "folder that is a link to a file": lambda path: link_folder(path.parent, "/etc/passwd"),
     "folder above that is a link to nothing": lambda path: link_folder(path.parents[1]),
 }
 
 
-def link_folder(folder: Path) -> None:
+def link_folder(folder: Path, to: str = "not mounted") -> None:
     folder.rename(folder.with_name("elsewhere"))
-    folder.symlink_to("not mounted")
+    folder.symlink_to(to)
 
 
 @pytest.fixture

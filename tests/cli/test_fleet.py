@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from rheo_core.cli.fleet_status import Progress
 from rheo_core.cli.main import app
 from rheo_core.domain.fleet import (
     PLAN_NAME,
     STOP_NAME,
     FleetPlan,
+    FleetStatus,
     ShardFacts,
     facts_name,
     from_json,
     journal_name,
     to_json,
 )
+from rheo_core.domain.text import printable
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +144,21 @@ def test_the_status_of_a_run_is_known_without_a_driver(planned: Path) -> None:
     assert (result.exit_code, status["state"], status["shards_done"]) == (3, "stopped", 2)
 
 
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_an_error_of_a_shard_is_shown_once_and_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    progress = Progress()
+    full, gone = "shard 0: cannot write x: disk full", "shard 1: \x1b[31mdied"
+    for message in ("", full, full, gone, gone):
+        progress.show(FleetStatus("running", 0.0, 0.0, 2, message=message))
+    progress.show(FleetStatus("failed", 0.0, 0.0, 2, message=gone))  # `show_status` follows
+    lines = capsys.readouterr().err.replace("\r\x1b[K", "\n").splitlines()
+    errors = [line for line in lines if line.startswith("rheo: ")]
+    assert errors == [f"rheo: {full}", f"rheo: {printable(gone)}"]
+
+
 def test_a_run_is_stopped_by_a_file(planned: Path) -> None:
     result = fleet("stop", planned)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -204,3 +222,30 @@ def test_a_further_pass_needs_a_complete_run(planned: Path) -> None:
     result = fleet("retry", planned)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "rheo: the run is not complete; run `rheo fleet run` first.\n"
+
+
+@pytest.mark.parametrize("kind", ["HTTP_404", "http_4o4", "http_999", "timeouts", "unreadable", ""])
+def test_an_unknown_kind_of_errors_is_refused(planned: Path, kind: str) -> None:
+    complete(planned)
+    result = fleet("retry", planned, "--kind", "http_404", "--kind", kind, "--plan-only")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        f"rheo: --kind is {kind!r}; it must be http_STATUS, certificate,"
+    )
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_plan_in_the_memory_of_a_command_is_refused(source: Path, command: str) -> None:
+    result = fleet(command, source, "-o", "memory://out")
+    assert (result.exit_code, result.stdout) == (2, "")
+    sentence = "output folder memory://out is in the memory of this process alone"
+    assert result.stderr == f"rheo: {sentence}.\n"
+
+
+def test_a_list_that_is_no_parquet_ends_with_one_full_stop(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    path.write_text("PAR1 or not")
+    result = fleet("plan", path, "-o", folder)
+    assert result.exit_code == 1
+    assert result.stderr.endswith(".\n") and not result.stderr.endswith("..\n")

@@ -50,6 +50,28 @@ async def test_a_user_without_a_home_downloads_all_the_same(
     assert (tmp_path / "Downloads" / "file.bin").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("home", ["/dev/null", "/nonexistent", "{}/file", "{}/file/below"])
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CONFIG_HOME"])
+async def test_a_home_that_is_no_folder_has_no_settings(
+    server: MisbehavingServer,
+    rheo: Run,
+    environment: dict[str, str],
+    tmp_path: Path,
+    variable: str,
+    home: str,
+) -> None:
+    """Service accounts have homes such as /dev/null."""
+    (tmp_path / "file").touch()
+    if variable == "HOME":
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            environment.pop(name, None)
+    environment[variable] = home.format(tmp_path)
+    url = server.on("/file.bin", serving(BODY))
+    result = await rheo("download", url, "-o", tmp_path / "here")
+    assert result.code == 0, result.err
+    assert (tmp_path / "here" / "file.bin").read_bytes() == BODY
+
+
 async def test_a_current_folder_that_is_gone_is_one_sentence(
     command: tuple[str, ...], environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -156,8 +156,8 @@ class Fleet:
         """
         target = open_target(str(self.out))
         plan = from_json(FleetPlan, target.read(PLAN_NAME))
-        shards = [[Row(entry.url) for entry in read_shard(target, number)]
-                  for number in range(len(plan.shards))]  # fmt: skip
+        shards = [[Row(entry.url) for entry in read_shard(target, number, 1, each.crc32)]
+                  for number, each in enumerate(plan.shards)]  # fmt: skip
         assert sorted(row.url for shard in shards for row in shard) == sorted(self.urls)
         FleetRun(self.out, plan, [], shards).check()
         for number, shard in enumerate(shards):

@@ -83,6 +83,40 @@ async def test_damaged_parts_are_named(server: MisbehavingServer, tmp_path: Path
     assert "part-000000.tar has 0 bytes instead of " in found(run)[0]
 
 
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("layout", ["files", "tar"])
+async def test_a_link_in_place_of_a_result_is_named(
+    server: MisbehavingServer, tmp_path: Path, layout: LayoutName, deep: bool
+) -> None:
+    """The same bytes are behind it, but nobody knows for how long."""
+    run = await complete(server, tmp_path / "out", layout=layout)
+    names = {
+        "files": ("part-000000/00000000001.jpg", "part-000001.parquet"),
+        "tar": ("part-000000.tar", "part-000001.parquet"),
+    }[layout]
+    for name in names:
+        path, elsewhere = run.out / name, tmp_path / Path(name).name
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+    assert found(run, deep=deep) == [f"{name} is not a regular file" for name in names]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_a_link_in_place_of_a_folder_of_results_is_named(
+    server: MisbehavingServer, tmp_path: Path, deep: bool
+) -> None:
+    run = await complete(server, tmp_path / "out")
+    (run.out / "part-000001").rename(tmp_path / "elsewhere")
+    (run.out / "part-000001").symlink_to(tmp_path / "elsewhere")
+    (run.out / "part-000000/00000000001.jpg").unlink()
+    (run.out / "part-000000/00000000001.jpg").symlink_to(tmp_path / "nothing")
+    expected = ["part-000000/00000000001.jpg is missing", "part-000001 is a symbolic link"]
+    assert found(run, deep=deep) == expected
+    linked = tmp_path / "linked"
+    linked.symlink_to(run.out)  # the output folder itself may be reached by a link
+    assert list(problems(open_target(str(linked)), run.plan, deep=deep)) == expected
+
+
 @pytest.mark.parametrize("layout", ["files", "tar"])
 async def test_a_file_that_somebody_planted_is_downloaded_again(
     server: MisbehavingServer, tmp_path: Path, layout: LayoutName
@@ -97,7 +131,7 @@ async def test_a_file_that_somebody_planted_is_downloaded_again(
     paths.make()
     paths.folder.mkdir(parents=True)
     (paths.folder / "00000000000.jpg").write_bytes(body[::-1])
-    with Journal(paths.journal, _digest_of_list(target, run.tasks[0])) as journal:
+    with Journal(paths.journal, _digest_of_list(target, run.plan, run.tasks[0])) as journal:
         journal.note(
             EntryOutcome(
                 "00000000000", "completed", "00000000000.jpg", 200, len(body), hash=row.hash
@@ -192,9 +226,10 @@ def test_a_tar_that_promises_more_than_it_has_is_named(tmp_path: Path) -> None:
 def test_a_list_that_is_gone_is_named(tmp_path: Path) -> None:
     run = planned(tmp_path / "out", [Row("http://127.0.0.1:1/a.jpg", hash=f"sha256:{SHA}")])
     planted(run, b"good")
-    (run.out / shard_list_name(0)).unlink()
+    name = shard_list_name(0, crc32=run.plan.crc32_of(0))
+    (run.out / name).unlink()
     assert found(run, deep=False) == []
-    assert found(run) == [f"{shard_list_name(0)}: No such file or directory"]
+    assert found(run) == [f"{name}: No such file or directory"]
 
 
 async def test_wrong_facts_and_missing_shards_are_named(

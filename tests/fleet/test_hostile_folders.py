@@ -235,7 +235,7 @@ def test_a_bomb_in_a_shard_list_is_named(
     run: FleetRun, compress_list: Callable[[], bytes], sentence: str
 ) -> None:
     target = target_of(run)
-    plan = replace(run.plan, shards=(ShardPlan(0, 1), ShardPlan(0, 1)))  # of an earlier version
+    plan = replace(run.plan, shards=(ShardPlan(0, 1), ShardPlan(0, 1)))  # without checksums
     target.put(PLAN_NAME, to_json(plan).encode())
     target.put(shard_list_name(0), compress_list())
     with pytest.raises(OSError, match=sentence):
@@ -245,7 +245,7 @@ def test_a_bomb_in_a_shard_list_is_named(
 
 
 def test_a_shard_list_that_is_too_long_is_named(run: FleetRun) -> None:
-    make_long(run.out / shard_list_name(0))
+    make_long(run.out / shard_list_name(0, crc32=run.plan.crc32_of(0)))
     with pytest.raises(OSError, match=f"has {10 * _GIB:,} bytes; at most {MAX_SHARD_BYTES:,} are"):
         run_shard(ShardTask(str(run.out), 0))
 
@@ -299,7 +299,10 @@ def test_a_number_that_no_outcome_has_ends_a_journal(
     keys = [key_of(0, place) for place in range(3)]
     good = EntryOutcome(keys[0], "failed", status=999, attempts=2**15 - 1, kind="dns")
     bad = {"key": keys[1], "outcome": "failed", **numbers}
-    path, run_id = run.out / journal_name(0), _digest_of_list(target_of(run), run.tasks[0])
+    path, run_id = (
+        run.out / journal_name(0),
+        _digest_of_list(target_of(run), run.plan, run.tasks[0]),
+    )
     path.parent.mkdir(parents=True)
     lines = [good.to_line(), json.dumps(bad).encode() + b"\n", replace(good, key=keys[2]).to_line()]
     path.write_bytes(head_of(run_id) + b"".join(lines))
@@ -439,12 +442,21 @@ async def said_by(home: Home, run: FleetRun, command: list[str]) -> Ended:
         (facts_name(0), ["status"], 1),
         (facts_name(0), ["check"], 1),
         (pass_name(2), ["retry"], 1),
-        (shard_list_name(0), ["work"], 4),
     ],
 )
 async def test_a_command_says_so_in_one_sentence(
     home: Home, run: FleetRun, name: str, command: list[str], code: int
 ) -> None:
+    await check_named(home, run, name, command, code)
+
+
+async def test_a_command_names_a_list_that_is_too_long(home: Home, run: FleetRun) -> None:
+    name = shard_list_name(0, crc32=run.plan.crc32_of(0))
+    await check_named(home, run, name, ["work"], 4)
+
+
+async def check_named(home: Home, run: FleetRun, name: str, command: list[str], code: int) -> None:
+    """Check that a command ends with a sentence on a file that is too long."""
     make_long(run.out / name)
     result = await said_by(home, run, command)
     assert result.code == code, result.err

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.fleet import EntryOutcome, FleetPass, FleetPlan, FleetStatus, pass_name
+from rheo_core.events import ErrorInfo
 from rheo_core.fleet.checking import problems
-from rheo_core.fleet.error_kinds import may_pass
+from rheo_core.fleet.error_kinds import HOST_DOWN, is_kind, kind_of, may_pass
 from rheo_core.fleet.manifest import write_manifest
 from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
 from rheo_core.fleet.rows import Row
@@ -93,7 +95,7 @@ def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Target, 
         writer.add(0, Row(f"http://{kind}.invalid/"))
     plan = FleetPlan("sha256:0", 2, 0, 1, writer.finish(), shard_size=1)
     for shard, kind in enumerate(kinds):
-        entries = list(read_shard(target, shard))
+        entries = list(read_shard(target, shard, crc32=plan.crc32_of(shard)))
         outcomes = {each.key: EntryOutcome(each.key, "failed", kind=kind) for each in entries}
         path = tmp_path / "manifest"
         write_manifest(path, entries, outcomes, ())
@@ -174,3 +176,10 @@ async def test_a_damaged_pass_is_named(
     target.put(pass_name(2), content.encode())
     with pytest.raises(ValueError, match=r"pass-2.json is damaged; remove it to continue"):
         await drive(run)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_kind_that_a_manifest_has_can_be_tried_again(kind: FailureKind) -> None:
+    assert is_kind(kind_of(ErrorInfo(exc_type="x", message="x", kind=kind)))
+    assert is_kind(kind_of(ErrorInfo(exc_type="x", message="x", kind=kind, http_status=503)))
+    assert is_kind(HOST_DOWN)

@@ -1,8 +1,10 @@
 """Plans: every row in one shard, a site in one lane, the order kept; another list is refused."""
 
+import asyncio
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rheo_core.domain.fleet import PLAN_NAME, FleetEntry, FleetPlan, ShardTask
-from rheo_core.fleet import planning
+from rheo_core.domain.fleet import LISTS, PLAN_NAME, FleetEntry, FleetPlan, shard_list_name
 from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.lanes import HeavySites, Lanes, site_of
 from rheo_core.fleet.planning import PlanError, PlanRequest, plan_fleet, read_plan
 from rheo_core.fleet.rows import ListError
-from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.targets import Target, open_target
+from tests.faults.program import Home
 
 HOSTS = ["a.example.org", "b.example.org", "example.net", "x.co.uk", "127.0.0.1", "[::1]:80"]
 URLS = st.builds("http://{}/{}".format, st.sampled_from(HOSTS), st.integers(0, 99))
@@ -27,7 +28,10 @@ ROWS = st.lists(st.one_of(URLS, st.just("ftp://no"), st.just("# a comment")), ma
 
 
 def entries_of(target: Target, plan: FleetPlan) -> list[list[FleetEntry]]:
-    return [list(read_shard(target, number)) for number in range(len(plan.shards))]
+    return [
+        list(read_shard(target, number, crc32=shard.crc32))
+        for number, shard in enumerate(plan.shards)
+    ]
 
 
 def planned(tmp_path: Path, rows: list[str], **options: Any) -> tuple[Target, FleetPlan]:
@@ -83,7 +87,7 @@ def test_every_row_is_in_one_shard_and_every_site_in_its_lanes(
         rest = iter(normal)
         assert all(url in rest for url in urls)
     if spread == "order":
-        assert len({shard.lane for shard in plan.shards}) == len(plan.shards)
+        assert len({shard.lane for shard in plan.shards}) == min(lanes, len(plan.shards))
         return
     lanes_of: dict[str, set[int]] = defaultdict(set)
     for lane, urls in by_lane.items():
@@ -179,8 +183,8 @@ def test_another_plan_in_the_same_folder_is_refused(
 )
 def test_an_unusable_plan_is_named(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     target, _ = planned(tmp_path, ["http://example.org/"])
-    newer = target.read(PLAN_NAME).replace(b'"version":1', b'"version":2')
-    target.put(PLAN_NAME, newer if content is None else content)
+    older = target.read(PLAN_NAME).replace(b'"version":2', b'"version":1')
+    target.put(PLAN_NAME, older if content is None else content)
     with pytest.raises(PlanError, match=sentence):
         plan_fleet(target, PlanRequest(), 2)
 
@@ -228,20 +232,127 @@ def test_the_faster_of_two_plans_counts(tmp_path: Path, monkeypatch: pytest.Monk
     assert plan_fleet(target, request, 2) == plan
 
 
-async def test_a_list_that_a_second_plan_replaced_is_not_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lanes", [1, 2, 5, 6, 9])
+def test_lanes_limit_shards_in_the_order_of_the_list_too(tmp_path: Path, lanes: int) -> None:
+    rows = [f"http://h/{number}" for number in range(12)]
+    _, plan = planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes)
+    assert [shard.lane for shard in plan.shards] == [number % lanes for number in range(6)]
+    _, again = planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes)
+    assert again == plan
+    with pytest.raises(PlanError, match=f"planned with --lanes {lanes}, not {lanes + 1};"):
+        planned(tmp_path, rows, shard_size=2, spread="order", lanes=lanes + 1)
+
+
+def test_shards_in_the_order_of_the_list_wait_for_none_by_default(tmp_path: Path) -> None:
+    rows = [f"http://h/{number}" for number in range(12)]
+    _, plan = planned(tmp_path, rows, shard_size=2, spread="order")
+    assert [shard.lane for shard in plan.shards] == list(range(6))
+    with pytest.raises(PlanError, match="was planned without --lanes; leave it out"):
+        planned(tmp_path, rows, spread="order", lanes=2)  # the number that it would have been
+
+
+_SAME_LIST = ["http://a.example/1", "http://b.example/2", "http://a.example/3"]
+
+
+def _request(tmp_path: Path, name: str, rows: Sequence[str], **options: Any) -> PlanRequest:
+    path = tmp_path / name
+    path.write_text("\n".join(rows))
+    return PlanRequest((str(path),), shard_size=2, **options)
+
+
+def _lists(target: Target) -> set[str]:
+    return {f"{LISTS}/{name}" for name in target.names(LISTS)}
+
+
+def _named(plan: FleetPlan) -> set[str]:
+    return {shard_list_name(at, crc32=shard.crc32) for at, shard in enumerate(plan.shards)}
+
+
+@pytest.mark.parametrize("out", ["{}/out", "memory://{}/out"])
+@pytest.mark.parametrize(
+    ("rows", "changes", "sentence"),
+    [
+        (["http://c.example/4"], {}, "belongs to another list"),
+        ([f"http://{host}.example/" for host in "abcdefgh"], {}, "belongs to another list"),
+        (_SAME_LIST, {"shard_size": 1}, "planned with --shard-size 1, not 2"),
+        (_SAME_LIST, {"spread": "order"}, "planned with --spread order, not sites"),
+        (_SAME_LIST, {}, ""),
+    ],
+)
+def test_of_two_planners_the_one_that_loses_changes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    out: str,
+    rows: list[str],
+    changes: dict[str, Any],
+    sentence: str,
 ) -> None:
-    """Both were split at the same time. The second one is refused, but has replaced the lists."""
-    target, plan = planned(tmp_path, ["http://127.0.0.1:1/a"])
-    other = tmp_path / "other.txt"
-    other.write_text("http://127.0.0.1:1/b\n")
-    plans = iter([None, plan])
+    target = open_target(out.format(tmp_path))
+    slow = _request(tmp_path, "slow.txt", _SAME_LIST, spread="sites")
+    fast = replace(_request(tmp_path, "fast.txt", rows, spread="sites"), **changes)
+    if rows is _SAME_LIST:
+        fast = replace(fast, sources=slow.sources)
+    create = type(target).create
+
+    def overtaken(self: Target, name: str, data: bytes) -> bool:
+        monkeypatch.setattr(type(target), "create", create)
+        plans.append(plan_fleet(target, fast, 2))
+        return create(self, name, data)
+
+    plans: list[FleetPlan] = []
+    monkeypatch.setattr(type(target), "create", overtaken)
+    if sentence:
+        with pytest.raises(PlanError, match=sentence):
+            plan_fleet(target, slow, 2)
+    else:
+        assert plan_fleet(target, slow, 2) == plans[0]
+    (plan,) = plans
+    assert read_plan(target) == plan
+    assert sorted(each.url for shard in entries_of(target, plan) for each in shard) == sorted(rows)
+    assert _lists(target) == _named(plan)
+
+
+@pytest.mark.parametrize("out", ["{}/out", "memory://{}/out"])
+@pytest.mark.parametrize("rows", [["http://c.example/4"], _SAME_LIST])
+def test_a_killed_planner_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, rows: list[str]
+) -> None:
+    target = open_target(out.format(tmp_path))
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(planning, "read_plan", lambda _: next(plans))
-        with pytest.raises(PlanError, match="belongs to another list"):
-            plan_fleet(target, PlanRequest((str(other),)), 2)
-    with pytest.raises(OSError, match=r"000000.jsonl.gz belongs to another plan; choose another"):
-        await work_on_shard(ShardTask(str(tmp_path / "out"), 0))
+        patched.setattr(type(target), "create", killed)
+        with pytest.raises(KeyboardInterrupt):
+            plan_fleet(target, _request(tmp_path, "killed.txt", _SAME_LIST), 2)
+    assert len(_lists(target)) == 2
+    target.put(f"{LISTS}/notes.txt", b"mine")
+    plan = plan_fleet(target, _request(tmp_path, "list.txt", rows), 2)
+    assert [len(shard) for shard in entries_of(target, plan)] == [e.entries for e in plan.shards]
+    assert _lists(target) == _named(plan) | {f"{LISTS}/notes.txt"}
+
+
+async def test_of_two_commands_that_plan_one_folder_one_is_refused(
+    home: Home, tmp_path: Path
+) -> None:
+    for name in "ab":
+        rows = (f"http://{name}{number % 50}.example/{number}" for number in range(3_000))
+        (tmp_path / f"{name}.txt").write_text("\n".join(rows))
+    out = tmp_path / "out"
+    done = await asyncio.gather(
+        *(home.rheo("fleet", "plan", tmp_path / f"{name}.txt", "-o", out, "--shard-size", "50")
+          for name in "ab")
+    )  # fmt: skip
+    assert sorted(each.code for each in done) == [0, 2], done
+    refused = max(done, key=lambda each: each.code)
+    assert "the output folder belongs to another list" in refused.err
+    target = open_target(str(out))
+    plan = read_plan(target)
+    assert plan is not None
+    urls = [entry.url for shard in entries_of(target, plan) for entry in shard]
+    assert len(urls) == 3_000 and len({url[7] for url in urls}) == 1
+    assert _lists(target) == _named(plan)
 
 
 @pytest.mark.parametrize("name", ["part-000000.json", "part-000003.p2.parquet", "part-000001"])

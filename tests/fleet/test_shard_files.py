@@ -1,18 +1,28 @@
 """Shard lists: every row has one key, and comes back as it was."""
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
-from rheo_core.domain.fleet import MAX_LINE_BYTES, MAX_SHARD_BYTES
+from rheo_core.domain.fleet import MAX_LINE_BYTES, MAX_SHARD_BYTES, FleetEntry, ShardPlan
 from rheo_core.fleet import shard_files
 from rheo_core.fleet.rows import Row, checked_row
 from rheo_core.fleet.shard_files import ShardWriter, read_shard
-from rheo_core.fleet.targets import open_target
+from rheo_core.fleet.targets import Target, open_target
 
 A = "https://example.org/a"
+
+
+def read_all(target: Target, shards: Sequence[ShardPlan]) -> list[FleetEntry]:
+    """Return the entries of all shards."""
+    return [
+        entry
+        for number, shard in enumerate(shards)
+        for entry in read_shard(target, number, crc32=shard.crc32)
+    ]
 
 
 def test_rows_come_back_with_their_keys(tmp_path: Path) -> None:
@@ -25,8 +35,9 @@ def test_rows_come_back_with_their_keys(tmp_path: Path) -> None:
     writer = ShardWriter(target, 2)
     for row in rows:
         writer.add(5, row)
-    assert [(each.lane, each.entries) for each in writer.finish()] == [(5, 2), (5, 1)]
-    entries = [*read_shard(target, 0), *read_shard(target, 1)]
+    shards = writer.finish()
+    assert [(each.lane, each.entries) for each in shards] == [(5, 2), (5, 1)]
+    entries = read_all(target, shards)
     assert [each.key for each in entries] == ["00000000000", "00000000001", "00000100000"]
     fields = [(e.url, e.size_bytes, e.hash, e.name, e.extra, e.problem) for e in entries]
     assert fields == [(*row[:4], dict(row.extra), row.problem) for row in rows]
@@ -37,7 +48,8 @@ def test_a_list_is_a_gzip_file_whatever_its_length(tmp_path: Path) -> None:
     for number in range(777):
         writer.add(0, Row(f"https://example.org/{number}"))
     writer.finish()
-    lines = gzip.decompress((tmp_path / "_rheo/shards/000000.jsonl.gz").read_bytes()).splitlines()
+    (path,) = tmp_path.glob("_rheo/shards/*")
+    lines = gzip.decompress(path.read_bytes()).splitlines()
     assert len(lines) == 777
     assert lines[-1] == b'{"key":"00000000776","url":"https://example.org/776"}'
 
@@ -57,11 +69,22 @@ def test_a_list_for_too_many_shards_is_refused(
 def test_a_damaged_list_is_named(tmp_path: Path, damage: bytes) -> None:
     writer = ShardWriter(open_target(str(tmp_path)), 9)
     writer.add(0, Row("https://example.org/0"))
-    writer.finish()
-    path = tmp_path / "_rheo/shards/000000.jsonl.gz"
+    shards = writer.finish()
+    (path,) = tmp_path.glob("_rheo/shards/*")
     path.write_bytes(path.read_bytes()[:-9] + damage)
-    with pytest.raises(OSError, match=r"CRC|000000.jsonl.gz is damaged"):
-        list(read_shard(open_target(str(tmp_path)), 0))
+    with pytest.raises(OSError, match=r"CRC|000000-[0-9a-f]{8}.jsonl.gz is damaged"):
+        read_all(open_target(str(tmp_path)), shards)
+
+
+def test_a_list_with_other_lines_is_named(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path))
+    writer = ShardWriter(target, 9)
+    writer.add(0, Row(A))
+    shards = writer.finish()
+    (path,) = tmp_path.glob("_rheo/shards/*")
+    path.write_bytes(gzip.compress(b'{"key":"00000000000","url":"https://example.org/b"}\n'))
+    with pytest.raises(OSError, match="is damaged: its lines do not match their checksum"):
+        read_all(target, shards)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +128,7 @@ def test_a_row_with_a_long_column_to_keep_becomes_unreadable(tmp_path: Path) -> 
     long = "x" * MAX_LINE_BYTES
     writer.add(0, Row("https://example.org/?token=4fz8kQ1xv9TbW2mP7sLd", extra={"caption": long}))
     writer.add(0, Row(A, extra={"caption": long[:-200]}))
-    writer.finish()
-    first, second = read_shard(target, 0)
+    first, second = read_all(target, writer.finish())
     assert first.problem is not None and first.problem.endswith("to keep, more than 1,048,576")
     assert "4fz8kQ1xv9TbW2mP7sLd" not in first.url and not first.extra
     assert (second.url, second.problem) == (A, None)
@@ -124,5 +146,5 @@ def test_a_shard_with_many_bytes_is_full(tmp_path: Path, monkeypatch: pytest.Mon
         writer.add(0, row)
     shards = writer.finish()
     assert len(shards) > 1 and sum(shard.entries for shard in shards) == 100
-    found = [entry for number in range(len(shards)) for entry in read_shard(target, number)]
+    found = read_all(target, shards)
     assert [entry.url for entry in found] == [row.url for row in rows]

@@ -31,7 +31,8 @@ from tests.waiting import Until
         ("-1/4", "is not of the form"),
         ("a/b", "is not of the form"),
         ("1/", "is not of the form"),
-        ("0/0", "does not exist"),
+        ("0/0", "slice '0/0' does not exist: the number of slices is at least 1"),
+        ("3/00", "slice '3/00' does not exist: the number of slices is at least 1"),
         ("²/3", "is not of the form"),
     ],
 )
@@ -92,7 +93,7 @@ async def test_a_shard_of_another_worker_is_left_to_it(
     run = planned(tmp_path / "out", rows_of(server, 20), shard_size=10)
     journal = run.out / "_rheo" / "journals" / "000000.jsonl"
     journal.parent.mkdir()
-    with Journal(journal, _digest_of_list(open_target(str(run.out)), run.tasks[0])):
+    with Journal(journal, _digest_of_list(open_target(str(run.out)), run.plan, run.tasks[0])):
         ended = await home.rheo("fleet", "work", run.out)
     assert ended.code == 3
     assert (
