@@ -1,6 +1,7 @@
 """MainScreen: everything around the table; the handlers of the actions that show things."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
+_MANY_ROWS = 10_000
+"""Rows among which a search for garbage would take longer than a key may."""
 
 
 class MainScreen(Screen[None]):
@@ -166,7 +169,7 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
-            await self.client.start()
+            await self._open_engine()
         except SessionLockedError as error:
             self.post_message(self.SessionLocked(error))
         except RheoError as error:
@@ -175,6 +178,22 @@ class MainScreen(Screen[None]):
             self.is_reading = True
             await self.client.add_items(self._items)
             self.is_reading = False
+
+    async def _open_engine(self) -> None:
+        """Open the engine and show its rows, which are left out of later garbage collections.
+
+        Rows are no garbage. Collections while 100,000 are read take a sixth of the CPU time for
+        that, and each one later takes 0.3 s, in which no key acts.
+        """
+        gc.disable()
+        try:
+            await self.client.start()
+            await self.refresh_from_engine()
+            if len(self.model.rows) >= _MANY_ROWS:
+                gc.collect()
+                gc.freeze()
+        finally:
+            gc.enable()
 
     @work(exit_on_error=False)
     async def _watch_disk(self) -> None:
