@@ -285,7 +285,7 @@ class MainScreen(Screen[None]):
         if self.query_one(TabBar).display or not self.model.lines:
             return ""
         tab = "" if self.model.tab is ALL else f"{self.model.tab.title} "
-        return f"{tab}{self.table.cursor + 1:,} of {self.model.lines:,}"
+        return f"{tab}{self.table.cursor + 1:,}/{self.model.lines:,}"
 
     def toast(self, text: str, error: bool = False, can_undo: bool = False) -> None:
         """Show a sentence at the bottom; as a toast if a dialog covers the bottom."""

@@ -61,8 +61,17 @@ async def test_enter_chooses_and_escape_leaves() -> None:
         first, *_ = await app.fill(3)
         await app.press("full_stop", "escape")
         assert not app.service.calls
-        await app.press("full_stop", "enter")
+        await app.press("full_stop", "down", "enter")
         assert app.called("pause") == [[first]]
+
+
+async def test_enter_shows_the_details_in_the_menu_as_in_the_list() -> None:
+    async with running(size=(100, 40)) as app:
+        await app.fill(3)
+        await app.press("full_stop")
+        assert next(iter(options(app))).split() == ["Enter", "Show", "details"]
+        await app.press("enter")
+        assert app.main.query_one("#details").display
 
 
 async def test_a_right_click_selects_and_opens_the_menu() -> None:
