@@ -207,7 +207,7 @@ class SettingsScreen(ModalScreen[None]):
             self._edit_keys()
             return
         if setting.name in TABLES:
-            self._tell(f"{setting.label} are tables: change them in the file with Ctrl+O.")
+            self.call_later(self.action_open_file)
             return
         self._edited = setting
         self._is_from_list = self._list.has_focus
