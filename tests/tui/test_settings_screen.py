@@ -5,11 +5,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 from textual.widgets import Input, OptionList
 
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_tui.screens.settings import SettingsScreen
-from rheo_tui.setting_texts import TABLES, all_settings, changed
+from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.themes import NAMES
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -134,6 +135,22 @@ async def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         await app.press("enter")
         assert "Cannot use folder" in problem(screen)
         assert not app.called("change_settings")
+
+
+async def test_no_value_is_cut_before_the_first_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[str] = []
+    row_of = SettingsScreen._row
+
+    def noted(screen: SettingsScreen, setting: Setting) -> Text:
+        row = row_of(screen, setting)
+        if setting.name == "download_dir":
+            rows.append(row.plain)
+        return row
+
+    monkeypatch.setattr(SettingsScreen, "_row", noted)
+    async with running(FakeService(download_dir="/srv/downloads"), size=(80, 24)) as app:
+        await app.press(",")
+    assert rows and all("/srv/downloads" in row for row in rows)
 
 
 @pytest.mark.parametrize("name", TABLES)
