@@ -350,7 +350,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "copy", "y", "Copy", "View",
-        "Copy the link, name, path, hash, error, a curl command or a JSON line.",
+        "Copy link, name, path, hash, error, a curl command, a JSON line or the open details.",
         disabled=reasons.needs_line, in_menu=True,
     ),
     Action(

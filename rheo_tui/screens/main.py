@@ -563,12 +563,17 @@ class MainScreen(Screen[None]):
         self.action_run("menu")
 
     def do_copy(self) -> None:
-        """Open the menu of facts to copy."""
-        self._open_copy_menu(self._unfolded(self.context()).targets)
+        """Open the menu of facts to copy; the page of the details, too, if they are open."""
+        context = self._unfolded(self.context())
+        has_page = context.details_open and context.current and not context.marked
+        details = self.query_one(DetailsPane)
+        self._open_copy_menu(context.targets, details if has_page else None)
 
-    def _open_copy_menu(self, rows: Sequence[DownloadSnapshot]) -> None:
+    def _open_copy_menu(
+        self, rows: Sequence[DownloadSnapshot], details: DetailsPane | None = None
+    ) -> None:
         from rheo_tui.copying import BY_ID as FACTS
-        from rheo_tui.copying import Fact, copied, copy_items
+        from rheo_tui.copying import PAGE, Fact, copied, copy_items
 
         async def copy(fact: Fact) -> str:
             texts = await copied(fact, rows, self._service.config_of)
@@ -580,9 +585,14 @@ class MainScreen(Screen[None]):
             return f"{title} copied{lines}."
 
         def chosen(fact_id: str) -> None:
+            if details and fact_id == PAGE:
+                self.app.copy_to_clipboard(details.text)
+                self.toast(f"{title} copied.")
+                return
             self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
 
-        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows), chosen)
+        title = details.page.title if details else ""
+        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows, title), chosen)
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection, or for all if nothing in it runs."""

@@ -182,3 +182,19 @@ async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
         await app.press("4")
         await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")
+
+
+async def test_the_open_page_of_the_details_is_copied_whole() -> None:
+    service, name = FakeService(), f"{'long-' * 40}name.iso"
+    async with running(service, size=(80, 24)) as app:
+        await service.add([FileConfig(url=f"https://example.org/{name}", filename=name)])
+        await app.update()
+        await app.press("y")
+        assert not any("page" in text for text in options(app))
+        await app.press("escape", "enter", "y")
+        assert any("All of the page Overview" in text for text in options(app))
+        await app.press("a")
+        assert "Overview copied." in app.messages()
+        facts = dict(line.split(maxsplit=1) for line in app.app.clipboard.splitlines())
+        assert facts["Name"] == name and facts["URL"] == f"https://example.org/{name}"
+        assert facts["Status"] == "○ queued"
