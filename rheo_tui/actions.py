@@ -71,6 +71,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "pause_all", "P", "Pause all", "Downloads",
         "Pause all active and queued downloads, whether shown or not.",
+        label="pause all",
         disabled=reasons.pause_all,
         acts_on=frozenset(DownloadStatus) - reasons.RETRYABLE - _STANDING,
         owner="downloads",
@@ -78,6 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "resume_all", "S", "Resume all", "Downloads",
         "Resume all paused downloads, whether shown or not.",
+        label="resume all",
         disabled=reasons.resume_all,
         acts_on=frozenset({DownloadStatus.PAUSED}),
         owner="downloads",
@@ -348,18 +350,18 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "copy", "y", "Copy", "View",
-        "Copy the link, name, path, hash, error, a curl command or a JSON line.",
+        "Copy link, name, path, hash, error, a curl command, a JSON line or the open details.",
         disabled=reasons.needs_line, in_menu=True,
     ),
     Action(
         "open", "O", "Open the file", "View",
         "Open the finished file with its default program.",
-        disabled=reasons.open_file, in_menu=True,
+        label="open", disabled=reasons.open_file, in_menu=True,
     ),
     Action(
         "folder", "f", "Open the folder", "View",
         "Open the folder of the file.",
-        in_menu=True,
+        label="folder", in_menu=True,
     ),
     Action(
         "cursor_up", "up,k", "Go up", "Move",
@@ -523,8 +525,12 @@ def key_name(key: str) -> str:
 
 
 def menu_actions() -> list[Action]:
-    """Return the actions on the selection, in the order of the registry."""
-    return [action for action in ACTIONS if action.takes_targets or action.in_menu]
+    """Return the actions on the selection, in the order of the registry.
+
+    The details come first, because Enter chooses the first item of a menu, as it does in the list.
+    """
+    actions = [action for action in ACTIONS if action.takes_targets or action.in_menu]
+    return sorted(actions, key=lambda action: action.id != "details")
 
 
 def handler_table(owners: Mapping[Owner, object]) -> dict[str, Handler]:

@@ -95,12 +95,17 @@ FACTS = (
     ),
     Fact("id", "i", "ID", lambda row, _: row.id),
 )
+PAGE = "page"
+"""Item of the menu that is no fact: the text of a page."""
 BY_ID = {fact.id: fact for fact in FACTS}
 
 
-def copy_items(rows: Sequence[DownloadSnapshot]) -> list[MenuItem]:
-    """Return the items of the menu; facts that no download has are disabled."""
-    return [
+def copy_items(rows: Sequence[DownloadSnapshot], page: str = "") -> list[MenuItem]:
+    """Return the items of the menu; facts that no download has are disabled.
+
+    `page` is the title of the page that the inspector shows of the download; "" for none.
+    """
+    items = [
         MenuItem(
             fact.id,
             f"{fact.key},y" if fact.id == "link" else fact.key,
@@ -110,6 +115,7 @@ def copy_items(rows: Sequence[DownloadSnapshot]) -> list[MenuItem]:
         )
         for fact in FACTS
     ]
+    return [*items, MenuItem(PAGE, "a", "a", f"All of the page {page}")] if page else items
 
 
 async def copied(

@@ -40,7 +40,7 @@ def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
     for action in menu_actions():
         keys = keymap.get(action.id, action.keys).split(",")
         own = ",".join(key for key in map(str.strip, keys) if key != "enter")  # chooses an item
-        shown = " ".join(key_names(action, {action.id: own})) if own else ""
+        shown = " ".join(key_names(action, keymap))
         items.append(MenuItem(action.id, own, shown, action.title, action.disabled(context)))
     return sorted(items, key=lambda item: bool(item.reason))
 

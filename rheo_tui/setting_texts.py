@@ -18,8 +18,14 @@ from rheo_core.domain.text import printable
 from .formatting import rate_input, size_text, speed_text
 from .themes import NAMES, unknown_theme
 
-TABLES = frozenset({"rules", "request", "hosts", "keys", "tabs"})
-"""Settings with an inner structure, which a line of text cannot hold."""
+TABLES: Mapping[str, str] = {
+    "rules": '[[rules]]\nfolder = "isos"\nextension = ["iso", "img"]',
+    "request": '[request]\nproxy = "socks5://127.0.0.1:1080"',
+    "hosts": '[hosts."files.example.org"]\nuser = "me:password"\nconnections = 2',
+    "keys": '[keys]\npause = "z"',
+    "tabs": '[tabs]\nBig = "size>1g !status:done"',
+}
+"""Settings with an inner structure, which a line of text cannot hold, with examples."""
 _SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
 _SIZES = frozenset({"chunk_size", "max_size"})
 _LABELS = {name: field.title or name for name, field in Settings.model_fields.items()}
@@ -69,9 +75,14 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
             _text(name, value),
             _shown(name, value),
             value != default,
-            f"{about}Default: {_text(name, default) or 'none'}. In the file: {name}",
+            about + _in_the_file(name, default),
             choices_of(name),
         )
+
+
+def _in_the_file(name: str, default: Any) -> str:
+    place = f", for example:\n{TABLES[name]}" if name in TABLES else f": {name}"
+    return f"Default: {_text(name, default) or 'none'}. In the file{place}"
 
 
 def changed(

@@ -26,11 +26,13 @@ class ConfirmScreen(ModalScreen[bool]):
         ("y", "answer(True)", "Yes"),
         ("n,escape", "answer(False)", "No"),
     ]
+    SHOWN_KEYS: ClassVar = ("y", "n")
 
     def __init__(self, title: str, text: str, *, yes: str, no: str) -> None:
         super().__init__()
         self._title, self._text = title, text
-        self._keys = f"y {yes} · n {no}"
+        yes_key, no_key = self.SHOWN_KEYS
+        self._keys = f"{yes_key} {yes} · {no_key} {no}"
 
     def compose(self) -> ComposeResult:
         """Create the text and the two answers."""
@@ -52,6 +54,7 @@ class QuitScreen(ConfirmScreen):
     """Asks before quitting while downloads run; returns True to quit."""
 
     BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
+    SHOWN_KEYS: ClassVar = ("Enter", "Esc")  # as in other dialogs, because nothing is lost
 
     def __init__(self, running: int, keeps_list: bool) -> None:
         verb, pronoun = ("is", "it") if running == 1 else ("are", "them")

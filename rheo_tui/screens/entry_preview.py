@@ -62,7 +62,7 @@ class EntryPreview(Vertical):
         rows: all downloads in the list by their ids.
         draft: the user's work on the entries.
         until_checked: waits until the latest text has been checked.
-        keys: the keys of the dialog, while the table has no focus.
+        keys: the keys of the dialog, while nothing here has the focus.
     """
 
     ALLOW_KEY = "f8"
@@ -213,12 +213,19 @@ class EntryPreview(Vertical):
         self._show_keys()
 
     @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
     def _show_keys(self) -> None:
         table = self.query_one(EntryTable)
         self.screen.set_class(table.has_focus, "-on-table")
         self.screen.set_class(self.query_one(DefaultFields).has_focus_within, "-on-fields")
-        keys = keys_for(table.current) if table.has_focus else self._keys
-        self.query_one("#entry-keys", KeysLine).show(keys)
+        self.query_one("#entry-keys", KeysLine).show(self._keys_now())
+
+    def _keys_now(self) -> str:
+        """Return the keys of the part that has the focus."""
+        table = self.query_one(EntryTable)
+        if table.has_focus:
+            return keys_for(table.current)
+        return self.query_one(DefaultFields).keys if self.has_focus_within else self._keys
 
     # Choosing
 

@@ -137,8 +137,9 @@ class SettingsScreen(ModalScreen[None]):
         return "" if setting is None else setting.group
 
     def _row(self, setting: Setting) -> Text:
-        width = max(self._list.size.width - _LABEL_WIDTH - 5, 8)
         shown = printable(self._drafts.get(setting.name, setting.shown))
+        space = self._list.size.width - _LABEL_WIDTH - 5
+        width = max(space, 8) if self._list.size else len(shown)  # all, before the first layout
         row = Text(no_wrap=True, end="")
         row.append("● " if setting.is_changed else "  ", self._style("changed"))
         row.append(fit(setting.label, _LABEL_WIDTH))
@@ -208,7 +209,7 @@ class SettingsScreen(ModalScreen[None]):
             self._edit_keys()
             return
         if setting.name in TABLES:
-            self._tell(f"{setting.label} are tables: change them in the file with Ctrl+O.")
+            self.call_later(self.action_open_file)
             return
         self._edited = setting
         self._is_from_list = self._list.has_focus

@@ -23,11 +23,11 @@ from rheo_tui.formatting import short_path
 
 from .line_input import Completer, PlainInput, SlowCompleter
 
-FIELDS: Final = {  # label, and what an empty field means
-    "folder": ("Folder", ""),  # the download folder
-    "priority": ("Priority", "1"),
-    "start": ("Start", "now"),
-    "place": ("Place", "last"),
+FIELDS: Final = {  # label, what an empty field means, and what it takes
+    "folder": ("Folder", "", "such as isos or ~/isos"),  # empty: the download folder
+    "priority": ("Priority", "1", "1 or more"),
+    "start": ("Start", "now", "now, paused or 23:30"),
+    "place": ("Place", "last", "last or first"),
 }
 
 
@@ -45,7 +45,7 @@ class DefaultFields(Vertical):
     def compose(self) -> ComposeResult:
         """Create the row, and the line for a mistake."""
         with Horizontal(id="defaults"):
-            for name, (label, usual) in FIELDS.items():
+            for name, (label, usual, _) in FIELDS.items():
                 yield Label(label)
                 yield PlainInput(
                     placeholder=usual or short_path(self._folder),
@@ -70,6 +70,15 @@ class DefaultFields(Vertical):
     def input(self, name: str) -> Input:
         """Return an input by the name of its field."""
         return self.query_one(f"#default-{name}", Input)
+
+    @property
+    def keys(self) -> str:
+        """Keys of an input for one line, after what the focused field takes."""
+        focused = (name for name in FIELDS if self.input(name).has_focus)
+        name = next(focused, "")
+        takes = [FIELDS[name][2]] if name else []
+        complete = ["→ complete"] if name and self.input(name).suggester else []
+        return " · ".join([*takes, "Enter add", "Tab next", *complete, "Esc close"])
 
     @property
     def texts(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -15,6 +16,9 @@ from textual.widgets import Static
 
 from rheo_tui.actions import BY_ID, key_names
 from rheo_tui.inspector_pages import PAGES, Inspected, Page
+
+_COPIED_WIDTH, _MAX_LINE = 80, 10_000
+"""Cells of a page that is copied, and of a line in it that is longer, such as a URL."""
 
 
 class PageBar(Widget):
@@ -98,6 +102,17 @@ class DetailsPane(Vertical):
     def page(self) -> Page:
         """The page that is open."""
         return self.query_one(PageBar).current
+
+    @property
+    def text(self) -> str:
+        """The open page as plain text, with no line broken; "" if it shows no download."""
+        if self._shown is None:
+            return ""
+        page = self.page.render(self._shown, lambda _: Style(), _COPIED_WIDTH)
+        console = Console(width=_MAX_LINE, color_system=None)
+        with console.capture() as captured:
+            console.print(page)
+        return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
     def show(self, seen: Inspected | None) -> None:
         """Show a download, or that none is selected."""

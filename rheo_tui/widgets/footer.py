@@ -13,8 +13,14 @@ from rheo_core.domain.text import printable
 from rheo_tui.action_reasons import Context
 from rheo_tui.actions import ACTIONS, BY_ID, Action, key_names
 
-_FIRST = ("help", "quit", "add", "pause", "menu", "filter")
-"""Actions that stay when there is little space, the most important first."""
+_FIRST = (
+    *("help", "quit", "add", "pause", "menu", "filter", "open", "retry"),
+    *("pause_all", "resume_all", "cancel", "edit", "folder"),
+)
+"""Actions that stay when there is little space, the most important first.
+
+Disabled ones give way before all others, so that the keys are those that help now.
+"""
 _MAX_LINES = 5
 _GAP = 2
 _MIN_KEYS_WIDTH = 24
@@ -153,9 +159,9 @@ class StatusFooter(Widget):
         return text
 
     def _fitting(self, width: int) -> Sequence[Action]:
-        """Return the actions that fit, in their order; disabled ones give way in an empty list."""
+        """Return the actions that fit, in their order; in an empty list, the available ones."""
         fitting: set[str] = set()
-        for action in sorted(self._actions, key=_rank):
+        for action in sorted(self._actions, key=self._rank):
             if self._is_empty and action.id in self._disabled:
                 continue
             if (needed := self._width(action)) <= width:
@@ -176,6 +182,10 @@ class StatusFooter(Widget):
     def _key(self, action: Action) -> str:
         return key_names(action, self._keymap)[0]
 
+    def _rank(self, action: Action) -> tuple[bool, int]:
+        place = _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
+        return action.id in self._disabled, place
+
     def _width(self, action: Action) -> int:
         return len(self._key(action)) + len(action.label) + 3
 
@@ -186,7 +196,3 @@ class StatusFooter(Widget):
         for start, end, action_id in self._hits:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))
-
-
-def _rank(action: Action) -> int:
-    return _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)

@@ -6,6 +6,7 @@ from datetime import date
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
@@ -38,9 +39,9 @@ class _Widths(NamedTuple):
 
 def _widths_for(width: int) -> _Widths:
     time = _TIME_WIDTH if width >= _WIDE else _SHORT_TIME_WIDTH
-    rest = max(width - _MARKS_WIDTH - _SIZE_WIDTH - time - 3, 2)
+    rest = max(width - _MARKS_WIDTH - _SIZE_WIDTH - time - 5, 2)
     if width < _MEDIUM:
-        return _Widths(rest + 1, _SIZE_WIDTH, time, 0)
+        return _Widths(rest + 2, _SIZE_WIDTH, time, 0)
     name = max(rest * 5 // 9, 1)
     return _Widths(name, _SIZE_WIDTH, time, rest - name)
 
@@ -154,8 +155,8 @@ class HistoryList(ChoiceList):
     def titles(self) -> str:
         """Return the titles of the columns."""
         widths = self._widths
-        line = f"{'':{_MARKS_WIDTH}}{fit('Name', widths.name)} {fit_right('Size', widths.size)} "
-        return line + fit("Ended", widths.time) + (" From" if widths.source else "")
+        line = f"{'':{_MARKS_WIDTH}}{fit('Name', widths.name)} {fit_right('Size', widths.size)}  "
+        return line + fit("Ended", widths.time) + ("  From" if widths.source else "")
 
     @property
     def _widths(self) -> _Widths:
@@ -168,21 +169,24 @@ class HistoryList(ChoiceList):
         look, widths = look_of(row), self._widths
         size = row.bytes_downloaded or None if row.total_bytes is None else row.total_bytes
         when = _time_text(row.finished_at or row.added_at, widths.time)
-        get = self.get_component_rich_style
-        quiet = get("history--quiet", partial=True)
-        style = get(f"history--{look.style}", partial=True)
+        quiet, style = self._style("quiet"), self._style(look.style)
         is_marked = row.id in self.marked
-        mark = get("history--mark", partial=True)
+        mark = self._style("mark")
         text = Text(no_wrap=True, end="")
         text.append(_MARK if is_marked else " ", mark)
         text.append(f"{look.glyph} ", style)
         text.append(f"{fit_middle(printable(row.name), widths.name)} ", mark if is_marked else "")
-        text.append(f"{fit_right(size_text(size), widths.size)} ")
+        text.append(f"{fit_right(size_text(size), widths.size)}  ")
         text.append(fit(when, widths.time), quiet)
         if widths.source:
             source, is_failed = _source(row, widths.source), row.status is DownloadStatus.FAILED
-            text.append(f" {fit(printable(source), widths.source)}", style if is_failed else quiet)
+            text.append(f"  {fit(printable(source), widths.source)}", style if is_failed else quiet)
         return text
+
+    def _style(self, name: str) -> Style:
+        """Return a style; without the default colour, which cannot be seen on a bright cursor."""
+        style = self.get_component_rich_style(f"history--{name}", partial=True)
+        return Style() if style.color and style.color.is_default else style
 
 
 def _time_text(timestamp: float, width: int) -> str:

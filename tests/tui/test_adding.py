@@ -51,6 +51,25 @@ async def test_a_paste_anywhere_opens_add_with_all_of_it(before: tuple[str, ...]
         assert any(line.startswith("✓ 1 ") for line in lines)
 
 
+async def test_the_keys_are_those_of_the_focused_part_and_say_what_a_field_takes() -> None:
+    async with running(size=(80, 24)) as app:
+        await paste(app, "https://example.org/a.iso")
+        keys = app.app.screen.query_one("#entry-keys", Static)
+        shown = [str(keys.content)]
+        for _ in range(6):
+            await app.press("tab")
+            shown.append(str(keys.content))
+        assert shown == [
+            "Enter add · Ctrl+J new line · Tab entries, folder · Esc close",
+            "Space skip · Enter edit · Ctrl+S add",
+            "such as isos or ~/isos · Enter add · Tab next · → complete · Esc close",
+            "1 or more · Enter add · Tab next · Esc close",
+            "now, paused or 23:30 · Enter add · Tab next · → complete · Esc close",
+            "last or first · Enter add · Tab next · → complete · Esc close",
+            shown[0],
+        ]
+
+
 async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
     async with running() as app:
         await paste(app, PASTE)

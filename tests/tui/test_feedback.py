@@ -40,6 +40,35 @@ async def test_it_says_how_many_were_left_out_and_why() -> None:
         assert footer(app).startswith(" Paused 3 downloads; 1 had ended · u undo")
 
 
+HELPFUL = [  # keys that help a row at 80 columns, and keys that do nothing for it
+    (DownloadStatus.IN_PROGRESS, "p pause, P pause all, c cancel", "r retry, O open"),
+    (DownloadStatus.QUEUED, "p pause, P pause all, c cancel", "r retry, O open"),
+    (DownloadStatus.PAUSED, "p pause, S resume all, c cancel", "r retry, P pause all"),
+    (DownloadStatus.FAILED, "r retry, e edit, f folder", "p pause, c cancel, O open"),
+    (DownloadStatus.COMPLETED, "O open, f folder", "p pause, c cancel, e edit, r retry"),
+]
+
+
+@pytest.mark.parametrize(("status", "helpful", "useless"), HELPFUL)
+async def test_a_narrow_screen_names_the_keys_that_help_the_current_row(
+    status: DownloadStatus, helpful: str, useless: str
+) -> None:
+    async with running(size=(80, 24)) as app:
+        (only,) = await app.fill(1)
+        app.service.change(only, status=status, destination="/downloads/file-00000.iso")
+        await app.update()
+        await app.press("6" if status is DownloadStatus.COMPLETED else "1")
+        always = ["a add", "/ filter", ". menu", "? help", "q quit"]
+        assert [key for key in (*helpful.split(", "), *always) if key not in footer(app)] == []
+        assert [key for key in useless.split(", ") if key in footer(app)] == []
+
+
+async def test_the_smallest_screen_names_the_place_and_the_first_keys() -> None:
+    async with running(size=(40, 10)) as app:
+        await app.fill(26)
+        assert footer(app) == " 1/26    a add  p pause  ? help  q quit "
+
+
 @pytest.mark.parametrize(("keys", "done"), [(("P",), "Paused"), (("*", "c"), "Cancelled")])
 async def test_it_does_not_count_what_ended_meanwhile(keys: tuple[str, ...], done: str) -> None:
     async with running() as app:

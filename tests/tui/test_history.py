@@ -378,3 +378,24 @@ async def test_a_key_before_the_session_is_open_shows_the_history_once_it_is() -
         service.may_open.set()
         await driver.until(lambda: len(app.screen.query_one(HistoryList).rows) == 3)
         assert "Cannot read" not in driver.messages()
+
+
+async def test_with_16_colours_no_text_has_the_colour_of_the_cursor_below_it() -> None:
+    past = [ended(1), ended(2, status=DownloadStatus.CANCELLED), ended(3, reason="file exists")]
+    service = with_history(*past)
+    service.settings = service.settings.model_copy(update={"theme": "ansi-dark"})
+    async with running(service, size=(80, 24)) as app:
+        shown = await opened(app)
+        for _ in past:
+            row = shown.region.y + (shown.highlighted or 0)
+            strip = app.app.screen._compositor.render_strips()[row].crop(*shown.region.column_span)
+            colours = {
+                (each.style.color, each.style.bgcolor)
+                for each in strip
+                if each.style and each.text.strip()
+            }
+            assert colours and not any(
+                text and text.is_default and below and not below.is_default
+                for text, below in colours
+            )
+            await app.press("down")

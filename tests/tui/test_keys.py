@@ -332,7 +332,7 @@ async def test_quit_asks_only_while_downloads_run() -> None:
         await app.update()
         await app.press("q")
         assert isinstance(app.app.screen, QuitScreen)
-        assert "Partial data is kept" in _screen(app)
+        assert "Partial data is kept" in _screen(app) and "Enter quit · Esc stay" in _screen(app)
         await app.press("n")
         assert not app.service.closed
         await app.press("q")

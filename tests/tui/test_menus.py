@@ -61,8 +61,17 @@ async def test_enter_chooses_and_escape_leaves() -> None:
         first, *_ = await app.fill(3)
         await app.press("full_stop", "escape")
         assert not app.service.calls
-        await app.press("full_stop", "enter")
+        await app.press("full_stop", "down", "enter")
         assert app.called("pause") == [[first]]
+
+
+async def test_enter_shows_the_details_in_the_menu_as_in_the_list() -> None:
+    async with running(size=(100, 40)) as app:
+        await app.fill(3)
+        await app.press("full_stop")
+        assert next(iter(options(app))).split() == ["Enter", "Show", "details"]
+        await app.press("enter")
+        assert app.main.query_one("#details").display
 
 
 async def test_a_right_click_selects_and_opens_the_menu() -> None:
@@ -173,3 +182,19 @@ async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
         await app.press("4")
         await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")
+
+
+async def test_the_open_page_of_the_details_is_copied_whole() -> None:
+    service, name = FakeService(), f"{'long-' * 40}name.iso"
+    async with running(service, size=(80, 24)) as app:
+        await service.add([FileConfig(url=f"https://example.org/{name}", filename=name)])
+        await app.update()
+        await app.press("y")
+        assert not any("page" in text for text in options(app))
+        await app.press("escape", "enter", "y")
+        assert any("All of the page Overview" in text for text in options(app))
+        await app.press("a")
+        assert "Overview copied." in app.messages()
+        facts = dict(line.split(maxsplit=1) for line in app.app.clipboard.splitlines())
+        assert facts["Name"] == name and facts["URL"] == f"https://example.org/{name}"
+        assert facts["Status"] == "○ queued"

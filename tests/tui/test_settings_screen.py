@@ -1,14 +1,16 @@
 """The screen of all settings: search, change, check, preview, the file."""
 
+import tomllib
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 from textual.widgets import Input, OptionList
 
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_tui.screens.settings import SettingsScreen
-from rheo_tui.setting_texts import TABLES, all_settings, changed
+from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.themes import NAMES
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -135,10 +137,34 @@ async def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         assert not app.called("change_settings")
 
 
-async def test_tables_are_changed_in_the_file() -> None:
-    async with running() as app:
-        screen = await edit(app, "hosts")
-        assert "Ctrl+O" in problem(screen)
+async def test_no_value_is_cut_before_the_first_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[str] = []
+    row_of = SettingsScreen._row
+
+    def noted(screen: SettingsScreen, setting: Setting) -> Text:
+        row = row_of(screen, setting)
+        if setting.name == "download_dir":
+            rows.append(row.plain)
+        return row
+
+    monkeypatch.setattr(SettingsScreen, "_row", noted)
+    async with running(FakeService(download_dir="/srv/downloads"), size=(80, 24)) as app:
+        await app.press(",")
+    assert rows and all("/srv/downloads" in row for row in rows)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_example_of_a_table_is_valid_in_the_file(name: str) -> None:
+    assert getattr(Settings.model_validate(tomllib.loads(TABLES[name])), name)
+
+
+@pytest.mark.parametrize("name", TABLES)
+async def test_the_example_of_a_table_is_whole_at_80_columns(name: str) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.press(",", *f"[{name}")
+        about, example = app.app.screen.query_one("#settings-help"), TABLES[name].splitlines()
+        lines = [line.text.strip() for line in about.render_lines(about.region.reset_offset)]
+        assert lines[-len(example) :] == example
 
 
 async def test_the_file_is_opened_in_the_editor_and_read_again(
@@ -165,6 +191,9 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
         await app.press("E", "tab", "E")  # the first one is typed into the search
         assert app.app.screen.query_one("#settings-search", Input).value == "E"
         assert len(calls) == 2
+        for name in ("rules", "request", "hosts", "tabs"):
+            await app.press("slash", "escape", *name, "enter")
+        assert len(calls) == 6
 
 
 async def test_an_unknown_theme_never_ends_the_app() -> None:

@@ -1,5 +1,6 @@
 """The start of the app: what costs time before the first screen."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -8,9 +9,12 @@ import pytest
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 
+from rheo_core.domain import FileConfig, RheoError
+from rheo_tui.app import RheoApp
+from rheo_tui.screens import main
 from rheo_tui.screens.fleet import FleetScreen
 from rheo_tui.screens.main import MainScreen
-from tests.tui.driving import running
+from tests.tui.driving import running, until
 from tests.tui.fake_service import FakeService
 from tests.tui.fleet_stage import fleet_on_stage
 
@@ -130,3 +134,34 @@ async def test_a_watched_fleet_parses_its_styles_once(reparsed: Reparsed) -> Non
     async with fleet_on_stage((80, 24), "rheo-light") as fleet:
         assert fleet.app.theme == "rheo-light"
         assert reparsed() == 0
+
+
+class Reading(FakeService):
+    """Notes whether the garbage collector is on while the list is read."""
+
+    was_collecting = True
+
+    async def start(self) -> None:
+        self.was_collecting = gc.isenabled()
+        await super().start()
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(0, False), (2, False), (3, True)])
+async def test_rows_of_a_long_list_are_left_out_of_garbage_collections(
+    rows: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "_MANY_ROWS", 3)
+    service = Reading()
+    await service.add([FileConfig(url=f"https://example.org/{at}") for at in range(rows)])
+    before = gc.get_freeze_count()
+    async with running(service) as app:
+        assert not service.was_collecting
+        await app.until(gc.isenabled)
+        assert (gc.get_freeze_count() > before) == kept
+
+
+async def test_garbage_is_collected_again_after_a_failed_start() -> None:
+    service = Reading()
+    service.fail_with = RheoError("no")
+    async with RheoApp(service).run_test() as pilot:
+        await until(pilot, lambda: not service.was_collecting and gc.isenabled())
