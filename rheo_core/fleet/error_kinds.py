@@ -1,6 +1,9 @@
 """Kinds of errors: the reason of a failure in one word, and if a further pass may succeed."""
 
+import re
+
 from rheo_core.domain.failures import FailureKind
+from rheo_core.domain.retry import RetryPolicy
 from rheo_core.events import ErrorInfo
 
 UNREADABLE = "unreadable"
@@ -30,9 +33,9 @@ _WORDS = {
 }
 """Words of kinds that a manifest does not tell apart; the others are their own."""
 
-_TRANSIENT_STATUSES = (408, 421, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
-_TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
+_HTTP = re.compile(r"http_(\d{3})", re.ASCII)
+_RETRIED = RetryPolicy()
 
 
 def kind_of(error: ErrorInfo) -> str:
@@ -51,5 +54,6 @@ def is_of_worker(error: ErrorInfo) -> bool:
 
 
 def may_pass(kind: str) -> bool:
-    """Return True if a later attempt may succeed."""
-    return kind in _TRANSIENT
+    """Return True if a later attempt may succeed. HTTP statuses are those that downloads retry."""
+    http = _HTTP.fullmatch(kind)
+    return kind in _TRANSIENT if http is None else _RETRIED.should_retry_status(int(http[1]))
