@@ -17,6 +17,10 @@ _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
 _LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
 _NO_PORT = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#@:\s\[\]]+:)(?!\d+(?:[/?#\s]|$))[^/?#\s]+")
 """A host and its port. In a login without a host, the password is in the place of the port."""
+_NO_ADDRESS = re.compile(
+    r"^([A-Za-z][A-Za-z0-9+.-]*://\[)(?![0-9A-Fa-f:.]*(?:%[\w.-]*)?(?:[\]/?#\s]|$))[^/?#\s\]]+"
+)
+"""Brackets with anything but an IPv6 address."""
 _COLON_WITHIN = re.compile(r":\S")
 _SECRET_FIELD = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
@@ -110,7 +114,10 @@ def redact_url(url: str) -> str:
 
 def redact_unreadable(url: str) -> str:
     """Return an invalid URL as `redact_url` does. A login may extend to the last `@`."""
-    url = without_login(url) if "@" in url else _NO_PORT.sub(rf"\1{HIDDEN}", url)
+    if "@" in url:
+        url = without_login(url)
+    else:
+        url = _NO_ADDRESS.sub(rf"\1{HIDDEN}", _NO_PORT.sub(rf"\1{HIDDEN}", url))
     login, at, place = url.rpartition("@")
     if not at or _is_prose(login):
         return redact_url(url)

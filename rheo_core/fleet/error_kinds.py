@@ -2,7 +2,10 @@
 
 import re
 
+import re
+
 from rheo_core.domain.failures import FailureKind
+from rheo_core.domain.retry import RetryPolicy
 from rheo_core.events import ErrorInfo
 
 UNREADABLE = "unreadable"
@@ -32,9 +35,9 @@ _WORDS = {
 }
 """Words of kinds that a manifest does not tell apart; the others are their own."""
 
-_TRANSIENT_STATUSES = (408, 421, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
-_TRANSIENT |= {f"http_{status}" for status in _TRANSIENT_STATUSES}
+_HTTP = re.compile(r"http_(\d{3})", re.ASCII)
+_RETRIED = RetryPolicy()
 
 
 _HTTP_STATUS = re.compile(r"http_[1-5][0-9]{2}")
@@ -67,5 +70,6 @@ def is_of_worker(error: ErrorInfo) -> bool:
 
 
 def may_pass(kind: str) -> bool:
-    """Return True if a later attempt may succeed."""
-    return kind in _TRANSIENT
+    """Return True if a later attempt may succeed. HTTP statuses are those that downloads retry."""
+    http = _HTTP.fullmatch(kind)
+    return kind in _TRANSIENT if http is None else _RETRIED.should_retry_status(int(http[1]))

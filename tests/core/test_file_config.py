@@ -221,6 +221,8 @@ def test_names_of_hosts_are_those_that_browsers_ask_for(host: str, ascii: str) -
         ("https://host/a.zip\tpassword=c4nary", "'https://host/a.zip…' contains white space"),
         ("https://me:c4nary", "'https://me:***' is not valid: its port is not a number"),
         ("https://me:c4nary/x", "'https://me:***/x' is not valid: its port is not a number"),
+        ("https://[me:c4nary]/x", "'https://[***]/x' is not valid: brackets are for IPv6"),
+        ("https://[c4nary", "'https://[***' is not valid: brackets are for IPv6"),
         (f"ftp://me:c4nary{'x' * 300}@host/x", "'ftp://host/x' has scheme"),
     ],
 )

@@ -126,6 +126,11 @@ def test_plain_text_is_shown_as_it_is(text: str) -> None:
         ("ghp_kJ8sLq2mZx9Vb4Nc7Tr1Wp5YhGf3Dd6E12ab@github.com/x", "***@github.com/x"),
         ("c4nary7x@host/x", "***@host/x"),
         ("http://a b:c4nary7x@host/x", "http://***@host/x"),
+        ("http://[me:c4nary7x]/x", "http://[***]/x"),
+        ("http://[me:c4nary7x]:80/x", "http://[***]:80/x"),
+        ("https://[c4nary7x", "https://[***"),
+        ("http://[::1:c4nary7x]/x", "http://[***]/x"),
+        ("http://[fe80::1%eth0/x", "http://[fe80::1%eth0/x"),
     ],
 )
 def test_a_login_in_what_is_no_url_is_hidden(text: str, shown: str) -> None:

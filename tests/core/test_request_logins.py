@@ -1,5 +1,6 @@
 """Logins: basic, digest, bearer and netrc, as servers see them."""
 
+import re
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Guarded:
 
         digest = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[self._algorithm]
         parts = dict(part.split("=", 1) for part in said[7:].split(", "))
-        value = {name: text.strip('"') for name, text in parts.items()}
+        value = {name: _unquoted(text) for name, text in parts.items()}
 
         def hashed(text: str) -> str:
             return digest(text.encode(errors="surrogateescape")).hexdigest()
@@ -63,6 +64,14 @@ class Guarded:
         return is_right and value["realm"].encode("latin-1") == self._realm
 
 
+def _unquoted(text: str) -> str:
+    """Return the value of a token or a quoted string (RFC 9110 5.6.4); "" if it is neither."""
+    quoted = re.fullmatch(r'"((?:[^"\\]|\\.)*)"', text)
+    if quoted is None:
+        return "" if '"' in text else text
+    return re.sub(r"\\(.)", r"\1", quoted[1])
+
+
 @pytest.mark.parametrize(
     ("target", "sent"),
     [
@@ -73,6 +82,10 @@ class Guarded:
         ("/%e4", "/%e4"),
         ("/a;b=c?b?c", "/a;b=c?b?c"),
         ("/a?#f", "/a?"),
+        ('/a"b', '/a"b'),
+        ('/a?q="b"', '/a?q="b"'),
+        ('/a?uri="/b"', '/a?uri="/b"'),
+        ("/a?q=b\\c", "/a?q=b\\c"),
         ("?a", "/?a"),
         ("", "/"),
     ],

@@ -31,6 +31,8 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.fleet import FleetEntry, FleetPlan
 from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.retry import RetryConfig
+from rheo_core.downloads import RetryHandler
 from rheo_core.events import ErrorInfo
 from rheo_core.fleet.error_kinds import is_of_worker, kind_of, may_pass
 from rheo_core.fleet.file_names import file_name, name_in_tar
@@ -146,3 +148,15 @@ def test_kinds(error: Exception, kind: str, passes: bool, of_worker: bool) -> No
     assert kind_of(info) == kind
     assert may_pass(kind) is passes
     assert is_of_worker(info) is of_worker
+
+
+def test_a_pass_tries_the_statuses_again_that_a_download_retries() -> None:
+    handler = RetryHandler(RetryConfig(max_retries=1))
+    for status in range(200, 1000):
+        delay = handler.next_delay(HttpStatusError(status, "x"), 1)
+        assert may_pass(f"http_{status}") is (delay is not None), status
+
+
+@pytest.mark.parametrize("kind", ["http_", "http_5030", "http_5", "http_٥٠٣", "xhttp_503", ""])
+def test_a_kind_that_is_no_status_does_not_pass(kind: str) -> None:
+    assert not may_pass(kind)

@@ -6,7 +6,11 @@ from typing import Any
 
 import aiohttp
 import yarl
-from aiohttp.client_middleware_digest_auth import SUPPORTED_ALGORITHMS, parse_header_pairs
+from aiohttp.client_middleware_digest_auth import (
+    SUPPORTED_ALGORITHMS,
+    escape_quotes,
+    parse_header_pairs,
+)
 
 from .auth import Login
 
@@ -52,6 +56,12 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
                         self._challenge[name] = _Received(value)  # type: ignore[literal-required]
                     return True
         return False
+
+    async def _encode(self, method: str, url: yarl.URL, body: Any) -> str:
+        """Return the answer, in which the target is a quoted string too (RFC 7616 3.4)."""
+        answer = await super()._encode(method, url, body)
+        target = yarl.URL(url).raw_path_qs
+        return answer.replace(f'uri="{target}"', f'uri="{escape_quotes(target)}"', 1)
 
 
 class AnyLogin(DigestLogin):
