@@ -28,8 +28,8 @@ _BY_SUFFIX: dict[str, TableFormat] = {
 }
 _SNIFFED_LINES = 100
 _SNIFFED_LENGTH = 1 << 20  # characters
-_URL_LINE = re.compile(r"\s*(?:#.*|https?://\S+)?\s*", re.IGNORECASE)
-_TABLE_HEAD = re.compile(rf"(?:.*[,;|\t])?\s*\"?(?:{'|'.join(URL_COLUMNS)})\"?(?:[,;|\t].*)?",
+_URL_LINE = re.compile(r"\s*+(?:#.*|https?://\S+)?\s*", re.IGNORECASE)
+_TABLE_HEAD = re.compile(rf"(?:.*[,;|\t])?[^\S\t]*+\"?(?:{'|'.join(URL_COLUMNS)})\"?(?:[,;|\t].*)?",
                          re.IGNORECASE)  # fmt: skip
 _OWN_OPTIONS = "it has options of its own, such as headers, which a fleet does not store"
 

@@ -472,22 +472,18 @@ async def test_a_mirror_does_not_hide_another_weak_etag(
     server: MisbehavingServer, tmp_path: Path, weak: str
 ) -> None:
     """Of one host, another weak ETag is another version, whatever date builds give to both."""
-    dates = {
-        "Last_Modified": "Thu, 02 Jan 2020 03:04:05 GMT",
-        "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
-    }
     body = OTHER if weak == 'W/"b"' else BODY
 
     async def later(exchange: Exchange) -> None:
         start = exchange.request.range_start
         if start is None:
-            return await exchange.serve(body, ETag=weak, **dates)
+            return await exchange.serve(body, ETag=weak, **DATED)
         place = f"bytes {start}-{len(body) - 1}/{len(body)}"
         headers = {"Content_Range": place, "Content_Length": len(body) - start, "ETag": weak}
-        await exchange.head("206 Partial Content", **headers, **dates)
+        await exchange.head("206 Partial Content", **headers, **DATED)
         return await exchange.send(body[start:])
 
-    own = in_turn(cut(BODY, 1_000_000, ETag='W/"a"', **dates), later)
+    own = in_turn(cut(BODY, 1_000_000, ETag='W/"a"', **DATED), later)
     config = FileConfig(
         url=server.on("/f", own), mirrors=(server.on("/m/f", answer("404 Not Found")),)
     )

@@ -570,3 +570,10 @@ def test_structures_of_parquet_are_read() -> None:
     }  # fmt: skip
     assert whole[reader.place :] == b"rest"
     assert CompactReader(whole, 2).struct({}) == {}
+
+
+@pytest.mark.parametrize(("before", "blank"), [("", " \t"), ("a", "\t"), ("a,", " "), ("#", " ")])
+def test_blanks_at_the_head_are_read_once(before: str, blank: str) -> None:
+    """The time for a line of blanks grew with the square of its length."""
+    line = f"{before}{blank * 300_000}x\n"
+    assert tables._sniff([line]) == ("lines" if before == "#" else None)
