@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from rheo_core.config.problems import unknown_setting
+from rheo_core.config.problems import unknown_setting, with_full_stop
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.schedule import start_text
@@ -148,7 +148,7 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
         CommandError: the name is unknown, or the value is not valid.
     """
     if name not in Settings.model_fields:
-        raise CommandError(f"{unknown_setting(name)}.")
+        raise CommandError(with_full_stop(unknown_setting(name)))
     if name in TABLES:
         raise CommandError(f"{name} is a table; change it in the settings file.")
     if not value:

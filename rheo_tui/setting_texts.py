@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rheo_core.config.problems import explain
+from rheo_core.config.problems import explain, with_full_stop
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_core.domain.text import printable
 
@@ -107,7 +107,7 @@ def changed(
         checked = Settings(**{**settings.model_dump(), name: value})
     except ValidationError as error:
         problems = explain(error, labels).values()
-        raise ValueError("\n".join(f"{sentence}." for sentence in problems)) from None
+        raise ValueError("\n".join(map(with_full_stop, problems))) from None
     return settings.model_copy(update={name: getattr(checked, name)})
 
 

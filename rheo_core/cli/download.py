@@ -128,7 +128,7 @@ def download(
     _check_usage(bool(urls or input_files), output, dry_run=dry_run, json_events=json_events)
     if output == STANDARD_OUTPUT and stop_after is not None:
         fail("-o - cannot resume after --stop-after; use --max-size.", ExitCode.USAGE)
-    to_output = output == STANDARD_OUTPUT and not dry_run
+    to_output = output == STANDARD_OUTPUT
     if to_output:
         output = context.with_resource(temporary_folder())
     settings = settings_in_force(
@@ -158,7 +158,7 @@ def download(
     if dry_run:
         from .dry_run import show_entries
 
-        raise typer.Exit(show_entries(located, settings.download_dir))
+        raise typer.Exit(show_entries(located, None if to_output else settings.download_dir))
     diagnostics = Diagnostics(quiet=quiet)
     switches = {
         "sidecar": sidecar,

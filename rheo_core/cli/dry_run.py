@@ -15,12 +15,12 @@ from rheo_core.inputs.sources import LocatedEntry, explain_entry
 from .exit import ExitCode
 
 
-def show_entries(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
+def show_entries(entries: Iterable[LocatedEntry], folder: Path | None) -> ExitCode:
     """Write a line for each entry and a summary to standard output.
 
     Args:
         entries: entries with the place where each was read, which may still be coming in.
-        folder: the download folder.
+        folder: the download folder; None: the file goes to standard output.
 
     Returns:
         FAILED if an entry is invalid.
@@ -34,8 +34,9 @@ def show_entries(entries: Iterable[LocatedEntry], folder: Path) -> ExitCode:
             size += entry.config.size_bytes or 0
     totals = [f"{counts.pop(Verdict.OK, 0):,} to download"]
     totals += [f"{count:,} {verdict.words}" for verdict, count in sorted(counts.items())]
+    place = "to standard output" if folder is None else _free(folder)
     known = f"{size_text(size)} known, " if size else ""
-    typer.echo(f"{', '.join(totals)}; {known}{_free(folder)}")
+    typer.echo(f"{', '.join(totals)}; {known}{place}")
     return ExitCode.FAILED if Verdict.INVALID in counts else ExitCode.DONE
 
 

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
 _FLAGS = {
     "download_dir": "--output",
-    "connections": "--connections",
     "max_concurrent": "--workers",
     "max_retries": "--retries",
     "speed_limit": "--limit-rate",
-    "max_size": "--max-size",
     "file_exists_strategy": "--exists",
 }
+"""Flags that have another name than their setting."""
 
 
 class CommonOptions(NamedTuple):
@@ -49,7 +48,8 @@ def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
     try:
         loaded = load_settings(**flags)
     except ValidationError as error:
-        fail(f"{'; '.join(explain(error, _FLAGS).values())}.", ExitCode.USAGE)
+        names = {name: _FLAGS.get(name, f"--{name.replace('_', '-')}") for name in flags}
+        fail(f"{'; '.join(explain(error, names).values())}.", ExitCode.USAGE)
     if loaded.environment_problems:
         fail(" ".join(loaded.environment_problems), ExitCode.USAGE)
     if loaded.faults:

@@ -84,6 +84,11 @@ def _sentence(shown: str, path: tuple[str, ...], details: ErrorDetails) -> str:
     return f"{shown} = {value} is not valid: {message}"
 
 
+def with_full_stop(sentence: str) -> str:
+    """Return a sentence with its full stop, unless it is a question."""
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
 def unknown_setting(name: str) -> str:
     """Return a sentence, without its full stop, on an unknown name."""
     return _unknown(redact_unreadable(name), name, Settings)

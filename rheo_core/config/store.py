@@ -21,7 +21,7 @@ from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
 from rheo_core.user_files import open_regular, read_bounded, user_folder
 
-from .problems import explain, line_of, unknown_setting
+from .problems import explain, line_of, unknown_setting, with_full_stop
 from .protection import (
     BOUNDS,
     TABLES,
@@ -268,7 +268,9 @@ def _without_nulls(value: Any) -> Any:
 def _read_environment() -> _Source:
     values = EnvSettingsSource(Settings)()
     good, bad = _check(values, {name: f"RHEO_{name.upper()}" for name in values})
-    mistakes = [_Mistake(place, f"Environment: {_sentence(text)}") for place, text in bad.items()]
+    mistakes = [
+        _Mistake(place, f"Environment: {with_full_stop(text)}") for place, text in bad.items()
+    ]
     for name, variables in variables_at_odds(Settings.model_fields).items():
         good.pop(name, None)
         sentence = f"Environment: {' and '.join(variables)} differ, but set the same setting."
@@ -337,7 +339,7 @@ def _read_file(path: Path) -> _Source:
     mistakes = [
         _Mistake(
             ("request", place[-1]) if place in strayed else place,
-            f"{shown}{f', line {line}' if line else ''}: {_sentence(all_bad[place])}",
+            f"{shown}{f', line {line}' if line else ''}: {with_full_stop(all_bad[place])}",
         )
         for line, place in sorted((line_of(text, place) or 0, place) for place in all_bad)
     ]
@@ -358,10 +360,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return printable(str(error))
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith("?") else f"{text}."
 
 
 def _back_up(path: Path, data: bytes) -> None:

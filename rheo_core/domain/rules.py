@@ -126,7 +126,10 @@ def _read_rule(number: int, value: object) -> Rule:
     try:
         return Rule.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        # A misspelt name is missing as well: name what the user wrote.
+        unknown = (each for each in found if each["type"] == "extra_forbidden")
+        details = next(unknown, found[0])
         name = printable(".".join(str(part) for part in details["loc"][:1]))
         shown = printable(repr(details["input"]))[:60]
         match details["type"]:

@@ -112,6 +112,8 @@ def _note_id(ids: set[str], entry: Entry) -> None:
 
 
 def _open(name: str) -> BufferedReader:
+    if not name:  # as of an unset variable; its path would be the current folder
+        raise ValueError("the name of a list is empty")
     try:
         # Not sys.stdin: a thread stuck in a read would hold its lock when Python exits.
         return os.fdopen(os.dup(0), "rb") if name == _STANDARD_INPUT else open_list(Path(name))

@@ -194,6 +194,12 @@ def test_an_argument_that_is_only_a_comment(folder: Path) -> None:
     assert "s3cret" not in result.output
 
 
+def test_a_dry_run_to_standard_output_names_no_folder() -> None:
+    result = run("download", "-o", "-", "--dry-run", "http://x/a")
+    assert result.exit_code == 0
+    assert result.output.endswith("1 to download; to standard output\n")
+
+
 def test_dry_run_shows_the_name_of_the_flags(folder: Path) -> None:
     result = run("download", "-o", folder, "--dry-run", "http://x/a", "--filename", "b.zip")
     assert result.exit_code == 0

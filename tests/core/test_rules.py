@@ -86,6 +86,8 @@ def test_the_first_rule_holds() -> None:
             [{"folder": "a", "hosts": "b"}],
             "has the unknown name 'hosts' in rule 1; use folder, host",
         ),
+        ([{"foldr": "a"}], "has the unknown name 'foldr' in rule 1; use folder, host"),
+        ([{"folder": "a"}, {"host": "b"}], "has no folder in rule 2"),
         ([{"folder": "a", "host": 3}], "has host = 3 in rule 1, which should be a string or"),
         ([{"folder": "a", "extension": ["b", 3]}], "should be a string or a list of strings"),
         (["a"], "in rule 1, which should be"),

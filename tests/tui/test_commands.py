@@ -303,12 +303,13 @@ async def test_set_changes_a_setting_at_once() -> None:
         assert "max_concurrent is 5 now." in app.messages()
         for line, message in (
             ("set max_concurrent 9999", "max_concurrent"),
-            ("set max_concurent 5", "did you mean max_concurrent"),
+            ("set max_concurent 5", "did you mean max_concurrent?"),
             ("set keys x", "keys is a table"),
             ("set speed_limit", "speed_limit needs a value; the current one is off"),
         ):
             await app.command(line)
             assert message in app.messages()
+            assert "?." not in app.messages()
             await app.press("escape")
         assert app.service.settings.max_concurrent == 5
 
