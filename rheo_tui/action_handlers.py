@@ -120,7 +120,7 @@ class DownloadHandlers:
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
         done = self.done("Queued again:", rows, context.targets, "are not done")
-        return f"{done} Existing files stay."
+        return f"{done} Existing files are kept."
 
     async def do_delete(self, context: Context) -> str:
         """Delete finished files, and remove their downloads from the list."""

@@ -129,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "again", "A", "Download again", "Downloads",
-        "Download a finished file again; the existing one stays.",
+        "Download a finished file again; the existing one is kept.",
         disabled=reasons.again, owner="downloads", takes_targets=True,
     ),
     Action(

@@ -41,7 +41,7 @@ async def open_path(path: Path, copy: Callable[[str], None]) -> str:
     if not problem:
         return ""
     copy(str(path))
-    return f"Cannot open {printable(str(path))}: {problem}. Its path is copied."
+    return f"Cannot open {printable(str(path))}: {problem}. Its path was copied."
 
 
 def _open(path: Path) -> str:

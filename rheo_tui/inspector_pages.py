@@ -161,7 +161,7 @@ def _server_facts(hops: tuple[Hop, ...]) -> Iterator[Fact]:
 def _resumable(status: int, reply: Mapping[str, str]) -> str:
     etag = reply.get("etag", "")
     if reply.get("accept-ranges", "").lower() == "none" and status != 206:
-        return "no: the server sends no ranges"
+        return "no: the server does not support ranges"
     if etag and not etag.startswith("W/"):
         return "yes: it has a strong ETag"
     if "last-modified" in reply:

@@ -125,9 +125,9 @@ def download(
     from .run_limits import read_run_limits
 
     common: CommonOptions = context.obj
-    _check_usage(bool(urls or input_files), output, dry_run=dry_run, json_events=json_events)
-    if output == STANDARD_OUTPUT and stop_after is not None:
-        fail("-o - cannot resume after --stop-after; use --max-size.", ExitCode.USAGE)
+    _check_usage(
+        bool(urls or input_files), output, stop_after, dry_run=dry_run, json_events=json_events
+    )
     to_output = output == STANDARD_OUTPUT
     if to_output:
         output = context.with_resource(temporary_folder())
@@ -180,7 +180,9 @@ def download(
     raise typer.Exit(code)
 
 
-def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_events: bool) -> None:
+def _check_usage(
+    has_input: bool, output: str | None, stop_after: str | None, *, dry_run: bool, json_events: bool
+) -> None:
     if not has_input:
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
     if output == STANDARD_OUTPUT and json_events:
@@ -189,6 +191,8 @@ def _check_usage(has_input: bool, output: str | None, *, dry_run: bool, json_eve
         fail("-o - writes to standard output, which is closed.", ExitCode.USAGE)
     if dry_run and json_events:
         fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
+    if output == STANDARD_OUTPUT and stop_after is not None:
+        fail("-o - cannot resume after --stop-after; use --max-size.", ExitCode.USAGE)
 
 
 def _make_folder(folder: Path) -> None:

@@ -109,7 +109,7 @@ def check_brackets(place: str) -> None:
         ValueError: there is other text before or after the brackets.
     """
     if not _BRACKETED.fullmatch(place):
-        raise ValueError("there is other text beside the brackets of its IPv6 address")
+        raise ValueError("there is text outside the brackets of its IPv6 address")
 
 
 def normalise_host_pattern(text: str) -> str:

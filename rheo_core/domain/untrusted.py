@@ -226,7 +226,7 @@ def _checksum(value: Any) -> HashConfig:
         return value
     checked = FileConfig(url="http://x/", hash_config=value).hash_config
     if checked is None:
-        raise ValueError("hash_config holds nothing in the place of a checksum")
+        raise ValueError("hash_config contains an empty checksum")
     return checked
 
 

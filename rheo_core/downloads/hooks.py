@@ -77,7 +77,7 @@ class HookRunner:
         problem = await self._commands.run(command, facts_of(event), self._hooks.timeout)
         if problem is not None:
             _log.warning("%s: its command failed: %s", event.download_id, problem)
-            self._explain(event.download_id, f"command after its end: {problem}")
+            self._explain(event.download_id, f"command after the download: {problem}")
 
     def _gather(self, event: DownloadEvent) -> None:
         self._endings.add(event)

@@ -269,7 +269,7 @@ class DownloadWorker:
             if config.destination_subdir is not None:
                 check_inside(path, config.destination_subdir)
             if is_skipped and os.path.lexists(path):
-                raise DestinationError(path, "the file exists already")
+                raise DestinationError(path, "the file already exists")
             with named_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):

@@ -47,7 +47,7 @@ _OPTIONS_REFUSED = (
     "Ignored options such as a proxy. Press F8 to use them, without your stored logins."
 )
 _OPTIONS_USED = (
-    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent along."
+    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent."
 )
 _STOPPED = "Stopped. The downloads added so far stay; press Enter to add the rest."
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text

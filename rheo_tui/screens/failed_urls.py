@@ -177,7 +177,7 @@ class FailedUrlsScreen(ModalScreen[None]):
         if not found and self._text:
             words = f"No failed URL has “{printable(self._text)}” in URL, kind or reason."
         elif not found:
-            words = "No failed URL is known yet; a worker keeps them until its shard is complete."
+            words = "No failed URLs yet; a worker reports them when its shard is complete."
         else:
             total = found if self._text else max(found, self._row.failed)
             more = " and more" if self._text and self._has_more else ""

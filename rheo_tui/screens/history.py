@@ -31,7 +31,7 @@ from .confirm import ConfirmScreen
 
 _PAGE_SIZE = 200
 _SEARCH_DELAY_SECONDS = 0.12
-_FILES_STAY = "Files on the disk and downloads in the list stay."
+_FILES_STAY = "Files on the disk and downloads in the list are kept."
 _KEYS = (
     "/ search · ! failures · Space mark · Enter details · A again · f folder · d delete · D all · "
     "y copy URL · Esc"
@@ -261,7 +261,7 @@ class HistoryScreen(ModalScreen[None]):
                 return
             if count < len(rows):
                 left = count_text(len(rows) - count)
-                self._toast(f"Deleted {count_text(count)}; {left} in the list stay.")
+                self._toast(f"Deleted {count_text(count)}; kept {left} in the list.")
                 self._search(self._text, pause=False)
                 return
             self._rows.remove_rows({row.id for row in rows})

@@ -313,8 +313,8 @@ async def test_a_table_closes_its_address_in_whatever_form_it_is_written(
 @pytest.mark.parametrize(
     ("flag", "content", "problem"),
     [
-        ("--ca-file", "", "it holds no certificate"),
-        ("--ca-file", "-----BEGIN CERTIFICATE-----\nAA\n", "it holds no certificate"),
+        ("--ca-file", "", "it contains no certificate"),
+        ("--ca-file", "-----BEGIN CERTIFICATE-----\nAA\n", "it contains no certificate"),
         ("--cert", "no certificate", "it cannot be used"),
         ("--cookies", "{}", "is not in Netscape's cookies.txt format"),
         ("--interface", None, "does not exist on this computer"),

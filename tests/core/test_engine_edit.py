@@ -206,7 +206,7 @@ async def test_the_name_of_an_existing_file_costs_no_bytes(
         (tmp_path / "taken").write_text("of the user")
         update = config.model_copy(update={"filename": "taken"})
         if strategy is FileExistsStrategy.SKIP:
-            with pytest.raises(DestinationError, match="the file exists already"):
+            with pytest.raises(DestinationError, match="the file already exists"):
                 await manager.edit(config.id, update)
             assert await manager.resume(config.id)
         else:

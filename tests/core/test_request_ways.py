@@ -127,8 +127,8 @@ async def test_insecure_is_for_one_host(tmp_path: Path, caplog: pytest.LogCaptur
     ("field", "content", "problem"),
     [
         ("ca_file", None, "No such file"),
-        ("ca_file", "nothing", "it holds no certificate in PEM form"),
-        ("ca_file", "-----BEGIN CERTIFICATE-----\nx\n", "it holds no certificate in PEM form"),
+        ("ca_file", "nothing", "it contains no certificate in PEM format"),
+        ("ca_file", "-----BEGIN CERTIFICATE-----\nx\n", "it contains no certificate in PEM format"),
         ("client_cert", None, "no such file"),
         ("client_cert", "nothing", "it cannot be used"),
     ],

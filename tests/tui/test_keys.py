@@ -210,7 +210,7 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setenv("DISPLAY", ":0")
         await app.press("f")
-        await app.until(lambda: "is not installed. Its path is copied." in app.messages())
+        await app.until(lambda: "is not installed. Its path was copied." in app.messages())
         assert app.app.clipboard == str(tmp_path)
 
 
@@ -238,7 +238,7 @@ async def test_a_desktop_that_cannot_open_a_folder_is_reported(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     async with running(FakeService(download_dir=tmp_path)) as app:
         await app.press("f")
-        expected = f"Cannot open {tmp_path}: {reason}. Its path is copied."
+        expected = f"Cannot open {tmp_path}: {reason}. Its path was copied."
         await app.until(lambda: expected in app.messages())
         assert app.app.clipboard == str(tmp_path)
         opener.write_text("#!/bin/sh\nexit 0\n")

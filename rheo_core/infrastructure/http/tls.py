@@ -85,7 +85,7 @@ def _context(
 
 
 def _authorities(file: Path) -> str:
-    no_certificate = _problem("ca_file", file, "it holds no certificate in PEM form")
+    no_certificate = _problem("ca_file", file, "it contains no certificate in PEM format")
     try:
         # Notes between certificates may have any encoding, but OpenSSL takes ASCII text only.
         decoded = read_regular(file).decode("utf-8-sig", errors="replace")
