@@ -20,7 +20,8 @@ from .secret_shapes import (
 )
 
 HIDDEN = "***"
-_USERINFO = re.compile(r"(?:(?<=://)|(?<=^//))[^/?#\s]*@")
+_AUTHORITY = re.compile(r"((?i:https?:)[\\/]*+|://|^//)((?:[^/?#\s:]|:(?!//))*+)")
+"""The place of a login. Browsers take any number of slashes and backslashes after `http:`."""
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
 """Too short for a token, unless the segment before announces one."""
 
@@ -70,7 +71,7 @@ def redact_word(word: str, depth: int = 0) -> str:
 
 def without_login(text: str) -> str:
     """Return `text` without the logins of the URLs in it."""
-    return _USERINFO.sub("", text)
+    return _AUTHORITY.sub(lambda found: found[1] + found[2].rpartition("@")[2], text)
 
 
 def is_redacted(url: str) -> bool:

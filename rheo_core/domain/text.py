@@ -101,7 +101,7 @@ def redact(text: str) -> str:
     """
     if is_plain_address(text):
         return text  # the usual case; the rest takes ten times as long
-    if "//" in text or "=" in text:
+    if any(sign in text for sign in ("//", "=", "@")):
         text = _WORD.sub(lambda match: redact_word(match[0]), text)
     text = redact_tokens(text)
     return _SECRET_FIELD.sub(rf"\1: {HIDDEN}", text) if ":" in text else text

@@ -2,8 +2,6 @@
 
 import re
 
-import re
-
 from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.events import ErrorInfo

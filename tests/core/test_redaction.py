@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import redaction
-from rheo_core.domain.redaction import is_redacted
+from rheo_core.domain.redaction import is_redacted, without_login
 from rheo_core.domain.text import redact, redact_unreadable, redact_url
 from rheo_core.downloads import CompletionHooks
 from tests.core.engine import Journal, serving
@@ -135,6 +135,23 @@ def test_plain_text_is_shown_as_it_is(text: str) -> None:
 )
 def test_a_login_in_what_is_no_url_is_hidden(text: str, shown: str) -> None:
     assert redact_unreadable(text) == shown
+
+
+@pytest.mark.parametrize(
+    "slashes", ["", "/", "//", "///", "////", "\\", "\\\\", "\\/\\/", "/\\", "x://", "http:"]
+)
+@pytest.mark.parametrize("scheme", ["http:", "HTTPS:", "see (http:"])
+def test_a_login_is_hidden_behind_any_slashes(scheme: str, slashes: str) -> None:
+    """Browsers read all of them as an address with a login."""
+    text = f"{scheme}{slashes}me:c4nary@7x@host.example/f"
+    for shown in (redact(text), redact_unreadable(text), redact_url(text), without_login(text)):
+        assert "c4nary" not in shown and "7x" not in shown
+        assert shown.endswith("host.example/f")
+
+
+@pytest.mark.parametrize("part", ["http:", "http:/", "http:x:", "://", "@"])
+def test_logins_are_looked_for_in_linear_time(part: str) -> None:
+    assert len(without_login(f"{part * 200_000}x")) > 1
 
 
 @pytest.mark.parametrize(
