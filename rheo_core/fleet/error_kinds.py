@@ -34,11 +34,8 @@ _WORDS = {
 """Words of kinds that a manifest does not tell apart; the others are their own."""
 
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
-_HTTP = re.compile(r"http_(\d{3})", re.ASCII)
+_HTTP = re.compile(r"http_([1-5][0-9]{2})")
 _RETRIED = RetryPolicy()
-
-
-_HTTP_STATUS = re.compile(r"http_[1-5][0-9]{2}")
 _OF_FLEETS = frozenset({HOST_DOWN})  # kinds that no single download has
 
 
@@ -49,7 +46,7 @@ def kinds() -> list[str]:
 
 def is_kind(text: str) -> bool:
     """Return True if a failed entry may have this kind."""
-    return text in kinds() or _HTTP_STATUS.fullmatch(text) is not None
+    return text in kinds() or _HTTP.fullmatch(text) is not None
 
 
 def kind_of(error: ErrorInfo) -> str:
