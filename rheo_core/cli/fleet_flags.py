@@ -1,6 +1,5 @@
 """Parameters of `rheo fleet`, with their flags and help."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -144,7 +143,7 @@ ShardsAtOnce = Annotated[
     ),
 ]
 Scratch = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="DIR",
         help="Folder for files until their shard is stored. By default OUT, or the system's "

@@ -1,9 +1,11 @@
 """Flags of `rheo fleet` -> the request for a plan; bad ones end the command."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from rheo_core.domain.fleet import FleetPlan, LayoutName, Spread
+from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.text import printable, redact
 
 from .exit import ExitCode, fail, reason_of
@@ -27,6 +29,14 @@ def open_output(out: str) -> "Target":
         return open_target(out)
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
+
+
+def read_scratch(scratch: str | None) -> Path | None:
+    """Return the absolute path of `--scratch`; end the command if it is not a path."""
+    try:
+        return None if scratch is None else absolute_path(scratch, "folder")
+    except ValueError as error:
+        fail(f"--scratch {error}.", ExitCode.USAGE)
 
 
 def existing_plan(target: "Target", out: str) -> FleetPlan:

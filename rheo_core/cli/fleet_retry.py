@@ -46,9 +46,10 @@ def retry(
     """
     from rheo_core.fleet.passes import PassBusyError
 
-    from .fleet_request import existing_plan, open_output
+    from .fleet_request import existing_plan, open_output, read_scratch
 
     _check_kinds(kinds or ())
+    folder = read_scratch(scratch)
     target = open_output(output)
     made = existing_plan(target, output)
     try:
@@ -65,7 +66,7 @@ def retry(
         typer.echo(found, err=True)
     if plan_only:
         raise typer.Exit(ExitCode.DONE)
-    complete(target, output, lambda slots: made, cluster, processes, scratch, quiet=quiet)
+    complete(target, output, lambda slots: made, cluster, processes, folder, quiet=quiet)
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:

@@ -104,8 +104,9 @@ def run(
     2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
     folder is not writable. If a signal ends it, the status is 128 plus the signal number.
     """
-    from .fleet_request import open_output, read_request
+    from .fleet_request import open_output, read_request, read_scratch
 
+    folder = read_scratch(scratch)
     target = open_output(output)
     request = read_request(context.params)
 
@@ -113,7 +114,7 @@ def run(
         usual = 1 if target.exists(PLAN_NAME) else slots()
         return make_plan(target, output, request, usual)
 
-    complete(target, output, plan, cluster, processes, scratch, quiet=quiet)
+    complete(target, output, plan, cluster, processes, folder, quiet=quiet)
 
 
 def complete(
@@ -135,7 +136,7 @@ def complete(
             a time.
         cluster: name of the cluster.
         processes: number of processes, if it is local; None: one for each core.
-        scratch: folder of the workers for temporary files.
+        scratch: folder of the workers for temporary files, an absolute path.
         quiet: show errors only.
     """
     from rheo_core.fleet.executors import ClusterError, check_name
@@ -232,7 +233,7 @@ def _drive(
     from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 
-    worker = WorkerOptions(scratch=None if scratch is None else scratch.absolute())
+    worker = WorkerOptions(scratch=scratch)
     scheduler = ShardScheduler(
         target,
         output if target.path is None else str(target.path),

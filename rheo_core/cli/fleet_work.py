@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -119,13 +118,13 @@ def _slice(text: str) -> "Slice":
 def _worker_options(parameters: Mapping[str, Any], *, quiet: bool) -> "WorkerOptions":
     from rheo_core.fleet.shard_downloads import WorkerOptions
 
+    from .fleet_request import read_scratch
     from .request_flags import RequestFlags, insecure_hosts
 
     requests = RequestFlags.of(parameters).read()
     check_protection(settings_in_force(quiet=quiet), requests, quiet=quiet)
-    scratch: Path | None = parameters["scratch"]
     return WorkerOptions(
-        scratch=None if scratch is None else scratch.absolute(),
+        scratch=read_scratch(parameters["scratch"]),
         requests=requests,
         insecure=insecure_hosts(parameters["insecure"] or []),
     )

@@ -249,3 +249,14 @@ def test_a_list_that_is_no_parquet_ends_with_one_full_stop(folder: Path, tmp_pat
     result = fleet("plan", path, "-o", folder)
     assert result.exit_code == 1
     assert result.stderr.endswith(".\n") and not result.stderr.endswith("..\n")
+
+
+@pytest.mark.parametrize("command", [["run", "-o"], ["retry"], ["work"]])
+@pytest.mark.parametrize("scratch", ["", " ", "~no-such-user/x"])
+def test_a_scratch_folder_that_is_no_path_is_refused(
+    planned: Path, command: list[str], scratch: str
+) -> None:
+    result = fleet(*command, planned, "--scratch", scratch)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("rheo: --scratch should be the path of a folder")
+    assert result.stderr.count("\n") == 1
