@@ -22,10 +22,16 @@ def begin_imports() -> None:
 
 
 def end_imports() -> None:
-    """Turn on the garbage collector. Commands of the user do not inherit our variable."""
+    """Turn on the garbage collector. Commands of the user do not inherit our variable.
+
+    Models that are built later find no plugins either.
+    """
     global _is_ours
+    from pydantic.plugin import _loader as plugins  # imported already
+
     gc.freeze()  # imported modules stay
     gc.enable()
     if _is_ours:
         _is_ours = False
         del os.environ[_PLUGINS]
+        plugins._plugins = {}  # else those of all packages are looked for, and imported, now

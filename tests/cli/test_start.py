@@ -1,6 +1,7 @@
 """The start of the command: few modules are imported."""
 
 import asyncio
+import hashlib
 import sys
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import cut, in_turn
 
 BODY = body_of(300_000)
+SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 PROGRAM = """
 import atexit, sys
 before = set(sys.modules)
@@ -64,7 +67,11 @@ async def test_a_plain_download_imports_no_more_than_it_uses(
 
 
 # A download that lasts longer than 0.1 s has progress, too.
-@pytest.mark.parametrize("flags", [(), ("--limit-rate", "600K")], ids=["quick", "slow"])
+@pytest.mark.parametrize(
+    "flags",
+    [(), ("--limit-rate", "600K"), ("--json",), ("--json", "--hash", SHA256)],
+    ids=["quick", "slow", "json", "hash"],
+)
 @pytest.mark.parametrize("is_there", [False, True], ids=["new file", "replaced file"])
 async def test_plugins_of_other_packages_are_not_looked_for(
     server: MisbehavingServer,
@@ -85,7 +92,7 @@ async def test_plugins_of_other_packages_are_not_looked_for(
     if is_there:
         (folder / "a.bin").write_bytes(b"")
     variables = environment | {"PYTHONPATH": f"{packages}:{environment['PYTHONPATH']}"}
-    url = server.on("/a.bin", serving(BODY))
+    url = server.on("/a.bin", in_turn(cut(BODY, 100_000), serving(BODY)))  # it is retried
     imported = await _imported(variables, url, "-o", str(folder), "--exists", "overwrite", *flags)
     assert (folder / "a.bin").read_bytes() == BODY
     assert "plugin_of_another" not in imported
