@@ -104,6 +104,8 @@ class Request:
             if not self.urls:
                 raise ValueError(self.problem or f"the {self.program} command has no URL")
             self.refuse(self._problem_of_replaced())
+            if self.schemes and "Authorization" in self.option_headers:  # waits to be asked for it
+                self.refuse("--oauth2-bearer with another scheme of login is not supported")
             login = self._own_login()
             headers = tuple(self._all_headers(login))
             with_login = self.wishes | self._login_wishes(login)

@@ -304,6 +304,13 @@ def test_the_login_of_an_option_replaces_that_of_the_url() -> None:
     assert invalid.verdict is Verdict.INVALID
 
 
+@pytest.mark.parametrize("scheme", ["--digest", "--basic", "--anyauth"])
+def test_a_token_is_not_sent_before_it_is_asked_for(scheme: str) -> None:
+    """curl sends none at first if it may choose."""
+    (invalid,) = read(f"curl {scheme} --oauth2-bearer T http://h/a")
+    assert "--oauth2-bearer with another" in invalid.problem
+
+
 def test_options_before_the_first_url_go_on() -> None:
     """A part without a URL is none, for curl; its options would be lost."""
     for text in ("-u me:pw --next http://h/a", "--next -u me:pw --next http://h/a"):
