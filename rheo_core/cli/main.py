@@ -3,12 +3,16 @@
 import atexit
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from rheo_core import __version__
+from rheo_core.domain.text import printable
 
 from .download import download
 from .effective_settings import CommonOptions
@@ -17,6 +21,16 @@ from .fleet import fleet
 from .list_downloads import list_downloads
 
 _LISTS = ("-i", "--input-file")
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Make messages of the parser printable; it escapes control characters, not invisible ones."""
+    try:
+        yield
+    except TyperException as error:
+        error.message = printable(error.message)
+        raise
 
 
 class DownloadByDefault(TyperGroup):
@@ -28,7 +42,13 @@ class DownloadByDefault(TyperGroup):
         is_first = has_input and (args[0].startswith("-") or "://" in args[0])
         if is_first and not self._names_command(args):
             args = ["download", *args]
-        return super().parse_args(ctx, args)
+        with _printable_errors():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, and make an argument in a message of its parser safe to show."""
+        with _printable_errors():
+            return super().invoke(ctx)
 
     def _names_command(self, args: list[str]) -> bool:
         """Return True if a command follows the options of the group; values do not count."""

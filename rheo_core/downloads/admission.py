@@ -93,11 +93,16 @@ class Admission:
 
         Raises:
             SessionStoreError: the session cannot be written. Nothing is queued.
+            TypeError: one of `files` is no `FileConfig`.
         """
         now = time.time()
         fresh: dict[str, DownloadRecord] = {}  # to be saved first
         async for some in in_slices(files):
             for config in some:
+                if not isinstance(config, FileConfig):
+                    raise TypeError(
+                        f"add() takes a list of FileConfig, not of {type(config).__name__}"
+                    )
                 id_ = config.id
                 if not self._is_alive(id_):
                     await pool.until_left(id_)

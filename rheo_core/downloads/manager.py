@@ -369,6 +369,7 @@ class DownloadManager:
         Raises:
             ManagerNotInitialisedError: the manager was closed.
             SessionStoreError: the session cannot be written. Nothing was queued.
+            TypeError: one of `files` is no `FileConfig`.
         """
         parts = self._usable
         await parts.admission.add(files, parts.pool, paused=paused)

@@ -52,6 +52,7 @@ class Request:
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
     option_headers: dict[str, str] = field(default_factory=dict)  # of options that stand for one
+    unsent: set[str] = field(default_factory=set)  # names of headers, in lower case
     cookies: list[str] = field(default_factory=list)  # they share one header field
     query: list[str] = field(default_factory=list)  # parameters added to each URL
     wishes: dict[str, Any] = field(default_factory=dict)
@@ -85,13 +86,15 @@ class Request:
         self.ignored.append(f"{label} and the word after it" if value and is_unknown else label)
 
     def add_header(self, option: str, text: str) -> None:
-        """Add a header line; one without a value is not sent."""
+        """Add a header line; one without a value keeps back what an option or the URL gives."""
         name, colon, value = text.partition(":")
         name = name.strip()
         if not colon and name:
             self.refuse(f"a header ({option}) is not of the form 'Name: value'")
         elif value.strip():
             self.headers.append((name, value.strip()))
+        else:
+            self.unsent.add(name.lower())
 
     def downloads(self, line: int) -> Iterator[Candidate]:
         """Yield the downloads. Their texts contain nothing of the headers."""
@@ -101,6 +104,8 @@ class Request:
             if not self.urls:
                 raise ValueError(self.problem or f"the {self.program} command has no URL")
             self.refuse(self._problem_of_replaced())
+            if self.schemes and "Authorization" in self.option_headers:  # waits to be asked for it
+                self.refuse("--oauth2-bearer with another scheme of login is not supported")
             login = self._own_login()
             headers = tuple(self._all_headers(login))
             with_login = self.wishes | self._login_wishes(login)
@@ -125,6 +130,8 @@ class Request:
             except ValueError as error:
                 yield candidate._replace(problem=candidate.problem or problem_of(error))
                 continue
+            if login is not None or "authorization" in self.unsent:
+                url = _without_login(url)
             has_login = login is not None or self.wishes.get("netrc") or _has_login(url)
             wishes = with_login if has_login else self.wishes
             url = _with_query(url, self.query)
@@ -152,7 +159,7 @@ class Request:
 
     def _own_login(self) -> str | None:
         """Return the login, unless a header replaces it."""
-        names = (*(name for name, _ in self.headers), *self.option_headers)
+        names = (*(name for name, _ in self.headers), *self.option_headers, *self.unsent)
         if self.login is None or any(name.lower() == "authorization" for name in names):
             return None
         if ":" not in self.login:
@@ -168,7 +175,8 @@ class Request:
             encoded = b64encode(login.encode(errors="surrogateescape")).decode()
             options["Authorization"] = f"Basic {encoded}"
         named = {name.lower() for name, _ in self.headers}  # they replace those of options
-        return [*self.headers, *((n, v) for n, v in options.items() if n.lower() not in named)]
+        left = ((n, v) for n, v in options.items() if n.lower() not in named | self.unsent)
+        return [*self.headers, *left]
 
     def _login_wishes(self, login: str | None) -> dict[str, Any]:
         """Return the options for a login that waits until the server asks for it."""
@@ -206,6 +214,13 @@ def problem_of_replaced(values: Iterable[str], replaced: frozenset[str]) -> str:
 
 def _has_login(url: str) -> bool:
     return "@" in split_authority(url)[1]
+
+
+def _without_login(url: str) -> str:
+    """Return `url` without its login, because the command has one that counts instead."""
+    scheme, authority, rest = split_authority(url)
+    host = authority.rpartition("@")[2]
+    return url if "\\" in authority else f"{scheme}://{host}{rest}"  # such a URL is refused
 
 
 def _with_query(url: str, parameters: list[str]) -> str:

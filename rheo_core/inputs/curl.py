@@ -38,8 +38,9 @@ def requests(words: list[str]) -> Iterator[Request]:
     request, data = Request("curl"), _Data()
     for name, value in read_options(words, SYNTAX):
         if name == "next":
-            yield data.applied(request)
-            request, data = Request("curl"), _Data()
+            if request.urls:  # otherwise curl goes on with the options
+                yield data.applied(request)
+                request, data = Request("curl"), _Data()
         elif name in DATA:
             data.add(name, value)
         elif name == "get":
@@ -107,6 +108,8 @@ def _take(request: Request, name: str, value: str) -> None:
             _take_certificate(request, value)
         case "user-agent":
             request.option_headers["User-Agent"] = value
+        case "referer" if value in ("", ";auto"):
+            request.option_headers.pop("Referer", None)
         case "referer":
             request.option_headers["Referer"] = value.removesuffix(";auto")
         case "oauth2-bearer":

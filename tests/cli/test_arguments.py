@@ -22,6 +22,18 @@ def test_version() -> None:
     assert (result.exit_code, result.stdout) == (0, f"rheo {__version__}\n")
 
 
+@pytest.mark.parametrize(
+    "command", [(), ("download",), ("list",), ("fleet",), ("fleet", "status")], ids=" ".join
+)
+@pytest.mark.parametrize("argument", ["--bogus{}", "-o{}", "--output={}", "x{}", "-w{}"])
+def test_arguments_put_no_invisible_characters_on_the_terminal(
+    command: tuple[str, ...], argument: str
+) -> None:
+    shown = run(*command, argument.format("\x1b\u202e\u200b\U000e0041"))
+    assert shown.exit_code or command == ("list",)
+    assert all(line.isprintable() for line in shown.output.splitlines())
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_names_every_option(flag: str) -> None:
     text = run("download", flag).stdout

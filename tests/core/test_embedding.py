@@ -117,6 +117,16 @@ def test_these_may_be_zero(name: str) -> None:
         DownloadManager(**{name: -1})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("files", "kind"), [("http://x/", "str"), (["http://x/"], "str"), ([None], "NoneType")]
+)
+async def test_only_configs_are_added(files: Any, kind: str, tmp_path: Path) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        with pytest.raises(TypeError, match=rf"add\(\) takes a list of FileConfig, not of {kind}$"):
+            await manager.add(files)
+        assert not manager.snapshot().downloads
+
+
 async def test_waiting_for_a_manager_that_is_not_open_raises(tmp_path: Path) -> None:
     manager = DownloadManager(download_dir=tmp_path)
     await manager.add([FileConfig(url="http://127.0.0.1:9/x")])

@@ -282,6 +282,44 @@ def test_an_option_for_one_header_counts_once(options: str, headers: dict[str, l
     assert found == headers
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "-e ''", "-e ';auto'", "-e http://r/ -e ''", "-e http://r/ -H Referer:", "-H referer: -e r",
+        "-u a:b -H Authorization:", "-H 'authorization: ' --oauth2-bearer T", "-b a=1 -H Cookie:",
+        "--digest -u a:b -H Authorization:",
+    ],
+)  # fmt: skip
+def test_a_header_without_a_value_is_kept_back(options: str) -> None:
+    """So does curl, although another option or the URL has a value for it."""
+    assert asked(f"curl {options} http://h/a?u=@b") == [{"url": "http://h/a?u=@b"}]
+    if "Authorization:" in options:
+        assert asked(f"curl {options} http://me:ur@h/a?u=@b") == [{"url": "http://h/a?u=@b"}]
+
+
+def test_the_login_of_an_option_replaces_that_of_the_url() -> None:
+    (fields,) = asked("curl -u me:pw http://you:ur@h/a")
+    assert fields == {"url": "http://h/a", "headers": [["Authorization", "Basic bWU6cHc="]]}
+    (invalid,) = read(r"curl -u me:pw 'http://a\@b/'")
+    assert invalid.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("scheme", ["--digest", "--basic", "--anyauth"])
+def test_a_token_is_not_sent_before_it_is_asked_for(scheme: str) -> None:
+    """curl sends none at first if it may choose."""
+    (invalid,) = read(f"curl {scheme} --oauth2-bearer T http://h/a")
+    assert "--oauth2-bearer with another" in invalid.problem
+
+
+def test_options_before_the_first_url_go_on() -> None:
+    """A part without a URL is none, for curl; its options would be lost."""
+    for text in ("-u me:pw --next http://h/a", "--next -u me:pw --next http://h/a"):
+        (fields,) = asked(f"curl {text}")
+        assert fields == {"url": "http://h/a", "headers": [["Authorization", "Basic bWU6cHc="]]}
+    (invalid,) = read("curl -d x --next http://h/a")
+    assert "sends data" in invalid.problem
+
+
 def test_parts_of_a_command_have_headers_of_their_own() -> None:
     first, second = asked("curl -H 'A: 1' http://x/1 --next -H 'B: 2' http://x/2")
     assert first == {"url": "http://x/1", "headers": [["A", "1"]]}
