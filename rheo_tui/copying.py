@@ -96,7 +96,7 @@ FACTS = (
     Fact("id", "i", "ID", lambda row, _: row.id),
 )
 PAGE = "page"
-"""Item of the menu beside the facts: the text of a page."""
+"""Item of the menu that copies the text of a page."""
 BY_ID = {fact.id: fact for fact in FACTS}
 
 

@@ -15,7 +15,7 @@ from rheo_tui.actions import ACTIONS, BY_ID, Action, key_names
 
 _FIRST = (
     *("help", "quit", "add", "pause", "menu", "filter", "open", "retry"),
-    *("pause_all", "resume_all", "cancel", "edit", "folder"),
+    *("pause_all", "cancel", "resume_all", "edit", "folder"),
 )
 """Actions that stay when there is little space, the most important first.
 
