@@ -19,7 +19,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.core.test_engine_segments import Trickle
-from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
+from tests.servers.misbehaving import Behaviour, Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, in_turn, whole
 from tests.waiting import Until
 
@@ -436,7 +436,7 @@ async def test_a_mirror_does_not_hide_another_weak_etag(
     server: MisbehavingServer, tmp_path: Path, weak: str
 ) -> None:
     """Of one host, another weak ETag is another version, whatever date builds give to both."""
-    dates = {
+    dates: Headers = {
         "Last_Modified": "Thu, 02 Jan 2020 03:04:05 GMT",
         "Date": "Mon, 30 Nov 2026 08:00:00 GMT",
     }
