@@ -168,7 +168,7 @@ class Request:
         """Check that a reply with the whole file does not have the requested range instead.
 
         Raises:
-            RangeRefusedError: it may have.
+            UnprovenWholeError: it may have.
         """
         if self._offset is not None:
             check_whole(self.head, self._state.total)

@@ -125,6 +125,10 @@ class NothingLeftError(RangeRefusedError):
         super().__init__(f"the server says that the file has {size} bytes")
 
 
+class UnprovenWholeError(RangeRefusedError):
+    """The reply is the whole file, or calls a part so: a request without a range shows it."""
+
+
 class ChangedError(RangeRefusedError):
     """The file on the server has changed."""
 
@@ -424,10 +428,10 @@ def check_whole(head: ResponseHead, total: int | None) -> None:
         total: size of the partial file when it is whole, bytes; None: unknown.
 
     Raises:
-        RangeRefusedError: it may be a part.
+        UnprovenWholeError: it may be a part.
     """
     if total is None or head.total != total:
-        raise RangeRefusedError("the server answers a range request with a part as the whole file")
+        raise UnprovenWholeError("the server answers a range request with a part as the whole file")
 
 
 def check_version(

@@ -31,6 +31,7 @@ from .response_head import (
     NothingLeftError,
     RangeRefusedError,
     ResponseHead,
+    UnprovenWholeError,
 )
 from .segments import Segment, SegmentMap
 from .sources import Source
@@ -143,9 +144,10 @@ class Transfer:
                 if self.sources.only is not None:
                     raise
                 self._check_replaced(part.state)
-                # Some servers have one ETag for each machine, others have ETags but no ranges.
-                self._context.options = replace(self._context.options, connections=1)
-                self.sources.primary.max_connections = 1
+                if not isinstance(refused, UnprovenWholeError):
+                    # Some servers have one ETag for each machine, others have ETags but no ranges.
+                    self._context.options = replace(self._context.options, connections=1)
+                    self.sources.primary.max_connections = 1
                 self._is_anew = True
                 continue
             except (DestinationError, ShortageError):

@@ -16,6 +16,7 @@ from rheo_core.transfer.committing import commit
 from rheo_core.transfer.response_head import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
+from tests.servers.scenarios import cut, in_turn
 from tests.waiting import Until
 
 BODY = body_of(8_000_000)
@@ -64,6 +65,27 @@ async def test_connections_share_the_file(
     assert others and all(request.headers["if-range"] == '"v1"' for request in others)
     starts = [request.range_start for request in others]
     assert len(set(starts)) == len(starts)
+
+
+async def test_connections_share_a_file_that_has_changed_since_it_was_begun(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    newer = Trickle(body_of(8_000_001, "newer"), etag='"v2"')
+
+    async def later(exchange: Exchange) -> None:
+        if exchange.request.headers.get("if-range") == '"v1"':
+            await exchange.serve(newer.body, ETag=newer.etag)
+        else:
+            await newer(exchange)
+
+    config = FileConfig(url=server.on("/f", in_turn(cut(BODY, 1_000_000, ETag='"v1"'), later)))
+    await fetch(tmp_path, [config], connections=1, retry_handler=quick_retries(0))
+    async with DownloadManager(download_dir=tmp_path, connections=4, tuning=EAGER) as manager:
+        await manager.add([config])
+        await until(lambda: manager.snapshot().downloads[0].connections == 4)
+        newer.go_on.set()
+        await manager.wait_until_complete(timeout=20)
+    assert (tmp_path / "f").read_bytes() == newer.body
 
 
 async def test_without_a_strong_validator_there_is_one(

@@ -12,7 +12,7 @@ _YEAR = re.compile(
 
 Zero times have other years (`0001`, `1`, `-0001`), which the library takes for 2001 or 2000."""
 _MAX_DATE_LENGTH = 100
-"""Characters; a date in a form of RFC 9110 5.6.7 has under 40."""
+"""Characters; the forms of RFC 9110 5.6.7 have at most 33."""
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 
 
