@@ -88,7 +88,7 @@ def normalise_url(value: object) -> str:
             reason = ""
         elif str(error).startswith("Port could"):  # the message quotes the text in its place
             reason = ": its port is not a number"
-        elif "[" in split_authority(url)[1] and not str(error).startswith("there is other text"):
+        elif "[" in split_authority(url)[1] and not str(error).startswith("there is text"):
             reason = ": brackets are for IPv6 addresses"  # so does that of an address
         raise ValueError(f"URL {shown_url(url)!r} is not valid{reason}") from None
     if "\\" in parts.netloc:  # curl reads `http://a\@b/` as b, browsers as a
