@@ -166,9 +166,8 @@ class ConnectionGroup:
         finally:
             segment.is_busy = False
         end = reply.head.end
-        expected = self._part.state.total if end is None else end
-        if is_over and expected is not None and segment.written < expected:
-            raise IncompleteError(segment.written, expected)
+        if is_over and end is not None and segment.written < end:
+            raise IncompleteError(segment.written, end)
         if end is None:
             segment.end = segment.written
         elif segment.end is None and reply.head.total is not None:

@@ -3,7 +3,6 @@
 import re
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from rheo_core.domain.text import is_unicode, printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, size_text
 from rheo_core.infrastructure.http.header_values import http_date, leading_number, retry_after
 
-from .constant_etags import is_constant
+from .constant_validators import is_constant_date, is_constant_etag
 from .digests import digest_of
 
 _CONTENT_RANGE = re.compile(
@@ -32,9 +31,6 @@ _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
 """RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
 impossible."""
-_FIRST_YEAR = 1990
-"""Earlier dates are constants of build tools, which every version of a file has: 1970 (Nix, Bazel),
-1980 (zip), 1985 (npm). The web is younger."""
 
 _OK, _PARTIAL = int(HTTPStatus.OK), int(HTTPStatus.PARTIAL_CONTENT)
 _WHOLE = frozenset({_OK, int(HTTPStatus.NON_AUTHORITATIVE_INFORMATION)})
@@ -77,9 +73,9 @@ class Validator:
         etag, coding = _only(headers, "ETag"), _coding(headers)
         said = headers.get("Content-Range")
         size = content_length if said is None else _named_range(said)[2]
-        if _STRONG_ETAG.fullmatch(etag) and not is_constant(etag, size):
-            return cls(etag=etag, coding=coding)
         modified = _only(headers, "Last-Modified")
+        if _STRONG_ETAG.fullmatch(etag) and not is_constant_etag(etag, size, http_date(modified)):
+            return cls(etag=etag, coding=coding)
         if not _is_strong_date(modified, headers.get("Date", "")):
             return cls(coding=coding)
         weak = etag if _WEAK_ETAG.fullmatch(etag) else None
@@ -110,6 +106,7 @@ class ResponseHead(NamedTuple):
     type: str | None = None  # its media type, such as text/html, in lower case
     is_attachment: bool = False  # Content-Disposition: attachment, without a name
     robots_tags: tuple[str, ...] = ()  # values of X-Robots-Tag
+    ends_with_connection: bool = False  # RFC 9112 6.3, number 8: nothing else says where
 
 
 class RangeRefusedError(ProtocolError):
@@ -221,6 +218,7 @@ def _parse_whole(
         type=media_type(", ".join(headers.getall("Content-Type", ()))),
         is_attachment=is_attachment,
         robots_tags=tuple(headers.getall("X-Robots-Tag", ())),
+        ends_with_connection=length is None and "Transfer-Encoding" not in headers,
     )
 
 
@@ -375,24 +373,9 @@ def _check_possible(size: int | None) -> None:
 
 def _is_strong_date(modified: str, date: str) -> bool:
     changed, sent = http_date(modified), http_date(date)
-    if changed is None or sent is None or _is_constant(modified, changed):
+    if changed is None or sent is None or is_constant_date(modified, changed):
         return False
     return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
-
-
-def _is_constant(modified: str, moment: datetime) -> bool:
-    """Return True if every version of a file may have this date.
-
-    A year of two digits (RFC 850) does not name its century: zero times are written so, too. Clocks
-    begin at New Year (2000, 2001 and others), in any zone of whole hours.
-    """
-    is_new_year = (moment.month, moment.day) in ((12, 31), (1, 1))
-    is_full_hour = moment.minute == moment.second == 0
-    return (
-        moment.year < _FIRST_YEAR
-        or str(moment.year) not in modified
-        or (is_new_year and is_full_hour)
-    )
 
 
 def _modified(headers: MultiMapping[str]) -> int | None:

@@ -9,6 +9,7 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     DownloadTimeoutError,
     HostFullError,
+    IncompleteError,
     ProtocolError,
     ShortageError,
     WebPageError,
@@ -187,7 +188,7 @@ class Transfer:
         Raises:
             RangeRefusedError: only a new start can help.
         """
-        was_whole = part.state.is_whole
+        was_whole, known = part.state.is_whole, None
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
@@ -218,7 +219,7 @@ class Transfer:
                 self._is_anew = False
                 if part is not before and _continues(head, part.state):
                     return False, part
-                part.expect(known, head.validator, head.promised, head.modified, head.type)
+                part.expect(head.total, head.validator, head.promised, head.modified, head.type)
                 if head.type is not None:
                     self._stats.media_type = head.type
                 self.sources.primary.version = head.validator
@@ -232,7 +233,11 @@ class Transfer:
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
         size = part.size
-        if head.total is None:  # a total that a head named is never replaced by what came
+        if known is not None and size < known:
+            part.expect(known, head.validator)  # these bytes are as doubtful as the size
+            await self._disk.run(part.begin)
+            raise IncompleteError(size, known)
+        if part.state.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
@@ -245,7 +250,7 @@ class Transfer:
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
-        total = state.total if reply.head.partial else reply.head.total
+        total = state.total
         if total is not None and part.fits_in_memory(total) and not self._context.may_be_limited:
             data = await reply.body.whole(total)
             if data is not None:  # no further connection is needed
@@ -387,15 +392,15 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
 
 
 def _known_size(head: ResponseHead, state: PartState) -> int | None:
-    """Return the size of the offered file; that of the part file if it is of the same version.
+    """Return the size of the part file for a reply of the same version whose end nothing proves.
 
     Proxies leave out the length, and then end a body early as if it were whole.
     """
     of_state = state.validator
     is_same = of_state.if_range is not None and of_state.may_be(head.validator)
-    if head.total is None and is_same and of_state.coding == head.validator.coding:
+    if head.ends_with_connection and is_same and of_state.coding == head.validator.coding:
         return state.total
-    return head.total
+    return None
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:

@@ -45,7 +45,9 @@ def test_whole_file() -> None:
     assert head(200, headers, 100) == ResponseHead(
         0, 100, 100, Validator('"a"'), "b.txt", partial=False
     )
-    assert head() == ResponseHead(0, None, None, Validator(), None, partial=False)
+    assert head() == ResponseHead(
+        0, None, None, Validator(), None, partial=False, ends_with_connection=True
+    )
     assert head(length=0).end == 0
 
 

@@ -188,6 +188,10 @@ class Scene:
         self, body: bytes, at: int, *, config: FileConfig | None = None, **headers: Any
     ) -> None:
         """Leave a partial download of `at` bytes behind, as a program that was closed does."""
+
+        def is_there(part: Path) -> bool:
+            return part.stat().st_size >= at
+
         self.server.on(self.path, Hold(body, at, **headers))
         manager = self.manager()
         await manager.open()
@@ -195,6 +199,8 @@ class Scene:
             async with asyncio.timeout(LIMIT):
                 await manager.add([config or self.config()])
                 await bytes_come(manager, at)
+                # Bytes that wait in memory are dropped with the program.
+                await until(lambda: any(map(is_there, self.folder.glob("*.part"))))
         finally:
             await manager.close()
 
