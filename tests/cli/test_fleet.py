@@ -208,7 +208,7 @@ def test_damaged_facts_end_the_status(planned: Path) -> None:
     complete(planned)
     (planned / facts_name(1)).write_text("{")
     result = fleet("status", planned)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "part-000001.json is damaged; remove it" in result.stderr
 
 
