@@ -202,7 +202,9 @@ class LocalTarget:
         return path
 
     def _inside(self, name: str) -> Path:
-        return self._folder(os.path.dirname(name)) / os.path.basename(name)
+        path = self._path / name
+        check_inside(self._path, path.parent)
+        return path
 
     def _folder(self, name: str) -> Path:
         check_inside(self._path, folder := self._path / name)
