@@ -193,7 +193,7 @@ class DownloadHandlers:
         return await self._step_limit(context, up=False)
 
     async def _step_limit(self, context: Context, *, up: bool) -> str:
-        rate = limit_step(context.speed_limit, up=up)
+        rate = limit_step(context.speed_limit, up=up, speed=context.speed)
         return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
 
     async def do_lift(self, _: Context) -> str:

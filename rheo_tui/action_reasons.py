@@ -32,6 +32,7 @@ class Context:
     can_undo: bool = False
     can_redo: bool = False
     by_queue_order: bool = True
+    speed: float = 0.0  # of all downloads together, bytes/s
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
     has_filter: bool = False  # or a tab of the user is open

@@ -181,7 +181,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
-        "Lower the speed limit of all downloads together.",
+        "Lower the speed limit of all downloads together; the first one is below the speed.",
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(

@@ -99,7 +99,7 @@ def _progress(view: FleetView) -> list[Part]:
         return []
     parts = [
         Part(0, (Span(percent_text(min(fraction, 1.0)).strip(), "strong"),)),
-        Part(3, (Span(f"{view.completed:,} of {view.entries:,} URLs"),)),
+        Part(3, (Span(f"{view.completed:,} of {count_text(view.entries, 'URL')}"),)),
     ]
     if view.failed:
         parts.append(Part(1, (Span(f"{view.failed:,} failed", "paused"),)))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
-from rheo_core.domain.units import duration_text as duration_text  # for the screens, from here
+from rheo_core.domain.units import count_text as count_text  # for the screens, from here
+from rheo_core.domain.units import duration_text as duration_text
 from rheo_core.domain.units import limit_text as limit_text
 from rheo_core.domain.units import size_text as size_text
 from rheo_core.domain.units import speed_text as speed_text
@@ -189,11 +190,6 @@ def _last_cells(text: str, width: int) -> str:
             break
         start -= 1
     return text[start:]
-
-
-def count_text(count: int, noun: str = "download") -> str:
-    """Format a number with its noun: `1 download`, `10,000 downloads`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def rate_input(bytes_per_second: int) -> str:

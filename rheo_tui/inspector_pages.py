@@ -24,6 +24,7 @@ from .actions import advice_text
 from .causes import algorithm_text, cause_of
 from .formatting import (
     clock_text,
+    count_text,
     duration_text,
     fraction_done,
     graph_lines,
@@ -194,7 +195,7 @@ def _size(row: DownloadSnapshot) -> str:
     if row.total_bytes is None:
         return f"{done} of unknown size" if row.bytes_downloaded else "unknown"
     fraction = fraction_done(row.bytes_downloaded, row.total_bytes) or 0.0
-    exact = f"{row.total_bytes:,} bytes"
+    exact = count_text(row.total_bytes, "byte")
     return f"{done} of {size_text(row.total_bytes)} ({exact}), {percent_text(fraction).strip()}"
 
 

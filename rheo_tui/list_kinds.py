@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rheo_core.inputs import Entry
+from rheo_tui.formatting import count_text
 
 _KINDS = {  # beginnings of `Entry.form`
     "aria2 entry": "aria2 list",
@@ -29,7 +30,7 @@ def kind_of(entries: Sequence[Entry]) -> str:
     kinds = {_kind(entry.form) for entry in entries if entry.form or entry.config}
     kinds = kinds - {_PLAIN} or {_PLAIN}  # other lists may contain plain URLs
     kind = kinds.pop() if len(kinds) == 1 else _MIXED
-    return f"{kind}, {'1 entry' if len(entries) == 1 else f'{len(entries):,} entries'}"
+    return f"{kind}, {count_text(len(entries), 'entry', 'entries')}"
 
 
 def _kind(form: str) -> str:

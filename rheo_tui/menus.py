@@ -1,6 +1,6 @@
 """Menus: their items, from the registry of actions and the steps of the speed limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from rheo_core.domain import DownloadSnapshot
@@ -45,12 +45,19 @@ def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
     return sorted(items, key=lambda item: bool(item.reason))
 
 
-def limit_items(*, for_all: bool) -> list[MenuItem]:
-    """Return speed limits for the selection, or for all downloads together."""
+def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
+    """Return speed limits for the selection, or for all downloads together.
+
+    Args:
+        present: their limits now, in bytes/s; None: no limit. If there is only one, it is marked.
+        for_all: True for all downloads together.
+    """
     rates = [rate for rate in SPEED_LIMITS if rate is not None]
-    items = [MenuItem("off", "0", "0", "No limit")]
+    items = [MenuItem("off", "0", "0", _marked("No limit", present, {None}))]
     items += [
-        MenuItem(rate_input(rate), str(number), str(number), limit_text(rate))
+        MenuItem(
+            rate_input(rate), str(number), str(number), _marked(limit_text(rate), present, {rate})
+        )
         for number, rate in enumerate(rates, 1)
     ]
     items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…"))
@@ -58,6 +65,10 @@ def limit_items(*, for_all: bool) -> list[MenuItem]:
         items.append(MenuItem(ALL, "a", "a", "All downloads together…"))
     items.append(MenuItem(SLOW, "t", "t", "Slow mode on or off"))
     return items
+
+
+def _marked(title: str, present: Set[int | None], limit: Set[int | None]) -> str:
+    return f"{title} (now)" if present == limit else title
 
 
 def heading(verb: str, rows: Sequence[DownloadSnapshot]) -> str:

@@ -15,7 +15,7 @@ from rheo_core.config.problems import explain, with_full_stop
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_core.domain.text import printable
 
-from .formatting import rate_input, size_text, speed_text
+from .formatting import count_text, rate_input, size_text, speed_text
 from .themes import NAMES, unknown_theme
 
 TABLES: Mapping[str, str] = {
@@ -186,4 +186,4 @@ def _count(name: str, value: Any) -> str:
     one = {"rules": "rule", "request": "option", "hosts": "host", "keys": "key", "tabs": "tab"}[
         name
     ]
-    return "" if not value else f"{len(value)} {one}{'' if len(value) == 1 else 's'}"
+    return "" if not value else count_text(len(value), one)

@@ -54,12 +54,15 @@ def report_lost_output(program: str, error: OSError) -> int:
     """
     if error.errno not in {*_LOST_OUTPUT, errno.EPIPE}:
         raise error
+    from .exit import ExitCode
+
+    is_wanted = error.errno != errno.EPIPE  # a reader that has enough knows it
     with suppress(OSError):
-        if error.errno != errno.EPIPE:  # a reader that has enough knows it
+        if is_wanted:
             print(f"{program}: the output cannot be written: {error.strerror}", file=sys.stderr)
     # What is left of it would fail once more at the end of the interpreter.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
+    return ExitCode.DISK if is_wanted else ExitCode.FAILED
 
 
 def take_over() -> None:

@@ -198,8 +198,23 @@ def _check_usage(
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        fail(f"cannot create the folder {folder}: a file has this name.", ExitCode.DISK)
+    except FileExistsError as error:
+        taken = Path(error.filename)  # the folder, or one above it
+        where = "this name" if taken == folder else f"the name {taken}"
+        fail(f"cannot create the folder {folder}: {_kind(taken)} has {where}.", ExitCode.DISK)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         fail(f"cannot create the folder {folder}: {reason}.", ExitCode.DISK)
+
+
+def _kind(path: Path) -> str:
+    """Describe what is there instead of a folder."""
+    if not path.is_symlink():
+        return "a file"
+    try:
+        path.resolve(strict=True)
+    except FileNotFoundError:
+        return f"a symbolic link to {path.readlink()}, which does not exist,"
+    except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError
+        return "a symbolic link that leads back to itself"
+    return "a symbolic link to a file"

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import count_text
 
 from .exit import ExitCode, fail, reason_of
 from .fleet_flags import ExistingOut
@@ -46,7 +47,8 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     if count > _MAX_SHOWN:
         typer.echo(f"and {count - _MAX_SHOWN:,} more")
     typer.echo(
-        f"{status.shards_done:,} of {status.shards:,} shards are complete; {count:,} problems"
+        f"{status.shards_done:,} of {count_text(status.shards, 'shard')} complete; "
+        f"{count_text(count, 'problem')}"
     )
     code = ExitCode.DONE if status.shards_done == status.shards else ExitCode.STOPPED
     raise typer.Exit(ExitCode.FAILED if count else code)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import count_text
 
 from .exit import ExitCode, fail, reason_of
 from .fleet_flags import (
@@ -73,11 +74,12 @@ def plan(
     made = make_plan(target, output, request, SHARDS_AT_ONCE * (os.cpu_count() or 1))
     bad = f", {made.unreadable:,} of them unreadable" if made.unreadable else ""
     typer.echo(
-        f"{made.entries:,} entries{bad}, {len(made.shards):,} shards, "
-        f"{len({shard.lane for shard in made.shards}):,} lanes"
+        f"{count_text(made.entries, 'entry', 'entries')}{bad}, "
+        f"{count_text(len(made.shards), 'shard')}, "
+        f"{count_text(len({shard.lane for shard in made.shards}), 'lane')}"
     )
     for site, count in made.split_sites.items():
-        typer.echo(f"{printable(site)}: split over {count} lanes")
+        typer.echo(f"{printable(site)}: split over {count_text(count, 'lane')}")
 
 
 def make_plan(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rheo_core.domain.units import count_text
+
 from .exit import ExitCode, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import ExistingOut, Scratch
@@ -96,4 +98,5 @@ def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> 
     further = plan_pass(target, made, passes, is_wanted)
     if further is None:
         return "Nothing to retry."
-    return f"Pass {further.number}: {further.entries:,} entries of {len(further.shards):,} shards."
+    entries = count_text(further.entries, "entry", "entries")
+    return f"Pass {further.number}: {entries} of {count_text(len(further.shards), 'shard')}."

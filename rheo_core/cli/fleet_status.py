@@ -29,7 +29,7 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
     """Show the progress of a run from its output folder alone, with or without a driver.
 
     Exit status: 0 if it is complete, 1 if it is complete and some downloads failed, 3 if it is
-    not complete.
+    not complete or one of its files is damaged, 4 if the folder is not readable.
     """
     from rheo_core.domain.fleet import to_json
 
@@ -121,4 +121,4 @@ def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
     except OSError as error:
         fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
-        fail(f"{error}.", ExitCode.FAILED)
+        fail(f"{error}.", ExitCode.STOPPED)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import count_text
 
 from .effective_settings import check_protection, settings_in_force
 from .exit import ExitCode, code_of, code_of_signal, fail, reason_of
@@ -98,7 +99,9 @@ def work(
     lanes = {shard.lane for shard in plan.shards}
     if not any(map(slice_.has, lanes)) and not quiet:
         typer.echo(
-            f"Nothing to do: the plan has {len(lanes)} lanes for {slice_.count} slices.", err=True
+            f"Nothing to do: the plan has {count_text(len(lanes), 'lane')} for "
+            f"{count_text(slice_.count, 'slice')}.",
+            err=True,
         )
     slice_worker = SliceWorker(
         output, target, plan, worker, (lambda facts: None) if quiet else _report
@@ -159,14 +162,15 @@ def _judge(result: "SliceResult", output: str, *, quiet: bool) -> ExitCode:
     failed = result.counts.total() - result.counts["completed"]
     if not quiet:
         typer.echo(
-            f"{result.shards_done:,} of {result.shards:,} shards complete: "
-            f"{result.counts['completed']:,} files, {size_text(result.bytes)}; {failed:,} failed",
+            f"{result.shards_done:,} of {count_text(result.shards, 'shard')} complete: "
+            f"{count_text(result.counts['completed'], 'file')}, {size_text(result.bytes)}; "
+            f"{failed:,} failed",
             err=True,
         )
         for shard in result.busy[:_MAX_BUSY_SHOWN]:
             typer.echo(f"{shard}.", err=True)
         if (more := len(result.busy) - _MAX_BUSY_SHOWN) > 0:
-            typer.echo(f"Other workers have {more:,} more shards.", err=True)
+            typer.echo(f"Other workers have {count_text(more, 'more shard')}.", err=True)
         if result.was_stopped:
             again = f"rheo fleet stop --undo {quote(printable(output))}"
             typer.echo(f"Stopped by rheo fleet stop. To continue, withdraw it: {again}", err=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from .failures import Failure, FailureKind
 from .text import printable, redact
-from .units import duration_text, size_text
+from .units import count_text, duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """Longest wait for which a server is obeyed. A download fails if it asks for more."""
@@ -177,7 +177,7 @@ class WebPageError(DownloadError):
         self.size = size  # of the page, bytes; None: unknown
         self.is_kept = is_kept  # True if a partial file stays for the next attempt
         type_text = media_type or "no media type"
-        facts = type_text if size is None else f"{type_text}, {size:,} bytes"
+        facts = type_text if size is None else f"{type_text}, {count_text(size, 'byte')}"
         note = "; the partial file is kept" if is_kept else ""
         super().__init__(f"the server sent {what} ({facts}) instead of the file; {_SIGN_IN}{note}")
 
@@ -190,8 +190,8 @@ class TooLargeError(DownloadError):
     def __init__(self, limit: int, size: int | None = None) -> None:
         self.limit = limit  # bytes
         self.size = size  # bytes; None: unknown, but more than `limit`
-        what = "the file" if size is None else f"the file ({size:,} bytes)"
-        super().__init__(f"{what} is larger than max_size ({limit:,} bytes)")
+        what = "the file" if size is None else f"the file ({count_text(size, 'byte')})"
+        super().__init__(f"{what} is larger than max_size ({count_text(limit, 'byte')})")
 
 
 class RobotsTagError(DownloadError):
@@ -214,8 +214,10 @@ class IncompleteError(DownloadError):
     def __init__(self, received: int, expected: int | None) -> None:
         self.received = received  # bytes
         self.expected = expected  # bytes; None: unknown
-        of_how_many = "" if expected is None else f" of {expected}"
-        super().__init__(f"connection closed after {received}{of_how_many} bytes")
+        amount = count_text(received, "byte")
+        if expected is not None:
+            amount = f"{received:,} of {count_text(expected, 'byte')}"
+        super().__init__(f"connection closed after {amount}")
 
 
 class ConnectionFailedError(DownloadError):

@@ -31,7 +31,7 @@ from .paths import check_relative
 from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
-from .text import is_unicode, printable, quoted, redact, shown_url
+from .text import is_unicode, printable, quoted, redact, redact_url, shown_url
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
@@ -289,6 +289,16 @@ class FileConfig(BaseModel):
             self.__pydantic_validator__.validate_python(data, self_instance=self, extra="forbid")
 
         __init__.__pydantic_base_init__ = True  # so that pydantic does not call it
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield the fields for `repr`, whose URLs are redacted: it may get into logs."""
+        for name, value in super().__repr_args__():
+            if name in {"url", "fetch_url"} and value is not None:
+                yield name, redact_url(value)
+            elif name == "mirrors":
+                yield name, tuple(map(redact_url, value))
+            else:
+                yield name, value
 
     @field_validator("pieces")
     @classmethod

@@ -16,6 +16,7 @@ from pydantic import (
 
 from .hash_algorithms import HashAlgorithm as HashAlgorithm  # public in this module too
 from .text import shorten
+from .units import count_text
 
 _HEX_DIGITS = frozenset(string.hexdigits.lower())
 _MAX_SHOWN_LENGTH = 128
@@ -117,8 +118,9 @@ class PieceHashes(BaseModel):
         needed = max(-(-size // self.length), 1)
         if needed != len(self.hashes):
             raise ValueError(
-                f"a file of {size:,} bytes has {needed:,} piece(s) of {self.length:,} bytes, "
-                f"but {len(self.hashes):,} piece hashes are given"
+                f"a file of {count_text(size, 'byte')} has {count_text(needed, 'piece')} of "
+                f"{count_text(self.length, 'byte')}, but the list has "
+                f"{count_text(len(self.hashes), 'piece hash', 'piece hashes')}"
             )
 
 

@@ -59,6 +59,17 @@ def parse_duration(text: str) -> int:
     return sum(count * unit for count, unit in zip(counts, _UNIT_SECONDS, strict=True))
 
 
+def count_text(count: int, noun: str = "download", nouns: str = "") -> str:
+    """Return a number with its noun: `1 download`, `10,000 downloads`.
+
+    Args:
+        count: the number.
+        noun: its noun in the singular.
+        nouns: its plural; "" for the noun with an s.
+    """
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
 def size_text(size: float | None) -> str:
     """Return bytes in decimal units and at most 8 characters, such as `2.5 MB`; "" for None."""
     if size is None:

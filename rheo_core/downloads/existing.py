@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import system_reason
+from rheo_core.domain.units import count_text
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.identity import identity_at
 from rheo_core.tracking import DownloadRecord
@@ -144,7 +145,7 @@ async def check_at_server(context: AttemptContext, record: DownloadRecord, path:
     if total != size:
         known = "another size" if total is None else f"{total:,}"
         raise FileValidationError.of_existing(
-            path, f" has {size:,} bytes, the file on the server has {known}"
+            path, f" has {count_text(size, 'byte')}, the file on the server has {known}"
         )
 
 
@@ -153,7 +154,9 @@ async def _check(
 ) -> None:
     known, size = record.config.size_bytes, await context.disk.run(_size_of, path)
     if known not in (None, size):
-        raise FileValidationError.of_existing(path, f" has {size:,} bytes instead of {known:,}")
+        raise FileValidationError.of_existing(
+            path, f" has {count_text(size, 'byte')} instead of {known:,}"
+        )
     if expected is None:
         await _check_pieces(context, record, path)
         return
@@ -178,7 +181,9 @@ async def _check_begun(context: AttemptContext, record: DownloadRecord, path: Pa
     known = await context.disk.run(part.expected_size)
     if known is None or await context.disk.run(has_size, path, known):
         return
-    raise FileValidationError.of_existing(path, f" is not a regular file of {known:,} bytes")
+    raise FileValidationError.of_existing(
+        path, f" is not a regular file of {count_text(known, 'byte')}"
+    )
 
 
 async def _check_pieces(context: AttemptContext, record: DownloadRecord, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts
+from rheo_core.domain.units import count_text
 
 from .checksums import blocks_of, matches
 from .layouts.tar import head_of_member, padding_of_member
@@ -46,7 +47,8 @@ def _of_shard(
 ) -> Iterator[str]:
     name, manifest, tar = planned.facts_name, f"{planned.part}.parquet", f"{planned.part}.tar"
     if not facts.entries == sum(facts.counts.values()) == planned.entries:
-        yield f"{name} counts {facts.entries:,} entries, and the plan {planned.entries:,}"
+        entries = count_text(facts.entries, "entry", "entries")
+        yield f"{name} counts {entries}, and the plan {planned.entries:,}"
     wrong = dict(_parts(target, facts, stored, deep=deep))
     yield from wrong.values()
     if plan.layout == "tar" and tar not in facts.parts:
@@ -83,7 +85,7 @@ def _parts(
         if size is None:
             yield name, _absent(target, name)
         elif size != expected.size_bytes:
-            yield name, f"{name} has {size:,} bytes instead of {expected.size_bytes:,}"
+            yield name, f"{name} has {count_text(size, 'byte')} instead of {expected.size_bytes:,}"
         elif deep and _digest(target, name, "sha256") != expected.sha256:
             yield name, f"{name} does not match its checksum"
 
@@ -111,7 +113,7 @@ def _files(
         if size is None:
             yield _absent(target, f"{folder}/{name}")
         elif size != row["size"]:
-            yield f"{folder}/{name} has {size:,} bytes instead of {row['size'] or 0:,}"
+            yield f"{folder}/{name} has {count_text(size, 'byte')} instead of {row['size'] or 0:,}"
         elif deep and (checksums := _checksums_of(row, hashes)):
             with target.open(f"{folder}/{name}") as file:
                 yield from _compared(blocks_of(file, size), checksums, f"{folder}/{name}")

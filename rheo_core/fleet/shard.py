@@ -27,6 +27,7 @@ from rheo_core.domain.fleet import (
     shard_list_name,
     to_json,
 )
+from rheo_core.domain.units import count_text
 from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
 from rheo_core.version import __version__
 
@@ -153,7 +154,9 @@ async def _download(
     await downloads.run([entry for entry in entries if entry.key not in outcomes])
     outcomes |= downloads.outcomes
     if missing := len(entries) - len(outcomes):
-        raise ShardError(f"{missing:,} entries of the shard ended without a result")
+        raise ShardError(
+            f"{count_text(missing, 'entry', 'entries')} of the shard ended without a result"
+        )
     return outcomes
 
 

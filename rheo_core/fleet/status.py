@@ -19,7 +19,7 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 from rheo_core.domain.text import printable
-from rheo_core.domain.units import size_text
+from rheo_core.domain.units import count_text, size_text
 
 from .passes import PlannedShard, planned_shards, read_passes
 from .stored import StoredFileError, read_value
@@ -204,15 +204,15 @@ def store_status(target: Target, status: FleetStatus) -> None:
 def status_line(status: FleetStatus) -> str:
     """Return the status in one line."""
     parts = [
-        f"{status.shards_done:,} of {status.shards:,} shards",
-        f"{status.entries_done:,} of {status.entries:,} entries",
+        f"{status.shards_done:,} of {count_text(status.shards, 'shard')}",
+        f"{status.entries_done:,} of {count_text(status.entries, 'entry', 'entries')}",
     ]
     parts += [f"{count:,} {printable(name)}" for name, count in sorted(status.counts.items())]
     parts.append(size_text(status.bytes))
     if status.state == "running":
         parts += [f"{status.entries_per_second:,.0f}/s", f"{len(status.running):,} at work"]
     if status.shards_failed:
-        parts.append(f"{status.shards_failed:,} shards given up")
+        parts.append(f"{count_text(status.shards_failed, 'shard')} given up")
     return f"{status.state}: {', '.join(parts)}"
 
 

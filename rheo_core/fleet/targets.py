@@ -56,12 +56,15 @@ class Target(Protocol):
         """Return True if there is a file or a folder of this name."""
 
     def names(self, folder: str = "") -> list[str]:
-        """Return the names in a folder, without its own; an empty list if it does not exist."""
+        """Return the names in a folder, without its own; an empty list if it does not exist.
+
+        A folder that is a link raises ELOOP, here and in all methods that read or write.
+        """
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Return the bytes of each file in a folder, by name; empty if it does not exist.
 
-        Links are left out, because rheo writes none. A folder that is a link raises ELOOP.
+        Links are left out, because rheo writes none.
         """
 
     def open(self, name: str) -> BufferedReader:
@@ -162,14 +165,13 @@ class LocalTarget:
 
     def names(self, folder: str = "") -> list[str]:
         try:
-            return [each.name for each in (self._path / folder).iterdir()]
+            return [each.name for each in self._folder(folder).iterdir()]
         except FileNotFoundError:
             return []
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        check_inside(self._path, self._path / folder)
         try:
-            with os.scandir(self._path / folder) as entries:
+            with os.scandir(self._folder(folder)) as entries:
                 return {
                     each.name: each.stat(follow_symlinks=False).st_size
                     for each in entries
@@ -179,8 +181,9 @@ class LocalTarget:
             return {}
 
     def open(self, name: str) -> BufferedReader:
+        path = self._inside(name)
         try:
-            return open_regular(self._path / name)  # not a pipe, which may never end
+            return open_regular(path)  # not a pipe, which may never end
         except NotADirectoryError:  # the output folder itself is a file
             raise
         except OSError as error:
@@ -202,6 +205,10 @@ class LocalTarget:
         path = self._path / name
         check_inside(self._path, path.parent)
         return path
+
+    def _folder(self, name: str) -> Path:
+        check_inside(self._path, folder := self._path / name)
+        return folder
 
 
 class RemoteTarget:

@@ -40,6 +40,7 @@ from .user_key import state_folder
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
+_MAX_VALUE_BYTES = 64 << 20  # of one column; a link of the longest list takes a quarter
 SIDES = ("-wal", "-journal", "-shm")  # files that SQLite creates next to the database
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
@@ -74,6 +75,7 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)  # it may not be our file
     # Flipped bits in one name must not make the whole list unreadable.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection

@@ -68,6 +68,10 @@ _TOTALS = (
 
 _FIRST_ROWS, _MORE_ROWS = 200, 2000
 """Rows of the first piece of the list, which fills a screen, and of the others."""
+_PROBLEMS = {
+    sqlite3.SQLITE_FULL: "disk full",
+    sqlite3.SQLITE_TOOBIG: "a value in it is too long",
+}
 
 OnRows = Callable[[list[StoredDownload]], None]
 """Takes a piece of the list."""
@@ -511,6 +515,8 @@ def _store_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SessionStoreError(path, system_reason(error)) from error
+    except MemoryError as error:
+        raise SessionStoreError(path, "it needs more memory than this machine gives") from error
     except sqlite3.Error as error:
-        is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-        raise SessionStoreError(path, "disk full" if is_full else printable(str(error))) from error
+        problem = _PROBLEMS.get(getattr(error, "sqlite_errorcode", 0), printable(str(error)))
+        raise SessionStoreError(path, problem) from error

@@ -21,6 +21,7 @@ from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, shorten
+from rheo_core.domain.units import count_text
 from rheo_core.domain.untrusted import Admitted, Untrusted, admit
 from rheo_core.user_files import open_regular
 
@@ -225,7 +226,7 @@ class _Reader:
         if not self._has_room(candidate, count):
             yield from self._report_overflow(candidate)
             return
-        form = f"pattern: {count:,} {'file' if count == 1 else 'files'}"
+        form = f"pattern: {count_text(count, 'file')}"
         candidate = candidate._replace(form=f"{candidate.form}, {form}" if candidate.form else form)
         for url, values in urls:
             outside = candidate.outside._replace(url=url)

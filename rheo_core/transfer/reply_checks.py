@@ -15,6 +15,7 @@ from rheo_core.domain.media_types import (
     media_type,
 )
 from rheo_core.domain.robots_tag import directives_of
+from rheo_core.domain.units import count_text
 from rheo_core.tracking.record import DownloadRecord
 
 from .part_state import PartState
@@ -126,7 +127,9 @@ class ReplyChecks:
             raise TooLargeError(limit, size)
         expected = config.size_bytes
         if expected is not None and size != expected:
-            raise ProtocolError(f"the server offers {size} bytes instead of {expected}")
+            raise ProtocolError(
+                f"the server offers {count_text(size, 'byte')} instead of {expected:,}"
+            )
         if config.pieces is not None:
             try:
                 config.pieces.check_size(size)
@@ -139,4 +142,6 @@ class ReplyChecks:
         if limit is not None and size > limit:
             raise TooLargeError(limit)
         if expected is not None and size > expected:
-            raise ProtocolError(f"the server sent more than the expected {expected} bytes")
+            raise ProtocolError(
+                f"the server sent more than the expected {count_text(expected, 'byte')}"
+            )

@@ -12,7 +12,7 @@ from rheo_core.domain.exceptions import DownloadError, HttpStatusError, Protocol
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
 from rheo_core.domain.text import is_unicode, printable, quoted, shorten
-from rheo_core.domain.units import MAX_FILE_BYTES, size_text
+from rheo_core.domain.units import MAX_FILE_BYTES, count_text, size_text
 from rheo_core.infrastructure.http.header_values import http_date, leading_number, retry_after
 
 from .constant_validators import is_constant_date, is_constant_etag
@@ -119,7 +119,7 @@ class NothingLeftError(RangeRefusedError):
     def __init__(self, size: int, validator: Validator) -> None:
         self.size = size
         self.validator = validator
-        super().__init__(f"the server says that the file has {size} bytes")
+        super().__init__(f"the server says that the file has {count_text(size, 'byte')}")
 
 
 class UnprovenWholeError(RangeRefusedError):

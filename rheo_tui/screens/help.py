@@ -32,8 +32,9 @@ _INTRO = (
     "Keys act on the marked downloads, or on the current one if none is marked. "
     "Paste links anywhere to add them."
 )
-_COLUMN_WIDTH = 34
-_KEY_WIDTH = 13
+_COLUMN_WIDTH = 34  # at least
+_KEY_WIDTH = 12  # so that two columns fit in 80 cells
+_FOUND_KEY_WIDTH = 13
 _FOUND_WIDTH = 26  # of titles, beside their explanations
 _HERE = "In this dialog"
 _MORE = " ↓ more · PgDn "
@@ -132,12 +133,12 @@ class HelpScreen(ModalScreen[None]):
             shown.update(self._found(words))
         else:
             width = self.query_one(VerticalScroll).scrollable_content_region.width
-            shown.update(self._columns(max(1, width // _COLUMN_WIDTH)))
+            shown.update(self._columns(width))
 
     def _found(self, words: Sequence[str]) -> Table | Text:
         """Return the matching actions with their explanations."""
         table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(width=_KEY_WIDTH, no_wrap=True)
+        table.add_column(width=_FOUND_KEY_WIDTH, no_wrap=True)
         table.add_column(width=_FOUND_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
         for keys, title in self._dialog:
@@ -154,17 +155,25 @@ class HelpScreen(ModalScreen[None]):
             return Text(f"No action contains “{printable(' '.join(words))}”.")
         return table
 
-    def _columns(self, count: int) -> Table:
-        """Return all actions in `count` columns of about the same length; a group stays whole."""
+    def _columns(self, width: int) -> Table:
+        """Return all actions in columns of about the same length; a group stays whole.
+
+        There are as many columns as fit in `width` cells.
+        """
         names = dict.fromkeys(each.group for each in self._actions)
         groups = [self._group(name) for name in names]
         if self._dialog:
             groups.insert(0, [("", _HERE), *self._dialog, ("", "")])
-        columns = [list(chain.from_iterable(part)) for part in _divided(groups, count)]
+        for count in range(max(1, width // _COLUMN_WIDTH), 0, -1):
+            parts = [list(chain.from_iterable(part)) for part in _divided(groups, count)]
+            columns = [self._column(part[:-1]) for part in parts]
+            widths = [max(map(cell_len, column.plain.splitlines())) for column in columns]
+            if sum(widths) + len(widths) - 1 <= width:
+                break
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in columns:
             table.add_column(no_wrap=True)
-        table.add_row(*(self._column(column[:-1]) for column in columns))
+        table.add_row(*columns)
         return table
 
     def _group(self, group: str) -> list[Line]:

@@ -254,6 +254,7 @@ class MainScreen(Screen[None]):
             can_undo=self.changes.can_undo,
             can_redo=self.changes.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
+            speed=latest.speed_bps if latest else 0.0,
             speed_limit=latest.speed_limit_bps if latest else None,
             is_slow=latest.is_slow if latest else False,
             has_filter=bool(self.model.filter) or self.model.tab not in TABS,
@@ -615,7 +616,8 @@ class MainScreen(Screen[None]):
 
         rows = context.targets
         title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
-        self._dialogs.menu(title, menus.limit_items(for_all=for_all), chosen)
+        limits = {context.speed_limit} if for_all else {row.speed_limit_bps for row in rows}
+        self._dialogs.menu(title, menus.limit_items(limits, for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""

@@ -21,6 +21,7 @@ from rheo_core.fleet.status import complete_shards
 from rheo_core.fleet.targets import Target, open_target
 from rheo_core.fleet.watching import ORDERS, FleetWatcher
 from rheo_core.infrastructure.disk import DiskThreads
+from rheo_tui.formatting import count_text
 
 T = TypeVar("T")
 
@@ -185,7 +186,8 @@ class FleetService:
         further = plan_pass(target, plan, passes, may_pass)
         if further is None:
             return "No failure looks temporary; to try others, use rheo fleet retry --kind."
-        return f"Planned pass {further.number} over {further.entries:,} URLs: {self.command}"
+        urls = count_text(further.entries, "URL")
+        return f"Planned pass {further.number} over {urls}: {self.command}"
 
     async def _run(self, threads: DiskThreads, work: Callable[[], T]) -> T:
         try:

@@ -122,6 +122,31 @@ def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> No
     assert isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.parametrize(
+    ("links", "folder", "message"),
+    [
+        ({"a": "a"}, "a", "a: a symbolic link that leads back to itself has this name."),
+        ({"a": "b", "b": "a"}, "a", "a: a symbolic link that leads back to itself has this name."),
+        ({"a": "no"}, "a", "a: a symbolic link to no, which does not exist, has this name."),
+        ({"a": "no"}, "a/b", "a/b: a symbolic link to no, which does not exist, has the name a."),
+        ({"a": "/dev/null"}, "a", "a: a symbolic link to a file has this name."),
+    ],
+)
+def test_a_link_in_place_of_the_folder_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    links: dict[str, str],
+    folder: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    result = run("download", "http://x", "-o", folder)
+    assert result.exit_code == 4
+    assert result.stderr.replace(f"{tmp_path}/", "").endswith(f" {message}\n")
+
+
 def test_list_without_a_url(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("# nothing\n\n")

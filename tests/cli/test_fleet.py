@@ -52,6 +52,15 @@ def test_a_list_is_planned_once(source: Path, folder: Path) -> None:
     assert (folder / "_rheo/plan.json").read_bytes() == plan
 
 
+def test_numbers_of_one_are_singular(folder: Path) -> None:
+    (source := folder.parent / "one.txt").write_text("https://example.org/a\n")
+    assert fleet("plan", source, "-o", folder).stdout == "1 entry, 1 shard, 1 lane\n"
+    assert fleet("check", folder).stdout == "0 of 1 shard complete; 0 problems\n"
+    idle = fleet("work", folder, "--slice", "1/2")
+    assert idle.stderr.startswith("Nothing to do: the plan has 1 lane for 2 slices.\n")
+    assert "0 of 1 shard, 0 of 1 entry" in fleet("status", folder).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
@@ -199,14 +208,14 @@ def test_damaged_facts_end_the_status(planned: Path) -> None:
     complete(planned)
     (planned / facts_name(1)).write_text("{")
     result = fleet("status", planned)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "part-000001.json is damaged; remove it" in result.stderr
 
 
 def test_a_check_tells_what_is_missing(planned: Path) -> None:
     incomplete = fleet("check", planned)
     assert (incomplete.exit_code, incomplete.stderr) == (3, "")
-    assert incomplete.stdout == "0 of 3 shards are complete; 0 problems\n"
+    assert incomplete.stdout == "0 of 3 shards complete; 0 problems\n"
     complete(planned)
     bad = fleet("check", planned, "--deep")
     assert (bad.exit_code, bad.stderr) == (1, "")
@@ -214,7 +223,7 @@ def test_a_check_tells_what_is_missing(planned: Path) -> None:
         "part-000000.json names no manifest",
         "part-000001.json names no manifest",
         "part-000002.json names no manifest",
-        "3 of 3 shards are complete; 3 problems",
+        "3 of 3 shards complete; 3 problems",
     ]
 
 

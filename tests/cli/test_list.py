@@ -1,8 +1,11 @@
 """`rheo list`: the list of the app, read while the app writes it."""
 
+import asyncio
 import json
 import os
+import shlex
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -18,6 +21,7 @@ from rheo_core.infrastructure import session_schema
 from scripts.command_docs import list_schema
 from tests.cli.conftest import Run
 from tests.core.engine import serving
+from tests.core.stored import opened, row
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.untouched import file_state
 from tests.waiting import Until
@@ -219,3 +223,22 @@ async def test_a_folder_named_list_is_no_command(
     done = await rheo("-o", "list", url, cwd=tmp_path)
     assert done.code == 0, done.err
     assert (tmp_path / "list" / "a.bin").read_bytes() == BODY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems ignore ulimit -v")
+async def test_a_session_that_needs_too_much_memory_is_one_sentence(
+    session: Path, command: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    with opened(session) as store:
+        store.save(row(number) for number in range(20))
+    with closing(sqlite3.connect(session)) as rows:
+        rows.execute("UPDATE downloads SET reason = printf('%.*c', 50000000, 'x')")
+        rows.commit()
+    line = f"ulimit -v 700000; exec {shlex.join((*command, 'list', '--session', str(session)))}"
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", line, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 2
+    assert err.decode().endswith("session.db: it needs more memory than this machine gives.\n")
+    session.unlink()

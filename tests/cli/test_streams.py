@@ -121,7 +121,19 @@ async def test_events_that_find_no_room_are_missed_aloud(
 @pytest.mark.parametrize("what", ["--version", "download --help", "download --dry-run http://a/b"])
 async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str) -> None:
     code, _, err = await shell.run(f"$RHEO {what} >{FULL}")
-    assert (code, err) == (1, "rheo: the output cannot be written: No space left on device\n")
+    assert (code, err) == (4, "rheo: the output cannot be written: No space left on device\n")
+
+
+@needs_full
+@pytest.mark.parametrize("what", ["status", "status --json", "check"])
+async def test_a_status_that_finds_no_room_does_not_tell_of_a_complete_run(
+    shell: Shell, folder: Path, what: str
+) -> None:
+    plan = f"echo https://example.org/a | $RHEO fleet plan - -o {folder}"
+    assert (await shell.run(plan))[0] == 0
+    assert (await shell.run(f"$RHEO fleet {what} {folder}"))[0] == 3
+    code, _, err = await shell.run(f"$RHEO fleet {what} {folder} >{FULL}")
+    assert (code, err) == (4, "rheo: the output cannot be written: No space left on device\n")
 
 
 @needs_full
@@ -129,7 +141,7 @@ async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str
 async def test_output_of_the_app_that_finds_no_room(shell: Shell, flag: str) -> None:
     app = shlex.join([sys.executable, "-m", "rheo_tui"])
     code, _, err = await shell.run(f"{app} {flag} >{FULL}")
-    assert (code, err) == (1, "rheo-tui: the output cannot be written: No space left on device\n")
+    assert (code, err) == (4, "rheo-tui: the output cannot be written: No space left on device\n")
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
@@ -310,13 +322,13 @@ async def test_text_that_an_output_without_a_buffer_takes_in_part_is_reported(
     os.close(write)
     _, err = await process.communicate()
     os.close(read)
-    assert process.returncode == 1
+    assert process.returncode == 4
     assert err.startswith(b"rheo: the output cannot be written: ")
 
 
 async def test_an_output_that_is_open_for_reading_is_reported(shell: Shell) -> None:
     code, _, err = await shell.run("$RHEO --version 1</dev/null")
-    assert (code, err) == (1, "rheo: the output cannot be written: Bad file descriptor\n")
+    assert (code, err) == (4, "rheo: the output cannot be written: Bad file descriptor\n")
 
 
 async def test_a_file_for_a_closed_output_is_not_lost(shell: Shell) -> None:

@@ -306,8 +306,8 @@ async def test_another_size_is_refused(
     config = asking(server.on("/f", behave))
     manager, _ = await fetch(tmp_path, [config])
     assert error_of(manager, config) == (
-        "the server offers a different file: a file of 13 bytes has 1 piece(s) of 100,000 bytes, "
-        "but 31 piece hashes are given"
+        "the server offers a different file: a file of 13 bytes has 1 piece of 100,000 bytes, "
+        "but the list has 31 piece hashes"
     )
     assert names_in(tmp_path) == []
 

@@ -480,5 +480,5 @@ async def test_pieces_that_end_early_are_not_the_expected_file(
     behave = Unsized(body_of(400_000), 100_000)
     config = FileConfig(url=server.on("/f", behave), size_bytes=500_000)
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(1))
-    assert error_of(manager, config) == "the server offers 400000 bytes instead of 500000"
+    assert error_of(manager, config) == "the server offers 400,000 bytes instead of 500,000"
     assert names_in(tmp_path) == []

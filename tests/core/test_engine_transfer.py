@@ -123,7 +123,7 @@ async def test_a_body_cut_short_is_never_a_file(server: MisbehavingServer, tmp_p
     config = FileConfig(url=server.on("/f", cut))
     manager, journal = await fetch(tmp_path, [config])
     assert status_of(manager, config) is DownloadStatus.FAILED
-    assert error_of(manager, config) == "connection closed after 1000000 of 3000000 bytes"
+    assert error_of(manager, config) == "connection closed after 1,000,000 of 3,000,000 bytes"
     assert names_in(tmp_path) == []  # no validator: nothing could go on from it
     assert journal.last("failed").error.exc_type.endswith("IncompleteError")
 

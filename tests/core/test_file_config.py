@@ -4,6 +4,7 @@ import copy
 import hashlib
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,18 @@ def test_a_value_in_little_memory_is_one_as_pydantic_makes_them() -> None:
     assert config.model_dump(exclude_unset=True, exclude={"id"}) == fields
     assert config.model_dump(exclude_defaults=True, exclude={"id"}) == fields
     assert "description=None" in repr(config)
+
+
+@pytest.mark.parametrize("shown", [repr, str, "{}".format, "{!r}".format])
+@pytest.mark.parametrize("field", ["url", "fetch_url", "mirrors"])
+@pytest.mark.parametrize(
+    "url", ["http://me:kQ7zYx9Lw2Vb8@example.com/a", "http://example.com/a?token=kQ7zYx9Lw2Vb8"]
+)
+def test_its_repr_has_no_secret(shown: Callable[[object], str], field: str, url: str) -> None:
+    config = FileConfig(**{"url": URL, field: [url, URL] if field == "mirrors" else url})
+    assert "kQ7z" not in shown(config)
+    assert "example.com/a" in shown(config) and URL in repr(FileConfig(url=URL))
+    assert "kQ7z" in config.model_dump_json()
 
 
 def test_a_changed_copy_leaves_the_field_sets_of_others() -> None:

@@ -42,8 +42,8 @@ URL = "http://example.org/f"
         ({"hashes": []}, "a list of piece hashes must not be empty"),
         ({"hashes": [SHA1, "12"]}, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
         ({"hashes": ["x"]}, "piece 1 of 1: sha1 hash 'x' is not hexadecimal (0-9, a-f)"),
-        ({"length": 5}, "2 piece(s) of 5 bytes, but 1 piece hashes are given"),
-        ({"hashes": [SHA1] * 2}, "1 piece(s) of 10 bytes, but 2 piece hashes are given"),
+        ({"length": 5}, "2 pieces of 5 bytes, but the list has 1 piece hash"),
+        ({"hashes": [SHA1] * 2}, "1 piece of 10 bytes, but the list has 2 piece hashes"),
     ],
 )
 def test_what_is_refused(fields: dict[str, Any], problem: str) -> None:

@@ -942,6 +942,24 @@ def test_a_reader_that_fails_leaves_nothing_open(
             connection.execute("SELECT 1")
 
 
+@pytest.mark.parametrize("value", ["zeroblob({})", "printf('%.*c', {}, 'x')"])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_value_that_takes_too_much_memory_is_not_read(
+    path: Path, value: str, read_only: bool
+) -> None:
+    with opened(path) as store:
+        store.save(row(number) for number in range(3))
+    run_sql(f"UPDATE downloads SET reason = {value.format(65 << 20)} WHERE rowid = 2")(path)
+    before = path.stat().st_size
+    with (
+        pytest.raises(SessionStoreError, match=r"session .*: a value in it is too long$"),
+        opened(path, read_only=read_only) as store,
+    ):
+        store.load()
+    assert path.stat().st_size == before
+    assert not [file for file in path.parent.iterdir() if "damaged" in file.name]
+
+
 def test_sessions_of_similar_names_share_nothing(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("c", "c.db", "c.db.db", ".db", "db")]
     with ExitStack() as stack:

@@ -6,7 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rheo_core.domain.units import parse_duration, parse_rate, parse_size, size_text
+from rheo_core.domain.units import count_text, parse_duration, parse_rate, parse_size, size_text
+
+
+@pytest.mark.parametrize(
+    ("count", "nouns", "text"),
+    [
+        (0, ("shard",), "0 shards"),
+        (1, ("shard",), "1 shard"),
+        (1, (), "1 download"),
+        (10_000, (), "10,000 downloads"),
+        (1, ("entry", "entries"), "1 entry"),
+        (2, ("entry", "entries"), "2 entries"),
+    ],
+)
+def test_a_number_has_the_form_of_its_noun(count: int, nouns: tuple[str, ...], text: str) -> None:
+    assert count_text(count, *nouns) == text
 
 
 @pytest.mark.parametrize(

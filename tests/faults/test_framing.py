@@ -117,7 +117,7 @@ async def test_b29_a_body_shorter_than_its_head_says_is_no_file(
 ) -> None:
     body = body_of(total)
     outcome = await scene.fetch(unasked(body[:came], total, status, framing, late=late), body)
-    outcome.failed(f"connection closed after {came} of {total} bytes", requests=3)
+    outcome.failed(f"connection closed after {came:,} of {total:,} bytes", requests=3)
 
 
 @WHOLE_NAMED
@@ -232,7 +232,7 @@ async def test_b15_only_a_checksum_proves_such_a_body_whole(scene: Scene) -> Non
 async def test_b15_a_size_that_the_user_knows_is_checked(scene: Scene) -> None:
     config = scene.config(size_bytes=SMALL)
     cut_off = raw(reply(BODY[:1000], "Connection: close"))
-    (await scene.fetch(cut_off, BODY, config=config)).failed("1000")
+    (await scene.fetch(cut_off, BODY, config=config)).failed("1,000 bytes")
 
 
 async def test_b15_a_reset_is_no_end_of_such_a_body(scene: Scene) -> None:

@@ -228,7 +228,7 @@ async def test_little_files_without_a_length_find_room_on_a_disk_that_is_nearly_
 async def test_a_body_that_goes_beyond_the_size_that_is_known_is_stopped(scene: Scene) -> None:
     config = scene.config(size_bytes=MB)
     outcome = await scene.fetch(endless(), config=config, chunk_size=65536)
-    outcome.failed("sent more than the expected 1000000 bytes", requests=1)
+    outcome.failed("sent more than the expected 1,000,000 bytes", requests=1)
 
 
 # A size that the user allows

@@ -439,7 +439,7 @@ async def said_by(home: Home, run: FleetRun, command: list[str]) -> Ended:
     [
         (PLAN_NAME, ["status"], 2),
         (PLAN_NAME, ["run", "-o"], 2),
-        (facts_name(0), ["status"], 1),
+        (facts_name(0), ["status"], 3),
         (facts_name(0), ["check"], 1),
         (pass_name(2), ["retry"], 1),
     ],

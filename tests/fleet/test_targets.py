@@ -138,6 +138,12 @@ def test_no_file_behind_a_linked_folder_is_touched(tmp_path: Path) -> None:
         target.remove("_rheo/stop")
     with pytest.raises(OSError, match="a symbolic link in an output folder"):
         target.put("_rheo/shards/000000.jsonl.gz", b"")
+    for read in (target.read, target.open):
+        with pytest.raises(OSError, match="a symbolic link in an output folder"):
+            read("_rheo/stop")
+    for listed in (target.names, target.sizes):
+        with pytest.raises(OSError, match="a symbolic link in an output folder"):
+            listed("_rheo")
     assert [path.name for path in elsewhere.iterdir()] == ["stop"]
 
 

@@ -267,8 +267,8 @@ class TestMetalink:
                 "4294967296",
                 "262144",
                 6,
-                "a file of 4,702,863,360 bytes has 17,940 piece(s) of 262,144 bytes, "
-                "but 2 piece hashes are given",
+                "a file of 4,702,863,360 bytes has 17,940 pieces of 262,144 bytes, "
+                "but the list has 2 piece hashes",
             ),
             (SHA256, "g" * 64, 6, "is not hexadecimal"),
             ("http", "ftp", 6, "has no http or https URL"),

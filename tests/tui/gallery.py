@@ -360,7 +360,8 @@ def _count(app: Driver) -> str:
 
 async def _load(app: Driver) -> None:
     await _keys("o")(app)
-    await app.until(lambda: app.app.screen.query_one(PathPicker).display)
+    await app.until(lambda: app.app.screen.query_one(PathPicker).option_count)
+    await app.until(lambda: "Enter the path" in _count(app))
 
 
 async def _load_list(app: Driver) -> None:

@@ -1,5 +1,6 @@
 """The help in the context of the dialog that it is called from."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -137,3 +138,12 @@ async def test_the_keys_of_the_dialog_are_searched_too() -> None:
 )
 def test_an_item_is_divided_into_keys_and_their_effect(item: str, line: tuple[str, str]) -> None:
     assert KeysLine(f"{item} · Esc close").lines == [line, ("Esc", "close")]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200])
+@pytest.mark.parametrize("opening", ["", ",", "h"])
+async def test_no_title_is_cut(width: int, opening: str) -> None:
+    async with running(size=(width, 100)) as app:
+        await app.press(*opening, "f1")
+        assert "Show failures by cause" in " ".join(lines(app))
+        assert not any(re.search(r"\w…", line) for line in lines(app))  # "Shift+↑ …" are keys

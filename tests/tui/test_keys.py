@@ -8,6 +8,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_tui.actions import ACTIONS, BY_ID, FAMILIES, family_keys
 from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.help import HelpScreen
+from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
 from rheo_tui.tabs import TABS
@@ -107,6 +108,47 @@ async def test_speed_limit_steps() -> None:
         assert app.called("set_speed_limit")[1:] == [20_000_000, 50_000_000, None]
         await app.press("]")
         assert "there is no speed limit" in app.messages()
+
+
+@pytest.mark.parametrize(
+    ("speed", "limit"),
+    [
+        (0.0, 50_000_000),
+        (30.0, 100_000),
+        (100_000.0, 100_000),
+        (3_400_000.0, 2_000_000),
+        (9e9, 50_000_000),
+    ],
+)
+async def test_the_first_limit_is_below_the_present_speed(speed: float, limit: int) -> None:
+    async with running() as app:
+        (only,) = await app.fill(1)
+        app.service.change(only, status=DownloadStatus.IN_PROGRESS, speed_bps=speed)
+        await app.update()
+        await app.press("[")
+        assert app.called("set_speed_limit") == [limit]
+
+
+async def test_the_menu_marks_the_present_limit() -> None:
+    async with running() as app:
+        first, second = await app.fill(2)
+        for limit, marked in ((None, "No limit (now)"), (2_000_000, "2 MB/s (now)")):
+            for row in (first, second):
+                app.service.change(row, speed_limit_bps=limit)
+            await app.update()
+            await app.press("*", "L")
+            assert [each for each in menu_lines(app) if "(now)" in each] == [marked]
+            await app.press("escape", "*")
+        app.service.change(second, speed_limit_bps=None)
+        await app.update()
+        await app.press("*", "L")
+        assert not any("(now)" in each for each in menu_lines(app))
+
+
+def menu_lines(app: Driver) -> list[str]:
+    screen = app.app.screen
+    assert isinstance(screen, MenuScreen)
+    return [item.title for item in screen._items]
 
 
 async def test_slow_mode_and_back() -> None:

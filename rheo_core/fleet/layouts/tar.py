@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rheo_core.domain.fleet import EntryOutcome, PartFacts
+from rheo_core.domain.units import count_text
 from rheo_core.fleet.file_names import name_in_tar
 from rheo_core.fleet.targets import Target
 from rheo_core.infrastructure.files import open_new
@@ -50,7 +51,9 @@ def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
     with (folder / outcome.file).open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != outcome.size:
-            raise OSError(f"{outcome.file} has {found} bytes instead of {outcome.size}")
+            raise OSError(
+                f"{outcome.file} has {count_text(found, 'byte')} instead of {outcome.size:,}"
+            )
         tar.addfile(info, file)
 
 
