@@ -432,7 +432,8 @@ class PartFile:
             DestinationError: it cannot be written.
             FileValidationError: another program shortened the file.
         """
-        if self.state.total is None:
+        total = self.state.total
+        if total is None or offset + len(data) > total:  # its end is unknown
             self._keep_reserve(len(data))
         with named_errors(self.path):
             self.check_reach()
