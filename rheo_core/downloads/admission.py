@@ -54,10 +54,11 @@ class Admission:
         records = await session.restore()
         self._take_up([record for record in records if record.id not in early])
         for record in records:  # only now, because names are numbered in the order of the queue
-            if self._tracker.get(record.id) is record and record.status not in (
-                DownloadStatus.FAILED,
-                DownloadStatus.CANCELLED,
-            ):
+            if self._tracker.get(record.id) is not record:
+                continue
+            if record.status in (DownloadStatus.FAILED, DownloadStatus.CANCELLED):
+                self._names.note_ended(record)
+            else:
                 self._names.add(record)
 
     def _take_up(self, records: Iterable[DownloadRecord]) -> None:

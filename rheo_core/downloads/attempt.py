@@ -51,7 +51,6 @@ class Attempt:
         self._record = record
         self._expected = expected
         self._parts: list[PartFile] = []
-        self._source = context.names.part_source_of(record.config.url)
         self._claim = PathClaim(context, record)
 
     async def run(self, requested: Path) -> None:
@@ -203,6 +202,7 @@ class Attempt:
             await self._adopt(part, requested)
         if claim.occupant is Occupant.SPECIAL and (claim.name_in_reply or record.config.filename):
             raise special_problem(path)  # else the server may give another name
+        part.may_share = claim.may_share
         if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
             await context.reading.run_stoppable(part.open)
@@ -225,10 +225,11 @@ class Attempt:
     def _part(self, path: Path) -> PartFile:
         options, config = self._context.options, self._record.config
         subdir = config.destination_subdir
+        source, links = self._context.names.part_owner(config)
         part = PartFile(
             path,
-            self._source,
-            link=self._context.names.source_of(config.source),
+            source,
+            links=links,
             is_new_link=config.fetch_url is not None,
             durable=options.durable,
             pieces=config.pieces,

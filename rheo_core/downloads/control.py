@@ -77,7 +77,7 @@ class DownloadController:
 
     async def _discard_kept(self, records: Sequence[DownloadRecord]) -> None:
         """Remove the partial data of cancelled downloads, unless another one continues it."""
-        in_use = await self._partials_in_use({self._part_source_of(each) for each in records})
+        in_use = await self._partials_in_use({self._source_of(each) for each in records})
         useless = [
             record
             for record in records
@@ -98,16 +98,16 @@ class DownloadController:
         in_use: set[tuple[str, Path]] = set()
         async for some in in_slices(tuple(self._context.tracker.records())):
             for each in filter(_may_continue, some):
-                if self._part_source_of(each) in sources:
+                if self._source_of(each) in sources:
                     in_use.add(self._partial_of(each))
         return in_use
 
     def _partial_of(self, record: DownloadRecord) -> tuple[str, Path]:
         """Return source and destination, which tell partial data apart."""
-        return self._part_source_of(record), self._context.worker.destination(record)
+        return self._source_of(record), self._context.worker.destination(record)
 
-    def _part_source_of(self, record: DownloadRecord) -> str:
-        return self._context.worker.names.part_source_of(record.config.url)
+    def _source_of(self, record: DownloadRecord) -> str:
+        return self._context.worker.names.source_of(record.config.url)
 
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
@@ -206,7 +206,6 @@ class DownloadController:
             await self._halt(record, keep_partial=True)
             if _is_completed(record):  # it completed meanwhile
                 return None
-            self._context.worker.names.note_new_link(record.config.url, config.url)
             again = self._context.admission.reinstated_record(record)
             again.config, again.id, again.priority = config, config.id, config.priority
             if config.id == download_id:
@@ -218,6 +217,8 @@ class DownloadController:
                     if not record.status.is_terminal and not stays_paused:
                         self._context.admission.requeue(record.config)
                     raise
+            if config.url != record.config.url:
+                self._context.worker.names.note_new_link(record.config.url)
             if stays_paused:
                 self._context.tracker.add(again)
                 self._context.lifecycle.paused(again)
@@ -228,9 +229,13 @@ class DownloadController:
 
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
-        again.destination = again.final_name = None
+        folders = self._context.worker.folders
+        if folders.path_of(again.config) == folders.path_of(record.config):  # only its link is new
+            again.destination, again.final_name = record.destination, record.final_name
+        else:
+            again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of a removed one, whose place it takes
-        await self._context.worker.move_part(record, again.config)
+        await self._context.worker.move_part(record, again)
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

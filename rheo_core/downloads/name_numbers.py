@@ -6,10 +6,9 @@ from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.signed_urls import unsigned
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import exact_source_of, source_of
+from rheo_core.transfer import PartOwner, exact_source_of, source_of
 
 from .file_naming import Folders
 
@@ -31,7 +30,7 @@ class NameNumbers:
         self._first: dict[int, int] = {}  # name -> source of the first download
         self._more: dict[int, dict[int, int]] = {}  # name -> sources of the others -> number
         self._sources: set[int] | None = None  # of all downloads; None: not needed yet
-        self._signed: dict[int, int] = {}  # URL without a signature -> source of its first link
+        self._ended: set[int] = set()  # sources of downloads that ended without a file
         self._passed: dict[Path, dict[int, Set[str]]] = {}  # path -> number -> owners of its file
 
     def add(self, record: DownloadRecord) -> None:
@@ -43,20 +42,20 @@ class NameNumbers:
             record.name_number = more.setdefault(source, last + 1)
         if self._sources is not None:
             self._sources.add(source)
-        plain = unsigned(record.config.url)
-        if plain != record.config.url.partition("#")[0]:
-            first = _number_of(self.source_of(plain))
-            is_there = self._first.get(name) == first or first in self._more.get(name, ())
-            self._signed.setdefault(_number_of(plain), first if is_there else source)
 
-    def note_new_link(self, old: str, new: str) -> None:
+    def note_ended(self, record: DownloadRecord) -> None:
+        """Note a download that has no number, but perhaps a part file."""
+        self._ended.add(_number_of(self.source_of(record.config.url)))
+
+    def note_new_link(self, old: str) -> None:
         """Let a download keep its part file although its URL has another signature or login."""
-        plain = _number_of(unsigned(old))
-        if self._signed.get(plain) == _number_of(self.source_of(old)):
-            self._signed[plain] = _number_of(self.source_of(new))
+        number = _number_of(self.source_of(old))
+        self._all_sources().discard(number)
+        self._ended.discard(number)
 
     def release(self, record: DownloadRecord) -> None:
         """Give back the number of a download that ended without a file."""
+        self.note_ended(record)
         name, source = self._numbers_of(record.config)
         more = self._more.get(name, {})
         more.pop(source, None)
@@ -67,25 +66,23 @@ class NameNumbers:
         """Return the source that a finished file of a URL is marked with."""
         return exact_source_of(url, self._key)
 
-    def part_source_of(self, url: str) -> str:
-        """Return the source of the part file of a URL.
-
-        A link with a new signature or login goes on with the part file of the old one. If both are
-        downloads of this run, they may be two files (`?token=` may name one), and only the first
-        has this source.
-        """
-        if self._signed:
-            exact = self.source_of(url)
-            number = _number_of(exact)
-            if self._signed.get(_number_of(unsigned(url)), number) != number:
-                return exact
-        return source_of(url)
+    def part_owner(self, config: FileConfig) -> PartOwner:
+        """Return the owner of the part file of a download."""
+        links = dict.fromkeys(map(self.source_of, (config.source, config.url)))
+        return PartOwner(source_of(config.url), tuple(links))
 
     def has_source(self, source: str) -> bool:
         """Return True if a download of this run has a source."""
+        return _number_of(source) in self._all_sources()
+
+    def has_link(self, link: str) -> bool:
+        """Return True if a download of this run has a link, also if it ended without a file."""
+        return _number_of(link) in self._ended or self.has_source(link)
+
+    def _all_sources(self) -> set[int]:
         if self._sources is None:
             self._sources = {*self._first.values(), *(s for m in self._more.values() for s in m)}
-        return _number_of(source) in self._sources
+        return self._sources
 
     def pass_over(self, path: Path, number: int, owners: Set[str]) -> None:
         """Remember that a download has no use for the existing file of a number.

@@ -14,6 +14,7 @@ class Occupant(Enum):
 
     NOTHING = auto()
     OURS = auto()  # the beginning of this very download
+    SHARED = auto()  # the beginning by another link of its object
     ANOTHERS = auto()  # the beginning of another one
     FILE = auto()
     SPECIAL = auto()  # a folder, a device, or a link, unless it may count as its file
@@ -25,6 +26,7 @@ class PathCheck(NamedTuple):
     occupant: Occupant
     identity: Identity | None = None  # of a file
     source: str | None = None  # of the download that wrote the file, if it is known
+    link: str | None = None  # other link of this object that began the file; see `PartState`
 
 
 class PathCheckRequest(NamedTuple):
@@ -46,14 +48,17 @@ class PathCheckRequest(NamedTuple):
 def check_path(request: PathCheckRequest) -> PathCheck:
     """Check the path of a file. Blocks."""
     part, prepare, is_free, follow = request
-    owner = None if is_free else part.owner()
+    state = None if is_free else part.found_state()
+    link = state.link if state is not None and part.is_shared(state) else None
     path = part.destination
     if os.path.lexists(path):
         is_file = os.path.isfile(path) and (follow or not os.path.islink(path))
         occupant = Occupant.FILE if is_file else Occupant.SPECIAL
-        return PathCheck(occupant, identity_at(path), source_at(path))
-    if owner is None:
+        return PathCheck(occupant, identity_at(path), source_at(path), link)
+    if state is None:
         if prepare and not is_free:
             part.prepare()
         return PathCheck(Occupant.NOTHING)
-    return PathCheck(Occupant.OURS if owner == part.source else Occupant.ANOTHERS)
+    if link is not None:
+        return PathCheck(Occupant.SHARED, link=link)
+    return PathCheck(Occupant.OURS if part.owner.has_begun(state) else Occupant.ANOTHERS)

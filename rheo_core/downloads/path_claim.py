@@ -41,6 +41,7 @@ class PathClaim:
             knew its folder and name.
         occupant: contents of the path that was claimed last.
         existing: the file that stands for this download, if `claim` returned None.
+        may_share: another link of the object began the file, and no download of this run has it.
         source: of the download, as its finished file is marked; see `exact_source_of`.
     """
 
@@ -54,6 +55,7 @@ class PathClaim:
         self.expected_path: Path | None = None
         self.occupant: Occupant | None = None
         self.existing: Path | None = None
+        self.may_share = False
         self.source = context.names.source_of(record.config.url)
         self._locked: list[Path] = []  # mostly one
         self._best: Path | None = None  # claimed last, if it has the best number
@@ -134,7 +136,10 @@ class PathClaim:
             await locks.acquire(path)
             self._locked.append(path)
             lifecycle.explain(self._record, "")
-        return await self._context.resolver.resolve(path, self.strategy)
+        claimed = await self._context.resolver.resolve(path, self.strategy)
+        if claimed is not None:
+            self.may_share = self._is_shared(await self._check(claimed))
+        return claimed
 
     async def _check_existing(self, path: Path) -> None:
         """Ask the server for the size of the existing file, if that is the only way to check it.
@@ -165,7 +170,9 @@ class PathClaim:
                 taken.append(candidate)
                 continue
             check = await self._check(candidate, None if number else part)
-            self.occupant = check.occupant
+            self._note(check)
+            if self.occupant is Occupant.SHARED and self.may_share:
+                return await self._own_among(path, numbers, candidate) or candidate
             if self._may_take(check, is_best=not index, has_existing=bool(existing)):
                 is_new = check.occupant is Occupant.NOTHING and part is not None and not number
                 if is_new and self.strategy is FileExistsStrategy.RENAME:  # begun there earlier?
@@ -175,6 +182,8 @@ class PathClaim:
                 self.unlock(candidate)  # the next link of this name goes there
                 break
             if check.occupant is not Occupant.FILE:
+                if check.occupant is not Occupant.SPECIAL and not was_locked:
+                    self.unlock(candidate)  # the owner of the part file must find it
                 continue
             others = self._kept_for_others(check, is_spare=bool(existing) and not is_checked)
             if others:
@@ -299,15 +308,34 @@ class PathClaim:
         check = await self._check(path)
         if check.occupant is not Occupant.OURS or not await self.try_lock(path):
             return None
-        self.occupant = check.occupant
+        self._note(check)
         return path
+
+    async def _own_among(self, path: Path, numbers: Iterator[int], shared: Path) -> Path | None:
+        """Lock the path that an earlier run of this very link began, instead of a shared one."""
+        for number in numbers:
+            candidate = numbered(path, number)
+            if await self._begun_at(candidate):
+                self.unlock(shared)
+                return candidate
+            if (await self._check(candidate)).occupant is Occupant.NOTHING:
+                break
+        return None
+
+    def _note(self, check: PathCheck) -> None:
+        self.occupant = check.occupant
+        self.may_share = self._is_shared(check)
+
+    def _is_shared(self, check: PathCheck) -> bool:
+        """Return True if a link began the file that no download of this run has."""
+        return check.link is not None and not self._context.names.has_link(check.link)
 
     async def _check(self, path: Path, part: PartFile | None = None) -> PathCheck:
         """Check a path; prepare `part` for it if nothing is there."""
         context, is_wanted = self._context, part is not None
         if part is None:
-            source = context.names.part_source_of(self._record.config.url)
-            part = PartFile(path, source, key=context.options.key)
+            source, links = context.names.part_owner(self._record.config)
+            part = PartFile(path, source, links=links, key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
         follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
         return await context.disk.submit_to(

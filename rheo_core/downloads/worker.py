@@ -40,6 +40,7 @@ from rheo_core.transfer import (
     PartFile,
     PartListings,
     PartNames,
+    PartOwner,
     RateLimits,
     TransferOptions,
     give_final_name,
@@ -226,11 +227,11 @@ class DownloadWorker:
         for start in range(0, len(found), _SLICE_PARTS):
             await self._discard_slice(found[start : start + _SLICE_PARTS])
 
-    def _with_part_files(self, records: Sequence[DownloadRecord]) -> list[tuple[Path, str]]:
-        """Return destinations and sources of downloads that may have partial data; this blocks."""
+    def _with_part_files(self, records: Sequence[DownloadRecord]) -> list[tuple[Path, PartOwner]]:
+        """Return destinations and owners of parts that downloads may have; this blocks."""
         names = PartNames()
         return [
-            (self.destination(record), self.names.part_source_of(record.config.url))
+            (self.destination(record), self.names.part_owner(record.config))
             for record in records
             if names.may_include(*self._place(record))
         ]
@@ -244,24 +245,24 @@ class DownloadWorker:
         destination = self.destination(record)
         return destination.parent, destination.name
 
-    async def _discard_slice(self, found: Sequence[tuple[Path, str]]) -> None:
+    async def _discard_slice(self, found: Sequence[tuple[Path, PartOwner]]) -> None:
         locks, key = self._context.locks, self._context.options.key
-        free = [(path, source) for path, source in found if locks.try_acquire(path)]
+        free = [(path, owner) for path, owner in found if locks.try_acquire(path)]
         try:
-            parts = [PartFile(path, source, key=key) for path, source in free]
+            parts = [PartFile(path, source, links=links, key=key) for path, (source, links) in free]
             await self._context.disk.run(_discard_each, parts)
         finally:
             for path, _ in free:
                 locks.release(path)
 
-    async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
-        """Move the partial data of a download that is not running to the path of `config`.
+    async def move_part(self, record: DownloadRecord, again: DownloadRecord) -> None:
+        """Move the partial data of a download that is not running to path and link of `again`.
 
         Raises:
             DestinationError: the data cannot be moved, or would be dropped there because the file
                 exists; it stays in its place.
         """
-        path, earlier = self.folders.path_of(config), self.destination(record)
+        config, path, earlier = again.config, self.destination(again), self.destination(record)
         strategy = config.file_exists_strategy or self.resolver.default_strategy
         is_skipped = strategy is FileExistsStrategy.SKIP and record.bytes_downloaded > 0
 
@@ -274,9 +275,13 @@ class DownloadWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
-            PartFile(path, part.source, key=self._context.options.key).adopt(earlier)
+            source, links = self.names.part_owner(config)
+            moved = PartFile(path, source, links=links, key=self._context.options.key)
+            moved.adopt(earlier, part.owner)
 
         if path == earlier:
+            if config.url != record.config.url:  # only its link is new
+                await self._with_part(record, move)
             return
         if not self._context.locks.try_acquire(path):
             raise DestinationError(path, "another download is writing this file")
@@ -310,9 +315,9 @@ class DownloadWorker:
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
-            source = self.names.part_source_of(record.config.url)
-            key = self._context.options.key
-            return await self._context.disk.run(work, PartFile(path, source, key=key))
+            source, links = self.names.part_owner(record.config)
+            part = PartFile(path, source, links=links, key=self._context.options.key)
+            return await self._context.disk.run(work, part)
         finally:
             locks.release(path)
 

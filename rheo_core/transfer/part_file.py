@@ -37,10 +37,10 @@ from rheo_core.infrastructure.user_key import user_key
 
 from .disk_space import Reserve, check_room
 from .errors import named_errors
-from .part_names import PartPaths, owner_of, states_of, usual_paths
+from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_recovery import can_resume, crc_of
-from .part_state import Key, PartState, write_state
+from .part_state import Key, PartOwner, PartState, write_state
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -65,7 +65,7 @@ class PartFile:
         destination: Path,
         source: str,
         *,
-        link: str = "",
+        links: tuple[str, ...] = (),
         is_new_link: bool = False,
         durable: bool = True,
         pieces: PieceHashes | None = None,
@@ -78,7 +78,7 @@ class PartFile:
         Args:
             destination: path of the finished file.
             source: the download; see `source_of`.
-            link: the link that is fetched; see `exact_source_of`.
+            links: its links, the one that is fetched first; see `PartOwner`.
             is_new_link: the user replaced the link, and bytes of the old one must stay.
             durable: sync bytes to the disk before anything relies on them.
             pieces: checksums of pieces, which will find bad bytes in the whole file.
@@ -90,8 +90,9 @@ class PartFile:
         self.destination = destination
         self.folder = folder_of(str(destination))  # no change of its name affects it
         self.source = source
-        self._link = link
+        self.owner = self._owner = PartOwner(source, links)
         self._is_new_link = is_new_link
+        self.may_share = False  # bytes that another link of its object began
         self._key = key
         self._check_folder = check_folder
         self.state = PartState(source)
@@ -181,21 +182,26 @@ class PartFile:
         status = os.fstat(self.descriptor)
         return status.st_size, status.st_mtime_ns
 
-    def owner(self) -> str | None:
-        """Return the source of the download that began this file; None without a signed state."""
-        return owner_of(self.destination, self.source, self._key)
+    def found_state(self) -> PartState | None:
+        """Return the signed state that is there; see `state_at`."""
+        return state_at(self.destination, self.owner, self._key)
 
     def expected_size(self) -> int | None:
         """Return the size of the whole file, bytes; None without a signed state that has it."""
-        states = states_of(self.destination, self.source, self._key)
+        states = states_of(self.destination, self.owner, self._key)
         return next((each.total for each in states if each.total is not None), None)
 
-    def adopt(self, earlier: Path) -> None:
+    def adopt(self, earlier: Path, owner: PartOwner | None = None) -> None:
         """Move the part file of this download from another name to this one.
 
         If foreign files have the names here, it gets another name, as in `open`.
+
+        Args:
+            earlier: path of the finished file under the other name.
+            owner: this download with its former link; None: the link is the same.
         """
-        other = PartFile(earlier, self.source, key=self._key)
+        source, links = owner or self.owner
+        other = PartFile(earlier, source, links=links, key=self._key)
         if not other.open_existing():
             return
         try:
@@ -205,7 +211,7 @@ class PartFile:
             self._paths = paths
             with named_errors(self.path):
                 # Bytes without a state count as foreign, so the state comes first and goes last.
-                self._write_state(other.state, durable=False)
+                self._write_state(self._relinked(other.state), durable=False)
                 if other.is_open:
                     give_name(other.descriptor, other.path, self.path)
                 other.remove_state()
@@ -214,7 +220,7 @@ class PartFile:
 
     @property
     def _opener(self) -> PartOpener:
-        return PartOpener(self.destination, self.source, self._key, self.pieces, self.hashing)
+        return PartOpener(self.destination, self._owner, self._key, self.pieces, self.hashing)
 
     def _take(self, part: OpenPart) -> None:
         self._paths, self._descriptor, self.state = part
@@ -234,24 +240,44 @@ class PartFile:
         self.check_folder()
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        found = self.found_state() if self.may_share else None
+        if found is not None and self.is_shared(found) and self._may_continue(found):
+            self._owner = PartOwner(self.source, (found.link, *self.owner.links))
         self._take(self._opener.resume_or_create(stop or threading.Event()))
-        if not self._continues_link:
-            if self._is_new_link:
-                self.close()
-                raise ProtocolError(
-                    "no ETag says that the new link leads to the same file; the "
-                    f"{self.state.offset:,} bytes of the old one are kept; to download the new "
-                    "one, add its link"
-                )
-            self.state = PartState(self.source)
+        if self._is_new_link and self.state.written and not self._may_continue(self.state):
+            self.close()
+            raise ProtocolError(
+                "no ETag says that the new link leads to the same file; the "
+                f"{self.state.offset:,} bytes of the old one are kept; to download the new "
+                "one, add its link"
+            )
         self.was_resumed = self.is_begun = bool(self.state.written)
         self._reach = max((each.end for each in self.state.written), default=0)
 
+    def is_shared(self, state: PartState) -> bool:
+        """Return True if another link of the same object began the bytes of a state."""
+        return state.source == self.source and not self.owner.has_begun(state)
+
+    def take_over(self) -> None:
+        """Make the bytes of another link those of this one, because a reply continues them."""
+        if self._is_borrowed:
+            self.state = self._relinked(self.state)
+
+    def _relinked(self, state: PartState) -> PartState:
+        """Return a state as this link began it, if its bytes may go on with this link."""
+        if self.owner.is_link(state) or not self._may_continue(state):
+            return state
+        return replace(state, link=self.owner.links[0])
+
     @property
-    def _continues_link(self) -> bool:
-        """True if bytes of an earlier link may go on with this one: a date alone proves nothing."""
-        state, is_verified = self.state, self._is_read_back or self.pieces is not None
-        is_same = state.link in ("", self._link) or not self._link
+    def _is_borrowed(self) -> bool:
+        """True if nothing proves yet that the bytes of another link are those of this one."""
+        return self._owner is not self.owner and not self.owner.is_link(self.state)
+
+    def _may_continue(self, state: PartState) -> bool:
+        """Return True if bytes may go on with this link: a date does not prove it for another."""
+        is_same = PartOwner(self.source, self.owner.links[:1]).is_link(state)
+        is_verified = self._is_read_back or self.pieces is not None
         return is_same or is_verified or state.validator.etag is not None
 
     def check_folder(self) -> None:
@@ -291,7 +317,7 @@ class PartFile:
     ) -> None:
         """Start again: the next bytes are those of this version from offset 0.
 
-        This does not block, and the disk changes with `begin` only.
+        This does not block, and the disk changes with `begin` only. Bytes of another link stay.
 
         Args:
             total: size of the file, bytes; None: unknown.
@@ -300,6 +326,9 @@ class PartFile:
             modified: Last-Modified, seconds since the epoch.
             media_type: media type from the server.
         """
+        if self._owner is not self.owner:  # the other link may be that of another file
+            self.close()
+            self._owner, self.may_share = self.owner, False
         self.state = PartState(
             self.source,
             total,
@@ -307,7 +336,7 @@ class PartFile:
             promised=promised,
             modified=modified,
             media_type=media_type,
-            link=self._link,
+            link=self.owner.links[0] if self.owner.links else "",
         )
         self._checked = None
         self.buffered = None
@@ -403,7 +432,8 @@ class PartFile:
             DestinationError: it cannot be written.
             FileValidationError: another program shortened the file.
         """
-        if self.state.total is None:
+        total = self.state.total
+        if total is None or offset + len(data) > total:  # its end is unknown
             self._keep_reserve(len(data))
         with named_errors(self.path):
             self.check_reach()
@@ -438,7 +468,7 @@ class PartFile:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
         state_file = self._paths.find_state(self._key)
-        if state_file is not None and not state_file.proves(self.source):
+        if state_file is not None and not state_file.proves(self._owner):
             raise ReplacedError(self.state_path)
         self._written_state = write_state(
             self.state_path, state, self.path.name, self._key, durable=durable
@@ -496,6 +526,9 @@ class PartFile:
     def discard(self) -> None:
         """Remove both files if they belong to this download and no other program uses them."""
         self.buffered = None
+        if self._is_borrowed:
+            self.close()
+            return
         if self._descriptor is None:
             leftover = self._opener.open_leftover()
             if leftover is None:
@@ -514,7 +547,7 @@ class PartFile:
                 self.state_path.unlink()
                 return
             state_file = self._paths.find_state(self._key)
-            if state_file is not None and state_file.proves(self.source):
+            if state_file is not None and state_file.proves(self._owner):
                 unlink_same(self.state_path, state_file.identity)
 
     def _has_written_state(self) -> bool:

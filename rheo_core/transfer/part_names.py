@@ -1,7 +1,8 @@
 """Names that a part file may have, in the order in which they are tried.
 
 A part file is called `NAME.part`. If another program or download has a file of that name, it gets
-one of four names made from its source, so that the next run finds it.
+one of four names made from its source, so that the next run finds it. If other links of the same
+object have those, it gets one made from its link.
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from rheo_core.domain.filenames import MAX_NAME_BYTES, RESERVED_SUFFIX_BYTES, shorten_filename
 
-from .part_state import Key, PartState, StateFile, find_state
+from .part_state import Key, PartOwner, PartState, StateFile, find_state
 
 _TAG_LETTERS = 8
 _TAG_OFFSETS = range(0, 4 * _TAG_LETTERS, _TAG_LETTERS)
@@ -41,56 +42,60 @@ def usual_paths(destination: Path) -> PartPaths:
     return _paths(destination, f"{destination.name}.part")
 
 
-def own_paths(destination: Path, source: str) -> list[PartPaths]:
+def own_paths(destination: Path, owner: PartOwner) -> list[PartPaths]:
     """Return the paths for this download alone, in the order in which they are tried."""
     name = shorten_filename(destination.name, _MAX_STEM_BYTES)
-    return [_paths(destination, f"{name}.{tag}.part") for tag in _tags(source)]
+    return [_paths(destination, f"{name}.{tag}.part") for tag in _tags(owner)]
 
 
-def _tags(source: str) -> list[str]:
-    return [source[at : at + _TAG_LETTERS] for at in _TAG_OFFSETS]
+def _tags(owner: PartOwner) -> list[str]:
+    tags = [owner.source[at : at + _TAG_LETTERS] for at in _TAG_OFFSETS]
+    return tags + [link[:_TAG_LETTERS] for link in owner.links[-1:]]
 
 
-def owner_of(destination: Path, source: str, key: Key) -> str | None:
-    """Return the source of the download that began the part file, `source` if one of several did.
+def state_at(destination: Path, owner: PartOwner, key: Key) -> PartState | None:
+    """Return the state beside a destination: that of this download if it has one, or another's.
 
-    None if no valid state exists. Every download calls this first and mostly finds nothing.
+    One of the same object counts before that of another. None if no valid state exists. Every
+    download calls this first and mostly finds nothing.
     """
-    owner = None
+    state = None
     path = str(destination)
     if os.access(f"{path}.part.state", os.F_OK):
         state_file = usual_paths(destination).find_state(key)
         state = None if state_file is None else state_file.state
-        owner = None if state is None else state.source
-    if owner != source and _has_own_state(destination, source):
-        states = [paths.find_state(key) for paths in own_paths(destination, source)]
-        if any(each is not None and each.proves(source) for each in states):
-            return source
-    return owner
+    if state is not None and owner.has_begun(state):
+        return state
+    if _has_own_state(destination, owner):
+        for each in (owner, PartOwner(owner.source)):
+            own = next(states_of(destination, each, key), None)
+            if own is not None:
+                return own
+    return state
 
 
-def _has_own_state(destination: Path, source: str) -> bool:
+def _has_own_state(destination: Path, owner: PartOwner) -> bool:
     name, path = destination.name, str(destination)
     if name.isascii() and len(name) <= _MAX_STEM_BYTES:  # most are: this saves creating paths
-        states: list[str | Path] = [f"{path}.{tag}.part.state" for tag in _tags(source)]
+        states: list[str | Path] = [f"{path}.{tag}.part.state" for tag in _tags(owner)]
     else:
-        states = [paths.state for paths in own_paths(destination, source)]
+        states = [paths.state for paths in own_paths(destination, owner)]
     return any(map(os.access, states, repeat(os.F_OK)))
 
 
-def states_of(destination: Path, source: str, key: Key) -> Iterator[PartState]:
+def states_of(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartState]:
     """Yield the states of this download, in the order in which its paths are tried."""
-    for paths in (usual_paths(destination), *own_paths(destination, source)):
+    for paths in (usual_paths(destination), *own_paths(destination, owner)):
         state_file = paths.find_state(key)
-        if state_file is not None and state_file.state is not None and state_file.proves(source):
+        if state_file is not None and state_file.state is not None and state_file.proves(owner):
             yield state_file.state
 
 
-def paths_to_try(destination: Path, source: str, key: Key) -> Iterator[PartPaths]:
+def paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartPaths]:
     """Yield the paths that a part file may have, those with a state of this download first."""
-    every = [usual_paths(destination), *own_paths(destination, source)]
+    every = [usual_paths(destination), *own_paths(destination, owner)]
     states = [paths.find_state(key) for paths in every]
-    ours = [each is not None and each.proves(source) for each in states]
+    ours = [each is not None and each.proves(owner) for each in states]
     yield from (paths for paths, is_ours in zip(every, ours, strict=True) if is_ours)
     yield from (paths for paths, is_ours in zip(every, ours, strict=True) if not is_ours)
 

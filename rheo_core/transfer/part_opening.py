@@ -30,7 +30,7 @@ from .part_recovery import (
     take_up,
     tidy_up,
 )
-from .part_state import STATE_MARK, Key, PartState, StateFile
+from .part_state import STATE_MARK, Key, PartOwner, PartState, StateFile
 from .running_hash import RunningHash
 
 _log = logging.getLogger(__name__)
@@ -56,14 +56,14 @@ class PartOpener:
 
     Attributes:
         destination: path of the finished file.
-        source: the download.
+        owner: the download.
         key: signs states and marks.
         pieces: checksums that find good bytes if the state cannot.
         hashing: checksum of the file, which gets all bytes that are read back.
     """
 
     destination: Path
-    source: str
+    owner: PartOwner
     key: Key
     pieces: PieceHashes | None
     hashing: RunningHash
@@ -78,18 +78,18 @@ class PartOpener:
             FileInUseError: another program uses it.
             DestinationError: it cannot be written.
         """
-        for paths in paths_to_try(self.destination, self.source, self.key):
+        for paths in paths_to_try(self.destination, self.owner, self.key):
             with named_errors(paths.part):
                 part = self._open_at(paths, stop)
             if part is not None:
                 return part
         usual = usual_paths(self.destination).part
-        raise DestinationError(usual, "other programs use this name and the four alternatives")
+        raise DestinationError(usual, "other programs use this name and all alternatives")
 
     def _open_at(self, paths: PartPaths, stop: threading.Event) -> OpenPart | None:
         """Open the file at these paths; None if it or its state is foreign."""
-        state_file = tidy_up(paths, self.destination, self.source, self.key)
-        if not may_be_ours(paths, state_file, self.source):
+        state_file = tidy_up(paths, self.destination, self.owner, self.key)
+        if not may_be_ours(paths, state_file, self.owner):
             return None
         was_there = os.path.lexists(paths.part)
         descriptor = open_locked(paths.part, os.O_CREAT)
@@ -118,12 +118,12 @@ class PartOpener:
         if state is not None:
             if part.state_file is not None:
                 remove_leftover(unfinished(part.paths.state), STATE_MARK)
-            put_mark(part.descriptor, self.source, self.key())
+            put_mark(part.descriptor, self.owner.source, self.key())
         return state
 
     def _found(self, paths: PartPaths, descriptor: int, state_file: StateFile | None) -> FoundPart:
         """Return an open file with the state that was found beside it."""
-        return FoundPart(descriptor, paths, self.source, self.key, state_file, self.pieces)
+        return FoundPart(descriptor, paths, self.owner.source, self.key, state_file, self.pieces)
 
     def open_existing(self) -> OpenPart | None:
         """Open the file of an earlier attempt; None if there is none, or if it is in use.
@@ -153,9 +153,9 @@ class PartOpener:
             FileInUseError: another program uses the file.
         """
         usual = usual_paths(self.destination)
-        for paths in (usual, *own_paths(self.destination, self.source)):
-            state_file = tidy_up(paths, self.destination, self.source, self.key)
-            if state_file is not None and state_file.proves(self.source):
+        for paths in (usual, *own_paths(self.destination, self.owner)):
+            state_file = tidy_up(paths, self.destination, self.owner, self.key)
+            if state_file is not None and state_file.proves(self.owner):
                 return paths, state_file
         return usual, None
 
@@ -195,17 +195,17 @@ class PartOpener:
             if is_empty and not is_empty_of_another_user(status):
                 descriptor = open_locked(paths.part)
                 if not _is_anothers(self._found(paths, descriptor, None)):
-                    return OpenPart(paths, descriptor, PartState(self.source))
+                    return OpenPart(paths, descriptor, PartState(self.owner.source))
                 os.close(descriptor)
         return None
 
     def free_paths(self) -> PartPaths | None:
         """Return paths without files; None if there is none, or if a part file of ours exists."""
-        for paths in paths_to_try(self.destination, self.source, self.key):
+        for paths in paths_to_try(self.destination, self.owner, self.key):
             if not (os.path.lexists(paths.part) or os.path.lexists(paths.state)):
                 return paths
             state_file = paths.find_state(self.key)
-            if state_file is not None and state_file.proves(self.source):
+            if state_file is not None and state_file.proves(self.owner):
                 return None
         return None
 
@@ -223,22 +223,22 @@ def _is_anothers(part: FoundPart) -> bool:
     return is_empty and not part.has_mark and is_open_elsewhere(part.descriptor)
 
 
-def may_be_ours(paths: PartPaths, state_file: StateFile | None, source: str) -> bool:
+def may_be_ours(paths: PartPaths, state_file: StateFile | None, owner: PartOwner) -> bool:
     """Return True if a part file may be opened at these paths, because no file there is foreign.
 
     Args:
         paths: those of the part file and its state.
         state_file: the file with the name of the state; None if there is none.
-        source: the download.
+        owner: the download.
     """
-    if state_file is not None and not _is_or_was_ours(state_file, source):
+    if state_file is not None and not _is_or_was_ours(state_file, owner):
         return False
     try:
         status = paths.part.lstat()
     except FileNotFoundError:
         if state_file is None:
             return True
-        return state_file.proves(source) or state_file.is_blank or state_file.is_marked
+        return state_file.proves(owner) or state_file.is_blank or state_file.is_marked
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return False
     if is_empty_of_another_user(status):
@@ -251,7 +251,8 @@ def is_empty_of_another_user(status: os.stat_result) -> bool:
     return not status.st_size and status.st_uid != os.geteuid()
 
 
-def _is_or_was_ours(state_file: StateFile, source: str) -> bool:
+def _is_or_was_ours(state_file: StateFile, owner: PartOwner) -> bool:
     """Return True if this program wrote the state, or may have before it was damaged."""
-    may_be_damaged = state_file.is_private and state_file.claimed_source in (None, source)
-    return state_file.proves(source) or may_be_damaged
+    if state_file.state is not None:
+        return state_file.proves(owner)
+    return state_file.is_private and state_file.claimed_source in (None, owner.source)

@@ -22,7 +22,7 @@ from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .part_marks import has_any_mark, has_mark
 from .part_names import PartPaths
-from .part_state import Key, PartState, StateFile
+from .part_state import Key, PartOwner, PartState, StateFile
 from .pieces import check_pieces
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 
 
-def tidy_up(paths: PartPaths, destination: Path, source: str, key: Key) -> StateFile | None:
+def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> StateFile | None:
     """Remove leftovers of a commit that a crash or a loss of power interrupted.
 
     The finished file may still have several names, and the state may be lost, because the first
@@ -41,7 +41,7 @@ def tidy_up(paths: PartPaths, destination: Path, source: str, key: Key) -> State
         FileInUseError: another program has the file open, perhaps during its commit.
     """
     state_file = paths.find_state(key)
-    if state_file is None or not (state_file.is_blank or state_file.proves(source)):
+    if state_file is None or not (state_file.is_blank or state_file.proves(owner)):
         return state_file
     with suppress(OSError):
         part = identity_at(paths.part)

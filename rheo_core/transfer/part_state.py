@@ -90,6 +90,26 @@ class PartState:
         )
 
 
+class PartOwner(NamedTuple):
+    """Download that a part file belongs to.
+
+    Attributes:
+        source: its object; see `source_of`.
+        links: its links, the one that is fetched first; see `exact_source_of`. Empty: any link.
+    """
+
+    source: str
+    links: tuple[str, ...] = ()
+
+    def has_begun(self, state: PartState) -> bool:
+        """Return True if a state is that of this download."""
+        return state.source == self.source and self.is_link(state)
+
+    def is_link(self, state: PartState) -> bool:
+        """Return True if a link of this download began the bytes of a state."""
+        return not self.links or state.link in ("", *self.links)
+
+
 @cache
 def _schema() -> TypeAdapter[PartState]:
     return TypeAdapter(PartState)  # built when a state is read, because building it takes 2 ms
@@ -173,9 +193,9 @@ class StateFile(NamedTuple):
     is_private: bool
     data: bytes
 
-    def proves(self, source: str) -> bool:
+    def proves(self, owner: PartOwner) -> bool:
         """Return True if this program wrote the state of this download."""
-        return self.state is not None and self.state.source == source
+        return self.state is not None and owner.has_begun(self.state)
 
     @property
     def is_blank(self) -> bool:

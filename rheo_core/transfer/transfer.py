@@ -205,6 +205,7 @@ class Transfer:
             if head.total is not None:
                 self._context.checks.size(head.total)
             if head.partial:
+                part.take_over()
                 part.hear_promise(head.promised, head.validator)
             if was_whole and (head.partial or _continues(head, part.state)):
                 self._whole(part)

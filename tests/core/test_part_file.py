@@ -207,7 +207,7 @@ def test_any_state_of_the_download_may_have_the_size(
     part: PartFile, order: tuple[int | None, int | None]
 ) -> None:
     """A crash while a part file gets another name leaves two states."""
-    places = usual_paths(part.destination), own_paths(part.destination, part.source)[2]
+    places = usual_paths(part.destination), own_paths(part.destination, part.owner)[2]
     for paths, total in zip(places, order, strict=True):
         state = PartState(part.source, total, STRONG)
         write_state(paths.state, state, paths.part.name, user_key, durable=False)

@@ -281,6 +281,11 @@ def test_weak_and_malformed_etags(etag: str) -> None:
         ("Fri, 31 Dec 1999 23:00:00 GMT", NOW, False),  # the same, in another zone
         (f"{DATE}{' x' * 50}", LATER, False),  # each request would send it
         ("Sat, 01 Jan 2000 00:00:01 GMT", NOW, True),
+        ("Tue, 30 Nov 1999 00:00:00 GMT", NOW, False),  # 0000-00-00, read as numbers
+        ("Mon, 29 Nov 1999 23:00:00 GMT", NOW, False),  # the same, in another zone
+        ("Tue, 30 Nov 1999 05:00:00 GMT", NOW, False),
+        ("Tue, 30 Nov 1999 05:00:01 GMT", NOW, True),
+        ("Tue, 30 Nov 2010 00:00:00 GMT", NOW, True),
         ("Sun, 02 Jan 2000 00:00:00 GMT", NOW, True),
         ("06 Nov 1994 08:49:37 GMT", LATER, True),
         ("Sun, 06-Nov-1994 08:49:37 GMT", LATER, True),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, DownloadStatus, FileConfig
+from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.signed_urls import unsigned
 from tests.core.engine import Gate, fetch, names_in, serving, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
@@ -84,11 +85,22 @@ async def test_a_renewed_link_continues_from_the_bytes_on_the_disk(
     assert request.range_start == 1_000_000 and request.headers["if-range"] == '"v1"'
 
 
-async def test_another_version_begins_again(server: MisbehavingServer, tmp_path: Path) -> None:
-    await interrupted(server, tmp_path, AWS)
-    new = server.on(f"/f.bin?{AWS.format(2)}", serving(OTHER, ETag='"v2"'))
+@pytest.mark.parametrize("form", [AWS, "token={0}"])
+async def test_another_version_begins_again_beside_the_bytes(
+    server: MisbehavingServer, tmp_path: Path, form: str
+) -> None:
+    """Another ETag may be that of another file, and the old link may go on later."""
+    old = await interrupted(server, tmp_path, form)
+    new = server.on(f"/f.bin?{form.format(2)}", serving(OTHER, ETag='"v2"'))
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
-    assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == OTHER
+    assert (tmp_path / "f.bin").read_bytes() == OTHER
+    assert (tmp_path / "f.bin.part").stat().st_size == 1_000_000
+    server.on(old, serving(BODY, ETag='"v1"'))
+    again = FileConfig(url=server.url(old), file_exists_strategy=FileExistsStrategy.RENAME)
+    await fetch(tmp_path, [again], connections=1)
+    assert server.requests[-1].range_start == 1_000_000
+    assert names_in(tmp_path) == ["f (1).bin", "f.bin"]
+    assert (tmp_path / "f (1).bin").read_bytes() == BODY
 
 
 async def test_another_object_leaves_the_bytes_alone(
@@ -181,9 +193,136 @@ async def test_a_date_does_not_continue_from_the_bytes_of_another_link(
         await exchange.close()
 
     await fetch(tmp_path, [FileConfig(url=server.on("/f.bin?token=1", cut))], connections=1)
-    new = server.on("/f.bin?token=2", serving(OTHER, **DATED))
+    new = server.on("/f.bin?token=2", refused)
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
-    assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == OTHER
+    assert names_in(tmp_path) == ["f.bin.part", "f.bin.part.state"]
+    server.on("/f.bin?token=2", serving(OTHER, **DATED))
+    await fetch(tmp_path, [FileConfig(url=new)], connections=1)
+    assert server.requests[-1].range_start is None
+    assert (tmp_path / "f.bin").read_bytes() == OTHER
+    assert (tmp_path / "f.bin.part").stat().st_size == 1_000_000
+
+
+async def refused(exchange: Exchange) -> None:
+    await exchange.head("403 Forbidden", Content_Length=0)
+    await exchange.close()
+
+
+LINKS = {"A": ("/get?token=a", BODY), "B": ("/get?token=b", OTHER)}
+
+
+def breaks(server: MisbehavingServer, etags: dict[str, str]) -> dict[str, FileConfig]:
+    """Let both links break after 1,000,000 bytes, until `serves`."""
+
+    def cutting(body: bytes, etag: str) -> Behaviour:
+        async def cut(exchange: Exchange) -> None:
+            if exchange.request.range_start is not None:
+                await refused(exchange)
+                return
+            await exchange.head(Content_Length=len(body), ETag=etag, Accept_Ranges="bytes")
+            await exchange.send(body[:1_000_000])
+            await exchange.close()
+
+        return cut
+
+    return {
+        name: FileConfig(url=server.on(path, cutting(body, etags[name])))
+        for name, (path, body) in LINKS.items()
+    }
+
+
+def serves(server: MisbehavingServer, etags: dict[str, str]) -> None:
+    for name, (path, body) in LINKS.items():
+        server.on(path, serving(body, ETag=etags[name]))
+
+
+ETAGS = [{"A": '"v-a"', "B": '"v-b"'}, {"A": '"12"', "B": '"12"'}]
+
+
+@pytest.mark.parametrize("etags", ETAGS, ids=["their own", "one revision"])
+@pytest.mark.parametrize(
+    ("first", "second"), [("AB", "B"), ("AB", "BA"), ("AB", "AB"), ("B", "AB"), ("BA", "A")]
+)
+async def test_each_link_finds_its_own_bytes_in_a_changed_list(
+    server: MisbehavingServer, tmp_path: Path, etags: dict[str, str], first: str, second: str
+) -> None:
+    configs = breaks(server, etags)
+    await fetch(tmp_path, [configs[name] for name in first], connections=1)
+    serves(server, etags)
+    begun = len(server.requests)
+    await fetch(tmp_path, [configs[name] for name in second], connections=1)
+    resumed = {each.target for each in server.requests[begun:] if each.range_start == 1_000_000}
+    assert resumed == {LINKS[name][0] for name in second if name in first}
+    contents = [path.read_bytes() for path in tmp_path.glob("get*") if ".part" not in path.name]
+    assert sorted(contents) == sorted(LINKS[name][1] for name in second)
+    left = len(first) - len(resumed)
+    assert len(list(tmp_path.glob("*.part"))) == left
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("etags", ETAGS, ids=["their own", "one revision"])
+async def test_a_link_leaves_the_bytes_of_a_failed_download_alone(
+    server: MisbehavingServer, tmp_path: Path, etags: dict[str, str], restarts: bool
+) -> None:
+    configs = breaks(server, etags)
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+
+    def opened() -> DownloadManager:
+        return DownloadManager(download_dir=folder, session_path=session, connections=1)
+
+    async def finish(manager: DownloadManager) -> None:
+        serves(server, etags)
+        await manager.add([configs["B"]])
+        await manager.wait_until_complete(timeout=30)
+        assert await manager.retry(configs["A"].id)
+        await manager.wait_until_complete(timeout=30)
+
+    async with opened() as manager:
+        await manager.add([configs["A"]])
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, configs["A"]) is DownloadStatus.FAILED
+        if not restarts:
+            await finish(manager)
+    if restarts:
+        async with opened() as manager:
+            await finish(manager)
+    assert server.requests[-1].range_start == 1_000_000
+    assert names_in(folder) == ["get", "get (1)"]
+    assert (folder / "get").read_bytes() == BODY
+    assert (folder / "get (1)").read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("edited", ["A", "B", "AB"])
+async def test_a_renewed_link_keeps_its_bytes_beside_another(
+    server: MisbehavingServer, tmp_path: Path, until: Until, edited: str
+) -> None:
+    etags = ETAGS[0]
+    gates = {name: Gate(body, 1_000_000, ETag=etags[name]) for name, (_, body) in LINKS.items()}
+    configs = {
+        name: FileConfig(url=server.on(path, gates[name])) for name, (path, _) in LINKS.items()
+    }
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        for config in configs.values():
+            await manager.add([config])
+            await until(lambda: manager.snapshot().downloads[-1].bytes_downloaded == 1_000_000)
+            await manager.pause(config.id)
+        for gate in gates.values():
+            gate.opened.set()
+        serves(server, etags)
+        ids = {name: config.id for name, config in configs.items()}
+        for name in edited:
+            path, body = LINKS[name]
+            url = server.on(f"{path}2", serving(body, ETag=etags[name]))
+            new = await manager.edit(ids[name], FileConfig(url=url))
+            assert new is not None
+            ids[name] = new
+        begun = len(server.requests)
+        for each in ids.values():
+            await manager.resume(each)
+        await manager.wait_until_complete(timeout=30)
+    assert [each.range_start for each in server.requests[begun:]] == [1_000_000, 1_000_000]
+    assert len(names_in(tmp_path)) == 2
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == sorted([BODY, OTHER])
 
 
 async def test_a_login_in_an_edited_link_keeps_the_bytes(
@@ -215,8 +354,8 @@ async def test_fragments_make_no_second_download(server: MisbehavingServer, tmp_
     assert status_of(manager, first) is DownloadStatus.COMPLETED
 
 
-async def interrupted(server: MisbehavingServer, folder: Path, form: str) -> None:
-    """Fetch a part of the file, until the signature expires."""
+async def interrupted(server: MisbehavingServer, folder: Path, form: str) -> str:
+    """Fetch a part of the file, until the signature expires; return the path of the link."""
 
     async def cut(exchange: Exchange) -> None:
         if len(server.requests) > 1:
@@ -226,6 +365,7 @@ async def interrupted(server: MisbehavingServer, folder: Path, form: str) -> Non
         await exchange.send(BODY[:1_000_000])
         await exchange.close()
 
-    url = server.on(f"/f.bin?{form.format(1)}", cut)
-    await fetch(folder, [FileConfig(url=url)], connections=1)
+    path = f"/f.bin?{form.format(1)}"
+    await fetch(folder, [FileConfig(url=server.on(path, cut))], connections=1)
     assert (folder / "f.bin.part").exists()
+    return path

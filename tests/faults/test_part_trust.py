@@ -20,7 +20,8 @@ from rheo_core.domain import DownloadStatus, PieceHashes
 from rheo_core.infrastructure import files, identity
 from rheo_core.infrastructure.files import create_whole
 from rheo_core.infrastructure.identity import Identity
-from rheo_core.transfer import committing, source_of
+from rheo_core.infrastructure.user_key import user_key
+from rheo_core.transfer import committing, exact_source_of, source_of
 from rheo_core.transfer.part_state import PartState, encode_state
 from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
@@ -479,11 +480,13 @@ async def test_its_own_beginning_under_another_name_is_removed_on_demand(
 
 
 async def test_no_name_for_the_part_file_is_a_sentence(scene: Scene) -> None:
-    others = taken_names(scene, 5)
+    link = exact_source_of(scene.config().url, user_key())
+    others = [*taken_names(scene, 5), scene.folder / f"file.bin.{link[:8]}.part"]
+    others[-1].write_bytes(b"of a browser")
     before = names_in(scene.folder)
     scene.server.on(scene.path, parts(GOOD, **V1))
     manager, _ = await fetch(scene.folder, [config := scene.config()])
-    assert "use this name and the four alternatives" in error_of(manager, config)
+    assert "use this name and all alternatives" in error_of(manager, config)
     assert all(file.read_bytes() == b"of a browser" for file in others)
     assert names_in(scene.folder) == before
 
