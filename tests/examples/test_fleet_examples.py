@@ -118,9 +118,7 @@ async def test_a_program_on_a_cluster_of_dask(
     words = [str(tmp_path / "urls.txt"), "-o", str(tmp_path / "out"), "-n", "1"]
     code, out, err = await run(*words)
     assert (code, err) == (0, "")
-    assert (
-        out.splitlines()[-1] == "complete: 1 of 1 shards, 20 of 20 entries, 20 completed, 40.1 kB"
-    )
+    assert out.splitlines()[-1] == "complete: 1 of 1 shard, 20 of 20 entries, 20 completed, 40.1 kB"
     assert (await run(str(tmp_path / "none"), *words[1:]))[0::2] == (
         1,
         f"cannot read the list {tmp_path / 'none'}: No such file or directory.\n",

@@ -87,7 +87,7 @@ async def test_a_quiet_run_says_why_it_is_not_complete(
     result = await home.run(f"{AT_FIRST}\n{COMMAND}", *run, "-j", 1, "-q")
     assert (result.code, result.out) == (3, "")
     first, reason = result.err.splitlines()
-    assert first.startswith("failed: 0 of 1 shards")
+    assert first.startswith("failed: 0 of 1 shard")
     assert reason.startswith("  shard 0: ") and str(scratch) in reason
 
 

@@ -149,7 +149,7 @@ async def test_further_passes_belong_to_the_slices(
     run = planned(tmp_path / "out", rows, shard_size=3)
     assert (await home.rheo("fleet", "work", run.out)).code == 1
     further = await home.rheo("fleet", "retry", run.out, "--plan-only")
-    assert (further.code, further.err) == (0, "Pass 2: 1 entries of 1 shards.\n")
+    assert (further.code, further.err) == (0, "Pass 2: 1 entry of 1 shard.\n")
     ended = await home.rheo("fleet", "work", run.out)
     assert ended.code == 0
     assert "shard 000001, pass 2: 1 completed; " in ended.err

@@ -216,7 +216,7 @@ async def test_retry_plans_a_pass_and_names_the_command(run: FleetRun) -> None:
         await app.press("p")
         assert app.said == "Stop the run: the run is complete."
         await app.press("r", "y")
-        await app.until(lambda: app.said.startswith("Planned pass 2 over 1 URLs: rheo fleet run"))
+        await app.until(lambda: app.said.startswith("Planned pass 2 over 1 URL: rheo fleet run"))
         await app.until(lambda: app.view and app.view.shards == 3)
         await app.press("r")
         assert app.said == "Try failed URLs again: the run is not complete."
