@@ -384,8 +384,8 @@ def _is_constant(modified: str, moment: datetime) -> bool:
     """Return True if every version of a file may have this date.
 
     A year of two digits (RFC 850) does not name its century: zero times are written so, too. Clocks
-    begin at New Year (2000, 2001 and others), in any zone of whole hours. A date of zeros alone, read
-    as numbers by PHP and others, is 30 November 1999.
+    begin at New Year (2000, 2001 and others), in any zone of whole hours. A date of zeros alone,
+    read as numbers by PHP and others, is 30 November 1999.
     """
     is_new_year = (moment.month, moment.day) in ((12, 31), (1, 1))
     is_date_of_zeros = (moment.year, moment.month) == (1999, 11) and moment.day in (29, 30)
