@@ -209,7 +209,7 @@ async def test_r38_sizes_beyond_32_bits(
         await exchange.close()
 
     outcome = await broken.fetch(huge, OLD, connections=1)  # a slow one would get help
-    outcome.failed(f"after {SMALL} of {total} bytes")
+    outcome.failed(f"after {SMALL:,} of {total:,} bytes")
     assert outcome.journal.last("started").total_bytes == total
     starts = [request.range_start for request in outcome.requests]
     assert starts[:3] == [None, CUT, 2 * CUT]
