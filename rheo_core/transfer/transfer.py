@@ -234,10 +234,7 @@ class Transfer:
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
         size = part.size
-        if known is not None and size < known:
-            part.expect(known, head.validator)  # these bytes are as doubtful as the size
-            await self._disk.run(part.begin)
-            raise IncompleteError(size, known)
+        await self._drop_short(part, known)
         if part.state.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
@@ -245,6 +242,18 @@ class Transfer:
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
+
+    async def _drop_short(self, part: PartFile, known: int | None) -> None:
+        """Drop a body that is shorter than its version is known to be: one of both is wrong.
+
+        Raises:
+            IncompleteError: it is.
+        """
+        size = part.size
+        if known is not None and size < known:
+            part.expect(known, part.state.validator)
+            await self._disk.run(part.begin)
+            raise IncompleteError(size, known)
 
     async def _receive(self, reply: Request, part: PartFile) -> None:
         """Fetch the missing ranges."""
