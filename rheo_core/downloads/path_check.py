@@ -14,7 +14,7 @@ class Occupant(Enum):
 
     NOTHING = auto()
     OURS = auto()  # the beginning of this very download
-    SHARED = auto()  # the beginning by another link of its object
+    SHARED = auto()  # the beginning by another link of its object, which this one may continue
     ANOTHERS = auto()  # the beginning of another one
     FILE = auto()
     SPECIAL = auto()  # a folder, a device, or a link, unless it may count as its file

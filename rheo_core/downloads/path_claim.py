@@ -335,7 +335,14 @@ class PathClaim:
         context, is_wanted = self._context, part is not None
         if part is None:
             source, links = context.names.part_owner(self._record.config)
-            part = PartFile(path, source, links=links, key=context.options.key)
+            part = PartFile(
+                path,
+                source,
+                links=links,
+                pieces=self._record.config.pieces,
+                key=context.options.key,
+                is_read_back=self.checksum is not None,
+            )
         is_free = context.part_listings.is_free(part.folder)
         follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
         return await context.disk.submit_to(

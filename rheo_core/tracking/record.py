@@ -41,6 +41,7 @@ class AttemptStats:
     elapsed: float = 0.0  # seconds spent in ended attempts
     connections: int = 0
     transferred: int = 0  # bytes from the network, including repeated ones
+    known_size: tuple[str, int] | None = None  # validator and size that a short body contradicted
     received: int | None = None  # size of the file, set when this run received its last byte
     error: str | None = None  # message of the last failed attempt
     failure: Failure | None = None  # kind of that error; None with one of an earlier version

@@ -241,7 +241,7 @@ class PartFile:
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         found = self.found_state() if self.may_share else None
-        if found is not None and self.is_shared(found) and self._may_continue(found):
+        if found is not None and self.is_shared(found):
             self._owner = PartOwner(self.source, (found.link, *self.owner.links))
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if self._is_new_link and self.state.written and not self._may_continue(self.state):
@@ -255,8 +255,9 @@ class PartFile:
         self._reach = max((each.end for each in self.state.written), default=0)
 
     def is_shared(self, state: PartState) -> bool:
-        """Return True if another link of the same object began the bytes of a state."""
-        return state.source == self.source and not self.owner.has_begun(state)
+        """Return True if another link of this object began bytes that may go on with this one."""
+        is_others = state.source == self.source and not self.owner.has_begun(state)
+        return is_others and self._may_continue(state)
 
     def take_over(self) -> None:
         """Make the bytes of another link those of this one, because a reply continues them."""

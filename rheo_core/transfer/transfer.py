@@ -214,7 +214,7 @@ class Transfer:
                 if self._goes_on(part, head):
                     return False, part
                 self._check_replaced(part.state)
-                known = _known_size(head, part.state)
+                known = _known_size(head, part.state, self._stats.known_size)
                 before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
@@ -251,7 +251,8 @@ class Transfer:
         """
         size = part.size
         if known is not None and size < known:
-            part.expect(known, part.state.validator)
+            self._stats.known_size = (part.state.validator.if_range or "", known)
+            part.expect(None, part.state.validator)
             await self._disk.run(part.begin)
             raise IncompleteError(size, known)
 
@@ -401,16 +402,21 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
     return is_same and etag is not None and etag == refused.validator.etag
 
 
-def _known_size(head: ResponseHead, state: PartState) -> int | None:
-    """Return the size of the part file for a reply of the same version whose end nothing proves.
+def _known_size(
+    head: ResponseHead, state: PartState, contradicted: tuple[str, int] | None
+) -> int | None:
+    """Return the size of this version from an earlier reply, if nothing proves the end of this one.
 
-    Proxies leave out the length, and then end a body early as if it were whole.
+    Proxies leave out the length, and then end a body early as if it were whole. One short body
+    (`contradicted`) does not make the next one whole.
     """
+    if not head.ends_with_connection:
+        return None
+    if contradicted is not None and contradicted[0] == head.validator.if_range:
+        return contradicted[1]
     of_state = state.validator
     is_same = of_state.if_range is not None and of_state.may_be(head.validator)
-    if head.ends_with_connection and is_same and of_state.coding == head.validator.coding:
-        return state.total
-    return None
+    return state.total if is_same and of_state.coding == head.validator.coding else None
 
 
 def _continues(head: ResponseHead, state: PartState) -> bool:

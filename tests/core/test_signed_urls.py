@@ -199,8 +199,26 @@ async def test_a_date_does_not_continue_from_the_bytes_of_another_link(
     server.on("/f.bin?token=2", serving(OTHER, **DATED))
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
     assert server.requests[-1].range_start is None
-    assert (tmp_path / "f.bin").read_bytes() == OTHER
+    assert (tmp_path / "f (1).bin").read_bytes() == OTHER  # as for any other URL
     assert (tmp_path / "f.bin.part").stat().st_size == 1_000_000
+
+
+async def test_the_name_of_a_link_that_is_fetched_by_another_program_stays_its_own(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1_000_000, **DATED)
+    a = FileConfig(url=server.on("/get?token=a", gate))
+    b = FileConfig(url=server.on("/get?token=b", serving(OTHER, **DATED)))
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([a])
+        await until(lambda: (tmp_path / "get.part").exists())
+        await fetch(tmp_path, [b], connections=1)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, a) is DownloadStatus.COMPLETED
+    assert names_in(tmp_path) == ["get", "get (1)"]
+    assert (tmp_path / "get").read_bytes() == BODY
+    assert (tmp_path / "get (1)").read_bytes() == OTHER
 
 
 async def refused(exchange: Exchange) -> None:

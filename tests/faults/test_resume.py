@@ -425,6 +425,12 @@ async def test_b15_a_body_shorter_than_its_version_is_incomplete(
     assert outcome.requests[-1].range_start is None
 
 
+async def test_b15_a_second_short_body_is_no_whole_one_either(broken: Scene) -> None:
+    shorter = without_length(OLD[: SMALL // 2], "close", **V1)
+    outcome = await broken.resume(OLD, SMALL // 4, shorter, headers=V1)
+    outcome.failed(f"after {SMALL // 2:,} of {SMALL:,} bytes")
+
+
 @pytest.mark.parametrize("validator", [V1, DATED], ids=["etag", "date"])
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 async def test_b15_a_contradicted_size_joins_no_bytes(
