@@ -13,7 +13,7 @@ from textual.keys import format_key
 
 from rheo_core.domain import DownloadStatus
 from rheo_tui import action_reasons as reasons
-from rheo_tui.causes import Cause
+from rheo_tui.failure_advice import Cause
 from rheo_tui.tabs import OWN_KEYS, TABS
 
 Owner = Literal["screen", "table", "downloads", "filters", "inspector"]

@@ -26,7 +26,6 @@ from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
 from rheo_tui.action_reasons import Context, can_edit
 from rheo_tui.actions import BY_ID, Action, advice_text, bindings, handler_table
-from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
@@ -34,6 +33,7 @@ from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.commands import COMMANDS, PLACES, equal_command, targets_text, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text

@@ -1,4 +1,4 @@
-"""Causes: the reason for a failure in a few words, and advice on it."""
+"""Failure advice: the cause of a failure in a few words, and advice on it."""
 
 from typing import NamedTuple
 
