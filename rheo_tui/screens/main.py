@@ -128,7 +128,11 @@ class MainScreen(Screen[None]):
         yield FilterBar(self._filters.complete, id="filter")
         with Container(id="body"):
             yield DownloadTable(
-                self.model, read_only=read_only, columns=self.memory.columns, id="table"
+                self.model,
+                self.keymap,
+                read_only=read_only,
+                columns=self.memory.columns,
+                id="table",
             )
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
@@ -723,6 +727,7 @@ class MainScreen(Screen[None]):
     def _show_settings(self, settings: Settings) -> None:
         self.keymap.clear()
         self.keymap.update(settings.keys)
+        self.query_one(DownloadTable).refresh()
         self.query_one(StatusFooter).refresh()
         self.post_message(self.SettingsChanged(settings))
 
