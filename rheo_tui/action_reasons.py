@@ -223,4 +223,4 @@ clear_finished = _changes(_needs(lambda context: context.finished, "no download 
 lift = _changes(_needs(lambda context: context.lowered_hosts, "no host limit has been lowered"))
 undo = _changes(_needs(lambda context: context.can_undo, "nothing to undo"))
 redo = _changes(_needs(lambda context: context.can_redo, "nothing to redo"))
-keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter; press / first"))
+keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter"))

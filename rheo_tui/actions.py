@@ -13,7 +13,7 @@ from textual.keys import format_key
 
 from rheo_core.domain import DownloadStatus
 from rheo_tui import action_reasons as reasons
-from rheo_tui.causes import Cause
+from rheo_tui.failure_advice import Cause
 from rheo_tui.tabs import OWN_KEYS, TABS
 
 Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
@@ -181,7 +181,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "limit_down", "[", "Lower the speed limit", "Queue",
-        "Lower the speed limit of all downloads together; the first one is below the speed.",
+        "Lower the overall speed limit; the first press sets it just below the current speed.",
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
@@ -200,9 +200,9 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.limit_up, owner="downloads",
     ),
     Action(
-        "lift", "H", "Lift limits of hosts", "Queue",
-        "Remove the connection limits of hosts that refused connections, for example with "
-        "HTTP 429.",
+        "lift", "H", "Restore host limits", "Queue",
+        "Restore the usual limits of hosts that were slowed down after refusing requests (such as "
+        "HTTP 429).",
         disabled=reasons.lift,
         owner="downloads",
     ),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
 
-from .causes import Cause, cause_of
+from .failure_advice import Cause, cause_of
 
 
 @dataclass(frozen=True, slots=True)

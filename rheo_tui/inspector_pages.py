@@ -21,7 +21,7 @@ from rheo_core.domain.inspector_details import (
 from rheo_core.domain.text import printable
 
 from .actions import advice_text
-from .causes import algorithm_text, cause_of
+from .failure_advice import algorithm_text, cause_of
 from .formatting import (
     clock_text,
     count_text,

@@ -1,6 +1,7 @@
-"""Look of a row's status: its glyph, its word and its colour.
+"""Look of a row's status: its glyph, its word and the name of its style.
 
-The whole text, with the reason why a download waits or failed, is made in `status_text.py`.
+The colour itself is in `styles.tcss`. The whole text, with the reason why a download waits or
+failed, is made in `status_text.py`.
 """
 
 from dataclasses import dataclass

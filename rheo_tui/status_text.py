@@ -9,7 +9,7 @@ from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.schedule import start_text
 
-from .causes import cause_of
+from .failure_advice import cause_of
 from .formatting import duration_text, fraction_done, percent_text, size_text, speed_text
 from .status_look import look_of
 

@@ -200,8 +200,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         taken = Path(error.filename)  # the folder, or one above it
-        where = "this name" if taken == folder else f"the name {taken}"
-        fail(f"cannot create the folder {folder}: {_kind(taken)} has {where}.", ExitCode.DISK)
+        subject = "it" if taken == folder else taken
+        fail(f"cannot create the folder {folder}: {subject} is {_kind(taken)}.", ExitCode.DISK)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         fail(f"cannot create the folder {folder}: {reason}.", ExitCode.DISK)
@@ -214,7 +214,7 @@ def _kind(path: Path) -> str:
     try:
         path.resolve(strict=True)
     except FileNotFoundError:
-        return f"a symbolic link to {path.readlink()}, which does not exist,"
+        return f"a symbolic link to {path.readlink()}, which does not exist"
     except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError
         return "a symbolic link that leads back to itself"
     return "a symbolic link to a file"

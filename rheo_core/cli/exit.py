@@ -2,12 +2,15 @@
 
 from collections.abc import Set
 from enum import IntEnum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.text import printable, redact
+
+if TYPE_CHECKING:
+    from rheo_core.domain.fleet import FleetStatus
 
 
 class ExitCode(IntEnum):
@@ -55,6 +58,14 @@ def code_of_run(
     if lost_events:
         return ExitCode.DISK
     return ExitCode.FAILED if bad_input else ExitCode.DONE
+
+
+def code_of_status(found: "FleetStatus") -> ExitCode:
+    """Return the exit code of a fleet run with this status."""
+    if found.shards_done < found.shards:
+        return ExitCode.STOPPED
+    is_whole = found.counts.get("completed", 0) == found.entries_done
+    return ExitCode.DONE if is_whole else ExitCode.FAILED
 
 
 def code_of(failures: Set[FailureKind | None]) -> ExitCode:

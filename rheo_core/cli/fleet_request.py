@@ -24,7 +24,10 @@ def open_output(out: str) -> "Target":
 
     if out.startswith("memory:"):
         shown = printable(redact(out))
-        fail(f"output folder {shown} is in the memory of this process alone.", ExitCode.USAGE)
+        fail(
+            f"output folder {shown} exists only in this process; use a folder or an object store.",
+            ExitCode.USAGE,
+        )
     try:
         return open_target(out)
     except ValueError as error:

@@ -13,7 +13,7 @@ import typer
 
 from rheo_core.domain.fleet import PLAN_NAME, STOP_NAME
 
-from .exit import ExitCode, code_of_signal, fail, reason_of
+from .exit import ExitCode, code_of_signal, code_of_status, fail, reason_of
 from .flags import Quiet
 from .fleet_flags import (
     ComputeHash,
@@ -38,7 +38,7 @@ from .fleet_flags import (
     UrlColumn,
 )
 from .fleet_plan import make_plan
-from .fleet_status import Progress, code_of_status, show_status
+from .fleet_status import Progress, show_status
 from .start import end_imports
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from rheo_core.domain.text import printable
 
-from .exit import ExitCode, fail, reason_of
+from .exit import ExitCode, code_of_status, fail, reason_of
 from .fleet_flags import ExistingOut
 
 if TYPE_CHECKING:
@@ -77,14 +77,6 @@ def show_status(found: "FleetStatus", *, is_error: bool = False) -> None:
     from rheo_core.fleet.status import error_lines, status_line
 
     typer.echo("\n  ".join([status_line(found), *error_lines(found)]), err=is_error)
-
-
-def code_of_status(found: "FleetStatus") -> ExitCode:
-    """Return the exit code of a run with this status."""
-    if found.shards_done < found.shards:
-        return ExitCode.STOPPED
-    is_whole = found.counts.get("completed", 0) == found.entries_done
-    return ExitCode.DONE if is_whole else ExitCode.FAILED
 
 
 class Progress:

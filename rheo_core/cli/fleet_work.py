@@ -173,7 +173,10 @@ def _judge(result: "SliceResult", output: str, *, quiet: bool) -> ExitCode:
             typer.echo(f"Other workers have {count_text(more, 'more shard')}.", err=True)
         if result.was_stopped:
             again = f"rheo fleet stop --undo {quote(printable(output))}"
-            typer.echo(f"Stopped by rheo fleet stop. To continue, withdraw it: {again}", err=True)
+            typer.echo(
+                f"Stopped by rheo fleet stop. To continue, withdraw the stop request: {again}",
+                err=True,
+            )
     if not result.is_complete:
         return ExitCode.STOPPED
     return ExitCode.FAILED if failed else ExitCode.DONE

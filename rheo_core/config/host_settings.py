@@ -1,8 +1,8 @@
-"""Settings by host: the tables `[hosts."example.org"]`.
+"""Limits by host; request options come from `RequestOptions`.
 
-A table may have every option of `RequestOptions`, and limits of its own. A host inherits each
-option that its table leaves out: from the table of a wider pattern (`*.example.org`), then from
-`request`. `RequestRules` combines them.
+A table `[hosts."example.org"]` may have every such option, and limits of its own. A host inherits
+each option that its table leaves out: from the table of a wider pattern (`*.example.org`), then
+from `request`. `RequestRules` combines them.
 """
 
 from collections import Counter

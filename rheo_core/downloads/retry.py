@@ -25,8 +25,21 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.retry import ErrorCategory, RetryConfig, RetryPolicy
 from rheo_core.infrastructure.http.base import is_of_aiohttp
+from rheo_core.tracking import DownloadRecord
 
 T = TypeVar("T")
+_MIN_PROGRESS_BYTES = 16 << 10
+"""Progress that resets the number of failures. Otherwise a server that sends one byte for each
+request would get as many requests as the file has bytes."""
+
+
+def note_progress(record: DownloadRecord) -> bool:
+    """Reset the failures of a download that made clear progress; return True if it did."""
+    if record.bytes_downloaded < record.stats.best_offset + _MIN_PROGRESS_BYTES:
+        return False
+    record.stats.best_offset = record.bytes_downloaded
+    record.stats.failures = 0
+    return True
 
 
 class BaseRetryHandler(ABC):

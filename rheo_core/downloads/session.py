@@ -147,7 +147,7 @@ class Session:
                 f"{len(loaded.foreign)} of {count} downloads in the session {where} were "
                 "written by another user, on another computer or by an earlier version. They are "
                 "saved to the download folder, and their connection settings are ignored. Those "
-                "with a proxy or the like are paused."
+                "with a proxy or a similar option are paused."
             )
         return loaded.records
 

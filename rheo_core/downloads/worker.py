@@ -61,7 +61,7 @@ from .network_watch import NetworkWatch
 from .path_check import check_path
 from .path_locks import PathLocks
 from .progress import ProgressReporter
-from .retry import BaseRetryHandler, NullRetryHandler
+from .retry import BaseRetryHandler, NullRetryHandler, note_progress
 from .shortage import Shortage
 from .validation import BaseFileValidator
 
@@ -69,9 +69,6 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 """RFC 6585 4: it concerns the client and so all its downloads; a 503 may concern one."""
-_MIN_PROGRESS_BYTES = 16 << 10
-"""Progress that resets the number of failures. Otherwise a server that sends one byte for each
-request would get as many requests as the file has bytes."""
 
 _SLICE_PARTS = 200
 """Part files that are removed at once; the disk thread may then do other work."""
@@ -339,15 +336,6 @@ class DownloadWorker:
         self._context.requester.client.drop_idle()  # they use descriptors, memory and ports
         return self.shortage is not None and self.shortage.note(error)
 
-    def _note_progress(self, record: DownloadRecord) -> None:
-        """Reset the failures of a download that made clear progress."""
-        if record.bytes_downloaded < record.stats.best_offset + _MIN_PROGRESS_BYTES:
-            return
-        record.stats.best_offset = record.bytes_downloaded
-        record.stats.failures = 0
-        if self.shortage is not None:
-            self.shortage.over()
-
     def destination(self, record: DownloadRecord) -> Path:
         """Return the path of the file, as far as it is known."""
         return record.destination or self.folders.path_of(record.config)
@@ -366,7 +354,8 @@ class DownloadWorker:
             record.stats.redirect_host = error.host
             self._context.lifecycle.put_off(record, f"host limit: {printable(error.host)} is full")
             return 0.0
-        self._note_progress(record)
+        if note_progress(record) and self.shortage is not None:
+            self.shortage.over()
         if isinstance(error, ShortageError) and self._may_wait(error):
             self._context.lifecycle.put_off(record, error.problem)
             return 0.0

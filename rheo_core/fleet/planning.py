@@ -231,8 +231,8 @@ def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str |
     """
     if digest not in (None, plan.list_digest):
         raise PlanError(
-            "the output folder belongs to another list, or to other columns of it; choose another "
-            "folder"
+            "the output folder was planned from a different list or different columns; choose "
+            "another folder"
         )
     for name, flag in _FIXED.items():
         before, now = getattr(plan, name), getattr(request, name)
@@ -313,8 +313,8 @@ def _check_contact(urls: int, contact: str | None) -> None:
     """Raise PlanError if that many URLs need a contact, and there is none."""
     if urls > MAX_URLS_WITHOUT_CONTACT and contact is None:
         raise PlanError(
-            f"the list has more than {MAX_URLS_WITHOUT_CONTACT:,} URLs; name a contact for the "
-            "owners of the sites, such as --contact ann@example.org"
+            f"the list has more than {MAX_URLS_WITHOUT_CONTACT:,} URLs; tell site owners how to "
+            "reach you: --contact ann@example.org"
         )
 
 

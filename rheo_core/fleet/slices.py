@@ -27,7 +27,7 @@ from .targets import Target
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One of `count` equal parts of a run; numbers begin with 0."""
+    """One of `count` equal parts of a run; numbered from 0."""
 
     number: int
     count: int
@@ -46,11 +46,11 @@ class Slice:
             raise ValueError(f"slice {text!r} is not of the form I/N, such as 0/4")
         found = cls(int(number), int(count))
         if found.count == 0:
-            raise ValueError(f"slice {text!r} does not exist: the number of slices is at least 1")
+            raise ValueError(f"slice {text!r} is not valid: there must be at least one slice")
         if found.number >= found.count:
             raise ValueError(
-                f"slice {text!r} does not exist: numbers begin with 0, so the last of {count} is "
-                f"{found.count - 1}/{count}"
+                f"slice {text!r} does not exist: slices are numbered from 0, so the last of "
+                f"{count} is {found.count - 1}/{count}"
             )
         return found
 

@@ -69,7 +69,7 @@ def read_value(target: Target, name: str, kind: type[_T]) -> _T:
         raise StoredFileError(error.strerror) from None
     containers = text.count(b"{") + text.count(b"[")
     if containers > limits.containers or text.count(b",") > limits.commas:
-        raise StoredFileError(f"{name} is damaged: it holds more values than any of its kind")
+        raise StoredFileError(f"{name} is damaged: it has more values than such a file can have")
     try:
         return from_json(kind, text)
     except ValueError:

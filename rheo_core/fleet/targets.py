@@ -97,8 +97,8 @@ def open_target(out: str) -> Target:
         out = f"{protocol}:///{path}"
     if "@" in out.partition("://")[2].partition("/")[0]:
         raise ValueError(
-            f"{name} contains a login; every worker would get it through the scheduler. Give it "
-            "to the workers in their environment"
+            f"{name} contains a login; the scheduler would see it; set it in the workers' "
+            "environment instead"
         )
     if "::" in out:
         raise ValueError(f"{name} is a chain of URLs; name the folder without `::`")

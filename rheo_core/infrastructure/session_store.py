@@ -516,7 +516,7 @@ def _store_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise SessionStoreError(path, system_reason(error)) from error
     except MemoryError as error:
-        raise SessionStoreError(path, "it needs more memory than this machine gives") from error
+        raise SessionStoreError(path, "it needs more memory than is available") from error
     except sqlite3.Error as error:
         problem = _PROBLEMS.get(getattr(error, "sqlite_errorcode", 0), printable(str(error)))
         raise SessionStoreError(path, problem) from error

@@ -248,8 +248,8 @@ class PartFile:
             self.close()
             raise ProtocolError(
                 "no ETag says that the new link leads to the same file; the "
-                f"{self.state.offset:,} bytes of the old one are kept; to download the new "
-                "one, add its link"
+                f"{self.state.offset:,} bytes from the old link are kept. To download the new "
+                "file, add its link separately"
             )
         self.was_resumed = self.is_begun = bool(self.state.written)
         self._reach = max((each.end for each in self.state.written), default=0)

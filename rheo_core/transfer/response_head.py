@@ -414,7 +414,9 @@ def check_whole(head: ResponseHead, total: int | None) -> None:
         UnprovenWholeError: it may be a part.
     """
     if total is None or head.total != total:
-        raise UnprovenWholeError("the server answers a range request with a part as the whole file")
+        raise UnprovenWholeError(
+            "the server sent part of the file for a range request, labelled as the whole file"
+        )
 
 
 def check_version(

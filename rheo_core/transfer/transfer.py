@@ -304,8 +304,8 @@ class Transfer:
         """Refuse to replace bytes because of a new link, which may lead to another file."""
         if self._record.config.fetch_url is not None and state.can_resume:
             raise ProtocolError(
-                f"the new link leads to a different file; the {state.offset:,} bytes of the "
-                "old one are kept; to download the new one, add its link"
+                f"the new link leads to a different file; the {state.offset:,} bytes from the "
+                "old link are kept. To download the new file, add its link separately"
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:

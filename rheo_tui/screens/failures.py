@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_tui.actions import advice_text
-from rheo_tui.causes import shared_by_many
+from rheo_tui.failure_advice import shared_by_many
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 from rheo_tui.widgets.choice_list import ChoiceList

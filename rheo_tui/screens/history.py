@@ -15,8 +15,8 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
-from rheo_tui.causes import cause_of
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.failure_advice import cause_of
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import clock_text, count_text, duration_text, size_text, speed_text
 from rheo_tui.services.poller import EngineClient

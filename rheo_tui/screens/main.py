@@ -26,7 +26,6 @@ from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
 from rheo_tui.action_reasons import Context, can_edit
 from rheo_tui.actions import BY_ID, Action, advice_text, bindings, handler_table
-from rheo_tui.causes import cause_of
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
@@ -34,6 +33,7 @@ from rheo_tui.command_parser import Command, CommandError, parse_command
 from rheo_tui.commands import COMMANDS, PLACES, equal_command, targets_text, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
@@ -128,7 +128,11 @@ class MainScreen(Screen[None]):
         yield FilterBar(self._filters.complete, id="filter")
         with Container(id="body"):
             yield DownloadTable(
-                self.model, read_only=read_only, columns=self.memory.columns, id="table"
+                self.model,
+                self.keymap,
+                read_only=read_only,
+                columns=self.memory.columns,
+                id="table",
             )
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
@@ -723,6 +727,7 @@ class MainScreen(Screen[None]):
     def _show_settings(self, settings: Settings) -> None:
         self.keymap.clear()
         self.keymap.update(settings.keys)
+        self.query_one(DownloadTable).refresh()
         self.query_one(StatusFooter).refresh()
         self.post_message(self.SettingsChanged(settings))
 

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_core.domain.text import printable
-from rheo_tui.causes import cause_of
+from rheo_tui.failure_advice import cause_of
 from rheo_tui.formatting import clock_text, fit, fit_middle, fit_right, size_text
 from rheo_tui.status_look import look_of
 

@@ -1,7 +1,7 @@
 """DownloadTable: draws only visible rows, and of those only the ones that look different."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +18,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
+from rheo_tui.actions import BY_ID, key_names
 from rheo_tui.columns import (
     AUTOMATIC,
     COLUMNS,
@@ -48,12 +49,6 @@ _READING = "Reading your list…"
 _STATUS_STYLES = (
     "queued", "active", "retrying", "paused", "done", "failed", "skipped", "cancelled",
 )  # fmt: skip
-_EMPTY = (
-    "Nothing to download yet",
-    "",
-    "Paste links anywhere, press a to type them,",
-    "or press o to load a list.",
-)
 _EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
 
 
@@ -130,6 +125,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(
         self,
         model: TableModel,
+        keymap: Mapping[str, str],
         *,
         read_only: bool = False,
         columns: ColumnChoice = AUTOMATIC,
@@ -139,7 +135,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn_for = (Size(), 0)  # the sizes for which they were drawn
         super().__init__(id=id)
         self.model = model
-        self._empty = _EMPTY_READ_ONLY if read_only else _EMPTY
+        self._keymap = keymap
+        self._is_read_only = read_only
         self._strips: LRUCache[tuple[object, ...], tuple[DownloadSnapshot, Strip]] = LRUCache(
             maxsize=1024
         )
@@ -724,7 +721,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             more = f"{size_text(size)} · {more}"
         return self._painter_now.paint_fold(
             f"{self.model.finished:,} done",
-            f"{more} · X clears them from the list",
+            f"{more} · {self._key_of('clear_finished')} clears them from the list",
             self.model.is_unfolded,
             width,
             position == self.cursor,
@@ -751,11 +748,23 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _is_animated(self) -> bool:
         return self.app.animation_level != "none"
 
+    def _empty(self) -> tuple[str, ...]:
+        add, load = self._key_of("add"), self._key_of("load")
+        return (
+            "Nothing to download yet",
+            "",
+            f"Paste links anywhere, press {add} to type them,",
+            f"or press {load} to load a list.",
+        )
+
+    def _key_of(self, action: str) -> str:
+        return key_names(BY_ID[action], self._keymap)[0]
+
     def _hint(self) -> tuple[str, ...]:
         if self._is_loading:
             return (f"{_READING} {len(self.model.rows):,}" if self.model.rows else _READING,)
         if not self.model.rows:
-            return self._empty
+            return _EMPTY_READ_ONLY if self._is_read_only else self._empty()
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
         if not self.model.filter:
             return (f"Nothing{tab}", "", "Press 1 to show all downloads.")

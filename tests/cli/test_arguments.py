@@ -110,7 +110,7 @@ def test_help_names_every_option(flag: str) -> None:
         (("-i", "/"), 1, "cannot read the list /: Is a directory"),
         (("-i", "a\x00b"), 1, "cannot read the list"),
         (("http://x", "-o", "/dev/null/x"), 4, "cannot create the folder /dev/null/x"),
-        (("http://x", "-o", "/dev/null"), 4, "folder /dev/null: a file has this name."),
+        (("http://x", "-o", "/dev/null"), 4, "folder /dev/null: it is a file."),
         (("http://x", "--no-such-option"), 2, "--no-such-option"),
     ],
 )
@@ -125,11 +125,11 @@ def test_one_sentence(arguments: tuple[str, ...], code: int, message: str) -> No
 @pytest.mark.parametrize(
     ("links", "folder", "message"),
     [
-        ({"a": "a"}, "a", "a: a symbolic link that leads back to itself has this name."),
-        ({"a": "b", "b": "a"}, "a", "a: a symbolic link that leads back to itself has this name."),
-        ({"a": "no"}, "a", "a: a symbolic link to no, which does not exist, has this name."),
-        ({"a": "no"}, "a/b", "a/b: a symbolic link to no, which does not exist, has the name a."),
-        ({"a": "/dev/null"}, "a", "a: a symbolic link to a file has this name."),
+        ({"a": "a"}, "a", "a: it is a symbolic link that leads back to itself."),
+        ({"a": "b", "b": "a"}, "a", "a: it is a symbolic link that leads back to itself."),
+        ({"a": "no"}, "a", "a: it is a symbolic link to no, which does not exist."),
+        ({"a": "no"}, "a/b", "a/b: a is a symbolic link to no, which does not exist."),
+        ({"a": "/dev/null"}, "a", "a: it is a symbolic link to a file."),
     ],
 )
 def test_a_link_in_place_of_the_folder_is_named(

@@ -65,8 +65,8 @@ def test_numbers_of_one_are_singular(folder: Path) -> None:
     ("arguments", "code", "sentence"),
     [
         (["LIST", "--shard-size", "9"], 2, "was planned with --shard-size 10000, not 9; leave"),
-        (["LIST", "--url-column", "link"], 2, "belongs to another list, or to other columns"),
-        (["/dev/null"], 2, "belongs to another list"),
+        (["LIST", "--url-column", "link"], 2, "a different list or different columns"),
+        (["/dev/null"], 2, "was planned from a different list"),
         (["LIST", "--keep", "text", "-o", "NEW"], 2, "no column 'text'; its columns are url, cap"),
         (["/nowhere", "-o", "NEW"], 1, "cannot read the list /nowhere: No such file"),
         (["/dev/null", "-o", "NEW"], 1, "the list contains no URL"),
@@ -248,7 +248,9 @@ def test_an_unknown_kind_of_errors_is_refused(planned: Path, kind: str) -> None:
 def test_a_plan_in_the_memory_of_a_command_is_refused(source: Path, command: str) -> None:
     result = fleet(command, source, "-o", "memory://out")
     assert (result.exit_code, result.stdout) == (2, "")
-    sentence = "output folder memory://out is in the memory of this process alone"
+    sentence = (
+        "output folder memory://out exists only in this process; use a folder or an object store"
+    )
     assert result.stderr == f"rheo: {sentence}.\n"
 
 

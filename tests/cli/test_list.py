@@ -240,5 +240,5 @@ async def test_a_session_that_needs_too_much_memory_is_one_sentence(
     )
     _, err = await process.communicate()
     assert process.returncode == 2
-    assert err.decode().endswith("session.db: it needs more memory than this machine gives.\n")
+    assert err.decode().endswith("session.db: it needs more memory than is available.\n")
     session.unlink()

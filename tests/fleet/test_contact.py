@@ -55,7 +55,7 @@ def test_a_long_list_needs_a_contact(
         return plan_fleet(target, request, 1).contact
 
     assert plan(3) is None
-    sentence = "the list has more than 3 URLs; name a contact .* --contact ann@example.org"
+    sentence = "more than 3 URLs; tell site owners how to reach you: --contact ann@example.org"
     with pytest.raises(PlanError, match=sentence):
         plan(4)
     assert read_plan(open_target(str(tmp_path / "out4"))) is None
@@ -71,7 +71,7 @@ def test_a_plan_of_earlier_is_asked_too(tmp_path: Path, monkeypatch: pytest.Monk
     target = open_target(str(tmp_path / "out"))
     plan_fleet(target, PlanRequest((str(source),)), 1)
     monkeypatch.setattr(planning, "MAX_URLS_WITHOUT_CONTACT", 1)
-    with pytest.raises(PlanError, match="name a contact"):
+    with pytest.raises(PlanError, match="tell site owners"):
         plan_fleet(target, PlanRequest(), 1)
     assert plan_fleet(target, PlanRequest(contact=ANN), 1).contact == ANN
 

@@ -159,8 +159,8 @@ def test_the_same_plan_goes_on_and_may_change_its_pace(tmp_path: Path) -> None:
         ({"spread": "order"}, "was planned with --spread sites, not order"),
         ({"lanes": 3}, "was planned with --lanes 2, not 3"),
         ({"layout": "tar"}, "was planned with --layout files, not tar"),
-        ({"table": TableOptions(hash_column="off")}, "belongs to another list, or to other col"),
-        ({"sources": (__file__,)}, "belongs to another list"),
+        ({"table": TableOptions(hash_column="off")}, "a different list or different columns"),
+        ({"sources": (__file__,)}, "was planned from a different list"),
     ],
 )
 def test_another_plan_in_the_same_folder_is_refused(
@@ -272,8 +272,12 @@ def _named(plan: FleetPlan) -> set[str]:
 @pytest.mark.parametrize(
     ("rows", "changes", "sentence"),
     [
-        (["http://c.example/4"], {}, "belongs to another list"),
-        ([f"http://{host}.example/" for host in "abcdefgh"], {}, "belongs to another list"),
+        (["http://c.example/4"], {}, "planned from a different list"),
+        (
+            [f"http://{host}.example/" for host in "abcdefgh"],
+            {},
+            "was planned from a different list",
+        ),
         (_SAME_LIST, {"shard_size": 1}, "planned with --shard-size 1, not 2"),
         (_SAME_LIST, {"spread": "order"}, "planned with --spread order, not sites"),
         (_SAME_LIST, {}, ""),
@@ -346,7 +350,7 @@ async def test_of_two_commands_that_plan_one_folder_one_is_refused(
     )  # fmt: skip
     assert sorted(each.code for each in done) == [0, 2], done
     refused = max(done, key=lambda each: each.code)
-    assert "the output folder belongs to another list" in refused.err
+    assert "the output folder was planned from a different list" in refused.err
     target = open_target(str(out))
     plan = read_plan(target)
     assert plan is not None

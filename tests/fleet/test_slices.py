@@ -26,13 +26,13 @@ from tests.waiting import Until
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("4/4", "slice '4/4' does not exist: numbers begin with 0, so the last of 4 is 3/4"),
+        ("4/4", "slice '4/4' does not exist: slices are numbered from 0, so the last of 4 is 3/4"),
         ("1", "is not of the form I/N, such as 0/4"),
         ("-1/4", "is not of the form"),
         ("a/b", "is not of the form"),
         ("1/", "is not of the form"),
-        ("0/0", "slice '0/0' does not exist: the number of slices is at least 1"),
-        ("3/00", "slice '3/00' does not exist: the number of slices is at least 1"),
+        ("0/0", "slice '0/0' is not valid: there must be at least one slice"),
+        ("3/00", "slice '3/00' is not valid: there must be at least one slice"),
         ("²/3", "is not of the form"),
     ],
 )
@@ -217,7 +217,8 @@ async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> No
     for _ in range(2):  # a batch system starts a slice again, or starts another one
         ended = await home.rheo("fleet", "work", run.out)
         assert (ended.code, len(server.requests)) == (3, 0)
-        assert f"To continue, withdraw it: rheo fleet stop --undo {run.out}\n" in ended.err
+        undo = f"rheo fleet stop --undo {run.out}\n"
+        assert f"To continue, withdraw the stop request: {undo}" in ended.err
     undone = await home.rheo("fleet", "stop", "--undo", run.out)
     assert (undone.code, undone.out) == (
         0,

@@ -107,7 +107,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
     async with running() as app:
         ids = await app.fill(3)
         await app.press("H")
-        assert footer(app).startswith(" Lift limits of hosts: no host limit has been lowered.")
+        assert footer(app).startswith(" Restore host limits: no host limit has been lowered.")
         host = host_of(app.service.rows[ids[0]].url)
         app.service.host_waits = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
         app.service.change(ids[0], priority=2)

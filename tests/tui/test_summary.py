@@ -31,7 +31,7 @@ from rheo_core.domain.exceptions import (
     WebPageError,
 )
 from rheo_tui.actions import BY_ID as ACTIONS_BY_ID
-from rheo_tui.causes import Cause, cause_of
+from rheo_tui.failure_advice import Cause, cause_of
 from rheo_tui.summary import Summary, header_lines
 from rheo_tui.tabs import ALL, BY_ID, TABS, tabs_in
 from tests.tui.failed import facts_of

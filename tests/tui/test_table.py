@@ -7,7 +7,7 @@ from textual.strip import Strip
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.tab_bar import TabBar
-from tests.tui.driving import running
+from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
 
@@ -119,3 +119,23 @@ async def test_themes(theme: str) -> None:
         await app.fill()
         assert app.app.theme == theme
         assert "file-00000.iso" in app.lines()[1]
+
+
+async def test_hints_name_the_keys_that_the_user_chose() -> None:
+    keys = {"add": "f2", "load": "f3", "clear_finished": "f4"}
+    async with running(FakeService(keys=keys)) as app:
+        await app.fill(0)
+        assert {"press F2 to type them", "or press F3 to load a list."} <= _parts(app)
+        changed = {"add": "f5", "clear_finished": "f4"}
+        app.main._show_settings(app.service.settings.model_copy(update={"keys": changed}))
+        assert {"press F5 to type them", "or press o to load a list."} <= _parts(app)
+        for each in (await app.fill(3))[:2]:
+            app.service.change(each, status=DownloadStatus.COMPLETED)
+        await app.update()
+        assert any("F4 clears them from the list" in part for part in _parts(app))
+
+
+def _parts(app: Driver) -> set[str]:
+    """Return the lines of the table, cut at commas."""
+    lines = (strip.text for strip in app.table.render_lines(app.table.size.region))
+    return {part.strip() for line in lines for part in line.split(",")}

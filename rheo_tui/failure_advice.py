@@ -1,4 +1,4 @@
-"""Causes: the reason for a failure in a few words, and advice on it."""
+"""Failure advice: the cause of a failure in a few words, and advice on it."""
 
 from typing import NamedTuple
 
@@ -22,8 +22,11 @@ _PAGE = "Sign in and replace the link, or press {key} to save the page."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
 _WRONG_HASH = "Check the expected hash; press {key} to keep the data as NAME.unverified."
 _NO_ROOM = "Free some space or choose another folder, then press {key} to retry."
-_CERTIFICATE = "The server's certificate is not trusted; press {key} to replace the link."
-_CERTIFICATES = "The server's certificate is not trusted; press {key} to replace the links."
+_UNTRUSTED = (
+    "The server's certificate is not trusted. Check the date and `ca_file`, or press {key} "
+)
+_CERTIFICATE = f"{_UNTRUSTED}to use another link."
+_CERTIFICATES = f"{_UNTRUSTED}to use other links."
 _NEW_LINKS = "The links may have expired; press {key} to replace them."
 _NETWORK = "Check the network and the host; press {key} to retry."
 _RETRY = "Press {key} to retry."
