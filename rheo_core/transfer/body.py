@@ -173,13 +173,15 @@ class _Writer:
         if end is not None:
             batch = batch[: max(end - self.offset, 0)]
         if batch:
-            if not self._part.is_begun:
-                await self._disk.run(self._part.begin)
-            self._writing = self._disk.submit(
-                self._part.write, self.offset, batch, self._segment.crc
-            )
+            self._writing = self._disk.submit(self._begin_and_write, self.offset, batch)
             self.offset += len(batch)
         self._is_broken = len(batch) < came
+
+    def _begin_and_write(self, offset: int, batch: memoryview) -> int:
+        """Write a batch, in one job: a pause between two would lose the first one of a file."""
+        if not self._part.is_begun:
+            self._part.begin()
+        return self._part.write(offset, batch, self._segment.crc)
 
     async def finish(self, rest: memoryview) -> None:
         """Write the rest, and wait until it is in the file."""
