@@ -23,7 +23,7 @@ HIDDEN = "***"
 _AUTHORITY = re.compile(r"((?i:https?:)[\\/]*+|://|^//)((?:[^/?#\s:]++|:(?!//))*)")
 """The place of a login. Browsers take any number of slashes and backslashes after `http:`.
 
-No group is possessive: before Python 3.11.5 such a repeat takes what its last round did not match."""
+No group is possessive: before Python 3.11.5 it may take what its last round did not match."""
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
 """Too short for a token, unless the segment before announces one."""
 
