@@ -68,8 +68,10 @@ class NameNumbers:
 
     def part_owner(self, config: FileConfig) -> PartOwner:
         """Return the owner of the part file of a download."""
-        links = dict.fromkeys(map(self.source_of, (config.source, config.url)))
-        return PartOwner(source_of(config.url), tuple(links))
+        links: tuple[str, ...] = (self.source_of(config.url),)
+        if config.source != config.url:
+            links = (self.source_of(config.source), *links)
+        return PartOwner(source_of(config.url), links)
 
     def has_source(self, source: str) -> bool:
         """Return True if a download of this run has a source."""
