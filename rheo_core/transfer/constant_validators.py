@@ -60,6 +60,8 @@ def _is_of_size_and_constant_time(text: str, size: int, modified: datetime | Non
     sizes = (f"{size:x}", str(size))
     if sizes[0] not in text and sizes[1] not in text:
         return False
+    if modified is not None and not is_constant_moment(modified):  # the usual case, quickly
+        return all(part.lstrip("0") in ("", *sizes) for part in _SEPARATOR.split(text))
     parts = {part.lstrip("0") for part in _SEPARATOR.split(text)}
     others = parts.difference(sizes, ("",))
     if len(others) == len(parts - {""}):
@@ -68,8 +70,6 @@ def _is_of_size_and_constant_time(text: str, size: int, modified: datetime | Non
         return True
     if modified is None:
         return all(map(_is_early, others))
-    if not is_constant_moment(modified):
-        return False
     times = [int(modified.timestamp()) * unit for unit in _UNITS]
     has_zero = len(parts) > len(parts - {""})
     return (times[0] == 0 and has_zero) or not others.isdisjoint(
