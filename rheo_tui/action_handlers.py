@@ -1,6 +1,8 @@
-"""Handlers of the actions that change downloads: one method for each action."""
+"""Handlers of the actions that change downloads, each with the step that undoes it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
@@ -17,9 +19,9 @@ from .action_reasons import (
 )
 from .existing_files import Decision
 from .formatting import at_most_names, count_text, limit_text
-from .services.changes import Changes, limit_sentence
-from .services.protocol import Deletion
+from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
+from .undo import Step, UndoStack, Work
 
 _MAX_HOSTS = 3
 """Hosts that feedback names."""
@@ -32,11 +34,15 @@ class DownloadHandlers:
 
     Each `do_` method handles the action of that id for the targets of its context. The text that
     it returns becomes feedback: what was done, to how many, and what was left out.
+
+    Args:
+        service: changes the downloads.
+        undo: keeps the steps.
     """
 
-    def __init__(self, changes: Changes) -> None:
-        self.changes = changes
-        self._service = changes.service
+    def __init__(self, service: DownloadService, undo: UndoStack) -> None:
+        self._service = service
+        self._undo = undo
 
     def done(
         self,
@@ -48,7 +54,7 @@ class DownloadHandlers:
         count: int | None = None,
     ) -> str:
         """Return what was done; see `done_text`."""
-        if count is not None and self.changes.work.is_stopped:
+        if count is not None and self._undo.work.is_stopped:
             left_out = "not done, because you stopped it"
         return done_text(verb, rows, targets, left_out, count=count)
 
@@ -56,22 +62,22 @@ class DownloadHandlers:
         """Pause the downloads that can be paused; if none can, resume the paused ones."""
         running = [row for row in context.targets if can_pause(row)]
         if running:
-            count = await self.changes.pause(_ids(running))
+            count = await self.pause(_ids(running))
             return self.done("Paused", running, context.targets, count=count)
         paused = [row for row in context.targets if row.status is DownloadStatus.PAUSED]
-        count = await self.changes.resume(_ids(paused))
+        count = await self.resume(_ids(paused))
         return self.done("Resumed", paused, context.targets, count=count)
 
     async def do_cancel(self, context: Context) -> str:
         """Cancel the downloads that have not ended."""
         rows = [row for row in context.targets if not row.status.is_terminal]
-        count = await self.changes.cancel(_ids(rows))
+        count = await self.cancel(_ids(rows))
         return self.done("Cancelled", rows, context.targets, count=count)
 
     async def do_retry(self, context: Context) -> str:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
-        count = await self.changes.work.each("Queueing again", _ids(rows), self._service.retry)
+        count = await self._undo.work.each("Queueing again", _ids(rows), self._service.retry)
         return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
 
     do_retry_failed = do_retry
@@ -100,19 +106,19 @@ class DownloadHandlers:
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
-        count = await self.changes.remove(_ids(context.targets))
+        count = await self.remove(_ids(context.targets))
         return self.done("Removed", context.targets, context.targets, "were gone", count=count)
 
     do_clear_finished = do_remove
 
     async def do_pause_all(self, context: Context) -> str:
         """Pause all downloads that run or wait."""
-        count = await self.changes.pause(_ids(context.targets))
+        count = await self.pause(_ids(context.targets))
         return self.done("Paused", context.targets, context.targets, count=count)
 
     async def do_resume_all(self, context: Context) -> str:
         """Resume all paused downloads."""
-        count = await self.changes.resume(_ids(context.targets))
+        count = await self.resume(_ids(context.targets))
         return self.done("Resumed", context.targets, context.targets, count=count)
 
     async def do_again(self, context: Context) -> str:
@@ -125,16 +131,16 @@ class DownloadHandlers:
     async def do_delete(self, context: Context) -> str:
         """Delete finished files, and remove their downloads from the list."""
         rows = [row for row in context.targets if has_file(row)]
-        deletion = await self.changes.delete_files(_ids(rows))
+        deletion = await self.delete_files(_ids(rows))
         return " ".join(filter(None, (_deletion_text(deletion, rows), *deletion.problems)))
 
     async def do_undo(self, _: Context) -> str:
         """Undo the last change."""
-        return await self.changes.undo()
+        return await self._undo.undo()
 
     async def do_redo(self, _: Context) -> str:
         """Redo the change that was undone last."""
-        return await self.changes.redo()
+        return await self._undo.redo()
 
     async def do_priority_up(self, context: Context) -> str:
         """Raise the priority by 1."""
@@ -147,12 +153,20 @@ class DownloadHandlers:
     async def set_priority(self, priority: int, targets: Rows) -> str:
         """Give the downloads that have not ended a priority."""
         rows = unfinished(targets)
-        count = await self.changes.set_priority(_ids(rows), priority)
+        count = await self._prioritise(
+            rows,
+            lambda some: self._service.set_priority(some, priority),
+            f"Priority is {priority} for {{}}",
+        )
         return self.done(f"Priority is {priority:,} for", rows, targets, count=count)
 
     async def _change_priority(self, targets: Rows, by: int) -> str:
-        rows = [row for row in targets if not row.status.is_terminal]
-        count = await self.changes.change_priority(_ids(rows), by)
+        rows = unfinished(targets)
+        count = await self._prioritise(
+            rows,
+            lambda some: self._service.change_priority(some, by),
+            "Changed the priority of {}",
+        )
         if len(rows) == 1:
             return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
         return self.done(
@@ -161,6 +175,12 @@ class DownloadHandlers:
             targets,
             count=count,
         )
+
+    async def _prioritise(
+        self, rows: Rows, call: Callable[[Sequence[str]], Awaitable[int]], redone: str
+    ) -> int:
+        ids = _ids(rows)
+        return await self._place(ids, self._each("Setting priorities", call, ids), redone)
 
     async def do_move_up(self, context: Context) -> str:
         """Move queued downloads one place up."""
@@ -180,7 +200,8 @@ class DownloadHandlers:
 
     async def _move(self, targets: Rows, where: Literal["up", "down", "top", "bottom"]) -> str:
         rows = [row for row in targets if can_move(row)]
-        if await self.changes.move(_ids(rows), where):
+        ids = _ids(rows)
+        if await self._place(ids, partial(self._service.move, ids, where), "Moved {}"):
             return self.done("Moved", rows, targets, "were not queued")
         return "Already at the top." if where in ("up", "top") else "Already at the bottom."
 
@@ -206,25 +227,129 @@ class DownloadHandlers:
 
     async def do_slow(self, context: Context) -> str:
         """Switch slow mode on or off."""
-        await self.changes.set_slow(not context.is_slow)
+        undo = partial(self._set_slow, context.is_slow)
+        redo = partial(self._set_slow, not context.is_slow)
+        texts = "Slow mode is off", "Slow mode is on"
+        await self._take(Step(undo, redo, texts[context.is_slow], texts[not context.is_slow]))
         if context.is_slow:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
     async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> str:
-        """Limit all downloads together; see `Changes.limit`."""
-        await self.changes.limit(rate, before, was_slow=was_slow)
-        return f"{limit_sentence(rate)}."
+        """Limit all downloads together.
+
+        Args:
+            rate: bytes/s; None lifts the limit.
+            before: the limit until now.
+            was_slow: True if slow mode was on until now.
+        """
+        undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
+        undone = "Slow mode is on" if was_slow else _limit_sentence(before)
+        await self._take(Step(undo, partial(self._set_limit, rate), undone, _limit_sentence(rate)))
+        return f"{_limit_sentence(rate)}."
 
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
-        await self.changes.limit_each(rate, rows)
-        return f"{limit_sentence(rate)} for {count_text(len(rows))}."
+        before = {row.id: row.speed_limit_bps for row in rows}
+        await self._take(
+            Step(
+                partial(self._limit_each, before),
+                partial(self._limit_each, dict.fromkeys(before, rate)),
+                "Restored the speed limit of {}",
+                f"{_limit_sentence(rate)} for {{}}",
+            )
+        )
+        return f"{_limit_sentence(rate)} for {count_text(len(rows))}."
+
+    # Changes by id; each pushes its step
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Cancel downloads; their partial data is kept until the undo is over."""
+        undo = self._each("Restoring", self._service.restore, ids)
+        redo = self._each("Cancelling", self._service.cancel, ids, from_end=True)
+        return await self._take(Step(undo, redo, "Restored {}", "Cancelled {}"))
+
+    async def remove(self, ids: Sequence[str]) -> int:
+        """Remove downloads from the list; partial data is kept until the undo is over."""
+        undo = self._each("Restoring", self._service.restore, ids)
+        redo = self._each("Removing", self._service.remove, ids, from_end=True)
+        return await self._take(Step(undo, redo, "Restored {}", "Removed {}", ids))
+
+    async def delete_files(self, ids: Sequence[str]) -> Deletion:
+        """Delete the files of completed downloads, and remove these from the list."""
+        deletion = await self._service.delete_files(ids)
+        stay = "; files in the trash stay there" if deletion.in_trash else ""
+        step = Step(
+            partial(self._service.restore_files, deletion.ids),
+            partial(self._delete_files, deletion.ids),
+            f"Restored {{}}{stay}",
+            "Deleted the files of {}",
+            deletion.ids,
+        )
+        self._undo.push(step, len(deletion.ids))
+        return deletion
+
+    async def _delete_files(self, ids: Sequence[str]) -> int:
+        return len((await self._service.delete_files(ids)).ids)
+
+    async def pause(self, ids: Sequence[str]) -> int:
+        """Pause downloads."""
+        pause, resume = self._pausing(ids)
+        return await self._take(Step(resume, pause, "Resumed {}", "Paused {}"))
+
+    async def resume(self, ids: Sequence[str]) -> int:
+        """Resume paused downloads."""
+        pause, resume = self._pausing(ids)
+        return await self._take(Step(pause, resume, "Paused {}", "Resumed {}"))
+
+    def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
+        """Return the work that pauses downloads, and that which resumes them."""
+        service = self._service
+        pause = self._each("Pausing", service.pause, ids, from_end=True)
+        return pause, self._each("Resuming", service.resume, ids)
+
+    async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
+        places = await self._service.places(ids)
+        undo = partial(self._service.set_places, places)
+        return await self._take(Step(undo, redo, "Restored the place of {} in the queue", redone))
+
+    async def _set_limit(self, rate: int | None) -> int:
+        await self._service.set_speed_limit(rate)
+        return 1
+
+    async def _set_slow(self, on: bool) -> int:
+        await self._service.set_slow(on)
+        return 1
+
+    async def _limit_each(self, rates: Mapping[str, int | None]) -> int:
+        for rate, some in groupby(sorted(rates, key=lambda each: rates[each] or 0), rates.get):
+            await self._service.set_speed_limit(rate, list(some))
+        return len(rates)
+
+    async def _take(self, step: Step) -> int:
+        """Make a change and push its step; return the number of downloads that it changed."""
+        return self._undo.push(step, await step.redo())
+
+    def _each(
+        self,
+        title: str,
+        call: Callable[[Sequence[str]], Awaitable[int]],
+        ids: Sequence[str],
+        *,
+        from_end: bool = False,
+    ) -> Work:
+        """Return work in batches; that `from_end` starts none of the later ones meanwhile."""
+        return partial(self._undo.work.each, title, ids, call, from_end=from_end)
 
 
 def unfinished(rows: Rows) -> list[DownloadSnapshot]:
     """Return the rows that have not ended."""
     return [row for row in rows if not row.status.is_terminal]
+
+
+def _limit_sentence(rate: int | None) -> str:
+    """Return the limit in words, without a full stop."""
+    return "Speed limit is off" if rate is None else f"Speed limit is {limit_text(rate)}"
 
 
 def _ids(rows: Rows) -> list[str]:

@@ -15,6 +15,7 @@ from .action_reasons import Context, can_pause
 from .actions import BY_ID
 from .command_parser import Command, CommandError
 from .formatting import count_text, size_text
+from .services.edits import Edits
 from .services.protocol import READ_ONLY, DownloadService
 from .setting_texts import TABLES, changed
 
@@ -25,11 +26,13 @@ class CommandHandlers:
     Args:
         service: the service to change.
         downloads: the handlers of actions that commands share with keys.
+        edits: changes the links of downloads.
     """
 
-    def __init__(self, service: DownloadService, downloads: DownloadHandlers) -> None:
+    def __init__(self, service: DownloadService, downloads: DownloadHandlers, edits: Edits) -> None:
         self._service = service
         self._downloads = downloads
+        self._edits = edits
 
     async def run(
         self, command: Command, rows: Mapping[str, DownloadSnapshot], context: Context
@@ -69,12 +72,12 @@ class CommandHandlers:
 
     async def _pause(self, targets: Rows) -> str:
         rows = [row for row in targets if can_pause(row)]
-        count = await self._downloads.changes.pause([row.id for row in rows])
+        count = await self._downloads.pause([row.id for row in rows])
         return self._downloads.done("Paused", rows, targets, "cannot be paused", count=count)
 
     async def _resume(self, targets: Rows) -> str:
         rows = [row for row in targets if row.status is DownloadStatus.PAUSED]
-        count = await self._downloads.changes.resume([row.id for row in rows])
+        count = await self._downloads.resume([row.id for row in rows])
         return self._downloads.done("Resumed", rows, targets, "were not paused", count=count)
 
     async def _limit(self, command: Command, context: Context) -> str:
@@ -137,7 +140,7 @@ class CommandHandlers:
         action = BY_ID["link"]
         if reason := action.disabled(Context(targets=(row,), current=row)):
             return f"{action.title}: {reason}."
-        replaced = await self._downloads.changes.replace_url(row.id, url)
+        replaced = await self._edits.replace_url(row.id, url)
         return "URL replaced." if replaced else "URL not replaced: the download is done."
 
 

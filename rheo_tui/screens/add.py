@@ -20,7 +20,7 @@ from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words
 from rheo_tui.screens.entry_preview import EntryPreview
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work, while_open
 
@@ -63,7 +63,7 @@ class AddScreen(ModalScreen[str]):
 
     Args:
         client: reaches the engine.
-        changes: changes downloads, so that this can be undone.
+        edits: edits downloads, so that this can be undone.
         rows: all downloads in the list by their ids.
         draft: the user's work on the entries, which outlives the screen.
         text: the text to begin with.
@@ -80,14 +80,14 @@ class AddScreen(ModalScreen[str]):
     def __init__(
         self,
         client: EngineClient,
-        changes: Changes,
+        edits: Edits,
         rows: Mapping[str, DownloadSnapshot],
         draft: EntryDraft,
         text: str = "",
     ) -> None:
         super().__init__()
         self._client = client
-        self._preview = EntryPreview(client, changes, rows, draft, self._check, _KEYS)
+        self._preview = EntryPreview(client, edits, rows, draft, self._check, _KEYS)
         self._text = text
         self.report = ""  # what was added, if that closed the box
         self._timer: Timer | None = None

@@ -18,7 +18,7 @@ from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import count_text
 from rheo_tui.menus import MenuItem
 from rheo_tui.screen_memory import ScreenMemory
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.table_model import Sort
 
@@ -34,7 +34,7 @@ class Dialogs:
     Args:
         app: the app.
         client: reaches the engine.
-        changes: changes downloads, so that this can be undone.
+        edits: edits downloads, so that this can be undone.
         rows: all downloads by their ids.
         memory: keeps the lists that were loaded lately.
     """
@@ -43,13 +43,13 @@ class Dialogs:
         self,
         app: App[None],
         client: EngineClient,
-        changes: Changes,
+        edits: Edits,
         rows: Mapping[str, DownloadSnapshot],
         memory: ScreenMemory,
     ) -> None:
         self._app = app
         self._client = client
-        self._changes = changes
+        self._edits = edits
         self._rows = rows
         self._memory = memory
         self._text_left = ""
@@ -77,7 +77,7 @@ class Dialogs:
                 say(screen.report)
 
         draft = self._entry_draft = self._entry_draft or EntryDraft()
-        screen = AddScreen(self._client, self._changes, self._rows, draft, text or self._text_left)
+        screen = AddScreen(self._client, self._edits, self._rows, draft, text or self._text_left)
         self._app.push_screen(screen, left)
 
     def load(self, say: Callable[[str], None]) -> None:
@@ -88,7 +88,7 @@ class Dialogs:
             if count:
                 say(f"Added {count_text(count)}.")
 
-        screen = LoadScreen(self._client, self._changes, self._rows, self._memory)
+        screen = LoadScreen(self._client, self._edits, self._rows, self._memory)
         self._app.push_screen(screen, loaded)
 
     def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[bool], None]) -> None:
@@ -100,7 +100,7 @@ class Dialogs:
 
         from .edit import EditScreen
 
-        service, ids = self._changes.service, tuple(row.id for row in rows)
+        service, ids = self._edits.service, tuple(row.id for row in rows)
         draft = self._drafts.pop(ids, {})
 
         def left(draft: Mapping[str, str] | None) -> None:
@@ -115,7 +115,7 @@ class Dialogs:
                 for each in ids
                 if (config := await service.config_of(each)) is not None
             }
-            return await self._changes.edit(configs)
+            return await self._edits.edit(configs)
 
         is_one = len(rows) == 1
         title = rows[0].name if is_one else count_text(len(rows))
@@ -130,13 +130,13 @@ class Dialogs:
         """Open the dialog that replaces the links of `rows`; pass what it did to `say`."""
         from .links import Link, LinksScreen
 
-        service = self._changes.service
+        service = self._edits.service
         configs = [(row, await service.config_of(row.id)) for row in rows]
         links = [Link(row.id, row.name, config) for row, config in configs if config is not None]
         ids = tuple(each.id for each in links)
 
         async def save(changed: Mapping[str, FileConfig]) -> int:
-            count = await self._changes.renew(changed)
+            count = await self._edits.renew(changed)
             if count:
                 say(f"Replaced {count_text(count, 'link')}. Queued again: {count_text(count)}.")
             return count

@@ -31,7 +31,7 @@ from rheo_tui.proposals import (
 )
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.existing_file import NameScreen
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work
 from rheo_tui.widgets.default_fields import DefaultFields
@@ -58,7 +58,7 @@ class EntryPreview(Vertical):
 
     Args:
         client: reaches the engine.
-        changes: changes downloads, so that this can be undone.
+        edits: edits downloads, so that this can be undone.
         rows: all downloads in the list by their ids.
         draft: the user's work on the entries.
         until_checked: waits until the latest text has been checked.
@@ -76,7 +76,7 @@ class EntryPreview(Vertical):
     def __init__(
         self,
         client: EngineClient,
-        changes: Changes,
+        edits: Edits,
         rows: Mapping[str, DownloadSnapshot],
         draft: EntryDraft,
         until_checked: Callable[[], Awaitable[object]],
@@ -84,7 +84,7 @@ class EntryPreview(Vertical):
     ) -> None:
         super().__init__()
         self._client = client
-        self._changes = changes
+        self._edits = edits
         self._rows = rows
         self._draft = draft
         self._until_checked = until_checked
@@ -355,7 +355,7 @@ class EntryPreview(Vertical):
             if proposal.outcome is Outcome.RENEW and proposal.renews and proposal.entry.config
         }
         if renewals:
-            renew = partial(self._changes.renew, renewals)
+            renew = partial(self._edits.renew, renewals)
             if not await self._client.guard(_done(renew()), "Cannot renew"):
                 return False
         if configs and not await self._client.add(

@@ -21,7 +21,7 @@ from rheo_tui.list_kinds import kind_of
 from rheo_tui.proposals import EntryDraft, Outcome, Proposal
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.entry_preview import EntryPreview
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work, while_open
 from rheo_tui.widgets.line_input import LineInput, SlowCompleter
@@ -39,7 +39,7 @@ class LoadScreen(ModalScreen[int]):
 
     Args:
         client: reaches the engine.
-        changes: changes downloads, so that this can be undone.
+        edits: edits downloads, so that this can be undone.
         rows: all downloads in the list by their ids.
         memory: keeps the lists that were loaded lately.
     """
@@ -55,14 +55,14 @@ class LoadScreen(ModalScreen[int]):
     def __init__(
         self,
         client: EngineClient,
-        changes: Changes,
+        edits: Edits,
         rows: Mapping[str, DownloadSnapshot],
         memory: ScreenMemory,
     ) -> None:
         super().__init__()
         self._client = client
         self._memory = memory
-        self._preview = EntryPreview(client, changes, rows, EntryDraft(), self._read, _KEYS)
+        self._preview = EntryPreview(client, edits, rows, EntryDraft(), self._read, _KEYS)
         self._is_adding = False
         self._reading = asyncio.Lock()
         self._read_for: tuple[str, ReadOptions] | None = None

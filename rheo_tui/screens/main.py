@@ -39,7 +39,7 @@ from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
@@ -49,6 +49,7 @@ from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.terminal_title import TerminalTitle
 from rheo_tui.toasts import Toasts
 from rheo_tui.typed_ahead import key_work
+from rheo_tui.undo import UndoStack
 from rheo_tui.widgets.closed_bar import ClosedBar
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -111,9 +112,10 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self.changes = Changes(service, self.work)
-        self._downloads = DownloadHandlers(self.changes)
-        self._commands = CommandHandlers(service, self._downloads)
+        self.undo = UndoStack(self.work)
+        self.edits = Edits(service, self.undo)
+        self._downloads = DownloadHandlers(service, self.undo)
+        self._commands = CommandHandlers(service, self._downloads, self.edits)
         self._quits_when_done = False
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
@@ -255,8 +257,8 @@ class MainScreen(Screen[None]):
             lowered_hosts=latest.lowered_hosts if latest else 0,
             details_open=self.query_one(DetailsPane).display,
             follows=self.table.is_following,
-            can_undo=self.changes.can_undo,
-            can_redo=self.changes.can_redo,
+            can_undo=self.undo.can_undo,
+            can_redo=self.undo.can_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed=latest.speed_bps if latest else 0.0,
             speed_limit=latest.speed_limit_bps if latest else None,
@@ -310,7 +312,7 @@ class MainScreen(Screen[None]):
 
     @cached_property
     def _dialogs(self) -> Dialogs:
-        return Dialogs(self.app, self.client, self.changes, self.model.rows, self.memory)
+        return Dialogs(self.app, self.client, self.edits, self.model.rows, self.memory)
 
     # Actions
 
@@ -365,14 +367,14 @@ class MainScreen(Screen[None]):
         self.run_worker(self._run(title, call), exit_on_error=False)
 
     async def _run(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
-        steps = self.changes.count
+        steps = self.undo.count
         try:
             text = await call()
             await self.refresh_from_engine()  # first: the next key acts on what the list shows
-            returned, self.changes.returned = self.changes.returned, ()
+            returned, self.undo.returned = self.undo.returned, ()
             self.table.go_to_first(returned)
             if text:
-                self.toast(text, can_undo=self.changes.count > steps)
+                self.toast(text, can_undo=self.undo.count > steps)
         except Exception as error:
             self.client.report(title, error)
             await self.refresh_from_engine()

@@ -12,8 +12,9 @@ from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadError, DownloadStatus, FileConfig
 from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
 from rheo_tui.screens.edit import EditScreen
-from rheo_tui.services.changes import Changes
+from rheo_tui.services.edits import Edits
 from rheo_tui.services.local import LocalService
+from rheo_tui.undo import UndoStack
 from tests.tui.driving import Driver, running
 
 URL = "https://example.org/files/file-00000.iso?token=secret"
@@ -200,16 +201,16 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     await service.add([config])
     await service.pause([config.id])
     await service.set_priority([config.id], 3)
-    changes = Changes(service)
+    undo = UndoStack()
     before = await service.config_of(config.id)
     assert before is not None and before.priority == 3
     new = before.model_copy(update={"filename": "b", "speed_limit": 1000, "priority": 9})
-    assert await changes.edit({config.id: new}) == 1
+    assert await Edits(service, undo).edit({config.id: new}) == 1
     row = (await service.snapshot()).downloads[-1]
     assert (row.name, row.priority, row.speed_limit_bps, row.status) == ("b", 9, 1000, "paused")
-    assert await changes.undo() == "Restored the options of 1 download."
+    assert await undo.undo() == "Restored the options of 1 download."
     assert await service.config_of(config.id) == before
-    assert await changes.redo() == "Edited 1 download."
+    assert await undo.redo() == "Edited 1 download."
     assert await service.config_of(new.id) == new
 
 

@@ -397,7 +397,7 @@ async def test_headers_for_another_host_are_not_given_to_a_download() -> None:
         new = FileConfig(url="http://new/f.iso", size_bytes=5, headers={"Cookie": "s=1"})
         assert Renewals(app.service.rows.values()).find(new) is None
         app.service.configs[old.id] = old
-        await app.main.changes.renew({old.id: new})
+        await app.main.edits.renew({old.id: new})
         ((_, config),) = app.called("edit")
         assert (config.source, config.headers) == (new.url, ())
 

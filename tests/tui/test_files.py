@@ -14,10 +14,11 @@ import send2trash
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
+from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.existing_files import Choice, Decision
-from rheo_tui.services.changes import Changes
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.trash import delete_file, remove_leftovers
+from rheo_tui.undo import UndoStack
 from rheo_tui.widgets.footer import StatusFooter
 from tests.core.engine import names_in, serving
 from tests.servers.misbehaving import MisbehavingServer
@@ -62,12 +63,13 @@ async def test_files_go_to_the_trash_and_the_row_returns(
     trash.mkdir()
     monkeypatch.setattr(send2trash, "send2trash", lambda path: path.rename(trash / path.name))
     ids = await done(service, server, until, "a", "b")
-    changes = Changes(service)
-    deletion = await changes.delete_files(ids)
+    undo = UndoStack()
+    handlers = DownloadHandlers(service, undo)
+    deletion = await handlers.delete_files(ids)
     assert (deletion.ids, deletion.in_trash, deletion.problems) == (tuple(ids), 2, ())
     assert names_in(tmp_path / "files") == []
     assert names_in(trash) == ["a", "b"]
-    assert await changes.undo() == "Restored 2 downloads; files in the trash stay there."
+    assert await undo.undo() == "Restored 2 downloads; files in the trash stay there."
     assert len((await service.snapshot()).downloads) == 2
 
 
@@ -80,11 +82,12 @@ async def test_without_a_trash_files_return_with_undo(
 ) -> None:
     monkeypatch.setattr(send2trash, "send2trash", no_trash)
     ids = await done(service, server, until, "a", "b")
-    changes = Changes(service)
-    assert (await changes.delete_files(ids)).in_trash == 0
+    undo = UndoStack()
+    handlers = DownloadHandlers(service, undo)
+    assert (await handlers.delete_files(ids)).in_trash == 0
     assert [name for name in names_in(tmp_path / "files") if not name.startswith(".")] == []
     (tmp_path / "files" / "b").write_text("another")
-    assert await changes.undo() == "Restored 2 downloads."
+    assert await undo.undo() == "Restored 2 downloads."
     assert (tmp_path / "files" / "a").read_text() == "a"
     assert (tmp_path / "files" / "b").read_text() == "another"
     (problem,) = service.take_problems()
@@ -131,7 +134,7 @@ async def test_a_file_that_is_gone_is_named_and_its_row_stays(
 ) -> None:
     ids = await done(service, server, until, "a")
     (tmp_path / "files" / "a").unlink()
-    deletion = await Changes(service).delete_files(ids)
+    deletion = await DownloadHandlers(service, UndoStack()).delete_files(ids)
     assert deletion.problems == ("Cannot delete a: no such file or directory.",)
     assert len((await service.snapshot()).downloads) == 1
 
@@ -174,7 +177,7 @@ async def test_a_file_of_another_program_is_not_deleted(
     ids = await done(service, server, until, "a")
     change(file := tmp_path / "files" / "a")
     theirs = file.read_text()
-    deletion = await Changes(service).delete_files(ids)
+    deletion = await DownloadHandlers(service, UndoStack()).delete_files(ids)
     assert deletion.problems == ("Cannot delete a: it is no longer the downloaded file.",)
     await service.close()
     assert file.read_text() == theirs
@@ -192,7 +195,7 @@ async def test_the_downloaded_file_is_deleted_whatever_its_attributes(
     monkeypatch.setattr(send2trash, "send2trash", no_trash)
     ids = await done(service, server, until, "a")
     change(tmp_path / "files" / "a")
-    assert (await Changes(service).delete_files(ids)).ids == tuple(ids)
+    assert (await DownloadHandlers(service, UndoStack()).delete_files(ids)).ids == tuple(ids)
 
 
 async def test_redo_does_not_delete_what_came_after_undo(
@@ -203,11 +206,11 @@ async def test_redo_does_not_delete_what_came_after_undo(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(send2trash, "send2trash", no_trash)
-    ids, changes = await done(service, server, until, "a"), Changes(service)
-    await changes.delete_files(ids)
+    ids, undo = await done(service, server, until, "a"), UndoStack()
+    await DownloadHandlers(service, undo).delete_files(ids)
     (file := tmp_path / "files" / "a").write_text("another")
-    await changes.undo()
-    await changes.redo()
+    await undo.undo()
+    await undo.redo()
     await service.close()
     assert file.read_text() == "another"
 

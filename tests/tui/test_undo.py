@@ -6,8 +6,10 @@ import pytest
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig
-from rheo_tui.services.changes import Changes
+from rheo_tui.action_handlers import DownloadHandlers
+from rheo_tui.action_reasons import Context
 from rheo_tui.services.local import LocalService
+from rheo_tui.undo import UndoStack
 from rheo_tui.widgets.footer import StatusFooter
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -145,16 +147,16 @@ async def test_nothing_changed_is_no_step() -> None:
 
 
 async def test_steps_end_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = FakeService()
-    changes = Changes(service)
+    undo = UndoStack()
+    handlers = DownloadHandlers(FakeService(), undo)
     now = 1000.0
-    monkeypatch.setattr("rheo_tui.services.changes.time.monotonic", lambda: now)
-    await changes.set_slow(True)
+    monkeypatch.setattr("rheo_tui.undo.time.monotonic", lambda: now)
+    await handlers.do_slow(Context(is_slow=False))
     now += 300.0
-    await changes.set_slow(False)
+    await handlers.do_slow(Context(is_slow=True))
     now += 301.0
-    assert await changes.undo() == "Slow mode is on."
-    assert await changes.undo() == ""
+    assert await undo.undo() == "Slow mode is on."
+    assert await undo.undo() == ""
 
 
 async def test_a_block_of_marks_moves_together() -> None:
@@ -182,10 +184,11 @@ async def test_cancelled_rows_return_on_a_real_engine(tmp_path: Path) -> None:
     await service.add(configs)
     ids = [config.id for config in configs[1:]]
     await service.pause(ids[:10])
-    changes = Changes(service)
-    for change in (changes.cancel, changes.remove):
+    undo = UndoStack()
+    handlers = DownloadHandlers(service, undo)
+    for change in (handlers.cancel, handlers.remove):
         assert await change(ids) == len(ids)
-        assert await changes.undo() == "Restored 49 downloads."
+        assert await undo.undo() == "Restored 49 downloads."
         rows = {row.id: row.status for row in (await service.snapshot()).downloads}
         assert [rows[each] for each in ids[:10]] == [DownloadStatus.PAUSED] * 10
         assert all(not rows[each].is_terminal for each in ids[10:])
@@ -199,14 +202,15 @@ async def test_undo_of_a_long_list_tells_the_truth(tmp_path: Path) -> None:
     service = LocalService(build_settings(download_dir=tmp_path, max_concurrent=1), save=False)
     await service._manager.open(paused=True)
     await service.add(configs)
-    changes = Changes(service)
-    assert await changes.pause(ids) == 12_000
-    assert await changes.remove(ids) == 12_000
+    undo = UndoStack()
+    handlers = DownloadHandlers(service, undo)
+    assert await handlers.pause(ids) == 12_000
+    assert await handlers.remove(ids) == 12_000
     await service.add(configs[:2_000])
-    assert await changes.undo() == (
+    assert await undo.undo() == (
         "Restored 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
-    assert await changes.undo() == (
+    assert await undo.undo() == (
         "Resumed 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
     stats = (await service.snapshot()).stats

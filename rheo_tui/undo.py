@@ -1,0 +1,111 @@
+"""UndoStack: the user's changes of downloads, undone and redone step by step."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rheo_core.domain.tuning import DEFAULT_TUNING
+
+from .formatting import count_text
+from .long_work import LongWork
+
+_MAX_STEPS = 1000
+Work = Callable[[], Awaitable[int]]
+"""Changes downloads and returns their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, and how to undo and redo it.
+
+    Sentences have `{}` in the place of the number of downloads.
+    """
+
+    undo: Work
+    redo: Work
+    undone: str  # such as `Restored {}`
+    redone: str
+    returning: Sequence[str] = ()  # downloads that come back into the list when it is undone
+    total: int = 0  # downloads that it changed
+    time: float = 0.0  # of the monotonic clock
+
+
+class UndoStack:
+    """Keeps the steps of the user.
+
+    A step can be undone for 10 minutes, the time for which the engine keeps partial data and
+    removed downloads. The caller makes a change and then pushes its step.
+
+    Args:
+        work: runs changes of many downloads in batches, which the user may stop in between.
+
+    Attributes:
+        count: number of steps so far.
+        returned: downloads that the last undo brought back into the list.
+    """
+
+    def __init__(self, work: LongWork | None = None) -> None:
+        self.work = work or LongWork()
+        self.count = 0
+        self.returned: Sequence[str] = ()
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """True if there is a step to undo."""
+        oldest = time.monotonic() - DEFAULT_TUNING.undo_seconds
+        if self._done and self._done[0].time < oldest:
+            self._done = [step for step in self._done if step.time >= oldest]
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """True if there is a step to redo."""
+        return bool(self._undone)
+
+    async def undo(self) -> str:
+        """Undo the last step; return what was done, and what could not be."""
+        if not self.can_undo:
+            return ""
+        step = self._done.pop()
+        self.work.is_stopped = False
+        count = await step.undo()
+        if self.work.is_stopped:
+            self._done.append(step)  # so that the next undo goes on with it
+            return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
+        self._undone.append(step)
+        self.returned = step.returning
+        return _report("Undo", step.undone, count, step.total)
+
+    async def redo(self) -> str:
+        """Redo the step that was undone last; return what was done, and what could not be."""
+        if not self._undone:
+            return ""
+        step = self._undone.pop()
+        self.work.is_stopped = False
+        count = await step.redo()
+        if self.work.is_stopped:
+            self._undone.append(step)  # so that the next redo goes on with it
+            return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
+        self._done.append(replace(step, time=time.monotonic()))
+        return _report("Redo", step.redone, count, step.total)
+
+    def push(self, step: Step, count: int) -> int:
+        """Keep a step that changed `count` downloads, if it changed any, and return `count`."""
+        if count:
+            self.count += 1
+            self._undone.clear()
+            self._done.append(replace(step, total=count, time=time.monotonic()))
+            del self._done[:-_MAX_STEPS]
+        return count
+
+
+def _report(name: str, sentence: str, count: int, total: int) -> str:
+    """Return what `name`, undo or redo, did to `count` of `total` downloads."""
+    rest = total - count
+    changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
+    if not count:
+        return f"{name} is not possible: {count_text(rest)} {changed}."
+    text = sentence.format(count_text(count))
+    return f"{text}; skipped {rest:,} that {changed}." if rest > 0 else f"{text}."
