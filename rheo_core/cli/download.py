@@ -1,7 +1,9 @@
 """`rheo download`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -57,6 +59,12 @@ from .flags import (
     Workers,
 )
 from .standard_output import STANDARD_OUTPUT, copy_to_output, temporary_folder
+
+if TYPE_CHECKING:
+    from rheo_core.config import Settings
+
+_SWITCHES = "sidecar", "accept_html", "ignore_digest", "compute_hash"
+"""Flags that are fields of every download."""
 
 
 def download(
@@ -131,20 +139,7 @@ def download(
     to_output = output == STANDARD_OUTPUT
     if to_output:
         output = context.with_resource(temporary_folder())
-    settings = settings_in_force(
-        quiet=quiet,
-        download_dir=common.download_dir if output is None else output,
-        max_concurrent=common.workers if workers is None else workers,
-        connections=connections,
-        max_retries=retries,
-        response_timeout=response_timeout,
-        network_timeout=network_timeout,
-        speed_limit=limit_rate,
-        max_size=max_size,
-        file_exists_strategy=exists,
-        server_time=server_time,
-        rules=None if output is None else (),  # a folder on the command line replaces the rules
-    )
+    settings = _settings(context.params, common, output)
     limits = read_run_limits(at, stop_after, settings.file_exists_strategy)
     requests = RequestFlags.of(context.params).read()
     check_protection(settings, requests, quiet=quiet)
@@ -160,12 +155,7 @@ def download(
 
         raise typer.Exit(show_entries(located, None if to_output else settings.download_dir))
     diagnostics = Diagnostics(quiet=quiet)
-    switches = {
-        "sidecar": sidecar,
-        "accept_html": accept_html,
-        "ignore_digest": ignore_digest,
-        "compute_hash": compute_hash,
-    }
+    switches = {name: context.params[name] for name in _SWITCHES}
     input_lines: download_configs.InputLines | None = {} if json_events else None
     items = download_configs.downloads(located, diagnostics, requests, switches, input_lines)
     _make_folder(settings.download_dir)
@@ -193,6 +183,25 @@ def _check_usage(
         fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
     if output == STANDARD_OUTPUT and stop_after is not None:
         fail("-o - cannot resume after --stop-after; use --max-size.", ExitCode.USAGE)
+
+
+def _settings(flags: Mapping[str, Any], common: CommonOptions, output: str | None) -> "Settings":
+    """Return the settings in force, where `output` is the folder of --output."""
+    workers = flags["workers"]
+    return settings_in_force(
+        quiet=flags["quiet"],
+        download_dir=common.download_dir if output is None else output,
+        max_concurrent=common.workers if workers is None else workers,
+        connections=flags["connections"],
+        max_retries=flags["retries"],
+        response_timeout=flags["response_timeout"],
+        network_timeout=flags["network_timeout"],
+        speed_limit=flags["limit_rate"],
+        max_size=flags["max_size"],
+        file_exists_strategy=flags["exists"],
+        server_time=flags["server_time"],
+        rules=None if output is None else (),  # a folder on the command line replaces the rules
+    )
 
 
 def _make_folder(folder: Path) -> None:

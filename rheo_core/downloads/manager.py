@@ -106,11 +106,7 @@ class DownloadManager:
         **options: Unpack[OtherOptions],
     ) -> None:
         if logger is not None:
-            warnings.warn(
-                "logger is ignored: this library logs with the logging module, as rheo_core",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            _warn_of_logger()
         self._options = EngineOptions(
             timeout=timeout,
             max_concurrent=max_concurrent,
@@ -886,6 +882,14 @@ class DownloadManager:
         if request_rules is not None:
             self._parts.worker.request_rules = request_rules
             self._parts.queue.look_again()
+
+
+def _warn_of_logger() -> None:
+    warnings.warn(
+        "logger is ignored: this library logs with the logging module, as rheo_core",
+        DeprecationWarning,
+        stacklevel=3,  # at the caller of `DownloadManager`
+    )
 
 
 def _emitter_of(emitter: BaseEmitter | None) -> BaseEmitter:

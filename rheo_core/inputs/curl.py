@@ -122,19 +122,9 @@ def _take(request: Request, name: str, value: str) -> None:
             request.schemes.discard(name.removeprefix("no-"))
         case "anyauth":
             request.schemes |= {"basic", "digest"}
-        case "head":
-            request.refuse("-I requests headers only; there is nothing to download")
-        case "request" if value.upper() != "GET":
-            request.refuse(f"-X sends a {printable(value[:20])} request; only GET is supported")
-        case _ if name in SENDS:
-            request.refuse(f"--{name} sends data; only GET is supported")
-        case _ if name in CHANGES:
-            request.refuse(f"--{name} changes what is fetched, which is not supported")
-        case _ if name in PROTECTS or name.startswith("expand-"):  # a value that is unknown
-            request.refuse_without(name)
-        case "noproxy" if value:  # a list; for `*` see `_wish`
-            request.refuse_without(name)
-        case "max-redirs" if value and not value.strip("0"):
+        case _ if reason := _refusal(name, value):
+            request.refuse(reason)
+        case _ if _protects(name, value):
             request.refuse_without(name)
         case _ if "=" in name and takes_value(name.partition("=")[0]) is not None:
             option = name.partition("=")[0]
@@ -155,6 +145,30 @@ def _take(request: Request, name: str, value: str) -> None:
             request.check_existing = True
         case _ if name not in NEEDLESS and name not in ("request", "continue-at"):
             request.ignore(name, value, is_unknown=takes_value(name) is None)
+
+
+def _refusal(name: str, value: str) -> str:
+    """Return the reason why a request with this option is not supported; "" if it may be."""
+    match name:
+        case "head":
+            return "-I requests headers only; there is nothing to download"
+        case "request" if value.upper() != "GET":
+            return f"-X sends a {printable(value[:20])} request; only GET is supported"
+        case _ if name in SENDS:
+            return f"--{name} sends data; only GET is supported"
+        case _ if name in CHANGES:
+            return f"--{name} changes what is fetched, which is not supported"
+    return ""
+
+
+def _protects(name: str, value: str) -> bool:
+    """Return True if a request without this option would lose a protection."""
+    match name:
+        case "noproxy":  # a list; for `*` see `_wish`
+            return bool(value)
+        case "max-redirs":
+            return bool(value) and not value.strip("0")
+    return name in PROTECTS or name.startswith("expand-")  # the value of those is unknown
 
 
 def _wish(name: str, value: str) -> dict[str, Any]:

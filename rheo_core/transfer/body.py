@@ -73,19 +73,8 @@ async def receive(
     Returns:
         True if the body ended, False if the segment or `ends_at` was reached first.
     """
-    loop = asyncio.get_running_loop()
     writer = _Writer(part, disk, segment, ends_at)
-
-    def count(fresh: int) -> bool:
-        record.stats.transferred += fresh
-        if ends_at is not None:  # another connection may begin where the received bytes end
-            fresh = min(fresh, ends_at - segment.received)
-        segment.received += fresh
-        segment.active_at = loop.time()
-        record.bytes_downloaded += fresh
-        end = writer.end
-        return end is not None and segment.received >= end
-
+    count = _counter(writer, segment, record, ends_at)
     throttle.join()
     try:
         while not writer.is_done:
@@ -104,6 +93,25 @@ async def receive(
         finally:
             record.bytes_downloaded -= segment.received - segment.written
             segment.rewind()
+
+
+def _counter(
+    writer: "_Writer", segment: Segment, record: DownloadRecord, ends_at: int | None
+) -> Count:
+    """Return a function that counts the bytes of a segment and of its download."""
+    loop = asyncio.get_running_loop()
+
+    def count(fresh: int) -> bool:
+        record.stats.transferred += fresh
+        if ends_at is not None:  # another connection may begin where the received bytes end
+            fresh = min(fresh, ends_at - segment.received)
+        segment.received += fresh
+        segment.active_at = loop.time()
+        record.bytes_downloaded += fresh
+        end = writer.end
+        return end is not None and segment.received >= end
+
+    return count
 
 
 async def _fill(
