@@ -118,16 +118,19 @@ class HttpStatusError(DownloadError):
             note += f"; the server asks to wait {duration_text(retry_after)}"
         self.brief = f"{status} {reason}".rstrip() + note
         super().__init__(self._WORDS + self.brief)
-        self.kind = _kind_of_status(status, is_login_refused)
+        self._classify()
 
-
-def _kind_of_status(status: int, is_login_refused: bool) -> FailureKind:
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
-            return FailureKind.LOGIN_REFUSED if is_login_refused else FailureKind.LOGIN_MISSING
-        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
-            return FailureKind.LINK_REFUSED
-    return FailureKind.HTTP_STATUS
+    def _classify(self) -> None:
+        """Set the kind, by status and login."""
+        match self.status:
+            case HTTPStatus.UNAUTHORIZED if self.is_login_refused:
+                self.kind = FailureKind.LOGIN_REFUSED
+            case HTTPStatus.UNAUTHORIZED:
+                self.kind = FailureKind.LOGIN_MISSING
+            case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+                self.kind = FailureKind.LINK_REFUSED
+            case _:
+                self.kind = FailureKind.HTTP_STATUS
 
 
 class ProxyRefusalError(HttpStatusError):
@@ -135,18 +138,11 @@ class ProxyRefusalError(HttpStatusError):
 
     _WORDS = "the proxy refused the request: "
 
-    def __init__(
-        self,
-        status: int,
-        reason: str = "",
-        *,
-        retry_after: float | None = None,
-        is_login_refused: bool = False,
-    ) -> None:
-        super().__init__(status, reason, retry_after=retry_after, is_login_refused=is_login_refused)
-        if status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+    def _classify(self) -> None:
+        """Set the kind; the short message also names the proxy, unless the kind does."""
+        if self.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             self.kind, self.brief = FailureKind.CONNECTION, self._WORDS + self.brief
-        elif is_login_refused:
+        elif self.is_login_refused:
             self.kind = FailureKind.PROXY_LOGIN_REFUSED
         else:
             self.kind = FailureKind.PROXY_LOGIN_MISSING
