@@ -133,7 +133,7 @@ def _add(parser: argparse.ArgumentParser, flag: Flag, **how: Any) -> None:
 
 
 def _address(text: str) -> str:
-    from rheo_core.domain.file_config import normalise_url
+    from rheo_core.domain.urls import normalise_url
 
     try:
         return normalise_url(text)

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import PurePath
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
+from rheo_core.domain.urls import host_of
 
 from .formatting import fraction_done
 from .status_look import SORT_RANK

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from rheo_core.domain import DownloadSnapshot
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filters import FilterError, Moment, SlowPatternError, parse_filter
 from rheo_core.domain.text import printable
+from rheo_core.domain.urls import host_of
 
 from .formatting import count_text, size_text
 

@@ -5,8 +5,8 @@ from itertools import chain
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
+from rheo_core.domain.urls import host_of
 
 from .commands import COMMANDS, PLACES, split_line
 from .setting_texts import TABLES, choices_of

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain import FileConfig, HashConfig
-from rheo_core.domain.file_config import MAX_CONNECTIONS, host_of, origin_of
+from rheo_core.domain.file_config import MAX_CONNECTIONS
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
 from rheo_core.domain.units import parse_rate
 from rheo_core.domain.untrusted import MAX_PRIORITY
+from rheo_core.domain.urls import host_of, origin_of
 
 from .entry_defaults import parse_folder
 from .formatting import rate_input, short_path

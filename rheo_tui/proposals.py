@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.signed_urls import unsigned
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.urls import host_of
 from rheo_core.inputs import Entry, Verdict
 
 from .edit_fields import edited

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.schedule import start_text
+from rheo_core.domain.urls import host_of
 
 from .failure_advice import cause_of
 from .formatting import duration_text, fraction_done, percent_text, size_text, speed_text

@@ -7,10 +7,11 @@ from itertools import chain, islice, starmap
 import typer
 
 from rheo_core.config import Settings
-from rheo_core.domain.file_config import FileConfig, normalise_url
+from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
+from rheo_core.domain.urls import normalise_url
 from rheo_core.inputs import Entry, ReadOptions, problem_of
 from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, read_sources
 

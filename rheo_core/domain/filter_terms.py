@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .downloads import DownloadSnapshot, DownloadStatus
-from .file_config import host_of
 from .hosts import host_key
 from .text import printable
 from .units import parse_duration, parse_rate, parse_size
+from .urls import host_of
 
 if TYPE_CHECKING:
     from regex import Pattern

@@ -10,7 +10,7 @@ import time
 from collections.abc import ItemsView, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
-from .file_config import MAX_MIRRORS, FileConfig, usable_urls
+from .file_config import MAX_MIRRORS, FileConfig
 from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
 from .hash_hints import join_hashes
@@ -20,6 +20,7 @@ from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .text import printable, redact_unreadable
 from .units import MAX_FILE_BYTES, limit_text, size_text
+from .urls import usable_urls
 
 MAX_CHECKED_URLS = 1000
 """Number of URLs of one download that are examined."""

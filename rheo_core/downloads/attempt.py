@@ -10,9 +10,9 @@ from rheo_core.domain.exceptions import (
     FileExistsError,
     FileValidationError,
 )
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.hash_validation import HashConfig
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.disk import DiskFuture
 from rheo_core.infrastructure.file_metadata import FileMetadata
 from rheo_core.infrastructure.identity import Identity

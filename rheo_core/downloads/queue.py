@@ -13,7 +13,8 @@ from typing import NamedTuple
 from sortedcontainers import SortedList
 
 from rheo_core.domain.exceptions import ProcessQueueError
-from rheo_core.domain.file_config import FileConfig, host_of
+from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.tracking.record import Rank
 

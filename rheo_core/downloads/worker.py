@@ -23,11 +23,12 @@ from rheo_core.domain.exceptions import (
     ShortageError,
     WorkerError,
 )
-from rheo_core.domain.file_config import FileConfig, host_of
+from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
+from rheo_core.domain.urls import host_of
 from rheo_core.events import BaseEmitter, EventEmitter
 from rheo_core.events.base import CALLBACK_ERRORS, is_cancelled
 from rheo_core.infrastructure.disk import DiskThreads, TurnBatch

@@ -5,10 +5,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rheo_core.domain.checksum_lines import ChecksumLine
-from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import printable, redact_unreadable, redact_url, shorten
+from rheo_core.domain.urls import normalise_url
 from rheo_core.inputs.reader_api import SUBSTITUTE, WRONG_ENCODING, problem_of
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})

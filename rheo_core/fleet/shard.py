@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.fleet import (
     EntryOutcome,
     FleetEntry,
@@ -28,6 +27,7 @@ from rheo_core.domain.fleet import (
     to_json,
 )
 from rheo_core.domain.units import count_text
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.folder_sync import sync_file_system, sync_folder
 from rheo_core.version import __version__
 

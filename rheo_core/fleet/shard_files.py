@@ -8,7 +8,6 @@ from io import BytesIO
 
 from isal import igzip
 
-from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.fleet import (
     MAX_LINE_BYTES,
     MAX_SHARD_BYTES,
@@ -20,6 +19,7 @@ from rheo_core.domain.fleet import (
 )
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.text import redact_url
+from rheo_core.domain.urls import normalise_url
 from rheo_core.inputs.reader_api import problem_of
 
 from .rows import Row

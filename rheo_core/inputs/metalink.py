@@ -9,11 +9,12 @@ from xml.parsers.expat import errors
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from rheo_core.domain.file_config import MAX_MIRRORS, usable_urls
+from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.hash_algorithms import STRONGEST_FIRST
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.domain.untrusted import MAX_CHECKED_URLS, Untrusted
+from rheo_core.domain.urls import usable_urls
 
 from .reader_api import (
     MAX_DOCUMENT_LENGTH,

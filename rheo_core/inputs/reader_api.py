@@ -9,13 +9,13 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain.exceptions import RheoError
-from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import folder_path, sanitise_filename
 from rheo_core.domain.hash_hints import hash_in_line
 from rheo_core.domain.paths import check_relative
 from rheo_core.domain.text import printable
 from rheo_core.domain.untrusted import NOTHING, Untrusted
+from rheo_core.domain.urls import normalise_url
 
 _GOES_ON = ("\\", "\\\n", "\\\r\n")
 _NOISE = re.compile(r"^Value error, |, unable to .*")

@@ -5,10 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from rheo_core.domain.exceptions import DownloadError, ProtocolError
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import quoted
 from rheo_core.domain.tuning import Tuning
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop, Timeouts
 
 from .body import Body, body_of

@@ -10,13 +10,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from rheo_core.domain.checksum_lines import NAMELESS, read_checksum_line
 from rheo_core.domain.exceptions import DownloadError, FileValidationError, IncompleteError
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.domain.units import size_text
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
 
 from .body import body_of

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rheo_core.domain.exceptions import DownloadError
-from rheo_core.domain.file_config import MAX_MIRRORS, host_of
+from rheo_core.domain.file_config import MAX_MIRRORS
+from rheo_core.domain.urls import host_of
 
 from .host_limits import HostLimiter
 from .response_head import Validator

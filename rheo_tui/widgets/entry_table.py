@@ -10,8 +10,8 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
+from rheo_core.domain.urls import host_of
 from rheo_core.inputs import Verdict
 from rheo_tui.existing_files import Choice
 from rheo_tui.formatting import fit, fit_middle, fit_right, size_text

@@ -9,8 +9,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.text import printable
+from rheo_core.domain.urls import host_of
 from rheo_tui.columns import PERCENT_WIDTH, Layout, PlacedColumn, folder_name
 from rheo_tui.formatting import (
     bar_text,

@@ -8,9 +8,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.inspector_details import TransferDetails
 from rheo_core.domain.tuning import Tuning
+from rheo_core.domain.urls import host_of
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import Gate, Journal, serving, sha256
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of

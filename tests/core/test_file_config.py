@@ -17,14 +17,14 @@ from rheo_core.domain import (
     FileConfig,
     HashAlgorithm,
     HashConfig,
-    file_config,
     filenames,
     redaction,
+    urls,
 )
-from rheo_core.domain.file_config import host_of, normalise_url
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.hosts import normalise_host_pattern
 from rheo_core.domain.text import redact_url
+from rheo_core.domain.urls import host_of, normalise_url
 
 URL = "http://example.com/a/file.zip"
 
@@ -186,8 +186,8 @@ def test_the_short_way_of_plain_urls_leads_to_the_same(url: str) -> None:
     short = all_of(url)
     with pytest.MonkeyPatch.context() as patch:
         never = re.compile(r"(?!)")
-        patch.setattr(file_config, "_NORMAL", never)
-        patch.setattr(file_config, "_ORIGIN", never)
+        patch.setattr(urls, "_NORMAL", never)
+        patch.setattr(urls, "_ORIGIN", never)
         patch.setattr(filenames, "_PLAIN_URL", never)
         patch.setattr(redaction, "_PLAIN_ADDRESS", never)
         assert all_of(url) == short

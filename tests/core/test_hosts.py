@@ -13,9 +13,9 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import HostFullError
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostLimits, HostWait
 from rheo_core.domain.tuning import Tuning
+from rheo_core.domain.urls import host_of
 from rheo_core.transfer import HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of

@@ -14,7 +14,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig, PriorityDownloadQueue
 from rheo_core.domain import DownloadStatus
-from rheo_core.domain.file_config import host_of
+from rheo_core.domain.urls import host_of
 from rheo_core.downloads.file_naming import Folders
 from rheo_core.downloads.name_numbers import NameNumbers
 from rheo_core.events import DownloadEvent

@@ -19,10 +19,10 @@ from rheo_core.domain import (
 )
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.exceptions import DownloadError
-from rheo_core.domain.file_config import normalise_url
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.urls import normalise_url
 from rheo_core.events import (
     DownloadCancelledEvent,
     DownloadCompletedEvent,

@@ -7,8 +7,8 @@ from textual.widgets import Input
 
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import HttpStatusError
-from rheo_core.domain.file_config import host_of
 from rheo_core.domain.hosts import HostWait
+from rheo_core.domain.urls import host_of
 from rheo_tui.screens.add import AddScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine

@@ -7,12 +7,12 @@ import re
 from urllib.parse import quote, urlsplit
 
 from rheo_core.domain.exceptions import ProtocolError, RequestOptionsError, TooManyRedirectsError
-from rheo_core.domain.file_config import normalise_url, origin_of
 from rheo_core.domain.hosts import is_same_host
 from rheo_core.domain.references import resolve
 from rheo_core.domain.request_options import ListedOptions, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import is_unicode, printable
+from rheo_core.domain.urls import normalise_url, origin_of
 
 from .auth import split_login
 from .base import Response

@@ -14,11 +14,11 @@ from multidict import CIMultiDict
 
 from rheo_core.domain.engine_options import DEFAULT_RESPONSE_TIMEOUT_SECONDS
 from rheo_core.domain.exceptions import DownloadTimeoutError, RequestOptionsError
-from rheo_core.domain.file_config import origin_of
 from rheo_core.domain.request_options import DIRECT, NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
+from rheo_core.domain.urls import origin_of
 from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from rheo_core.version import __version__
 
