@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rheo_core.config.settings import Settings
     from rheo_core.config.store import LoadedSettings
-    from rheo_core.inputs.sources import Item
+    from rheo_core.inputs.arguments import Item
 
     from .services.protocol import DownloadService
 
@@ -150,7 +150,7 @@ def _items(options: argparse.Namespace, settings: "Settings") -> "Iterator[Item]
         _Stop: an argument is not valid, or the lists contain nothing valid.
     """
     from rheo_core.inputs import ReadOptions
-    from rheo_core.inputs.sources import Diagnostic, diagnose, read_sources
+    from rheo_core.inputs.arguments import Diagnostic, diagnose, read_arguments
 
     read_options = ReadOptions(
         base=options.base,
@@ -161,8 +161,8 @@ def _items(options: argparse.Namespace, settings: "Settings") -> "Iterator[Item]
         list_options=options.allow_list_options,
     )
     try:
-        arguments = read_sources(options.urls, (), read_options)
-        listed = read_sources((), options.input_file, read_options)
+        arguments = read_arguments(options.urls, (), read_options)
+        listed = read_arguments((), options.input_file, read_options)
     except ValueError as error:
         raise _Stop(str(error)) from None
     first: list[Item] = [item for place, entry in arguments for item in diagnose(place, entry)]

@@ -18,7 +18,7 @@ from .services.protocol import READ_ONLY, DownloadService, ServiceFactory, Sessi
 from .terminal_app import TerminalApp
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.sources import Item
+    from rheo_core.inputs.arguments import Item
 
 _UNREAD = "rheo-tui: the list was not read completely; run the same command to add the rest"
 

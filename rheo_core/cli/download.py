@@ -126,7 +126,7 @@ def download(
     terminal was closed.
     """
     # Imported here, because `--help` needs neither pydantic nor anything built on it.
-    from rheo_core.inputs.sources import Diagnostics
+    from rheo_core.inputs.arguments import Diagnostics
 
     from . import download_configs
     from .request_flags import RequestFlags, insecure_hosts

@@ -13,7 +13,7 @@ from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.urls import normalise_url
 from rheo_core.inputs import Entry, ReadOptions, problem_of
-from rheo_core.inputs.sources import Diagnostics, Item, LocatedEntry, diagnose, read_sources
+from rheo_core.inputs.arguments import Diagnostics, Item, LocatedEntry, diagnose, read_arguments
 
 from .exit import ExitCode, fail
 
@@ -53,7 +53,7 @@ def read(urls: list[str], input_files: list[str], options: ReadOptions) -> Itera
             "rheo: paste links or a list; press Ctrl+D on an empty line to finish.", err=True
         )
     try:
-        return read_sources(urls, input_files, options)
+        return read_arguments(urls, input_files, options)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
 

@@ -10,7 +10,7 @@ import typer
 from rheo_core.domain.text import printable, redact_url
 from rheo_core.domain.units import size_text
 from rheo_core.inputs import Entry, Verdict
-from rheo_core.inputs.sources import LocatedEntry, explain_entry
+from rheo_core.inputs.arguments import LocatedEntry, explain_entry
 
 from .exit import ExitCode
 

@@ -21,8 +21,8 @@ from rheo_core.events.models import IS_EVENT, DownloadSkippedEvent
 from rheo_core.events.notifications import EndedDownloads, terminal_sequence
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_core.infrastructure.wall_clock import sleep_until
+from rheo_core.inputs.arguments import Diagnostic, Diagnostics, Item
 from rheo_core.inputs.background_reader import BackgroundReader
-from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_core.tracking import NullTracker
 
 from .download_configs import InputLines

@@ -65,7 +65,7 @@ from .filter_handlers import FilterHandlers
 from .inspector import Inspector
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.sources import Item
+    from rheo_core.inputs.arguments import Item
     from rheo_tui.screens.failures import GroupAction
 
 _POLL_SECONDS = 0.25

@@ -15,7 +15,7 @@ from rheo_tui.services.event_log import EventLog, log_line
 from .protocol import DownloadService, ManyDownloadsEvent
 
 if TYPE_CHECKING:
-    from rheo_core.inputs.sources import Item
+    from rheo_core.inputs.arguments import Item
 
 ShowToast = Callable[[str, bool], None]
 """Shows a message to the user; the flag is True for an error."""
@@ -160,8 +160,8 @@ class EngineClient:
 
     async def add_items(self, items: "Iterable[Item]") -> None:
         """Queue items while they are read; log the bad ones and report their number."""
+        from rheo_core.inputs.arguments import Diagnostic, Diagnostics
         from rheo_core.inputs.background_reader import BackgroundReader
-        from rheo_core.inputs.sources import Diagnostic, Diagnostics
 
         reader, diagnostics = BackgroundReader(iter(items)), Diagnostics(quiet=False)
 

@@ -18,8 +18,8 @@ from rheo_core.cli.running import Output
 from rheo_core.config import build_settings
 from rheo_core.domain import FileConfig
 from rheo_core.inputs import background_reader
+from rheo_core.inputs.arguments import Diagnostic, Diagnostics, Item
 from rheo_core.inputs.background_reader import BackgroundReader
-from rheo_core.inputs.sources import Diagnostic, Diagnostics, Item
 from rheo_tui.demo import MB, DemoFile, DemoServer
 from tests.e2e.terminal import Terminal
 

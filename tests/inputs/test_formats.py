@@ -15,7 +15,7 @@ from rheo_core.domain import FileExistsStrategy, HashAlgorithm, SpeedMetrics
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadProgressEvent, DownloadQueuedEvent
 from rheo_core.inputs import Entry, ReadOptions, Verdict
-from rheo_core.inputs.sources import read_sources
+from rheo_core.inputs.arguments import read_arguments
 from tests.inputs.texts import (
     APACHE_PAGE,
     ARIA2_LIST,
@@ -707,7 +707,7 @@ class TestShortcuts:
     def test_a_binary_webloc(self, tmp_path: Path) -> None:
         path = tmp_path / "a.webloc"
         path.write_bytes(plistlib.dumps({"URL": "https://x/a"}, fmt=plistlib.FMT_BINARY))
-        ((_, entry),) = read_sources([], [str(path)], ReadOptions())
+        ((_, entry),) = read_arguments([], [str(path)], ReadOptions())
         assert entry.config is not None and entry.config.url == "https://x/a"
 
     @pytest.mark.parametrize(
@@ -721,5 +721,5 @@ class TestShortcuts:
     def test_a_damaged_binary_webloc(self, damage: bytes, tmp_path: Path) -> None:
         path = tmp_path / "a.webloc"
         path.write_bytes(damage)
-        ((_, entry),) = read_sources([], [str(path)], ReadOptions())
+        ((_, entry),) = read_arguments([], [str(path)], ReadOptions())
         assert entry.config is None and entry.problem.startswith("cannot be read: ")

@@ -33,7 +33,7 @@ LocatedEntry = tuple[str, Entry]
 """The place where an entry was read, and the entry."""
 
 
-def read_sources(
+def read_arguments(
     urls: Sequence[str], list_files: Sequence[str], options: ReadOptions
 ) -> Iterator[LocatedEntry]:
     """Return an iterator over the entries of arguments and lists, which reads on demand.
