@@ -68,9 +68,9 @@ class DiskSpaceWatch:
         while True:
             await self._filled.wait()
             await asyncio.sleep(self._tuning.disk_look_seconds)
-            await self.look()
+            await self.resume_fitting()
 
-    async def look(self) -> None:
+    async def resume_fitting(self) -> None:
         """Resume downloads that fit now, in the order of the queue."""
         now = asyncio.get_running_loop().time()
         entries = self._waiting.values()

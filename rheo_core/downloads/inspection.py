@@ -29,7 +29,7 @@ def inspect(
         transferred=stats.transferred,
         elapsed_seconds=stats.elapsed,
         hops=worker.recent_exchanges.of(record.id),
-        transfer=stats.look() if stats.look is not None else None,
+        transfer=stats.transfer_details() if stats.transfer_details is not None else None,
     )
 
 

@@ -41,7 +41,7 @@ class SpeedPolicy:
         self._span: Span | None = None  # current
         self._is_overruled = False  # by hand, since the span began
         self._changed = asyncio.Event()
-        self.look()
+        self.follow_clock()
 
     @property
     def rate_bps(self) -> int | None:
@@ -81,10 +81,10 @@ class SpeedPolicy:
             return
         self._spans = tuple(spans)
         self._span = None
-        self.look()
+        self.follow_clock()
         self._changed.set()
 
-    def look(self) -> None:
+    def follow_clock(self) -> None:
         """Read the clock and apply the current limit."""
         span = span_at(self._spans, self._clock())
         if span != self._span:
@@ -98,7 +98,7 @@ class SpeedPolicy:
             if self._spans:
                 # Spans begin and end with minutes.
                 await asyncio.sleep(nap_before((time.time() // 60 + 1) * 60))
-                self.look()
+                self.follow_clock()
             else:
                 self._changed.clear()
                 await self._changed.wait()

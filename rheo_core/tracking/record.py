@@ -52,7 +52,7 @@ class AttemptStats:
     validation: ValidationResult | None = None
     computed_hash: str | None = None  # `sha256:…`, if `FileConfig.compute_hash` asks for it
     meter: _Meter | None = None  # set while an attempt runs
-    look: Callable[[], TransferDetails] | None = None  # set while a transfer runs
+    transfer_details: Callable[[], TransferDetails] | None = None  # set while a transfer runs
     redirect_host: str | None = None  # host and port of the last redirect
 
 

@@ -79,7 +79,7 @@ class ConnectionGroup:
         if reply.head.partial:
             self._ranges_work = True
         primary = self._context.sources.primary
-        self._context.record.stats.look = self.details
+        self._context.record.stats.transfer_details = self.details
         self._start(segment, primary, self._receive_first(segment, reply))
         next_checkpoint = self._began + self._tuning.checkpoint_seconds
         try:
@@ -114,7 +114,7 @@ class ConnectionGroup:
             raise
         finally:
             self._context.record.stats.connections = 0
-            self._context.record.stats.look = None
+            self._context.record.stats.transfer_details = None
 
     def details(self) -> TransferDetails:
         """Return the ranges of the file and their connections, as they are now."""

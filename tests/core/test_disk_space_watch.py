@@ -143,7 +143,7 @@ async def test_the_user_comes_first(
         disk.free = 10_000_000
         keeper = manager._parts.worker.disk_space
         assert keeper is not None
-        await keeper.look()
+        await keeper.resume_fitting()
         states = [status_of(manager, config) for config in (paused, cancelled)]
         assert states == [DownloadStatus.PAUSED, DownloadStatus.CANCELLED]
         assert manager.stats.paused == 2 and len(server.requests) == asked

@@ -159,7 +159,7 @@ class Wall:
     def at(self, hour: int, minute: int = 0) -> tuple[int | None, str]:
         """Return the limit at a time of the day, and its reason."""
         self.now = self.now.replace(hour=hour, minute=minute)
-        self.plan.look()
+        self.plan.follow_clock()
         assert self.plan.rate_bps == self.limits.total.rate_bps
         return self.plan.rate_bps, self.plan.reason
 
