@@ -1,4 +1,7 @@
-"""Text of a row's status: its word, or the reason why it waits or failed, in full and short."""
+"""Text of a row's status: its word, or the reason why it waits or failed, in full and short.
+
+The line of the finished downloads is written in `widgets/table.py`.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime

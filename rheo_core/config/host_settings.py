@@ -1,8 +1,8 @@
-"""Limits by host; request options come from `RequestOptions`.
+"""Settings for a host: limits of its own, and options of its requests.
 
-A table `[hosts."example.org"]` may have every such option, and limits of its own. A host inherits
-each option that its table leaves out: from the table of a wider pattern (`*.example.org`), then
-from `request`. `RequestRules` combines them.
+A table `[hosts."example.org"]` may have every option of `domain/request_options.py`. A host
+inherits each option that its table leaves out: from the table of a wider pattern
+(`*.example.org`), then from `request`. `RequestRules` combines them.
 """
 
 from collections import Counter

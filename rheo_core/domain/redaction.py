@@ -1,4 +1,8 @@
-"""Redaction of secrets in URLs. Text counts as secret unless it is known to be harmless."""
+"""Redaction of secrets in URLs. Text counts as secret unless it is known to be harmless.
+
+`infrastructure/http/redirect_policy.py` drops secrets on redirects, and
+`infrastructure/session_rows.py` before a session is stored.
+"""
 
 import re
 from itertools import groupby

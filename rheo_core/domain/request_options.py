@@ -1,4 +1,7 @@
-"""RequestOptions: options of requests, from the settings, for a host or for one download."""
+"""RequestOptions: options of requests, from the settings, for a host or for one download.
+
+`config/host_settings.py` adds the limits of a host, and `request_rules.py` combines all of them.
+"""
 
 import ipaddress
 from collections.abc import Iterable

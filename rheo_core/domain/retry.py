@@ -1,4 +1,7 @@
-"""Retry policy: statuses that are retried, and the backoff between attempts."""
+"""Retry policy: statuses that are retried, and the backoff between attempts.
+
+`downloads/retry.py` applies it, and obeys Retry-After.
+"""
 
 import random
 from enum import Enum

@@ -1,6 +1,6 @@
 """Destinations that exist: the strategy for them, and the check that no link leads elsewhere.
 
-Names and folders are chosen in `file_naming.py`.
+Names and folders are chosen in `file_naming.py`, and numbered names in `path_claim.py`.
 """
 
 import errno

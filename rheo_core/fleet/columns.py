@@ -1,4 +1,7 @@
-"""Columns of a table: the ones a fleet needs, found by their names."""
+"""Columns of a table: the ones a fleet needs, found by their names.
+
+`manifest.py` writes those of `--keep` again.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

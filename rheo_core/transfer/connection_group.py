@@ -1,4 +1,7 @@
-"""Connections of one transfer: start, end and checkpoints."""
+"""Connections of one transfer: start, end and checkpoints.
+
+`host_limits.py` limits the connections to one host.
+"""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,7 @@
-"""Checks of replies: refuse web pages sent instead of files, wrong sizes, and robots tags."""
+"""Checks of replies: refuse web pages sent instead of files, wrong sizes, and robots tags.
+
+`response_head.py` checks status, ranges and validators.
+"""
 
 from rheo_core.domain.exceptions import (
     ProtocolError,

@@ -1,4 +1,7 @@
-"""Idle connections: only those on which nothing waits may serve another request (RFC 9112 9.3)."""
+"""Idle connections of aiohttp: those with unread bytes serve no other request (RFC 9112 9.3).
+
+The client of this project keeps its own, in `wire/client.py`.
+"""
 
 import asyncio
 import select
