@@ -23,6 +23,7 @@ FILES = [
     DemoFile("/busy.zip", 100_000, failures=2),
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = ["README.md", "docs/README.md"]
 BLOCKS = [
     pytest.param(*block, id=f"{page}-{number}")
@@ -32,8 +33,9 @@ BLOCKS = [
 COMMANDS = sorted(
     {
         line
-        for page in [*PAGES, "docs/CLI.md", "docs/INPUTS.md", "docs/UPGRADING.md"]
-        for line in re.findall(r"^rheo(?:-tui)? .*", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        for page in [*PAGES, "docs/CLI.md", "docs/FLEET.md", "docs/INPUTS.md", "docs/UPGRADING.md"]
+        for block in SHELL.findall((ROOT / page).read_text("utf-8"))
+        for line in re.findall(r"^rheo(?:-tui)? .*", block, re.MULTILINE)
     }
 )
 
