@@ -46,7 +46,7 @@ def retry(
 
     Exit status: as for `rheo fleet run`; 0 after `--plan-only`.
     """
-    from rheo_core.fleet.passes import PassBusyError
+    from rheo_core.fleet.passes import PassTakenError
 
     from .fleet_request import existing_plan, open_output, read_scratch
 
@@ -60,7 +60,7 @@ def retry(
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
         fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
-    except PassBusyError as error:
+    except PassTakenError as error:
         fail(f"{error}.", ExitCode.STOPPED)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)

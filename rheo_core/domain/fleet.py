@@ -77,8 +77,8 @@ def shard_list_name(shard: int, pass_number: int = 1, crc32: int | None = None) 
     Args:
         shard: number of the shard.
         pass_number: 1, or number of a further pass.
-        crc32: checksum of its lines, for a list of the plan: two that are planned at the same time
-            get different names, and the plan names its own.
+        crc32: checksum of its lines: two lists that are planned at the same time get different
+            names, and the plan or the pass names its own. None: an earlier version planned it.
     """
     suffix = f".p{pass_number}" if pass_number > 1 else ""
     checksum = f"-{crc32:08x}" if crc32 is not None else ""
@@ -238,9 +238,9 @@ class FleetPlan:
     contact: Name | None = None  # for the owners of sites: a mail address, or a URL
     version: Number = PLAN_VERSION
 
-    def crc32_of(self, shard: int, pass_number: int = 1) -> int | None:
-        """Return the checksum of a shard's list; None for one of a further pass."""
-        return self.shards[shard].crc32 if pass_number == 1 else None
+    def crc32_of(self, shard: int) -> int | None:
+        """Return the checksum of a shard's list; None if it is not known."""
+        return self.shards[shard].crc32
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +250,12 @@ class FleetPass:
     number: Number  # 2 for the first further pass
     shards: Annotated[dict[Number, Number], MaxLen(MAX_SHARDS)]  # number of entries, by shard
     errors: Counts  # kinds of their errors in earlier passes
+    crc32s: Annotated[dict[Number, Number], MaxLen(MAX_SHARDS)] = field(default_factory=dict)
+    """Checksums of the lines of the lists, by shard."""
+
+    def crc32_of(self, shard: int) -> int | None:
+        """Return the checksum of a shard's list; None if it is not known."""
+        return self.crc32s.get(shard)
 
     @property
     def entries(self) -> int:

@@ -70,9 +70,8 @@ def _of_shard(
 
 
 def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
-    """Return the checksums that the list of a shard has, by key."""
-    crc32 = plan.crc32_of(planned.shard, planned.pass_number)
-    entries = read_shard(target, planned.shard, planned.pass_number, crc32)
+    """Return the checksums that the list of a shard has, by key. Keys are those of all passes."""
+    entries = read_shard(target, planned.shard, crc32=plan.crc32_of(planned.shard))
     return {entry.key: entry.hash for entry in entries if entry.hash is not None}
 
 

@@ -50,12 +50,12 @@ def url_of(target: Target, shard: int, key: str) -> str | None:
     return next(found, None)
 
 
-def _listed(target: Target, shard: int, pass_number: int = 1) -> Iterator[FleetEntry]:
-    """Yield the entries of a shard's list, as the present plan names it."""
+def _listed(target: Target, shard: int) -> Iterator[FleetEntry]:
+    """Yield the entries of a shard's list, which has those of all passes."""
     plan = read_plan(target)
     if plan is None:
         raise PlanError("it has no plan")
-    return read_shard(target, shard, pass_number, plan.crc32_of(shard, pass_number))
+    return read_shard(target, shard, crc32=plan.crc32_of(shard))
 
 
 def _of_manifest(target: Target, name: str) -> Iterator[FailedEntry]:
@@ -76,6 +76,6 @@ def _of_journal(target: Target, shard: int, pass_number: int) -> Iterator[Failed
                     failed[outcome.key] = outcome
     if not failed:
         return
-    for entry in _listed(target, shard, pass_number):
+    for entry in _listed(target, shard):
         if (found := failed.get(entry.key)) is not None:
             yield FailedEntry(entry.key, redact_url(entry.url), found.kind or "", found.error or "")

@@ -26,13 +26,11 @@ class HeldError(RheoError):
     """Another process has locked the file.
 
     Attributes:
-        holder: that process, such as `process 123 on host`.
         idle: seconds since it last wrote to the file or touched it.
     """
 
     def __init__(self, holder: str, idle: float) -> None:
         super().__init__(f"{holder} is working on it")
-        self.holder = holder
         self.idle = idle
 
 

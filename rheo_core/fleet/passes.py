@@ -1,10 +1,8 @@
 """Passes: failed entries are tried again, with the keys that they have."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from rheo_core.domain.fleet import (
@@ -15,22 +13,21 @@ from rheo_core.domain.fleet import (
     facts_name,
     part_name,
     pass_name,
+    shard_list_name,
     to_json,
 )
 
-from .file_locks import HeldError, check_alone, holder_in, line_of_this_process, open_locked
 from .manifest import read_manifest
-from .shard_files import read_shard, write_shard
+from .shard_files import read_shard, remove_other_lists, write_shard
 from .stored import StoredFileError, read_value
-from .targets import Target, check_inside
+from .targets import Target
 
 _PASS = re.compile(r"pass-([0-9]{1,6})\.json")
-_CLAIM = f"{FOLDER}/planning"
 _MAX_SHARDS = 2 * MAX_SHARDS  # of all further passes
 
 
-class PassBusyError(ValueError):
-    """Another process plans a further pass; one sentence without a full stop."""
+class PassTakenError(ValueError):
+    """Another process has planned a further pass; one sentence without a full stop."""
 
 
 class PlannedShard(NamedTuple):
@@ -62,15 +59,25 @@ def read_passes(target: Target) -> list[FleetPass]:
     numbers = sorted(int(found[1]) for found in map(_PASS.fullmatch, target.names(FOLDER)) if found)
     passes: list[FleetPass] = []
     for number in numbers:
-        try:
-            found = read_value(target, pass_name(number), FleetPass)
-        except StoredFileError as error:
-            raise ValueError(f"{error}; remove it to continue") from None
-        if found.number != number or number < 2 or not found.shards:
-            raise _damaged(number)
-        passes.append(found)
+        passes.append(read_pass(target, number))
         _check_total(passes)
     return passes
+
+
+def read_pass(target: Target, number: int) -> FleetPass:
+    """Return one further pass of a run.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged; one sentence.
+    """
+    try:
+        found = read_value(target, pass_name(number), FleetPass)
+    except StoredFileError as error:
+        raise ValueError(f"{error}; remove it to continue") from None
+    if found.number != number or number < 2 or not found.shards:
+        raise _damaged(number)
+    return found
 
 
 def _check_total(passes: Sequence[FleetPass]) -> None:
@@ -106,8 +113,8 @@ def plan_pass(
 ) -> FleetPass | None:
     """Plan a further pass over failed entries; return None if there are none.
 
-    Every shard of the run must be complete. One process at a time plans, because the lists of two
-    would get the same names.
+    Every shard of the run must be complete. Of several processes that plan the pass at the same
+    time, the first one wins.
 
     Args:
         target: the output folder.
@@ -116,78 +123,47 @@ def plan_pass(
         is_wanted: returns True for a kind of errors to try again.
 
     Raises:
-        PassBusyError: another process plans this pass, or has just done it; one sentence.
+        PassTakenError: another process has planned another pass of this number; one sentence.
         OSError: manifests cannot be read, or lists cannot be written.
         ValueError: a manifest is damaged; one sentence.
     """
     number = passes[-1].number + 1 if passes else 2
-    with _sole_planner(target, number):
-        if target.exists(pass_name(number)):
-            raise PassBusyError(f"another process has just planned pass {number}")
-        return _plan(target, plan, passes, number, is_wanted)
+    further = _with_lists(target, plan, passes, number, is_wanted)
+    if not further.shards:
+        return None
+    _check_total([*passes, further])
+    target.create(pass_name(number), to_json(further).encode())
+    first = read_pass(target, number)
+    named = {shard_list_name(each, number, first.crc32_of(each)) for each in first.shards}
+    remove_other_lists(target, named, number)
+    if first != further:
+        raise PassTakenError(f"another process has just planned pass {number}")
+    return further
 
 
-@contextmanager
-def _sole_planner(target: Target, number: int) -> Iterator[None]:
-    """Keep other processes from planning until the context ends.
-
-    A kill releases the lock of a file. An object store has no locks: there the file itself is the
-    claim, and a killed process leaves it.
-    """
-    if target.path is None:
-        if not target.create(_CLAIM, line_of_this_process()):
-            with target.open(_CLAIM) as file:
-                holder = holder_in(file)
-            raise PassBusyError(
-                f"{holder} is planning pass {number}; if it was killed, remove {_CLAIM}"
-            )
-        try:
-            yield
-        finally:
-            target.remove(_CLAIM)
-        return
-    check_inside(target.path, target.path / FOLDER)
-    try:
-        descriptor = open_locked(target.path / _CLAIM)
-    except HeldError as error:
-        raise PassBusyError(f"{error.holder} is planning pass {number}") from None
-    try:
-        check_alone(descriptor, target.path / _CLAIM)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, line_of_this_process())
-        try:
-            yield
-        finally:
-            target.remove(_CLAIM)  # before the lock is released
-    finally:
-        os.close(descriptor)
-
-
-def _plan(
+def _with_lists(
     target: Target,
     plan: FleetPlan,
     passes: Sequence[FleetPass],
     number: int,
     is_wanted: Callable[[str], bool],
-) -> FleetPass | None:
+) -> FleetPass:
+    """Store the lists of a pass; return the pass."""
     earlier: dict[int, list[PlannedShard]] = {}
     for planned in planned_shards(plan, passes):
         earlier.setdefault(planned.shard, []).append(planned)
     shards: dict[int, int] = {}
+    crc32s: dict[int, int] = {}
     errors: Counter[str] = Counter()
     for shard, parts in earlier.items():
         kinds = {key: kind for key, kind in _failed(target, parts).items() if is_wanted(kind)}
         if kinds:
             entries = read_shard(target, shard, crc32=plan.crc32_of(shard))
-            write_shard(target, shard, number, (entry for entry in entries if entry.key in kinds))
+            failed = (entry for entry in entries if entry.key in kinds)
+            crc32s[shard] = write_shard(target, shard, number, failed)
             shards[shard] = len(kinds)
             errors.update(kinds.values())
-    if not shards:
-        return None
-    further = FleetPass(number, shards, dict(errors))
-    _check_total([*passes, further])
-    target.create(pass_name(number), to_json(further).encode())
-    return further
+    return FleetPass(number, shards, dict(errors), crc32s)
 
 
 def _failed(target: Target, parts: Sequence[PlannedShard]) -> dict[str, str]:

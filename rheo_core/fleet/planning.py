@@ -10,7 +10,6 @@ from typing import Any
 from rheo_core.domain.engine_options import MAX_CONCURRENT
 from rheo_core.domain.fleet import (
     DEFAULT_SHARD_SIZE,
-    LISTS,
     MAX_KEPT_COLUMNS,
     MAX_NAME_LENGTH,
     MAX_SHARD_SIZE,
@@ -31,7 +30,7 @@ from .contact import MAX_URLS_WITHOUT_CONTACT, check_contact
 from .lanes import HeavySites, Lanes, authority_of, site_of
 from .list_files import digest_of
 from .rows import ListError, Row
-from .shard_files import ShardWriter
+from .shard_files import ShardWriter, remove_other_lists
 from .stored import StoredFileError, read_value
 from .tables import read_rows
 from .targets import Target
@@ -40,7 +39,6 @@ MAX_LANES = 4_096
 """Lanes of a plan. Each has an open shard while the lists are read."""
 _REPORT_ROWS = 100_000
 _RESULT = re.compile(r"part-\d{6}(?:\.p\d+)?(?:\.json|\.parquet|\.tar)?")
-_LIST = re.compile(r"\d{6}-[0-9a-f]{8}\.jsonl\.gz")
 _NOT_OF_A_PLAN = frozenset({"sources", "table", "usual_contact"})
 _FIXED = {
     "shard_size": "--shard-size",
@@ -159,23 +157,15 @@ def plan_fleet(
         _check_no_results(target)
         plan = _split(target, request, usual_lanes, digest, on_progress)
         is_first = target.create(PLAN_NAME, to_json(plan).encode())
-        _remove_other_lists(target)
+        if (first := plan if is_first else read_plan(target)) is not None:
+            remove_other_lists(target, _lists_of(first))
         if is_first:
             return plan  # otherwise, another process was faster
     return _agreed(target, existing, request, digest)
 
 
-def _remove_other_lists(target: Target) -> None:
-    """Remove the lists that the plan does not name: those of a planner that lost or was killed.
-
-    One that is still at work removes its own, because it finds the plan.
-    """
-    if (plan := read_plan(target)) is None:
-        return
-    named = {shard_list_name(shard, crc32=each.crc32) for shard, each in enumerate(plan.shards)}
-    for name in target.names(LISTS):
-        if _LIST.fullmatch(name) and f"{LISTS}/{name}" not in named:
-            target.remove(f"{LISTS}/{name}")
+def _lists_of(plan: FleetPlan) -> set[str]:
+    return {shard_list_name(shard, crc32=each.crc32) for shard, each in enumerate(plan.shards)}
 
 
 def _check_no_results(target: Target) -> None:

@@ -35,6 +35,7 @@ from .journal import BEAT_SECONDS, Journal, believed
 from .layouts import LAYOUTS
 from .manifest import check_installed, write_manifest
 from .outcomes import unreadable
+from .passes import read_pass
 from .planning import PlanError, read_plan
 from .shard_downloads import ShardDownloads, ShardError, WorkerOptions
 from .shard_files import read_shard
@@ -126,15 +127,20 @@ def read_facts(target: Target, task: ShardTask) -> ShardFacts | None:
     return None
 
 
+def _crc32_of_list(target: Target, plan: FleetPlan, task: ShardTask) -> int | None:
+    planned = plan if task.pass_number == 1 else read_pass(target, task.pass_number)
+    return planned.crc32_of(task.shard)
+
+
 def _digest_of_list(target: Target, plan: FleetPlan, task: ShardTask) -> str:
     """Return what a journal is valid for: exactly these entries."""
-    crc32 = plan.crc32_of(task.shard, task.pass_number)
+    crc32 = _crc32_of_list(target, plan, task)
     name = shard_list_name(task.shard, task.pass_number, crc32)
     return hashlib.sha256(target.read(name)).hexdigest()
 
 
 def _read_entries(target: Target, plan: FleetPlan, task: ShardTask) -> list[FleetEntry]:
-    crc32 = plan.crc32_of(task.shard, task.pass_number)
+    crc32 = _crc32_of_list(target, plan, task)
     return list(read_shard(target, task.shard, task.pass_number, crc32))
 
 

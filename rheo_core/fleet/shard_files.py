@@ -3,12 +3,13 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from io import BytesIO
 
 from isal import igzip
 
 from rheo_core.domain.fleet import (
+    LISTS,
     MAX_LINE_BYTES,
     MAX_SHARD_BYTES,
     MAX_SHARDS,
@@ -125,16 +126,40 @@ def _line_of(key: str, row: Row) -> str:
     return FleetEntry(key, shown, problem=problem).to_line()
 
 
-def write_shard(
-    target: Target, shard: int, pass_number: int, entries: Iterable[FleetEntry]
-) -> None:
+def write_shard(target: Target, shard: int, pass_number: int, entries: Iterable[FleetEntry]) -> int:
     """Store the list of a further pass, whose entries have their keys already.
+
+    Returns:
+        CRC-32 of its lines, which is a part of its name.
 
     Raises:
         OSError: it cannot be stored.
     """
     text = "".join(entry.to_line() for entry in entries).encode("ascii")
-    target.put(shard_list_name(shard, pass_number), igzip.compress(text, _LEVEL, mtime=0))
+    crc32 = zlib.crc32(text)
+    data = igzip.compress(text, _LEVEL, mtime=0)
+    target.put(shard_list_name(shard, pass_number, crc32), data)
+    return crc32
+
+
+def remove_other_lists(target: Target, named: Set[str], pass_number: int = 1) -> None:
+    """Remove lists of planners that were killed, or that another planner overtook.
+
+    A planner that is still at work removes its own, because it finds the plan or the pass.
+
+    Args:
+        target: the output folder.
+        named: paths of the lists that the plan or the pass names.
+        pass_number: 1, or number of the further pass.
+
+    Raises:
+        OSError: they cannot be removed.
+    """
+    suffix = re.escape(f".p{pass_number}") if pass_number > 1 else ""
+    pattern = re.compile(rf"[0-9]{{6}}{suffix}-[0-9a-f]{{8}}\.jsonl\.gz")
+    for name in target.names(LISTS):
+        if pattern.fullmatch(name) and f"{LISTS}/{name}" not in named:
+            target.remove(f"{LISTS}/{name}")
 
 
 def read_shard(
@@ -146,7 +171,7 @@ def read_shard(
         target: the output folder.
         shard: number of the shard.
         pass_number: 1, or number of a further pass.
-        crc32: checksum of the lines, as `FleetPlan.crc32_of` returns it.
+        crc32: checksum of the lines, as `FleetPlan.crc32_of` or `FleetPass.crc32_of` returns it.
 
     Raises:
         FileNotFoundError: the shard has no list.

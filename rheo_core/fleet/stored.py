@@ -41,7 +41,7 @@ class _Limits(NamedTuple):
 
 _LIMITS: dict[type, _Limits] = {
     FleetPlan: _Limits(64 << 20, MAX_SHARDS + 100, 3 * MAX_SHARDS + 100_000),
-    FleetPass: _Limits(32 << 20, 100, MAX_SHARDS + 10_000),
+    FleetPass: _Limits(64 << 20, 100, 2 * MAX_SHARDS + 10_000),
     FleetStatus: _Limits(8 << 20, 100_000, 300_000),
     ShardFacts: _Limits(128 << 10, 1_000, 10_000),
 }

@@ -100,7 +100,7 @@ def test_values_that_are_none_of_ours_are_named(run: FleetRun, content: bytes) -
 
 @pytest.mark.parametrize(
     ("name", "limit_bytes"),
-    [(PLAN_NAME, 64 << 20), (pass_name(2), 32 << 20), (facts_name(0), 128 << 10)],
+    [(PLAN_NAME, 64 << 20), (pass_name(2), 64 << 20), (facts_name(0), 128 << 10)],
 )
 def test_a_file_that_is_too_large_is_named_with_its_size(
     run: FleetRun, name: str, limit_bytes: int

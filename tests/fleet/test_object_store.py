@@ -9,29 +9,37 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.fleet import FleetPlan, ShardFacts, ShardTask, facts_name, from_json
+from rheo_core.domain.fleet import (
+    LISTS,
+    ShardFacts,
+    ShardTask,
+    facts_name,
+    from_json,
+    shard_list_name,
+)
 from rheo_core.fleet.checking import problems
 from rheo_core.fleet.columns import TableOptions
-from rheo_core.fleet.error_kinds import may_pass
 from rheo_core.fleet.list_files import digest_of, found_sources
-from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
-from rheo_core.fleet.rows import ListError
+from rheo_core.fleet.passes import read_passes
+from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.shard import work_on_shard
 from rheo_core.fleet.shard_downloads import WorkerOptions
+from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import Target, open_target
 from tests.effort import effort
-from tests.faults.program import COMMAND, Home
-from tests.fleet.runs import FleetRun, planned, rows_of
+from tests.faults.program import COMMAND, Ended, Home, needs_strace, strace
+from tests.faults.test_kill import kill_at, some_steps
+from tests.fleet.runs import FleetRun, gone, planned, rows_of
 from tests.servers.misbehaving import MisbehavingServer
 from tests.servers.nginx import free_port
 
 KILLS = effort("KILLS", 3)
 
 
-def stored(run: FleetRun, bucket: str) -> tuple[str, Target]:
-    """Move the plan of a run into the store; return the output folder and its target."""
-    out = f"s3://{bucket}/out"
+def stored(run: FleetRun, bucket: str, name: str = "out") -> tuple[str, Target]:
+    """Copy a run into the store; return the output folder and its target."""
+    out = f"s3://{bucket}/{name}"
     target = open_target(out)
     for path in run.out.rglob("*"):
         if path.is_file():
@@ -99,18 +107,36 @@ def test_a_listing_of_many_pages_is_whole(bucket: str, tmp_path: Path) -> None:
     assert len(target.sizes()) == 2_001
 
 
-def test_the_claim_of_a_killed_planner_is_named(bucket: str) -> None:
-    """A run goes on beside it; only a further pass needs to know that nobody plans any more."""
-    target = open_target(f"s3://{bucket}/out")
-    plan = FleetPlan("sha256:0", 0, 0, 1, ())
-    target.put("_rheo/planning", b'{"host":"h","boot":"","pid":7}\n')
-    hint = r"^process 7 on h is planning pass 2; if it was killed, remove _rheo/planning$"
-    with pytest.raises(PassBusyError, match=hint):
-        plan_pass(target, plan, [], may_pass)
-    assert read_passes(target) == []
-    target.remove("_rheo/planning")
-    assert plan_pass(target, plan, [], may_pass) is None  # no shard, no failure
-    assert target.names("_rheo") == []
+@needs_strace
+async def test_a_planner_killed_at_every_step_blocks_nobody(
+    server: MisbehavingServer, tmp_path: Path, bucket: str, home: Home
+) -> None:
+    """Each request to the store begins with a call of sendto(2) or write(2)."""
+    rows = [Row(server.on(f"/{number}", gone)) for number in range(6)]
+    run = planned(tmp_path / "out", rows, shard_size=2)
+    for task in run.tasks:
+        await work_on_shard(task)
+    log = tmp_path / "log"
+
+    async def planned_in(name: str, *before: str) -> tuple[Ended, Target]:
+        out, target = await asyncio.to_thread(stored, run, bucket, name)
+        command = ("fleet", "retry", out, "--plan-only", "--kind", "http_404")
+        return await home.run(COMMAND, *command, before=before), target
+
+    await planned_in("whole", *strace("-e", "trace=sendto", log=log))
+    steps, killed = some_steps(log, 2 * KILLS), 0
+    for number, step in enumerate(steps):
+        ended, _ = await planned_in(f"out{number}", *kill_at(step, tmp_path / "killed"))
+        assert ended.code in (0, -signal.SIGKILL), (step, ended.err)
+        killed += ended.code != 0
+        ended, target = await planned_in(f"out{number}")
+        assert ended.code == 0, (step, ended.err)
+        (further,) = await asyncio.to_thread(read_passes, target)
+        assert further.shards == {0: 2, 1: 2, 2: 2}
+        named = {shard_list_name(each, 2, further.crc32_of(each)) for each in further.shards}
+        assert {f"{LISTS}/{each}" for each in target.names(LISTS) if ".p2" in each} == named
+        assert all(len(list(read_shard(target, n, 2, further.crc32_of(n)))) == 2 for n in range(3))
+    assert killed > len(steps) // 2
 
 
 @pytest.mark.parametrize("pattern", ["list.txt", "*.txt"])

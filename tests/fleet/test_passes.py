@@ -1,8 +1,6 @@
 """Further passes: failed entries are tried again under their keys, and the last result counts."""
 
 import asyncio
-import os
-import platform
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,12 +8,21 @@ from pathlib import Path
 import pytest
 
 from rheo_core.domain.failures import FailureKind
-from rheo_core.domain.fleet import EntryOutcome, FleetPass, FleetPlan, FleetStatus, pass_name
+from rheo_core.domain.fleet import (
+    LISTS,
+    EntryOutcome,
+    FleetPass,
+    FleetPlan,
+    FleetStatus,
+    pass_name,
+    shard_list_name,
+    to_json,
+)
 from rheo_core.events import ErrorInfo
 from rheo_core.fleet.checking import problems
 from rheo_core.fleet.error_kinds import HOST_DOWN, is_kind, kind_of, may_pass
 from rheo_core.fleet.manifest import write_manifest
-from rheo_core.fleet.passes import PassBusyError, plan_pass, read_passes
+from rheo_core.fleet.passes import PassTakenError, plan_pass, read_passes
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard
 from rheo_core.fleet.shard_files import ShardWriter, read_shard
@@ -43,6 +50,17 @@ def rows(server: MisbehavingServer) -> list[Row]:
     return [*good[:3], *others, *good[3:]]
 
 
+def keys_of(target: Target, planned: FleetPass, shard: int) -> list[str]:
+    """Return the keys of a shard in a further pass."""
+    entries = read_shard(target, shard, planned.number, planned.crc32_of(shard))
+    return [entry.key for entry in entries]
+
+
+def lists_of(target: Target, number: int) -> set[str]:
+    """Return the names of all lists of a further pass."""
+    return {name for name in target.names(LISTS) if f".p{number}-" in name}
+
+
 async def drive(run: FleetRun) -> FleetStatus:
     """Complete all passes of a run, in threads."""
 
@@ -64,9 +82,10 @@ async def test_failed_entries_are_tried_again(server: MisbehavingServer, tmp_pat
         {"completed": 6, "failed": 3}, {"http_404": 1, "http_503": 2},
     )  # fmt: skip
     further = plan_pass(target, run.plan, [], may_pass)
-    assert further == FleetPass(2, {1: 2}, {"http_503": 2})
+    assert further is not None
+    assert (further.number, further.shards, further.errors) == (2, {1: 2}, {"http_503": 2})
     assert read_passes(target) == [further]
-    assert [entry.key for entry in read_shard(target, 1, 2)] == ["00000100001", "00000100002"]
+    assert keys_of(target, further, 1) == ["00000100001", "00000100002"]
 
     waiting = read_status(target, run.plan)
     assert (waiting.state, waiting.shards, waiting.shards_done) == ("stopped", 4, 3)
@@ -81,7 +100,8 @@ async def test_failed_entries_are_tried_again(server: MisbehavingServer, tmp_pat
     assert list(problems(target, run.plan, deep=True)) == []
     assert plan_pass(target, run.plan, [further], may_pass) is None
     third = plan_pass(target, run.plan, [further], lambda kind: True)
-    assert third == FleetPass(3, {1: 1}, {"http_404": 1})
+    assert third is not None
+    assert (third.number, third.shards, third.errors) == (3, {1: 1}, {"http_404": 1})
 
 
 @pytest.fixture(params=["folder", "store"])
@@ -104,59 +124,86 @@ def failed_run(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Target, 
     return target, plan
 
 
-def test_two_plans_of_a_pass_do_not_mix(failed_run: tuple[Target, FleetPlan]) -> None:
-    """The lists of both would have the same names, and the last one written would count."""
+@pytest.mark.parametrize("other", ["timeout", "dns"])
+def test_the_first_of_two_plans_of_a_pass_counts(
+    failed_run: tuple[Target, FleetPlan], monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """The lists of both exist for a while; the pass names those of the first one."""
     target, plan = failed_run
-    refused: list[str] = []
+    create = type(target).create
 
-    def wanted_by_the_first(kind: str) -> bool:
-        with pytest.raises(PassBusyError) as error:
-            plan_pass(target, plan, [], "timeout".__eq__)
-        refused.append(str(error.value))
-        return kind == "dns"
+    def overtaken(self: Target, name: str, data: bytes) -> bool:
+        monkeypatch.setattr(type(target), "create", create)
+        assert plan_pass(target, plan, [], other.__eq__) is not None
+        return create(self, name, data)
 
-    assert plan_pass(target, plan, [], wanted_by_the_first) == FleetPass(2, {0: 1}, {"dns": 1})
-    assert {each.partition(";")[0] for each in refused} == {
-        f"process {os.getpid()} on {platform.node()} is planning pass 2"
-    }
-    with pytest.raises(PassBusyError, match=r"^another process has just planned pass 2$"):
-        plan_pass(target, plan, [], "timeout".__eq__)
-    assert [each.key for each in read_shard(target, 0, 2)] == ["00000000000"]
-    assert not target.exists("_rheo/shards/000001.p2.jsonl.gz")
-    assert not target.exists("_rheo/planning")
+    monkeypatch.setattr(type(target), "create", overtaken)
+    if other == "dns":  # the same entries: it does not matter who planned them
+        assert plan_pass(target, plan, [], "dns".__eq__) == read_passes(target)[0]
+    else:
+        with pytest.raises(PassTakenError, match=r"^another process has just planned pass 2$"):
+            plan_pass(target, plan, [], "dns".__eq__)
+    (first,) = read_passes(target)
+    shard = ["dns", "timeout"].index(other)
+    assert (first.shards, first.errors) == ({shard: 1}, {other: 1})
+    assert keys_of(target, first, shard) == [f"{shard:06d}00000"]
+    assert len(lists_of(target, 2)) == 1
 
 
-def test_a_plan_that_fails_or_is_killed_keeps_nobody_away(
-    failed_run: tuple[Target, FleetPlan],
+@pytest.mark.parametrize("call", ["put", "create"])
+def test_a_planner_that_is_killed_keeps_nobody_away(
+    failed_run: tuple[Target, FleetPlan], monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     target, plan = failed_run
+    stored = getattr(type(target), call)
 
-    def fail(kind: str) -> bool:
-        raise RuntimeError(kind)
+    def killed(self: Target, name: str, data: bytes) -> None:
+        if call == "put":
+            stored(self, name, data)
+        raise KeyboardInterrupt
 
-    with pytest.raises(RuntimeError):
-        plan_pass(target, plan, [], fail)
-    if target.path is not None:
-        target.put("_rheo/planning", b"torn by a kill")
-    else:
-        target.put("_rheo/planning", b'{"host":"h","pid":7}\n')
-        hint = r"^process 7 on h is planning pass 2; if it was killed, remove _rheo/planning$"
-        with pytest.raises(PassBusyError, match=hint):
-            plan_pass(target, plan, [], may_pass)
-        target.remove("_rheo/planning")
-    assert plan_pass(target, plan, [], may_pass) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(type(target), call, killed)
+        with pytest.raises(KeyboardInterrupt):
+            plan_pass(target, plan, [], "dns".__eq__)
+    assert len(lists_of(target, 2)) == 1
+    further = plan_pass(target, plan, [], "timeout".__eq__)
+    assert further is not None and further.shards == {1: 1}
+    assert len(lists_of(target, 2)) == 1
 
 
-def test_no_file_of_somebody_else_becomes_a_claim(tmp_path: Path) -> None:
-    target = open_target(str(tmp_path / "out"))
-    (tmp_path / "mine").write_bytes(b"precious")
-    target.put("_rheo/x", b"")
-    (tmp_path / "out/_rheo/planning").hardlink_to(tmp_path / "mine")
-    plan = FleetPlan("sha256:0", 0, 0, 1, ())
-    with pytest.raises(OSError, match="is a link to another file"):
-        plan_pass(target, plan, [], may_pass)
-    assert (tmp_path / "mine").read_bytes() == b"precious"
-    assert target.exists("_rheo/planning")
+def test_a_slow_planner_leaves_the_lists_of_a_later_pass_alone(
+    failed_run: tuple[Target, FleetPlan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it was slow, the others planned this pass, and are about to plan the next one."""
+    target, plan = failed_run
+    create, later = type(target).create, shard_list_name(0, 3, crc32=7)
+
+    def overtaken(self: Target, name: str, data: bytes) -> bool:
+        assert create(self, name, to_json(FleetPass(2, {1: 1}, {})).encode())
+        self.put(later, b"of the next pass")
+        return create(self, name, data)
+
+    monkeypatch.setattr(type(target), "create", overtaken)
+    with pytest.raises(PassTakenError):
+        plan_pass(target, plan, [], "dns".__eq__)
+    assert lists_of(target, 2) == set()
+    assert target.exists(later)
+
+
+async def test_lists_of_an_earlier_version_have_no_checksum(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    run = planned(tmp_path / "out", rows(server), shard_size=3, keep=("n",))
+    target = open_target(str(run.out))
+    await drive(run)
+    further = plan_pass(target, run.plan, [], may_pass)
+    assert further is not None
+    data = target.read(shard_list_name(1, 2, further.crc32_of(1)))
+    target.remove(shard_list_name(1, 2, further.crc32_of(1)))
+    target.put(shard_list_name(1, 2), data)
+    target.put(pass_name(2), b'{"number":2,"shards":{"1":2},"errors":{"http_503":2}}')
+    assert (await drive(run)).counts == {"completed": 8, "failed": 1}
 
 
 @pytest.mark.parametrize(
