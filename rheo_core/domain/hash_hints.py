@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -13,7 +13,11 @@ _NAMES = frozenset(HashAlgorithm)
 _CONDA = (".conda", ".tar.bz2")
 _CONDA_HASHES = {32: HashAlgorithm.MD5, 64: HashAlgorithm.SHA256}
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
-_NAMED = re.compile(r"([a-z]+-?\d+)[=:](.*)", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(r"([a-z]+(?:-?\d+b?)?)[=:](.*)", re.IGNORECASE | re.DOTALL)
+_UNSUPPORTED = re.compile(
+    r"(?:adler|blake|crc|md|rmd|ripemd|sha|sm|xxh)-?\w{1,4}(?:-\d{3})?[=:][0-9a-f]{8,}",
+    re.IGNORECASE,
+)
 _SRI = re.compile(r"(sha256|sha384|sha512)-([A-Za-z0-9+/]{43,86})=*")
 _PIP = re.compile(r"(?:^|\s)--hash(?:=|\s+)(\w+:\w+)")
 _APT = re.compile(r"^'[^']+'\s+\S+\s+\d+\s+(\w+):([0-9a-fA-F]+)\s*$")
@@ -25,18 +29,20 @@ class JoinedHash(NamedTuple):
 
     strongest: HashConfig | None
     others: tuple[HashConfig, ...] = ()
+    unsupported: tuple[str, ...] = ()  # names of algorithms in fragments
 
     @property
     def ignored(self) -> list[str]:
         """Notes on the checksums that are not used."""
+        unsupported = [f"{name} hash (not supported)" for name in self.unsupported]
         if self.strongest is None or not self.others:
-            return []
+            return unsupported
         names = " and ".join(other.algorithm for other in self.others)
         word = "hash" if len(self.others) == 1 else "hashes"
-        return [f"{names} {word} ({self.strongest.algorithm} is used)"]
+        return [f"{names} {word} ({self.strongest.algorithm} is used)", *unsupported]
 
 
-def join_hashes(given: Iterable[HashConfig], urls: Iterable[str] = ()) -> JoinedHash:
+def join_hashes(given: Iterable[HashConfig], urls: Sequence[str] = ()) -> JoinedHash:
     """Join all checksums of one file: the strongest algorithm counts.
 
     Args:
@@ -55,7 +61,8 @@ def join_hashes(given: Iterable[HashConfig], urls: Iterable[str] = ()) -> Joined
                 f"{other.expected_hash} and {checksum.expected_hash}"
             )
     ranked = [by_algorithm[each] for each in STRONGEST_FIRST if each in by_algorithm]
-    return JoinedHash(ranked[0], tuple(ranked[1:])) if ranked else JoinedHash(None)
+    unsupported = tuple(chain.from_iterable(map(_unsupported_in_fragment, urls)))
+    return JoinedHash(next(iter(ranked), None), tuple(ranked[1:]), unsupported)
 
 
 def hashes_in_fragment(url: str) -> list[HashConfig]:
@@ -74,6 +81,12 @@ def hashes_in_fragment(url: str) -> list[HashConfig]:
     if algorithm and _HEX.fullmatch(fragment) and address.partition("?")[0].endswith(_CONDA):
         return [HashConfig(algorithm=algorithm, expected_hash=fragment)]
     return [found for field in fragment.split("&") if (found := _in_field(field)) is not None]
+
+
+def _unsupported_in_fragment(url: str) -> list[str]:
+    fields = filter(_UNSUPPORTED.fullmatch, url.partition("#")[2].split("&"))
+    names = (re.split("[=:]", field, maxsplit=1)[0].lower() for field in fields)
+    return [name for name in names if name.replace("-", "") not in _NAMES]
 
 
 def _in_field(field: str) -> HashConfig | None:

@@ -80,6 +80,27 @@ def test_two_urls_in_one_line_share_no_checksum() -> None:
     assert [entry.config and entry.config.hash_config for entry in entries] == [None, None]
 
 
+def test_a_checksum_of_blake2_in_a_fragment_is_checked() -> None:
+    (entry,) = read_entries([f"https://h/a#blake2b={'1' * 128}"])
+    assert entry.config is not None
+    assert entry.config.hash_config is not None
+    assert entry.config.hash_config.algorithm == "blake2b"
+
+
+@pytest.mark.parametrize("name", ["crc32", "crc32c", "xxh3", "sha3-256", "SHA-224", "blake3"])
+def test_a_checksum_that_is_not_supported_is_named(name: str) -> None:
+    (entry,) = read_entries([f"https://h/a#x=1&{name}={'1' * 8}"])
+    assert (entry.verdict, entry.note) == (
+        Verdict.OK, f"ignored: {name.lower()} hash (not supported)"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fragment", ["page=12345678", "sha3-256", "crc32=x", "md5sum"])
+def test_a_fragment_that_is_no_checksum_is_not_named(fragment: str) -> None:
+    (entry,) = read_entries([f"https://h/a#{fragment}"])
+    assert (entry.verdict, entry.note) == (Verdict.OK, "")
+
+
 def test_the_library_reads_fragments_too() -> None:
     config = FileConfig(url=f"https://h/a.whl#sha256={SHA256}")
     assert config.hash_config is not None
