@@ -156,15 +156,16 @@ async def test_short_names_stay(
     assert names_in(tmp_path) == [name]
 
 
-@pytest.mark.parametrize("path", ["/nowhere/keys", "/proc/keys", ""])
+@pytest.mark.parametrize("path", ["/nowhere/keys", "/proc/keys", "/dev/full", "pipe", ""])
 async def test_a_log_of_keys_that_cannot_be_written_costs_itself(
     server: MisbehavingServer, tmp_path: Path, path: str
 ) -> None:
     url = server.on("/file.bin", lambda exchange: exchange.serve(b"x"))
     home = Home(tmp_path / "home")
+    os.mkfifo(tmp_path / "pipe")
     command = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("rheo"), "download", "-o", tmp_path / "files", url,
-        env=home.environment | {"SSLKEYLOGFILE": path},
+        cwd=tmp_path, env=home.environment | {"SSLKEYLOGFILE": path},
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     _, said = await command.communicate()

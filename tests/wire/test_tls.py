@@ -1,6 +1,7 @@
 """Ends of connections over TLS: asyncio may drop the last bytes, and does not show close_notify."""
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 
 from rheo_core import FileConfig
+from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.infrastructure.http import WireClient
-from rheo_core.infrastructure.http.tls import context_of, tls_of
+from rheo_core.infrastructure.http.tls import context_of, create_ssl_context, tls_of
 from tests.clients import IS_AIOHTTP, opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -121,3 +123,14 @@ def _offered_protocols(client: ssl.SSLContext) -> list[str]:
     with pytest.raises(ssl.SSLWantReadError):
         client.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="files.example").do_handshake()
     return re.findall(r"http/1\.[01]", sent.read().decode("latin-1"))
+
+
+def test_authorities_of_the_system_are_no_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
+    with pytest.raises(
+        RequestOptionsError, match=r"SSL_CERT_FILE \S+/pipe: it is a pipe, not a file"
+    ):
+        create_ssl_context()

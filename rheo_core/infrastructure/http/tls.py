@@ -1,5 +1,6 @@
 """TLS contexts: the secure default, and those with a user's certificates."""
 
+import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -18,9 +19,22 @@ def create_ssl_context() -> ssl.SSLContext:
 
 
 def _checking(authorities: str | None) -> ssl.SSLContext:
+    _check_environment()
     context = ssl.create_default_context(cadata=authorities)
     context.set_alpn_protocols(["http/1.1"])  # some servers close connections without one
     return context
+
+
+def _check_environment() -> None:
+    """Check that OpenSSL does not wait for ever when it reads the authorities of the system.
+
+    Raises:
+        RequestOptionsError: the variable for them names a pipe.
+    """
+    variable = ssl.get_default_verify_paths().openssl_cafile_env
+    file = Path(os.environ.get(variable, ""))
+    if file.is_fifo():
+        raise _problem(variable, file, "it is a pipe, not a file")
 
 
 def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
