@@ -29,8 +29,10 @@ _POWERSHELL = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"(?:await\s+|return\s+)?(?:[\w$]+(?>(?:\.[\w$]+)*))\(\s*(?:[\w\"'`]{1,20},\s*)?[urbf]?[\"'`]https?://"
-    r"|.{0,200}?(?<!\burl)(?<=[\w$])\(\s*[urbf]?[\"'`]https?://"
+    r".{0,200}?(?<!(?<!\.)\burl)(?<=[\w$])\(\s*(?:[\w\"'`]{1,20},\s*|\w{1,20}\s*[=:]\s*)?"
+    r"[urbf]?[\"'`]https?://"
+    r"|(?:\w+\s*=\s*)?[A-Z]\w*(?>(?:\.\w+)+)[!?]?\s+[\"']https?://"  # of Ruby and Elixir
+    r"|(?:\w+\s*:=|(?:const|let|var|val|final|my|auto|String)\s[^=\n]{1,80}=)\s*[urbf]?[\"'`]https?://"
     r"|(?:.{0,200}?[\s=(])?fetch\w*\s*\{"  # of Nix
     r"|(?:.{0,200}?[\s=(])?(?:fetch|axios(?:\.\w+)?|urlopen|urlretrieve|requests\.\w+|\$\.\w+)"
     r"\(\s*[{\"'`]"
@@ -68,20 +70,23 @@ _PROXY = re.compile(
 )
 _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
-    r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
+    r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*|GET|HEAD|POST)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
     r"|.*\s--(?!hash\b)[a-z][\w-]*(?=[\s=]|$)"
-    r"|(?:-[A-Za-z]|--(?!hash\b)[a-z][\w-]*)[\s=]+[\"']?https?:"  # the rest of a broken command
-    r"|.*?\b(?P<named>curl|wget2?|aria2c)(?:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
+    # the rest of a command whose lines are torn apart
+    r"|(?:-[A-Za-z]|-[#gijkLNORsSv46]{2,9}|--(?!hash\b)[a-z][\w-]*)(?=[\s=])"
+    r"|.*?\b(?P<named>(?i:curl|wget2?|aria2c))(?i:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )
 _PROGRAMS = re.compile(
     r"(?:sudo\s+)?(?P<program>(?:apt|apt-get|dnf|yum|zypper|pacman|apk|snap|flatpak|conda|mamba|micromamba|hf"
     r"|huggingface-cli|azcopy|nix|kaggle|oras|helm)(?=\s+[a-z][\w-]*\s)|(?<=sudo\s)[\w.-]+"
     r"|go(?=\s+(?:install|get|run)\s)|ip(?=\s+netns\s)|firejail|tsocks|scp|gdown|nix-[a-z-]+|https?|xhs?|axel|yt-dlp|youtube-dl"
     r"|gallery-dl|lftp|git|pip3?|npm|docker"
-    r"|podman|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
+    r"|podman|curl|wget2?|aria2c|rclone|aws|gsutil|gcloud|s3cmd|rsync|certutil|bitsadmin|msiexec|winget|choco|brew"
     r"|cargo|ffmpeg|mpv|vlc|xdg-open|powershell|pwsh|lynx|w3m)(?:\.exe)?\s",
 )
 _HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
+_OPENS = re.compile(r".{0,200}?(?:[\w$]\(|[\w$\])]\s*:?=\s*\{|\)\s*\{)")
+"""First line of code over several lines: `fetch(`, `options = {`, `func main() {`."""
 _CONTINUES = re.compile(r"[\\`^]\s*$")
 _ADVICE = "copy as cURL instead"
 
@@ -137,7 +142,8 @@ def _kind(text: str) -> str:
     if _LOOP.match(text):
         return "a shell script"
     if not (_HAS_URL.search(text) or _CONTINUES.search(text)):
-        return "program code" if "fetch" in text and _CODE.match(text) else ""
+        is_code = ("fetch" in text and _CODE.match(text)) or _OPENS.fullmatch(text)
+        return "program code" if is_code else ""
     if _LOG.search(text):
         return "a line of an access log"
     if _PROXY.match(text):

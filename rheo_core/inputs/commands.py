@@ -9,7 +9,13 @@ from .command_request import problem_of_replaced
 from .reader_api import Candidate, Lines, ReadOptions
 from .shell_words import read_commands
 
-_PROGRAM = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?(?P<program>curl|wget2?|aria2c)(?:\.exe)?(?=\s|$)"
+_NAMES = r"(?:curl|wget2?|aria2c)"
+_PATH = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?"
+_PROGRAM = (  # Windows and macOS accept capital letters; prose begins with some, too
+    rf"{_PATH}(?:{_NAMES}(?:\.exe)?(?=[ \t\r\n]|$)"
+    rf"|(?i:{_NAMES}(?:\.exe)?)(?=[ \t]+[\"']?(?:-|https?:)))"
+)
+_ESCAPED_QUOTE = re.compile(r"&(?:quot|apos|#0*39|#x0*27|#0*34|#x0*22);", re.IGNORECASE)
 _PROMPT = (
     r"(?:\([\w.-]+\)\s+|\[[\d:]+\]\s+)?"  # a virtual environment, the time
     r"(?:\[?[\w.-]+@[\w.-]+[^\n$#%>]{0,200}+[$#%>]\s"  # me@host:~$
@@ -21,7 +27,8 @@ _PROMPT = (
     r"|[$%>❯➜λ*-]\s|!\s?|\d{1,3}[.)]\s)\s*"  # also marks of lists and notebooks
 )
 _OTHER_COMMANDS = (
-    r"(?:(?:cd|pushd|popd|mkdir|export|set|source|umask|sleep)\b[^;&|\n]{0,500}+(?:&&|;)\s*)"
+    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|source|umask|sleep)\b|[A-Za-z_]\w*=)[^;&|\n]{0,500}+"
+    r"(?:&&|;)\s*)"
 )
 _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails before Python 3.11.5
     r"(?:(?:(?:sudo|doas)(?>(?:\s+(?:-[ugpCT]\s+\S+|-\S+))*)|env(?>(?:\s+-\S+)*)|time(?>(?:\s+-\S+)*)"
@@ -30,29 +37,48 @@ _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails bef
     r"|[A-Za-z_]\w*=(?:\"[^\"\n]*\"|'[^'\n]*'|\S*))\s+)"
 )
 _COMMAND = re.compile(rf"(?:{_PROMPT})?(?>(?:{_OTHER_COMMANDS}|{_WRAPPER})*){_PROGRAM}")
-_BEFORE = re.compile(rf"(?:{_PROMPT})?(?>{_OTHER_COMMANDS}*)")
-_ROUTE = re.compile(r"\w*_proxy(?==)|(?:torsocks|torify|proxychains4?)$", re.IGNORECASE)
-_IS_PROGRAM = re.compile(_PROGRAM)
+_BEFORE = re.compile(rf"(?:{_PROMPT})?")
+_ROUTE = re.compile(r"[A-Za-z_]\w*(?==)|(?:torsocks|torify|proxychains4?)$")
+_IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
 def sniff(text: str) -> bool:
     """Check whether a line is a command: behind a prompt, `sudo` and the like, or `cd …;`."""
-    return _COMMAND.match(text) is not None
+    return _COMMAND.match(text) is not None and not _ESCAPED_QUOTE.search(text)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the downloads of the commands of a line."""
-    line = lines.number + 1
+    first = line = lines.number + 1
     lines.give_back(_BEFORE.sub("", next(lines).lstrip(), count=1))
+    settings: list[str] = []  # of the commands before, such as `export https_proxy=…`
+    has_any = False
     try:
         for words, has_more, replaced in read_commands(
             lines, lambda text, at: bool(_COMMAND.match(text, at))
         ):
-            ignored = ["the text after the command"] * has_more
-            yield from _downloads(line, words, replaced, ignored, options.folder)
+            before = _take_before(words)
+            settings += [route[0] for word in before if (route := _ROUTE.match(word))]
+            if words:
+                ignored = [*settings, *["the text after the command"] * has_more]
+                yield from _downloads(line, words, replaced, ignored, options.folder)
+                has_any = True
             line = lines.number
     except ValueError as error:
         yield Candidate(line, "command", problem=str(error), form="command")
+        return
+    if not has_any:
+        problem = "the command of curl, wget or aria2c cannot be found"
+        yield Candidate(first, "command", problem=problem, form="command")
+
+
+def _take_before(words: list[str]) -> list[str]:
+    """Take the words before the name of the program; all if there is none."""
+    programs = (at for at, word in enumerate(words) if _IS_PROGRAM.fullmatch(word))
+    end = next(programs, len(words))
+    before = words[:end]
+    del words[:end]
+    return before
 
 
 def _downloads(
@@ -62,11 +88,9 @@ def _downloads(
     ignored: list[str],
     folder: Path | None,
 ) -> Iterator[Candidate]:
-    before: list[str] = []
-    while words and (program := _IS_PROGRAM.fullmatch(words[0])) is None:
-        before.append(words.pop(0))
-    ignored = [route[0] for word in before if (route := _ROUTE.match(word))] + ignored
-    name = program["program"] if words and program else ""
+    program = _IS_PROGRAM.fullmatch(words[0])
+    assert program is not None
+    name = program["program"].lower()
     if name == "aria2c":
         for candidate in aria2c.downloads(line, words[1:], ignored, folder):
             problem = candidate.problem or problem_of_replaced(words[1:], replaced)

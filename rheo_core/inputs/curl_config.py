@@ -114,7 +114,8 @@ def _take(lines: Lines) -> _Config:
             if len(others) > _MAX_ODD or is_url(text):
                 break
             continue
-        if others:
+        is_unknown = bool(option) and takes_value(option[0].removeprefix("--")) is None
+        if others or is_unknown:  # such as a line of a program
             odd = odd or lines.number - len(others)
         taken += [*others, line]
         words += option

@@ -14,7 +14,8 @@ MAX_LINES = 500
 _MAX_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
-    r"(?P<blank>(?:[ \t\r]|[\\`]\r?\n)+)"  # PowerShell continues a line with a backtick
+    # PowerShell continues a line with a backtick. Copied commands have blanks behind the backslash.
+    r"(?P<blank>(?:[ \t\r]|[\\`][ \t]*\r?\n)+)"
     r"|(?P<end>\n)|(?P<stop>\d?>+|[;&|<>]+)"
     r"|\$'(?P<ansi>[^'\\]*(?:\\.[^'\\]*)*)'"
     r"|\$?\"(?P<double>[^\"\\]*(?:\\.[^\"\\]*)*)\""

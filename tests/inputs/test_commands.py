@@ -50,6 +50,44 @@ def test_a_route_before_a_command_is_named() -> None:
     assert (entry.verdict, entry.note) == (Verdict.OK, "ignored: https_proxy, torsocks")
 
 
+@pytest.mark.parametrize(
+    ("before", "note"),
+    [
+        ("export https_proxy=http://p:1 && ", "ignored: https_proxy"),
+        ("cd x; export https_proxy=http://p:1; ", "ignored: https_proxy"),
+        ("set http_proxy=http://p:1&& ", "ignored: http_proxy"),
+        ("https_proxy=http://p:1; ", "ignored: https_proxy"),
+        ("export NO_PROXY=*; ", "ignored: NO_PROXY"),
+        ("CURL_CA_BUNDLE=/x ", "ignored: CURL_CA_BUNDLE"),
+        ("WGETRC=/x HOME=/y ", "ignored: WGETRC, HOME"),
+        ("cd x; mkdir y && ", ""),
+    ],
+)
+def test_variables_before_a_command_are_ignored_and_named(before: str, note: str) -> None:
+    (entry,) = read(f"{before}curl {URL}")
+    assert (entry.verdict, entry.note) == (Verdict.OK, note)
+
+
+def test_a_quote_before_a_command_hides_no_url_without_a_word() -> None:
+    (entry,) = read(f'cd "x; curl {URL}"')
+    assert entry.problem == "the command of curl, wget or aria2c cannot be found"
+
+
+@pytest.mark.parametrize(
+    "program", ["CURL", "Curl", "Curl.exe", "C:\\Tools\\CURL.EXE", "Wget", "WGET", "sudo Curl"]
+)
+def test_a_program_in_capital_letters(program: str) -> None:
+    option = "--user" if "url" in program.lower() else "--header"
+    (entry,) = read(f"{program} {option} a:b {URL}")
+    assert entry.config is not None
+    assert entry.config.headers
+
+
+def test_a_blank_behind_the_backslash_of_a_line() -> None:
+    (command,) = asked(f"curl \\ \n  -H 'A: b' \\\t\n  {URL}\n")
+    assert command == {"url": URL, "headers": [["A", "b"]]}
+
+
 @pytest.mark.parametrize("mark", ["\\", "`", "^"])
 def test_a_command_over_several_lines(mark: str) -> None:
     text = f'curl.exe -L -o x.iso {mark}\n  -H "A: b" {mark}\n  "{URL}"\n{URL}?2\n'
@@ -457,6 +495,23 @@ fetch("https://example.org/a.iso", {
         'Acquire::http::Proxy "https://p.example.org";\n',
         '1.2.3.4 - - [01/Jan/2020:00:00:00 +0000] "GET /a HTTP/1.1" 200 1 "https://r/" "UA"\n',
         '"GET https://example.org/a HTTP/1.1" 200 1 "https://r.example/" "UA"\n',
+        "-u me:c4nary7x https://example.org/a\n",
+        "-sSL https://example.org/a\n",
+        "  --output x https://example.org/a\n",
+        "curl &quot;https://example.org/a&quot; -u me:c4nary7x\n",
+        "curl &#39;https://example.org/a&#39;\n",
+        "curl\u00a0-u me:c4nary7x https://example.org/a\n",
+        "GET -C me:c4nary7x https://example.org/a\n",
+        "const reply = await fetch(\n  'https://example.org/a',\n  {headers: {a: 'c4nary7x'}})\n",
+        "options = {\n  url: 'https://example.org/a',\n  headers: {Cookie: 'c4nary7x'}\n}\n",
+        "requests.request(\n  'GET',\n  'https://example.org/a',\n  headers={'a': 'c4nary7x'})\n",
+        'func main() {\n  url := "https://example.org/a"\n  get(url, "c4nary7x")\n}\n',
+        'url := "https://example.org/a"\n',
+        "const url = 'https://example.org/a';\n",
+        '  .url("https://example.org/a")\n',
+        "new XMLHttpRequest().open('GET', 'https://example.org/a', true, 'me', 'c4nary7x')\n",
+        "tf.keras.utils.get_file(origin='https://example.org/a')\n",
+        'HTTPoison.get! "https://example.org/a"\n',
         '2020/01/01 [error] x, request: "POST /a HTTP/2.0", referrer: "https://r.example/"\n',
     ],
 )
@@ -486,7 +541,8 @@ def test_an_open_bracket_swallows_no_list() -> None:
         "url=https://x/1", "x (https://x/1)", "link: https://x/1", "go to https://x/1",
         "> https://x/1", 'source=("https://x/1")', "GET https://x/1", "Post: https://x/1",
         "POSTER https://x/1", "The proxy: https://x/1", "Reverse proxy https://x/1",
-        "export URL=https://x/1", "-Debian https://x/1", "DELETED https://x/1", "Referers: https://x/1",
+        "export URL=https://x/1", "Curl is at https://x/1", "Wget: https://x/1",
+        "-Debian https://x/1", "DELETED https://x/1", "Referers: https://x/1",
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:

@@ -131,6 +131,14 @@ def test_a_config_with_an_odd_line_is_refused_whole(odd: str, text: str) -> None
     assert "sets no option of curl" in entries[0].problem
 
 
+@pytest.mark.parametrize("after", ["", "\nprint(reply)\n"])
+def test_lines_of_a_program_are_no_config(after: str) -> None:
+    text = f"url = \"{URL}\"\npayload = {{}}\nheaders = {{'Authorization': 'x'}}{after}"
+    entries = read(text)
+    assert all(entry.config is None for entry in entries)
+    assert entries[0].problem == "line 2 of this curl config sets no option of curl"
+
+
 @pytest.mark.parametrize(
     "line",
     [
