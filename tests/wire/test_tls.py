@@ -130,7 +130,5 @@ def test_authorities_of_the_system_are_no_pipe(
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
-    with pytest.raises(
-        RequestOptionsError, match=r"SSL_CERT_FILE \S+/pipe: it is a pipe, not a file"
-    ):
+    with pytest.raises(RequestOptionsError, match=r"SSL_CERT_FILE .*/pipe: it is a pipe"):
         create_ssl_context()
