@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--demo",
         action="store_true",
-        help="Show the app with downloads from a built-in server; nothing is saved.",
+        help="Show the app with downloads from a built-in server. The app saves nothing.",
     )
     parser.add_argument(
         "--fleet",

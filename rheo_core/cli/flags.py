@@ -31,7 +31,7 @@ OutputDir = Annotated[
         "-d",
         "--download-dir",
         metavar="DIR",
-        help="Download folder. -: write the file to standard output; for a single URL.",
+        help="Download folder. -: write the file to standard output; only with a single URL.",
     ),
 ]
 Continue = Annotated[
@@ -39,19 +39,19 @@ Continue = Annotated[
     typer.Option(
         "-c",
         "--continue",
-        help="Resume interrupted downloads. This is the default; the flag is for users of wget.",
+        help="Resume interrupted downloads. rheo always does this; the flag exists for wget users.",
     ),
 ]
 Filename = Annotated[
-    str | None, typer.Option(metavar="NAME", help="File name to save as; for a single URL.")
+    str | None, typer.Option(metavar="NAME", help="File name; only with a single URL.")
 ]
 Checksums = Annotated[
     list[str] | None,
     typer.Option(
         "--hash",
         metavar="ALG:HEX",
-        help="Expected hash, such as sha256:9f86...; for a single URL. If repeated, the strongest "
-        "one is used.",
+        help="Expected hash, such as sha256:9f86...; only with a single URL. May be repeated; "
+        "rheo uses the strongest one.",
     ),
 ]
 ComputeHash = Annotated[
@@ -66,7 +66,7 @@ Mirrors = Annotated[
     typer.Option(
         "--mirror",
         metavar="URL",
-        help="Mirror to download from in addition to the URL; for a single URL. May be repeated.",
+        help="Additional URL of the same file; only with a single URL. May be repeated.",
     ),
 ]
 Glob = Annotated[bool, _option(GLOB)]
@@ -75,14 +75,13 @@ Base = Annotated[str | None, _option(BASE)]
 ListOptions = Annotated[bool, _option(LIST_OPTIONS)]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show what would be downloaded, without downloading it."),
+    typer.Option("--dry-run", help="Show the downloads without starting them."),
 ]
 Sidecar = Annotated[
     bool,
     typer.Option(
         "--sidecar",
-        help="Verify each file against URL.sha256 or SHA256SUMS next to it. Fail if neither "
-        "exists.",
+        help="Verify each file with URL.sha256 or SHA256SUMS next to it. Fail if neither exists.",
     ),
 ]
 Workers = Annotated[
@@ -91,14 +90,15 @@ Workers = Annotated[
 ]
 Connections = Annotated[
     str | None,
-    typer.Option("-x", "--connections", metavar="N", help="Connections per download."),
+    typer.Option(
+        "-x", "--connections", metavar="N", help="Maximum number of connections per download."
+    ),
 ]
 LimitRate = Annotated[
     str | None,
     typer.Option(
         metavar="RATE",
-        help="Limit for all downloads together in bytes per second, such as 500K or 5M. "
-        "off: no limit.",
+        help="Total speed limit in bytes per second, such as 500K or 5M. off: no limit.",
     ),
 ]
 At = Annotated[
@@ -113,7 +113,7 @@ StopAfter = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Stop after this amount of data, such as 500M or 2G, with exit status 3. Run the "
+        help="Stop after this amount of data, such as 500M or 2G, and exit with status 3. Run the "
         "same command again to resume. Requires --exists skip (default) or error.",
     ),
 ]
@@ -139,7 +139,9 @@ IgnoreDigest = Annotated[
         "stale Content-MD5. --hash still applies.",
     ),
 ]
-Retries = Annotated[str | None, typer.Option(metavar="N", help="Retries after a failed attempt.")]
+Retries = Annotated[
+    str | None, typer.Option(metavar="N", help="Number of retries after a failed attempt.")
+]
 ResponseTimeout = Annotated[
     str | None,
     typer.Option(
@@ -151,7 +153,8 @@ NetworkTimeout = Annotated[
     str | None,
     typer.Option(
         metavar="SECONDS",
-        help="Time to wait while this computer has no network, 600 by default. 0: do not wait.",
+        help="Time to wait while this computer has no network, in seconds. Default: 600. 0: do "
+        "not wait.",
     ),
 ]
 Exists = Annotated[
@@ -171,8 +174,8 @@ Headers = Annotated[
         "-H",
         "--header",
         metavar="'NAME: VALUE'",
-        help="Header to send with every request, except to mirrors and after redirects to another "
-        "origin. May be repeated.",
+        help="Header to send with every request, but not to mirrors or after a redirect to "
+        "another origin. May be repeated.",
     ),
 ]
 UserAgent = Annotated[
@@ -191,7 +194,7 @@ Cookies = Annotated[
         "-b",
         "--cookies",
         metavar="FILE",
-        help="File of cookies to send, in the cookies.txt format. It is never changed.",
+        help="File of cookies to send, in the cookies.txt format. rheo never changes it.",
     ),
 ]
 User = Annotated[
@@ -201,7 +204,7 @@ User = Annotated[
         "--user",
         metavar="NAME[:PASSWORD]",
         help="Login for all URLs of the command. Other users can read command lines, so give only "
-        "the name: rheo then asks for the password, or takes it from --netrc.",
+        "the name. rheo then asks for the password, or reads it with --netrc.",
     ),
 ]
 Auth = Annotated[
@@ -247,7 +250,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         metavar="FILE",
-        help="Private key (PEM) of --cert, if it is in another file.",
+        help="Private key (PEM) of --cert, if it is in a separate file.",
         exists=True,
         dir_okay=False,
     ),
@@ -257,20 +260,20 @@ Insecure = Annotated[
     typer.Option(
         metavar="HOST",
         help="Do not check the certificate of HOST. Anyone on the network path can then read and "
-        "change the data. For this command only. May be repeated.",
+        "change the data. Applies to this command only. May be repeated.",
     ),
 ]
 Ipv4 = Annotated[bool, typer.Option("-4", "--ipv4", help="Use IPv4 only.")]
 Ipv6 = Annotated[bool, typer.Option("-6", "--ipv6", help="Use IPv6 only.")]
 Interface = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Address or name of the network interface to use."),
+    typer.Option(metavar="ADDRESS", help="Network interface to use, by name or address."),
 ]
 AllowDowngrade = Annotated[
     bool, typer.Option("--allow-downgrade", help="Follow redirects from https to http.")
 ]
 JsonEvents = Annotated[
-    bool, typer.Option("--json", help="Write events to standard output, one JSON object per line.")
+    bool, typer.Option("--json", help="Print events as JSON, one object per line.")
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show only errors.")]
 Verbose = Annotated[
@@ -280,16 +283,16 @@ FilterWords = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILTER",
-        help="Downloads to list, such as 'status:failed size>1g'. All by default.",
+        help="Filter for the downloads to list, such as 'status:failed size>1g'. Default: all.",
     ),
 ]
 ListJson = Annotated[
     bool,
-    typer.Option("--json", help="Write one JSON object per download to standard output."),
+    typer.Option("--json", help="Print one JSON object per download."),
 ]
 SessionFile = Annotated[
     Path | None,
     typer.Option(
-        "--session", metavar="FILE", help="Session file to read instead of that of the app."
+        "--session", metavar="FILE", help="Session file to read instead of the app's own."
     ),
 ]

@@ -13,7 +13,7 @@ from .fleet_flags import ExistingOut
 _MAX_SHOWN = 50
 
 Deep = Annotated[
-    bool, typer.Option("--deep", help="Read every file and compare its checksum, if it has one.")
+    bool, typer.Option("--deep", help="Read every file and verify its checksum, if there is one.")
 ]
 
 

@@ -9,7 +9,7 @@ Lists = Annotated[
     typer.Argument(
         metavar="LIST",
         help="Files with URLs, or URLs of such files in an object store. -: standard input. "
-        "Not needed if OUT has a plan.",
+        "Optional if OUT has a plan.",
     ),
 ]
 Out = Annotated[
@@ -27,42 +27,43 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="lines|jsonl|csv|tsv|parquet",
-        help="Format of the lists, detected from name and content by default. Detection also "
-        "covers all other formats in docs/INPUTS.md.",
+        help="Format of the lists. By default, rheo detects it from name and content, including "
+        "all other formats in docs/INPUTS.md.",
     ),
 ]
 UrlColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="COLUMN", help="Column of URLs: url, uri, link, href or download_url by default."
+        metavar="COLUMN", help="Column of URLs. Default: url, uri, link, href or download_url."
     ),
 ]
 HashColumn = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="Column of expected hashes. By default, a column named after a hash algorithm. "
-        "off: none.",
+        help="Column of expected hashes. Default: a column named after a hash algorithm. off: "
+        "none.",
     ),
 ]
 NameColumn = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN", help="Column of file names; only their extensions are used."),
+    typer.Option(metavar="COLUMN", help="Column of file names. rheo uses only their extensions."),
 ]
 Keep = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN", help="Column to copy to the results. May be repeated."),
 ]
 ShardSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Entries in a shard, 10000 by default.")
+    int | None, typer.Option(metavar="N", help="Number of entries in a shard. Default: 10000.")
 ]
 SpreadBy = Annotated[
     str | None,
     typer.Option(
         "--spread",
         metavar="sites|order",
-        help="sites (default): one worker at a time downloads from a site, so host limits apply to "
-        "the whole cluster. order: shards follow the list, and host limits apply to each worker.",
+        help="sites (default): only one worker at a time downloads from a site, so that host "
+        "limits apply to the whole cluster. order: shards follow the list, and host limits apply "
+        "to each worker.",
     ),
 ]
 LaneCount = Annotated[
@@ -70,7 +71,7 @@ LaneCount = Annotated[
     typer.Option(
         "--lanes",
         metavar="N",
-        help="Maximum number of shards at a time; by default, the number that the workers can run.",
+        help="Maximum number of shards at a time. Default: the number that the workers can run.",
     ),
 ]
 Layout = Annotated[
@@ -80,13 +81,14 @@ Layout = Annotated[
     ),
 ]
 Concurrency = Annotated[
-    int | None, typer.Option(metavar="N", help="Parallel downloads in a shard, 256 by default.")
+    int | None,
+    typer.Option(metavar="N", help="Number of parallel downloads in a shard. Default: 256."),
 ]
 HostConnections = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Maximum number of connections from the whole cluster to a host, 16 by default.",
+        help="Maximum number of connections from the whole cluster to a host. Default: 16.",
     ),
 ]
 HostRate = Annotated[
@@ -97,7 +99,9 @@ HostRate = Annotated[
 ]
 FleetRetries = Annotated[
     int | None,
-    typer.Option("--retries", metavar="N", help="Retries after a failed attempt, 1 by default."),
+    typer.Option(
+        "--retries", metavar="N", help="Number of retries after a failed attempt. Default: 1."
+    ),
 ]
 FleetMaxSize = Annotated[
     str | None,
@@ -113,15 +117,16 @@ IgnoreRobotsTag = Annotated[
     bool | None,
     typer.Option(
         "--ignore-robots-tag/--respect-robots-tag",
-        help="Download files even if X-Robots-Tag says noai, noimageai, noindex, noimageindex or "
-        "none. By default they fail.",
+        help="Download files even if X-Robots-Tag contains noai, noimageai, noindex, noimageindex "
+        "or none. By default, these files fail.",
     ),
 ]
 Contact = Annotated[
     str | None,
     typer.Option(
         metavar="MAIL|URL",
-        help="Contact for site owners, sent in User-Agent. Required for more than a million URLs, "
+        help="Contact for site owners, sent in the User-Agent header. Required for more than a "
+        "million URLs, "
         "unless the user_agent setting contains one.",
     ),
 ]
@@ -130,7 +135,7 @@ SliceOf = Annotated[
     typer.Option(
         "--slice",
         metavar="I/N",
-        help="Slice to work on: I of N slices, counted from 0. 0/1 is the whole run.",
+        help="Slice to download: number I of N, counted from 0. 0/1 is the whole run.",
     ),
 ]
 ShardsAtOnce = Annotated[
@@ -146,7 +151,7 @@ Scratch = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
-        help="Folder for files until their shard is stored. By default OUT, or the system's "
-        "temporary folder if OUT is an object store.",
+        help="Folder for files until their shard is complete. Default: OUT, or the system's "
+        "temporary folder if OUT is in an object store.",
     ),
 ]

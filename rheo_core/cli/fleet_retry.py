@@ -21,12 +21,13 @@ Kinds = Annotated[
     typer.Option(
         "--kind",
         metavar="KIND",
-        help="Kind of errors to retry, such as timeout or http_404. May be repeated. By "
-        "default, temporary ones, such as timeout, dns and http_503.",
+        help="Kind of errors to retry, such as timeout or http_404. May be repeated. Default: "
+        "temporary errors, such as timeout, dns and http_503.",
     ),
 ]
 PlanOnly = Annotated[
-    bool, typer.Option("--plan-only", help="Only plan the pass, for `rheo fleet work`.")
+    bool,
+    typer.Option("--plan-only", help="Plan the pass without running it, for `rheo fleet work`."),
 ]
 
 

@@ -63,7 +63,7 @@ Processes = Annotated[
         metavar="N",
         min=1,
         max=1_024,
-        help="Number of processes of a local cluster; by default, one for each core.",
+        help="Number of processes of a local cluster. Default: one for each core.",
     ),
 ]
 

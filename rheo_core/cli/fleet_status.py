@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _WATCH_SECONDS = 2.0
 _PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
 
-Watch = Annotated[bool, typer.Option("--watch", help="Keep updating it until the run ends.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Update the status until the run ends.")]
 Undo = Annotated[
     bool, typer.Option("--undo", help="Withdraw the request, so that slices can continue.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Write one JSON object per line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 
 def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> None:

@@ -17,25 +17,24 @@ class Flag(NamedTuple):
 INPUT_FILE = Flag(
     ("-i", "--input-file"),
     "File with downloads: one URL per line, a wget or aria2 list, curl commands from a browser, a "
-    "Metalink, a checksum list, JSON lines, a web page, or any text with URLs. The format is "
-    "detected from the content. -: standard input. May be repeated.",
+    "Metalink, a checksum list, JSON lines, a web page, or any text with URLs. rheo detects the "
+    "format from the content. -: standard input. May be repeated.",
     "FILE",
 )
 GLOB = Flag(("--glob",), "Expand [001-120], [a-f] and {a,b} in URLs.")
 LINKS = Flag(
     ("--links",),
-    "If the input is a web page, download the links whose name or address matches PATTERN, such as "
-    "'*.iso'.",
+    "From a web page, download the links whose name or address matches PATTERN, such as '*.iso'.",
     "PATTERN",
 )
 LIST_OPTIONS = Flag(
     ("--allow-list-options",),
     "Allow lists and curl commands to choose proxy, CA file, client certificate, interface, IP "
-    "version, netrc, cookie file, and redirects to http. Stored logins are not sent over a route "
-    "that a list chose.",
+    "version, netrc, cookie file, and redirects to http. rheo never sends stored logins over a "
+    "route that a list chose.",
 )
 BASE = Flag(
     ("--base",),
-    "Address of the web page or checksum list, for relative links and names in it.",
+    "Address of the web page or checksum list, to resolve relative links and names.",
     "URL",
 )

@@ -52,14 +52,14 @@ class HostSettings(RequestOptions):
         ge=1,
         le=256,
         strict=True,
-        description="Connections to the host, for all downloads together",
+        description="Maximum number of connections to the host, for all downloads together",
     )
     max_concurrent: int | None = Field(
         default=None,
         ge=1,
         le=MAX_CONCURRENT,
         strict=True,
-        description="Number of parallel downloads from the host",
+        description="Maximum number of parallel downloads from the host",
     )
 
     @property

@@ -158,15 +158,15 @@ class Settings(BaseSettings):
         default=DEFAULTS.connections,
         ge=1,
         le=32,
-        description="Maximum number of connections per download; more than one is used only if "
-        "it helps",
+        description="Maximum number of connections per download; rheo uses more than one only if "
+        "this is faster",
     )
     connections_per_host: int = Field(
         title="Connections per host",
         default=DEFAULTS.connections_per_host,
         ge=1,
         le=256,
-        description="Connections per host, for all downloads together",
+        description="Maximum number of connections per host, for all downloads together",
     )
     file_exists_strategy: Annotated[FileExistsStrategy, BeforeValidator(_lower)] = Field(
         title="If the file exists",
@@ -174,7 +174,11 @@ class Settings(BaseSettings):
         description="Action if the file already exists",
     )
     max_retries: int = Field(
-        title="Retries", default=5, ge=0, le=100, description="Retries after a failed attempt"
+        title="Retries",
+        default=5,
+        ge=0,
+        le=100,
+        description="Number of retries after a failed attempt",
     )
     retry_base_delay: Seconds = Field(
         title="First delay",
@@ -217,8 +221,8 @@ class Settings(BaseSettings):
         default=DEFAULTS.stall_speed,
         ge=0,
         le=TIB,
-        description="Lowest speed in bytes per second; an attempt that is slower for "
-        "stall_timeout seconds fails",
+        description="Lowest speed in bytes per second; an attempt fails if it is slower for "
+        "stall_timeout seconds",
     )
     speed_limit: Rate = Field(
         title="Speed limit",
@@ -254,7 +258,7 @@ class Settings(BaseSettings):
     durable: bool = Field(
         title="Sync to disk",
         default=DEFAULTS.durable,
-        description="Sync files to disk; without this, a power cut may damage new files",
+        description="Sync files to disk; otherwise, a power cut may damage new files",
     )
     history_days: Annotated[int | None, BeforeValidator(off_is_none)] = Field(
         title="Days in the history",
@@ -277,7 +281,7 @@ class Settings(BaseSettings):
     on_complete: HookCommand = Field(
         title="Command when done",
         default=DEFAULTS.following.on_complete,
-        description="Command to run for each completed file, without a shell; it gets the "
+        description="Command to run for each completed file, without a shell; rheo sets the "
         "variables RHEO_PATH, RHEO_URL, RHEO_SIZE, RHEO_HASH, RHEO_ID and RHEO_STATUS",
     )
     on_error: HookCommand = Field(
@@ -293,8 +297,8 @@ class Settings(BaseSettings):
     notify: Annotated[Notify, BeforeValidator(_lower)] = Field(
         title="Notification",
         default=Notify.OFF,
-        description="Notification when downloads end: none, from the terminal (OSC 9 or 777), or "
-        "from the desktop (notify-send, osascript)",
+        description="Notification when downloads end: off, through the terminal (OSC 9 or 777), "
+        "or on the desktop (notify-send, osascript)",
     )
     rules: Annotated[
         tuple[Rule, ...],
@@ -317,7 +321,7 @@ class Settings(BaseSettings):
     ] = Field(
         title="Options by host",
         default_factory=dict,
-        description="Request options and limits per host: one table for each, such as "
+        description="Request options and limits: one table for each host, such as "
         '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(

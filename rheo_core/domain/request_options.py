@@ -143,7 +143,8 @@ class RequestOptions(BaseModel):
     )
     cookies: AbsolutePath | None = Field(
         default=None,
-        description="File of cookies to send, in Netscape's cookies.txt format; never changed",
+        description="File of cookies to send, in Netscape's cookies.txt format; rheo never "
+        "changes it",
     )
     user: Secret | None = Field(
         default=None,
@@ -151,8 +152,8 @@ class RequestOptions(BaseModel):
     )
     auth: Literal["basic", "digest", "any"] | None = Field(
         default=None,
-        description="Authentication scheme: basic (sent at once), digest (on request, hashed), "
-        "or any (on request: digest if the server offers it, otherwise basic)",
+        description="Authentication scheme: basic (sent at once), digest (hashed, sent on "
+        "request), or any (sent on request: digest if the server offers it, otherwise basic)",
     )
     bearer: Secret | None = Field(default=None, description="Bearer token, instead of a login")
     netrc: bool | None = Field(
@@ -165,7 +166,7 @@ class RequestOptions(BaseModel):
     )
     ca_file: AbsolutePath | None = Field(
         default=None,
-        description="Certificates (PEM) of the trusted authorities, instead of the system's",
+        description="CA certificates (PEM) to trust instead of the system's",
     )
     client_cert: AbsolutePath | None = Field(
         default=None, description="Client certificate (PEM) for servers that request one"
@@ -173,11 +174,9 @@ class RequestOptions(BaseModel):
     client_key: AbsolutePath | None = Field(
         default=None, description="Private key (PEM), unless client_cert contains it"
     )
-    ip_version: Literal[4, 6] | None = Field(
-        default=None, description="4 or 6: use only this version of IP"
-    )
+    ip_version: Literal[4, 6] | None = Field(default=None, description="IP version to use: 4 or 6")
     interface: Annotated[str, BeforeValidator(_interface)] | None = Field(
-        default=None, description="Network interface to connect from, by name or address"
+        default=None, description="Network interface to use, by name or address"
     )
     allow_downgrade: bool | None = Field(
         default=None, description="Follow redirects from https to http"

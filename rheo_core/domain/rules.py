@@ -51,11 +51,11 @@ class Rule(BaseModel):
         default=(), description="Hosts: example.org, or *.example.org for those below it"
     )
     type: Texts = Field(
-        default=(), description="Media types from the server: application/pdf, video/*"
+        default=(), description="Media types that the server sends: application/pdf, video/*"
     )
     extension: Texts = Field(default=(), description="Extensions of the name: pdf, tar.gz")
     pattern: str = Field(
-        default="", description="Regular expression found in the URL or in the name"
+        default="", description="Regular expression to find in the URL or in the name"
     )
 
     @field_validator("folder")

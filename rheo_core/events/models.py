@@ -115,7 +115,7 @@ class DownloadQueuedEvent(DownloadEvent):
 
 
 class DownloadStartedEvent(DownloadEvent):
-    """The server replied and data follows. Sent once, even if there are several attempts."""
+    """The server responded, and data follows. Sent once, even if there are several attempts."""
 
     model_config = ConfigDict(defer_build=False)  # every program needs it
     event_type: str = DownloadEventType.STARTED.value
@@ -172,7 +172,7 @@ class DownloadCompletedEvent(DownloadEvent):
 
 
 class DownloadFailedEvent(DownloadEvent):
-    """The download failed and will not be retried."""
+    """The download failed, and rheo will not retry it."""
 
     event_type: str = DownloadEventType.FAILED.value
     error: ErrorInfo = Field(description="Reason for the failure")
@@ -198,7 +198,7 @@ class DownloadCancelledEvent(DownloadEvent):
 
 
 class DownloadRetryingEvent(DownloadEvent):
-    """An attempt failed and will be retried."""
+    """An attempt failed, and rheo will retry it."""
 
     event_type: str = DownloadEventType.RETRYING.value
     retry: int = Field(ge=1, description="1 for the first retry")
@@ -208,14 +208,14 @@ class DownloadRetryingEvent(DownloadEvent):
 
 
 class DownloadValidatingEvent(DownloadEvent):
-    """All data was received, and its checksum is being checked."""
+    """All data has arrived, and rheo is verifying the checksum."""
 
     event_type: str = DownloadEventType.VALIDATING.value
     algorithm: HashAlgorithm = Field(description="Hash algorithm")
 
 
 class DownloadRepairingEvent(DownloadEvent):
-    """Some pieces do not match their checksums and are fetched again."""
+    """Some pieces do not match their checksums, and rheo fetches them again."""
 
     event_type: str = DownloadEventType.REPAIRING.value
     bad_pieces: int = Field(ge=1, description="Number of bad pieces")
@@ -224,7 +224,7 @@ class DownloadRepairingEvent(DownloadEvent):
 
 
 class DownloadPausedEvent(DownloadEvent):
-    """The user paused the download, or its disk is full. Partial data is kept."""
+    """The user paused the download, or its disk is full. rheo keeps the partial data."""
 
     event_type: str = DownloadEventType.PAUSED.value
     reason: str = Field(default="", description="Reason, unless the user paused it")
