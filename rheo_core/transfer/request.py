@@ -12,8 +12,8 @@ from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop, Timeouts
 
 from .body import Body, body_of
+from .connection_permit import ConnectionPermit
 from .errors import translation
-from .host_limits import ConnectionPermit
 from .part_state import PartState
 from .response_head import (
     ResponseHead,
