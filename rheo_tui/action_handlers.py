@@ -21,7 +21,7 @@ from .existing_files import Decision
 from .formatting import at_most_names, count_text, limit_text
 from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
-from .undo import Step, UndoStack, Work
+from .undo import Change, Step, UndoStack
 
 _MAX_HOSTS = 3
 """Hosts that feedback names."""
@@ -302,13 +302,13 @@ class DownloadHandlers:
         pause, resume = self._pausing(ids)
         return await self._take(Step(pause, resume, "Paused {}", "Resumed {}"))
 
-    def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
+    def _pausing(self, ids: Sequence[str]) -> tuple[Change, Change]:
         """Return the work that pauses downloads, and that which resumes them."""
         service = self._service
         pause = self._each("Pausing", service.pause, ids, from_end=True)
         return pause, self._each("Resuming", service.resume, ids)
 
-    async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
+    async def _place(self, ids: Sequence[str], redo: Change, redone: str) -> int:
         places = await self._service.places(ids)
         undo = partial(self._service.set_places, places)
         return await self._take(Step(undo, redo, "Restored the place of {} in the queue", redone))
@@ -337,7 +337,7 @@ class DownloadHandlers:
         ids: Sequence[str],
         *,
         from_end: bool = False,
-    ) -> Work:
+    ) -> Change:
         """Return work in batches; that `from_end` starts none of the later ones meanwhile."""
         return partial(self._undo.work.each, title, ids, call, from_end=from_end)
 

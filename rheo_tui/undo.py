@@ -10,7 +10,7 @@ from .formatting import count_text
 from .long_work import LongWork
 
 _MAX_STEPS = 1000
-Work = Callable[[], Awaitable[int]]
+Change = Callable[[], Awaitable[int]]
 """Changes downloads and returns their number."""
 
 
@@ -21,8 +21,8 @@ class Step:
     Sentences have `{}` in the place of the number of downloads.
     """
 
-    undo: Work
-    redo: Work
+    undo: Change
+    redo: Change
     undone: str  # such as `Restored {}`
     redone: str
     returning: Sequence[str] = ()  # downloads that come back into the list when it is undone

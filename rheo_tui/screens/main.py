@@ -30,7 +30,7 @@ from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, PLACES, equal_command, targets_text, without_secrets
+from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, equal_command, targets_text, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
@@ -843,7 +843,9 @@ class MainScreen(Screen[None]):
             case "quit-when-done":
                 self._toggle_quit_when_done()
             case _ if (
-                action_id := PLACES[command.text] if command.verb == "move" else spec.action_id
+                action_id := MOVE_ACTIONS[command.text]
+                if command.verb == "move"
+                else spec.action_id
             ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]
