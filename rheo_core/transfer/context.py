@@ -17,9 +17,9 @@ from .part_state import Key, PartState
 from .rate_limits import RateLimits, Throttle
 from .reply_checks import ReplyChecks
 from .request import Request
-from .response_head import Validator
 from .segments import Segment
 from .sources import Source, Sources
+from .validators import Validator
 
 _MIN_BATCH_BYTES = 64 << 10
 

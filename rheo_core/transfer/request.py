@@ -17,13 +17,13 @@ from .errors import translation
 from .part_state import PartState
 from .response_head import (
     ResponseHead,
-    Validator,
     check_version,
     check_whole,
     parse_response_head,
 )
 from .segments import Segment
 from .sources import Source, Sources
+from .validators import Validator
 
 
 class Request:
