@@ -219,7 +219,7 @@ class DownloadHandlers:
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
         await self.changes.limit_each(rate, rows)
-        return f"{limit_sentence(rate)} for {count_text(len(rows))}."
+        return f"{limit_sentence(rate)} for {_name_or_count(rows, len(rows))}."
 
 
 def unfinished(rows: Rows) -> list[DownloadSnapshot]:
@@ -229,6 +229,11 @@ def unfinished(rows: Rows) -> list[DownloadSnapshot]:
 
 def _ids(rows: Rows) -> list[str]:
     return [row.id for row in rows]
+
+
+def _name_or_count(rows: Rows, count: int) -> str:
+    """Return the name of the only one of `rows`, or the number of those that changed."""
+    return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
 
 
 def _deletion_text(deletion: Deletion, rows: Rows) -> str:
@@ -254,6 +259,6 @@ def done_text(
     `count` is the number of rows that changed, since some may have ended meanwhile; None: all.
     """
     count = len(rows) if count is None else count
-    what = printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+    what = _name_or_count(rows, count)
     others = len(targets) - count
     return f"{verb} {what}; {others:,} {left_out}." if others else f"{verb} {what}."

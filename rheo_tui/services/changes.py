@@ -24,13 +24,14 @@ Work = Callable[[], Awaitable[int]]
 class Step:
     """One change, and how to undo and redo it.
 
-    Sentences have `{}` in the place of the number of downloads.
+    Sentences have `{}` in the place of the downloads: the name of the only one, or their number.
     """
 
     undo: Work
     redo: Work
     undone: str  # such as `Restored {}`
     redone: str
+    name: str = ""  # of the download, if it changes only one
     returning: Sequence[str] = ()  # downloads that come back into the list when it is undone
     total: int = 0  # downloads that it changed
     time: float = 0.0  # of the monotonic clock
@@ -45,11 +46,18 @@ class Changes:
     Args:
         service: changes the downloads.
         work: runs changes of many downloads in batches.
+        name_of: returns the name of a download in the list; "" if it is unknown.
     """
 
-    def __init__(self, service: DownloadService, work: LongWork | None = None) -> None:
+    def __init__(
+        self,
+        service: DownloadService,
+        work: LongWork | None = None,
+        name_of: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self.service = service
         self.work = work or LongWork()
+        self._name_of = name_of
         self.count = 0  # steps taken so far
         self.returned: Sequence[str] = ()  # downloads that the last undo brought back
         self._done: list[Step] = []
@@ -80,7 +88,7 @@ class Changes:
             return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
         self._undone.append(step)
         self.returned = step.returning
-        return _report("Undo", step.undone, count, step.total)
+        return _report("Undo", step, step.undone, count)
 
     async def redo(self) -> str:
         """Redo the step that was undone last; return what was done, and what could not be."""
@@ -93,7 +101,7 @@ class Changes:
             self._undone.append(step)  # so that the next redo goes on with it
             return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
         self._done.append(replace(step, time=time.monotonic()))
-        return _report("Redo", step.redone, count, step.total)
+        return _report("Redo", step, step.redone, count)
 
     async def take(self, step: Step) -> int:
         """Take a new step; return the number of downloads that it changed."""
@@ -112,16 +120,18 @@ class Changes:
         """Cancel downloads; their partial data is kept until the undo is over."""
         undo = self._each("Restoring", self.service.restore, ids)
         redo = self._each("Cancelling", self.service.cancel, ids, from_end=True)
-        return await self.take(Step(undo, redo, "Restored {}", "Cancelled {}"))
+        return await self.take(Step(undo, redo, "Restored {}", "Cancelled {}", self._only(ids)))
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; partial data is kept until the undo is over."""
         undo = self._each("Restoring", self.service.restore, ids)
         redo = self._each("Removing", self.service.remove, ids, from_end=True)
-        return await self.take(Step(undo, redo, "Restored {}", "Removed {}", ids))
+        name = self._only(ids)
+        return await self.take(Step(undo, redo, "Restored {}", "Removed {}", name, ids))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads, and remove these from the list."""
+        name = self._only(ids)
         deletion = await self.service.delete_files(ids)
         stay = "; files in the trash stay there" if deletion.in_trash else ""
         step = Step(
@@ -129,6 +139,7 @@ class Changes:
             partial(self._delete_files, deletion.ids),
             f"Restored {{}}{stay}",
             "Deleted the files of {}",
+            name,
             deletion.ids,
         )
         self._note(step, len(deletion.ids))
@@ -140,12 +151,12 @@ class Changes:
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads."""
         pause, resume = self._pausing(ids)
-        return await self.take(Step(resume, pause, "Resumed {}", "Paused {}"))
+        return await self.take(Step(resume, pause, "Resumed {}", "Paused {}", self._only(ids)))
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Resume paused downloads."""
         pause, resume = self._pausing(ids)
-        return await self.take(Step(pause, resume, "Paused {}", "Resumed {}"))
+        return await self.take(Step(pause, resume, "Paused {}", "Resumed {}", self._only(ids)))
 
     def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
         """Return the work that pauses downloads, and that which resumes them."""
@@ -185,7 +196,8 @@ class Changes:
     async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
         places = await self.service.places(ids)
         undo = partial(self.service.set_places, places)
-        return await self.take(Step(undo, redo, "Restored the place of {} in the queue", redone))
+        undone, name = "Restored the place of {} in the queue", self._only(ids)
+        return await self.take(Step(undo, redo, undone, redone, name))
 
     async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> None:
         """Limit all downloads together.
@@ -208,6 +220,7 @@ class Changes:
                 partial(self._limit_each, dict.fromkeys(before, rate)),
                 "Restored the speed limit of {}",
                 f"{limit_sentence(rate)} for {{}}",
+                self._only(list(before)),
             )
         )
 
@@ -227,6 +240,7 @@ class Changes:
             partial(self._replace_url, download_id, url),
             "Restored the previous URL of {}",
             "Replaced the URL of {}",
+            self._only([download_id]),
         )
         return bool(await self.take(step))
 
@@ -255,19 +269,24 @@ class Changes:
 
     async def _edit_all(self, configs: Mapping[str, FileConfig], undone: str, redone: str) -> int:
         undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
+        name = self._only(list(configs))
         for download_id, after in configs.items():
             before = await self.service.config_of(download_id)
             saved = await self.service.edit(download_id, after)
             if before is not None and saved is not None:
                 undo[saved], redo[download_id] = before, after
-        step = Step(partial(self._edit_each, undo), partial(self._edit_each, redo), undone, redone)
-        return self._note(step, len(undo))
+        back, again = partial(self._edit_each, undo), partial(self._edit_each, redo)
+        return self._note(Step(back, again, undone, redone, name), len(undo))
 
     async def _edit_each(self, configs: Mapping[str, FileConfig]) -> int:
         return sum([await self._edit(each, config) for each, config in configs.items()])
 
     async def _edit(self, download_id: str, config: FileConfig) -> int:
         return int(await self.service.edit(download_id, config) is not None)
+
+    def _only(self, ids: Sequence[str]) -> str:
+        """Return the name of the only download; "" if there are several."""
+        return printable(self._name_of(ids[0])) if len(ids) == 1 else ""
 
     async def _set_limit(self, rate: int | None) -> int:
         await self.service.set_speed_limit(rate)
@@ -291,11 +310,11 @@ def limit_sentence(rate: int | None) -> str:
     return "Speed limit is off" if rate is None else f"Speed limit is {limit_text(rate)}"
 
 
-def _report(name: str, sentence: str, count: int, total: int) -> str:
-    """Return what `name`, undo or redo, did to `count` of `total` downloads."""
-    rest = total - count
+def _report(name: str, step: Step, sentence: str, count: int) -> str:
+    """Return what `name`, undo or redo, did to `count` of the downloads of a step."""
+    rest = step.total - count
     changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
     if not count:
-        return f"{name} is not possible: {count_text(rest)} {changed}."
-    text = sentence.format(count_text(count))
+        return f"{name} is not possible: {step.name or count_text(rest)} {changed}."
+    text = sentence.format(step.name or count_text(count))
     return f"{text}; skipped {rest:,} that {changed}." if rest > 0 else f"{text}."
