@@ -194,6 +194,9 @@ class EntryPreview(Vertical):
         """Show a sentence in place of the count."""
         self.query_one(".verdict-count", Static).update(text)
 
+    def _say_progress(self, text: str) -> None:
+        self.say(f"{text} · Esc stops")
+
     def on_resize(self) -> None:
         """Fit the titles to the new width."""
         self.call_after_refresh(self._show_titles)
@@ -359,7 +362,7 @@ class EntryPreview(Vertical):
             if not await self._client.guard(_done(renew()), "Cannot renew"):
                 return False
         if configs and not await self._client.add(
-            configs, paused=defaults.paused, first=defaults.first, say=self.say
+            configs, paused=defaults.paused, first=defaults.first, say=self._say_progress
         ):
             if self.is_stopped:
                 self.app.notify(_STOPPED, markup=False)
