@@ -1,4 +1,7 @@
-"""FailuresScreen: failed downloads by cause and host; an action on a whole group."""
+"""FailuresScreen: failed downloads by cause and host; an action on a whole group.
+
+`rheo_tui/failure_groups.py` groups them, and `failure_advice.py` names causes and advice.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple

@@ -1,4 +1,7 @@
-"""DetailsPane: the inspector, with all that is known about the current download, on five pages."""
+"""DetailsPane: the inspector, with all that is known about the current download, on five pages.
+
+`rheo_tui/inspector_pages.py` writes the pages.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
