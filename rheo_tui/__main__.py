@@ -218,12 +218,12 @@ def _refusal_of(session: Path | None) -> str | None:
 
         problem = find_newer(path := session_path())
         return problem and f"{printable(str(path))}: {problem}"
-    from rheo_core.infrastructure.session_store import SessionStoreError, check_place
+    from rheo_core.infrastructure.session_store import SessionStoreError, check_session_path
 
     if not os.path.lexists(session.parent):
         return None  # the folder will be created
     try:
-        check_place(session)
+        check_session_path(session)
     except SessionStoreError as error:
         return f"--session {printable(str(session))}: {error.problem}"
     return None

@@ -21,7 +21,7 @@ from .existing_files import Decision
 from .formatting import at_most_names, count_text, limit_text
 from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
-from .undo import Step, UndoStack, Work
+from .undo import Change, Step, UndoStack
 
 _MAX_HOSTS = 3
 """Hosts that feedback names."""
@@ -257,9 +257,10 @@ class DownloadHandlers:
                 partial(self._limit_each, dict.fromkeys(before, rate)),
                 "Restored the speed limit of {}",
                 f"{_limit_sentence(rate)} for {{}}",
+                self._undo.only_name(list(before)),
             )
         )
-        return f"{_limit_sentence(rate)} for {count_text(len(rows))}."
+        return f"{_limit_sentence(rate)} for {_name_or_count(rows, len(rows))}."
 
     # Changes by id; each pushes its step
 
@@ -267,16 +268,19 @@ class DownloadHandlers:
         """Cancel downloads; their partial data is kept until the undo is over."""
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Cancelling", self._service.cancel, ids, from_end=True)
-        return await self._take(Step(undo, redo, "Restored {}", "Cancelled {}"))
+        name = self._undo.only_name(ids)
+        return await self._take(Step(undo, redo, "Restored {}", "Cancelled {}", name))
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; partial data is kept until the undo is over."""
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Removing", self._service.remove, ids, from_end=True)
-        return await self._take(Step(undo, redo, "Restored {}", "Removed {}", ids))
+        name = self._undo.only_name(ids)
+        return await self._take(Step(undo, redo, "Restored {}", "Removed {}", name, ids))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads, and remove these from the list."""
+        name = self._undo.only_name(ids)
         deletion = await self._service.delete_files(ids)
         stay = "; files in the trash stay there" if deletion.in_trash else ""
         step = Step(
@@ -284,6 +288,7 @@ class DownloadHandlers:
             partial(self._delete_files, deletion.ids),
             f"Restored {{}}{stay}",
             "Deleted the files of {}",
+            name,
             deletion.ids,
         )
         self._undo.push(step, len(deletion.ids))
@@ -295,23 +300,26 @@ class DownloadHandlers:
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads."""
         pause, resume = self._pausing(ids)
-        return await self._take(Step(resume, pause, "Resumed {}", "Paused {}"))
+        name = self._undo.only_name(ids)
+        return await self._take(Step(resume, pause, "Resumed {}", "Paused {}", name))
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Resume paused downloads."""
         pause, resume = self._pausing(ids)
-        return await self._take(Step(pause, resume, "Paused {}", "Resumed {}"))
+        name = self._undo.only_name(ids)
+        return await self._take(Step(pause, resume, "Paused {}", "Resumed {}", name))
 
-    def _pausing(self, ids: Sequence[str]) -> tuple[Work, Work]:
+    def _pausing(self, ids: Sequence[str]) -> tuple[Change, Change]:
         """Return the work that pauses downloads, and that which resumes them."""
         service = self._service
         pause = self._each("Pausing", service.pause, ids, from_end=True)
         return pause, self._each("Resuming", service.resume, ids)
 
-    async def _place(self, ids: Sequence[str], redo: Work, redone: str) -> int:
+    async def _place(self, ids: Sequence[str], redo: Change, redone: str) -> int:
         places = await self._service.places(ids)
         undo = partial(self._service.set_places, places)
-        return await self._take(Step(undo, redo, "Restored the place of {} in the queue", redone))
+        undone, name = "Restored the place of {} in the queue", self._undo.only_name(ids)
+        return await self._take(Step(undo, redo, undone, redone, name))
 
     async def _set_limit(self, rate: int | None) -> int:
         await self._service.set_speed_limit(rate)
@@ -337,7 +345,7 @@ class DownloadHandlers:
         ids: Sequence[str],
         *,
         from_end: bool = False,
-    ) -> Work:
+    ) -> Change:
         """Return work in batches; that `from_end` starts none of the later ones meanwhile."""
         return partial(self._undo.work.each, title, ids, call, from_end=from_end)
 
@@ -354,6 +362,11 @@ def _limit_sentence(rate: int | None) -> str:
 
 def _ids(rows: Rows) -> list[str]:
     return [row.id for row in rows]
+
+
+def _name_or_count(rows: Rows, count: int) -> str:
+    """Return the name of the only one of `rows`, or the number of those that changed."""
+    return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
 
 
 def _deletion_text(deletion: Deletion, rows: Rows) -> str:
@@ -379,6 +392,6 @@ def done_text(
     `count` is the number of rows that changed, since some may have ended meanwhile; None: all.
     """
     count = len(rows) if count is None else count
-    what = printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+    what = _name_or_count(rows, count)
     others = len(targets) - count
     return f"{verb} {what}; {others:,} {left_out}." if others else f"{verb} {what}."

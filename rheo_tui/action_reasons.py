@@ -83,6 +83,13 @@ def can_pause(row: DownloadSnapshot) -> bool:
     return not row.status.is_terminal and row.status is not DownloadStatus.PAUSED
 
 
+def resumes(context: Context) -> bool:
+    """Return True if the pause key resumes downloads, because it can pause none."""
+    rows = context.targets
+    can_resume = any(row.status is DownloadStatus.PAUSED for row in rows)
+    return can_resume and not any(can_pause(row) for row in rows)
+
+
 def can_retry(row: DownloadSnapshot) -> bool:
     """Return True if `row` ended without a file."""
     return row.status in RETRYABLE

@@ -217,7 +217,7 @@ ACTIONS: tuple[Action, ...] = (
     *(
         Action(
             f"tab_own_{number}", key, f"Your tab {number}", "Tabs",
-            f"Show the downloads of your tab {number}; F saves a filter as a tab.",
+            f"Show the downloads of your tab {number}; “Save filter as a tab” creates it.",
             disabled=reasons.needs_own_tab(number), owner="filters", tab=key,
         )
         for number, key in enumerate(OWN_KEYS, 1)
@@ -490,6 +490,11 @@ def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
     return [key_name(key.strip()) for key in keys]
 
 
+def first_key(action_id: str, keymap: Mapping[str, str]) -> str:
+    """Return the first key of an action as people read it, for sentences that name it."""
+    return key_names(BY_ID[action_id], keymap)[0]
+
+
 def family_keys(actions: Sequence[Action], keymap: Mapping[str, str], width: int) -> str:
     """Return the keys of actions that belong together: `1-7`, `Ctrl+Home End`, `Shift+↑ …`.
 
@@ -511,8 +516,7 @@ def family_keys(actions: Sequence[Action], keymap: Mapping[str, str], width: int
 
 def advice_text(cause: Cause, keymap: Mapping[str, str]) -> str:
     """Return what helps against a failure, with the user's key for it; "" if nothing is known."""
-    key = key_names(BY_ID[cause.action], keymap)[0] if cause.action else ""
-    return cause.advice.format(key=key)
+    return cause.advice.format(key=first_key(cause.action, keymap) if cause.action else "")
 
 
 def key_name(key: str) -> str:

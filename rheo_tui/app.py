@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from rheo_core.domain.text import printable
 
+from .actions import first_key
 from .screen_memory import ScreenMemory
 from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
@@ -122,7 +123,7 @@ class RheoApp(TerminalApp):
 
     def action_help_quit(self) -> None:
         """Show how to quit. In inputs Ctrl+C copies instead."""
-        self.main.toast("Press q to quit.")
+        self.main.toast(f"Press {first_key('quit', self.main.keymap)} to quit.")
 
     def show_help(self) -> None:
         """Open the help."""

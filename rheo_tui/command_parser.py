@@ -12,7 +12,7 @@ from rheo_core.domain.units import parse_rate, parse_size
 from rheo_core.domain.untrusted import MAX_PRIORITY
 
 from .command_targets import TargetError, find_id, find_targets
-from .commands import COMMANDS, PLACES, CommandSpec, split_line
+from .commands import COMMANDS, MOVE_ACTIONS, CommandSpec, split_line
 
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
@@ -104,8 +104,8 @@ def _parse(
             return Command(verb, text=str(parse_filter(argument)))
         case "place":
             place, _, targets = argument.partition(" ")
-            if place not in PLACES:
-                raise CommandError(f"“{place}” is not a place: use {', '.join(PLACES)}.")
+            if place not in MOVE_ACTIONS:
+                raise CommandError(f"“{place}” is not a place: use {', '.join(MOVE_ACTIONS)}.")
             return Command(verb, find_targets(targets, rows, moment), text=place)
         case "days":
             return Command(verb, number=_parse_days(argument))

@@ -103,14 +103,14 @@ _HIDDEN = frozenset(
     or action.id == "palette"
 )
 """Actions that are of no use on the command line: moves of the cursor, and those that open it."""
-PLACES = {
+MOVE_ACTIONS = {
     action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
 }
 """Places of the command `move`, and the actions that it runs."""
 COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
     spec.name: spec
     for spec in map(_of_action, ACTIONS)
-    if spec.action_id not in {*_HIDDEN, *PLACES.values()}
+    if spec.action_id not in {*_HIDDEN, *MOVE_ACTIONS.values()}
     and spec.name not in {own.name for own in _OWN}
 }
 """Commands by their names."""
@@ -118,7 +118,7 @@ COMMANDS: dict[str, CommandSpec] = {spec.name: spec for spec in _OWN} | {
 
 def equal_command(action: Action, context: Context) -> str:
     """Return the command that does the same as `action` in `context`, without the colon."""
-    name = action.id.replace("_", " " if action.id in PLACES.values() else "-")
+    name = action.id.replace("_", " " if action.id in MOVE_ACTIONS.values() else "-")
     if action.id == "pause" and not any(map(can_pause, context.targets)):
         name = "resume"
     if not action.takes_targets:

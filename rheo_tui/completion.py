@@ -8,7 +8,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filter_terms import FIELDS, STATUSES, NumberField
 from rheo_core.domain.urls import host_of
 
-from .commands import COMMANDS, PLACES, split_line
+from .commands import COMMANDS, MOVE_ACTIONS, split_line
 from .setting_texts import TABLES, choices_of
 from .tabs import TABS
 from .themes import ALL_NAMES
@@ -66,7 +66,7 @@ def complete_command(
             _first(before, last, names) if is_first else _value_of_setting(before, last, settings)
         )
     if spec.argument == "place" and is_first:
-        return _first(before, last, PLACES)
+        return _first(before, last, MOVE_ACTIONS)
     if spec.argument == "tab":
         return _first(before, last, (*(tab.title.lower() for tab in TABS), *tabs))
     if not last or not (spec.takes_targets or spec.argument in ("filter", "url")):

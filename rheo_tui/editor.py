@@ -3,14 +3,20 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from textual.app import App, SuspendNotSupported
 
 from rheo_core.domain.text import printable
 
 _USUAL = ("sensible-editor", "nano", "vi")
+_END = (signal.SIGHUP, signal.SIGTERM)
+"""Signals that end the app, which waits for the editor."""
 
 
 def edit_file(app: App[None], path: Path) -> str:
@@ -28,11 +34,31 @@ def edit_file(app: App[None], path: Path) -> str:
         return "No editor was found. Set the variable EDITOR to its command."
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with app.suspend():
-            subprocess.run([*command, str(path)], check=False)
+        words = [*command, str(path)]
+        with app.suspend(), subprocess.Popen(words) as process, _ending_with_the_app(process):
+            process.wait()
     except (OSError, SuspendNotSupported) as error:
         return f"Cannot open {printable(str(path))}: {printable(str(error))}."
     return ""
+
+
+@contextmanager
+def _ending_with_the_app(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass signals that end the app on to an editor, because the app ends after it."""
+    before = {number: signal.getsignal(number) for number in _END}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in _END:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def editor() -> list[str] | None:

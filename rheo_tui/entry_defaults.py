@@ -13,7 +13,7 @@ from rheo_core.domain.untrusted import MAX_PRIORITY
 
 _MAX_LISTED = 5000
 STARTS = ("now", "paused")
-PLACES = ("last", "first")
+QUEUE_ENDS = ("last", "first")
 
 
 class EntryDefaults(NamedTuple):
@@ -112,7 +112,7 @@ def parse_place(text: str) -> bool:
         ValueError: the text is not valid.
     """
     text = text.strip().lower()
-    if not any(word.startswith(text) for word in PLACES):
+    if not any(word.startswith(text) for word in QUEUE_ENDS):
         raise ValueError(f"The place “{printable(text)}” should be first or last")
     return bool(text) and "first".startswith(text)
 

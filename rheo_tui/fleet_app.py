@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from rheo_core.config.settings import Settings
 
+from .actions import first_key
 from .screens.fleet import FleetScreen
 from .services.fleet import FleetService
 from .terminal_app import TerminalApp
@@ -52,7 +53,7 @@ class FleetApp(TerminalApp):
 
     def action_help_quit(self) -> None:
         """Show how to quit. In inputs Ctrl+C copies instead."""
-        self.main.say("Press q to quit.")
+        self.main.say(f"Press {first_key('quit', self._settings.keys)} to quit.")
 
     def show_help(self) -> None:
         """Open the help."""

@@ -1,4 +1,4 @@
-"""LongWork: work on many downloads in batches, with progress in the feedback, which Esc stops."""
+"""LongWork: work on many downloads in batches, with progress in the feedback, which a key stops."""
 
 import asyncio
 import time
@@ -68,4 +68,4 @@ class LongWork:
     @staticmethod
     def _show(say: Callable[[str], None] | None, title: str, done: int, total: int) -> None:
         if say is not None and done < total:
-            say(f"{title}: {done:,} of {total:,} · Esc stops")
+            say(f"{title}: {done:,} of {total:,}")

@@ -18,7 +18,7 @@ from .edit_fields import edited
 from .existing_files import Choice, Decision
 from .formatting import count_text, short_path, size_pair_text, size_text
 
-Key = tuple[str, str | None, str | None]
+EntryKey = tuple[str, str | None, str | None]
 """URL, name and folder of an entry as the text gives them."""
 
 _RENEWABLE = frozenset(
@@ -69,7 +69,7 @@ class Proposal(NamedTuple):
     """An entry, and what the user has chosen for it."""
 
     entry: Entry  # as the user has edited it
-    key: Key | None = None  # None: there is nothing to choose
+    key: EntryKey | None = None  # None: there is nothing to choose
     decision: Decision | None = None
     renews: DownloadSnapshot | None = None  # the download that would get its URL
     is_edited: bool = False
@@ -161,10 +161,10 @@ class Choices:
         edits: texts of the fields that the user has changed.
     """
 
-    decisions: dict[Key, Decision] = field(default_factory=dict)
-    edits: dict[Key, Mapping[str, str]] = field(default_factory=dict)
+    decisions: dict[EntryKey, Decision] = field(default_factory=dict)
+    edits: dict[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
-    def edited(self, entry: Entry, key: Key) -> Entry:
+    def edited(self, entry: Entry, key: EntryKey) -> Entry:
         """Return an entry as the user has edited it."""
         texts = self.edits.get(key)
         if texts is None or entry.config is None:
@@ -186,11 +186,11 @@ class EntryDraft:
     """
 
     choices: Choices = field(default_factory=Choices)
-    unsaved: dict[Key, Mapping[str, str]] = field(default_factory=dict)
+    unsaved: dict[EntryKey, Mapping[str, str]] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
 
 
-def key_of(entry: Entry, subfolder: str | None) -> Key | None:
+def key_of(entry: Entry, subfolder: str | None) -> EntryKey | None:
     """Return the key of an entry; `subfolder` is that of entries whose text names none."""
     config = entry.config
     if config is None:

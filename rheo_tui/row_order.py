@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-Key = tuple[Any, ...]
+SortKey = tuple[Any, ...]
 """Sort key of a row; no two rows have the same, so it ends with the id."""
 
 
@@ -13,7 +13,7 @@ class RowOrder:
 
     def __init__(self) -> None:
         self._ids: list[str] = []
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, SortKey] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -27,7 +27,7 @@ class RowOrder:
     def __getitem__(self, position: int) -> str:
         return self._ids[position]
 
-    def key(self, download_id: str) -> Key | None:
+    def key(self, download_id: str) -> SortKey | None:
         """Return the key of an id; None if it is not here."""
         return self._keys.get(download_id)
 
@@ -38,7 +38,7 @@ class RowOrder:
             return None
         return bisect_left(self._ids, key, key=self._keys.__getitem__)
 
-    def place(self, download_id: str, key: Key) -> None:
+    def place(self, download_id: str, key: SortKey) -> None:
         """Insert an id, or move it to the place of a new key."""
         self.remove(download_id)
         at = bisect_left(self._ids, key, key=self._keys.__getitem__)
@@ -62,7 +62,7 @@ class RowOrder:
         else:
             self._keys = dict(zip(self._ids, map(order._keys.__getitem__, self._ids), strict=True))
 
-    def fill(self, keys: Mapping[str, Key]) -> None:
+    def fill(self, keys: Mapping[str, SortKey]) -> None:
         """Replace all ids by those of `keys`."""
         self._keys = dict(keys)
         self._ids = sorted(self._keys, key=self._keys.__getitem__)

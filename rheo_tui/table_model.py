@@ -10,7 +10,7 @@ from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.filters import NO_FILTER, Filter, Moment, SlowPatternError
 
 from .columns import QUEUE_ORDER, Column, queue_key, sort_key
-from .row_order import Key, RowOrder
+from .row_order import RowOrder, SortKey
 from .tabs import ALL, Tab
 from .totals import Totals
 
@@ -327,7 +327,7 @@ class TableModel:
         return self.held and row.order == old.order and row.name == old.name
 
     def _move(
-        self, download_id: str, present: RowOrder | None, home: RowOrder | None, key: Key
+        self, download_id: str, present: RowOrder | None, home: RowOrder | None, key: SortKey
     ) -> None:
         self._moving.discard(download_id)
         if present is not None and present is not home:
@@ -348,7 +348,7 @@ class TableModel:
             return self._listed
         return self._finished if download_id in self._finished else None
 
-    def _key(self, row: DownloadSnapshot) -> Key:
+    def _key(self, row: DownloadSnapshot) -> SortKey:
         if self.sort.column is QUEUE_ORDER:  # a flat key, because it is kept for each row
             return (*queue_key(row), row.id)
         value = sort_key(self.sort.column.id)(row)

@@ -4,13 +4,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
 
 from .formatting import count_text
 from .long_work import LongWork
 
 _MAX_STEPS = 1000
-Work = Callable[[], Awaitable[int]]
+Change = Callable[[], Awaitable[int]]
 """Changes downloads and returns their number."""
 
 
@@ -18,13 +19,14 @@ Work = Callable[[], Awaitable[int]]
 class Step:
     """One change, and how to undo and redo it.
 
-    Sentences have `{}` in the place of the number of downloads.
+    Sentences have `{}` in the place of the downloads: the name of the only one, or their number.
     """
 
-    undo: Work
-    redo: Work
+    undo: Change
+    redo: Change
     undone: str  # such as `Restored {}`
     redone: str
+    name: str = ""  # of the download, if it changes only one
     returning: Sequence[str] = ()  # downloads that come back into the list when it is undone
     total: int = 0  # downloads that it changed
     time: float = 0.0  # of the monotonic clock
@@ -38,14 +40,18 @@ class UndoStack:
 
     Args:
         work: runs changes of many downloads in batches, which the user may stop in between.
+        name_of: returns the name of a download in the list; "" if it is unknown.
 
     Attributes:
         count: number of steps so far.
         returned: downloads that the last undo brought back into the list.
     """
 
-    def __init__(self, work: LongWork | None = None) -> None:
+    def __init__(
+        self, work: LongWork | None = None, name_of: Callable[[str], str] = lambda _: ""
+    ) -> None:
         self.work = work or LongWork()
+        self._name_of = name_of
         self.count = 0
         self.returned: Sequence[str] = ()
         self._done: list[Step] = []
@@ -76,7 +82,7 @@ class UndoStack:
             return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
         self._undone.append(step)
         self.returned = step.returning
-        return _report("Undo", step.undone, count, step.total)
+        return _report("Undo", step, step.undone, count)
 
     async def redo(self) -> str:
         """Redo the step that was undone last; return what was done, and what could not be."""
@@ -89,7 +95,11 @@ class UndoStack:
             self._undone.append(step)  # so that the next redo goes on with it
             return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
         self._done.append(replace(step, time=time.monotonic()))
-        return _report("Redo", step.redone, count, step.total)
+        return _report("Redo", step, step.redone, count)
+
+    def only_name(self, ids: Sequence[str]) -> str:
+        """Return the name of the only download, for its step; "" if there are several."""
+        return printable(self._name_of(ids[0])) if len(ids) == 1 else ""
 
     def push(self, step: Step, count: int) -> int:
         """Keep a step that changed `count` downloads, if it changed any, and return `count`."""
@@ -101,11 +111,11 @@ class UndoStack:
         return count
 
 
-def _report(name: str, sentence: str, count: int, total: int) -> str:
-    """Return what `name`, undo or redo, did to `count` of `total` downloads."""
-    rest = total - count
+def _report(name: str, step: Step, sentence: str, count: int) -> str:
+    """Return what `name`, undo or redo, did to `count` of the downloads of a step."""
+    rest = step.total - count
     changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
     if not count:
-        return f"{name} is not possible: {count_text(rest)} {changed}."
-    text = sentence.format(count_text(count))
+        return f"{name} is not possible: {step.name or count_text(rest)} {changed}."
+    text = sentence.format(step.name or count_text(count))
     return f"{text}; skipped {rest:,} that {changed}." if rest > 0 else f"{text}."

@@ -19,7 +19,7 @@ from rheo_core.events import (
     DownloadValidatingEvent,
 )
 
-from .report import TERMINAL_EVENTS, Tally, line_of
+from .report import TERMINAL_EVENTS, RunCounts, line_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -107,7 +107,7 @@ class LiveReporter(Reporter):
         self._progress = _make_progress()
         self._bars: dict[str, TaskID] = {}
         self._speeds: dict[str, float] = {}
-        self._tally = Tally()
+        self._counts = RunCounts()
         self._total = self._add_bar("total", None)
 
     def __enter__(self) -> Self:
@@ -122,7 +122,7 @@ class LiveReporter(Reporter):
         self._show_total()
 
     def show(self, event: DownloadEvent) -> None:
-        self._tally.add(event)
+        self._counts.add(event)
         if isinstance(event, TERMINAL_EVENTS):
             self._drop_bar(event.download_id)
         elif isinstance(event, DownloadStartedEvent):
@@ -171,7 +171,7 @@ class LiveReporter(Reporter):
             self._progress.remove_task(bar)
 
     def _show_total(self) -> None:
-        ended = self._tally.ended
+        ended = self._counts.ended
         self._progress.update(
             self._total,
             completed=ended,

@@ -56,7 +56,7 @@ def _hint(event: DownloadEvent) -> str:
     return _LOGIN_HINTS.get(event.error.kind, "")
 
 
-class Tally:
+class RunCounts:
     """Counts of the downloads that ended.
 
     Attributes:

@@ -29,7 +29,7 @@ from .download_configs import InputLines
 from .exit import ExitCode, code_of_run, code_of_signal
 from .json_lines import JsonLines
 from .progress_display import LiveReporter, LogLines, PlainReporter, Reporter
-from .report import TERMINAL_EVENTS, Tally
+from .report import TERMINAL_EVENTS, RunCounts
 from .run_limits import RunLimits
 from .start import end_imports
 
@@ -136,7 +136,7 @@ class _Run:
         self._reporter = reporter
         self._limits = limits
         self._insecure = insecure
-        self._tally = Tally()
+        self._counts = RunCounts()
         self._ended = EndedDownloads()
         self._tracker = NullTracker()
         self._one_ended = asyncio.Event()
@@ -144,7 +144,7 @@ class _Run:
 
     async def main(self, items: Iterator[Item]) -> ExitCode:
         """Download all items, or until the user interrupts; return the exit code."""
-        reporter, output, tally = self._reporter, self._output, self._tally
+        reporter, output, counts = self._reporter, self._output, self._counts
         interruption = _catch_signals(reporter)
         interrupted = interruption.came
         drop_broken_key_log()
@@ -165,7 +165,7 @@ class _Run:
             stopped = stopping.done()
             stopping.cancel()
             await manager.close()
-        if self._is_read and tally.ended == reporter.expected:
+        if self._is_read and counts.ended == reporter.expected:
             finished = True  # everything ended before the interrupt
         if lines is not None:
             finished = finished and await _unless(interrupted, lines.finish())
@@ -176,7 +176,7 @@ class _Run:
         if not output.quiet:
             folder = self._settings.download_dir
             where = "to standard output" if output.to_output else f"in {folder}"
-            reporter.say(f"{tally.summary()}, {where}")
+            reporter.say(f"{counts.summary()}, {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 # The folder of a file for standard output is removed.
@@ -186,7 +186,7 @@ class _Run:
         if finished and problem is not None:
             reporter.say(f"rheo: events are missing from the output: {problem}")
         return code_of_run(
-            tally.failures,
+            counts.failures,
             is_stopped=stopped and not finished,
             signalled=None if finished else interruption.signal,
             lost_events=problem is not None,
@@ -203,7 +203,7 @@ class _Run:
                     self._diagnostics.report(item, self._say)
             self._reporter.expect({one.id: one.get_destination_filename() for one in configs})
             await manager.add(configs)
-            while self._reporter.expected - self._tally.ended >= _READ_AHEAD:
+            while self._reporter.expected - self._counts.ended >= _READ_AHEAD:
                 self._one_ended.clear()
                 await self._one_ended.wait()
         self._diagnostics.finish(self._say)
@@ -222,7 +222,7 @@ class _Run:
         await sleep_until(start_at)
 
     def _report(self, event: DownloadEvent) -> None:
-        self._tally.add(event)
+        self._counts.add(event)
         record = self._tracker.get(event.download_id)
         if isinstance(event, DownloadSkippedEvent) and event.destination_path is not None:
             self._reporter.rename(event.download_id, PurePath(event.destination_path).name)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from .failures import Failure, FailureKind
 from .hash_validation import ValidationResult
 from .hosts import HostWait
+
+Rank = int | Fraction
+"""Position among the downloads of one priority; lower goes first."""
+QueuePlace = tuple[int, Rank]
+"""Priority and rank: the place of a download in the queue."""
 
 
 class DownloadStatus(StrEnum):

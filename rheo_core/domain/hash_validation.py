@@ -1,4 +1,7 @@
-"""Expected checksums of files and pieces, and results of their validation."""
+"""Expected checksums of files and pieces, and results of their validation.
+
+`hash_hints.py` chooses among several checksums of one file.
+"""
 
 import hmac
 import string

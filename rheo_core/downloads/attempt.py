@@ -114,7 +114,9 @@ class Attempt:
 
         def connect(host: str) -> ConnectionPermit:
             nonlocal permit
-            permit = context.hosts.permit(host, explain, record.id, keeps_reservation=True)
+            permit = ConnectionPermit(
+                context.hosts, host, explain, record.id, keeps_reservation=True
+            )
             return permit
 
         explain("")

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
-from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.downloads import DownloadStatus, Rank
 from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.domain.urls import normalise_url
 from rheo_core.tracking import BaseTracker, DownloadRecord
-from rheo_core.tracking.record import Rank
 from rheo_core.transfer import source_of
 
 from .admission import Admission, in_slices

@@ -37,7 +37,7 @@ from rheo_core.tracking import BaseTracker, DownloadRecord
 _log = logging.getLogger(__name__)
 
 
-class Journal(Protocol):
+class RecordStore(Protocol):
     """Saves changes that must outlive the process (`Session`)."""
 
     def note(self, record: DownloadRecord) -> None:
@@ -48,14 +48,14 @@ class Journal(Protocol):
 
 
 class Lifecycle:
-    """Reports each change of a download to tracker, journal and listeners, in this order."""
+    """Reports each change of a download to tracker, session and listeners, in this order."""
 
     def __init__(
-        self, tracker: BaseTracker, emitter: BaseEmitter, journal: Journal | None = None
+        self, tracker: BaseTracker, emitter: BaseEmitter, store: RecordStore | None = None
     ) -> None:
         self._tracker = tracker
         self._emitter = emitter
-        self._journal = journal
+        self._store = store
 
     def queued(self, record: DownloadRecord) -> None:
         """Report a new download that waits for a slot. The caller adds it to the journal."""
@@ -240,8 +240,8 @@ class Lifecycle:
     def renamed(self, record: DownloadRecord) -> None:
         """Report that another record, with another id, takes the place of this one."""
         self._tracker.remove(record.id)
-        if self._journal is not None:
-            self._journal.drop(record.id)
+        if self._store is not None:
+            self._store.drop(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:
@@ -261,8 +261,8 @@ class Lifecycle:
         record.reason = ""
         record.waits_for_room = False
         self._tracker.touch(record, status)
-        if self._journal is not None:
-            self._journal.note(record)
+        if self._store is not None:
+            self._store.note(record)
 
     def _end(self, record: DownloadRecord, status: DownloadStatus, reason: str = "") -> None:
         record.finished_at = time.time()
@@ -270,13 +270,13 @@ class Lifecycle:
         record.waits_for_room = False
         record.reason = reason
         self._tracker.touch(record, status)
-        if self._journal is not None:
-            self._journal.note(record)
+        if self._store is not None:
+            self._store.note(record)
 
     def note(self, record: DownloadRecord) -> None:
         """Save the record in the journal, if there is one."""
-        if self._journal is not None:
-            self._journal.note(record)
+        if self._store is not None:
+            self._store.note(record)
 
     def _publish(self, record: DownloadRecord, kind: type[DownloadEvent], **facts: object) -> None:
         if self._emitter.has_listeners(_type_of(kind)):

@@ -17,6 +17,7 @@ from rheo_core.domain.downloads import (
     DownloadSnapshot,
     DownloadStats,
     HistoryTotals,
+    QueuePlace,
     Snapshot,
 )
 from rheo_core.domain.engine_options import (
@@ -51,7 +52,7 @@ from rheo_core.tracking import BaseTracker, DownloadTracker
 
 from .assembly import Parts, assemble
 from .inspection import inspect
-from .queue import PriorityDownloadQueue, QueuePlace
+from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 
 _log = logging.getLogger(__name__)

@@ -12,14 +12,11 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
+from rheo_core.domain.downloads import QueuePlace, Rank
 from rheo_core.domain.exceptions import ProcessQueueError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.wall_clock import nap_before
-from rheo_core.tracking.record import Rank
-
-QueuePlace = tuple[int, Rank]
-"""Priority and rank of a download."""
 
 _log = logging.getLogger(__name__)
 _SORT_COST = 8
@@ -221,7 +218,7 @@ class PriorityDownloadQueue:
         before: str | None = None,
         after: str | None = None,
         to: str | None = None,
-    ) -> tuple[int, Rank] | None:
+    ) -> QueuePlace | None:
         """Move a waiting download before or after another, or to the "top" or "bottom".
 
         The download gets the priority of its new neighbour. Return its new priority and rank;
@@ -359,7 +356,7 @@ class PriorityDownloadQueue:
         if not self._waiting_for[host]:
             del self._waiting_for[host]
 
-    def _beside(self, neighbour: _Waiting, *, is_before: bool) -> tuple[int, Rank]:
+    def _beside(self, neighbour: _Waiting, *, is_before: bool) -> QueuePlace:
         """Return (-priority, rank) of a place on one side of `neighbour`."""
         negative, rank = neighbour.negative, neighbour.rank
         index = self._order.index(neighbour) + (-1 if is_before else 1)

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from rheo_core.domain.cancellation import CancelResult
-from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.downloads import DownloadStatus, QueuePlace
 from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
-from .queue import QueuePlace
 
 if TYPE_CHECKING:
     from .session import Session

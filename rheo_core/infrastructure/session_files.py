@@ -28,7 +28,7 @@ from .session_integrity import Seals, seal_with
 from .session_salvage import (
     FRAME_HEADER_BYTES,
     WAL_HEADER_BYTES,
-    Row,
+    RawRow,
     Salvaged,
     frames,
     page_size,
@@ -336,7 +336,7 @@ def _make(path: Path, seals: Seals) -> None:
     sync_folder(path.parent)
 
 
-def _build(path: Path, seals: Seals, rows: Iterable[Row]) -> Path:
+def _build(path: Path, seals: Seals, rows: Iterable[RawRow]) -> Path:
     """Create a session with `rows` next to `path`; return its temporary path."""
     new = _unfinished(path)
     if os.path.lexists(new):

@@ -42,15 +42,17 @@ _ID_TYPE = 2 * 16 + 13  # a text of sixteen letters, such as the first value of 
 _RECORD = re.compile(rb"[\x10-\x7f](?=%b)" % re.escape(bytes([_ID_TYPE])))
 """First bytes of a record of ours: the length of its head, and the type of its first value."""
 
-Row = tuple[Any, ...]
+RawRow = tuple[Any, ...]
 
 
 @dataclass(slots=True)
 class Salvaged:
     """Rows and tally read from a damaged session."""
 
-    rows: dict[str, Row] = field(default_factory=dict)  # stored values by id; the seal is the last
-    unsealed: dict[str, Row] = field(default_factory=dict)  # rows of earlier layouts
+    rows: dict[str, RawRow] = field(
+        default_factory=dict
+    )  # stored values by id; the seal is the last
+    unsealed: dict[str, RawRow] = field(default_factory=dict)  # rows of earlier layouts
     tally: Tally | None = None  # the latest one
     damaged: int = 0  # cells that are not valid
     has_ours: bool = False  # a row or a tally is sealed with our key
@@ -201,7 +203,7 @@ class _Reader:
         self._size = size
         self._budget = budget
 
-    def cells(self, number: int, image: _Image) -> Iterator[Row | None]:
+    def cells(self, number: int, image: _Image) -> Iterator[RawRow | None]:
         """Yield the values of each cell of a page; None for a cell that is not valid."""
         page = _read(*image, self._size)
         start = 100 if number == 1 else 0  # the header of the file
@@ -222,7 +224,7 @@ class _Reader:
             if rest < 0:
                 return
 
-    def scattered(self, image: _Image) -> Iterator[Row]:
+    def scattered(self, image: _Image) -> Iterator[RawRow]:
         """Yield the values of records like ours that are anywhere in a page.
 
         The head of a page has the offsets of its cells. If it is damaged, the cells may be sound.
@@ -275,7 +277,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return value << 8 | data[at + 8], at + 9
 
 
-def _values(record: bytes) -> Row:
+def _values(record: bytes) -> RawRow:
     """Return the values of a record (section 2.1).
 
     Raises:
@@ -318,7 +320,7 @@ def _value(kind: int, data: bytes) -> Any:
 
 
 def _add_cells(
-    salvaged: Salvaged, cells: Iterable[Row | None], seals: Seals, *, only_new: bool = False
+    salvaged: Salvaged, cells: Iterable[RawRow | None], seals: Seals, *, only_new: bool = False
 ) -> None:
     for values in cells:
         if values is None:
@@ -336,7 +338,7 @@ def _add_cells(
                 salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _add_scattered(salvaged: Salvaged, cells: Iterable[Row], seals: Seals) -> None:
+def _add_scattered(salvaged: Salvaged, cells: Iterable[RawRow], seals: Seals) -> None:
     """Add the rows that are still missing."""
     for values in cells:
         if values[0] in salvaged.rows or (row := _sound_row(values, seals)) is None:
@@ -345,13 +347,13 @@ def _add_scattered(salvaged: Salvaged, cells: Iterable[Row], seals: Seals) -> No
         salvaged.has_ours |= seals.judge(row[:-1], row[-1]) is Proof.OURS
 
 
-def _add_tally(salvaged: Salvaged, values: Row, seals: Seals) -> None:
+def _add_tally(salvaged: Salvaged, values: RawRow, seals: Seals) -> None:
     if tally := tally_of(values, seals):
         salvaged.tally = latest(salvaged.tally, tally)
         salvaged.has_ours |= seals.judge(values[:-1], values[-1]) is Proof.OURS
 
 
-def _sound_row(values: Row, seals: Seals) -> Row | None:
+def _sound_row(values: RawRow, seals: Seals) -> RawRow | None:
     """Return the values of a row, with its seal last; None if it is damaged."""
     row = _with_floats(values)
     if len(row) == _SEALED_V3_COLUMNS:
@@ -361,7 +363,7 @@ def _sound_row(values: Row, seals: Seals) -> Row | None:
     return None if seals.judge_row(row[:-1], row[-1]) is Proof.DAMAGED else tuple(row)
 
 
-def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
+def _sound_unsealed(values: RawRow, seals: Seals) -> RawRow | None:
     """Return the values of a row of an earlier layout, with a seal; None if it is damaged."""
     # Listed, with no rule and no kind of failure.
     row = [*[*_with_floats(values), 1][: _V1_COLUMNS + 1], 0, None]
@@ -369,7 +371,7 @@ def _sound_unsealed(values: Row, seals: Seals) -> Row | None:
     return (*row, seals.make_late(row)) if is_sound else None
 
 
-def _with_floats(values: Row) -> list[Any]:
+def _with_floats(values: RawRow) -> list[Any]:
     """Undo what SQLite does to a float such as 2.0, which it stores as 2."""
     row = list(values)
     for index in schema.REALS:

@@ -38,7 +38,7 @@ __all__ = [
     "SessionStore",
     "SessionStoreError",
     "StoredDownload",
-    "check_place",
+    "check_session_path",
 ]
 
 _log = logging.getLogger(__name__)
@@ -338,7 +338,7 @@ class SessionStore:
         row stays on the disk until then.
         """
         with self._reading() as connection:
-            self._check_place()  # otherwise the latest changes are only in the log
+            self._check_lock()  # otherwise the latest changes are only in the log
             return _empty_log(connection)
 
     def version(self) -> int:
@@ -369,7 +369,7 @@ class SessionStore:
         with self._guard, _store_errors(self._path):
             if changes_list:
                 self._loaded = None
-            self._check_place()
+            self._check_lock()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -383,7 +383,7 @@ class SessionStore:
                         connection.execute("ROLLBACK")
                 raise
 
-    def _check_place(self) -> None:
+    def _check_lock(self) -> None:
         if self._lock is not None:
             self._lock.check_session()
 
@@ -411,7 +411,7 @@ class OpenedSession:
     problems: tuple[str, ...]
 
 
-def check_place(path: Path) -> None:
+def check_session_path(path: Path) -> None:
     """Check that a path can be used for a session, without changing anything.
 
     Args:

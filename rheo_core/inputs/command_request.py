@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"#\d")
 
 
 @dataclass(slots=True)
-class Request:
+class CommandRequest:
     """The downloads of a command, or of a part of it.
 
     Attributes:

@@ -9,7 +9,7 @@ from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
 from .command_options import Syntax, read_options
-from .command_request import Request
+from .command_request import CommandRequest
 from .curl_options import (
     CHANGES,
     DATA,
@@ -29,18 +29,18 @@ _ENCODED = re.compile(r"([^=@]*)([=@]?)(.*)", re.DOTALL)
 SYNTAX = Syntax(LETTERS, takes_value, WITH_VALUE | FLAGS, splits_at_equals=False)
 
 
-def requests(words: list[str]) -> Iterator[Request]:
+def requests(words: list[str]) -> Iterator[CommandRequest]:
     """Yield the requests of a command: one for each part up to `--next`.
 
     Args:
         words: those after `curl`.
     """
-    request, data = Request("curl"), _Data()
+    request, data = CommandRequest("curl"), _Data()
     for name, value in read_options(words, SYNTAX):
         if name == "next":
             if request.urls:  # otherwise curl goes on with the options
                 yield data.applied(request)
-                request, data = Request("curl"), _Data()
+                request, data = CommandRequest("curl"), _Data()
         elif name in DATA:
             data.add(name, value)
         elif name == "get":
@@ -62,7 +62,7 @@ class _Data:
         """Add an option of `DATA`."""
         (self._query if name == "url-query" else self._data).append((name, value))
 
-    def applied(self, request: Request) -> Request:
+    def applied(self, request: CommandRequest) -> CommandRequest:
         """Return `request` with its query, or with the reason why it cannot be sent."""
         parameters = [*self._data, *self._query] if self.is_query else self._query
         try:
@@ -88,7 +88,7 @@ def _parameter(name: str, value: str) -> str:
     return value
 
 
-def _take(request: Request, name: str, value: str) -> None:
+def _take(request: CommandRequest, name: str, value: str) -> None:
     match name:
         case "" | "url":
             request.urls.append(value)
@@ -191,7 +191,7 @@ def _wish(name: str, value: str) -> dict[str, Any]:
     return {}
 
 
-def _take_protocols(request: Request, name: str, value: str) -> None:
+def _take_protocols(request: CommandRequest, name: str, value: str) -> None:
     """Take the protocols that a URL or a redirect may have, such as `=https` or `-all,https`."""
     both = {"http", "https"}
     allowed = set(both)
@@ -210,7 +210,7 @@ def _take_protocols(request: Request, name: str, value: str) -> None:
         request.refuse_without(name)
 
 
-def _take_certificate(request: Request, value: str) -> None:
+def _take_certificate(request: CommandRequest, value: str) -> None:
     """Take a file name; a password may follow after a colon that is not escaped."""
     file = _UP_TO_COLON.match(value)
     name = file[0] if file else value
@@ -220,7 +220,7 @@ def _take_certificate(request: Request, value: str) -> None:
         request.wishes["client_cert"] = name.replace("\\:", ":")
 
 
-def _take_header(request: Request, text: str) -> None:
+def _take_header(request: CommandRequest, text: str) -> None:
     name = text.strip()
     if name.startswith("@"):
         request.ignored.append("-H @file")

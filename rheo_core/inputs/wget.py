@@ -7,7 +7,7 @@ from rheo_core.domain.request_options import DIRECT
 from rheo_core.domain.text import printable
 
 from .command_options import getopt_syntax, read_options
-from .command_request import Request
+from .command_request import CommandRequest
 
 _LETTERS = {
     "4": "inet4-only", "6": "inet6-only", "A": "accept", "B": "base", "D": "domains", "E":
@@ -113,13 +113,13 @@ _ON_REQUEST = frozenset({"basic", "digest"})
 _SYNTAX = getopt_syntax(_LETTERS, _WITH_VALUE, _FLAGS)
 
 
-def requests(words: list[str]) -> Iterator[Request]:
+def requests(words: list[str]) -> Iterator[CommandRequest]:
     """Yield the request of a command. Each of its URLs is a file.
 
     Args:
         words: those after `wget`.
     """
-    request = Request("wget", name_option="-O", folder_option="-P", is_literal=True)
+    request = CommandRequest("wget", name_option="-O", folder_option="-P", is_literal=True)
     request.schemes = set(_ON_REQUEST)
     login = {"user": "", "password": ""}
     for name, value in map(_executed, read_options(words, _SYNTAX)):
@@ -151,7 +151,7 @@ def _executed(option: tuple[str, str]) -> tuple[str, str]:
     return (name, setting[2]) if name in _WITH_VALUE - {"execute"} else option
 
 
-def _take(request: Request, name: str, value: str) -> None:
+def _take(request: CommandRequest, name: str, value: str) -> None:
     match name:
         case "":
             request.urls.append(value)

@@ -3,19 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
-from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus
+from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus, Rank
 from rheo_core.domain.failures import Failure
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.inspector_details import TransferDetails
 from rheo_core.domain.speed import SpeedCalculator, SpeedMetrics
 from rheo_core.domain.text import printable, redact, redact_url
-
-Rank = int | Fraction
-"""Position among the downloads of one priority; lower goes first."""
 
 
 @dataclass(slots=True)

@@ -1,9 +1,10 @@
 """Transfer of bytes from a URL to a file."""
 
 from .committing import Commit, commit, give_final_name, make_names_durable
+from .connection_permit import ConnectionPermit
 from .context import TransferContext, TransferOptions
 from .disk_space import reserve_of
-from .host_limits import ConnectionPermit, HostLimiter
+from .host_limits import HostLimiter
 from .part_file import PartFile
 from .part_listings import PartListings
 from .part_names import PartNames

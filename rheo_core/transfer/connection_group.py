@@ -17,8 +17,8 @@ from rheo_core.domain.text import printable, quoted
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
+from .connection_permit import ConnectionPermit
 from .context import TransferContext
-from .host_limits import ConnectionPermit
 from .part_file import PartFile
 from .request import Request
 from .response_head import (

@@ -11,14 +11,15 @@ from rheo_core.infrastructure.http import Requester, Timeouts
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking.record import DownloadRecord
 
-from .host_limits import ConnectionPermit, HostLimiter
+from .connection_permit import ConnectionPermit
+from .host_limits import HostLimiter
 from .part_state import Key, PartState
 from .rate_limits import RateLimits, Throttle
 from .reply_checks import ReplyChecks
 from .request import Request
-from .response_head import Validator
 from .segments import Segment
 from .sources import Source, Sources
+from .validators import Validator
 
 _MIN_BATCH_BYTES = 64 << 10
 
@@ -103,7 +104,7 @@ class TransferContext:
         counted: ConnectionPermit | None = None,
     ) -> Request:
         """Return a request to a source. It may use the permit `counted`, and leaves it taken."""
-        permit = counted or self._hosts.permit(source.host, self.explain, self.record.id)
+        permit = counted or ConnectionPermit(self._hosts, source.host, self.explain, self.record.id)
         return Request(
             self._requester,
             permit,

@@ -1,6 +1,6 @@
 """Limits of connections and downloads for each host, lowered for a host that refuses.
 
-A connection counts at the host that gets the request. A redirect moves its permit to the next host.
+A connection counts at the host that gets the request, by its `ConnectionPermit`.
 """
 
 import asyncio
@@ -10,16 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rheo_core.domain.exceptions import (
-    ConnectionFailedError,
-    HostFullError,
-    HttpStatusError,
-    NoNetworkError,
-)
 from rheo_core.domain.hosts import HostLimits, HostWait, find_host
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
-_REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overload
 _MIN_PATIENCE_SECONDS, _MAX_PATIENCE_SECONDS = 10.0, 60.0
 """Time after which one more connection is tried. It doubles with each refusal of the host."""
 
@@ -32,7 +25,9 @@ _MAX_REFUSALS = 1000
 
 
 @dataclass(slots=True)
-class _Host:
+class KnownHost:
+    """Connections of a host, and what it has taught about its limit."""
+
     in_use: int = 0
     learned: int | None = None  # connections when it refused one more; None: it never refused
     refused_at: float = 0.0  # the loop's clock
@@ -105,7 +100,7 @@ class HostLimiter:
         self.tuning = tuning
         self._on_room = on_room
         self.on_answer = on_answer  # by host, with its port
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, KnownHost] = {}
         self._reservations: dict[str, str] = {}  # downloads without a connection yet -> their host
         self._reserved = defaultdict[str, int](int)  # their number, by host
         self._running: dict[str, str] = {}  # downloads -> the host they began with
@@ -210,7 +205,7 @@ class HostLimiter:
             cause: a few words for the user, such as "HTTP 429".
         """
         loop = asyncio.get_running_loop()
-        known = self._hosts.setdefault(host, _Host())
+        known = self._hosts.setdefault(host, KnownHost())
         self._remember_refusals(host)
         if download_id and known.blames_link(download_id):
             if known.lowered_by == download_id and known.in_use <= (known.learned or 0):
@@ -255,7 +250,7 @@ class HostLimiter:
             self.end_rest(host)
         return lifted
 
-    def _forget_refusal(self, host: str, known: _Host) -> None:
+    def _forget_refusal(self, host: str, known: KnownHost) -> None:
         """Give a host its usual limit again."""
         known.learned, known.patience, known.cause, known.lowered_by = None, 0.0, "", ""
         if known.waking is not None:
@@ -276,7 +271,7 @@ class HostLimiter:
                 known.bad_links.clear()
                 self._forget_idle(forgotten, known)
 
-    def _forget_idle(self, host: str, known: _Host) -> None:
+    def _forget_idle(self, host: str, known: KnownHost) -> None:
         if known.is_idle and self._hosts.get(host) is known:
             del self._hosts[host]
 
@@ -284,19 +279,6 @@ class HostLimiter:
         """Return True if a host has other connections than the caller's."""
         known = self._hosts.get(host)
         return known is not None and known.in_use > 1
-
-    def permit(
-        self,
-        host: str,
-        explain: Callable[[str], None],
-        download_id: str = "",
-        *,
-        keeps_reservation: bool = False,
-    ) -> "ConnectionPermit":
-        """Return a permit for a connection; see `ConnectionPermit`."""
-        return ConnectionPermit(
-            self, host, explain, download_id, keeps_reservation=keeps_reservation
-        )
 
     async def wait_for_room(
         self, host: str, explain: Callable[[str], None], download_id: str
@@ -310,8 +292,8 @@ class HostLimiter:
         explain("")
 
     def move(
-        self, known: _Host, before: str, host: str, download_id: str, *, keeps_reservation: bool
-    ) -> _Host | None:
+        self, known: KnownHost, before: str, host: str, download_id: str, *, keeps_reservation: bool
+    ) -> KnownHost | None:
         """Count a connection to `before` at `host` from now on; None if there is no room.
 
         Do not wait for room, because a waiting download would hold its slot.
@@ -349,7 +331,7 @@ class HostLimiter:
             _take_out(self._reservations, self._reserved, download_id)
             self._note_room()
 
-    def release(self, host: str, known: _Host) -> None:
+    def release(self, host: str, known: KnownHost) -> None:
         """Take note that a connection has ended."""
         known.in_use -= 1
         self._total -= 1
@@ -364,13 +346,13 @@ class HostLimiter:
         reserved = 0 if has_reservation else self._reserved.get(host, 0)
         return self._free(host) > reserved
 
-    def acquire(self, host: str, download_id: str) -> _Host:
+    def acquire(self, host: str, download_id: str) -> KnownHost:
         """Count a connection. The reservation of the download ends; "" keeps it."""
         if self._reservations.get(download_id) == host:
             _take_out(self._reservations, self._reserved, download_id)
         known = self._hosts.get(host)
         if known is None:
-            known = self._hosts[host] = _Host()
+            known = self._hosts[host] = KnownHost()
         known.in_use += 1
         self._total += 1
         return known
@@ -407,14 +389,14 @@ class HostLimiter:
         limits = self._limits_of(host) if self._host_limits else None
         return limits.connections if limits and limits.connections else self._limit
 
-    def _wake_later(self, host: str, known: _Host) -> None:
+    def _wake_later(self, host: str, known: KnownHost) -> None:
         if known.waking is not None:
             known.waking.cancel()
         known.waking = asyncio.get_running_loop().call_later(
             known.patience + _MARGIN_SECONDS, self._look_again, host, known
         )
 
-    def _look_again(self, host: str, known: _Host) -> None:
+    def _look_again(self, host: str, known: KnownHost) -> None:
         """Report the room that time brings, until the limit is as before."""
         known.waking = None
         if self.allowed(host) >= self._limit_of(host):
@@ -441,131 +423,3 @@ def _take_out(hosts: dict[str, str], counts: dict[str, int], download_id: str) -
         if not counts[host]:
             del counts[host]
     return host
-
-
-class ConnectionPermit:
-    """A permit for one connection, counted from `begin` to `end` at the host of its request.
-
-    Args:
-        hosts: counts the connection.
-        host: host of the link, which gets the first request.
-        explain: called with the reason why it waits for room, and with "" afterwards.
-        download_id: download whose reservation it uses.
-        keeps_reservation: the reservation stays, because the connection is for another file that
-            comes before the download.
-    """
-
-    def __init__(
-        self,
-        hosts: HostLimiter,
-        host: str,
-        explain: Callable[[str], None],
-        download_id: str,
-        *,
-        keeps_reservation: bool,
-    ) -> None:
-        self._hosts = hosts
-        self._link_host = self.host = host
-        self._explain = explain
-        self.download_id = download_id
-        self._keeps_reservation = keeps_reservation
-        self._known: _Host | None = None
-        self._was_answered = False
-
-    async def begin(self) -> None:
-        """Wait a short time for room and take it.
-
-        A waiting download holds its slot, and may hold a reserved place. Other downloads may wait
-        for either of them, and this host may wait for one of those.
-
-        Raises:
-            HostFullError: the host had no room in that time. The download waits in the queue.
-        """
-        hosts, host, download_id = self._hosts, self.host, self.download_id
-        if not hosts.can_acquire(host, download_id):
-            try:
-                async with asyncio.timeout(hosts.tuning.passing_seconds):
-                    await hosts.wait_for_room(host, self._explain, download_id)
-            except TimeoutError:
-                raise HostFullError(host) from None
-        self._known = hosts.acquire(host, "" if self._keeps_reservation else download_id)
-
-    async def move(self, host: str) -> None:
-        """Count the connection at the host that a redirect leads to.
-
-        It waits for room only if its reservation is on a third host, because this one then
-        redirects it soon.
-
-        Raises:
-            HostFullError: that host has no room.
-        """
-        if host == self.host:
-            return
-        if not self._keeps_reservation and self._hosts.has_reservation_elsewhere(
-            self.download_id, host
-        ):
-            self.end()
-            self.host = host
-            await self.begin()
-            return
-        assert self._known is not None
-        moved = self._hosts.move(
-            self._known,
-            self.host,
-            host,
-            self.download_id,
-            keeps_reservation=self._keeps_reservation,
-        )
-        if moved is None:
-            if host != self._link_host:
-                self._hosts.note_lead(self._link_host, host)
-            raise HostFullError(host)
-        self._known.answered -= self._was_answered
-        self._was_answered = False
-        self._known, self.host = moved, host
-
-    def answered(self) -> None:
-        """Take note that the host has answered, so it can serve this number of connections."""
-        assert self._known is not None
-        if not self._keeps_reservation:
-            self._hosts.end_reservation(self.download_id)
-        self._hosts.on_answer(self.host)
-        if not self._was_answered:
-            self._was_answered = True
-            self._known.answered += 1
-            self._known.note_answer(self.download_id)
-            self._known.peak_accepted = max(self._known.peak_accepted, self._known.answered)
-
-    def is_refusal(self, host: str, error: BaseException | None) -> bool:
-        """Return True if an error means that a host refused the request.
-
-        If the host seems to want fewer connections, it gets fewer.
-        """
-        cause = "a refused connection"
-        if isinstance(error, HttpStatusError):
-            is_refusal = wants_fewer = error.status in _REFUSALS
-            cause = f"HTTP {error.status}"
-        else:
-            is_lost = isinstance(error, NoNetworkError)  # says nothing about the host
-            is_refusal = isinstance(error, ConnectionFailedError) and not is_lost
-            wants_fewer = is_refusal and self._hosts.has_other_connections(host)
-        if wants_fewer:
-            self._hosts.refused(host, self.download_id, cause)
-        return is_refusal
-
-    def end(self) -> None:
-        """Release the permit, if it is taken."""
-        if self._known is None:
-            return
-        self._known.answered -= self._was_answered
-        self._was_answered = False
-        self._hosts.release(self.host, self._known)
-        self._known = None
-
-    async def __aenter__(self) -> Callable[[], None]:
-        """Take the permit; return a function to call when the host has answered."""
-        await self.begin()
-        return self.answered
-
-    async def __aexit__(self, *_: object) -> None:
-        self.end()

@@ -41,9 +41,9 @@ from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_recovery import can_resume, crc_of
 from .part_state import Key, PartOwner, PartState, write_state
-from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
+from .validators import Validator
 
 _BEGINNING_BYTES = 512
 """Bytes that show the kind of a file."""

@@ -26,8 +26,8 @@ from rheo_core.infrastructure.files import is_private, write_atomically
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage_errors import shortage_of_files
 
-from .response_head import NO_VALIDATOR, Validator
 from .segments import WrittenRange
+from .validators import NO_VALIDATOR, Validator
 
 STATE_MARK = b"rheo part state "
 """The beginning of the state files of every version."""

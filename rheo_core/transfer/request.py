@@ -12,18 +12,18 @@ from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, SentHop, Timeouts
 
 from .body import Body, body_of
+from .connection_permit import ConnectionPermit
 from .errors import translation
-from .host_limits import ConnectionPermit
 from .part_state import PartState
 from .response_head import (
     ResponseHead,
-    Validator,
     check_version,
     check_whole,
     parse_response_head,
 )
 from .segments import Segment
 from .sources import Source, Sources
+from .validators import Validator
 
 
 class Request:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -11,27 +10,24 @@ from multidict import MultiMapping
 from rheo_core.domain.exceptions import DownloadError, HttpStatusError, ProtocolError
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.media_types import media_type
-from rheo_core.domain.text import is_unicode, printable, quoted, shorten
+from rheo_core.domain.text import printable, quoted, shorten
 from rheo_core.domain.units import MAX_FILE_BYTES, count_text, size_text
-from rheo_core.infrastructure.http.header_values import http_date, leading_number, retry_after
+from rheo_core.infrastructure.http.header_values import (
+    coding_of,
+    http_date,
+    leading_number,
+    named_range,
+    only_value,
+    retry_after,
+)
 
-from .constant_validators import is_constant_date, is_constant_etag
 from .digests import digest_of
+from .validators import NO_VALIDATOR, Validator
 
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE
 )
-_NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
-"""Numbers of a Content-Range without its white space, however it writes the rest."""
 _NO_RANGE = re.compile(r"bytes[ ]+\*/(\d{1,19})", re.ASCII | re.IGNORECASE)
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,4000}"')
-"""A longer one counts as none: each checkpoint of a state would write it again. So does an empty
-one, which frameworks write for every version."""
-_WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
-_STRONG_AFTER_SECONDS = 60
-"""RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
-impossible."""
-
 _OK, _PARTIAL = int(HTTPStatus.OK), int(HTTPStatus.PARTIAL_CONTENT)
 _WHOLE = frozenset({_OK, int(HTTPStatus.NON_AUTHORITATIVE_INFORMATION)})
 _RANGE_REFUSALS = {
@@ -45,51 +41,6 @@ _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _MAX_SHOWN_LENGTH = 80
 _UNKNOWN_QUOTA_SECONDS = 60.0
 _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
-
-
-@dataclass(frozen=True, slots=True)
-class Validator:
-    """Validators of one version of a file.
-
-    Only a strong ETag or date proves that two versions are the same. A date is used if the reply
-    has no strong ETag. The other fields can only prove a difference.
-    """
-
-    etag: str | None = None
-    last_modified: str | None = None
-    # In addition to a date, which many builds set to a constant:
-    weak_etag: str | None = field(default=None, compare=False)
-    # Content-Encoding; one ETag for all codings is a common mistake:
-    coding: str | None = field(default=None, compare=False)
-
-    @property
-    def if_range(self) -> str | None:
-        """Value for If-Range; None if no strong validator is known."""
-        return self.etag or self.last_modified
-
-    @classmethod
-    def of(cls, headers: MultiMapping[str], content_length: int | None) -> "Validator":
-        """Return the validators of a reply with a body of this length, bytes; None: unknown."""
-        etag, coding = _only(headers, "ETag"), _coding(headers)
-        said = headers.get("Content-Range")
-        size = content_length if said is None else _named_range(said)[2]
-        modified = _only(headers, "Last-Modified")
-        if _STRONG_ETAG.fullmatch(etag) and not is_constant_etag(etag, size, http_date(modified)):
-            return cls(etag=etag, coding=coding)
-        if not _is_strong_date(modified, headers.get("Date", "")):
-            return cls(coding=coding)
-        weak = etag if _WEAK_ETAG.fullmatch(etag) else None
-        return cls(last_modified=modified, weak_etag=weak, coding=coding)
-
-    def may_be(self, other: "Validator") -> bool:
-        """Return True if a file with validator `other` may be of this version."""
-        are_weak_known = None not in (self.weak_etag, other.weak_etag)
-        return self.if_range == other.if_range and not (
-            are_weak_known and self.weak_etag != other.weak_etag
-        )
-
-
-NO_VALIDATOR = Validator()
 
 
 class ResponseHead(NamedTuple):
@@ -297,7 +248,7 @@ def _disposition_of(headers: MultiMapping[str]) -> tuple[str | None, bool]:
 
 def _size_of_whole_range(headers: MultiMapping[str]) -> int | None:
     """Return the size of the file if Content-Range covers all of it, else None."""
-    match = _CONTENT_RANGE.fullmatch(_only(headers, "Content-Range"))
+    match = _CONTENT_RANGE.fullmatch(only_value(headers, "Content-Range"))
     is_whole = match is not None and int(match[1]) == 0 and match[3] == str(int(match[2]) + 1)
     return int(match[3]) if match is not None and is_whole else None
 
@@ -314,10 +265,10 @@ def _length_of_whole(
     if "Content-Range" not in headers:
         return content_length
     said = ", ".join(headers.getall("Content-Range")).strip()
-    start, end, total = _named_range(said)
+    start, end, total = named_range(said)
     length = content_length
     if length is None and (start, end) == (0, total):
-        if _coding(headers) is not None:
+        if coding_of(headers) is not None:
             return None  # the range may count bytes that were encoded on the way since
         length = total
     if total is not None and length == total:
@@ -332,50 +283,12 @@ def _length_of_whole(
     raise kind(f"the server sent a part ({shown}) as the whole file ({status})")
 
 
-def _named_range(said: str) -> tuple[int | None, int | None, int | None]:
-    """Return the start, the end (exclusive) and the total that a Content-Range names."""
-    match = _NAMED_RANGE.search("".join(said.split()))
-    if match is None:
-        return None, None, None
-    start, last, total = match.groups()
-    return (
-        None if start is None else int(start),
-        int(last) + 1 if last else None,
-        None if total == "*" else int(total),
-    )
-
-
-def _only(headers: MultiMapping[str], name: str) -> str:
-    """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
-    lines = headers.getall(name, [])
-    value = lines[0].strip() if lines else ""
-    if len(lines) > 1 and any(line.strip() != value for line in lines):
-        return ""
-    return value if is_unicode(value) else ""
-
-
-def _coding(headers: MultiMapping[str]) -> str | None:
-    if "Content-Encoding" not in headers:
-        return None
-    codings = ", ".join(headers.getall("Content-Encoding")).strip().lower()
-    # Any text will do to see a difference, but a state holds no bytes that are not UTF-8.
-    escaped = codings.encode("ascii", "backslashreplace").decode()
-    return None if codings in ("", "identity") else escaped
-
-
 def _check_possible(size: int | None) -> None:
     """Refuse a size beyond any disk, so that no download waits for room in vain."""
     if size is not None and size > MAX_FILE_BYTES:
         raise ProtocolError(
             f"the server reports an impossible file size (more than {size_text(MAX_FILE_BYTES)})"
         )
-
-
-def _is_strong_date(modified: str, date: str) -> bool:
-    changed, sent = http_date(modified), http_date(date)
-    if changed is None or sent is None or is_constant_date(modified, changed):
-        return False
-    return (sent - changed).total_seconds() >= _STRONG_AFTER_SECONDS
 
 
 def _modified(headers: MultiMapping[str]) -> int | None:

@@ -20,8 +20,8 @@ from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
 
 from .body import body_of
+from .connection_permit import ConnectionPermit
 from .errors import translated_errors
-from .host_limits import ConnectionPermit
 from .response_head import status_error
 
 _MAX_BYTES = 4 << 20

@@ -8,7 +8,7 @@ from rheo_core.domain.file_config import MAX_MIRRORS
 from rheo_core.domain.urls import host_of
 
 from .host_limits import HostLimiter
-from .response_head import Validator
+from .validators import Validator
 
 _MAX_REFUSALS = 2
 """Number of sources on one host that may be refused in a row. One refusal may concern its link, two

@@ -27,7 +27,6 @@ from .part_state import PartState
 from .rate_limits import RateLimits
 from .request import Request
 from .response_head import (
-    NO_VALIDATOR,
     ChangedError,
     NothingLeftError,
     RangeRefusedError,
@@ -36,6 +35,7 @@ from .response_head import (
 )
 from .segments import Segment, SegmentMap
 from .sources import Source
+from .validators import NO_VALIDATOR
 
 _MAX_ROUNDS = 4
 """Requests in one attempt: with a range, without, under the server's name, and once more."""

@@ -1,4 +1,7 @@
-"""EditScreen: link, name, folder and other options of a download."""
+"""EditScreen: link, name, folder and other options of a download.
+
+`rheo_tui/edit_fields.py` turns a config into texts, and texts into a config.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import ClassVar

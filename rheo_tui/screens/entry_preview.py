@@ -21,7 +21,7 @@ from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.file_manager import open_path
 from rheo_tui.proposals import (
     EntryDraft,
-    Key,
+    EntryKey,
     Outcome,
     Proposal,
     key_of,
@@ -164,7 +164,7 @@ class EntryPreview(Vertical):
     async def _with_edits(self, entries: Sequence[Entry]) -> list[Proposal]:
         choices, options = self._draft.choices, self.options
         keys = [key_of(entry, options.subfolder) for entry in entries]
-        edits: list[Key | None] = [key if key in choices.edits else None for key in keys]
+        edits: list[EntryKey | None] = [key if key in choices.edits else None for key in keys]
         if any(edits):
             changed = [
                 choices.edited(entry, key) if key else entry
@@ -193,6 +193,9 @@ class EntryPreview(Vertical):
     def say(self, text: str) -> None:
         """Show a sentence in place of the count."""
         self.query_one(".verdict-count", Static).update(text)
+
+    def _say_progress(self, text: str) -> None:
+        self.say(f"{text} · Esc stops")
 
     def on_resize(self) -> None:
         """Fit the titles to the new width."""
@@ -294,7 +297,7 @@ class EntryPreview(Vertical):
 
         self.app.push_screen(NameScreen(Path(proposal.entry.existing).name), named)
 
-    def _edit(self, proposal: Proposal, key: Key) -> None:
+    def _edit(self, proposal: Proposal, key: EntryKey) -> None:
         config = proposal.entry.config
         assert config is not None
 
@@ -359,7 +362,7 @@ class EntryPreview(Vertical):
             if not await self._client.guard(_done(renew()), "Cannot renew"):
                 return False
         if configs and not await self._client.add(
-            configs, paused=defaults.paused, first=defaults.first, say=self.say
+            configs, paused=defaults.paused, first=defaults.first, say=self._say_progress
         ):
             if self.is_stopped:
                 self.app.notify(_STOPPED, markup=False)

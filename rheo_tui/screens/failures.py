@@ -1,4 +1,7 @@
-"""FailuresScreen: failed downloads by cause and host; an action on a whole group."""
+"""FailuresScreen: failed downloads by cause and host; an action on a whole group.
+
+`rheo_tui/failure_groups.py` groups them, and `failure_advice.py` names causes and advice.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
@@ -6,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -13,21 +17,30 @@ from textual.widgets.option_list import Option
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
-from rheo_tui.actions import advice_text
+from rheo_tui.actions import BY_ID, advice_text, first_key
 from rheo_tui.failure_advice import shared_by_many
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import at_most_names
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
-_KEYS = "Enter mark · r retry · e edit · E links · y copy · x remove · Esc close"
+_SHOWN = {
+    "retry": "retry",
+    "link": "edit",
+    "replace_links": "links",
+    "copy": "copy",
+    "remove": "remove",
+}
+"""Actions on a group in the line of keys, with their labels."""
+_ONLY_ADVISED = ("keep", "existing")
+"""Actions that help against some failures, whose advice names their keys."""
 _MAX_NAMES = 4
 
 
 class GroupAction(NamedTuple):
     """An action on the downloads of a group."""
 
-    action: str  # id of an action, "mark" or "copy"
+    action: str  # id of an action, or "mark"
     rows: Sequence[DownloadSnapshot]
 
 
@@ -36,17 +49,15 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
 
     Args:
         groups: the failures; at least one.
-        keymap: the user's keys, for the advice.
+        keymap: the user's keys.
     """
 
     BINDINGS: ClassVar = [
         ("escape,exclamation_mark,q", "dismiss", "Close"),
-        ("r", "choose('retry')", "Retry"),
-        ("x", "choose('remove')", "Remove"),
-        ("e", "choose('link')", "Edit"),
-        ("E", "choose('replace_links')", "Replace links"),
-        ("w", "choose('keep')", "Keep unverified data"),
-        ("y", "choose('copy')", "Copy"),
+        *(
+            Binding(BY_ID[action].keys, f"choose('{action}')", BY_ID[action].title, id=action)
+            for action in (*_SHOWN, *_ONLY_ADVISED)
+        ),
     ]
 
     def __init__(self, groups: Sequence[FailureGroup], keymap: Mapping[str, str]) -> None:
@@ -65,7 +76,8 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
             )
             yield Static("", id="failures-names", markup=False)
             yield Static("", id="failures-advice", markup=False)
-            yield KeysLine(_KEYS)
+            keys = (f"{first_key(each, self._keymap)} {label}" for each, label in _SHOWN.items())
+            yield KeysLine(" · ".join(("Enter mark", *keys, "Esc close")))
 
     def on_mount(self) -> None:
         """Begin with the largest group."""

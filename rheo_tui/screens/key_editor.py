@@ -1,4 +1,7 @@
-"""KeyEditorScreen: the keys of all actions; each key has one meaning."""
+"""KeyEditorScreen: the keys of all actions; each key has one meaning.
+
+`rheo_tui/key_choices.py` checks the keys.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import ClassVar

@@ -25,12 +25,12 @@ from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
 from rheo_tui.action_reasons import Context, can_edit
-from rheo_tui.actions import BY_ID, Action, advice_text, bindings, handler_table
+from rheo_tui.actions import BY_ID, Action, advice_text, bindings, first_key, handler_table
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
 from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, PLACES, equal_command, targets_text, without_secrets
+from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, equal_command, targets_text, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
@@ -112,7 +112,7 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self.undo = UndoStack(self.work)
+        self.undo = UndoStack(self.work, self._name_of)
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._commands = CommandHandlers(service, self._downloads, self.edits)
@@ -304,7 +304,8 @@ class MainScreen(Screen[None]):
             self._toasts.show(text, error)
 
     def _show_progress(self, text: str) -> None:
-        self.query_one(StatusFooter).say(text)
+        stop = first_key("clear", self.keymap)
+        self.query_one(StatusFooter).say(f"{text} · {stop} stops")
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -429,7 +430,10 @@ class MainScreen(Screen[None]):
 
     def do_existing(self) -> None:
         """Ask what to do about the files of downloads that are on the disk already."""
-        rows = [row for row in self.context().targets if row.has_file]
+        self._ask_about_files(self.context().targets)
+
+    def _ask_about_files(self, targets: Sequence[DownloadSnapshot]) -> None:
+        rows = [row for row in targets if row.has_file]
         self._dialogs.existing_file(rows, partial(self._existing_decided, rows))
 
     def _existing_decided(
@@ -457,6 +461,8 @@ class MainScreen(Screen[None]):
                 self._marks_changed()
             elif choice.action == "link":
                 self._edit(choice.rows)
+            elif choice.action == "existing" and any(row.has_file for row in choice.rows):
+                self._ask_about_files(choice.rows)
             elif choice.action == "copy":
                 self._open_copy_menu(choice.rows)
             else:
@@ -843,7 +849,9 @@ class MainScreen(Screen[None]):
             case "quit-when-done":
                 self._toggle_quit_when_done()
             case _ if (
-                action_id := PLACES[command.text] if command.verb == "move" else spec.action_id
+                action_id := MOVE_ACTIONS[command.text]
+                if command.verb == "move"
+                else spec.action_id
             ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]

@@ -1,4 +1,7 @@
-"""SettingsScreen: every setting, made from the model; a change applies at once and is saved."""
+"""SettingsScreen: every setting, made from the model; a change applies at once and is saved.
+
+`rheo_tui/setting_texts.py` turns settings into text, and text into settings.
+"""
 
 import os
 from collections.abc import Awaitable, Callable

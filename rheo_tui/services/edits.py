@@ -32,6 +32,7 @@ class Edits:
             partial(self._replace_url, download_id, url),
             "Restored the previous URL of {}",
             "Replaced the URL of {}",
+            self._undo.only_name([download_id]),
         )
         return bool(self._undo.push(step, await step.redo()))
 
@@ -60,13 +61,14 @@ class Edits:
 
     async def _edit_all(self, configs: Mapping[str, FileConfig], undone: str, redone: str) -> int:
         undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
+        name = self._undo.only_name(list(configs))
         for download_id, after in configs.items():
             before = await self.service.config_of(download_id)
             saved = await self.service.edit(download_id, after)
             if before is not None and saved is not None:
                 undo[saved], redo[download_id] = before, after
-        step = Step(partial(self._edit_each, undo), partial(self._edit_each, redo), undone, redone)
-        return self._undo.push(step, len(undo))
+        back, again = partial(self._edit_each, undo), partial(self._edit_each, redo)
+        return self._undo.push(Step(back, again, undone, redone, name), len(undo))
 
     async def _edit_each(self, configs: Mapping[str, FileConfig]) -> int:
         return sum([await self._edit(each, config) for each, config in configs.items()])

@@ -24,7 +24,7 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
-from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.downloads import HistoryTotals, QueuePlace
 from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
@@ -32,7 +32,7 @@ from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 
 from .entry_verdicts import known_ids, with_owners
-from .protocol import Deletion, ManyDownloadsEvent, QueuePlace, SessionLockedError
+from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
 from .trash import HeldFiles, delete_file, remove_leftovers
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class LocalService:
         if self._manager.is_active:
             return
         if self._careful and self._session_path is not None:
-            await asyncio.to_thread(session_store.check_place, self._session_path)
+            await asyncio.to_thread(session_store.check_session_path, self._session_path)
         known = {each.sentence for each in self._settings.unclear}  # when they were read
         unclear = self._manager.request_rules.unclear
         self._problems += [each.sentence for each in unclear if each.sentence not in known]

@@ -8,7 +8,6 @@ and results are frozen values.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -20,15 +19,13 @@ from rheo_core.domain import (
     RheoError,
     Snapshot,
 )
-from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.downloads import HistoryTotals, QueuePlace
 from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.events import DownloadEvent, DownloadEventType
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
-QueuePlace = tuple[int, int | Fraction]
-"""Priority and rank: the place of a download in the queue."""
 READ_ONLY = "this session is open read-only"
 
 

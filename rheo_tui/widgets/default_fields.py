@@ -10,7 +10,7 @@ from textual.widgets import Input, Label, Static
 
 from rheo_tui.entry_defaults import (
     PARSERS,
-    PLACES,
+    QUEUE_ENDS,
     STARTS,
     ChosenFolder,
     EntryDefaults,
@@ -64,7 +64,7 @@ class DefaultFields(Vertical):
             case "start":
                 return Completer(lambda text: complete_word(text, STARTS))
             case "place":
-                return Completer(lambda text: complete_word(text, PLACES))
+                return Completer(lambda text: complete_word(text, QUEUE_ENDS))
         return None
 
     def input(self, name: str) -> Input:

@@ -1,4 +1,7 @@
-"""DetailsPane: the inspector, with all that is known about the current download, on five pages."""
+"""DetailsPane: the inspector, with all that is known about the current download, on five pages.
+
+`rheo_tui/inspector_pages.py` writes the pages.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from rheo_tui.actions import BY_ID, key_names
+from rheo_tui.actions import first_key
 from rheo_tui.inspector_pages import PAGES, Inspected, Page
 
 _COPIED_WIDTH, _MAX_LINE = 80, 10_000
@@ -39,9 +42,7 @@ class PageBar(Widget):
 
     @property
     def _keys(self) -> str:
-        turn, close = (
-            key_names(BY_ID[action], self._keymap)[0] for action in ("next_page", "clear")
-        )
+        turn, close = (first_key(action, self._keymap) for action in ("next_page", "clear"))
         return f"{turn} next page · {close} close"
 
     def render(self) -> Text:

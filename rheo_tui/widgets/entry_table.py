@@ -1,4 +1,7 @@
-"""EntryTable: the entries of a paste or list, one a line, with a cursor and keys to choose."""
+"""EntryTable: the entries of a paste or list, one a line, with a cursor and keys to choose.
+
+`rheo_tui/proposals.py` decides what becomes of each entry.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""FleetHeader: the progress of a fleet run."""
+"""FleetHeader: the progress of a fleet run.
+
+`rheo_tui/fleet_summary.py` writes its lines.
+"""
 
 from rich.text import Text
 from textual.widget import Widget

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rheo_core.domain.text import printable
-from rheo_tui.action_reasons import Context
+from rheo_tui.action_reasons import Context, resumes
 from rheo_tui.actions import ACTIONS, BY_ID, Action, key_names
 
 _FIRST = (
@@ -70,6 +70,7 @@ class StatusFooter(Widget):
         self._feedback = Feedback()
         self._place = self._advice = ""
         self._is_empty = True  # the list has no rows
+        self._resumes = False  # the key of `pause` resumes
         self._hits: list[tuple[int, int, str]] = []
 
     @property
@@ -86,6 +87,9 @@ class StatusFooter(Widget):
             advice: what helps the current download, shown instead if there is space for it.
         """
         disabled = frozenset(action.id for action in self._actions if action.disabled(context))
+        if (now := resumes(context)) != self._resumes:
+            self._resumes = now
+            self.refresh()
         self.show_disabled(disabled, place, advice, is_empty=not context.total)
 
     def show_disabled(
@@ -177,17 +181,20 @@ class StatusFooter(Widget):
         dim = action.id in self._disabled
         key = style("footer--disabled" if dim else "footer--key")
         label = style("footer--disabled" if dim else "footer--label")
-        return Text.assemble((self._key(action), key), (f" {action.label}", label))
+        return Text.assemble((self._key(action), key), (f" {self._words(action)}", label))
 
     def _key(self, action: Action) -> str:
         return key_names(action, self._keymap)[0]
+
+    def _words(self, action: Action) -> str:
+        return "resume" if self._resumes and action.id == "pause" else action.label
 
     def _rank(self, action: Action) -> tuple[bool, int]:
         place = _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
         return action.id in self._disabled, place
 
     def _width(self, action: Action) -> int:
-        return len(self._key(action)) + len(action.label) + 3
+        return len(self._key(action)) + len(self._words(action)) + 3
 
     def on_click(self, event: events.Click) -> None:
         """Run the action under the mouse."""

@@ -1,4 +1,7 @@
-"""SummaryHeader: the progress of all downloads together, and the limits that hold."""
+"""SummaryHeader: the progress of all downloads together, and the limits that hold.
+
+`rheo_tui/summary.py` writes its lines.
+"""
 
 from collections import deque
 from collections.abc import Sequence

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len
+from textual.content import Content
 from textual.widgets import Static
 
 _DOT = " · "
+_KEY_STYLE = "bold $footer-key-foreground"
 _KEY = re.compile(r"(?:\S+\+)?(?:\S|\W+|\d-\d|F\d+|Enter|Esc|Tab|Space|Del|Backspace|PgUp|PgDn)")
 
 
@@ -18,7 +20,7 @@ class KeysLine(Static):
     """
 
     def __init__(self, keys: str, *, id: str | None = None) -> None:
-        super().__init__(keys, classes="dialog-keys", id=id, markup=False)
+        super().__init__(keys_text(keys), classes="dialog-keys", id=id)
         self._keys = keys
 
     @property
@@ -38,7 +40,7 @@ class KeysLine(Static):
     def _fit(self) -> None:
         width, is_one_line = self.size.width, self.styles.text_wrap == "nowrap"
         items = [self._keys] if is_one_line or not width else self._keys.split(_DOT)
-        self.update("\n".join(lines_of(items, width)))
+        self.update(Content("\n").join(map(keys_text, lines_of(items, width))))
 
 
 def _divided(item: str) -> tuple[str, str]:
@@ -46,6 +48,18 @@ def _divided(item: str) -> tuple[str, str]:
     words = item.split()
     count = next((at for at, word in enumerate(words) if not _KEY.fullmatch(word)), len(words))
     return " ".join(words[:count]), " ".join(words[count:])
+
+
+def keys_text(line: str) -> Content:
+    """Return keys with their effects as a text in which the keys stand out, as in the footer."""
+    return Content(_DOT).join(map(_item_text, line.split(_DOT)))
+
+
+def _item_text(item: str) -> Content:
+    keys, effect = _divided(item)
+    if not keys:
+        return Content(item)
+    return Content.assemble((keys, _KEY_STYLE), f" {effect}" if effect else "")
 
 
 def lines_of(items: Sequence[str], width: int) -> list[str]:

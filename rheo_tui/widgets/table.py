@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.text import printable
-from rheo_tui.actions import BY_ID, key_names
+from rheo_tui.actions import first_key
 from rheo_tui.columns import (
     AUTOMATIC,
     COLUMNS,
@@ -716,7 +716,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._fold_line(position, width) if row is None else self._row(row, position, width)
 
     def _fold_line(self, position: int, width: int) -> Strip:
-        more = "Enter shows them" if not self.model.is_unfolded else "Enter folds them"
+        more = "folds them" if self.model.is_unfolded else "shows them"
+        more = f"{self._key_of('details')} {more}"
         if size := self.model.totals.completed_bytes:
             more = f"{size_text(size)} · {more}"
         return self._painter_now.paint_fold(
@@ -753,12 +754,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return (
             "Nothing to download yet",
             "",
-            f"Paste links anywhere, press {add} to type them,",
+            "Paste links anywhere,",
+            f"press {add} to type them,",
             f"or press {load} to load a list.",
         )
 
     def _key_of(self, action: str) -> str:
-        return key_names(BY_ID[action], self._keymap)[0]
+        return first_key(action, self._keymap)
 
     def _hint(self) -> tuple[str, ...]:
         if self._is_loading:
@@ -767,6 +769,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             return _EMPTY_READ_ONLY if self._is_read_only else self._empty()
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
         if not self.model.filter:
-            return (f"Nothing{tab}", "", "Press 1 to show all downloads.")
+            return (f"Nothing{tab}", "", f"Press {self._key_of('tab_all')} to show all downloads.")
         wanted = printable(str(self.model.filter))
-        return (f"No download{tab} matches {wanted}", "", "Press Esc to show all downloads.")
+        clear = f"Press {self._key_of('clear')} to show all downloads."
+        return (f"No download{tab} matches {wanted}", "", clear)

@@ -133,7 +133,7 @@ async def test_read_only_a_little_ahead(
     def wanted() -> Iterator[Item]:
         nonlocal most
         for number in range(count):
-            most = max(most, number - one_run._tally.ended)
+            most = max(most, number - one_run._counts.ended)
             yield FileConfig(url=f"{demo.url(SMALL[0].path)}?{number}", filename=str(number))
         yield Diagnostic("nonsense")
 

@@ -8,7 +8,7 @@ import pytest
 
 from rheo_core.cli.exit import ExitCode, code_of, code_of_run
 from rheo_core.cli.progress_display import LiveReporter, PlainReporter
-from rheo_core.cli.report import Tally, line_of
+from rheo_core.cli.report import RunCounts, line_of
 from rheo_core.domain import (
     CancelledFrom,
     DestinationError,
@@ -132,11 +132,11 @@ def test_lines(event: DownloadEvent, line: str | None) -> None:
     ],
 )
 def test_exit_code(events: list[DownloadEvent], code: ExitCode) -> None:
-    tally = Tally()
+    counts = RunCounts()
     for event in events:
-        tally.add(event)
-    assert code_of(tally.failures) == code
-    assert tally.ended == sum(event is not RETRYING for event in events)
+        counts.add(event)
+    assert code_of(counts.failures) == code
+    assert counts.ended == sum(event is not RETRYING for event in events)
 
 
 @pytest.mark.parametrize("bad_input", [False, True])
@@ -163,16 +163,16 @@ def test_exit_code_of_a_run(
 
 
 def test_summary() -> None:
-    tally = Tally()
+    counts = RunCounts()
     for event in (COMPLETED, COMPLETED, failed(), SKIPPED):
-        tally.add(event)
-    assert tally.summary().startswith("2 completed, 1 failed, 1 skipped; 5.0 MB in ")
+        counts.add(event)
+    assert counts.summary().startswith("2 completed, 1 failed, 1 skipped; 5.0 MB in ")
 
 
 def test_summary_counts_no_bytes_where_none_completed() -> None:
-    tally = Tally()
-    tally.add(failed())
-    assert tally.summary().startswith("0 completed, 1 failed; took ")
+    counts = RunCounts()
+    counts.add(failed())
+    assert counts.summary().startswith("0 completed, 1 failed; took ")
 
 
 ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rheo_core.domain import DownloadStatus
-from rheo_core.tracking.record import Rank
+from rheo_core.domain.downloads import Rank
 
 S = DownloadStatus
 Stored = tuple[S, int, Rank]

@@ -19,7 +19,7 @@ from rheo_core.domain import DownloadStatus, HashConfig
 from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.transfer import PartFile, running_hash
-from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import (
     EAGER,
     Journal,

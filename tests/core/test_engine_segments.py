@@ -13,7 +13,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import FileValidationError
 from rheo_core.transfer import PartFile, segments, source_of
 from rheo_core.transfer.committing import commit
-from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import cut, in_turn

@@ -16,7 +16,7 @@ from rheo_core.domain.exceptions import HostFullError
 from rheo_core.domain.hosts import HostLimits, HostWait
 from rheo_core.domain.tuning import Tuning
 from rheo_core.domain.urls import host_of
-from rheo_core.transfer import HostLimiter, host_limits
+from rheo_core.transfer import ConnectionPermit, HostLimiter, host_limits
 from tests.core.engine import Gate, quick_retries, serving, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.waiting import Until
@@ -28,9 +28,12 @@ async def test_a_host_is_full_at_its_limit() -> None:
     told: list[str] = []
     rooms: list[bool] = []
     some = HostLimiter(2, lambda: rooms.append(some.is_full("a:1")))
-    async with some.permit("a:1", told.append), some.permit("b:1", told.append):
+    async with (
+        ConnectionPermit(some, "a:1", told.append),
+        ConnectionPermit(some, "b:1", told.append),
+    ):
         assert not some.is_full("a:1")
-        async with some.permit("a:1", told.append):
+        async with ConnectionPermit(some, "a:1", told.append):
             assert some.is_full("a:1") and not some.is_full("b:1")
         assert rooms == [False]
     assert told == [] and not some.is_full("a:1")
@@ -41,10 +44,10 @@ async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> Non
     some = HostLimiter(1)
 
     async def work() -> None:
-        async with some.permit("a:1", told.append):
+        async with ConnectionPermit(some, "a:1", told.append):
             told.append("works")
 
-    async with some.permit("a:1", told.append):
+    async with ConnectionPermit(some, "a:1", told.append):
         waiting = asyncio.create_task(work())
         await until(lambda: told)
         assert told == ["host limit 1 of 1"]
@@ -56,21 +59,21 @@ async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> Non
 async def test_who_waits_long_gives_up_the_slot(reserved: str | None) -> None:
     """A lower limit takes even a reserved place away."""
     some = HostLimiter(2, tuning=Tuning(passing_seconds=0.01))
-    async with some.permit("a:1", print, "x"):
+    async with ConnectionPermit(some, "a:1", print, "x"):
         if reserved is not None:
             some.reserve("y", reserved)
         some.limit = 1
         with pytest.raises(HostFullError) as caught:
-            await some.permit("a:1", print, "y").begin()
+            await ConnectionPermit(some, "a:1", print, "y").begin()
         assert caught.value.host == "a:1"
-    async with some.permit("a:1", print, "y"):
+    async with ConnectionPermit(some, "a:1", print, "y"):
         assert some.in_use == 1
 
 
 async def test_a_limit_that_is_raised_lets_go_on() -> None:
     some = HostLimiter(1)
-    async with some.permit("a:1", print):
-        waiting = asyncio.create_task(some.permit("a:1", lambda _: None).__aenter__())
+    async with ConnectionPermit(some, "a:1", print):
+        waiting = asyncio.create_task(ConnectionPermit(some, "a:1", lambda _: None).__aenter__())
         await asyncio.sleep(0)
         some.limit = 2
         await asyncio.wait_for(waiting, 30)
@@ -82,7 +85,7 @@ async def test_a_refusal_is_learned_and_forgotten_step_by_step(
     now = 0.0
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
     some = HostLimiter(8)
-    opened = [some.permit("a:1", print) for _ in range(4)]
+    opened = [ConnectionPermit(some, "a:1", print) for _ in range(4)]
     for one in opened:
         await one.__aenter__()
     some.refused("a:1")
@@ -114,7 +117,7 @@ async def test_room_that_time_brings_is_told_step_by_step(monkeypatch: pytest.Mo
     some = HostLimiter(4, lambda: told.append(some.allowed("a:1")))
     for refused_at in (0.0, 30.0):
         now = refused_at
-        async with some.permit("a:1", print):
+        async with ConnectionPermit(some, "a:1", print):
             some.refused("a:1")
     told.clear()
     while timers:
@@ -126,14 +129,14 @@ async def test_room_that_time_brings_is_told_step_by_step(monkeypatch: pytest.Mo
 async def test_a_refusal_is_not_about_numbers_that_were_borne() -> None:
     """One link that answers 503 again and again must not slow down all the others."""
     some = HostLimiter(8)
-    opened = [some.permit("a:1", print) for _ in range(3)]
+    opened = [ConnectionPermit(some, "a:1", print) for _ in range(3)]
     for one in opened:
         (await one.__aenter__())()
-    async with some.permit("a:1", print):
+    async with ConnectionPermit(some, "a:1", print):
         some.refused("a:1")
     assert some.allowed("a:1") == 3  # it may not bear a fourth
     await opened.pop().__aexit__(None, None, None)
-    async with some.permit("a:1", print):
+    async with ConnectionPermit(some, "a:1", print):
         some.refused("a:1")
     assert some.allowed("a:1") == 3  # it has peak_accepted a third
     for one in opened:
@@ -144,7 +147,7 @@ async def test_a_link_that_is_refused_while_others_are_served_lowers_nothing() -
     some = HostLimiter(4)
 
     async def ask(download_id: str, *, refused: bool) -> None:
-        async with some.permit("a:1", print, download_id) as answered:
+        async with ConnectionPermit(some, "a:1", print, download_id) as answered:
             if refused:
                 some.refused("a:1", download_id, "HTTP 503")
                 some.rest("a:1", 60.0, download_id, "HTTP 503")
@@ -170,9 +173,9 @@ async def test_answers_to_a_download_say_nothing_of_its_own_refusals() -> None:
     """A server may bear two connections for each download."""
     some = HostLimiter(4)
     for _ in range(3):
-        async with some.permit("a:1", print, "x") as answered:
+        async with ConnectionPermit(some, "a:1", print, "x") as answered:
             answered()
-            async with some.permit("a:1", print, "x"):
+            async with ConnectionPermit(some, "a:1", print, "x"):
                 some.refused("a:1", "x", "HTTP 503")
         assert some.allowed("a:1") == 1
         some.lift()
@@ -181,9 +184,9 @@ async def test_answers_to_a_download_say_nothing_of_its_own_refusals() -> None:
 async def test_waits_have_numbers_a_cause_and_an_end_and_can_be_lifted() -> None:
     rooms: list[bool] = []
     some = HostLimiter(4, lambda: rooms.append(True))
-    async with some.permit("a:1", print, "x") as answered:
+    async with ConnectionPermit(some, "a:1", print, "x") as answered:
         answered()
-        async with some.permit("a:1", print, "y"):
+        async with ConnectionPermit(some, "a:1", print, "y"):
             some.refused("a:1", "y", "HTTP 429")
         some.rest("b:1", 40.0, "z", "HTTP 429")
         busy = some.busy()
@@ -392,7 +395,7 @@ async def test_a_host_may_have_limits_of_its_own() -> None:
     assert some.is_busy("x.b:1") and not some.is_full("x.b:1")
     assert not some.is_busy("y.b:1")
     assert some.busy() == {"x.b:1": HostWait(2, 8)}
-    async with some.permit("x.b:1", print, "0"):
+    async with ConnectionPermit(some, "x.b:1", print, "0"):
         assert some.is_busy("x.b:1")
     rooms.clear()
     some.cancel_reservation("0")  # long redeemed, and yet it makes room

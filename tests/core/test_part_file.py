@@ -19,8 +19,8 @@ from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_state
 from rheo_core.transfer.part_names import own_paths, usual_paths
 from rheo_core.transfer.part_state import PartState, encode_state, write_state
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in
 from tests.untouched import file_state
 

@@ -25,8 +25,8 @@ from rheo_core.transfer import (
     part_state,
     reject,
 )
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in, sha256
 from tests.faults.disk import state_of
 from tests.untouched import file_state

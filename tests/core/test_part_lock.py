@@ -13,8 +13,8 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileInUseError
 from rheo_core.infrastructure import locks
 from rheo_core.transfer import PartFile, commit
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
@@ -25,7 +25,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from rheo_core.transfer import PartFile, commit
-from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.validators import Validator
 from rheo_core.transfer.segments import WrittenRange
 
 part = PartFile(Path(sys.argv[1]), "source")

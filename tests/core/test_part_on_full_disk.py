@@ -12,8 +12,8 @@ from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit, part_file, part_state
 from rheo_core.transfer.part_state import STATE_MARK
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 
 STRONG = Validator('"a"')
 

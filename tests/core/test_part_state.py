@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_core.transfer.part_state import STATE_MARK, PartState, decode_state, encode_state
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 NAME, KEY = "file.bin.part", bytes(range(32))

@@ -18,9 +18,9 @@ from rheo_core.infrastructure.session_rows import to_record, to_stored
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import HostLimiter, PartFile, gaps, pieces, take_out_bad_pieces
 from rheo_core.transfer.pieces import check_pieces
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.sources import Sources
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import sha256
 from tests.core.test_engine_pieces import pieces_of
 from tests.faults.disk import state_of

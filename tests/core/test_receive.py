@@ -13,8 +13,8 @@ from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile, RateLimits
 from rheo_core.transfer.aiohttp_body import StreamBody
 from rheo_core.transfer.body import Body, _Writer, receive
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import Segment, SegmentMap
+from rheo_core.transfer.validators import Validator
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.waiting import until_idle
 

@@ -25,7 +25,7 @@ from rheo_core.infrastructure.session_store import (
     SessionStore,
     SessionStoreError,
     StoredDownload,
-    check_place,
+    check_session_path,
 )
 from rheo_core.infrastructure.session_tally import TallyNote, read_tally
 from tests.core.engine import names_in
@@ -461,7 +461,7 @@ class TestDamage:
         damage(path)
         before = path.read_bytes()
 
-        check_place(path)
+        check_session_path(path)
         assert path.read_bytes() == before
         session = SessionStore.open(path)
         with closing(session.store) as store:
@@ -495,13 +495,13 @@ class TestDamage:
     def test_what_is_not_ours_is_left_alone(self, path: Path, name: str) -> None:
         damage, word = FOREIGN[name]
         with opened(path) as store:
-            check_place(path)
+            check_session_path(path)
             store.save(row(number) for number in range(200))
         damage(path)
         path.chmod(0o644)
         before = files_in(path.parent)
         with pytest.raises(SessionStoreError, match=word):
-            check_place(path)
+            check_session_path(path)
         assert files_in(path.parent) == before
         with pytest.raises(SessionStoreError, match=word):
             SessionStore.open(path)
@@ -529,9 +529,9 @@ class TestDamage:
 
     def test_a_place_needs_its_folder(self, path: Path) -> None:
         path.parent.mkdir()
-        check_place(path)
+        check_session_path(path)
         with pytest.raises(SessionStoreError, match="its folder does not exist"):
-            check_place(path / "new.db")
+            check_session_path(path / "new.db")
         assert list(path.parent.iterdir()) == []
 
     def test_the_log_of_a_newer_version_is_kept_as_it_is(self, path: Path) -> None:
@@ -565,7 +565,7 @@ class TestDamage:
     def test_a_log_of_somebody_else(self, path: Path) -> None:
         path.parent.mkdir()
         Path(f"{path}-wal").write_text("dear diary")
-        for refused in (check_place, SessionStore.open):
+        for refused in (check_session_path, SessionStore.open):
             with pytest.raises(SessionStoreError, match="its journal exists"):
                 refused(path)
         assert Path(f"{path}-wal").read_text() == "dear diary"
@@ -873,7 +873,7 @@ def test_a_session_of_another_user_gets_nothing_beside_it(
     path.chmod(0o666)
     os.chown(path, 12345, -1)
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
-    for refuse in (check_place, SessionStore.open):
+    for refuse in (check_session_path, SessionStore.open):
         with pytest.raises(SessionStoreError, match="belongs to another user"):
             refuse(path)
     assert names_in(path.parent) == ["session.db"]
@@ -889,7 +889,7 @@ def test_zeros_that_a_loss_of_power_left_are_ours(path: Path, name: str) -> None
         store.save([row(1)])
     beside = path.with_name(name)
     beside.write_bytes(bytes(57))
-    check_place(path)
+    check_session_path(path)
     with opened(path) as store:
         store.save([row(2)])
         assert beside.read_bytes().startswith((b"{", b"rheo tally "))
@@ -899,7 +899,7 @@ def test_zeros_that_a_loss_of_power_left_are_ours(path: Path, name: str) -> None
 def test_links_in_a_circle_are_refused_in_a_sentence(path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(path.name)
-    for refuse in (check_place, SessionStore.open):
+    for refuse in (check_session_path, SessionStore.open):
         with pytest.raises(SessionStoreError, match="links cannot be followed"):
             refuse(path)
 
@@ -967,7 +967,7 @@ def test_sessions_of_similar_names_share_nothing(tmp_path: Path) -> None:
         for number, store in enumerate(stores):
             store.save([row(number)])
     for number, path in enumerate(paths):
-        check_place(path)
+        check_session_path(path)
         with opened(path) as store:
             assert numbers(store) == [number]
 
@@ -978,7 +978,7 @@ def test_no_session_has_the_name_of_a_file_beside_another(tmp_path: Path, ending
     link = tmp_path / "link.db"
     link.symlink_to(path)
     for refused in (path, link):
-        for refuse in (check_place, SessionStore.open):
+        for refuse in (check_session_path, SessionStore.open):
             with pytest.raises(SessionStoreError, match="which SQLite uses itself"):
                 refuse(refused)
     assert list(tmp_path.iterdir()) == [link]

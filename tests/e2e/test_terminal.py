@@ -334,3 +334,23 @@ async def test_suspended_and_continued(tmp_path: Path, until: Until) -> None:
 
 def _state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_a_signal_ends_the_editor_and_then_the_app(
+    number: signal.Signals, tmp_path: Path, until: Until
+) -> None:
+    """The app waits for the editor, so that the signal must reach it first."""
+    editor, opened = tmp_path / "editor", tmp_path / "opened"
+    editor.write_text(f"#!/bin/sh\necho $$ > {opened}\nexec sleep 600\n")
+    editor.chmod(0o700)
+    environ = {"EDITOR": str(editor)}
+    async with Terminal([APP], tmp_path / "home", environ=environ) as terminal:
+        await terminal.shows("quit")
+        terminal.type(",")
+        await terminal.shows("Parallel downloads")
+        terminal.type("\x0f")  # Ctrl+O
+        await until(lambda: opened.exists() and opened.read_text().strip())
+        terminal.send_signal(number)
+        assert await terminal.exit_code() == 0
+    assert not Path("/proc", opened.read_text().strip()).exists()

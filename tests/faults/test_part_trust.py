@@ -23,8 +23,8 @@ from rheo_core.infrastructure.identity import Identity
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import committing, exact_source_of, source_of
 from rheo_core.transfer.part_state import PartState, encode_state
-from rheo_core.transfer.response_head import Validator
 from rheo_core.transfer.segments import WrittenRange
+from rheo_core.transfer.validators import Validator
 from tests import waiting
 from tests.core.engine import error_of, fetch, names_in, sha256, status_of
 from tests.faults.disk import state_of

@@ -10,7 +10,7 @@ import pytest
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer import PartFile, commit
-from rheo_core.transfer.response_head import Validator
+from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in
 from tests.faults.program import COMMAND, Ended, Home, tuned
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of

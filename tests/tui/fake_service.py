@@ -17,7 +17,7 @@ from rheo_core.domain import (
     FileExistsStrategy,
     Snapshot,
 )
-from rheo_core.domain.downloads import HistoryTotals
+from rheo_core.domain.downloads import HistoryTotals, QueuePlace
 from rheo_core.domain.exceptions import DownloadError
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.inspector_details import DownloadDetails
@@ -36,7 +36,7 @@ from rheo_core.events import (
     ErrorInfo,
 )
 from rheo_core.inputs import Entry, ReadOptions, read_entries, recheck_entries
-from rheo_tui.services.protocol import Deletion, QueuePlace
+from rheo_tui.services.protocol import Deletion
 from tests.tui.failed import facts_of
 
 SPEED = 1_000_000.0

@@ -6,15 +6,17 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
-from rheo_core.domain.exceptions import HashMismatchError, HttpStatusError
+from rheo_core.domain.exceptions import FileExistsError, HashMismatchError, HttpStatusError
 from rheo_tui.edit_fields import edited
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.screens.edit import EditScreen
+from rheo_tui.screens.existing_file import ExistingFileScreen
 from rheo_tui.screens.failures import FailuresScreen
 from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.widgets.keys_line import KeysLine
 from tests.tui.driving import Driver, running
 from tests.tui.failed import facts_of
+from tests.tui.fake_service import FakeService
 from tests.tui.test_commands import row
 
 
@@ -171,3 +173,35 @@ async def test_the_advice_fits_the_number_and_its_key_is_shown_on_one_line(
         screen = await opened(app)
         assert advice in text(screen, "#failures-advice")
         assert screen.query_one(KeysLine).size.height == 1
+
+
+async def test_the_users_own_keys_are_shown_and_work_there() -> None:
+    async with running(FakeService(keys={"link": "ctrl+e", "retry": "z"})) as app:
+        ids = await app.fill(2)
+        app.service.fail(ids[1], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        screen = await opened(app)
+        assert "Press Ctrl+E and enter a login" in text(screen, "#failures-advice")
+        assert "z retry · Ctrl+E edit" in text(screen, ".dialog-keys")
+        await app.press("ctrl+e")
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        await app.press("escape")
+        await opened(app)
+        await app.press("z")
+        assert app.called("retry") == [[ids[1]]]
+
+
+async def test_the_advice_on_existing_files_works_there() -> None:
+    async with running() as app:
+        ids = await app.fill(2)
+        app.service.fail(ids[0], HttpStatusError(404, "Not Found"))
+        await app.update()
+        await opened(app)
+        await app.press("d")
+        assert "no existing file blocks this download" in app.messages()
+        app.service.fail(ids[0], FileExistsError(Path("/downloads/file-00000.iso")))
+        await app.update()
+        screen = await opened(app)
+        assert "Press d to open the file" in text(screen, "#failures-advice")
+        await app.press("d")
+        assert isinstance(app.app.screen, ExistingFileScreen)

@@ -43,7 +43,7 @@ async def test_it_says_how_many_were_left_out_and_why() -> None:
 HELPFUL = [  # keys that help a row at 80 columns, and keys that do nothing for it
     (DownloadStatus.IN_PROGRESS, "p pause, P pause all, c cancel", "r retry, O open"),
     (DownloadStatus.QUEUED, "p pause, P pause all, c cancel", "r retry, O open"),
-    (DownloadStatus.PAUSED, "p pause, S resume all, c cancel", "r retry, P pause all"),
+    (DownloadStatus.PAUSED, "p resume, S resume all, c cancel", "r retry, P pause all"),
     (DownloadStatus.FAILED, "r retry, e edit, f folder", "p pause, c cancel, O open"),
     (DownloadStatus.COMPLETED, "O open, f folder", "p pause, c cancel, e edit, r retry"),
 ]
@@ -99,7 +99,7 @@ async def test_a_removal_offers_undo_and_the_key_works() -> None:
         await app.press("x")
         assert footer(app).startswith(" Removed file-00000.iso · u undo")
         await app.press("u")
-        assert footer(app).startswith(" Restored 1 download.")
+        assert footer(app).startswith(" Restored file-00000.iso.")
         assert len(app.service.rows) == 3
 
 

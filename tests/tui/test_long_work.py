@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input, Static
@@ -24,8 +25,8 @@ from tests.tui.fake_service import FakeService
 class GatedService(FakeService):
     """Waits in the third batch after `close_gate` until the gate is open."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.gate = asyncio.Event()
         self.close_gate()
 
@@ -80,6 +81,18 @@ async def test_a_removal_shows_its_progress_and_stops_with_escape() -> None:
         await app.press("u")
         await app.until(lambda: "Restored 30 downloads" in said(app))
         assert sorted(service.rows) == sorted(ids)
+
+
+async def test_its_progress_names_the_users_own_key() -> None:
+    service = GatedService(keys={"clear": "ctrl+g"})
+    async with running(service) as app:
+        await app.fill(200)
+        await app.press("*")
+        await app.pilot.press("x")
+        await app.until(lambda: "Removing: 20 of 200 · Ctrl+G stops" in said(app))
+        await app.pilot.press("ctrl+g")
+        service.gate.set()
+        await app.until(lambda: "not done, because you stopped it" in said(app))
 
 
 async def test_a_stopped_undo_goes_on_with_the_next() -> None:
@@ -163,8 +176,8 @@ async def test_adding_a_long_list_shows_its_progress_and_stops_with_escape(
 class GatedReading(FakeService):
     """Waits in the second reading of a file until the gate is open."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.gate = asyncio.Event()
         self.readings = 0
 

@@ -171,10 +171,11 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "new" / "settings.toml"
-    calls: list[list[str]] = []
+    my_editor, opened = tmp_path / "my-editor", tmp_path / "opened"
+    my_editor.write_text(f'#!/bin/sh\necho "$@" >> {opened}\n')
+    my_editor.chmod(0o700)
     monkeypatch.setenv("VISUAL", "")
-    monkeypatch.setenv("EDITOR", "my-editor --wait")
-    monkeypatch.setattr("rheo_tui.editor.subprocess.run", lambda words, **_: calls.append(words))
+    monkeypatch.setenv("EDITOR", f"{my_editor} --wait")
     monkeypatch.setattr("textual.app.App.suspend", lambda _: nullcontext())
     service = FakeService()
     async with running(service) as app:
@@ -185,15 +186,15 @@ async def test_the_file_is_opened_in_the_editor_and_read_again(
         await app.press("escape")
         service.file = file
         await app.press(",", "ctrl+o")
-        assert calls == [["my-editor", "--wait", str(file)]]
+        assert opened.read_text() == f"--wait {file}\n"
         assert file.parent.is_dir()
         assert app.called("reload_settings")
         await app.press("E", "tab", "E")  # the first one is typed into the search
         assert app.app.screen.query_one("#settings-search", Input).value == "E"
-        assert len(calls) == 2
+        assert len(opened.read_text().splitlines()) == 2
         for name in ("rules", "request", "hosts", "tabs"):
             await app.press("slash", "escape", *name, "enter")
-        assert len(calls) == 6
+        assert len(opened.read_text().splitlines()) == 6
 
 
 async def test_an_unknown_theme_never_ends_the_app() -> None:

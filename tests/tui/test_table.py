@@ -133,6 +133,13 @@ async def test_hints_name_the_keys_that_the_user_chose() -> None:
             app.service.change(each, status=DownloadStatus.COMPLETED)
         await app.update()
         assert any("F4 clears them from the list" in part for part in _parts(app))
+        changed = {"details": "i", "clear": "ctrl+g", "tab_all": "f6"}
+        app.main._show_settings(app.service.settings.model_copy(update={"keys": changed}))
+        assert any("i shows them" in part for part in _parts(app))
+        await app.press("4")
+        assert "Press F6 to show all downloads." in _parts(app)
+        app.main._filters.show_and_apply("nothing")
+        assert "Press Ctrl+G to show all downloads." in _parts(app)
 
 
 def _parts(app: Driver) -> set[str]:

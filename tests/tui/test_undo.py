@@ -110,7 +110,7 @@ async def test_it_says_that_nothing_could_be_restored() -> None:
         await app.press("x")
         del app.service.past[first]
         await app.press("u")
-        sentence = "Undo is not possible: 1 download has changed or is gone."
+        sentence = "Undo is not possible: file-00000.iso has changed or is gone."
         assert sentence in app.messages()
 
 
@@ -134,7 +134,7 @@ async def test_a_replaced_url_returns_with_its_secrets() -> None:
         ((edited, config),) = app.called("edit")
         assert edited == first
         assert config.source == "https://example.org/files/file-00000.iso?token=secret"
-        assert "Restored the previous URL of 1 download." in app.messages()
+        assert "Restored the previous URL of file-00000.iso." in app.messages()
 
 
 async def test_nothing_changed_is_no_step() -> None:

@@ -1,4 +1,7 @@
-"""Logins from URLs and netrc files."""
+"""Logins from URLs and netrc files.
+
+`requester.py` chooses the login of a request, and `digest_login.py` answers challenges.
+"""
 
 import os
 import re

@@ -1,9 +1,13 @@
-"""Values of header fields: dates, numbers, and the wait of Retry-After."""
+"""Values of header fields: dates, numbers, ranges, codings, and the wait of Retry-After."""
 
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+
+from multidict import MultiMapping
+
+from rheo_core.domain.text import is_unicode
 
 _YEAR = re.compile(
     r"(?:[a-z]{3}(?:[ ]+|-)|:\d\d[ ]+)(?:[1-9]\d{3}|(?<=-)\d\d)(?!\d)", re.I | re.ASCII
@@ -14,6 +18,8 @@ Zero times have other years (`0001`, `1`, `-0001`), which the library takes for 
 _MAX_DATE_LENGTH = 100
 """Characters; the forms of RFC 9110 5.6.7 have at most 33."""
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
+_NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
+"""Numbers of a Content-Range without its white space, however it writes the rest."""
 
 
 @lru_cache(maxsize=256)  # the files of a list often have few dates
@@ -50,3 +56,35 @@ def leading_number(text: str) -> float | None:
     """Return the number at the beginning of a field; None if there is none."""
     match = _NUMBER.match(text.strip())
     return float(match[0]) if match else None
+
+
+def named_range(said: str) -> tuple[int | None, int | None, int | None]:
+    """Return the start, the end (exclusive) and the total that a Content-Range names."""
+    match = _NAMED_RANGE.search("".join(said.split()))
+    if match is None:
+        return None, None, None
+    start, last, total = match.groups()
+    return (
+        None if start is None else int(start),
+        int(last) + 1 if last else None,
+        None if total == "*" else int(total),
+    )
+
+
+def only_value(headers: MultiMapping[str], name: str) -> str:
+    """Return the value of a field; "" if its lines disagree, or if a state cannot hold it."""
+    lines = headers.getall(name, [])
+    value = lines[0].strip() if lines else ""
+    if len(lines) > 1 and any(line.strip() != value for line in lines):
+        return ""
+    return value if is_unicode(value) else ""
+
+
+def coding_of(headers: MultiMapping[str]) -> str | None:
+    """Return Content-Encoding in lower case; None if there is none."""
+    if "Content-Encoding" not in headers:
+        return None
+    codings = ", ".join(headers.getall("Content-Encoding")).strip().lower()
+    # Any text will do to see a difference, but a state holds no bytes that are not UTF-8.
+    escaped = codings.encode("ascii", "backslashreplace").decode()
+    return None if codings in ("", "identity") else escaped

@@ -49,7 +49,7 @@ _OURS = PublicFields(
 """Fields of each request. A content coding would hide the size, and ranges count coded bytes."""
 _log = logging.getLogger(__name__)
 
-Admission = Callable[[str], Awaitable[None]]
+Admit = Callable[[str], Awaitable[None]]
 
 
 class Requester:
@@ -173,7 +173,7 @@ class Exchange:
         """Host of the last hop, which caused the error if there was one."""
         return urlsplit(self._current_url).hostname or ""
 
-    async def open(self, admit: Admission | None = None) -> Response:
+    async def open(self, admit: Admit | None = None) -> Response:
         """Send the request, follow redirects, and return the head of the last reply.
 
         Args:

@@ -16,10 +16,10 @@ from rheo_core.transfer.response_head import (
     NothingLeftError,
     RangeRefusedError,
     ResponseHead,
-    Validator,
     check_whole,
     parse_response_head,
 )
+from rheo_core.transfer.validators import Validator
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:50:37 GMT"
