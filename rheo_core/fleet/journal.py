@@ -29,6 +29,7 @@ from .file_locks import (
     this_machine,
 )
 from .stored import journal_lines
+from .targets import file_errors
 
 IDLE_SECONDS = 60.0
 """Age of a journal from which its worker may hang, or be gone."""
@@ -157,8 +158,9 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        with file_errors(self._path):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
 
 
 def believed(
