@@ -111,10 +111,6 @@ class Journal:
         with suppress(OSError):  # they may take this worker for one that hangs
             os.utime(self._descriptor)
 
-    def remove(self) -> None:
-        """Remove the journal: the facts say all now."""
-        self._path.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Close the journal, which releases its lock."""
         descriptor, self._descriptor = self._descriptor, -1
