@@ -353,16 +353,19 @@ class DiskFullError(DestinationError):
         *,
         reserve: int | None = None,
         is_too_large: bool = False,
+        disk_facts: str = "",
     ) -> None:
         self.missing = missing  # bytes that do not fit; None: unknown
         self.reserve = reserve  # bytes kept free while the length of a file is unknown
-        self.is_too_large = is_too_large  # for the file system, even if the disk has space
+        self.is_too_large = is_too_large  # however much space the disk has
         problem = "disk full" if missing is None else f"disk full, {size_text(missing)} short"
         if reserve is not None:
             kept_free = size_text(reserve)
             problem += f": {kept_free} is kept free because the length of the file is unknown"
         if is_too_large:
             problem = "the file is too large for this file system or for ulimit -f"
+        if disk_facts:  # sizes of file and disk
+            problem = f"disk full: {disk_facts}"
         super().__init__(path, problem)
 
 

@@ -2,12 +2,14 @@
 
 import re
 
+from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.domain.failures import FailureKind
 from rheo_core.domain.retry import RetryPolicy
 from rheo_core.events import ErrorInfo
 
 UNREADABLE = "unreadable"
 HOST_DOWN = "host_down"
+DISK_FULL = "disk_full"
 NO_NETWORK = FailureKind.NO_NETWORK.value
 OTHER = FailureKind.OTHER.value
 CONNECTION_KINDS = frozenset({"connection", "dns", "timeout", NO_NETWORK})
@@ -33,10 +35,11 @@ _WORDS = {
 }
 """Words of kinds that a manifest does not tell apart; the others are their own."""
 
-_TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN}
+_TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN, DISK_FULL}
 _HTTP = re.compile(r"http_([1-5][0-9]{2})")
 _RETRIED = RetryPolicy()
-_OF_FLEETS = frozenset({HOST_DOWN})  # kinds that no single download has
+_OF_FLEETS = frozenset({HOST_DOWN, DISK_FULL})  # kinds that no single download has
+_DISK_FULL_ERROR = f"{DiskFullError.__module__}.{DiskFullError.__qualname__}"
 
 
 def kinds() -> list[str]:
@@ -53,13 +56,16 @@ def kind_of(error: ErrorInfo) -> str:
     """Return the kind of a failure, such as `timeout` or `http_404`."""
     if error.http_status is not None:
         return f"http_{error.http_status}"
+    if error.exc_type == _DISK_FULL_ERROR:
+        return DISK_FULL
     return _WORDS.get(error.kind, error.kind.value)
 
 
 def is_of_worker(error: ErrorInfo) -> bool:
     """Return True if the worker cannot go on: its disk is full, a setting is not valid.
 
-    Such a failure says nothing about the URL, and each further download would have it too.
+    Such a failure says nothing about the URL, and each further download would have it too. The kind
+    `DISK_FULL` is an exception if the disk has room without this file.
     """
     return error.kind in _OF_THE_WORKER
 

@@ -29,6 +29,7 @@ from .file_locks import (
     this_machine,
 )
 from .stored import journal_lines
+from .targets import file_errors
 
 IDLE_SECONDS = 60.0
 """Age of a journal from which its worker may hang, or be gone."""
@@ -110,10 +111,6 @@ class Journal:
         with suppress(OSError):  # they may take this worker for one that hangs
             os.utime(self._descriptor)
 
-    def remove(self) -> None:
-        """Remove the journal: the facts say all now."""
-        self._path.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Close the journal, which releases its lock."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -157,8 +154,9 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        with file_errors(self._path):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
 
 
 def believed(

@@ -11,7 +11,7 @@ from rheo_core.domain.text import redact_url
 from rheo_core.infrastructure.files import open_new
 
 from .parquet_pages import batches, open_parquet
-from .targets import Target
+from .targets import Target, file_errors
 
 if TYPE_CHECKING:
     import pyarrow
@@ -64,7 +64,7 @@ def write_manifest(
     for name in dict.fromkeys(keep):
         values = [_text(entry.extra.get(name)) for entry in entries]
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
-    with open_new(path) as file:  # pyarrow knows no path that is not UTF-8
+    with file_errors(path), open_new(path) as file:  # pyarrow knows no path that is not UTF-8
         parquet.write_table(pa.table(columns), file, compression="zstd")
 
 

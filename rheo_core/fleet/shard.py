@@ -77,7 +77,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     paths.check()
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
-        await asyncio.to_thread(_tidy_up, paths)
+        await asyncio.to_thread(paths.remove)  # a kill may have come just before
         return facts
     await asyncio.to_thread(paths.make)
     digest = await asyncio.to_thread(_digest_of_list, target, plan, task)
@@ -93,7 +93,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
             outcomes = await _download(entries, paths, plan, worker, journal)
             commit = _Commit(task, plan, target, paths, entries, outcomes)
             facts = await asyncio.to_thread(commit.run, began)
-        await asyncio.to_thread(_tidy_up, paths)
+        await asyncio.to_thread(paths.remove)
     return facts
 
 
@@ -164,14 +164,6 @@ async def _download(
             f"{count_text(missing, 'entry', 'entries')} of the shard ended without a result"
         )
     return outcomes
-
-
-def _tidy_up(paths: ShardPaths) -> None:
-    """Remove what only an incomplete shard needs."""
-    if os.path.exists(paths.journal):
-        paths.remove()
-        paths.journal.with_suffix(".parquet").unlink(missing_ok=True)
-        paths.journal.unlink(missing_ok=True)
 
 
 class _Commit:

@@ -34,7 +34,8 @@ from rheo_core.tracking import NullTracker
 from . import outcomes
 from .breaker import Breaker
 from .contact import user_agent_with
-from .error_kinds import NO_NETWORK, is_of_worker
+from .disk_room import is_full, remove_partial
+from .error_kinds import DISK_FULL, NO_NETWORK, is_of_worker
 from .file_names import file_name
 from .journal import Journal
 from .lanes import authority_of
@@ -100,6 +101,7 @@ class ShardDownloads:
         self._open: dict[str, FleetEntry] = {}  # those that have not ended, by id of the download
         self._breaker = Breaker()
         self._giving_up: list[asyncio.Future[list[str]]] = []  # cancellations at hosts
+        self._looking: list[asyncio.Future[None]] = []  # looks at the disk
         self._manager: DownloadManager | None = None
         self._found: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
         self._one_ended = asyncio.Event()
@@ -171,6 +173,7 @@ class ShardDownloads:
                 await self._one_ended.wait()
             await asyncio.sleep(0)
         await manager.wait_until_complete()
+        await asyncio.gather(*self._looking)
 
     def _configs_of(self, entries: Sequence[FleetEntry]) -> Iterator[FileConfig]:
         for entry in entries:
@@ -205,6 +208,9 @@ class ShardDownloads:
         outcome = outcomes.failed(entry.key, event)
         # With a route, only the name servers of this host do not answer.
         is_lost = outcome.kind == NO_NETWORK and not has_route()
+        if outcome.kind == DISK_FULL:
+            self._looking.append(asyncio.ensure_future(self._after_full_disk(event, outcome)))
+            return
         if is_lost or is_of_worker(event.error):
             self._fail(ShardError(event.error.message, event.error.kind))
             return
@@ -212,6 +218,19 @@ class ShardDownloads:
         host = authority_of(entry.url)
         if self._breaker.note(host, outcome.kind):
             self._give_up(host)
+
+    async def _after_full_disk(self, event: DownloadFailedEvent, outcome: EntryOutcome) -> None:
+        """Go on if the disk has room without the file that did not fit."""
+        try:
+            await asyncio.to_thread(remove_partial, self._folder, outcome.key)
+            is_worker_stuck = await asyncio.to_thread(is_full, self._folder)
+        except OSError as error:
+            self._fail(error)
+            return
+        if is_worker_stuck:
+            self._fail(ShardError(event.error.message, event.error.kind))
+        else:
+            self._note(event.download_id, outcome)
 
     def _skipped(self, event: DownloadSkippedEvent) -> None:
         """Take note of a file that a killed worker completed, but did not note."""

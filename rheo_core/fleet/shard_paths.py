@@ -20,6 +20,8 @@ from rheo_core.domain.fleet import FOLDER, FleetPlan, ShardTask, journal_name, p
 from rheo_core.fleet.targets import Target, check_inside
 
 _PRIVATE = 0o700
+_FILES = "files"
+_JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class ShardPaths:
     keyed_name: re.Pattern[str]  # of files that belong to the shard
     is_kept: bool  # the folder is a part of the results
     out: Path | None  # the output folder, if it is on a file system
-    scratch: Path | None  # folder of the run in a scratch folder
+    scratch: Path | None  # folder of the shard in a scratch folder
 
     @classmethod
     def of(
@@ -48,29 +50,30 @@ class ShardPaths:
         """
         part = part_name(task.shard, task.pass_number)
         keyed_name = re.compile(rf"{task.shard:06d}\d{{5}}(?:\..*)?")
-        journal = journal_name(task.shard, task.pass_number)
         if target.path is None:
-            own = _own_scratch(task.out, scratch or Path(tempfile.gettempdir()))
-            return cls(own / part, own / journal, keyed_name, False, None, own)
+            own = _own_scratch(task.out, part, scratch or Path(tempfile.gettempdir()))
+            return cls(own / _FILES, own / _JOURNAL, keyed_name, False, None, own)
         is_kept, used_scratch = plan.layout == "files", None
         if is_kept:
-            folder = target.path
+            folder = target.path / part
         elif scratch is None:
-            folder = target.path / FOLDER / "work"
+            folder = target.path / FOLDER / "work" / part
         else:
-            folder = used_scratch = _own_scratch(str(target.path), scratch)
-        journal_path = target.path / journal
-        return cls(folder / part, journal_path, keyed_name, is_kept, target.path, used_scratch)
+            used_scratch = _own_scratch(str(target.path), part, scratch)
+            folder = used_scratch / _FILES
+        journal = target.path / journal_name(task.shard, task.pass_number)
+        return cls(folder, journal, keyed_name, is_kept, target.path, used_scratch)
 
     def check(self) -> None:
         """Check that the folders, as far as they exist, are where they seem to be.
 
         Raises:
             OSError: a symbolic link in the output folder leads elsewhere, or another user may
-                write to the folder of the run in the scratch folder.
+                write to the folder of the shard in the scratch folder.
         """
-        if self.scratch is not None and os.path.lexists(self.scratch):
-            _check_private(self.scratch)
+        if self.scratch is not None:
+            with suppress(FileNotFoundError):
+                _check_private(self.scratch)
         for folder in (self.journal.parent, self.folder):
             if self.out is not None and folder.is_relative_to(self.out):
                 check_inside(self.out, folder)
@@ -113,15 +116,23 @@ class ShardPaths:
                     Path(entry.path).unlink()
 
     def remove(self) -> None:
-        """Remove the folder, unless it is a part of the results."""
+        """Remove what only an incomplete shard needs; the journal comes last."""
         if not self.is_kept:
             rmtree(self.folder, ignore_errors=True)
+        self.journal.with_suffix(".parquet").unlink(missing_ok=True)
+        self.journal.unlink(missing_ok=True)
+        if self.scratch is not None:
+            with suppress(OSError):  # another worker has just begun the shard, and will find facts
+                self.scratch.rmdir()
 
 
-def _own_scratch(out: str, scratch: Path) -> Path:
-    """Return the folder of a run in a scratch folder that other runs may use too."""
+def _own_scratch(out: str, part: str, scratch: Path) -> Path:
+    """Return the folder of a shard in a scratch folder that other shards and runs may use too.
+
+    No other shard has it, so that its worker can remove it.
+    """
     digest = hashlib.sha256(os.fsencode(out)).hexdigest()[:16]
-    return scratch / f"rheo-{digest}"
+    return scratch / f"rheo-{digest}-{part}"
 
 
 def _check_private(folder: Path) -> None:

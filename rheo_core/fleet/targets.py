@@ -131,25 +131,29 @@ class LocalTarget:
             return read_bounded(file, max_bytes, name)
 
     def put(self, name: str, data: bytes) -> None:
-        write_atomically(self._made(name), data)
+        path = self._made(name)
+        with file_errors(path):
+            write_atomically(path, data)
 
     def put_file(self, name: str, source: Path) -> None:
         path = self._made(name)
-        sync_file(source)
+        with file_errors(source):
+            sync_file(source)
         try:
             source.replace(path)
         except OSError as error:
             if error.errno != errno.EXDEV:  # the scratch folder is on another disk
                 raise
             temporary = random_path(path.parent)
-            shutil.copyfile(source, temporary)
-            sync_file(temporary)
+            with file_errors(path):
+                shutil.copyfile(source, temporary)
+                sync_file(temporary)
             temporary.replace(path)
             source.unlink()
 
     def create(self, name: str, data: bytes) -> bool:
         path = self._made(name)
-        with suppress(FileExistsError):
+        with suppress(FileExistsError), file_errors(path):
             if create_whole(path, data) is None:  # as on NFS
                 temporary = random_path(path.parent)
                 write_atomically(temporary, data)
@@ -370,6 +374,21 @@ def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedRe
         OSError: it does not exist, or the store refuses it.
     """
     return BufferedReader(_StoredFile(files, path, name), _BUFFER_BYTES)
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Raise errors of a file on a disk with its path, such as those of a write.
+
+    Args:
+        path: path of the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError
+from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.domain.units import size_text
 
 _MIN_BYTES = 1 << 30
@@ -57,8 +57,7 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
         size: size of the whole file, bytes.
 
     Raises:
-        DiskFullError: the file does not fit.
-        DestinationError: it is larger than the whole disk, so waiting is useless.
+        DiskFullError: the file does not fit, or is larger than the whole disk.
     """
     disk = _disk_of(descriptor)
     if disk is None:
@@ -69,7 +68,7 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
         return
     if size > (whole := disk.f_blocks * disk.f_frsize):
         facts = f"the file ({size_text(size)}) is larger than the disk ({size_text(whole)})"
-        raise DestinationError(path, f"disk full: {facts}")
+        raise DiskFullError(path, is_too_large=True, disk_facts=facts)
     raise DiskFullError(path, missing)
 
 

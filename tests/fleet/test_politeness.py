@@ -137,7 +137,7 @@ def test_types_become_extensions(name: str, media_type: str | None, expected: st
         (RequestOptionsError("x"), "other", False, True),
         (ShortageError("x"), "other", False, True),
         (DestinationError(Path("a"), "x"), "other", False, True),
-        (DiskFullError(Path("a")), "other", False, True),
+        (DiskFullError(Path("a")), "disk_full", True, True),
         (FileInUseError(Path("a")), "other", False, True),
         (NoNetworkError("a.example", "x"), "no_network", True, False),
         (ValueError("x"), "other", False, False),

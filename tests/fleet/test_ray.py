@@ -1,7 +1,8 @@
-"""Ray: a worker is killed, and nothing is lost, doubled or wrong."""
+"""Ray: a worker or the driver is killed, and nothing is lost, doubled or wrong."""
 
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,9 +37,12 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
         await fleet.kill_all()
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs rheo-tui[ray]")
-@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-async def test_a_worker_of_ray_is_killed(fleet: Fleet, folder: Path) -> None:
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs rheo-tui[ray]")
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+async def start_head(fleet: Fleet, folder: Path) -> tuple[Process, tuple[object, ...]]:
+    """Start a cluster; return its first process, and the flags of a run on it."""
     port = free_port()
     ports = ("--port", free_port(), "--ray-client-server-port", port)
     head = await fleet.start(RAY, "start", *HEAD, *STORE, *ports, "--temp-dir", folder / "ray")
@@ -46,21 +50,40 @@ async def test_a_worker_of_ray_is_killed(fleet: Fleet, folder: Path) -> None:
     async for line in head.stdout:
         if b"--block" in line:  # it has started
             break
-    driver = await fleet.run("--cluster", f"ray://127.0.0.1:{port}", "--lanes", 4)
+    return head, ("--cluster", f"ray://127.0.0.1:{port}", "--lanes", 4)
+
+
+def at_work(head: Process) -> list[int]:
+    """Return the processes of a cluster that work on a shard."""
+    return [pid for pid in children(head.pid) if command_line(pid).startswith(b"ray::_call")]
+
+
+@needs_ray
+@needs_proc
+async def test_a_worker_of_ray_is_killed(fleet: Fleet, folder: Path) -> None:
+    head, cluster = await start_head(fleet, folder)
+    driver = await fleet.run(*cluster)
     await fleet.asked(driver, 60)
-
-    at_work: list[int] = []
-
-    def is_at_work() -> bool:
-        at_work.extend(
-            pid for pid in children(head.pid) if command_line(pid).startswith(b"ray::_call")
-        )
-        return bool(at_work)
-
-    await until(is_at_work, LIMIT)
-    kill(at_work[0])
+    await until(lambda: bool(at_work(head)), LIMIT)
+    kill(at_work(head)[0])
     await completed(driver)
     fleet.check(CONCURRENCY)
+
+
+@pytest.mark.long
+@needs_ray
+@needs_proc
+async def test_the_driver_of_ray_is_killed(fleet: Fleet, folder: Path) -> None:
+    """Its tasks finish their shards or end with it, and the next driver goes on."""
+    head, cluster = await start_head(fleet, folder)
+    driver = await fleet.run(*cluster)
+    await fleet.asked(driver, 60)
+    await until(lambda: bool(at_work(head)), LIMIT)
+    kill(driver.pid)
+    await driver.communicate()
+    await until(lambda: not at_work(head), LIMIT)
+    await completed(await fleet.run(*cluster))
+    fleet.check(4 * CONCURRENCY)
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,8 @@ async def test_a_scratch_folder_that_others_prepared_is_refused(
     scratch = tmp_path / "scratch"
     run = planned(tmp_path / "out", rows_of(server, 2), layout="tar")
     task, worker = run.tasks[0], WorkerOptions(scratch=scratch)
-    own = ShardPaths.of(task, run.plan, open_target(task.out), scratch).scratch
+    paths = ShardPaths.of(task, run.plan, open_target(task.out), scratch)
+    own = paths.scratch
     assert own is not None
     scratch.mkdir()
     if form == "writable":
@@ -276,5 +277,7 @@ async def test_a_scratch_folder_that_others_prepared_is_refused(
         await work_on_shard(task, worker)
     assert not server.requests
     own.rmdir() if form == "writable" else own.unlink()
-    assert (await work_on_shard(task, worker)).counts == {"completed": 2}
+    paths.make()
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
+    assert (await work_on_shard(task, worker)).counts == {"completed": 2}
+    assert not list(scratch.iterdir())

@@ -13,7 +13,7 @@ from typing import Any
 from rheo_core.domain.fleet import EntryOutcome, PartFacts
 from rheo_core.domain.units import count_text
 from rheo_core.fleet.file_names import name_in_tar
-from rheo_core.fleet.targets import Target
+from rheo_core.fleet.targets import Target, file_errors
 from rheo_core.infrastructure.files import open_new
 
 _MODE = 0o644
@@ -25,7 +25,8 @@ def store_tar(
 ) -> dict[str, PartFacts]:
     """Write the tar beside the files, then move or upload it."""
     name, path = f"{part}.tar", folder / "shard.tar"
-    facts = write_tar(path, folder, outcomes)
+    with file_errors(path):
+        facts = write_tar(path, folder, outcomes)
     target.put_file(name, path)
     return {name: facts}
 
