@@ -102,6 +102,7 @@ def is_constant_moment(moment: datetime) -> bool:
     """
     if moment.year < _FIRST_YEAR:
         return True
+    if moment.minute or moment.second:
+        return False
     is_new_year = (moment.month, moment.day) in ((12, 31), (1, 1))
-    is_php_zero = (moment.year, moment.month) == (1999, 11) and moment.day >= 29
-    return (is_new_year or is_php_zero) and moment.minute == moment.second == 0
+    return is_new_year or ((moment.year, moment.month) == (1999, 11) and moment.day >= 29)

@@ -131,7 +131,10 @@ class TransferContext:
             own = state.validator  # of the beginning, most likely from here
         if not self.checks.verified_at_end:
             # Two hosts of one file often share its date, and rarely a weak ETag.
-            return replace(state.validator, weak_etag=None if own is None else own.weak_etag)
+            weak = None if own is None else own.weak_etag
+            if state.validator.weak_etag == weak:  # as mostly, and `replace` takes 3 µs
+                return state.validator
+            return replace(state.validator, weak_etag=weak)
         return own if own is not None and own.if_range is not None else None
 
     def throttle(self, host: str) -> Throttle:

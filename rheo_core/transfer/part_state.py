@@ -124,6 +124,7 @@ def source_of(url: str) -> str:
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 
 
+@lru_cache(maxsize=16)  # an attempt asks for that of one URL several times
 def exact_source_of(url: str, key: bytes) -> str:
     """Return the id of a source with its signature, for which no validator decides.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import NoReturn
 
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -234,7 +235,8 @@ class Transfer:
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
         size = part.size
-        await self._drop_short(part, known)
+        if known is not None and size < known:
+            await self._drop_short(part, size, known)
         if part.state.total is None:  # a total that a head named is never replaced by what came
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
@@ -243,18 +245,21 @@ class Transfer:
             await self._check_whole(part, size)
         return True, part
 
-    async def _drop_short(self, part: PartFile, known: int | None) -> None:
+    async def _drop_short(self, part: PartFile, size: int, known: int) -> NoReturn:
         """Drop a body that is shorter than its version is known to be: one of both is wrong.
 
+        Args:
+            part: the file with the body.
+            size: bytes that came.
+            known: bytes that an earlier reply gave for this version.
+
         Raises:
-            IncompleteError: it is.
+            IncompleteError: always.
         """
-        size = part.size
-        if known is not None and size < known:
-            self._stats.known_size = (part.state.validator.if_range or "", known)
-            part.expect(None, part.state.validator)
-            await self._disk.run(part.begin)
-            raise IncompleteError(size, known)
+        self._stats.known_size = (part.state.validator.if_range or "", known)
+        part.expect(None, part.state.validator)
+        await self._disk.run(part.begin)
+        raise IncompleteError(size, known)
 
     async def _receive(self, reply: Request, part: PartFile) -> None:
         """Fetch the missing ranges."""

@@ -47,6 +47,7 @@ _OURS = PublicFields(
     }
 )
 """Fields of each request. A content coding would hide the size, and ranges count coded bytes."""
+_PROXY_LOGIN_REQUIRED = int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 _log = logging.getLogger(__name__)
 
 Admit = Callable[[str], Awaitable[None]]
@@ -251,7 +252,7 @@ class Exchange:
             raise
         self._sent = sent
         self.hops[-1] = SentHop.of(url, headers, reply)
-        if reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and url.startswith("http:"):
+        if reply.status == _PROXY_LOGIN_REQUIRED and url.startswith("http:"):
             self._check_proxy(reply, request_kwargs.get("proxy"))
         return reply
 

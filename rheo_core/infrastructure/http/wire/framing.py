@@ -7,7 +7,7 @@ follow RFC 9112 6.3, and browsers where a reply is odd but clear.
 import re
 from collections.abc import Callable, Iterable
 from enum import Enum
-from itertools import chain
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import httptools
@@ -112,7 +112,7 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     # In one piece: a field holds no line end, and its name is ASCII.
     texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
     # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind it.
-    values = [value.strip(" \t") for value in texts[1::2]]
+    values = map(str.strip, texts[1::2], repeat(" \t"))
     headers = CIMultiDict(zip(texts[::2], values, strict=False))
     if is_tunnel and 200 <= fields.status < 300:
         framing, length = Framing.LENGTH, 0
