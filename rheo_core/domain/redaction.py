@@ -80,6 +80,12 @@ def without_login(text: str) -> str:
     return _AUTHORITY.sub(lambda found: found[1] + found[2].rpartition("@")[2], text)
 
 
+def has_login(word: str) -> bool:
+    """Return True if `word` begins with a name, a password and `@`."""
+    login, at, _ = word.partition("@")
+    return bool(at) and ":" in login
+
+
 def is_redacted(url: str) -> bool:
     """Return True if a secret was removed from `url`, so that it cannot be fetched.
 
@@ -117,6 +123,8 @@ def _redact_path(path: str) -> str:
 def _redact_segment(segment: str, place: str, is_last: bool) -> str:
     plain = decoded(segment)
     if plain is None:
+        return HIDDEN
+    if any(map(has_login, plain.split("/"))):  # of an address in the path
         return HIDDEN
     if "=" in plain:
         return _redact_parameter(segment, 0, is_anchor=False)

@@ -19,8 +19,9 @@ from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
+from rheo_core.domain.redaction import has_login
 from rheo_core.domain.schedule import start_text
-from rheo_core.domain.text import at_most, printable, redact, shorten
+from rheo_core.domain.text import at_most, printable, redact, redact_unreadable, shorten
 from rheo_core.domain.units import count_text
 from rheo_core.domain.untrusted import Admitted, Untrusted, admit
 from rheo_core.user_files import open_regular
@@ -60,6 +61,8 @@ _PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+
 _BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors that no text should cause. One entry is not worth the whole app."""
 _MAX_SHOWN_LENGTH = 500
+_ADDRESS = re.compile(r"\w+:/")
+_WORD = re.compile(r"\S+")
 _MAX_REDACTED_LENGTH = 64 << 10  # characters; a longer text is not a URL
 _LITERAL_PATTERN = "possible pattern, taken literally"
 _PLACEHOLDERS = "the name uses #1 for a pattern in the URL; expand patterns"
@@ -259,7 +262,7 @@ class _Reader:
                 admitted = None if verdict is Verdict.INVALID else admitted
         return Entry(
             candidate.line,
-            _shown(text),
+            _shown(text, is_valid=admitted is not None),
             verdict,
             admitted and admitted.config,
             printable(problem),
@@ -359,9 +362,22 @@ def _with_values(outside: Untrusted, values: Sequence[str]) -> Untrusted:
     )
 
 
-def _shown(text: str) -> str:
-    text = redact(text[:_MAX_REDACTED_LENGTH])  # before the cut: half a login looks like a host
+def _shown(text: str, *, is_valid: bool) -> str:
+    text = text[:_MAX_REDACTED_LENGTH]
+    text = text if is_valid else _without_logins(text)
+    text = redact(text)  # before the cut: half a login looks like a host
     return printable(shorten(text, _MAX_SHOWN_LENGTH))
+
+
+def _without_logins(text: str) -> str:
+    """Hide the logins in an invalid line, whether it is one URL or has words that look like one."""
+    if "@" not in text:
+        return text
+    if _ADDRESS.match(text):  # its login may contain white space
+        return redact_unreadable(text)
+    return _WORD.sub(
+        lambda word: redact_unreadable(word[0]) if has_login(word[0]) else word[0], text
+    )
 
 
 def _note(candidate: Candidate, admitted: Admitted | None) -> str:
@@ -375,7 +391,7 @@ def _note(candidate: Candidate, admitted: Admitted | None) -> str:
     notes += [_LITERAL_PATTERN] if candidate.wants == "patterns" else []
     if start and start > (now := time.time()):
         notes.append(f"waits until {start_text(start, datetime.fromtimestamp(now))}")
-    return printable("; ".join(notes))
+    return printable(redact("; ".join(notes)))
 
 
 def _length(candidate: Candidate) -> int:

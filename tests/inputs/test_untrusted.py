@@ -1,6 +1,7 @@
 """Options that a text may set, in all its formats, and those that stay the user's choice."""
 
 import json
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -127,6 +128,24 @@ def test_what_no_list_may_ask_for_is_named_and_never_used(
     assert (entry.verdict, entry.note, entry.refused) == (Verdict.OK, note, "")
     config = config_of(entry)
     assert (config.request, config.list_options, config.fetch_url) == (NO_OPTIONS, (), None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "me:secretpw@h/a",
+        "http//me:secretpw@h/a",
+        "htp:/me:secretpw@h/a",
+        "http://me:sec/retpw@h/a",
+        "http://me:sec retpw@h/a",
+        "curl ftp://me:secretpw@h/a",
+        "http:\t//me:secretpw@h/a",
+    ],
+)
+def test_a_line_that_is_no_url_is_shown_without_its_login(line: str) -> None:
+    (entry,) = read(line)
+    assert entry.config is None
+    assert not re.search("secretpw|retpw|me:", str(entry))
 
 
 def test_a_wish_is_told_without_its_secrets() -> None:
