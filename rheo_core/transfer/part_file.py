@@ -26,12 +26,9 @@ from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHas
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import folder_of
 from rheo_core.infrastructure.identity import (
-    ReplacedError,
     check_at,
     give_name,
-    identity_of,
     unlink_open,
-    unlink_same,
 )
 from rheo_core.infrastructure.user_key import user_key
 
@@ -39,8 +36,10 @@ from .disk_space import Reserve, check_room
 from .errors import named_errors
 from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
+from .part_owner import PartOwner
 from .part_recovery import can_resume, crc_of
-from .part_state import Key, PartOwner, PartState, write_state
+from .part_state import Key, PartState
+from .part_state_file import PartStateFile
 from .response_head import Validator
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -63,10 +62,8 @@ class PartFile:
     def __init__(
         self,
         destination: Path,
-        source: str,
+        owner: PartOwner,
         *,
-        links: tuple[str, ...] = (),
-        is_new_link: bool = False,
         durable: bool = True,
         pieces: PieceHashes | None = None,
         key: Key = user_key,
@@ -77,9 +74,7 @@ class PartFile:
 
         Args:
             destination: path of the finished file.
-            source: the download; see `source_of`.
-            links: its links, the one that is fetched first; see `PartOwner`.
-            is_new_link: the user replaced the link, and bytes of the old one must stay.
+            owner: the download.
             durable: sync bytes to the disk before anything relies on them.
             pieces: checksums of pieces, which will find bad bytes in the whole file.
             key: signs the state.
@@ -89,13 +84,10 @@ class PartFile:
         """
         self.destination = destination
         self.folder = folder_of(str(destination))  # no change of its name affects it
-        self.source = source
-        self.owner = self._owner = PartOwner(source, links)
-        self._is_new_link = is_new_link
-        self.may_share = False  # bytes that another link of its object began
+        self.owner = owner
         self._key = key
         self._check_folder = check_folder
-        self.state = PartState(source)
+        self.state = PartState(owner.source)
         self.durable = durable
         self.pieces = pieces
         self._descriptor: int | None = None
@@ -107,7 +99,7 @@ class PartFile:
         self.buffered: bytes | None = None  # all bytes of a small file, not on the disk yet
         self.is_begun = False  # the disk has a state of the version in `state`
         self._reserve: Reserve | None = None  # for bodies of unknown length
-        self._written_state: os.stat_result | None = None  # of the last state file
+        self._state_file = PartStateFile(owner, key)
 
     @cached_property
     def _paths(self) -> PartPaths:  # of a file that never has a part file, it is not needed
@@ -191,17 +183,15 @@ class PartFile:
         states = states_of(self.destination, self.owner, self._key)
         return next((each.total for each in states if each.total is not None), None)
 
-    def adopt(self, earlier: Path, owner: PartOwner | None = None) -> None:
+    def adopt(self, earlier: Path) -> None:
         """Move the part file of this download from another name to this one.
 
         If foreign files have the names here, it gets another name, as in `open`.
 
         Args:
             earlier: path of the finished file under the other name.
-            owner: this download with its former link; None: the link is the same.
         """
-        source, links = owner or self.owner
-        other = PartFile(earlier, source, links=links, key=self._key)
+        other = PartFile(earlier, self.owner, key=self._key)
         if not other.open_existing():
             return
         try:
@@ -211,7 +201,7 @@ class PartFile:
             self._paths = paths
             with named_errors(self.path):
                 # Bytes without a state count as foreign, so the state comes first and goes last.
-                self._write_state(self._relinked(other.state), durable=False)
+                self._write_state(other.state, durable=False)
                 if other.is_open:
                     give_name(other.descriptor, other.path, self.path)
                 other.remove_state()
@@ -220,7 +210,7 @@ class PartFile:
 
     @property
     def _opener(self) -> PartOpener:
-        return PartOpener(self.destination, self._owner, self._key, self.pieces, self.hashing)
+        return PartOpener(self.destination, self.owner, self._key, self.pieces, self.hashing)
 
     def _take(self, part: OpenPart) -> None:
         self._paths, self._descriptor, self.state = part
@@ -235,16 +225,13 @@ class PartFile:
         Raises:
             FileInUseError: another program uses it.
             DestinationError: it cannot be written.
-            ProtocolError: nothing proves that a new link leads to the file that is begun.
+            ProtocolError: nothing proves that the user's new link leads to the file that is begun.
         """
         self.check_folder()
         with named_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        found = self.found_state() if self.may_share else None
-        if found is not None and self.is_shared(found):
-            self._owner = PartOwner(self.source, (found.link, *self.owner.links))
         self._take(self._opener.resume_or_create(stop or threading.Event()))
-        if self._is_new_link and self.state.written and not self._may_continue(self.state):
+        if self.state.written and not self.owner.may_continue(self.state):
             self.close()
             raise ProtocolError(
                 "no ETag says that the new link leads to the same file; the "
@@ -254,32 +241,15 @@ class PartFile:
         self.was_resumed = self.is_begun = bool(self.state.written)
         self._reach = max((each.end for each in self.state.written), default=0)
 
-    def is_shared(self, state: PartState) -> bool:
-        """Return True if another link of this object began bytes that may go on with this one."""
-        is_others = state.source == self.source and not self.owner.has_begun(state)
-        return is_others and self._may_continue(state)
+    @property
+    def is_borrowed(self) -> bool:
+        """True if nothing proves yet that the bytes of another link are those of this one."""
+        return self.owner.borrows(self.state)
 
     def take_over(self) -> None:
         """Make the bytes of another link those of this one, because a reply continues them."""
-        if self._is_borrowed:
-            self.state = self._relinked(self.state)
-
-    def _relinked(self, state: PartState) -> PartState:
-        """Return a state as this link began it, if its bytes may go on with this link."""
-        if self.owner.is_link(state) or not self._may_continue(state):
-            return state
-        return replace(state, link=self.owner.links[0])
-
-    @property
-    def _is_borrowed(self) -> bool:
-        """True if nothing proves yet that the bytes of another link are those of this one."""
-        return self._owner is not self.owner and not self.owner.is_link(self.state)
-
-    def _may_continue(self, state: PartState) -> bool:
-        """Return True if bytes may go on with this link: a date does not prove it for another."""
-        is_same = PartOwner(self.source, self.owner.links[:1]).is_link(state)
-        is_verified = self._is_read_back or self.pieces is not None
-        return is_same or is_verified or state.validator.etag is not None
+        if self.is_borrowed:
+            self.state = self.owner.taking_over(self.state)
 
     def check_folder(self) -> None:
         """Check that the folder may still be used. Blocks.
@@ -318,7 +288,7 @@ class PartFile:
     ) -> None:
         """Start again: the next bytes are those of this version from offset 0.
 
-        This does not block, and the disk changes with `begin` only. Bytes of another link stay.
+        This does not block, and the disk changes with `begin` only.
 
         Args:
             total: size of the file, bytes; None: unknown.
@@ -327,17 +297,15 @@ class PartFile:
             modified: Last-Modified, seconds since the epoch.
             media_type: media type from the server.
         """
-        if self._owner is not self.owner:  # the other link may be that of another file
-            self.close()
-            self._owner, self.may_share = self.owner, False
         self.state = PartState(
-            self.source,
+            self.owner.source,
             total,
             validator,
             promised=promised,
             modified=modified,
             media_type=media_type,
-            link=self.owner.links[0] if self.owner.links else "",
+            link=self.owner.link,
+            fetched=self.owner.fetched,
         )
         self._checked = None
         self.buffered = None
@@ -468,12 +436,7 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._descriptor is not None:
             check_at(self._descriptor, self.path)
-        state_file = self._paths.find_state(self._key)
-        if state_file is not None and not state_file.proves(self._owner):
-            raise ReplacedError(self.state_path)
-        self._written_state = write_state(
-            self.state_path, state, self.path.name, self._key, durable=durable
-        )
+        self._state_file.write(self._paths, state, durable=durable)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """Make a checkpoint; give up the last bytes if the state has no room.
@@ -527,7 +490,7 @@ class PartFile:
     def discard(self) -> None:
         """Remove both files if they belong to this download and no other program uses them."""
         self.buffered = None
-        if self._is_borrowed:
+        if self.is_borrowed:
             self.close()
             return
         if self._descriptor is None:
@@ -543,23 +506,7 @@ class PartFile:
 
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
-        with suppress(OSError):
-            if self._has_written_state():  # without a descriptor, of which there may be none left
-                self.state_path.unlink()
-                return
-            state_file = self._paths.find_state(self._key)
-            if state_file is not None and state_file.proves(self._owner):
-                unlink_same(self.state_path, state_file.identity)
-
-    def _has_written_state(self) -> bool:
-        """Return True if the state file is the one that this object wrote, and unchanged since."""
-        written = self._written_state
-        if written is None:
-            return False
-        found = self.state_path.lstat()
-        return (
-            identity_of(found) == identity_of(written) and found.st_ctime_ns == written.st_ctime_ns
-        )
+        self._state_file.remove(self._paths)
 
     def open_existing(self) -> bool:
         """Open the file if it belongs to this download and is not in use; return success.

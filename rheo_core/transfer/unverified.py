@@ -56,7 +56,9 @@ def reject(part: PartFile) -> None:
         part.flush_buffer()
     finally:
         part.buffered = None  # no other attempt may continue from it, even if it cannot be written
-    part.state = PartState(part.source, is_rejected=True)  # with total 0 it would count as whole
+    part.state = PartState(
+        part.owner.source, is_rejected=True
+    )  # with total 0 it would count as whole
     part.write_state()
 
 
