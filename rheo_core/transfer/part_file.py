@@ -13,31 +13,23 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from isal import isal_zlib
-
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
-    FileValidationError,
     ProtocolError,
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
-from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import folder_of
-from rheo_core.infrastructure.identity import (
-    check_at,
-    give_name,
-    unlink_open,
-)
+from rheo_core.infrastructure.identity import check_at, give_name, unlink_open
 from rheo_core.infrastructure.user_key import user_key
 
-from .disk_space import Reserve, check_room
 from .errors import named_errors
+from .part_bytes import PartBytes
 from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_owner import PartOwner
-from .part_recovery import can_resume, crc_of
+from .part_recovery import can_resume
 from .part_state import Key, PartState
 from .part_state_file import PartStateFile
 from .response_head import Validator
@@ -90,20 +82,20 @@ class PartFile:
         self.state = PartState(owner.source)
         self.durable = durable
         self.pieces = pieces
-        self._descriptor: int | None = None
+        self._file: PartBytes | None = None  # while it is open
         self._is_read_back = is_read_back
         self.hashing = RunningHash(is_read_back=is_read_back)
-        self._checked: tuple[int, int] | None = None  # size and time when its bytes were checked
-        self._reach = 0  # offset behind the last byte that is in the file
         self.was_resumed = False
         self.buffered: bytes | None = None  # all bytes of a small file, not on the disk yet
         self.is_begun = False  # the disk has a state of the version in `state`
-        self._reserve: Reserve | None = None  # for bodies of unknown length
-        self._state_file = PartStateFile(owner, key)
 
     @cached_property
     def _paths(self) -> PartPaths:  # of a file that never has a part file, it is not needed
         return usual_paths(self.destination)
+
+    @cached_property
+    def _state_file(self) -> PartStateFile:
+        return PartStateFile(self.owner, self._key)
 
     @property
     def path(self) -> Path:
@@ -115,19 +107,6 @@ class PartFile:
         """Path of the state file."""
         return self._paths.state
 
-    def hear_promise(self, promised: HashConfig | None, validator: Validator) -> None:
-        """Use the checksum of the whole file from a 206, unless an earlier reply had one.
-
-        Args:
-            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
-            validator: validator of the reply. A 206 of another version is ignored.
-        """
-        if promised is None or self.state.promised is not None:
-            return
-        known = self.state.validator
-        if known.if_range is not None and known.may_be(validator):
-            self.state = replace(self.state, promised=promised)
-
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
         """Return the checksum of the file, in hexadecimal.
 
@@ -137,42 +116,8 @@ class PartFile:
         if self.buffered is not None:
             return hashlib.new(algorithm, self.buffered, usedforsecurity=False).hexdigest()
         if self._is_read_back:
-            self.note_check()
+            self.file.note_check()
         return self.hashing.finish(algorithm, self.descriptor, stop)
-
-    def note_check(self) -> None:
-        """Note size and time of the file before its bytes are checked."""
-        self._checked = self._look()
-
-    def note_commit(self) -> None:
-        """Note size and time again after the commit changed them."""
-        if self._checked is not None:
-            self.note_check()
-
-    def check_unchanged(self) -> None:
-        """Check that the file did not change after its bytes were checked, if they were.
-
-        Raises:
-            FileValidationError: another program changed it.
-        """
-        if self._checked is not None and self._checked != self._look():
-            name = printable(self.destination.name)
-            raise FileValidationError(f"another program changed {name} after its check")
-
-    def check_reach(self) -> None:
-        """Check that all written bytes are in the file: a later write would hide a hole.
-
-        Raises:
-            FileValidationError: another program shortened it.
-        """
-        reach = self._reach  # read first, because other threads write meanwhile
-        if os.fstat(self.descriptor).st_size < reach:
-            name = printable(self.path.name)
-            raise FileValidationError(f"another program shortened {name} during the download")
-
-    def _look(self) -> tuple[int, int]:
-        status = os.fstat(self.descriptor)
-        return status.st_size, status.st_mtime_ns
 
     def found_state(self) -> PartState | None:
         """Return the signed state that is there; see `state_at`."""
@@ -213,7 +158,10 @@ class PartFile:
         return PartOpener(self.destination, self.owner, self._key, self.pieces, self.hashing)
 
     def _take(self, part: OpenPart) -> None:
-        self._paths, self._descriptor, self.state = part
+        self._paths, descriptor, self.state = part
+        reach = max((each.end for each in self.state.written), default=0)
+        if descriptor is not None:
+            self._file = PartBytes(descriptor, self.path, self.hashing, reach)
 
     def open(self, stop: threading.Event | None = None) -> None:
         """Create the file, or resume that of an earlier attempt.
@@ -239,7 +187,6 @@ class PartFile:
                 "file, add its link separately"
             )
         self.was_resumed = self.is_begun = bool(self.state.written)
-        self._reach = max((each.end for each in self.state.written), default=0)
 
     @property
     def is_borrowed(self) -> bool:
@@ -307,11 +254,11 @@ class PartFile:
             link=self.owner.link,
             fetched=self.owner.fetched,
         )
-        self._checked = None
+        if self._file is not None:
+            self._file.forget()
         self.buffered = None
         self.was_resumed = False
         self.is_begun = False
-        self._reserve = None
 
     def begin(self) -> None:
         """Prepare the disk for the expected version.
@@ -324,15 +271,15 @@ class PartFile:
         if not self.is_open:
             self.open()
         if expected.total is not None:
-            self.check_room(expected.total)
+            self.file.check_room(expected.total)
         self.state, self.was_resumed = expected, False
         self.hashing.restart()
         with named_errors(self.path):
             # The state comes first, because a part file with bytes and no state counts as foreign.
             # It must only exist together with the part file, so it is not synced.
             self._write_state(self.state, durable=False)
-            os.ftruncate(self.descriptor, 0)
-        self.is_begun, self._reach = True, 0
+            self.file.truncate()
+        self.is_begun = True
 
     def fits_in_memory(self, size: int | None) -> bool:
         """Return True if a file of `size` bytes can wait in memory for its `commit`.
@@ -363,57 +310,11 @@ class PartFile:
             self.state = self.state.with_written((WrittenRange(0, len(self.buffered), crc),))
             self.buffered = None
             if self._is_read_back:  # its bytes were checked in memory, or will be
-                self.note_check()
-
-    def check_in_place(self) -> None:
-        """Check that the name of the part file still leads to it.
-
-        Raises:
-            DestinationError: another program replaced it.
-        """
-        with named_errors(self.path):
-            check_at(self.descriptor, self.path)
-
-    def check_room(self, size: int) -> None:
-        """Check that the rest of a file of `size` bytes fits on the disk.
-
-        Raises:
-            DiskFullError: it does not.
-            DestinationError: it is larger than the whole disk, so waiting is useless.
-        """
-        with named_errors(self.path):
-            check_room(self.descriptor, self.path, size)
-
-    def _keep_reserve(self, count: int) -> None:
-        """Check the reserve before `count` more bytes of a body of unknown length are written."""
-        with named_errors(self.path):
-            if self._reserve is None:
-                self._reserve = Reserve(self.descriptor)
-            is_allowed = self._reserve.allows(count, self.descriptor)
-        if not is_allowed:
-            raise DiskFullError(self.path, reserve=self._reserve.bytes)
+                self.file.note_check()
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
-        """Write all of `data` at `offset`; return its CRC-32, continued from `crc`.
-
-        Raises:
-            DiskFullError: the disk is full, or only the reserve is left.
-            DestinationError: it cannot be written.
-            FileValidationError: another program shortened the file.
-        """
-        total = self.state.total
-        if total is None or offset + len(data) > total:  # its end is unknown
-            self._keep_reserve(len(data))
-        with named_errors(self.path):
-            self.check_reach()
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(self.descriptor, view, offset)
-                self.hashing.feed(offset, view[:written])
-                view = view[written:]
-                offset += written
-        self._reach = max(self._reach, offset)  # a race of threads can only lower it
-        return isal_zlib.crc32(data, crc)
+        """Write all of `data` at `offset`; return its CRC-32. See `PartBytes.write`."""
+        return self.file.write(offset, data, crc, self.state.total)
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
         """Sync these bytes, then the state that lists them."""
@@ -434,8 +335,8 @@ class PartFile:
             self._write_state(self.state, durable=self.durable)
 
     def _write_state(self, state: PartState, *, durable: bool) -> None:
-        if self._descriptor is not None:
-            check_at(self._descriptor, self.path)
+        if self._file is not None:
+            check_at(self._file.descriptor, self.path)
         self._state_file.write(self._paths, state, durable=durable)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
@@ -454,14 +355,10 @@ class PartFile:
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
         """Truncate the last bytes to free their blocks; return the remaining ranges."""
         *others, last = sorted(written, key=lambda each: each.start)
-        rest = replace(last, end=max(last.end - _STATE_BYTES, last.start))
-        with named_errors(self.path):
-            os.ftruncate(self.descriptor, rest.end)
-            self._reach = rest.end
-            self.state = replace(self.state, is_rejected=False)  # not whole any more
-            self.hashing.restart()
-            crc = crc_of(self.descriptor, rest, self.hashing, threading.Event())
-        return (*others, replace(rest, crc=crc or 0)) if rest.end > rest.start else tuple(others)
+        end = max(last.end - _STATE_BYTES, last.start)
+        rest = self.file.truncate_range(last, end)
+        self.state = replace(self.state, is_rejected=False)  # not whole any more
+        return (*others, rest) if rest.end > rest.start else tuple(others)
 
     def release(self, *, keep: bool) -> None:
         """Close the file. With `keep`, data that another attempt or the user can use stays."""
@@ -470,7 +367,7 @@ class PartFile:
                 self.flush_buffer()
                 self.checkpoint(self.state.written)
         self.buffered = None
-        if self._descriptor is None:
+        if self._file is None:
             return
         try:
             is_of_use = can_resume(self.state, self.pieces) or self.state.is_rejected
@@ -493,14 +390,14 @@ class PartFile:
         if self.is_borrowed:
             self.close()
             return
-        if self._descriptor is None:
+        if self._file is None:
             leftover = self._opener.open_leftover()
             if leftover is None:
                 return
             self._take(leftover)
         with suppress(OSError):
-            if self._descriptor is not None:
-                unlink_open(self.path, self._descriptor)
+            if self._file is not None:
+                unlink_open(self.path, self._file.descriptor)
         self.remove_state()
         self.close()
 
@@ -521,9 +418,9 @@ class PartFile:
 
     def close(self) -> None:
         """Close the file and leave it unchanged."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     @property
     def is_resumable(self) -> bool:
@@ -533,10 +430,15 @@ class PartFile:
     @property
     def is_open(self) -> bool:
         """True if the file is open and locked."""
-        return self._descriptor is not None
+        return self._file is not None
+
+    @property
+    def file(self) -> PartBytes:
+        """Bytes of the open file."""
+        assert self._file is not None, "the part file is not open"
+        return self._file
 
     @property
     def descriptor(self) -> int:
         """Descriptor of the open file."""
-        assert self._descriptor is not None, "the part file is not open"
-        return self._descriptor
+        return self.file.descriptor

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -67,6 +67,18 @@ class PartState:
             self.link,
             self.fetched,
         )
+
+    def with_promise(self, promised: HashConfig | None, validator: Validator) -> "PartState":
+        """Return this state with the checksum of the whole file from a 206, if it has none yet.
+
+        Args:
+            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
+            validator: validator of the reply. A 206 of another version is ignored.
+        """
+        if promised is None or self.promised is not None:
+            return self
+        is_same = self.validator.if_range is not None and self.validator.may_be(validator)
+        return replace(self, promised=promised) if is_same else self
 
     @property
     def offset(self) -> int:

@@ -207,7 +207,7 @@ class Transfer:
                 self._context.checks.size(head.total)
             if head.partial:
                 part.take_over()
-                part.hear_promise(head.promised, head.validator)
+                part.state = part.state.with_promise(head.promised, head.validator)
             if was_whole and (head.partial or part.state.is_beginning_of(head)):
                 self._whole(part)
                 return True, part
@@ -230,7 +230,7 @@ class Transfer:
             elif part.state.total is None:  # the first reply did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
-                await self._disk.run(part.check_room, head.total)
+                await self._disk.run(part.file.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)

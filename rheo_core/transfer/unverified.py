@@ -30,7 +30,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     """
     assert part.pieces is not None
     part.flush_buffer()
-    part.note_check()
+    part.file.note_check()
     state = part.state
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if checked.bad and not stop.is_set():

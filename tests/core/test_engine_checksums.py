@@ -149,7 +149,7 @@ def test_a_promise_of_another_version_is_none(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "f", PartOwner("source"))
     for ours, theirs in ((Validator('"a"'), Validator('"b"')), (Validator(), Validator())):
         part.expect(len(BODY), ours)
-        part.hear_promise(wanted(BODY), theirs)
+        part.state = part.state.with_promise(wanted(BODY), theirs)
         assert part.state.promised is None
 
 
