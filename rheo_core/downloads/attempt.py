@@ -150,18 +150,18 @@ class Attempt:
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
             claim.name_in_reply, claim.has_reply = head.name, True
-            path = context.folders.path_by_reply(
-                record.config, part.destination, head.name, head.type
-            )
-            if path is None:
-                if claim.occupant is Occupant.SPECIAL:
-                    raise special_problem(part.destination)
-            else:
-                if part.is_open:
-                    await context.disk.run(part.discard)
-                # Two downloads that got each other's name would wait for each other.
-                claim.unlock(part.destination)
-                part = await self._open(path)
+            path = self._path_by(head, part.destination)
+            if path is not None:
+                part = await self._open_instead_of(part, path)
+            elif claim.occupant is Occupant.SPECIAL:
+                raise special_problem(part.destination)
+            if part.is_borrowed:
+                if part.state.is_beginning_of(head):  # the server knows no ranges
+                    part.take_over()
+                else:
+                    claim.may_borrow = False
+                    path = self._path_by(head, self._expected) or self._expected
+                    part = await self._open_instead_of(part, path)
             return part
 
         transfer = Transfer(
@@ -179,6 +179,19 @@ class Attempt:
         part = await transfer.run(part)
         context.reporter.report(record, last=True)
         return await Verification(context, record, transfer, claim.checksum).run(part)
+
+    def _path_by(self, head: ResponseHead, path: Path) -> Path | None:
+        """Return the path that a reply gives to the file; None: the same."""
+        folders, config = self._context.folders, self._record.config
+        return folders.path_by_reply(config, path, head.name, head.type)
+
+    async def _open_instead_of(self, part: PartFile, path: Path) -> PartFile:
+        """Claim another path after a reply, and open its part file."""
+        if part.is_open:
+            await self._context.disk.run(part.discard)
+        # Two downloads that got each other's name would wait for each other.
+        self._claim.unlock(part.destination)
+        return await self._open(path)
 
     async def _open(self, requested: Path) -> PartFile:
         """Claim a path and open its part file.
@@ -199,12 +212,12 @@ class Attempt:
         if path is None:
             await self._discard(part)
         is_other = path is not requested and path != requested
+        if is_other or claim.lender:
+            part = self._part(path, claim.lender)
         if is_other:
-            part = self._part(path)
             await self._adopt(part, requested)
         if claim.occupant is Occupant.SPECIAL and (claim.name_in_reply or record.config.filename):
             raise special_problem(path)  # else the server may give another name
-        part.may_share = claim.may_share
         if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
             await context.reading.run_stoppable(part.open)
@@ -224,15 +237,15 @@ class Attempt:
                 if not was_locked:
                     self._claim.unlock(requested)
 
-    def _part(self, path: Path) -> PartFile:
+    def _part(self, path: Path, lender: str = "") -> PartFile:
         options, config = self._context.options, self._record.config
         subdir = config.destination_subdir
-        source, links = self._context.names.part_owner(config)
+        owner = self._context.names.part_owner(config, self._claim.checksum)
+        if lender:
+            owner = owner._replace(lender=lender)
         part = PartFile(
             path,
-            source,
-            links=links,
-            is_new_link=config.fetch_url is not None,
+            owner,
             durable=options.durable,
             pieces=config.pieces,
             key=options.key,

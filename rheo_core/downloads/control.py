@@ -200,6 +200,10 @@ class DownloadController:
                 return None
             if source_of(config.url) != source_of(record.config.url):
                 raise ValueError("the URL of a download cannot change; fetch_url can")
+            names = self._context.worker.names
+            if names.source_of(config.url) != names.source_of(record.config.url):
+                own = config.model_copy(update={"url": record.config.url})
+                config = own.with_link(config.source)  # its bytes stay those of its first link
             if config.id != download_id and self._context.tracker.get(config.id) is not None:
                 raise ValueError("another download in the list has this URL and name")
             stays_paused = not record.status.is_terminal and not can_pause(record)
@@ -217,8 +221,6 @@ class DownloadController:
                     if not record.status.is_terminal and not stays_paused:
                         self._context.admission.requeue(record.config)
                     raise
-            if config.url != record.config.url:
-                self._context.worker.names.note_new_link(record.config.url)
             if stays_paused:
                 self._context.tracker.add(again)
                 self._context.lifecycle.paused(again)
@@ -229,13 +231,9 @@ class DownloadController:
 
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
-        folders = self._context.worker.folders
-        if folders.path_of(again.config) == folders.path_of(record.config):  # only its link is new
-            again.destination, again.final_name = record.destination, record.final_name
-        else:
-            again.destination = again.final_name = None
+        again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of a removed one, whose place it takes
-        await self._context.worker.move_part(record, again)
+        await self._context.worker.move_part(record, again.config)
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

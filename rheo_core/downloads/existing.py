@@ -174,8 +174,7 @@ async def _check(
 
 async def _check_begun(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
     """Compare the file with the size in the state of this download, if it began there earlier."""
-    source, links = context.names.part_owner(record.config)
-    part = PartFile(path, source, links=links, key=context.options.key)
+    part = PartFile(path, context.names.part_owner(record.config), key=context.options.key)
     if context.part_listings.is_free(part.folder):
         return
     known = await context.disk.run(part.expected_size)

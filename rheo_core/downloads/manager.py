@@ -435,8 +435,9 @@ class DownloadManager:
             The id of the download from now on; None if it is unknown or completed.
 
         Raises:
-            ValueError: `config` has another `url` (a new link is its `fetch_url`), or another
-                download in the list has its URL and name.
+            ValueError: `config` has the `url` of another object (a new link is its `fetch_url`, and
+                so is a `url` with another signature or login), or another download in the list has
+                its URL and name.
             DestinationError: the partial data cannot be moved to the new name. Nothing changed.
         """
         edited = await self._usable.control.edit(download_id, config)

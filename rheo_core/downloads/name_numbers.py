@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.file_config import FileConfig
+from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartOwner, exact_source_of, source_of
@@ -30,8 +31,12 @@ class NameNumbers:
         self._first: dict[int, int] = {}  # name -> source of the first download
         self._more: dict[int, dict[int, int]] = {}  # name -> sources of the others -> number
         self._sources: set[int] | None = None  # of all downloads; None: not needed yet
-        self._ended: set[int] = set()  # sources of downloads that ended without a file
+        # Sources of downloads that ended without a file, whose bytes may be kept. Each takes less
+        # memory than a download that did not fail, which has an entry in `_first`.
+        self._ended: set[int] = set()
         self._passed: dict[Path, dict[int, Set[str]]] = {}  # path -> number -> owners of its file
+        self._parts: dict[Path, dict[str, int]] = {}  # path -> link -> number of its part file
+        self._listed: set[Path] = set()  # paths with all of their part files in `_parts`
 
     def add(self, record: DownloadRecord) -> None:
         """Number a new download."""
@@ -47,12 +52,6 @@ class NameNumbers:
         """Note a download that has no number, but perhaps a part file."""
         self._ended.add(_number_of(self.source_of(record.config.url)))
 
-    def note_new_link(self, old: str) -> None:
-        """Let a download keep its part file although its URL has another signature or login."""
-        number = _number_of(self.source_of(old))
-        self._all_sources().discard(number)
-        self._ended.discard(number)
-
     def release(self, record: DownloadRecord) -> None:
         """Give back the number of a download that ended without a file."""
         self.note_ended(record)
@@ -61,17 +60,26 @@ class NameNumbers:
         more.pop(source, None)
         if not more and self._first.get(name) == source:
             del self._first[name]
+        if self._parts:  # its part file is removed or moved, or the next look finds it again
+            path, link = self._folders.path_of(record.config), self.source_of(record.config.url)
+            number = self._parts.get(path, {}).pop(link, None)
+            if number is not None:
+                self._passed.get(path, {}).pop(number, None)
 
     def source_of(self, url: str) -> str:
         """Return the source that a finished file of a URL is marked with."""
         return exact_source_of(url, self._key)
 
-    def part_owner(self, config: FileConfig) -> PartOwner:
-        """Return the owner of the part file of a download."""
-        links: tuple[str, ...] = (self.source_of(config.url),)
-        if config.source != config.url:
-            links = (self.source_of(config.source), *links)
-        return PartOwner(source_of(config.url), links)
+    def part_owner(self, config: FileConfig, checksum: HashConfig | None = None) -> PartOwner:
+        """Return the owner of the part file of a download.
+
+        Args:
+            config: the download.
+            checksum: of the whole file, from the user or a checksum file.
+        """
+        fetched = "" if config.source == config.url else self.source_of(config.source)
+        is_verified = checksum is not None or config.pieces is not None
+        return PartOwner(source_of(config.url), self.source_of(config.url), fetched, is_verified)
 
     def has_source(self, source: str) -> bool:
         """Return True if a download of this run has a source."""
@@ -97,6 +105,29 @@ class NameNumbers:
             owners: sources of the downloads that the file belongs to, or `UNKNOWN_OWNER`.
         """
         self._passed.setdefault(path, {})[number] = owners
+
+    def note_part(self, path: Path, number: int, link: str) -> None:
+        """Remember which link began the part file of a number.
+
+        Args:
+            path: path without a number.
+            number: number of the file; 0: none.
+            link: the link; empty: unknown.
+        """
+        if link:
+            self._parts.setdefault(path, {})[link] = number
+
+    def note_all_parts(self, path: Path) -> None:
+        """Remember that all part files of a name were noted."""
+        self._listed.add(path)
+
+    def has_all_parts(self, path: Path) -> bool:
+        """Return True if all part files of a name were noted."""
+        return path in self._listed
+
+    def number_begun_by(self, link: str, path: Path) -> int | None:
+        """Return the number of the part file that a link began; None: not noted."""
+        return self._parts.get(path, {}).get(link)
 
     def numbers(self, path: Path, owners: Set[str]) -> Iterator[int]:
         """Yield the numbers from 0, without those that were passed over.

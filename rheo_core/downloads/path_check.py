@@ -26,7 +26,8 @@ class PathCheck(NamedTuple):
     occupant: Occupant
     identity: Identity | None = None  # of a file
     source: str | None = None  # of the download that wrote the file, if it is known
-    link: str | None = None  # other link of this object that began the file; see `PartState`
+    link: str = ""  # that began the part file beside it, if it is known; see `PartState`
+    may_borrow: bool = False  # that is another link of this object; see `PartOwner.may_borrow`
 
 
 class PathCheckRequest(NamedTuple):
@@ -49,16 +50,19 @@ def check_path(request: PathCheckRequest) -> PathCheck:
     """Check the path of a file. Blocks."""
     part, prepare, is_free, follow = request
     state = None if is_free else part.found_state()
-    link = state.link if state is not None and part.is_shared(state) else None
+    link, may_borrow = "", False
+    if state is not None:
+        link, may_borrow = state.link, part.owner.may_borrow(state)
     path = part.destination
     if os.path.lexists(path):
         is_file = os.path.isfile(path) and (follow or not os.path.islink(path))
         occupant = Occupant.FILE if is_file else Occupant.SPECIAL
-        return PathCheck(occupant, identity_at(path), source_at(path), link)
+        return PathCheck(occupant, identity_at(path), source_at(path), link, may_borrow)
     if state is None:
         if prepare and not is_free:
             part.prepare()
         return PathCheck(Occupant.NOTHING)
-    if link is not None:
-        return PathCheck(Occupant.SHARED, link=link)
-    return PathCheck(Occupant.OURS if part.owner.has_begun(state) else Occupant.ANOTHERS)
+    if part.owner.has_begun(state):
+        return PathCheck(Occupant.OURS, link=link)
+    occupant = Occupant.SHARED if may_borrow else Occupant.ANOTHERS
+    return PathCheck(occupant, link=link, may_borrow=may_borrow)

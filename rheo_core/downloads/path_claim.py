@@ -1,6 +1,7 @@
 """PathClaim: the path for the file of an attempt, chosen by name and strategy, then locked."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError
@@ -41,7 +42,8 @@ class PathClaim:
             knew its folder and name.
         occupant: contents of the path that was claimed last.
         existing: the file that stands for this download, if `claim` returned None.
-        may_share: another link of the object began the file, and no download of this run has it.
+        may_borrow: the bytes of another link may be continued. A reply with another file ends it.
+        lender: that link, if it began the file at the path that was claimed last; else empty.
         source: of the download, as its finished file is marked; see `exact_source_of`.
     """
 
@@ -55,7 +57,8 @@ class PathClaim:
         self.expected_path: Path | None = None
         self.occupant: Occupant | None = None
         self.existing: Path | None = None
-        self.may_share = False
+        self.may_borrow = True
+        self.lender = ""
         self.source = context.names.source_of(record.config.url)
         self._locked: list[Path] = []  # mostly one
         self._best: Path | None = None  # claimed last, if it has the best number
@@ -71,7 +74,7 @@ class PathClaim:
         Raises:
             ReplyIsOpenError: close the reply, and claim the path again.
         """
-        self._best = None
+        self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
         async with self._context.locks.turn(path):  # else two would pass over each other's names
@@ -138,7 +141,7 @@ class PathClaim:
             lifecycle.explain(self._record, "")
         claimed = await self._context.resolver.resolve(path, self.strategy)
         if claimed is not None:
-            self.may_share = self._is_shared(await self._check(claimed))
+            self._note(await self._check(claimed))
         return claimed
 
     async def _check_existing(self, path: Path) -> None:
@@ -157,7 +160,7 @@ class PathClaim:
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
         is_checked = is_checkable(self._record, self.checksum)
-        owners = self._usable_owners()
+        names, owners = self._context.names, self._usable_owners()
         numbers = self._numbers(path, owners)
         for index, number in enumerate(numbers):
             candidate = numbered(path, number)
@@ -171,8 +174,8 @@ class PathClaim:
                 continue
             check = await self._check(candidate, None if number else part)
             self._note(check)
-            if self.occupant is Occupant.SHARED and self.may_share:
-                return await self._own_among(path, numbers, candidate) or candidate
+            if check.occupant is Occupant.SHARED:
+                return await self._own_instead_of(candidate, path) or candidate
             if self._may_take(check, is_best=not index, has_existing=bool(existing)):
                 is_new = check.occupant is Occupant.NOTHING and part is not None and not number
                 if is_new and self.strategy is FileExistsStrategy.RENAME:  # begun there earlier?
@@ -181,13 +184,16 @@ class PathClaim:
             if check.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
                 self.unlock(candidate)  # the next link of this name goes there
                 break
+            if check.occupant is Occupant.ANOTHERS and check.link:
+                names.note_part(path, number, check.link)
+                names.pass_over(path, number, {check.link})
             if check.occupant is not Occupant.FILE:
                 if check.occupant is not Occupant.SPECIAL and not was_locked:
                     self.unlock(candidate)  # the owner of the part file must find it
                 continue
             others = self._kept_for_others(check, is_spare=bool(existing) and not is_checked)
             if others:
-                self._context.names.pass_over(path, number, others)
+                names.pass_over(path, number, others)
                 if not was_locked:
                     self.unlock(candidate)  # the owner of the file must find it
                 continue
@@ -217,12 +223,9 @@ class PathClaim:
         yield from (number for number in others if number != first)
 
     def _usable_owners(self) -> set[str]:
-        """Return the owners of existing files that this download may use."""
-        match self.strategy:
-            case FileExistsStrategy.RENAME:
-                return set()
-            case FileExistsStrategy.SKIP:
-                return {self.source, UNKNOWN_OWNER}
+        """Return the owners of part files and existing files that this download may use."""
+        if self.strategy is FileExistsStrategy.SKIP:
+            return {self.source, UNKNOWN_OWNER}
         return {self.source}
 
     @property
@@ -311,43 +314,42 @@ class PathClaim:
         self._note(check)
         return path
 
-    async def _own_among(self, path: Path, numbers: Iterator[int], shared: Path) -> Path | None:
+    async def _own_instead_of(self, shared: Path, path: Path) -> Path | None:
         """Lock the path that an earlier run of this very link began, instead of a shared one."""
-        for number in numbers:
-            candidate = numbered(path, number)
-            if await self._begun_at(candidate):
-                self.unlock(shared)
-                return candidate
-            if (await self._check(candidate)).occupant is Occupant.NOTHING:
-                break
-        return None
+        names = self._context.names
+        if not names.has_all_parts(path):  # else n links of one name look at n * n part files
+            for number in count():
+                check = await self._check(numbered(path, number))
+                if check.occupant is Occupant.NOTHING:
+                    break
+                names.note_part(path, number, check.link)
+            names.note_all_parts(path)
+        own_number = names.number_begun_by(self.source, path)
+        own = None if own_number is None else await self._begun_at(numbered(path, own_number))
+        if own is not None:
+            self.unlock(shared)
+        return own
 
     def _note(self, check: PathCheck) -> None:
         self.occupant = check.occupant
-        self.may_share = self._is_shared(check)
-
-    def _is_shared(self, check: PathCheck) -> bool:
-        """Return True if a link began the file that no download of this run has."""
-        return check.link is not None and not self._context.names.has_link(check.link)
+        self.lender = check.link if check.may_borrow else ""
 
     async def _check(self, path: Path, part: PartFile | None = None) -> PathCheck:
         """Check a path; prepare `part` for it if nothing is there."""
         context, is_wanted = self._context, part is not None
         if part is None:
-            source, links = context.names.part_owner(self._record.config)
-            part = PartFile(
-                path,
-                source,
-                links=links,
-                pieces=self._record.config.pieces,
-                key=context.options.key,
-                is_read_back=self.checksum is not None,
-            )
+            owner = context.names.part_owner(self._record.config, self.checksum)
+            part = PartFile(path, owner, key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
         follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
-        return await context.disk.submit_to(
+        check = await context.disk.submit_to(
             context.path_checks, PathCheckRequest(part, is_wanted, is_free, follow)
         )
+        if check.may_borrow and not (self.may_borrow and not context.names.has_link(check.link)):
+            is_part = check.occupant is Occupant.SHARED
+            occupant = Occupant.ANOTHERS if is_part else check.occupant
+            check = check._replace(occupant=occupant, may_borrow=False)
+        return check
 
 
 def special_problem(path: Path) -> DestinationError:

@@ -124,7 +124,7 @@ class Verification:
             await context.disk.run(part.flush_buffer)
             result = await context.validator.validate(part.path, expected)
             await context.disk.run(
-                part.check_in_place
+                part.file.check_in_place
             )  # the validator got a name, not the open file
         else:
             work = partial(part.digest, expected.algorithm)

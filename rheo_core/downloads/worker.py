@@ -247,20 +247,20 @@ class DownloadWorker:
         locks, key = self._context.locks, self._context.options.key
         free = [(path, owner) for path, owner in found if locks.try_acquire(path)]
         try:
-            parts = [PartFile(path, source, links=links, key=key) for path, (source, links) in free]
+            parts = [PartFile(path, owner, key=key) for path, owner in free]
             await self._context.disk.run(_discard_each, parts)
         finally:
             for path, _ in free:
                 locks.release(path)
 
-    async def move_part(self, record: DownloadRecord, again: DownloadRecord) -> None:
-        """Move the partial data of a download that is not running to path and link of `again`.
+    async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
+        """Move the partial data of a download that is not running to the path of `config`.
 
         Raises:
             DestinationError: the data cannot be moved, or would be dropped there because the file
                 exists; it stays in its place.
         """
-        config, path, earlier = again.config, self.destination(again), self.destination(record)
+        path, earlier = self.folders.path_of(config), self.destination(record)
         strategy = config.file_exists_strategy or self.resolver.default_strategy
         is_skipped = strategy is FileExistsStrategy.SKIP and record.bytes_downloaded > 0
 
@@ -273,13 +273,9 @@ class DownloadWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
-            source, links = self.names.part_owner(config)
-            moved = PartFile(path, source, links=links, key=self._context.options.key)
-            moved.adopt(earlier, part.owner)
+            PartFile(path, part.owner, key=self._context.options.key).adopt(earlier)
 
         if path == earlier:
-            if config.url != record.config.url:  # only its link is new
-                await self._with_part(record, move)
             return
         if not self._context.locks.try_acquire(path):
             raise DestinationError(path, "another download is writing this file")
@@ -313,8 +309,8 @@ class DownloadWorker:
         if not locks.try_acquire(path):  # another download uses it now
             return None
         try:
-            source, links = self.names.part_owner(record.config)
-            part = PartFile(path, source, links=links, key=self._context.options.key)
+            owner = self.names.part_owner(record.config)
+            part = PartFile(path, owner, key=self._context.options.key)
             return await self._context.disk.run(work, part)
         finally:
             locks.release(path)

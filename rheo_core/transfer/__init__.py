@@ -8,7 +8,7 @@ from .host_limits import HostLimiter
 from .part_file import PartFile
 from .part_listings import PartListings
 from .part_names import PartNames
-from .part_state import PartOwner, exact_source_of, source_of
+from .part_owner import PartOwner, exact_source_of, source_of
 from .pieces import check_pieces, gaps
 from .rate_limits import RateLimits, Throttle, TokenBucket
 from .remote_size import size_at_server

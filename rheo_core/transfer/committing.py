@@ -103,14 +103,14 @@ def _commit_written(
     part: PartFile, size: int, metadata: FileMetadata, *, overwrite: bool
 ) -> Identity:
     """Give the open file its name, even if its old name leads to another file."""
-    part.check_unchanged()
-    part.check_reach()
+    part.file.check_unchanged(part.destination.name)
+    part.file.check_reach()
     os.ftruncate(part.descriptor, size)
     metadata.apply(part.descriptor)
-    part.note_commit()
+    part.file.note_commit()
     if part.durable:
         os.fsync(part.descriptor)
-        part.check_unchanged()
+        part.file.check_unchanged(part.destination.name)
     if overwrite:
         _refuse_special(part.destination)
         take_name(part.descriptor, part.path, part.destination, spare=unfinished(part.path))

@@ -102,7 +102,8 @@ class ConnectionGroup:
                     next_checkpoint = self._loop.time() + self._tuning.checkpoint_seconds
             self._check_complete()
             if self._promising is not None:  # no thread changes the state any more
-                self._part.hear_promise(self._promising.promised, self._promising.validator)
+                promised, validator = self._promising.promised, self._promising.validator
+                self._part.state = self._part.state.with_promise(promised, validator)
         except DiskFullError:
             await self._stop()
             with suppress(DestinationError):
@@ -328,7 +329,7 @@ class ConnectionGroup:
     async def _check_room(self) -> None:
         """Stop before the disk is completely full."""
         if self._segments.total is not None and self._part.is_begun:
-            await self._disk.run(self._part.check_room, self._segments.total)
+            await self._disk.run(self._part.file.check_room, self._segments.total)
 
     async def _stop(self) -> None:
         """Cancel every connection and wait until each has released the file."""

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from rheo_core.domain.filenames import MAX_NAME_BYTES, RESERVED_SUFFIX_BYTES, shorten_filename
 
-from .part_state import Key, PartOwner, PartState, StateFile, find_state
+from .part_owner import PartOwner
+from .part_state import Key, PartState, StateFile, find_state
 
 _TAG_LETTERS = 8
 _TAG_OFFSETS = range(0, 4 * _TAG_LETTERS, _TAG_LETTERS)
@@ -50,7 +51,7 @@ def own_paths(destination: Path, owner: PartOwner) -> list[PartPaths]:
 
 def _tags(owner: PartOwner) -> list[str]:
     tags = [owner.source[at : at + _TAG_LETTERS] for at in _TAG_OFFSETS]
-    return tags + [link[:_TAG_LETTERS] for link in owner.links[-1:]]
+    return [*tags, owner.link[:_TAG_LETTERS]] if owner.link else tags
 
 
 def state_at(destination: Path, owner: PartOwner, key: Key) -> PartState | None:
@@ -59,19 +60,19 @@ def state_at(destination: Path, owner: PartOwner, key: Key) -> PartState | None:
     One of the same object counts before that of another. None if no valid state exists. Every
     download calls this first and mostly finds nothing.
     """
-    state = None
-    path = str(destination)
-    if os.access(f"{path}.part.state", os.F_OK):
-        state_file = usual_paths(destination).find_state(key)
-        state = None if state_file is None else state_file.state
-    if state is not None and owner.has_begun(state):
-        return state
-    if _has_own_state(destination, owner):
-        for each in (owner, PartOwner(owner.source)):
-            own = next(states_of(destination, each, key), None)
-            if own is not None:
-                return own
-    return state
+    usual = None
+    if os.access(f"{destination}.part.state", os.F_OK):
+        usual = _state_of(usual_paths(destination), key)
+    if (usual is not None and owner.has_begun(usual)) or not _has_own_state(destination, owner):
+        return usual
+    found = [usual, *(_state_of(each, key) for each in own_paths(destination, owner))]
+    states = [each for each in found if each is not None and each.source == owner.source]
+    return next(filter(owner.has_begun, states), states[0] if states else usual)
+
+
+def _state_of(paths: PartPaths, key: Key) -> PartState | None:
+    state_file = paths.find_state(key)
+    return None if state_file is None else state_file.state
 
 
 def _has_own_state(destination: Path, owner: PartOwner) -> bool:
@@ -86,16 +87,15 @@ def _has_own_state(destination: Path, owner: PartOwner) -> bool:
 def states_of(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartState]:
     """Yield the states of this download, in the order in which its paths are tried."""
     for paths in (usual_paths(destination), *own_paths(destination, owner)):
-        state_file = paths.find_state(key)
-        if state_file is not None and state_file.state is not None and state_file.proves(owner):
-            yield state_file.state
+        state = _state_of(paths, key)
+        if state is not None and owner.has_begun(state):
+            yield state
 
 
 def paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartPaths]:
     """Yield the paths that a part file may have, those with a state of this download first."""
     every = [usual_paths(destination), *own_paths(destination, owner)]
-    states = [paths.find_state(key) for paths in every]
-    ours = [each is not None and each.proves(owner) for each in states]
+    ours = [owner.has_written(paths.find_state(key)) for paths in every]
     yield from (paths for paths, is_ours in zip(every, ours, strict=True) if is_ours)
     yield from (paths for paths, is_ours in zip(every, ours, strict=True) if not is_ours)
 

@@ -21,6 +21,7 @@ from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 from .errors import named_errors
 from .part_marks import put_mark
 from .part_names import PartPaths, own_paths, paths_to_try, unverified_name, usual_paths
+from .part_owner import PartOwner
 from .part_recovery import (
     FoundPart,
     is_begun_by_us,
@@ -30,7 +31,7 @@ from .part_recovery import (
     take_up,
     tidy_up,
 )
-from .part_state import STATE_MARK, Key, PartOwner, PartState, StateFile
+from .part_state import STATE_MARK, Key, PartState, StateFile
 from .running_hash import RunningHash
 
 _log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class PartOpener:
         usual = usual_paths(self.destination)
         for paths in (usual, *own_paths(self.destination, self.owner)):
             state_file = tidy_up(paths, self.destination, self.owner, self.key)
-            if state_file is not None and state_file.proves(self.owner):
+            if self.owner.has_written(state_file):
                 return paths, state_file
         return usual, None
 
@@ -205,7 +206,7 @@ class PartOpener:
             if not (os.path.lexists(paths.part) or os.path.lexists(paths.state)):
                 return paths
             state_file = paths.find_state(self.key)
-            if state_file is not None and state_file.proves(self.owner):
+            if self.owner.has_written(state_file):
                 return None
         return None
 
@@ -238,7 +239,7 @@ def may_be_ours(paths: PartPaths, state_file: StateFile | None, owner: PartOwner
     except FileNotFoundError:
         if state_file is None:
             return True
-        return state_file.proves(owner) or state_file.is_blank or state_file.is_marked
+        return owner.has_written(state_file) or state_file.is_blank or state_file.is_marked
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return False
     if is_empty_of_another_user(status):
@@ -254,5 +255,5 @@ def is_empty_of_another_user(status: os.stat_result) -> bool:
 def _is_or_was_ours(state_file: StateFile, owner: PartOwner) -> bool:
     """Return True if this program wrote the state, or may have before it was damaged."""
     if state_file.state is not None:
-        return state_file.proves(owner)
+        return owner.has_written(state_file)
     return state_file.is_private and state_file.claimed_source in (None, owner.source)

@@ -22,7 +22,8 @@ from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .part_marks import has_any_mark, has_mark
 from .part_names import PartPaths
-from .part_state import Key, PartOwner, PartState, StateFile
+from .part_owner import PartOwner
+from .part_state import Key, PartState, StateFile
 from .pieces import check_pieces
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -41,7 +42,7 @@ def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> 
         FileInUseError: another program has the file open, perhaps during its commit.
     """
     state_file = paths.find_state(key)
-    if state_file is None or not (state_file.is_blank or state_file.proves(owner)):
+    if state_file is None or not (state_file.is_blank or owner.has_written(state_file)):
         return state_file
     with suppress(OSError):
         part = identity_at(paths.part)

@@ -4,15 +4,14 @@ A state is signed with the user's key (HMAC-SHA256, RFC 2104), together with the
 file: one that a server, another user or another place brought is not believed.
 """
 
-import hashlib
 import hmac
 import json
 import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +20,11 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import to_json
 
 from rheo_core.domain.hash_validation import HashConfig
-from rheo_core.domain.signed_urls import unsigned
 from rheo_core.infrastructure.files import is_private, write_atomically
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.shortage_errors import shortage_of_files
 
+from .response_head import ResponseHead
 from .segments import WrittenRange
 from .validators import NO_VALIDATOR, Validator
 
@@ -33,7 +32,6 @@ STATE_MARK = b"rheo part state "
 """The beginning of the state files of every version."""
 _VERSION = STATE_MARK + b"5"
 _MAX_STATE_BYTES = 1 << 20
-_SOURCE_DIGITS = 32
 
 Key = Callable[[], bytes]
 """Return the key that signs states; called when a state is read or written."""
@@ -51,7 +49,8 @@ class PartState:
     modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole and not as promised, except `written`
     media_type: str | None = None  # of the first reply, such as text/html, in lower case
-    link: str = ""  # that began it, with its signature; see `exact_source_of`
+    link: str = ""  # of the download, with its signature; see `exact_source_of`
+    fetched: str = ""  # link that brought the bytes; empty: `link`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -67,7 +66,20 @@ class PartState:
             self.is_rejected,
             self.media_type,
             self.link,
+            self.fetched,
         )
+
+    def with_promise(self, promised: HashConfig | None, validator: Validator) -> "PartState":
+        """Return this state with the checksum of the whole file from a 206, if it has none yet.
+
+        Args:
+            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
+            validator: validator of the reply. A 206 of another version is ignored.
+        """
+        if promised is None or self.promised is not None:
+            return self
+        is_same = self.validator.if_range is not None and self.validator.may_be(validator)
+        return replace(self, promised=promised) if is_same else self
 
     @property
     def offset(self) -> int:
@@ -82,6 +94,15 @@ class PartState:
         """True if all bytes are written."""
         return self.total is not None and self.offset == self.total
 
+    def is_beginning_of(self, head: ResponseHead) -> bool:
+        """Return True if the written bytes are the beginning of the file that a reply offers."""
+        return (
+            self.offset > 0
+            and self.validator.if_range is not None
+            and self.validator.if_range == head.validator.if_range
+            and self.total == head.total
+        )
+
     @property
     def can_resume(self) -> bool:
         """True if a later request may continue: only a strong validator tells versions apart."""
@@ -90,59 +111,9 @@ class PartState:
         )
 
 
-class PartOwner(NamedTuple):
-    """Download that a part file belongs to.
-
-    Attributes:
-        source: its object; see `source_of`.
-        links: its links, the one that is fetched first; see `exact_source_of`. Empty: any link.
-    """
-
-    source: str
-    links: tuple[str, ...] = ()
-
-    def has_begun(self, state: PartState) -> bool:
-        """Return True if a state is that of this download."""
-        return state.source == self.source and self.is_link(state)
-
-    def is_link(self, state: PartState) -> bool:
-        """Return True if a link of this download began the bytes of a state."""
-        return not self.links or state.link in ("", *self.links)
-
-
 @cache
 def _schema() -> TypeAdapter[PartState]:
     return TypeAdapter(PartState)  # built when a state is read, because building it takes 2 ms
-
-
-def source_of(url: str) -> str:
-    """Return the id of a source: a hash of its URL without signature and fragment.
-
-    Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
-    the same, and an ETag decides whether it is; many objects of a server may share a date.
-    """
-    return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
-
-
-@lru_cache(maxsize=16)  # an attempt asks for that of one URL several times
-def exact_source_of(url: str, key: bytes) -> str:
-    """Return the id of a source with its signature, for which no validator decides.
-
-    The user's key is needed to compute it: everybody who can read a finished file can read its
-    source, and could guess a weak password in the URL from a plain hash.
-    """
-    mac = _begun_source(key).copy()
-    mac.update(_encoded(url.partition("#")[0]))
-    return mac.hexdigest()[:_SOURCE_DIGITS]
-
-
-@lru_cache(maxsize=1)  # OpenSSL takes longer for a key than for a URL
-def _begun_source(key: bytes) -> hmac.HMAC:
-    return hmac.new(key, b"finished file of ", "sha256")
-
-
-def _encoded(url: str) -> bytes:
-    return url.encode(errors="surrogatepass")
 
 
 def encode_state(state: PartState, part_name: str, key: bytes) -> bytes:
@@ -193,10 +164,6 @@ class StateFile(NamedTuple):
     state: PartState | None
     is_private: bool
     data: bytes
-
-    def proves(self, owner: PartOwner) -> bool:
-        """Return True if this program wrote the state of this download."""
-        return self.state is not None and owner.has_begun(self.state)
 
     @property
     def is_blank(self) -> bool:

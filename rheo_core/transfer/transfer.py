@@ -118,7 +118,7 @@ class Transfer:
         """
         was_unasked, self.is_unasked = self.is_unasked, False
         self._context.checks.verified_at_end = False
-        if was_unasked and self._record.config.fetch_url is None:
+        if was_unasked and (self._record.config.fetch_url is None or part.is_borrowed):
             # Without the validator in memory, no reply can confirm the old bytes.
             part.state = replace(part.state, validator=NO_VALIDATOR)
             self._is_anew = True
@@ -139,13 +139,14 @@ class Transfer:
             except RangeRefusedError as refused:
                 part = self.part
                 if _is_all_there(refused, part.state):
+                    part.take_over()
                     if part.state.total is None:
                         await self._check_whole(part, part.state.offset)
                     part.state = replace(part.state, total=part.state.offset)
                     return self._whole(part)
                 if self.sources.only is not None:
                     raise
-                self._check_replaced(part.state)
+                self._check_replaced(part)
                 if not isinstance(refused, UnprovenWholeError):
                     # Some servers have one ETag for each machine, others have ETags but no ranges.
                     self._context.options = replace(self._context.options, connections=1)
@@ -207,19 +208,19 @@ class Transfer:
                 self._context.checks.size(head.total)
             if head.partial:
                 part.take_over()
-                part.hear_promise(head.promised, head.validator)
-            if was_whole and (head.partial or _continues(head, part.state)):
+                part.state = part.state.with_promise(head.promised, head.validator)
+            if was_whole and (head.partial or part.state.is_beginning_of(head)):
                 self._whole(part)
                 return True, part
             if not head.partial:
                 if self._goes_on(part, head):
                     return False, part
-                self._check_replaced(part.state)
+                self._check_replaced(part)
                 known = _known_size(head, part.state, self._stats.known_size)
                 before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
-                if part is not before and _continues(head, part.state):
+                if part is not before and part.state.is_beginning_of(head):
                     return False, part
                 part.expect(head.total, head.validator, head.promised, head.modified, head.type)
                 if head.type is not None:
@@ -230,7 +231,7 @@ class Transfer:
             elif part.state.total is None:  # the first reply did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
-                await self._disk.run(part.check_room, head.total)
+                await self._disk.run(part.file.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
             await self._receive(reply, part)
@@ -302,12 +303,13 @@ class Transfer:
                 on_disk = await self._disk.run(part.beginning)
                 checks.beginning(head, await reply.body.peek(), on_disk)
         except WebPageError:
-            self._check_replaced(part.state)  # its message explains more if the link is new
+            self._check_replaced(part)  # its message explains more if the link is new
             raise
 
-    def _check_replaced(self, state: PartState) -> None:
+    def _check_replaced(self, part: PartFile) -> None:
         """Refuse to replace bytes because of a new link, which may lead to another file."""
-        if self._record.config.fetch_url is not None and state.can_resume:
+        is_new_link, state = self._record.config.fetch_url is not None, part.state
+        if is_new_link and state.can_resume and not part.is_borrowed:
             raise ProtocolError(
                 f"the new link leads to a different file; the {state.offset:,} bytes from the "
                 "old link are kept. To download the new file, add its link separately"
@@ -422,13 +424,3 @@ def _known_size(
     of_state = state.validator
     is_same = of_state.if_range is not None and of_state.may_be(head.validator)
     return state.total if is_same and of_state.coding == head.validator.coding else None
-
-
-def _continues(head: ResponseHead, state: PartState) -> bool:
-    """Return True if the bytes under the new name are the beginning of the offered file."""
-    return (
-        state.offset > 0
-        and state.validator.if_range is not None
-        and state.validator.if_range == head.validator.if_range
-        and state.total == head.total
-    )

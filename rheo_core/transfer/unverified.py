@@ -30,7 +30,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     """
     assert part.pieces is not None
     part.flush_buffer()
-    part.note_check()
+    part.file.note_check()
     state = part.state
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if checked.bad and not stop.is_set():
@@ -56,7 +56,9 @@ def reject(part: PartFile) -> None:
         part.flush_buffer()
     finally:
         part.buffered = None  # no other attempt may continue from it, even if it cannot be written
-    part.state = PartState(part.source, is_rejected=True)  # with total 0 it would count as whole
+    part.state = PartState(
+        part.owner.source, is_rejected=True
+    )  # with total 0 it would count as whole
     part.write_state()
 
 

@@ -18,7 +18,7 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
 from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import AiohttpClient
-from rheo_core.transfer import PartFile, running_hash
+from rheo_core.transfer import PartFile, PartOwner, running_hash
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import (
     EAGER,
@@ -146,10 +146,10 @@ async def test_a_promise_of_a_connection_that_joined(
 
 
 def test_a_promise_of_another_version_is_none(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "f", "source")
+    part = PartFile(tmp_path / "f", PartOwner("source"))
     for ours, theirs in ((Validator('"a"'), Validator('"b"')), (Validator(), Validator())):
         part.expect(len(BODY), ours)
-        part.hear_promise(wanted(BODY), theirs)
+        part.state = part.state.with_promise(wanted(BODY), theirs)
         assert part.state.promised is None
 
 

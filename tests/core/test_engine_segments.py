@@ -11,7 +11,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import FileValidationError
-from rheo_core.transfer import PartFile, segments, source_of
+from rheo_core.transfer import PartFile, PartOwner, segments, source_of
 from rheo_core.transfer.committing import commit
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
@@ -194,7 +194,7 @@ async def test_one_connection_fetches_all_that_is_missing(
 ) -> None:
     """The host bears no second one, not even for a moment."""
     url = server.on("/f", serving(BODY, ETag='"v1"'))
-    part = PartFile(tmp_path / "f", source_of(url))
+    part = PartFile(tmp_path / "f", PartOwner(source_of(url)))
     part.open()
     part.expect(len(BODY), Validator('"v1"'))
     part.begin()
@@ -391,7 +391,7 @@ async def test_a_part_file_that_another_program_shortens_is_not_the_file(
 async def test_a_part_file_that_is_shortened_before_its_commit_is_not_the_file(
     tmp_path: Path, left: int
 ) -> None:
-    part = PartFile(tmp_path / "f", source_of("http://x/f"))
+    part = PartFile(tmp_path / "f", PartOwner(source_of("http://x/f")))
     part.expect(len(BODY), Validator(etag='"v1"'))
     part.begin()
     part.write(0, BODY)

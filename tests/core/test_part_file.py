@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer import PartFile, commit, part_state
+from rheo_core.transfer import PartFile, PartOwner, commit, part_state
 from rheo_core.transfer.part_names import own_paths, usual_paths
 from rheo_core.transfer.part_state import PartState, encode_state, write_state
 from rheo_core.transfer.segments import WrittenRange
@@ -30,7 +30,7 @@ DATA = bytes(range(200))
 
 @pytest.fixture
 def part(tmp_path: Path) -> Iterator[PartFile]:
-    part = PartFile(tmp_path / "a.bin", "source")
+    part = PartFile(tmp_path / "a.bin", PartOwner("source"))
     yield part
     part.release(keep=True)
 
@@ -54,14 +54,14 @@ def begun(part: PartFile) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "a.bin", "source")
+    part = PartFile(tmp_path / "a.bin", PartOwner("source"))
     assert part.path == tmp_path / "a.bin.part"
     assert part.state_path == tmp_path / "a.bin.part.state"
 
 
 def test_the_state_survives(part: PartFile) -> None:
     begun(part)
-    again = PartFile(part.destination, "source")
+    again = PartFile(part.destination, PartOwner("source"))
     again.open()
     assert again.state == PartState("source", 200, STRONG, FIRST_HALF)
     again.write(100, DATA[100:])
@@ -86,7 +86,7 @@ def test_a_later_run_can_open_it_whatever_the_umask(part: PartFile, umask: int, 
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "some" / "where" / "a", "source")
+    part = PartFile(tmp_path / "some" / "where" / "a", PartOwner("source"))
     part.open()
     assert part.path.exists()
     part.discard()
@@ -143,13 +143,13 @@ def test_a_read_back_that_is_stopped_proves_nothing(part: PartFile, keep: bool) 
     stop.set()
     part.open(stop)
     part.release(keep=keep)
-    PartFile(part.destination, "source").discard()
+    PartFile(part.destination, PartOwner("source")).discard()
     assert theirs.read_bytes() == b"theirs"
 
 
 def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(part)
-    other = PartFile(part.destination.with_name("b.bin"), "source")
+    other = PartFile(part.destination.with_name("b.bin"), PartOwner("source"))
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
@@ -209,14 +209,14 @@ def test_any_state_of_the_download_may_have_the_size(
     """A crash while a part file gets another name leaves two states."""
     places = usual_paths(part.destination), own_paths(part.destination, part.owner)[2]
     for paths, total in zip(places, order, strict=True):
-        state = PartState(part.source, total, STRONG)
+        state = PartState(part.owner.source, total, STRONG)
         write_state(paths.state, state, paths.part.name, user_key, durable=False)
     assert part.expected_size() == next(filter(None, order), None)
 
 
 def test_a_state_of_another_download_has_no_size(part: PartFile) -> None:
     begun(part)
-    assert PartFile(part.destination, "other").expected_size() is None
+    assert PartFile(part.destination, PartOwner("other")).expected_size() is None
 
 
 def test_without_a_strong_validator_nothing_is_gone_on_from(part: PartFile) -> None:
@@ -293,7 +293,7 @@ def test_special_files_stay_and_another_name_is_taken(
     there = file_state(path)
     begun(part)
     assert (part.path, part.state_path) != usual
-    again = PartFile(part.destination, "source")
+    again = PartFile(part.destination, PartOwner("source"))
     again.open()
     assert again.state.offset == 100  # what was begun under that name is found again
     again.write(100, DATA[100:])
@@ -410,7 +410,7 @@ def _with(*pieces: dict[str, object], total: object = 9) -> bytes:
 @example(b"9" * 5000)
 def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
     """Signed or not: nothing falls over, and nothing is believed that cannot be."""
-    part = PartFile(tmp_path / "b.bin", "source", key=lambda: KEY)
+    part = PartFile(tmp_path / "b.bin", PartOwner("source"), key=lambda: KEY)
     part.path.write_bytes(b"0123456789")
     part.state_path.write_bytes(data)
     part.state_path.chmod(0o600)
@@ -532,9 +532,9 @@ def test_release_without_a_checkpoint_keeps_nothing(part: PartFile) -> None:
 
 def test_discard_of_what_is_not_open(part: PartFile) -> None:
     begun(part)
-    PartFile(part.destination, "source").discard()
+    PartFile(part.destination, PartOwner("source")).discard()
     assert names_in(part.path.parent) == []
-    PartFile(part.destination, "source").discard()
+    PartFile(part.destination, PartOwner("source")).discard()
 
 
 def test_release_after_commit_touches_nothing(part: PartFile) -> None:
@@ -603,4 +603,4 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(
 def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(DestinationError):
-        PartFile(tmp_path / "a" / "b", "source").open()
+        PartFile(tmp_path / "a" / "b", PartOwner("source")).open()

@@ -16,6 +16,7 @@ from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.transfer import (
     Commit,
     PartFile,
+    PartOwner,
     commit,
     committing,
     give_final_name,
@@ -54,7 +55,7 @@ def holding(
     destination: Path, data: bytes | memoryview = DATA, validator: Validator = WEAK
 ) -> PartFile:
     """A part file as the transfer leaves it where all came at once."""
-    part = PartFile(destination, "source")
+    part = PartFile(destination, PartOwner("source"))
     part.expect(len(data), validator)
     part.buffer(data)
     return part
@@ -68,7 +69,7 @@ def failing(code: int) -> Any:
 
 
 def test_what_may_wait(tmp_path: Path) -> None:
-    part = PartFile(tmp_path / "a.bin", "source")
+    part = PartFile(tmp_path / "a.bin", PartOwner("source"))
     assert part.fits_in_memory(1) and part.fits_in_memory(LARGEST)
     assert not part.fits_in_memory(0)
     assert not part.fits_in_memory(LARGEST + 1)
@@ -91,7 +92,7 @@ def test_commits_of_one_turn_share_a_sync_of_each_folder(
     monkeypatch.setattr(committing, "announce", announced.append)
     paths = [tmp_path / folder / name for folder in ("x", "y") for name in ("a", "b", "c")]
     requests = [Commit(holding(path), len(DATA), overwrite=False) for path in paths]
-    unsafe = PartFile(tmp_path / "z" / "a", "source", durable=False)
+    unsafe = PartFile(tmp_path / "z" / "a", PartOwner("source"), durable=False)
     unsafe.expect(1, WEAK)
     unsafe.buffer(b"1")
     requests.append(Commit(unsafe, 1, overwrite=False))
@@ -137,7 +138,7 @@ def test_syncing_is_a_choice(
 ) -> None:
     synced: list[bool] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").is_dir()))
-    part = PartFile(tmp_path / "a.bin", "source", durable=durable)
+    part = PartFile(tmp_path / "a.bin", PartOwner("source"), durable=durable)
     part.expect(200, WEAK)
     part.buffer(DATA)
     commit(part, 200, overwrite=False)
@@ -208,7 +209,7 @@ def test_what_is_kept_needs_no_other_request(tmp_path: Path, validator: Validato
     part.release(keep=True)
     assert not part.is_buffering and not part.is_open
     assert names_in(tmp_path) == ["a.bin.part", "a.bin.part.state"]
-    again = PartFile(tmp_path / "a.bin", "source")
+    again = PartFile(tmp_path / "a.bin", PartOwner("source"))
     again.open()
     assert again.state.offset == again.state.total == 200
     commit(again, 200, overwrite=False)
@@ -232,7 +233,7 @@ def test_what_cannot_be_kept_leaves_nothing(
     monkeypatch.setattr(os, call, failing(code))
     part.release(keep=True)
     assert not part.is_buffering and not part.is_open
-    left = PartFile(part.destination, "source")
+    left = PartFile(part.destination, PartOwner("source"))
     left.open()
     assert left.state.written == ()
     left.discard()
@@ -277,11 +278,11 @@ def test_rejected_data_is_for_the_user_only(part: PartFile) -> None:
     part.release(keep=True)
     names = ["a.bin.part", "a.bin.part.state"]
     assert names_in(part.destination.parent) == names
-    again = PartFile(part.destination, "source")
+    again = PartFile(part.destination, PartOwner("source"))
     again.open()
     assert again.state.is_rejected and again.state.offset == 0
     again.release(keep=True)
-    kept = keep_unverified(PartFile(part.destination, "source"))
+    kept = keep_unverified(PartFile(part.destination, PartOwner("source")))
     assert kept == part.destination.with_name("a.bin.unverified")
     assert sha256(kept.read_bytes()) == sha256(DATA)
     assert names_in(part.destination.parent) == ["a.bin.unverified"]
@@ -311,4 +312,4 @@ def test_what_another_one_left_meanwhile_is_written_over(part: PartFile) -> None
     assert part.path.read_bytes() == DATA
     reject(part)  # it came in one piece, whatever was there before
     part.release(keep=True)
-    assert keep_unverified(PartFile(part.destination, "source")) is not None
+    assert keep_unverified(PartFile(part.destination, PartOwner("source"))) is not None

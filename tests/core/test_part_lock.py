@@ -12,7 +12,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileInUseError
 from rheo_core.infrastructure import locks
-from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer import PartFile, PartOwner, commit
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import Gate, error_of, names_in, quick_retries, status_of
@@ -24,11 +24,11 @@ BODY = body_of(3_000_000)
 HOLDER = """
 import sys
 from pathlib import Path
-from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer import PartFile, PartOwner, commit
 from rheo_core.transfer.validators import Validator
 from rheo_core.transfer.segments import WrittenRange
 
-part = PartFile(Path(sys.argv[1]), "source")
+part = PartFile(Path(sys.argv[1]), PartOwner("source"))
 part.open()
 print("open", flush=True)
 sys.stdin.readline()
@@ -58,7 +58,7 @@ def test_another_process_is_in_the_middle_of_its_commit(
     """Between the names of a commit that overwrites, a second one opens and discards."""
     final = tmp_path / "a"
     final.write_bytes(b"old")
-    part, second = PartFile(final, "source"), PartFile(final, "source")
+    part, second = PartFile(final, PartOwner("source")), PartFile(final, PartOwner("source"))
     part.open()
     part.expect(3, Validator('"v1"'))
     part.begin()
@@ -85,7 +85,7 @@ def test_another_process_is_in_the_middle_of_its_commit(
 
 
 def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    part = PartFile(tmp_path / "a", "source")
+    part = PartFile(tmp_path / "a", PartOwner("source"))
     with pytest.raises(FileInUseError, match="another process is using it"):
         part.open()
     part.discard()
@@ -98,7 +98,7 @@ def test_another_process_has_it(tmp_path: Path, holder: subprocess.Popen[str]) -
 
 
 def test_another_object_of_this_process_has_it(tmp_path: Path) -> None:
-    first, second = (PartFile(tmp_path / "a", "source") for _ in range(2))
+    first, second = (PartFile(tmp_path / "a", PartOwner("source")) for _ in range(2))
     first.open()
     for _ in range(2):  # the first refusal closed a descriptor of the file
         with pytest.raises(FileInUseError):
@@ -109,7 +109,7 @@ def test_another_object_of_this_process_has_it(tmp_path: Path) -> None:
 
 
 def test_reading_the_file_does_not_drop_the_lock(tmp_path: Path) -> None:
-    first, second = (PartFile(tmp_path / "a", "source") for _ in range(2))
+    first, second = (PartFile(tmp_path / "a", PartOwner("source")) for _ in range(2))
     first.open()
     first.path.read_bytes()
     with pytest.raises(FileInUseError):
@@ -121,7 +121,7 @@ def test_a_file_that_was_committed_meanwhile_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the opening and the lock its owner finished: what was opened is the final file."""
-    final, part = tmp_path / "a", PartFile(tmp_path / "a", "source")
+    final, part = tmp_path / "a", PartFile(tmp_path / "a", PartOwner("source"))
     lock = locks.lock
 
     def commit_then_lock(descriptor: int) -> None:
@@ -148,7 +148,7 @@ def test_a_file_system_without_locks_costs_a_warning(
     monkeypatch.setattr(fcntl, "lockf", no_locks)
     monkeypatch.setattr(locks, "_without_locks", set())
     for name in ("a", "b"):
-        PartFile(tmp_path / name, "source").open()
+        PartFile(tmp_path / name, PartOwner("source")).open()
     assert caplog.text.count("does not support locks (no locks available)") == 1
 
 
@@ -156,7 +156,7 @@ def test_systems_without_locks_of_descriptors_use_those_of_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(fcntl, "F_OFD_SETLK", raising=False)
-    PartFile(tmp_path / "b", "source").open()
+    PartFile(tmp_path / "b", PartOwner("source")).open()
 
 
 async def test_two_managers_do_not_write_one_file(
@@ -208,5 +208,5 @@ def test_only_an_empty_part_file_goes_without_a_state(tmp_path: Path) -> None:
     (tmp_path / "a.part").touch()
     (tmp_path / "b.part").write_bytes(b"mine")
     for name in ("a", "b"):
-        PartFile(tmp_path / name, "source").discard()
+        PartFile(tmp_path / name, PartOwner("source")).discard()
     assert names_in(tmp_path) == ["b.part"]

@@ -10,7 +10,7 @@ import pytest
 from rheo_core.domain.exceptions import DiskFullError
 from rheo_core.infrastructure.files import write_atomically
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer import PartFile, commit, part_file, part_state
+from rheo_core.transfer import PartFile, PartOwner, commit, part_file, part_state
 from rheo_core.transfer.part_state import STATE_MARK
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.validators import Validator
@@ -21,7 +21,7 @@ STRONG = Validator('"a"')
 @pytest.fixture
 def part(tmp_path: Path) -> Iterator[PartFile]:
     """An open part file that expects a million bytes."""
-    part = PartFile(tmp_path / "a.bin", "source")
+    part = PartFile(tmp_path / "a.bin", PartOwner("source"))
     part.open()
     part.expect(1_000_000, STRONG)
     part.begin()
@@ -53,7 +53,7 @@ def test_a_state_finds_room_where_the_last_bytes_were(part: PartFile, full_once:
     left = 500_000 + len(body) - part_file._STATE_BYTES
     assert part.path.stat().st_size == left
     part.release(keep=True)
-    again = PartFile(part.destination, "source")
+    again = PartFile(part.destination, PartOwner("source"))
     again.open()
     assert [(piece.start, piece.end) for piece in again.state.written] == [
         (0, len(body)),
@@ -84,7 +84,7 @@ def test_syncing_is_a_choice(
     synced: list[str] = []
     for name in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, name, lambda _, name=name: synced.append(name))
-    part = PartFile(tmp_path / "a", "source", durable=durable)
+    part = PartFile(tmp_path / "a", PartOwner("source"), durable=durable)
     part.open()
     part.expect(4, STRONG)
     part.begin()

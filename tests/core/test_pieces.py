@@ -16,7 +16,7 @@ from rheo_core import FileConfig
 from rheo_core.domain import HashAlgorithm, PieceHashes
 from rheo_core.infrastructure.session_rows import to_record, to_stored
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import HostLimiter, PartFile, gaps, pieces, take_out_bad_pieces
+from rheo_core.transfer import HostLimiter, PartFile, PartOwner, gaps, pieces, take_out_bad_pieces
 from rheo_core.transfer.pieces import check_pieces
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.sources import Sources
@@ -139,7 +139,7 @@ def test_many_small_gaps_become_fewer(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def whole(folder: Path, body: bytes) -> PartFile:
     """A part file that has all its bytes, good or bad; each piece has ten."""
-    part = PartFile(folder / "f", "source", pieces=pieces_of(BODY, 10))
+    part = PartFile(folder / "f", PartOwner("source"), pieces=pieces_of(BODY, 10))
     part.expect(len(body), Validator('"v1"'))
     part.buffer(body)
     part.flush_buffer()
@@ -157,7 +157,7 @@ def test_the_disk_knows_before_bad_bytes_change(tmp_path: Path) -> None:
     part.write(100, BODY[100:130])
     assert part.digest(HashAlgorithm.SHA256, threading.Event()) == sha256(BODY)
     part.release(keep=True)
-    again = PartFile(tmp_path / "f", "source", pieces=part.pieces)
+    again = PartFile(tmp_path / "f", PartOwner("source"), pieces=part.pieces)
     again.open()
     assert again.state == part.state
     again.close()

@@ -10,7 +10,7 @@ from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import WireClient
 from rheo_core.tracking import DownloadRecord
-from rheo_core.transfer import PartFile, RateLimits
+from rheo_core.transfer import PartFile, PartOwner, RateLimits
 from rheo_core.transfer.aiohttp_body import StreamBody
 from rheo_core.transfer.body import Body, _Writer, receive
 from rheo_core.transfer.segments import Segment, SegmentMap
@@ -64,7 +64,7 @@ async def received(
 async def test_nothing_follows_a_batch_that_was_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part, disk, body = PartFile(tmp_path / "f", "source"), DiskThreads(), LateBody()
+    part, disk, body = PartFile(tmp_path / "f", PartOwner("source")), DiskThreads(), LateBody()
     part.expect(TOTAL, Validator('"v"'))
     is_beginning, may_begin, begin = asyncio.Event(), threading.Event(), part.begin
     loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ async def test_bytes_behind_the_end_of_a_reply_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second connection that takes the rest would begin behind them, and leave a hole."""
-    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part, disk = PartFile(tmp_path / "f", PartOwner("source")), DiskThreads()
     part.expect(TOTAL, Validator('"v"'))
     segment, counts, write = SegmentMap(TOTAL).first(), list[int](), part.write
 
@@ -127,7 +127,7 @@ async def test_bytes_that_come_after_a_cancellation_overwrite_none_that_are_bein
         await exchange.send(content[BATCH:])
         is_sent.set()
 
-    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part, disk = PartFile(tmp_path / "f", PartOwner("source")), DiskThreads()
     part.expect(TOTAL, Validator('"v"'))
     write = part.write
 
@@ -160,7 +160,7 @@ async def test_bytes_that_come_after_a_cancellation_overwrite_none_that_are_bein
 async def test_nothing_follows_bytes_that_were_left_out(tmp_path: Path) -> None:
     """Another connection takes the rest of a segment over, and gives it back."""
     content = memoryview(body_of(1_400))
-    part, disk = PartFile(tmp_path / "f", "source"), DiskThreads()
+    part, disk = PartFile(tmp_path / "f", PartOwner("source")), DiskThreads()
     part.expect(TOTAL, Validator('"v"'))
     segment = SegmentMap(TOTAL).first()
     writer = _Writer(part, disk, segment, None)

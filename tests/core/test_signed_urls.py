@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from rheo_core import DownloadManager, DownloadStatus, FileConfig
-from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.signed_urls import unsigned
 from tests.core.engine import Gate, fetch, names_in, serving, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
@@ -93,14 +92,13 @@ async def test_another_version_begins_again_beside_the_bytes(
     old = await interrupted(server, tmp_path, form)
     new = server.on(f"/f.bin?{form.format(2)}", serving(OTHER, ETag='"v2"'))
     await fetch(tmp_path, [FileConfig(url=new)], connections=1)
-    assert (tmp_path / "f.bin").read_bytes() == OTHER
+    assert (tmp_path / "f (1).bin").read_bytes() == OTHER  # as for any other URL
     assert (tmp_path / "f.bin.part").stat().st_size == 1_000_000
     server.on(old, serving(BODY, ETag='"v1"'))
-    again = FileConfig(url=server.url(old), file_exists_strategy=FileExistsStrategy.RENAME)
-    await fetch(tmp_path, [again], connections=1)
+    await fetch(tmp_path, [FileConfig(url=server.url(old))], connections=1)
     assert server.requests[-1].range_start == 1_000_000
     assert names_in(tmp_path) == ["f (1).bin", "f.bin"]
-    assert (tmp_path / "f (1).bin").read_bytes() == BODY
+    assert (tmp_path / "f.bin").read_bytes() == BODY
 
 
 async def test_another_object_leaves_the_bytes_alone(

@@ -3,7 +3,7 @@
 import pytest
 
 from rheo_core import DownloadManager
-from rheo_core.transfer import PartFile
+from rheo_core.transfer.part_bytes import PartBytes
 from tests.core.engine import sha256
 from tests.faults.oracle import Scene, bytes_come, checksum
 from tests.servers.misbehaving import V1, V2, Exchange, Headers, body_of
@@ -198,7 +198,7 @@ async def test_r38_sizes_beyond_32_bits(
     broken: Scene, total: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # This machine's disk need not have that much room.
-    monkeypatch.setattr(PartFile, "check_room", lambda self, size: None)
+    monkeypatch.setattr(PartBytes, "check_room", lambda self, size: None)
 
     async def huge(exchange: Exchange) -> None:
         start = exchange.request.range_start or 0

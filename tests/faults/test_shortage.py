@@ -9,7 +9,7 @@ import pytest
 
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer import PartFile, commit
+from rheo_core.transfer import PartFile, PartOwner, commit
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in
 from tests.faults.program import COMMAND, Ended, Home, tuned
@@ -79,7 +79,7 @@ def test_a_file_that_has_its_name_is_done(
     tmp_path: Path, nothing_can_be_opened: Callable[[], None]
 ) -> None:
     """Another attempt would skip it as somebody else's, or fetch it twice."""
-    part = PartFile(tmp_path / "a", "source")
+    part = PartFile(tmp_path / "a", PartOwner("source"))
     part.expect(len(SMALL), Validator())
     part.begin()
     part.write(0, SMALL)

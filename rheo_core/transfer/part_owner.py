@@ -1,0 +1,91 @@
+"""PartOwner: the download that a part file belongs to, and the rule whose bytes it may continue."""
+
+import hashlib
+import hmac
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from rheo_core.domain.signed_urls import unsigned
+
+from .part_state import PartState, StateFile
+
+_SOURCE_DIGITS = 32
+
+
+class PartOwner(NamedTuple):
+    """Download that a part file belongs to.
+
+    Bytes that another link of its object began are those of another file, unless no download of
+    this run has that link (`lender`), and an ETag, pieces or a hash prove the version.
+
+    Attributes:
+        source: its object; see `source_of`.
+        link: its link; see `exact_source_of`. Empty: any link.
+        fetched: the link that it is fetched from, if the user replaced `link`; else empty.
+        is_verified: pieces or a hash of the whole file find bytes of another version.
+        lender: other link whose bytes it may continue; empty: none.
+    """
+
+    source: str
+    link: str = ""
+    fetched: str = ""
+    is_verified: bool = False
+    lender: str = ""
+
+    def has_begun(self, state: PartState) -> bool:
+        """Return True if a state is that of this download, or one that its `lender` left."""
+        is_link = not self.link or state.link in ("", self.link, self.lender)
+        return is_link and state.source == self.source
+
+    def has_written(self, file: StateFile | None) -> bool:
+        """Return True if this program wrote a state file of this download."""
+        return file is not None and file.state is not None and self.has_begun(file.state)
+
+    def may_continue(self, state: PartState) -> bool:
+        """Return True if bytes may go on with this link: a date proves nothing for another one."""
+        brought = state.fetched or state.link
+        is_same = not self.link or brought in ("", self.fetched or self.link)
+        return is_same or self.is_verified or state.validator.etag is not None
+
+    def may_borrow(self, state: PartState) -> bool:
+        """Return True if another link of this object began bytes that may go on with this one."""
+        is_others = state.source == self.source and not self.has_begun(state)
+        return is_others and self.may_continue(state)
+
+    def borrows(self, state: PartState) -> bool:
+        """Return True if the bytes of a state are still those of the `lender`."""
+        return self.lender != "" and state.link == self.lender
+
+    def taking_over(self, state: PartState) -> PartState:
+        """Return the state of the lender's bytes, which a reply has proven to be this file's."""
+        return replace(state, link=self.link, fetched=state.fetched or state.link)
+
+
+def source_of(url: str) -> str:
+    """Return the id of a source: a hash of its URL without signature and fragment.
+
+    Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
+    the same, and an ETag decides whether it is; many objects of a server may share a date.
+    """
+    return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
+
+
+def exact_source_of(url: str, key: bytes) -> str:
+    """Return the id of a source with its signature, for which no validator decides.
+
+    The user's key is needed to compute it: everybody who can read a finished file can read its
+    source, and could guess a weak password in the URL from a plain hash.
+    """
+    mac = _begun_source(key).copy()
+    mac.update(_encoded(url.partition("#")[0]))
+    return mac.hexdigest()[:_SOURCE_DIGITS]
+
+
+@lru_cache(maxsize=1)  # OpenSSL takes longer for a key than for a URL
+def _begun_source(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, b"finished file of ", "sha256")
+
+
+def _encoded(url: str) -> bytes:
+    return url.encode(errors="surrogatepass")
