@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from .file_extensions import is_file_name, is_never_text, is_page_name
 
@@ -26,6 +27,7 @@ _BEGINS_PAGE = re.compile(
 """As browsers recognise a page that has no media type (mimesniff.spec.whatwg.org, 7.1)."""
 
 
+@lru_cache(maxsize=16)  # the files of a list have few types; a hostile field may be long
 def media_type(header: str | None) -> str | None:
     """Return the media type of a Content-Type field, in lower case; None if it has none.
 
