@@ -98,7 +98,7 @@ class UndoStack:
         return _report("Redo", step, step.redone, count)
 
     def only_name(self, ids: Sequence[str]) -> str:
-        """Return the name of the only download to use in its step; "" if there are several."""
+        """Return the name of the only download; "" if there are several."""
         return printable(self._name_of(ids[0])) if len(ids) == 1 else ""
 
     def push(self, step: Step, count: int) -> int:
