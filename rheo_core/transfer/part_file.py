@@ -247,8 +247,8 @@ class PartFile:
         if self._is_new_link and self.state.written and not self._may_continue(self.state):
             self.close()
             raise ProtocolError(
-                "no ETag says that the new link leads to the same file; the "
-                f"{self.state.offset:,} bytes from the old link are kept. To download the new "
+                "no ETag shows that the new link leads to the same file; the "
+                f"{self.state.offset:,} bytes from the old link stay. To download the new "
                 "file, add its link separately"
             )
         self.was_resumed = self.is_begun = bool(self.state.written)
