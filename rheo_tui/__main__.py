@@ -276,7 +276,7 @@ def _check_fleet(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise _Stop(printable(str(error)), _USAGE) from None
     except OSError as error:
-        raise _Stop(f"{shown} cannot be read: {system_reason(error)}", _DISK) from None
+        raise _Stop(f"cannot read {shown}: {system_reason(error)}", _DISK) from None
 
 
 def _run_fleet(out: str, loaded: "LoadedSettings") -> int:

@@ -60,7 +60,7 @@ _STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
 ACTIONS: tuple[Action, ...] = (
     Action(
         "add", "a", "Add links", "Links",
-        "Paste links, curl commands or lists; check them before they are queued.",
+        "Paste links, curl commands or lists, and check them before you add them.",
         label="add", disabled=reasons.read_only,
     ),
     Action(
@@ -86,7 +86,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop the download; its partial data is deleted when undo is no longer possible.",
+        "Stop the download and delete its partial data when undo is no longer possible.",
         label="cancel", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -103,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "link", "e", "Edit", "Downloads",  # the id is that of earlier versions, for users' keys
-        "Change link, name, folder, hash, headers, login or limits; partial data is kept.",
+        "Change link, name, folder, hash, headers, login or limits, and keep partial data.",
         label="edit", disabled=reasons.edit, in_menu=True,
     ),
     Action(
@@ -113,8 +113,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "keep", "w", "Keep unverified data", "Downloads",
-        "Save data with a wrong checksum as NAME.unverified, or a web page that was sent instead "
-        "of the file.",
+        "Save data with a wrong checksum as NAME.unverified, or a web page that the server sent "
+        "instead of the file.",
         disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -129,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "again", "A", "Download again", "Downloads",
-        "Download a finished file again; the existing one is kept.",
+        "Download a finished file again and keep the existing one.",
         disabled=reasons.again, owner="downloads", takes_targets=True,
     ),
     Action(
@@ -201,8 +201,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "lift", "H", "Restore host limits", "Queue",
-        "Restore the usual limits of hosts that were slowed down after refusing requests (such as "
-        "HTTP 429).",
+        "Restore the usual limits of hosts that refused requests (such as HTTP 429).",
         disabled=reasons.lift,
         owner="downloads",
     ),
@@ -239,7 +238,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "columns", "|", "Choose columns", "List",
-        "Show, hide, order and size the columns; the choice is kept.",
+        "Show, hide, order and size the columns.",
     ),
     Action(
         "mark", "space", "Mark", "List",
@@ -322,7 +321,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "history", "h", "Show history", "View",
-        "Show ended downloads, including removed ones.",
+        "Show downloads that have ended, including removed ones.",
         label="history",
     ),
     Action(
@@ -334,7 +333,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "redo", "ctrl+r", "Redo", "Downloads",
-        "Redo the last change that was undone.",
+        "Redo the last change that you undid.",
         disabled=reasons.redo,
         owner="downloads",
     ),
@@ -426,7 +425,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "help", "?,f1", "Show help", "App",
-        "Show the keys, those of the open dialog first; F1 works in text inputs too.",
+        "Show all keys, those of the open dialog first; F1 works in text inputs too.",
         label="help",
     ),
     Action(
@@ -435,7 +434,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "quit", "q", "Quit", "App",
-        "Quit the app; partial downloads are kept.",
+        "Quit the app and keep partial downloads.",
         label="quit",
     ),
 )  # fmt: skip

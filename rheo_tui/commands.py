@@ -87,7 +87,7 @@ _OWN = (
     CommandSpec("mark", "[FILTER]", "Mark the downloads shown that match a filter, or all.",
                 "mark name:*.iso", "filter"),
     CommandSpec("tab", "NAME", "Open a tab by its name.", "tab failed", "tab"),
-    CommandSpec("prune", "DAYS", "Delete what ended more than DAYS ago from the history.",
+    CommandSpec("prune", "DAYS", "Delete downloads that ended more than DAYS ago from the history.",
                 "prune 30", "days"),
     CommandSpec("reload", "", "Read the settings file again.", "reload"),
     CommandSpec("quit-when-done", "", "Quit when all downloads have ended; repeat to stay open.",

@@ -122,7 +122,7 @@ def _login_of(config: FileConfig) -> str:
 
 FIELDS: Mapping[str, Field] = {
     "link": Field("Link", lambda config: config.source, _link),
-    "name": Field("Name", lambda config: config.filename or "", _name, "as the server says"),
+    "name": Field("Name", lambda config: config.filename or "", _name, "name from the server"),
     "folder": Field(
         "Folder", _folder_of, _folder,
         "such as isos/linux in the download folder, or ~/isos",

@@ -31,7 +31,7 @@ def edit_file(app: App[None], path: Path) -> str:
     """
     command = editor()
     if command is None:
-        return "No editor was found. Set the variable EDITOR to its command."
+        return "No editor found. Set the variable EDITOR to the command of your editor."
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         words = [*command, str(path)]

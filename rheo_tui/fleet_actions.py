@@ -18,7 +18,7 @@ FLEET_ACTIONS: tuple[Action, ...] = (
     ),
     _as(
         "failures", "Show or hide the errors",
-        "Failed URLs by kind and by host, from all shards.",
+        "Show failed URLs by kind and by host, from all shards.",
         label="errors",
     ),
     _as(
@@ -33,7 +33,7 @@ FLEET_ACTIONS: tuple[Action, ...] = (
     ),
     _as(
         "sort", "Change the order",
-        "Running shards first, by number, or most failures first.",
+        "Sort shards: running first, by number, or most failures first.",
         label="sort",
     ),
     _as(
@@ -41,7 +41,7 @@ FLEET_ACTIONS: tuple[Action, ...] = (
         "Copy the path of the shard's manifest; among failed URLs, the URL with its secrets.",
         label="copy",
     ),
-    _as("filter", "Filter failed URLs", "Show failed URLs with a text in URL, kind or reason."),
+    _as("filter", "Filter failed URLs", "Show failed URLs with this text in URL, kind or reason."),
     _as("clear", "Close", "Close the errors, or the failed URLs."),
     *(
         replace(BY_ID[each], group="Move")

@@ -59,7 +59,7 @@ def report_lost_output(program: str, error: OSError) -> int:
     is_wanted = error.errno != errno.EPIPE  # a reader that has enough knows it
     with suppress(OSError):
         if is_wanted:
-            print(f"{program}: the output cannot be written: {error.strerror}", file=sys.stderr)
+            print(f"{program}: cannot write to standard output: {error.strerror}", file=sys.stderr)
     # What is left of it would fail once more at the end of the interpreter.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.DISK if is_wanted else ExitCode.FAILED

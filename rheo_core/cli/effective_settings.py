@@ -77,9 +77,9 @@ def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool
     hosts = {host: each.request for host, each in settings.hosts.items()}
     rules = RequestRules(settings.request, hosts, unclear=settings.unclear)
     if refusals := rules.refusals_of_all(own):
-        fail(f"{' '.join(refusals)} Nothing is downloaded until this is corrected.", ExitCode.USAGE)
+        fail(f"{' '.join(refusals)} rheo downloads nothing until you correct this.", ExitCode.USAGE)
     for each in settings.unclear if not quiet else ():
         is_replaced = own.decide(each.option)
-        fails = f" Requests to {each.host} fail until this is corrected."
+        fails = f" Requests to {each.host} fail until you correct this."
         effect = fails if each.host and not is_replaced else ""
         typer.echo(f"rheo: {printable(each.sentence + effect)}", err=True)

@@ -41,7 +41,7 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot read {output}: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     if count > _MAX_SHOWN:

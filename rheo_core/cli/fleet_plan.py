@@ -109,7 +109,7 @@ def make_plan(
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot write to {output}: {reason_of(error, output)}.", ExitCode.DISK)
 
 
 def _show_progress(rows: int) -> None:

@@ -51,7 +51,7 @@ def existing_plan(target: "Target", out: str) -> FleetPlan:
     except PlanError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{out} cannot be read: {reason_of(error, out)}.", ExitCode.DISK)
+        fail(f"cannot read {out}: {reason_of(error, out)}.", ExitCode.DISK)
     if plan is None:
         fail(f"{out} is not the output folder of a fleet; it has no plan.", ExitCode.USAGE)
     return plan

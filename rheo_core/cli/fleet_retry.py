@@ -60,7 +60,7 @@ def retry(
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot use {output}: {reason_of(error, output)}.", ExitCode.DISK)
     except PassTakenError as error:
         fail(f"{error}.", ExitCode.STOPPED)
     except ValueError as error:

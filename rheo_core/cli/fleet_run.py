@@ -151,7 +151,7 @@ def complete(
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
-        fail(f"{output} cannot be used: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot use {output}: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     code = code_of_status(status)
@@ -213,7 +213,7 @@ def _run(
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:
         typer.echo(
-            f"rheo: only {lanes:,} of {cluster.slots:,} slots for shards are used, because the "
+            f"rheo: using only {lanes:,} of {cluster.slots:,} slots for shards, because the "
             "plan has no more lanes",
             err=True,
         )

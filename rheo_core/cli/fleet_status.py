@@ -65,9 +65,9 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
         else:
             target.put(STOP_NAME, b"")
     except OSError as error:
-        fail(f"{output} cannot be written: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot write to {output}: {reason_of(error, output)}.", ExitCode.DISK)
     if undo:
-        typer.echo("The stop request is withdrawn; shards can start again.")
+        typer.echo("Withdrew the stop request; shards can start again.")
     else:
         typer.echo("Running shards finish, and no new ones start.")
 
@@ -111,6 +111,6 @@ def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
     try:
         return read_status(target, made)
     except OSError as error:
-        fail(f"{output} cannot be read: {reason_of(error, output)}.", ExitCode.DISK)
+        fail(f"cannot read {output}: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:
         fail(f"{error}.", ExitCode.STOPPED)

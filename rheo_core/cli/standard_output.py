@@ -64,7 +64,7 @@ def _write(data: bytes) -> None:
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has enough, and needs no sentence
             raise
-        fail(f"the output cannot be written: {error.strerror}.", ExitCode.DISK)
+        fail(f"cannot write to standard output: {error.strerror}.", ExitCode.DISK)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

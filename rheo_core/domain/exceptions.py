@@ -61,8 +61,8 @@ class PendingDownloadsError(DownloadManagerError):
     def __init__(self, pending_count: int) -> None:
         self.pending_count = pending_count
         super().__init__(
-            f"the DownloadManager was left with {pending_count} pending download(s), which were "
-            "stopped; call wait_until_complete() first, or close() to stop them deliberately"
+            f"the DownloadManager closed with {pending_count} pending download(s) and stopped "
+            "them; call wait_until_complete() first, or close() to stop them deliberately"
         )
 
 
@@ -361,7 +361,7 @@ class DiskFullError(DestinationError):
         problem = "disk full" if missing is None else f"disk full, {size_text(missing)} short"
         if reserve is not None:
             kept_free = size_text(reserve)
-            problem += f": {kept_free} is kept free because the length of the file is unknown"
+            problem += f": {kept_free} stays free because the length of the file is unknown"
         if is_too_large:
             problem = "the file is too large for this file system or for ulimit -f"
         if disk_facts:  # sizes of file and disk

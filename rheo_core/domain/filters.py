@@ -308,7 +308,7 @@ class _Parser:
         self._at += len(written)
         if compare not in allowed:
             raise FilterError(
-                f"{name} does not take “{sign}”: use {' '.join(allowed)}, as in {example(name)}",
+                f"{name} does not support “{sign}”: use {' '.join(allowed)}, as in {example(name)}",
                 self._at,
                 is_incomplete=self._at + len(sign) == len(self._text),
             )

@@ -63,7 +63,7 @@ class HashConfig(BaseModel):
         name, colon, digest = checksum.partition(":")
         known = ", ".join(HashAlgorithm)
         if not colon:
-            raise ValueError(f"hash {checksum!r} is not of the form ALGORITHM:HEX ({known})")
+            raise ValueError(f"hash {checksum!r} does not have the form ALGORITHM:HEX ({known})")
         try:
             algorithm = HashAlgorithm(name.strip().lower().replace("-", ""))
         except ValueError:
@@ -94,7 +94,7 @@ class PieceHashes(BaseModel):
     @classmethod
     def _check_length(cls, value: int) -> int:
         if value < 1:
-            raise ValueError(f"length of a piece is {value} bytes; it must be 1 or more")
+            raise ValueError(f"piece length is {value} bytes; it must be 1 or more")
         return value
 
     @field_validator("hashes")

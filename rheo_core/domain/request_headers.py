@@ -70,7 +70,7 @@ def read_headers(value: object) -> Headers:
     """
     pairs = value.items() if isinstance(value, Mapping) else value
     if not isinstance(pairs, Iterable) or isinstance(pairs, (str, bytes)):
-        raise ValueError("headers are neither a mapping nor pairs of names and values")
+        raise ValueError("headers should be a mapping or pairs of names and values")
     headers = tuple(map(_read_header, pairs))
     # The downloads of a command or a pattern share the headers; copies would fill the memory.
     return value if isinstance(value, tuple) and value == headers else headers
@@ -81,7 +81,7 @@ def _read_header(pair: object) -> tuple[str, str]:
         case (str(name), value):
             shown = printable(name[:50])
         case _:
-            raise ValueError("headers are neither a mapping nor pairs of names and values")
+            raise ValueError("headers should be a mapping or pairs of names and values")
     if not _NAME.fullmatch(name):
         raise ValueError(f"header name {shown!r} is not valid; use letters, digits and -")
     if is_set_by_engine(name):

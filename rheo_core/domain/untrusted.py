@@ -240,7 +240,7 @@ def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tupl
     elif left_out:
         wrong = sum(_is_http(url) and not usable_urls([url], 1) for url in checked)
         if wrong:
-            ignored.append(f"mirrors whose URLs are not valid ({wrong:,})")
+            ignored.append(f"mirrors with invalid URLs ({wrong:,})")
         if wrong < left_out:
             ignored.append(f"mirrors that are not http or are repeated ({left_out - wrong:,})")
     return tuple(usable)

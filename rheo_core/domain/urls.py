@@ -63,7 +63,7 @@ def normalise_url(value: object) -> str:
         raise ValueError(f"URL {shown_url(url)!r} has a backslash in its login; write %5C instead")
     if parts.scheme not in _DEFAULT_PORTS:
         scheme = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
-        raise ValueError(f"URL {shown_url(url)!r} has {scheme}; http and https are supported")
+        raise ValueError(f"URL {shown_url(url)!r} has {scheme}; only http and https are supported")
     if not parts.hostname:
         raise ValueError(f"URL {shown_url(url)!r} has no host")
     rest = split_authority(url)[2]

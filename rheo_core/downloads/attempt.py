@@ -110,7 +110,7 @@ class Attempt:
         permit: ConnectionPermit | None = None
 
         def explain(reason: str) -> None:
-            context.lifecycle.explain(record, reason or "looking for its checksum file")
+            context.lifecycle.explain(record, reason or "looking for a checksum file")
 
         def connect(host: str) -> ConnectionPermit:
             nonlocal permit

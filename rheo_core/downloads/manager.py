@@ -351,7 +351,7 @@ class DownloadManager:
     def _check_loop(self) -> None:
         if self._loop not in (None, asyncio.get_running_loop()):
             raise DownloadManagerError(
-                "the DownloadManager was opened in another event loop; make one for each loop"
+                "the DownloadManager was opened in another event loop; create one for each loop"
             )
 
     async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:

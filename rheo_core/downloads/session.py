@@ -117,7 +117,7 @@ class Session:
             if self._history_days is not None:
                 await self.forget(older_than_days=self._history_days)
         except SessionStoreError as error:
-            problems += (f"The history cannot be shortened: {error}.",)
+            problems += (f"Cannot shorten the history: {error}.",)
         return problems
 
     async def restore(self) -> list[DownloadRecord]:
@@ -137,17 +137,17 @@ class Session:
                 self.note(record)
         where = printable(str(self._path))
         if loaded.unreadable:
-            _log.warning("rows that cannot be read: %s", ", ".join(map(repr, loaded.unreadable)))
+            _log.warning("unreadable rows: %s", ", ".join(map(repr, loaded.unreadable)))
             self._on_problem(
-                f"{len(loaded.unreadable)} of {count} downloads in the session {where} cannot "
-                "be read and are left out."
+                f"{len(loaded.unreadable)} of {count} downloads in the session {where} are "
+                "unreadable, so rheo leaves them out."
             )
         if loaded.foreign:
             self._on_problem(
-                f"{len(loaded.foreign)} of {count} downloads in the session {where} were "
-                "written by another user, on another computer or by an earlier version. They are "
-                "saved to the download folder, and their connection settings are ignored. Those "
-                "with a proxy or a similar option are paused."
+                f"{len(loaded.foreign)} of {count} downloads in the session {where} come from "
+                "another user, another computer or an earlier version. rheo saves their files in "
+                "the download folder and ignores their connection settings. It pauses those with "
+                "a proxy or a similar option."
             )
         return loaded.records
 
@@ -370,7 +370,7 @@ class Session:
         _log.warning("cannot write the session: %s", error, exc_info=None if known else error)
         if not self._is_failing:
             self._is_failing = True
-            self._on_problem(f"Changes to the list cannot be saved: {error}.")
+            self._on_problem(f"Cannot save changes to the list: {error}.")
 
 
 class _EarlyRecords:

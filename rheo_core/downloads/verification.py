@@ -106,7 +106,7 @@ class Verification:
             part = await self._fetch_anew(part, "data from an earlier run does not match the hash")
         elif self._transfer.sources.brought_another(part.state.validator):
             # It is unknown which source sent the bad bytes.
-            why = "the mirrors have different files; using only those that agree"
+            why = "the mirrors have different files; using only the ones that agree"
             part = await self._fetch_anew(part, why)
         else:
             return await self._fetch_from_others(part)
@@ -133,7 +133,7 @@ class Verification:
         return result.is_valid
 
     async def _fetch_anew(self, part: PartFile, why: str) -> PartFile:
-        _log.warning("%s: started again: %s", printable(self._record.name), why)
+        _log.warning("%s: starting over: %s", printable(self._record.name), why)
         part = await self._transfer.run_anew(part)
         self._context.reporter.report(self._record, last=True)
         return part
@@ -155,7 +155,7 @@ class Verification:
                 break
             wrong.add(digest)
             try:
-                why = f"{host} has the wrong file; trying a mirror"
+                why = f"{host} sent the wrong file; trying a mirror"
                 part = await self._fetch_anew(part, why)
             except (DestinationError, ShortageError):
                 raise

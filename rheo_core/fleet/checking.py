@@ -52,9 +52,9 @@ def _of_shard(
     wrong = dict(_parts(target, facts, stored, deep=deep))
     yield from wrong.values()
     if plan.layout == "tar" and tar not in facts.parts:
-        yield f"{name} names no tar"
+        yield f"{name} does not name a tar"
     if manifest not in facts.parts:
-        yield f"{name} names no manifest"
+        yield f"{name} does not name a manifest"
     if manifest not in facts.parts or manifest not in stored:
         return
     hashes: dict[str, str] = {}

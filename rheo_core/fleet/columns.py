@@ -87,7 +87,7 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
     wanted = (url or URL_COLUMNS[0], checksum, options.name_column, *options.keep)
     for name in wanted:
         if name is not None and name not in names:
-            hint = "; name the column of URLs with --url-column" if url is None else ""
+            hint = "; pass the column of URLs with --url-column" if url is None else ""
             listed = at_most([printable(each) for each in names], ", ", 20) or "none"
             raise NoColumnError(
                 f"{source} has no column {printable(name)!r}; its columns are {listed}{hint}"

@@ -61,7 +61,7 @@ def found(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> Entry
 
 def host_down(key: str, host: str) -> EntryOutcome:
     """Return the outcome of an entry that is not tried because its host does not answer."""
-    error = f"not tried, because many connections to {host} in a row have failed"
+    error = f"not tried, because many connections to {host} failed in a row"
     return EntryOutcome(key, "failed", error=error, kind=HOST_DOWN)
 
 

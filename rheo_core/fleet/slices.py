@@ -43,7 +43,7 @@ class Slice:
         if not (slash and number.isascii() and number.isdigit()) or not (
             count.isascii() and count.isdigit()
         ):
-            raise ValueError(f"slice {text!r} is not of the form I/N, such as 0/4")
+            raise ValueError(f"slice {text!r} does not have the form I/N, such as 0/4")
         found = cls(int(number), int(count))
         if found.count == 0:
             raise ValueError(f"slice {text!r} is not valid: there must be at least one slice")

@@ -31,7 +31,7 @@ _SNIFFED_LENGTH = 1 << 20  # characters
 _URL_LINE = re.compile(r"\s*+(?:#.*|https?://\S+)?\s*", re.IGNORECASE)
 _TABLE_HEAD = re.compile(rf"(?:.*[,;|\t])?[^\S\t]*+\"?(?:{'|'.join(URL_COLUMNS)})\"?(?:[,;|\t].*)?",
                          re.IGNORECASE)  # fmt: skip
-_OWN_OPTIONS = "it has options of its own, such as headers, which a fleet does not store"
+_OWN_OPTIONS = "it has separate options, such as headers, which a fleet does not store"
 
 
 def read_rows(source: str, options: TableOptions) -> Iterator[Row]:

@@ -86,7 +86,9 @@ def unlink_open(path: Path, descriptor: int) -> bool:
     """
     if not is_at(descriptor, path):
         if os.path.lexists(path):
-            _log.warning("%s was replaced by another program: it is left alone", _shown(path))
+            _log.warning(
+                "%s was replaced by another program, so rheo leaves it alone", _shown(path)
+            )
         return False
     before = os.fstat(descriptor).st_nlink
     path.unlink()

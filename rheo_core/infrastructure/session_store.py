@@ -455,7 +455,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
         reason = system_reason(error)
         _log.warning("the key cannot be stored: %s", reason)
         if os.path.lexists(where := user_key_path()):
-            problems = (f"The key {printable(str(where))} cannot be used: {reason}.",)
+            problems = (f"Cannot use the key {printable(str(where))}: {reason}.",)
     return Seals(key, owns_unsealed=path == files.own_path()), problems
 
 

@@ -101,7 +101,9 @@ def _candidate(number: int, text: str, line: ChecksumLine, base: str) -> Candida
             place = destination_fields(line.name, "name")
             url = urljoin(base, quote(line.name.replace("\\", "/")))
         if line.algorithm is None:
-            raise ValueError(f"a checksum of {len(line.digest)} characters is of an unknown kind")
+            raise ValueError(
+                f"a checksum of {len(line.digest)} characters does not match any known algorithm"
+            )
         checksum = HashConfig(algorithm=line.algorithm, expected_hash=line.digest)
     except ValueError as error:
         return Candidate(number, text, problem=problem_of(error), form=_FORM)

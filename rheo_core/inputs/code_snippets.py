@@ -127,7 +127,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 def _refused(line: int, what: str) -> Candidate:
     verb = "are" if what.startswith("request headers") else "is"
-    problem = f"{what} {verb} not read; {_ADVICE}, or give the URL alone"
+    problem = f"{what} {verb} not supported; {_ADVICE}, or give only the URL"
     return Candidate(line, what, problem=problem, form=what.partition(" (")[0])
 
 

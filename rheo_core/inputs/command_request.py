@@ -72,7 +72,7 @@ class CommandRequest:
 
     def refuse_without(self, name: str) -> None:
         """Set the problem: an option that protects the user is not supported."""
-        self.refuse(f"--{name} is not supported, and nothing is sent without it")
+        self.refuse(f"--{name} is not supported, and rheo sends no request without it")
 
     def allow_https_only(self, option: str) -> None:
         """Refuse URLs and redirects of other schemes, because an option asks for it."""
@@ -90,7 +90,7 @@ class CommandRequest:
         name, colon, value = text.partition(":")
         name = name.strip()
         if not colon and name:
-            self.refuse(f"a header ({option}) is not of the form 'Name: value'")
+            self.refuse(f"a header ({option}) does not have the form 'Name: value'")
         elif value.strip():
             self.headers.append((name, value.strip()))
         else:

@@ -178,7 +178,7 @@ def _wish(name: str, value: str) -> dict[str, Any]:
             return {"proxy": value or DIRECT}  # in curl an empty proxy means none
         case "socks5" | "socks5-hostname":
             return {"proxy": f"{'socks5h' if name.endswith('hostname') else 'socks5'}://{value}"}
-        case "socks4" | "socks4a":  # refused as a proxy: nothing is sent without it
+        case "socks4" | "socks4a":  # refused as a proxy: rheo sends no request without it
             return {"proxy": f"{name}://{value}"}
         case "noproxy" if value == "*":
             return {"proxy": DIRECT}

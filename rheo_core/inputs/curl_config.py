@@ -86,7 +86,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         text = (line := next(lines)).strip()
         is_code = code_snippets.sniff(text)
         if _is_quoted(text) and not is_code:  # a URL in it may be a header or the like
-            problem = "this line sets an option of curl, but there is no url for it"
+            problem = "this line sets a curl option, but has no url"
             yield Candidate(lines.number, _FORM, problem=problem, form=_FORM)
         elif text and text[0] != "#":
             lines.give_back(line)

@@ -58,8 +58,8 @@ class Budget:
             return ""
         return (
             f"the patterns in this text expand to more than {MAX_URLS:,} URLs, or with the headers "
-            f"of its commands to more than {MAX_CHARACTERS >> 20} MiB; this one, and all later "
-            "patterns and URLs of commands, are left out"
+            f"of its commands to more than {MAX_CHARACTERS >> 20} MiB; rheo leaves out this "
+            "pattern, and all later patterns and command URLs"
         )
 
 

@@ -26,7 +26,7 @@ INVISIBLE = (
 """Invisible characters that copies from pages, letters and paths have around a line."""
 SUBSTITUTE = "\ufffd"
 """Letter in place of bytes that are not UTF-8."""
-WRONG_ENCODING = "this line is not text in UTF-8; save the list as UTF-8"
+WRONG_ENCODING = "this line is not UTF-8; save the list as UTF-8"
 MAX_DOCUMENT_LENGTH = 16 << 20
 """Characters of a Metalink or a web page, which are read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH

@@ -54,7 +54,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     try:
         names = next(csv.reader([head.strip()], delimiter=delimiter))
     except csv.Error as error:
-        problem = f"not the head of a table: {error}"
+        problem = f"not a table header: {error}"
         yield Candidate(lines.number, head.strip(), problem=problem, form=_FORM)
         return
     columns = [name.strip().lower() for name in names]
@@ -96,7 +96,7 @@ def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]
     try:
         cells = next(csv.reader(row_lines(), delimiter=delimiter, skipinitialspace=True))
         if not is_closed:
-            raise csv.Error("a quoted cell does not end")
+            raise csv.Error("a quoted cell is not closed")
         if taken:  # a stray quote must not swallow the rows up to the next one
             rows = csv.reader(
                 [line, *taken], delimiter=delimiter, skipinitialspace=True, strict=True

@@ -157,7 +157,7 @@ def _with_options(
                     value = without_login(candidate.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
             elif name in _PROTECTS or (name == "min-tls-version" and value == "TLSv1.3"):
-                raise ValueError(f"{name} is not supported, and nothing is sent without it")
+                raise ValueError(f"{name} is not supported, and rheo sends no request without it")
             else:
                 ignored.append(printable(name[:50]))
         except ValueError as error:
@@ -218,7 +218,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
         return name, value
     name, colon, value = value.partition(":")
     if not colon:
-        raise ValueError("a header is not of the form 'Name: value'")
+        raise ValueError("a header does not have the form 'Name: value'")
     return name.strip(), value.strip()
 
 

@@ -85,7 +85,7 @@ class StreamBody:
             aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
         """
         if self._is_chunked and self._content._http_chunk_splits is None:
-            raise ProtocolError("malformed reply: its Transfer-Encoding is not supported")
+            raise ProtocolError("malformed response: its Transfer-Encoding is not supported")
         lost = self._protocol.exception() if self._protocol is not None else None
         if isinstance(lost, aiohttp.ClientOSError):
             raise lost
@@ -265,7 +265,7 @@ def body_of_aiohttp(
     if not isinstance(reply, aiohttp.ClientResponse):
         raise TypeError(f"{type(reply).__name__} is not a response of a known client")
     if not reply.headers:  # what follows may be the rest of the head
-        raise ProtocolError("malformed reply: it has no header field")
+        raise ProtocolError("malformed response: it has no header field")
     length = reply.content_length
     if (
         length is None

@@ -40,7 +40,7 @@ def translation_of_aiohttp(
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
-            return ProtocolError(f"malformed reply: {_parser_problem(error)}")
+            return ProtocolError(f"malformed response: {_parser_problem(error)}")
         case aiohttp.ClientConnectorCertificateError():
             return CertificateError(host, certificate_problem(error))
         case aiohttp.ServerTimeoutError():
@@ -67,7 +67,7 @@ def translation_of_aiohttp(
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
     """Return the error for status 400, which aiohttp also reports for malformed replies."""
     if error.headers is None:
-        return ProtocolError(f"malformed reply: {_parser_problem(error)}")
+        return ProtocolError(f"malformed response: {_parser_problem(error)}")
     return HttpStatusError(error.status, quoted(error.message))
 
 

@@ -54,7 +54,7 @@ def translation(
         case ssl.SSLCertVerificationError():
             return CertificateError(host, certificate_problem(error))
         case TimeoutError():
-            return DownloadTimeoutError("no complete reply", limit, peer=f"from {host}")
+            return DownloadTimeoutError("no complete response", limit, peer=f"from {host}")
     return None
 
 

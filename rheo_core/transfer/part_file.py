@@ -182,8 +182,8 @@ class PartFile:
         if self.state.written and not self.owner.may_continue(self.state):
             self.close()
             raise ProtocolError(
-                "no ETag says that the new link leads to the same file; the "
-                f"{self.state.offset:,} bytes from the old link are kept. To download the new "
+                "no ETag shows that the new link leads to the same file; the "
+                f"{self.state.offset:,} bytes from the old link stay. To download the new "
                 "file, add its link separately"
             )
         self.was_resumed = self.is_begun = bool(self.state.written)

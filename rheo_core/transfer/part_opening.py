@@ -176,7 +176,8 @@ class PartOpener:
             return OpenPart(paths, descriptor, state)
         os.close(descriptor)
         _log.warning(
-            "%s was replaced by another program: it is left alone", printable(paths.part.name)
+            "%s was replaced by another program, so rheo leaves it alone",
+            printable(paths.part.name),
         )
         return None
 

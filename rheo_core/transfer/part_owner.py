@@ -71,6 +71,7 @@ def source_of(url: str) -> str:
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 
 
+@lru_cache(maxsize=16)  # an attempt asks twice for that of its URL
 def exact_source_of(url: str, key: bytes) -> str:
     """Return the id of a source with its signature, for which no validator decides.
 

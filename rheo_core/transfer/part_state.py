@@ -130,7 +130,7 @@ def decode_state(data: bytes, part_name: str, key: bytes) -> PartState:
     """
     version, signature, body = _lines(data)
     if version != _VERSION:
-        raise ValueError("the state is of another version")
+        raise ValueError("the state comes from another version")
     if not hmac.compare_digest(signature, _signature(body, part_name, key)):
         raise ValueError("the state's signature is wrong")
     state = _schema().validate_json(body)  # its ValidationError is a ValueError

@@ -185,7 +185,7 @@ def _parse_partial(
         total = None if is_multipart else _size_of_whole_range(headers)
         if total is None or content_length not in (None, total):
             raise ProtocolError(
-                "the server sent a part (206) although the whole file was requested"
+                "the server sent a part (206) although rheo requested the whole file"
             )
         return _parse_whole(_OK, headers, total, offset, validator)
     if is_multipart:

@@ -311,8 +311,8 @@ class Transfer:
         is_new_link, state = self._record.config.fetch_url is not None, part.state
         if is_new_link and state.can_resume and not part.is_borrowed:
             raise ProtocolError(
-                f"the new link leads to a different file; the {state.offset:,} bytes from the "
-                "old link are kept. To download the new file, add its link separately"
+                f"the new link leads to a different file; the {state.offset:,} bytes from the old "
+                "link stay. To download the new file, add its link separately"
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
@@ -379,7 +379,7 @@ class Transfer:
             return
         seconds = self._context.options.response_timeout
         limit = "" if seconds is None else f" (up to {seconds:g} s)"
-        self._context.explain(f"waiting for the server's reply{limit}")
+        self._context.explain(f"waiting for the server's response{limit}")
 
 
 def _next_segment(state: PartState) -> Segment:

@@ -24,7 +24,7 @@ from rheo_tui.widgets.shard_table import ShardTable, shard_text
 
 from .confirm import ConfirmScreen
 
-_INTRO = "The fleet runs without this app: it reads the output folder, and writes requests to it."
+_INTRO = "The fleet does not need this app, which only reads and writes its output folder."
 _PATIENCE_SECONDS = 10.0
 """Time from which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0

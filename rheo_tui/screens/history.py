@@ -164,7 +164,7 @@ class HistoryScreen(ModalScreen[None]):
             return "No download in the history has failed. Press ! to show all."
         if not self._client.service.keeps_list:
             return "This session is not saved, so it has no history."
-        return "No download has ended yet. Ended downloads appear here, including removed ones."
+        return "No download has ended yet. Downloads that end appear here, even if you remove them."
 
     # Details
 

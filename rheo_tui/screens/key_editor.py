@@ -158,7 +158,9 @@ class KeyEditorScreen(ModalScreen[None]):
         is_saved = await self._apply(keymap)
         self._show()
         self._tell(
-            done if is_saved else "The change applies until you quit, but it could not be saved.",
+            done
+            if is_saved
+            else "The change applies until you quit, because the app could not save it.",
             is_good=is_saved,
         )
 

@@ -276,7 +276,7 @@ class SettingsScreen(ModalScreen[None]):
         if is_saved:
             self._tell("Saved.", is_good=True)
         else:
-            self._tell("The change applies until you quit, but it could not be saved.")
+            self._tell("The change applies until you quit, because the app could not save it.")
 
     def _end_edit(self) -> None:
         name = None if self._edited is None else self._edited.name

@@ -185,7 +185,7 @@ class FleetService:
             return f"The run is not complete. Finish it first: {self.command}"
         further = plan_pass(target, plan, passes, may_pass)
         if further is None:
-            return "No failure looks temporary; to try others, use rheo fleet retry --kind."
+            return "No failure looks temporary; to retry others, use rheo fleet retry --kind."
         urls = count_text(further.entries, "URL")
         return f"Planned pass {further.number} over {urls}: {self.command}"
 
@@ -204,4 +204,4 @@ class FleetService:
         except Exception as error:  # the libraries of stores raise what they like; watching goes on
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             reason = printable(redact(reason))
-            raise FleetError(f"{self.shown_out} cannot be used: {reason}.") from None
+            raise FleetError(f"Cannot use {self.shown_out}: {reason}.") from None

@@ -115,7 +115,7 @@ async def test_one_sentence_however_it_is_called(
     done = await rheo("-d", folder, "download", *flag, url_of(server, "localhost"))
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"rheo: {file}, line 3: request.proxy = … is not valid: ")
-    assert done.err.endswith(" Nothing is downloaded until this is corrected.\n")
+    assert done.err.endswith(" rheo downloads nothing until you correct this.\n")
     assert len(done.err.splitlines()) == 1 and "c4nary" not in done.err
     assert not server.requests and not folder.exists()
 
@@ -271,7 +271,7 @@ async def test_a_table_of_another_host_is_reported_with_its_effect(
     file.write_text('[hosts."a.example"]\nauth = "digset"\n')
     done = await rheo("-d", folder, "download", url_of(server, "127.0.0.1"))
     assert done.code == 0
-    assert "'any'. Requests to a.example fail until this is corrected." in done.err
+    assert "'any'. Requests to a.example fail until you correct this." in done.err
 
 
 @pytest.mark.parametrize(

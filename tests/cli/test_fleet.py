@@ -71,7 +71,7 @@ def test_numbers_of_one_are_singular(folder: Path) -> None:
         (["/nowhere", "-o", "NEW"], 1, "cannot read the list /nowhere: No such file"),
         (["/dev/null", "-o", "NEW"], 1, "the list contains no URL"),
         (["-o", "NEW"], 2, "the output folder has no plan; name a list"),
-        (["LIST", "-o", "/proc/x"], 4, "/proc/x cannot be written: No such file"),
+        (["LIST", "-o", "/proc/x"], 4, "cannot write to /proc/x: No such file"),
         (["LIST", "-o", "none://x"], 2, "output folder none://x: none:// is unknown"),
         (["LIST", "--format", "xml"], 2, "--format is 'xml'; it must be lines, jsonl, csv, tsv,"),
         (["LIST", "--spread", "x"], 2, "--spread is 'x'; it must be sites, order."),
@@ -220,9 +220,9 @@ def test_a_check_tells_what_is_missing(planned: Path) -> None:
     bad = fleet("check", planned, "--deep")
     assert (bad.exit_code, bad.stderr) == (1, "")
     assert bad.stdout.splitlines() == [
-        "part-000000.json names no manifest",
-        "part-000001.json names no manifest",
-        "part-000002.json names no manifest",
+        "part-000000.json does not name a manifest",
+        "part-000001.json does not name a manifest",
+        "part-000002.json does not name a manifest",
         "3 of 3 shards complete; 3 problems",
     ]
 

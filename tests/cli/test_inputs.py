@@ -179,7 +179,7 @@ def test_dry_run(tmp_path: Path, folder: Path) -> None:
         "line 11: ok: https://x/1 (pattern: 2 files)",
         "line 11: ok: https://x/2 (pattern: 2 files)",
         "line 12: duplicate: https://x/1: already in the list, line 11",
-        "line 13: invalid: URL 'ftp://x/' has scheme 'ftp'; http and https are supported",
+        "line 13: invalid: URL 'ftp://x/' has scheme 'ftp'; only http and https are supported",
     ]
     assert told[-1].startswith("4 to download, 1 duplicate, 1 invalid, 1 already there; ")
     assert told[-1].endswith(f" free in {folder}")
@@ -210,7 +210,7 @@ def test_dry_run_shows_the_name_of_the_flags(folder: Path) -> None:
     ("flag", "value", "said"),
     [
         ("--mirror", "ftp://x", "--mirror: URL 'ftp://x' has scheme 'ftp'"),
-        ("--hash", "foo", "--hash: hash 'foo' is not of the form"),
+        ("--hash", "foo", "--hash: hash 'foo' does not have the form"),
         ("--filename", "a/b", "--filename 'a/b' is not valid"),
     ],
 )

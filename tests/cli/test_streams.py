@@ -121,7 +121,7 @@ async def test_events_that_find_no_room_are_missed_aloud(
 @pytest.mark.parametrize("what", ["--version", "download --help", "download --dry-run http://a/b"])
 async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str) -> None:
     code, _, err = await shell.run(f"$RHEO {what} >{FULL}")
-    assert (code, err) == (4, "rheo: the output cannot be written: No space left on device\n")
+    assert (code, err) == (4, "rheo: cannot write to standard output: No space left on device\n")
 
 
 @needs_full
@@ -133,7 +133,7 @@ async def test_a_status_that_finds_no_room_does_not_tell_of_a_complete_run(
     assert (await shell.run(plan))[0] == 0
     assert (await shell.run(f"$RHEO fleet {what} {folder}"))[0] == 3
     code, _, err = await shell.run(f"$RHEO fleet {what} {folder} >{FULL}")
-    assert (code, err) == (4, "rheo: the output cannot be written: No space left on device\n")
+    assert (code, err) == (4, "rheo: cannot write to standard output: No space left on device\n")
 
 
 @needs_full
@@ -141,7 +141,10 @@ async def test_a_status_that_finds_no_room_does_not_tell_of_a_complete_run(
 async def test_output_of_the_app_that_finds_no_room(shell: Shell, flag: str) -> None:
     app = shlex.join([sys.executable, "-m", "rheo_tui"])
     code, _, err = await shell.run(f"{app} {flag} >{FULL}")
-    assert (code, err) == (4, "rheo-tui: the output cannot be written: No space left on device\n")
+    assert (code, err) == (
+        4,
+        "rheo-tui: cannot write to standard output: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
@@ -244,7 +247,7 @@ async def test_a_file_that_a_full_output_does_not_take_is_an_error_of_the_disk(
 ) -> None:
     url = server.on("/file.bin", serving(BODY))
     code, _, err = await shell.run(f"PYTHONUNBUFFERED={unbuffered} $RHEO {url} -q -o - >{FULL}")
-    sentence = "rheo: the output cannot be written: No space left on device.\n"
+    sentence = "rheo: cannot write to standard output: No space left on device.\n"
     assert (code, err) == (4, sentence)
 
 
@@ -323,12 +326,12 @@ async def test_text_that_an_output_without_a_buffer_takes_in_part_is_reported(
     _, err = await process.communicate()
     os.close(read)
     assert process.returncode == 4
-    assert err.startswith(b"rheo: the output cannot be written: ")
+    assert err.startswith(b"rheo: cannot write to standard output: ")
 
 
 async def test_an_output_that_is_open_for_reading_is_reported(shell: Shell) -> None:
     code, _, err = await shell.run("$RHEO --version 1</dev/null")
-    assert (code, err) == (4, "rheo: the output cannot be written: Bad file descriptor\n")
+    assert (code, err) == (4, "rheo: cannot write to standard output: Bad file descriptor\n")
 
 
 async def test_a_file_for_a_closed_output_is_not_lost(shell: Shell) -> None:

@@ -66,7 +66,10 @@ def test_a_host_without_quotes_is_explained(path: Path) -> None:
         ('[hosts."https://me:c4nary@example.org"]\nnetrc = true', "hosts.https://example.org = …"),
         ('[hosts."me:c4nary@example.org"]\nnetrc = true', "without a port."),
         ('[request.headers]\nX-Key = ["c4nary"]', "the value of header 'X-Key' should be text."),
-        ('[request]\nheaders = [["X-Key", "c4nary", "x"]]', "nor pairs of names and values."),
+        (
+            '[request]\nheaders = [["X-Key", "c4nary", "x"]]',
+            "should be a mapping or pairs of names and values.",
+        ),
     ],
 )
 def test_no_secret_is_told(path: Path, text: str, told: str) -> None:

@@ -236,7 +236,7 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
     server.on("/f.sha256", trickle)
     config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
     manager, _ = await fetch(tmp_path, [config], tuning=Tuning(sidecar_seconds=0.5))
-    assert error_of(manager, config) == "no complete reply from 127.0.0.1 within 0.5 s"
+    assert error_of(manager, config) == "no complete response from 127.0.0.1 within 0.5 s"
 
 
 @pytest.mark.parametrize(

@@ -475,7 +475,7 @@ async def test_stall_and_total_timeouts(server: MisbehavingServer, tmp_path: Pat
         await manager.add([stalls, never, long])
         await manager.wait_until_complete(timeout=20)
     assert error_of(manager, stalls) == "no data from 127.0.0.1 for 0.4 s"
-    assert error_of(manager, never) == "no complete reply from 127.0.0.1 within 0.3 s"
+    assert error_of(manager, never) == "no complete response from 127.0.0.1 within 0.3 s"
     assert error_of(manager, long) == "download not complete within 0.2 s"
     assert "stalls.part" in names_in(tmp_path)  # its bytes are kept
 

@@ -311,8 +311,8 @@ async def test_a_date_does_not_join_the_bytes_of_two_links(
         await manager.wait_until_complete(timeout=10)
         if not is_checked:
             assert error_of(manager, config) == (
-                "no ETag says that the new link leads to the same file; the 3,000,000 bytes from "
-                "the old link are kept. To download the new file, add its link separately"
+                "no ETag shows that the new link leads to the same file; the 3,000,000 bytes from "
+                "the old link stay. To download the new file, add its link separately"
             )
             assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
             server.on("/f?expires=1", serving(BODY, **DATED))
@@ -346,8 +346,8 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
         assert await manager.replace_url(config.id, url)
         await manager.wait_until_complete(timeout=10)
         assert error_of(manager, config) == (
-            "the new link leads to a different file; the 3,000,000 bytes from the old link are "
-            "kept. To download the new file, add its link separately"
+            "the new link leads to a different file; the 3,000,000 bytes from the old link stay. "
+            "To download the new file, add its link separately"
         )
         assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
         server.on("/f?expires=1", serving(BODY, ETag='"v1"'))

@@ -241,7 +241,7 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
             await manager.wait_until_complete(timeout=20)
             assert status_of(manager, later) == "completed"
         assert server.requests_for("/file") == []
-    assert "Those with a proxy or a similar option are paused" in told[0]
+    assert "It pauses those with a proxy or a similar option" in told[0]
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.resume(config.id)
         await manager.wait_until_complete(timeout=20)

@@ -133,8 +133,8 @@ def test_the_examples_of_the_fields_are_valid() -> None:
     ("text", "column", "part"),
     [
         ("statsu:failed", 0, "“statsu” is not a field: use status, host"),
-        ("a size:5", 6, "size does not take “:”: use < <= > >="),
-        ("name>5", 4, "name does not take “>”: use :"),
+        ("a size:5", 6, "size does not support “:”: use < <= > >="),
+        ("name>5", 4, "name does not support “>”: use :"),
         ("status:failde", 7, "“failde” is not valid: it should be one or more of queued"),
         ("size>1x", 5, "“1x” is not valid: it should be a size such as"),
         ("speed<fast", 6, "bytes per second"),

@@ -38,7 +38,7 @@ URL = "http://example.org/f"
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"length": 0}, "length of a piece is 0 bytes; it must be 1 or more"),
+        ({"length": 0}, "piece length is 0 bytes; it must be 1 or more"),
         ({"hashes": []}, "a list of piece hashes must not be empty"),
         ({"hashes": [SHA1, "12"]}, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
         ({"hashes": ["x"]}, "piece 1 of 1: sha1 hash 'x' is not hexadecimal (0-9, a-f)"),

@@ -117,9 +117,9 @@ async def test_a_redirect_to_a_login_of_the_same_origin(tmp_path: Path) -> None:
         ({"X": "s3cret\udc80"}, "the value of header 'X' is not valid Unicode"),
         ({"X": 5}, "the value of header 'X' should be text"),
         ({"Proxy-Authorization": "s3cret"}, "is set by the engine"),
-        ("X: y", "neither a mapping nor pairs"),
-        ([("X",)], "neither a mapping nor pairs"),
-        (5, "neither a mapping nor pairs"),
+        ("X: y", "should be a mapping or pairs"),
+        ([("X",)], "should be a mapping or pairs"),
+        (5, "should be a mapping or pairs"),
     ],
 )
 def test_what_is_refused(headers: object, problem: str) -> None:

@@ -423,7 +423,7 @@ asyncio.run(main())
         monkeypatch.setattr(SessionStore, "forget", refuse)
         session = Session(path, history_days=1)
         try:
-            problem = f"The history cannot be shortened: session {path}: disk full."
+            problem = f"Cannot shorten the history: session {path}: disk full."
             assert await session.open() == (problem,)
             await session.save_now([download(1)])
         finally:
@@ -459,7 +459,7 @@ class TestProblems:
                     await until(lambda: len(failures) > 6)
                 await until(lambda last=last: last in on_disk(path))
                 assert len(told) == outage
-        assert told[0] == f"Changes to the list cannot be saved: session {path}: disk full."
+        assert told[0] == f"Cannot save changes to the list: session {path}: disk full."
         assert set(on_disk(path)) == {f"file-{n}" for n in (0, 10, 11, 20, 21)}
 
     async def test_what_is_noted_during_a_failing_write_wins(
@@ -648,7 +648,7 @@ class TestProblems:
         told += await session.open()
         assert [record.destination for record in await session.restore()] == [None]
         await session.close()
-        assert told[0] == f"The key {key} cannot be used: it is not a regular file of this user."
+        assert told[0] == f"Cannot use the key {key}: it is not a regular file of this user."
         assert told[1].startswith("1 of 1 downloads")
         key.rmdir()
         aside.rename(key)

@@ -1027,7 +1027,7 @@ class TestMigrations:
     def test_rows_sealed_without_a_key_prove_nothing(self, path: Path, state_home: Path) -> None:
         """If no key can be kept here, anybody can make the same seals."""
         (state_home / "rheo" / "key").mkdir(parents=True)
-        bad = "cannot be used: it is not a regular file of this user"
+        bad = ": it is not a regular file of this user"
         with opened(path, bad) as store:
             store.save([row(1, destination="/etc/cron.d/file-1")])
         with opened(path, bad) as store:

@@ -111,7 +111,7 @@ async def test_a_head_without_end_fails_the_attempt(
     config = FileConfig(url=server.on("/r", redirect) if hops else url)
     manager, _ = await fetch(tmp_path, [config], response_timeout=0.8)
     assert status_of(manager, config) is DownloadStatus.FAILED
-    assert error_of(manager, config) == "no complete reply from 127.0.0.1 within 0.8 s"
+    assert error_of(manager, config) == "no complete response from 127.0.0.1 within 0.8 s"
 
 
 # The slowest does not hold up the rest

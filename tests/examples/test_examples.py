@@ -86,7 +86,7 @@ def test_the_urls_for_no_arguments_are_valid(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_bad_input_is_one_sentence(name: str, tmp_path: Path) -> None:
     result = await run(name, "nonsense", "-o", tmp_path)
-    sentence = "URL 'nonsense' has no scheme; http and https are supported."
+    sentence = "URL 'nonsense' has no scheme; only http and https are supported."
     assert result.code == 1
     assert [line.removeprefix("line 1: ") for line in result.err.splitlines()] == [sentence]
     assert names_in(tmp_path) == []

@@ -245,7 +245,7 @@ async def test_l02_what_a_full_disk_did_not_save_is_told_and_saved_later(
             tap.opened.set()
             await until(lambda: problems)
             assert problems == [
-                f"Changes to the list cannot be saved: session {disk / 'session.db'}: disk full."
+                f"Cannot save changes to the list: session {disk / 'session.db'}: disk full."
             ]
             filler.unlink()
             await first.wait_until_complete()

@@ -320,7 +320,7 @@ async def test_b21_lines_that_are_no_fields_are_passed_over(scene: Scene, line: 
 async def test_b21_lines_that_may_change_the_framing_are_refused(scene: Scene, line: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n" + line + b"\r\n\r\n"
     outcome = await scene.fetch(raw(head + b"body"), b"body", config=scene.config(filename=None))
-    outcome.failed("malformed reply", requests=1)
+    outcome.failed("malformed response", requests=1)
 
 
 def half_closing(body: bytes, *, chunks: bool) -> Behaviour:

@@ -284,7 +284,7 @@ async def test_t10_a_head_without_end(scene: Scene, line: bytes) -> None:
 )
 async def test_t10_a_head_that_is_too_large(scene: Scene, head: bytes) -> None:
     sent = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n" + head + b"\r\n\r\n" + BODY
-    (await scene.fetch(raw(sent), BODY)).failed("malformed reply", requests=1)
+    (await scene.fetch(raw(sent), BODY)).failed("malformed response", requests=1)
 
 
 @STRICTER_CLIENT

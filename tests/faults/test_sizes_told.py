@@ -139,7 +139,7 @@ async def test_a_body_without_an_end_does_not_fill_the_disk(
     watching = False
     await watcher
     assert result.code == 4 and result.told_once("disk full"), result.err
-    assert "disk full: 2.4 MB is kept free because the length of the file is unknown" in result.err
+    assert "disk full: 2.4 MB stays free because the length of the file is unknown" in result.err
     assert least >= 2 * MB
     assert not (disk / "f").exists()
     if not begun:

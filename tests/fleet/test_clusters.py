@@ -58,7 +58,7 @@ async def test_settings_that_prevent_downloads_end_a_run_before_its_first_shard(
     source.write_text("http://127.0.0.1:1/a\n")
     run = ("fleet", "run", source, "-o", out, "-j", 2)
     result = await ended(await start_program(COMMAND, run, home.environment | variable))
-    start = "rheo: 2 of 2 workers cannot be used, such as tls://127.0.0.1:"
+    start = "rheo: 2 of 2 workers are not usable, such as tls://127.0.0.1:"
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(start) and sentence in result.err
     assert result.err.count("\n") == 1 and "hidden" not in result.err

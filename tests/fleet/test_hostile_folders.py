@@ -417,7 +417,7 @@ def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     facts = ShardFacts(0, entries=1, counts={"completed": 1})
     target.put(facts_name(0), to_json(facts).encode())
     found = "\n".join(problems(target, run.plan, deep=True))
-    assert "names no manifest" in found
+    assert "does not name a manifest" in found
     facts = json.loads(to_json(facts))
     facts["parts"] = {f"{name}.parquet": {"size_bytes": 1, "sha256": ""}}
     target.put(facts_name(0), json.dumps(facts).encode())

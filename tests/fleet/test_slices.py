@@ -27,13 +27,13 @@ from tests.waiting import Until
     ("text", "sentence"),
     [
         ("4/4", "slice '4/4' does not exist: slices are numbered from 0, so the last of 4 is 3/4"),
-        ("1", "is not of the form I/N, such as 0/4"),
-        ("-1/4", "is not of the form"),
-        ("a/b", "is not of the form"),
-        ("1/", "is not of the form"),
+        ("1", "does not have the form I/N, such as 0/4"),
+        ("-1/4", "does not have the form"),
+        ("a/b", "does not have the form"),
+        ("1/", "does not have the form"),
         ("0/0", "slice '0/0' is not valid: there must be at least one slice"),
         ("3/00", "slice '3/00' is not valid: there must be at least one slice"),
-        ("²/3", "is not of the form"),
+        ("²/3", "does not have the form"),
     ],
 )
 def test_a_bad_slice_is_one_sentence(text: str, sentence: str) -> None:
@@ -222,7 +222,7 @@ async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> No
     undone = await home.rheo("fleet", "stop", "--undo", run.out)
     assert (undone.code, undone.out) == (
         0,
-        "The stop request is withdrawn; shards can start again.\n",
+        "Withdrew the stop request; shards can start again.\n",
     )
     assert (await home.rheo("fleet", "work", run.out)).code == 0
     run.check()

@@ -91,7 +91,7 @@ def test_a_column_of_hashes_can_be_left_alone(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "sentence"),
     [
-        ("list.csv", "a,b\n1,2\n", {}, "no column 'url'; its columns are a, b; name the column"),
+        ("list.csv", "a,b\n1,2\n", {}, "no column 'url'; its columns are a, b; pass the column"),
         ("list.csv", "url\nx\n", {"keep": ("text",)}, "no column 'text'; its columns are url$"),
         ("list.jsonl", '{"a": 1}', {}, "no column 'url'; its columns are a"),
         ("list.parquet", parquet_of(a=[1]), {"url_column": "u"}, "no column 'u'"),

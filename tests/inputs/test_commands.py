@@ -262,13 +262,13 @@ def test_what_is_refused(command: str, problem: str) -> None:
 def test_nothing_is_sent_without_an_option_that_protects(command: str, listed: bool) -> None:
     (entry,) = read(f"{command} https://x/a", list_options=listed)
     assert entry.verdict is Verdict.INVALID
-    assert "is not supported, and nothing is sent without it" in entry.problem
+    assert "is not supported, and rheo sends no request without it" in entry.problem
     assert "s3cret" not in entry.problem
 
 
 def test_a_list_of_aria2_protects_too() -> None:
     (entry,) = read("https://x/a\n  async-dns-server=9.9.9.9\n")
-    assert "nothing is sent without it" in entry.problem
+    assert "rheo sends no request without it" in entry.problem
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_what_is_recognised_downloads_nothing_of_what_stands_inside(text: str, b
     assert found == [*(["https://x/before"] if before[:1] == "h" else []), "https://x/after"]
     refused = [entry for entry in entries if entry.verdict is Verdict.INVALID]
     assert 1 <= len(refused) <= 2
-    assert all("not read; copy as cURL instead" in entry.problem for entry in refused)
+    assert all("not supported; copy as cURL instead" in entry.problem for entry in refused)
     assert "c4nary7x" not in str(refused)
 
 
@@ -593,7 +593,7 @@ def test_lines_of_prose_that_bring_nothing_are_counted() -> None:
     first, *others, last = read(f"{PROSE}Bye\nand\nthanks\nftp://x/1\ncurl -d a=b http://x/2\n")
     assert first.verdict is Verdict.OK
     assert [entry.problem for entry in others if entry.verdict is Verdict.INVALID] == [
-        "URL 'ftp://x/1' has scheme 'ftp'; http and https are supported",
+        "URL 'ftp://x/1' has scheme 'ftp'; only http and https are supported",
         "--data sends data; only GET is supported",
     ]
     assert (last.line, last.verdict) == (5, Verdict.NO_URL)
@@ -603,7 +603,7 @@ def test_lines_of_prose_that_bring_nothing_are_counted() -> None:
 @pytest.mark.parametrize(
     ("url", "brief"),
     [
-        ("ftp://x/1", "has scheme 'ftp'; http and https are supported"),
+        ("ftp://x/1", "has scheme 'ftp'; only http and https are supported"),
         ("http://x y/", "contains white space or control characters"),
         ("http:///x", "has no host"),
     ],
@@ -646,7 +646,7 @@ def test_a_url_with_options_behind_it_is_a_command_in_a_letter_too() -> None:
     text = "please get\nhttps://x/a --range 0-9\nhttps://x/b -- the new one\nLink: https://x/c\n"
     good = [entry.config.url for entry in read(text) if entry.config]
     assert good == ["https://x/b", "https://x/c"]
-    sentence = "a command is not read; copy as cURL instead, or give the URL alone"
+    sentence = "a command is not supported; copy as cURL instead, or give only the URL"
     refused = [(each.line, each.problem) for each in read(text) if each.verdict is Verdict.INVALID]
     assert refused == [(2, sentence)]
 

@@ -109,7 +109,7 @@ def test_nothing_secret_is_shown() -> None:
         (
             "-H 'Authorization Bearer s3cret'",
             "",
-            "a header (-H) is not of the form 'Name: value'",
+            "a header (-H) does not have the form 'Name: value'",
         ),
     ],
 )
@@ -234,7 +234,7 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl -T file {URL}", "--upload-file sends data"),
         (f"curl -I {URL}", "-I requests headers only"),
         (f"curl -u name {URL}", "-u has no password"),
-        (f"curl -H nonsense {URL}", "a header (-H) is not of the form 'Name: value'"),
+        (f"curl -H nonsense {URL}", "a header (-H) does not have the form 'Name: value'"),
         (f"curl -o ../x {URL}", "-o '../x' must not contain '..'"),
         (f"curl -o /etc/x {URL}", "-o '/etc/x' must be relative"),
         (f"curl -o 'C:\\x' {URL}", "-o 'C:\\\\x' must be relative"),

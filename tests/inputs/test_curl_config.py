@@ -38,7 +38,7 @@ def test_a_login_is_used_and_not_shown() -> None:
 def test_nothing_is_sent_without_what_protects(line: str) -> None:
     name = line.partition("=")[0].strip()
     ((_, problem),) = problems(f'url = "{URL}"\n{line}\n')
-    assert problem == f"--{name} is not supported, and nothing is sent without it"
+    assert problem == f"--{name} is not supported, and rheo sends no request without it"
 
 
 def test_lines_that_are_not_used_are_named() -> None:
@@ -97,7 +97,7 @@ def test_no_place_and_no_form_of_a_line_is_weaker(line: str, between: str, url: 
     for text in (f"{line}\n{between}{url}\n", f"{url}\n{between}{line}\n"):
         (entry,) = read(text)
         assert (entry.verdict, entry.form) == (Verdict.INVALID, "curl config"), text
-        assert "nothing is sent" in entry.problem or "POST" in entry.problem.upper()
+        assert "sends no request" in entry.problem or "POST" in entry.problem.upper()
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class TestLists:
             ("dir=a/../../b", "must not contain '..'"),
             ("checksum=sha-256=12", "2 characters instead of 64"),
             ("checksum=crc32=12", "hash algorithm 'crc32' is unknown"),
-            ("header=no colon", "a header is not of the form 'Name: value'"),
+            ("header=no colon", "a header does not have the form 'Name: value'"),
             ("header=X: a\x0bb", "control characters"),
         ],
     )
@@ -255,7 +255,7 @@ class TestMetalink:
             (SHA1[::-1], "12", 6, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
             (SHA1[::-1], "", 6, "1 of 2 piece hashes are missing or empty"),
             ("<hash>a", '<hash piece="1">a', 6, "1 of 2 piece hashes are missing or empty"),
-            ('length="', 'length="0" was="', 6, "length of a piece is 0 bytes; it must be 1 or"),
+            ('length="', 'length="0" was="', 6, "piece length is 0 bytes; it must be 1 or"),
             (
                 'length="',
                 'length="-',

@@ -163,7 +163,7 @@ async def test_a_list_in_another_encoding_is_refused_and_not_guessed(
     file.write_bytes(f"{line}\n".encode("latin-1"))
     options = ReadOptions(base="https://x/")
     (entry,) = await read_entries_file(file, options=options)
-    assert entry.problem == "this line is not text in UTF-8; save the list as UTF-8"
+    assert entry.problem == "this line is not UTF-8; save the list as UTF-8"
     file.write_text(f"{line}\n", encoding="utf-8")
     (entry,) = await read_entries_file(file, options=options)
     assert entry.verdict is Verdict.OK
@@ -210,7 +210,9 @@ def test_what_is_wrong_is_named(line: str, problem: str) -> None:
 def test_an_address_that_is_none_is_asked_for_again(text: str) -> None:
     (entry,) = read_entries([text], (), ReadOptions(base="exam", links="*"))
     assert entry.wants == "base"
-    assert entry.problem == ("base address: URL 'exam' has no scheme; http and https are supported")
+    assert entry.problem == (
+        "base address: URL 'exam' has no scheme; only http and https are supported"
+    )
 
 
 async def test_long_file_lets_the_loop_run(tmp_path: Path) -> None:

@@ -459,8 +459,7 @@ def test_mirrors_that_cannot_be_spoil_no_download() -> None:
 def test_what_is_wrong_with_mirrors_is_told() -> None:
     entry = only(line(mirrors=["http://a..b/x", "ftp://h/x", URL]))
     assert entry.note == (
-        "ignored: mirrors whose URLs are not valid (1), "
-        "mirrors that are not http or are repeated (2)"
+        "ignored: mirrors with invalid URLs (1), mirrors that are not http or are repeated (2)"
     )
 
 

@@ -136,7 +136,7 @@ def test_a_column_whose_name_is_too_long_for_a_table_costs_its_head_alone() -> N
     finally:
         csv.field_size_limit(former)
     assert (head.line, head.verdict) == (1, Verdict.INVALID)
-    assert head.problem.startswith("not the head of a table: ")
+    assert head.problem.startswith("not a table header: ")
     assert row.config is not None and row.config.url == "http://x/a"
 
 
@@ -173,7 +173,7 @@ def test_a_quoted_cell_may_go_on_to_the_next_lines(end: str) -> None:
 def test_a_quote_that_never_closes_swallows_no_row(rows: int) -> None:
     lines = ["url,note", 'http://h/a,"one', *[f"http://h/{number}," for number in range(rows)]]
     first, *others = read_entries(lines)
-    assert (first.line, first.problem) == (2, "not a row of a table: a quoted cell does not end")
+    assert (first.line, first.problem) == (2, "not a row of a table: a quoted cell is not closed")
     assert [entry.verdict for entry in others] == [Verdict.OK] * rows
 
 

@@ -83,7 +83,11 @@ async def test_each_field_is_checked_while_typing() -> None:
         await app.fill()
         screen = await opened(app)
         for name, wrong, sentence in (
-            ("link", "ftp://example.org/[b]x", "has scheme 'ftp'; http and https are supported."),
+            (
+                "link",
+                "ftp://example.org/[b]x",
+                "has scheme 'ftp'; only http and https are supported.",
+            ),
             ("name", "a/b", "'a/b' is not a valid file name; "),
             ("folder", "../up", "“../up” should be"),
             ("hash", "sha256:12", "64"),

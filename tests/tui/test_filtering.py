@@ -68,7 +68,7 @@ async def test_a_mistake_is_shown_at_its_character_and_the_filter_stays() -> Non
         await type_filter(app, "file-00001")
         await type_filter(app, "file-00001 size:5 x")
         assert hint(app).index("↑") == 2 + len("file-00001 size")
-        assert "size does not take “:”" in hint(app)
+        assert "size does not support “:”" in hint(app)
         assert app.table.model.shown == [ids[1]]
         assert "wrong at 16" in count(app)
         await type_filter(app, "file-00001")
@@ -283,4 +283,4 @@ async def test_the_arrow_at_a_mistake_has_an_ascii_form(monkeypatch: pytest.Monk
     async with running() as app:
         await type_filter(app, "size:5 x")
         shown = app.app.export_screenshot().replace("&#160;", " ")
-        assert "↑" not in shown and "^ size does not take" in shown
+        assert "↑" not in shown and "^ size does not support" in shown

@@ -231,7 +231,7 @@ async def test_a_folder_that_cannot_be_written(
     async with watching(run.out) as app:
         monkeypatch.setattr("rheo_core.fleet.targets.LocalTarget.put", refuse)
         await app.press("p", "y")
-        await app.until(lambda: app.said == f"{run.out} cannot be used: Permission denied.")
+        await app.until(lambda: app.said == f"Cannot use {run.out}: Permission denied.")
 
 
 async def test_the_order_changes_and_the_cursor_stays(run: FleetRun) -> None:
@@ -340,7 +340,7 @@ async def test_damaged_facts_are_named(run: FleetRun) -> None:
             2,
             "cannot be combined with URL, -i, --demo or --session",
         ),
-        (["--fleet", "{tmp}/file"], 4, "{tmp}/file cannot be read: not a directory"),
+        (["--fleet", "{tmp}/file"], 4, "cannot read {tmp}/file: not a directory"),
     ],
 )
 def test_bad_arguments_are_one_sentence(

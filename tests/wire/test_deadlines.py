@@ -125,7 +125,7 @@ async def test_the_reason_is_told_while_a_reply_is_awaited(
     config = FileConfig(url=server.on("/f", late))
     async with DownloadManager(download_dir=tmp_path, response_timeout=60, tuning=SOON) as manager:
         await manager.add([config])
-        expected = "waiting for the server's reply (up to 60 s)"
+        expected = "waiting for the server's response (up to 60 s)"
         await until(lambda: manager.snapshot().downloads[0].reason == expected)
         ready.set()
         await manager.wait_until_complete(timeout=10)

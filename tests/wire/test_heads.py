@@ -248,7 +248,7 @@ STATUS_LINES = [
 def test_a_malformed_status_line_is_shown(line: str, before: str, field: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_head(head(before + line, field, "Content-Length: 5"))
-    assert str(caught.value) == f"malformed reply: its status line is {line!r}"
+    assert str(caught.value) == f"malformed response: its status line is {line!r}"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_malformed_status_line_is_shown(line: str, before: str, field: str) ->
 def test_a_status_line_that_llhttp_takes_is_not_blamed(line: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         parse_head(head(line, "Transfer-Encoding: "))
-    assert str(caught.value).startswith("malformed reply: its header fields (")
+    assert str(caught.value).startswith("malformed response: its header fields (")
 
 
 @pytest.mark.parametrize(
@@ -276,5 +276,5 @@ def test_a_switch_of_the_protocol_is_named(lines: list[str]) -> None:
 def test_malformed_chunks_and_trailers_are_named(data: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         ChunkDecoder().decode(data)
-    sentence = "malformed reply: a chunk, or a field behind the last one ("
+    sentence = "malformed response: a chunk, or a field behind the last one ("
     assert str(caught.value).startswith(sentence)

@@ -79,6 +79,6 @@ def _check_workers(problems: Mapping[str, str]) -> None:
     unable = [f"{worker}: {problem}" for worker, problem in problems.items() if problem]
     if unable:
         raise ClusterError(
-            f"{len(unable):,} of {len(problems):,} workers cannot be used, such as "
+            f"{len(unable):,} of {len(problems):,} workers are not usable, such as "
             f"{unable[0].rstrip('.')}"
         )

@@ -247,7 +247,7 @@ class Exchange:
             if limit.has_expired:
                 seconds = self._requester.response_timeout
                 raise DownloadTimeoutError(
-                    "no complete reply", seconds, peer=f"from {self.host}"
+                    "no complete response", seconds, peer=f"from {self.host}"
                 ) from error
             raise
         self._sent = sent

@@ -149,7 +149,7 @@ class WireConnection(asyncio.BufferedProtocol):
 
     def _check_length(self, count: int) -> None:
         if self._interim_bytes + count > MAX_HEAD_BYTES:
-            raise ProtocolError("malformed reply: its head is too long")
+            raise ProtocolError("malformed response: its head is too long")
 
     def _answered(self, error: Exception | None) -> None:
         self._error = error

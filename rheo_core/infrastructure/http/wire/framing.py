@@ -80,7 +80,7 @@ def check_beginning(data: bytes) -> None:
     """
     beginning = data.lstrip(b"\r\n")[: len(BEGINNING)]
     if not BEGINNING.startswith(beginning):
-        raise ProtocolError("malformed reply: it does not begin with HTTP/")
+        raise ProtocolError("malformed response: it does not begin with HTTP/")
 
 
 def end_of_head(data: bytes, known: int) -> int:
@@ -119,9 +119,10 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     else:
         framing, length = _framing(fields.status, headers)
     if fields.status < 100:
-        raise ProtocolError(f"malformed reply: its status is {fields.status:03}")
+        raise ProtocolError(f"malformed response: its status is {fields.status:03}")
     if not headers and framing is Framing.CLOSE and fields.status >= 200:
-        raise ProtocolError("malformed reply: it has no header field")  # its head may be the body
+        # Its head may be the body.
+        raise ProtocolError("malformed response: it has no header field")
     is_faulty = fields.is_http_1_0 and framing is Framing.CHUNKED  # RFC 9112 6.1
     return Head(
         fields.status,
@@ -165,11 +166,11 @@ class _Fields:
 def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     """Return the facts of a head, and its names and values in turn."""
     if raw.count(b"\n") - 2 > MAX_FIELDS:
-        raise ProtocolError(f"malformed reply: its head has more than {MAX_FIELDS:,} fields")
+        raise ProtocolError(f"malformed response: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
-        raise ProtocolError("malformed reply: a line of its head is too long")
+        raise ProtocolError("malformed response: a line of its head is too long")
     if raw.count(b"\r") != raw.count(b"\r\n") or _NUL in raw:  # others may see a line end there
-        raise ProtocolError("malformed reply: a carriage return or a NUL within its head")
+        raise ProtocolError("malformed response: a carriage return or a NUL within its head")
     try:
         return _parse_strictly(raw)
     except httptools.HttpParserError:
@@ -185,10 +186,10 @@ def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
     line = raw.lstrip(b"\r\n").partition(b"\n")[0].removesuffix(b"\r")
     status = _STATUS_LINE.fullmatch(line)
     if status is None:
-        return f"malformed reply: its status line is {_shown(line)}"
+        return f"malformed response: its status line is {_shown(line)}"
     if status[1] == b"101":
         return _SWITCHES
-    return f"malformed reply: its header fields ({quoted(error)})"
+    return f"malformed response: its header fields ({quoted(error)})"
 
 
 def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
@@ -220,7 +221,7 @@ def _without_oddities(raw: bytes) -> bytes:
     """
     status, *lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
     if lines and lines[0][:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
-        raise ProtocolError("malformed reply: white space before its first header field")
+        raise ProtocolError("malformed response: white space before its first header field")
     lines = _LINE_END.split(_FOLD.sub(b" ", b"\n".join(lines)))  # RFC 9112 5.2
     kept, lengths, has_coding = [], set(), False
     for line in lines:
@@ -228,7 +229,7 @@ def _without_oddities(raw: bytes) -> bytes:
             line = _without_space(line)
         if not _FIELD.fullmatch(line):
             if _FRAMING_FIELD.match(line):
-                raise ProtocolError(f"malformed reply: {_shown(line)} is not a header field")
+                raise ProtocolError(f"malformed response: {_shown(line)} is not a header field")
             continue
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
@@ -237,7 +238,7 @@ def _without_oddities(raw: bytes) -> bytes:
             has_coding = has_coding or name.lower() == b"transfer-encoding"
             kept.append(line)
     if len(lengths) > 1:
-        raise ProtocolError("malformed reply: two different values of Content-Length")
+        raise ProtocolError("malformed response: two different values of Content-Length")
     if lengths and not has_coding:  # the coding counts (RFC 9112 6.3)
         kept.append(b"Content-Length: %d" % lengths.pop())
     elif lengths:
@@ -265,7 +266,7 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
             raise ProtocolError(f"transfer coding {shown!r} is not supported")
         return Framing.CHUNKED, 0
     if _MISSPELLED_CODING in headers:
-        raise ProtocolError("malformed reply: Transfer_Encoding may mean Transfer-Encoding")
+        raise ProtocolError("malformed response: Transfer_Encoding may mean Transfer-Encoding")
     if (length := headers.get("Content-Length")) is not None:
         return Framing.LENGTH, _length(length)
     return Framing.CLOSE, 0
@@ -278,7 +279,7 @@ def _length(value: str) -> int:
     digits = value.strip(" \t")
     if not (digits.isascii() and digits.isdecimal()):
         shown = printable(shorten(digits, _MAX_SHOWN_LENGTH))
-        raise ProtocolError(f"malformed reply: Content-Length is {shown!r}")
+        raise ProtocolError(f"malformed response: Content-Length is {shown!r}")
     digits = digits.lstrip("0") or "0"
     return int(digits) if len(digits) <= _MAX_LENGTH_DIGITS else _IMPOSSIBLE_LENGTH
 
@@ -309,7 +310,7 @@ class ChunkDecoder:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_over:
                 problem = f"a chunk, or a field behind the last one ({quoted(error)})"
-                raise ProtocolError(f"malformed reply: {problem}") from None
+                raise ProtocolError(f"malformed response: {problem}") from None
             self.has_surplus = True
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
