@@ -205,8 +205,9 @@ class Turn:
 
     async def _is_complete_before_next_kill(self, *, is_last: bool) -> bool:
         """Keep everything running until the moment of the next kill, or until it is complete."""
-        began, goal = time.monotonic(), self._asked() + self._chance.randint(0, self._reach)
-        last = (began, self._asked())
+        goal = self._asked() + self._chance.randint(0, self._reach)
+        began: float | None = None  # of the work: a driver needs a while to start its cluster
+        last = (time.monotonic(), self._asked())
         while not all(each.is_complete for each in self._services if each.is_driver):
             for service in self._services:
                 if not service.is_running and not service.is_complete:  # a worker may give up, too
@@ -216,10 +217,14 @@ class Turn:
             now, asked = time.monotonic(), self._asked()
             if asked != last[1]:
                 last = (now, asked)
+                began = began or now
             elif now - last[0] > _PATIENCE:
                 raise RuntimeError(f"no progress: {self._log.read_text()[-2_000:]}")
-            every = self._options.every
-            if not is_last and (now - began >= every if every else asked >= goal):
+            if self._options.every:
+                is_due = began is not None and now - began >= self._options.every
+            else:
+                is_due = asked >= goal
+            if is_due and not is_last:
                 return False
         return True
 
@@ -372,7 +377,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="at most, with --every")
     parser.add_argument("--form", dest="forms", nargs="+", choices=FORMS, default=FORMS)
     parser.add_argument("--urls", type=int, default=4_000, metavar="N", help="of a list")
-    parser.add_argument("--every", type=float, metavar="S", help="kill at this interval; one list")
+    parser.add_argument(
+        "--every", type=float, metavar="S", help="kill after S seconds of work; one list"
+    )
     parser.add_argument("--layout", choices=("files", "tar"), default="files")
     parser.add_argument("--shard-size", type=int, default=200, metavar="N")
     parser.add_argument("--concurrency", type=int, default=16, metavar="N")

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -74,6 +75,22 @@ async def test_a_worker_and_then_the_driver_are_killed(fleet: Fleet) -> None:
     fleet.check(3 * WORKER_FLIGHT)
     await completed(await fleet.run("-j", 2))
     fleet.check(3 * WORKER_FLIGHT)
+
+
+@pytest.mark.long
+async def test_workers_that_are_killed_while_they_start_are_replaced(fleet: Fleet) -> None:
+    """Dask gives such a process up; a cluster without any would wait for ever."""
+    fleet.environment["DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT"] = "1s"
+    driver = await fleet.run("-j", 2)
+    await fleet.asked(driver, 200)
+    began = time.monotonic()
+    while time.monotonic() - began < 3:
+        for pid in workers(driver.pid):
+            kill(pid)
+        await asyncio.sleep(0.02)
+    assert driver.returncode is None
+    await completed(driver)
+    fleet.check(2 * WORKER_FLIGHT)
 
 
 @pytest.mark.long

@@ -90,7 +90,7 @@ async def test_a_disk_that_is_full_fails_no_entry(
 async def test_a_disk_that_fills_up_stops_the_shard_and_keeps_what_came(
     server: MisbehavingServer, disk: Path, home: Home
 ) -> None:
-    """If the disk has little room, a file that does not fit says nothing about its URL."""
+    """The disk is at fault for a known length that does not fit if it has little room."""
     run = run_with(server, disk / "out", promising(2 * MB))
     filler = fill(disk, leave=MB)
     ended = await home.rheo("fleet", "work", run.out)

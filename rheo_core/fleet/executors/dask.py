@@ -1,6 +1,7 @@
 """Dask: a cluster of processes on this machine, or the workers of a scheduler."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, Question, rheo_version
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 _CONNECT_SECONDS = 10
 _WORKERS_SECONDS = 30
@@ -20,6 +21,10 @@ _LOCAL_SETTINGS: dict[str, Any] = {  # no pages on logs and stacks: every user c
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
+_LOGS = ("distributed", "tornado.application")
+_LOOK_SECONDS = 5.0
+_LOST_SECONDS = 60.0
+"""Absence after which a process of this machine is replaced. Its start may take a while."""
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,  # it would cost time and nobody looks at it
     "distributed.admin.tick.interval": "500ms",  # the usual 20 ms cost 4 % of a core
@@ -58,8 +63,48 @@ def local(processes: int) -> Iterator[Cluster]:
             )
         except (ImportError, OSError, RuntimeError) as error:
             raise ClusterError(f"cannot start the local cluster: {error}") from error
-        with cluster, Client(cluster) as client:
+        with cluster, _kept_whole(cluster), Client(cluster) as client:
             yield _described(client, dashboard="")
+
+
+@contextmanager
+def _kept_whole(cluster: "LocalCluster") -> Iterator[None]:
+    """Replace processes that are lost for good, until the context ends.
+
+    Dask starts a killed process again, but only once: if the new one is killed while it starts, or
+    takes long to start on a busy machine, its place stays empty. A run without any process would
+    never end.
+    """
+    from tornado.ioloop import PeriodicCallback
+
+    loop = cluster.loop
+    assert loop is not None  # it runs
+    keeper = PeriodicCallback(partial(_replace_lost, cluster, {}), _LOOK_SECONDS * 1_000)
+    loop.add_callback(keeper.start)
+    try:
+        yield
+    finally:
+        loop.add_callback(keeper.stop)
+
+
+async def _replace_lost(cluster: "LocalCluster", missing: dict[Any, float]) -> None:
+    """Start processes in place of those that have been missing for a while.
+
+    Args:
+        cluster: the cluster.
+        missing: start of the absence of each, by name and the monotonic clock; updated.
+    """
+    there = {each["name"] for each in cluster.scheduler_info["workers"].values()}
+    now = time.monotonic()
+    for name in cluster.worker_spec:
+        if name in there:
+            missing.pop(name, None)
+        elif now - missing.setdefault(name, now) >= _LOST_SECONDS:
+            del missing[name]
+            if (nanny := cluster.workers.pop(name, None)) is not None:
+                await nanny.close(timeout=_LOOK_SECONDS)
+    if missing or len(there) < len(cluster.worker_spec):
+        cluster.scale(len(cluster.worker_spec))  # starts those that Dask has dropped
 
 
 @contextmanager
@@ -91,7 +136,7 @@ def connect(address: str) -> Iterator[Cluster]:
 @contextmanager
 def _quiet_log() -> Iterator[None]:
     """Drop the log of Dask, with its tracebacks for every worker that is lost."""
-    handlers = logging.getLogger("distributed").handlers
+    handlers = [each for name in _LOGS for each in logging.getLogger(name).handlers]
     levels = [handler.level for handler in handlers]
     for handler in handlers:
         handler.setLevel(logging.CRITICAL + 1)
