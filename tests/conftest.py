@@ -60,6 +60,26 @@ def pytest_xdist_auto_num_workers() -> int:
     return 3 * (os.cpu_count() or 1)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark every second combination of the parameters that `halved` names as long.
+
+    As on a chessboard: each value of a parameter still meets half of those of each other one.
+    """
+    if isinstance(item, pytest.Function) and (halved := item.get_closest_marker("halved")):
+        places = [_place(item, name) for name in halved.args]
+        if sum(places) % 2:
+            item.add_marker(pytest.mark.long)
+
+
+_places: dict[tuple[str, str], dict[int, int]] = {}
+
+
+def _place(item: pytest.Function, name: str) -> int:
+    """Return the place of a parameter's value among its values; pytest counts combinations."""
+    places = _places.setdefault((item.nodeid.partition("[")[0], name), {})
+    return places.setdefault(id(item.callspec.params[name]), len(places))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first in the portion of each worker, and shared ones near the beginning.
 

@@ -5,7 +5,8 @@ some milliseconds. The program then runs as `python -c PROGRAM` would, from its 
 interpreter's own end. strace attaches to the fork before that first line: what the imports do is
 not in its log, and the calls it counts are the program's.
 
-Where a program must start with limits of its own (`preexec_fn`), start Python.
+Limits apply from its first line on, too: `within` sets them from outside. Where memory counts,
+start Python: a fork shares most of it with the warm process.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import termios
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +149,12 @@ class ForkServer:
         *,
         cwd: Path | None = None,
         strace: Sequence[str] = (),
+        within: Callable[[int], None] | None = None,
     ) -> Forked:
-        """Start a Python program given as text, in the folder `cwd` or in that of the server."""
+        """Start a Python program given as text, in the folder `cwd` or in that of the server.
+
+        `within` is called with its process id, before its first line.
+        """
         stdin, *outputs = [os.pipe() for _ in range(3)]
         theirs = [stdin[0], *(writing for _, writing in outputs)]
         forked = await self._fork(theirs, program, arguments, environment, cwd)
@@ -160,6 +165,8 @@ class ForkServer:
         forked.transports = (*forked.transports, out, err)
         if strace:
             await forked.attach(*strace)
+        if within:
+            within(forked.pid)
         forked.begin()
         return forked
 

@@ -56,8 +56,8 @@ def start(environment: dict[str, str], command: tuple[str, ...]) -> Start:
     """Starts `rheo` with these arguments."""
 
     async def start(*arguments: object, **options: Any) -> Running:
-        if command == _COMMAND:
-            return await start_program(COMMAND, arguments, environment, **options)
+        if command[:2] == _COMMAND[:2]:
+            return await start_program(command[2], arguments, environment, **options)
         return await asyncio.create_subprocess_exec(
             *command,
             *map(str, arguments),

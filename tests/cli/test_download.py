@@ -19,6 +19,7 @@ from rheo_core.events import DownloadEventType
 from rheo_tui.demo import MB, DemoFile, DemoServer
 from tests.core.engine import names_in, serving
 from tests.fork_server import stop_reading
+from tests.programs import limited
 from tests.servers.demo import is_whole
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
@@ -226,11 +227,9 @@ async def test_disk_refuses(
     for name in [name for name in environment if name.startswith("COVERAGE")]:
         del environment[name]  # it could not write its data either
 
-    def limit_file_size() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
     url = demo.url(SMALL.path)
-    result = await rheo("download", url, "-o", folder, preexec_fn=limit_file_size)
+    small_files = limited(resource.RLIMIT_FSIZE, 100_000)
+    result = await rheo("download", url, "-o", folder, within=small_files)
     assert result.code == 4, result.err
     assert not (folder / "a small.bin").exists()
 

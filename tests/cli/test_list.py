@@ -230,11 +230,11 @@ async def test_a_session_that_needs_too_much_memory_is_one_sentence(
     session: Path, command: tuple[str, ...], environment: dict[str, str]
 ) -> None:
     with opened(session) as store:
-        store.save(row(number) for number in range(20))
+        store.save(row(number) for number in range(8))
     with closing(sqlite3.connect(session)) as rows:
         rows.execute("UPDATE downloads SET reason = printf('%.*c', 50000000, 'x')")
         rows.commit()
-    line = f"ulimit -v 700000; exec {shlex.join((*command, 'list', '--session', str(session)))}"
+    line = f"ulimit -v 400000; exec {shlex.join((*command, 'list', '--session', str(session)))}"
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", line, env=environment, stderr=asyncio.subprocess.PIPE
     )

@@ -53,6 +53,7 @@ def shell(command: tuple[str, ...], environment: dict[str, str]) -> Shell:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("flag", ["", "--json"])
+@pytest.mark.halved("closed", "flag")
 async def test_closed_streams_stop_no_download(
     server: MisbehavingServer, shell: Shell, folder: Path, closed: str, flag: str
 ) -> None:
@@ -181,6 +182,7 @@ async def test_a_name_that_the_locale_cannot_write_keeps_its_escapes(
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "iso8859-6", "utf-8"])
 @pytest.mark.parametrize("buffering", ["", "PYTHONUNBUFFERED=1"])
+@pytest.mark.halved("encoding", "buffering")
 async def test_names_that_the_output_cannot_encode_are_escaped(
     server: MisbehavingServer, shell: Shell, folder: Path, encoding: str, buffering: str
 ) -> None:
@@ -362,6 +364,7 @@ async def test_a_missing_temporary_folder_is_one_sentence(
         ("fleet plan no-such-file -o {folder}", 1),
     ],
 )
+@pytest.mark.halved("arguments", "lost")
 async def test_a_lost_sentence_changes_no_exit_status(
     shell: Shell, folder: Path, arguments: str, wanted: int, lost: str
 ) -> None:

@@ -111,6 +111,7 @@ CHUNKS = [16 << 10, 256 << 10, 4 << 20]
     ],
 )
 @pytest.mark.parametrize("count", [1, 4, 16])
+@pytest.mark.halved("rate", "count")
 async def test_exact_within_3_percent_over_10_seconds(
     clock: Clock, rate: int, chunk: int, count: int
 ) -> None:

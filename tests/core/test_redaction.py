@@ -45,6 +45,7 @@ PLACES = (
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.halved("form", "place")
 def test_no_parameter_of_an_unknown_name_shows_its_value(place: str, form: str) -> None:
     for name in NAMES:
         for secret in SHAPES:

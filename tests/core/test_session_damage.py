@@ -138,6 +138,7 @@ NEWER = range(60, 64)
 class TestFlippedBits:
     @pytest.mark.parametrize("flips", [1, 3])
     @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.halved("seed", "flips")
     def test_anywhere_in_the_file(self, closed: Kept, seed: int, flips: int) -> None:
         chance = random.Random(seed)
         places = [place for place in range(closed.path.stat().st_size) if place not in NEWER]
@@ -253,6 +254,7 @@ class TestLost:
 
     @pytest.mark.parametrize("what", [bytes, random.Random(24).randbytes])
     @pytest.mark.parametrize("count", [1, 8, 60])
+    @pytest.mark.halved("what", "count")
     def test_the_heads_of_pages(
         self, closed: Kept, what: Callable[[int], bytes], count: int
     ) -> None:

@@ -255,6 +255,7 @@ def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.halved("shard")
 def test_the_engine_does_what_the_model_does(shard: int) -> None:
     # Hypothesis derives the fixed sequences from the name of the class.
     machine: Any = type(f"Shard{shard}", (EngineAgainstAModel,), {})

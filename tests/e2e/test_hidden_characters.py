@@ -42,6 +42,7 @@ INPUTS = {
 
 @pytest.mark.parametrize("where", INPUTS)
 @pytest.mark.parametrize("way", ["pasted", "typed"])
+@pytest.mark.halved("where", "way")
 async def test_an_input_paints_nothing_hidden(
     tmp_path: Path, server: MisbehavingServer, where: str, way: str
 ) -> None:

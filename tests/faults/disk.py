@@ -12,6 +12,7 @@ import pytest
 
 from rheo_core.infrastructure.user_key import user_key
 from rheo_core.transfer.part_state import PartState, decode_state, encode_state
+from tests.programs import limited
 
 
 @contextmanager
@@ -45,9 +46,9 @@ def free_bytes(folder: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def limit_file_size(size: int) -> Callable[[], None]:
-    """To be called in a child: no file of it can grow beyond `size` bytes (EFBIG)."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+def limit_file_size(size: int) -> Callable[[int], None]:
+    """Let no file of a program grow beyond `size` bytes (EFBIG)."""
+    return limited(resource.RLIMIT_FSIZE, size)
 
 
 def state_of(part: Path) -> PartState:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class Home:
     async def start(
         self, program: str, *arguments: object, before: tuple[str, ...] = (), **options: Any
     ) -> Running:
-        """Start a Python program given as text: forked, or with `options` a Python of its own."""
+        """Start a Python program given as text, with options of `start_program`."""
         share_key(self.path / "state")
         return await start_program(program, arguments, self.environment, strace=before, **options)
 
@@ -147,10 +147,9 @@ class Home:
         program: str,
         *arguments: object,
         before: tuple[str, ...] = (),
-        within: Callable[[], None] | None = None,
+        **options: Any,
     ) -> Ended:
-        """Run it to its end; `within` is called in the process before it begins."""
-        options = {} if within is None else {"preexec_fn": within}
+        """Run it to its end."""
         return await ended(await self.start(program, *arguments, before=before, **options))
 
     async def rheo(self, *arguments: object, **options: Any) -> Ended:

@@ -72,7 +72,7 @@ os.pwrite = within_quota
 {HASTE}{COMMAND}"""
 
     @property
-    def within(self) -> Callable[[], None] | None:
+    def within(self) -> Callable[[int], None] | None:
         return limit_file_size(4 * MB) if self.kind == "file size" else None
 
 
@@ -100,7 +100,7 @@ async def test_l01_a_disk_that_fills_up_meanwhile(
     line = ("download", server.on("/file.bin", tap), "-o", disk, "-x", connections)
     final, part = disk / "file.bin", disk / "file.bin.part"
 
-    process = await home.start(full.program, *line, preexec_fn=full.within)
+    process = await home.start(full.program, *line, within=full.within)
     await until(lambda: kept_so_far(part) >= connections * (FIRST - 65536))
     full.begin()
     tap.opened.set()

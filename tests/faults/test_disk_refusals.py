@@ -47,6 +47,7 @@ async def is_downloaded(server: MisbehavingServer, folder: Path, size: int, **wi
 @pytest.mark.parametrize(
     "call", ["fchmod", "chmod", "link", "utime", "setxattr", "getxattr", "fstatvfs", "statvfs"]
 )
+@pytest.mark.halved("size", "number", "call")
 async def test_a_call_that_is_an_improvement_only(
     server: MisbehavingServer,
     tmp_path: Path,

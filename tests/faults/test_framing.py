@@ -112,6 +112,7 @@ TIMES = pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize(
     ("came", "total"), [(5, 10), (0, 10), (1_000, 200_000), (SMALL - 1, SMALL), (SMALL, LARGE)]
 )
+@pytest.mark.halved("status", "framing", "late", "came")
 async def test_b29_a_body_shorter_than_its_head_says_is_no_file(
     scene: Scene, came: int, total: int, status: str, framing: str, late: bool
 ) -> None:
@@ -125,6 +126,7 @@ async def test_b29_a_body_shorter_than_its_head_says_is_no_file(
 @TIMES
 @pytest.mark.parametrize("total", [10, SMALL, LARGE])
 @pytest.mark.parametrize("surplus", [0, 1, 40_000])
+@pytest.mark.halved("status", "framing", "late", "total", "surplus")
 async def test_b29_of_a_longer_body_what_its_head_says_is_the_file(
     scene: Scene, surplus: int, total: int, status: str, framing: str, late: bool
 ) -> None:

@@ -16,6 +16,7 @@ from rheo_core.config.store import save_settings
 from tests.core.engine import names_in, serving
 from tests.faults.disk import kept_so_far
 from tests.faults.program import COMMAND, HASTE, WITH_SESSION, Home, ended
+from tests.programs import limited
 from tests.servers.misbehaving import V1, MisbehavingServer, body_of
 from tests.servers.scenarios import Tap, paced
 from tests.waiting import Until
@@ -84,10 +85,7 @@ async def test_l19_few_descriptors(
     """More at once than there are descriptors: they wait for each other."""
     urls, folder = many(server, 24, BODY), tmp_path / "files"
     line = ("download", *urls, "-o", folder, "-w", 24, "-x", 4, "--retries", 1)
-
-    def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-
+    few = limited(resource.RLIMIT_NOFILE, limit)
     result = await home.run(HASTE + COMMAND, *line, within=few)
     assert result.code == 0, result
     check_all(folder, 24, BODY)
@@ -128,7 +126,7 @@ async def test_l19_little_memory(server: MisbehavingServer, home: Home, tmp_path
         def join() -> None:
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
-        result = await home.rheo(*line, within=join)
+        result = await home.rheo(*line, preexec_fn=join)
     assert result.code == 0, result
     check_all(tmp_path / "files", 8, body)
 
@@ -150,9 +148,9 @@ async def test_l19_a_busy_processor(server: MisbehavingServer, home: Home, tmp_p
     urls, folder = many(server, 4, BODY), tmp_path / "files"
     with busy_processor() as number:
 
-        def last_in_line() -> None:
-            os.sched_setaffinity(0, {number})
-            os.nice(5)
+        def last_in_line(pid: int) -> None:
+            os.sched_setaffinity(pid, {number})
+            os.setpriority(os.PRIO_PROCESS, pid, 5)
 
         result = await home.rheo("download", *urls, "-o", folder, within=last_in_line)
     assert result.code == 0, result

@@ -97,6 +97,7 @@ def log_in_needed(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.halved("kind", "broken")
 async def test_a_page_does_not_replace_what_is_there(broken: Scene, kind: str) -> None:
     log_in_needed(broken)
     outcome = await broken.resume(BODY, AT, PAGES[kind], headers=FACTS)
@@ -247,6 +248,7 @@ async def test_a_changed_file_of_the_same_kind_begins_again(broken: Scene) -> No
 @pytest.mark.parametrize("size", [0, 1, 511, 5000, 20_000, 500_000])
 @pytest.mark.parametrize("framing", [whole, chunked])
 @pytest.mark.parametrize("speed_limit", [None, 10_000_000])
+@pytest.mark.halved("speed_limit", "framing", "size", "broken")
 async def test_a_changed_file_is_whole_after_its_beginning_was_looked_at(
     broken: Scene, size: int, framing: Callable[..., Behaviour], speed_limit: int | None
 ) -> None:

@@ -99,6 +99,7 @@ def status_after(end: str, kind: str, which: str) -> DownloadStatus:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("which", PLACES)
 @pytest.mark.parametrize("end", ["commit", "overwrite", "hash", "pause", "cancel", "break"])
+@pytest.mark.halved("end", "which", "kind")
 async def test_what_is_replaced_meanwhile_stays(
     scene: Scene, until: Until, kind: str, which: str, end: str
 ) -> None:
@@ -153,6 +154,7 @@ async def test_what_is_replaced_meanwhile_stays(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("which", PLACES)
 @pytest.mark.parametrize("then", ["skip", "error", "overwrite", "rename", "cancel"])
+@pytest.mark.halved("then", "which", "kind")
 async def test_what_is_replaced_between_two_runs_stays(
     scene: Scene, kind: str, which: str, then: str
 ) -> None:
@@ -196,6 +198,7 @@ async def test_a_paused_download_that_is_removed_takes_nothing_of_others(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("end", ["finish", "interrupt"])
+@pytest.mark.halved("end", "kind")
 async def test_the_command_leaves_what_is_replaced(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, kind: str, end: str
 ) -> None:

@@ -69,6 +69,7 @@ NAMES = {
 @pytest.mark.parametrize("how", [*NAMES, "disposition", "disposition*"])
 @pytest.mark.parametrize("kept", ["all", "most"])
 @pytest.mark.parametrize("program", ["library", "command"])
+@pytest.mark.halved("program", "kept", "how")
 async def test_a_server_cannot_plant_the_beginning_of_another_download(
     server: MisbehavingServer, home: Home, tmp_path: Path, how: str, kept: str, program: str
 ) -> None:

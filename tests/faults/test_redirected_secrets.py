@@ -104,6 +104,7 @@ def secrets_in(requests: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize(("kind", "level"), PLANTED)
 @pytest.mark.parametrize("move", MOVES)
+@pytest.mark.halved("move", "kind")
 async def test_none_goes_astray(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: str, kind: str, level: str
 ) -> None:

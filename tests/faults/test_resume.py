@@ -322,6 +322,7 @@ def rest_as_whole(
         "x",
     ],
 )
+@pytest.mark.halved("said", "broken")
 async def test_r18_a_part_is_recognised_however_its_range_is_written(
     broken: Scene, said: str, framing: str
 ) -> None:
@@ -348,6 +349,7 @@ DATED: Headers = {"Last_Modified": date(86_400), "Date": date(0)}
         (DATED, {"Server": "x"}, "close"),
     ],
 )
+@pytest.mark.halved("status", "first", "broken")
 async def test_r39_a_part_that_nothing_calls_a_part_is_not_the_file(
     broken: Scene, first: Headers, then: Headers, framing: str, status: str
 ) -> None:

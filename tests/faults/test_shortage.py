@@ -13,14 +13,15 @@ from rheo_core.transfer import PartFile, PartOwner, commit
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in
 from tests.faults.program import COMMAND, Ended, Home, tuned
+from tests.programs import limited
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 SMALL, LARGE = body_of(20_000), body_of(1_000_000, "large")
 
 
-def only(count: int) -> Callable[[], None]:
-    """Limit the open files of the program, soft and hard (`ulimit -n`)."""
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+def only(count: int) -> Callable[[int], None]:
+    """Limit the open files of a program, soft and hard (`ulimit -n`)."""
+    return limited(resource.RLIMIT_NOFILE, count)
 
 
 def place(server: MisbehavingServer, count: int, body: bytes) -> list[str]:
@@ -122,11 +123,10 @@ async def test_a_low_limit_of_the_shell_is_raised(
 ) -> None:
     """The system would let the program have more: it takes them, and is short of nothing."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = (10, min(hard, 4096))
     urls = place(server, 40, LARGE)
     ended = await home.rheo(
         *("download", "-o", tmp_path / "files", "-w", "20", *urls),
-        within=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit),
+        within=limited(resource.RLIMIT_NOFILE, 10, min(hard, 4096)),
     )
     assert ended.code == 0, ended.err
     assert "too many" not in ended.err

@@ -46,7 +46,11 @@ def test_other_versions_are_refused(
     ("variable", "sentence"),
     [
         ({"HTTPS_PROXY": "foo://u:hidden@host"}, "Environment: HTTPS_PROXY is not valid: "),
-        ({"RHEO_REQUEST": '{"proxy": "foo://u:hidden@host"}'}, "RHEO_REQUEST"),
+        pytest.param(
+            {"RHEO_REQUEST": '{"proxy": "foo://u:hidden@host"}'},
+            "RHEO_REQUEST",
+            marks=pytest.mark.long,  # as the next one, a setting
+        ),
         ({"RHEO_REQUEST": '{"ca_file": "/missing.pem"}'}, "/missing.pem"),
     ],
     ids=["a proxy of the environment", "a setting", "a file"],

@@ -269,6 +269,7 @@ UNCLOSED = {
 
 @pytest.mark.parametrize("lines", UNCLOSED.values(), ids=UNCLOSED.keys())
 @pytest.mark.parametrize("count", [1_000, 4_000])
+@pytest.mark.halved("lines", "count")
 def test_text_is_read_again_only_a_few_times(
     lines: list[str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,6 @@ from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.event_log import LogLine
 from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
-from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver
 from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
@@ -360,8 +359,8 @@ def _count(app: Driver) -> str:
 
 async def _load(app: Driver) -> None:
     await _keys("o")(app)
-    await app.until(lambda: app.app.screen.query_one(PathPicker).option_count)
     await app.until(lambda: "Enter the path" in _count(app))
+    await app.until(lambda: any("archive/" in line for line in lines_of(app)))  # it is painted
 
 
 async def _load_list(app: Driver) -> None:

@@ -94,6 +94,7 @@ async def app_over(
     ],
 )
 @pytest.mark.parametrize("mended_by", ["reload", "settings screen"])
+@pytest.mark.halved("text", "mended_by")
 async def test_nothing_starts_until_it_is_mended(
     tmp_path: Path, file: Path, server: MisbehavingServer, text: str, mended_by: str
 ) -> None:

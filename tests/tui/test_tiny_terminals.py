@@ -1,5 +1,7 @@
 """Terminals that are too small to show anything, for a moment or longer: nothing ends the app."""
 
+from collections.abc import Sequence
+
 import pytest
 from textual.app import App, ComposeResult
 
@@ -7,16 +9,34 @@ from rheo_tui.widgets.choice_list import ChoiceList
 from tests.tui.driving import running
 from tests.tui.gallery import SCENES, Scene, lines_of, on_stage
 
+Size = tuple[int, int]
 _SIZES = ((1, 1), (2, 2), (5, 3), (1, 40), (100, 3))
 """Columns and lines."""
 _USUAL = (100, 30)
 _KEYS = ("pagedown", "pageup", "end", "home")
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+_TWO_SIZES = [(scene, (_SIZES[at % 5], _SIZES[(at + 2) % 5])) for at, scene in enumerate(SCENES)]
+
+
+def _name(value: object) -> str:
+    return value.name if isinstance(value, Scene) else ""
+
+
+@pytest.mark.parametrize(("scene", "sizes"), _TWO_SIZES, ids=_name)
+async def test_every_screen_survives_two_sizes(scene: Scene, sizes: Sequence[Size]) -> None:
+    await _check_survival(scene, sizes)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scene", SCENES, ids=_name)
 async def test_every_screen_survives_every_size(scene: Scene) -> None:
+    await _check_survival(scene, _SIZES)
+
+
+async def _check_survival(scene: Scene, sizes: Sequence[Size]) -> None:
     async with on_stage(scene, _USUAL) as app:
-        for size in (*_SIZES, _USUAL):
+        for size in (*sizes, _USUAL):
             await app.pilot.resize_terminal(*size)
             await app.pilot.press(*_KEYS)
         await app.update()

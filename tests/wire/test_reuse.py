@@ -177,6 +177,7 @@ SURPLUS = {
 @pytest.mark.parametrize("size", [0, 1, 10, 16_384, 100_000, 200_000, 1_600_000])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("surplus", SURPLUS)
+@pytest.mark.halved("size", "framing", "surplus")
 async def test_bytes_behind_a_whole_body_fail_no_file_of_any_size(
     server: MisbehavingServer, tmp_path: Path, size: int, framing: str, surplus: str
 ) -> None:
