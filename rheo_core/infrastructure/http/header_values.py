@@ -22,13 +22,17 @@ _NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCI
 """Numbers of a Content-Range without its white space, however it writes the rest."""
 
 
-@lru_cache(maxsize=256)  # the files of a list often have few dates
 def http_date(value: str) -> datetime | None:
     """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone.
 
     Return None for a year before 1000, which stands for no date in several languages.
     """
-    if len(value) > _MAX_DATE_LENGTH or _YEAR.search(value) is None:
+    return _date(value) if len(value) <= _MAX_DATE_LENGTH else None
+
+
+@lru_cache(maxsize=256)  # the files of a list often have few dates
+def _date(value: str) -> datetime | None:
+    if _YEAR.search(value) is None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
