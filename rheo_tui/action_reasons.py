@@ -153,8 +153,8 @@ replace_links = _needs_target(
 )
 keep = _needs_target(
     can_keep,
-    lambda _: "this download did not fail because of a checksum or a web page",
-    "no marked download failed because of a checksum or a web page",
+    lambda _: "this download has no unverified data",
+    "no marked download has unverified data",
 )
 
 

@@ -44,7 +44,8 @@ _TWO_COLUMNS_FROM = 90
 _BESIDE_WIDTH, _BESIDE_GAP = 110, 3
 """Width from which the speed stands beside the connections, and the cells between them."""
 _STALLED_SECONDS = 3.0
-_GRAPH_ROWS = 5
+GRAPH_ROWS = 5
+"""Lines of a graph in a low pane."""
 _CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 66, "Speed": 50, "Age": 66, "State": 0}
 """Columns of the connections, and the width from which each is shown."""
 _NO_DOTS, _LIMIT = "\u2800", "┈"
@@ -63,6 +64,7 @@ class Inspected(NamedTuple):
     samples: tuple[Sample, ...] = ()
     lines: tuple[LogLine, ...] = ()  # of the event log, oldest first
     keymap: Mapping[str, str] = {}
+    graph_rows: int = GRAPH_ROWS
 
 
 class Page(NamedTuple):
@@ -360,18 +362,21 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     if count:
         facts.append(f"▲ attempt {shown[-1].attempt}")
     limit = limit_in_sight(seen.row.speed_limit_bps, top) or 0
-    lines = _graph(values, width, max(top, limit, 1.0), limit, style)
+    lines = _graph(values, (width, seen.graph_rows), max(top, limit, 1.0), limit, style)
     body = [Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
     return [*body, Text(_axis(len(shown), width), style("label"), no_wrap=True)]
 
 
-def _graph(values: list[float], width: int, top: float, limit: int, style: StyleOf) -> list[Text]:
-    """Return the graph, with the limit as a line behind it unless it is 0."""
+def _graph(
+    values: list[float], size: tuple[int, int], top: float, limit: int, style: StyleOf
+) -> list[Text]:
+    """Return the graph in cells and lines, with the limit as a line behind it unless it is 0."""
+    width, rows = size
     texts = []
-    at = int((1 - limit / top) * _GRAPH_ROWS) if 0 < limit <= top else -1
-    for row, line in enumerate(graph_lines(values, width, _GRAPH_ROWS, top)):
+    at = int((1 - limit / top) * rows) if 0 < limit <= top else -1
+    for row, line in enumerate(graph_lines(values, width, rows, top)):
         text = Text(no_wrap=True)
         for cell in line:
             is_limit = row == at and cell == _NO_DOTS

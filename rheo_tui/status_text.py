@@ -70,7 +70,7 @@ def status_text(
         case DownloadStatus.FAILED:
             return _alone(_failure_text(row))
         case DownloadStatus.QUEUED:
-            return _wait_text(row, waiting, now)
+            return _wait_text(row, waiting, now, columns)
         case DownloadStatus.PAUSED:
             return _with_reason(_WAITS, row.reason) if row.reason else _alone(label)
     return _alone(_with_reason(label, row.reason).full if row.reason else label)
@@ -85,28 +85,30 @@ def _with_reason(label: str, reason: str) -> StatusText:
     return StatusText(f"{label}: {reason}", reason)
 
 
-def _wait_text(row: DownloadSnapshot, waiting: Waiting, now: float) -> StatusText:
+def _wait_text(
+    row: DownloadSnapshot, waiting: Waiting, now: float, columns: Collection[str]
+) -> StatusText:
     if row.reason:
         return _with_reason(_WAITS, row.reason)
     if row.start_at is not None and row.start_at > now:
         start = start_text(row.start_at, datetime.fromtimestamp(now))
         return StatusText(f"{_WAITS} until {start}", f"until {start}")
     if (wait := waiting.of_host(row)) is not None:
-        return _host_wait_text(wait, now)
+        return _host_wait_text(wait, now, columns)
     return _alone(look_of(row).label)
 
 
-def _host_wait_text(wait: HostWait, now: float) -> StatusText:
-    limit = f"host limit {wait.connections} of {wait.allowed}" if wait.allowed else "host pause"
-    left = "" if wait.lifts_at is None else duration_text(max(0, round(wait.lifts_at - now)))
-    lifts, after = f" · lifts in {left}" if left else "", f" · {left}" if left else ""
+def _host_wait_text(wait: HostWait, now: float, columns: Collection[str]) -> StatusText:
+    numbers = f" {wait.connections} of {wait.allowed}" if wait.allowed else ""
+    limit = f"host limit{numbers}" if wait.allowed else "host pause"
+    left = _seconds_text(wait.lifts_at, now)
+    lifts = f" · lifts in {left}" if left else ""
+    left = "" if "left" in columns else left
     if not wait.cause:
-        return StatusText(f"{_WAITS}: {limit}{lifts}", f"{limit}{after}")
-    full = f"{_WAITS}: {limit} after {wait.cause}{lifts}"
-    if not wait.allowed:
-        return StatusText(full, f"{limit} after {wait.cause}{after}")
+        return StatusText(f"{_WAITS}: {limit}{lifts}", " · ".join(filter(None, (limit, left))))
     cause = wait.cause.removeprefix("HTTP ")  # the end may be cut, so the cause comes first
-    return StatusText(full, f"{cause}{after} · {wait.connections} of {wait.allowed}")
+    short = " · ".join(filter(None, (cause, left, f"host{numbers}" if numbers else limit)))
+    return StatusText(f"{_WAITS}: {limit} after {wait.cause}{lifts}", short)
 
 
 def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
@@ -138,11 +140,21 @@ def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> 
     return StatusText(f"{cause} · try {attempt}", f"{cause} · {attempt}")
 
 
-def countdown_text(row: DownloadSnapshot, now: float) -> str:
-    """Return the time until the next attempt, such as `12 s`; "" if there is none."""
-    if row.status is not DownloadStatus.RETRYING or row.retry_at is None:
+def countdown_text(row: DownloadSnapshot, now: float, waiting: Waiting | None = None) -> str:
+    """Return the time until the next attempt, such as `12 s`; "" if there is none.
+
+    With `waiting`, also the time until a limit of the host is lifted.
+    """
+    if row.status is DownloadStatus.RETRYING:
+        return _seconds_text(row.retry_at, now)
+    if row.status is not DownloadStatus.QUEUED or waiting is None or row.reason:
         return ""
-    return duration_text(max(0, round(row.retry_at - now)))
+    wait = None if row.start_at and row.start_at > now else waiting.of_host(row)
+    return "" if wait is None else _seconds_text(wait.lifts_at, now)
+
+
+def _seconds_text(at: float | None, now: float) -> str:
+    return "" if at is None else duration_text(max(0, round(at - now)))
 
 
 def _failure_text(row: DownloadSnapshot) -> str:

@@ -13,7 +13,7 @@ from rheo_tui.columns import AUTOMATIC, COLUMNS, ColumnChoice
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
-_KEYS = "Space show, hide · K J move · ← → size · 0 automatic size · R reset · Esc close"
+_KEYS = "Space show, hide · K J move · ← → size · 0 auto · R reset · Esc close"
 _TITLE_WIDTH = 12
 
 

@@ -33,8 +33,8 @@ _PAGE_SIZE = 200
 _SEARCH_DELAY_SECONDS = 0.12
 _FILES_STAY = "Files on the disk and downloads in the list are kept."
 _KEYS = (
-    "/ search · ! failures · Space mark · Enter details · A again · f folder · d delete · D all · "
-    "y copy URL · Esc"
+    "/ search · ! failures · Space mark · Enter details · A again · f folder · y copy · d delete · "
+    "D all · Esc close"
 )
 
 

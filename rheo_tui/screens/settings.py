@@ -26,7 +26,7 @@ from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
-_LABEL_WIDTH = 24
+_LABEL_WIDTH = 20
 _KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
 _LIST_KEYS = "↑↓ choose · Enter change · E open the file · / search · Esc close"
 _EDIT_KEYS = "Enter save · empty: the default · Esc leave"
@@ -141,7 +141,7 @@ class SettingsScreen(ModalScreen[None]):
 
     def _row(self, setting: Setting) -> Text:
         shown = printable(self._drafts.get(setting.name, setting.shown))
-        space = self._list.size.width - _LABEL_WIDTH - 5
+        space = self._list.size.width - _LABEL_WIDTH - 3
         width = max(space, 8) if self._list.size else len(shown)  # all, before the first layout
         row = Text(no_wrap=True, end="")
         row.append("● " if setting.is_changed else "  ", self._style("changed"))

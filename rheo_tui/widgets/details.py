@@ -18,8 +18,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from rheo_tui.actions import first_key
-from rheo_tui.inspector_pages import PAGES, Inspected, Page
+from rheo_tui.inspector_pages import GRAPH_ROWS, PAGES, Inspected, Page
 
+_GRAPHS_SHARE = 3
+"""A high pane, divided by this, is the height of its graph."""
 _COPIED_WIDTH, _MAX_LINE = 80, 10_000
 """Cells of a page that is copied, and of a line in it that is longer, such as a URL."""
 
@@ -158,8 +160,8 @@ class DetailsPane(Vertical):
         self._seen = None
 
     def _update(self) -> None:
-        width = self._scroll.scrollable_content_region.width
-        seen = (self._shown, self.page, width)
+        width, height = self._scroll.scrollable_content_region.size
+        seen = (self._shown, self.page, width, height)
         if seen == self._seen or not width:
             return
         self._seen = seen
@@ -167,7 +169,8 @@ class DetailsPane(Vertical):
         if self._shown is None:
             text.update("No download selected.")
         else:
-            shown = self._shown._replace(keymap=self._keymap)
+            rows = max(GRAPH_ROWS, height // _GRAPHS_SHARE)
+            shown = self._shown._replace(keymap=self._keymap, graph_rows=rows)
             text.update(self.page.render(shown, self._style, width))
 
     def _style(self, name: str) -> Style:

@@ -1,4 +1,4 @@
-"""KeysLine: the keys of a dialog, on as many lines as they need, if the styles allow more."""
+"""KeysLine: the keys of a dialog, on as many lines as they need and the styles allow."""
 
 import re
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ _KEY = re.compile(r"(?:\S+\+)?(?:\S|\W+|\d-\d|F\d+|Enter|Esc|Tab|Space|Del|Backs
 
 class KeysLine(Static):
     """Shows keys with a dot between them; a line never begins or ends with the dot.
+
+    The last key, which closes the dialog, stays where others have no space.
 
     Args:
         keys: such as `Enter save · Esc close`.
@@ -38,9 +40,15 @@ class KeysLine(Static):
         self._fit()
 
     def _fit(self) -> None:
-        width, is_one_line = self.size.width, self.styles.text_wrap == "nowrap"
-        items = [self._keys] if is_one_line or not width else self._keys.split(_DOT)
-        self.update(Content("\n").join(map(keys_text, lines_of(items, width))))
+        lines = lines_of(self._keys.split(_DOT), self.size.width, self._most_lines)
+        self.update(Content("\n").join(map(keys_text, lines)))
+
+    @property
+    def _most_lines(self) -> int | None:
+        if self.styles.text_wrap == "nowrap":
+            return 1
+        most = self.styles.max_height
+        return None if most is None else most.cells
 
 
 def _divided(item: str) -> tuple[str, str]:
@@ -62,8 +70,22 @@ def _item_text(item: str) -> Content:
     return Content.assemble((keys, _KEY_STYLE), f" {effect}" if effect else "")
 
 
-def lines_of(items: Sequence[str], width: int) -> list[str]:
-    """Return items with dots between them, in lines of at most `width` cells if possible."""
+def lines_of(items: Sequence[str], width: int, most: int | None = None) -> list[str]:
+    """Return items with dots between them, in lines of at most `width` cells if possible.
+
+    Args:
+        items: at least one.
+        width: cells of a line.
+        most: most lines; items before the last give way. None: as many as are needed.
+    """
+    lines = _broken(items, width)
+    while most is not None and len(lines) > most and len(items) > 1:
+        items = [*items[:-2], items[-1]]
+        lines = _broken(items, width)
+    return lines
+
+
+def _broken(items: Sequence[str], width: int) -> list[str]:
     lines = list(items[:1])
     for item in items[1:]:
         longer = f"{lines[-1]}{_DOT}{item}"

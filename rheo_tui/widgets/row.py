@@ -225,7 +225,7 @@ def _joined(segments: list[Segment]) -> list[Segment]:
 
 
 def left_text(row: DownloadSnapshot, countdown: str) -> str:
-    """Return the time left of an active download, or `countdown` until the next attempt."""
+    """Return the time left of an active download, or the `countdown` of one that waits."""
     return duration_text(row.eta_seconds) if row.status.is_active else countdown
 
 

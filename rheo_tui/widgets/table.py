@@ -733,7 +733,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         is_moving = row.total_bytes is None and row.status is DownloadStatus.IN_PROGRESS
         look = RowLook(
             status=status_text(row, self._waiting, now, columns.ids),
-            left=left_text(row, countdown_text(row, now)),
+            left=left_text(row, countdown_text(row, now, self._waiting)),
             marked=row.id in self.model.marked,
             cursor=position == self.cursor,
             phase=int(now * _STEPS_PER_SECOND) if is_moving and self._is_animated else 0,

@@ -86,6 +86,10 @@ class Driver:
         """Return the table as text."""
         return [self.table.render_line(y).text for y in range(self.table.size.height)]
 
+    def screen_text(self) -> str:
+        """Return the whole screen as text."""
+        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+
 
 def plain_lines(view: LineView[Any]) -> list[str]:
     """Return the lines of `view` without style."""

@@ -74,10 +74,6 @@ def names(shown: HistoryList) -> list[str]:
     return [row.name for row in shown.rows]
 
 
-def screen(app: Driver) -> str:
-    return app.app.export_screenshot().replace("&#160;", " ")
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
 async def test_it_shows_ended_downloads_latest_first(size: tuple[int, int]) -> None:
     rows = (ended(2, status=DownloadStatus.FAILED, total_bytes=None), ended(1))
@@ -86,8 +82,8 @@ async def test_it_shows_ended_downloads_latest_first(size: tuple[int, int]) -> N
         shown = await opened(app)
         assert names(shown) == ["file-1.iso", "file-2.iso"]
         assert said(app) == "2 downloads · 1 done · 1 failed"
-        text = screen(app)
-        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "y copy URL"):
+        text = app.screen_text()
+        for part in ("✓", "✗", "file-1.iso", "1.5 MB", "2026-", "example.org", "Esc close"):
             assert part in text
         assert ("https://example.org/files" in text) == (size[0] > 120)
         await app.press("escape")
@@ -100,7 +96,7 @@ async def test_a_narrow_list_shows_the_time_of_today() -> None:
     today, before = ended(1, finished_at=now), ended(2, finished_at=now - 200_000)
     async with running(with_history(today, before), size=(60, 24)) as app:
         await opened(app)
-        text = screen(app)
+        text = app.screen_text()
         assert f"{clock_text(now)[11:16]} " in text
         assert clock_text(now - 200_000)[:10] in text
 
@@ -171,10 +167,10 @@ async def test_failures_only() -> None:
         await app.press("exclamation_mark")
         await app.until(lambda: names(shown) == ["file-2.iso"])
         assert said(app) == "2 downloads · 1 done · 1 failed · failures only (! shows all)"
-        assert "404 Not Found" in screen(app)
+        assert "404 Not Found" in app.screen_text()
         await app.press("D")
         await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
-        assert "Delete all failures?" in screen(app)
+        assert "Delete all failures?" in app.screen_text()
         await app.press("y")
         await app.until(lambda: list(app.service.past) == [ended(1).id])
         await app.until(lambda: said(app).startswith("No download in the history has failed"))
@@ -282,7 +278,7 @@ async def test_delete_all_matches() -> None:
         for key, left in (("n", 30), ("y", 19)):
             await app.press("D")
             await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
-            assert "Delete all with “file-2” in name or URL?" in screen(app)
+            assert "Delete all with “file-2” in name or URL?" in app.screen_text()
             await app.press(key)
             await app.until(lambda left=left: len(app.service.past) == left)
         await app.until(lambda: not shown.rows)
@@ -314,7 +310,7 @@ async def test_hostile_names_are_only_text() -> None:
     ]
     async with running(with_history(*rows), size=(200, 40)) as app:
         await opened(app)
-        shown = screen(app)
+        shown = app.screen_text()
         assert "\x1b" not in shown and "\u202e" not in shown
         assert "[b]bold[/b]" in shown
         await app.press("slash", *"[/b]")

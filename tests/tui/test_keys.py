@@ -343,15 +343,11 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         assert all(each.title in shown for each in ACTIONS if each.id not in together)
         assert all(title in shown for title in FAMILIES) and together <= BY_ID.keys()
         await app.press("escape", "ctrl+p")
-        await app.until(lambda: "disabled: nothing selected" in _screen(app))
+        await app.until(lambda: "disabled: nothing selected" in app.screen_text())
         await app.press(*"sett", "enter")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
         await app.press("escape", "ctrl+p", *"theme", "enter")  # only its help has this word
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
-
-
-def _screen(app: Driver) -> str:
-    return "\n".join(strip.text for strip in app.app.screen._compositor.render_strips())
 
 
 async def test_keys_can_be_chosen() -> None:
@@ -374,7 +370,10 @@ async def test_quit_asks_only_while_downloads_run() -> None:
         await app.update()
         await app.press("q")
         assert isinstance(app.app.screen, QuitScreen)
-        assert "Partial data is kept" in _screen(app) and "Enter quit · Esc stay" in _screen(app)
+        assert (
+            "Partial data is kept" in app.screen_text()
+            and "Enter quit · Esc stay" in app.screen_text()
+        )
         await app.press("n")
         assert not app.service.closed
         await app.press("q")
@@ -401,12 +400,12 @@ async def test_errors_of_the_engine_do_not_end_the_app() -> None:
 async def test_help_is_searched_while_typing() -> None:
     async with running(size=(120, 36)) as app:
         await app.press("?", *"undo")
-        assert "Remove from the list" not in _screen(app)
-        assert "Undo" in _screen(app)
+        assert "Remove from the list" not in app.screen_text()
+        assert "Undo" in app.screen_text()
         await app.press(*" xyz")
-        assert "No action contains “undo xyz”." in _screen(app)
+        assert "No action contains “undo xyz”." in app.screen_text()
         await app.press("escape")
-        assert "Remove from the list" in _screen(app)
+        assert "Remove from the list" in app.screen_text()
         await app.press("?")
         assert app.app.screen is app.main
 

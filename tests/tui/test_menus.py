@@ -52,8 +52,8 @@ async def test_no_reason_is_cut_in_a_narrow_terminal(width: int) -> None:
         await app.until(lambda: menu.highlighted is not None)
         for text in options(app):
             assert all(len(line) <= menu.size.width for line in text.splitlines()), text
-        keep = next(text for text in options(app) if "Keep" in text)
-        assert "did not fail because of a checksum or a web page" in " ".join(keep.split())
+        delete = next(text for text in options(app) if "Delete" in text)
+        assert "this download has no finished file (queued)" in " ".join(delete.split())
 
 
 async def test_enter_chooses_and_escape_leaves() -> None:

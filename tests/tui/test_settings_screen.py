@@ -210,3 +210,17 @@ async def test_an_unknown_theme_never_ends_the_app() -> None:
         await app.main._reload_settings()  # as after a change of the file
         await app.until(lambda: "Unknown theme “x”" in app.messages())
         assert app.app.theme == NAMES[0]
+
+
+async def test_labels_and_the_folder_are_whole_in_a_narrow_terminal() -> None:
+    async with running(FakeService(download_dir=Path("~/Downloads")), size=(40, 10)) as app:
+        await app.press(",")
+        screen = app.app.screen
+        assert isinstance(screen, SettingsScreen)
+        listed = screen.query_one("#settings-list", OptionList)
+        await app.until(lambda: listed.size.width)
+        await app.pilot.pause()
+        lines = [str(option.prompt) for option in listed.options]
+        for setting in all_settings(app.service.settings):
+            assert any(setting.label in line for line in lines), setting.label
+        assert any(line.split() == ["Folder", "~/Downloads"] for line in lines), lines

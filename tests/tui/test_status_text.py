@@ -104,14 +104,24 @@ def test_a_narrow_column_drops_the_word_before_the_reason(
 @pytest.mark.parametrize(
     ("wait", "short"),
     [
-        (HostWait(2, 2, "HTTP 503", 10.0), "503 · 10 s · 2 of 2"),  # the end may be cut
-        (HostWait(2, 2, "a refused connection"), "a refused connection · 2 of 2"),
+        (HostWait(2, 2, "HTTP 503", 10.0), "503 · 10 s · host 2 of 2"),  # the end may be cut
+        (HostWait(2, 2, "a refused connection"), "a refused connection · host 2 of 2"),
         (HostWait(4, 4), "host limit 4 of 4"),
-        (HostWait(0, 0, "HTTP 429", 60.0), "host pause after HTTP 429 · 1:00"),
+        (HostWait(0, 0, "HTTP 429", 60.0), "429 · 1:00 · host pause"),
     ],
 )
 def test_a_wait_for_a_host_is_short_in_a_narrow_column(wait: HostWait, short: str) -> None:
     assert status_text(row(), Waiting({"example.org:443": wait}), 0.0).short == short
+
+
+def test_the_end_of_a_wait_for_a_host_stands_with_the_time_left() -> None:
+    waiting = Waiting({"example.org:443": HostWait(1, 1, "HTTP 429", 40.0)})
+    assert status_text(row(), waiting, 0.0, {"left"}).short == "429 · host 1 of 1"
+    assert countdown_text(row(), 0.0, waiting) == "40 s"
+    assert countdown_text(row(), 0.0) == ""
+    assert countdown_text(row()._replace(start_at=9.0), 0.0, waiting) == ""
+    assert countdown_text(row("disk full"), 0.0, waiting) == ""
+    assert countdown_text(row(), 0.0, Waiting({"example.org:443": HostWait(4, 4)})) == ""
 
 
 def test_what_has_no_column_stands_in_the_status() -> None:
