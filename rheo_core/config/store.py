@@ -324,7 +324,7 @@ def _read_file(path: Path) -> _Source:
         if is_absent and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
-        return _Source(mistakes=[_Mistake((), f"Cannot read {shown} ({reason}).")])
+        return _Source(mistakes=[_Mistake((), f"{shown} cannot be read ({reason}).")])
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)

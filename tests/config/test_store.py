@@ -254,7 +254,7 @@ def test_a_table_with_a_mistake_is_not_written_anew(path: Path) -> None:
 def test_unreadable_file(path: Path) -> None:
     path.mkdir()
     loaded = load_settings(path)
-    assert loaded.problems == (f"Cannot read {path} (Is a directory).",)
+    assert loaded.problems == (f"{path} cannot be read (Is a directory).",)
     assert loaded.settings.unclear == (Unclear(loaded.problems[0]),)
 
 
