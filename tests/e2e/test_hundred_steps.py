@@ -213,7 +213,7 @@ async def filter_and_mark(person: Person) -> None:
     await person.press("p", "Paused 2 downloads", "5 Paused 2")
     await person.press("p", "Resumed 2 downloads", "5 Paused 0")
     await person.press(ESCAPE, gone="◆ 2 marked")
-    await person.press("v" + "j", "marking")
+    await person.press("g" + "v" + "j", "marking")  # the others may have ended meanwhile
     await person.press("v", gone=" marking ")
     await person.press(ESCAPE, gone="◆ 2 marked")
     await person.press("/size>1m" + ENTER, "2 of 10")
