@@ -88,6 +88,31 @@ async def test_proven_bytes_go_on_with_another_link(
     assert digests(tmp_path) == {"get": sha256(BODY)}
 
 
+async def test_bytes_that_a_checksum_proved_are_fetched_anew_without_it(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    await begun_by_a(server, tmp_path, **DATED)
+
+    async def rest_breaking(exchange: Exchange) -> None:
+        await exchange.head(
+            "206 Partial Content",
+            Content_Length=len(BODY) - CUT,
+            Content_Range=f"bytes {CUT}-{len(BODY) - 1}/{len(BODY)}",
+            **DATED,
+        )
+        await exchange.send(BODY[CUT : CUT + 250_000])
+        await exchange.close()
+
+    url = server.on(B, rest_breaking)
+    await fetch(tmp_path, [FileConfig(url=url, **HASH)], connections=1, retry_handler=None)
+    assert server.requests_for(B)[0].range_start == CUT
+    server.on(B, serving(OTHER, **DATED))
+    await fetch(tmp_path, [FileConfig(url=url)], connections=1)
+    assert server.requests[-1].range_start is None
+    assert names_in(tmp_path) == ["get"]
+    assert digests(tmp_path) == {"get": sha256(OTHER)}
+
+
 UNPROVEN = {
     "date": (DATED, serving(OTHER, **DATED), OTHER),
     "date, one object": (DATED, serving(BODY, **DATED), BODY),
