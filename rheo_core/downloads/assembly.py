@@ -14,6 +14,7 @@ from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .admission import Admission
 from .control import ControlContext, DownloadController
+from .desktop_notifications import DesktopNotifications
 from .disk_space_watch import DiskSpaceWatch
 from .hooks import HookRunner
 from .lifecycle import Lifecycle
@@ -49,6 +50,7 @@ class Parts(NamedTuple):
     speed: SpeedPolicy
     limits: LimitController
     hooks: HookRunner
+    notifications: DesktopNotifications | None  # None: the user wants none
     disk_space: DiskSpaceWatch | None  # None: a full disk is a failure
     network: NetworkWatch | None  # None: a missing network is a failure
 
@@ -107,6 +109,7 @@ def assemble(
         _make_speed_policy(options, limits),
         LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
+        DesktopNotifications(emitter) if options.following.on_desktop else None,
         worker.disk_space,
         network,
     )

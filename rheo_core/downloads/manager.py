@@ -201,6 +201,8 @@ class DownloadManager:
             self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
+        if parts.notifications is not None:
+            parts.notifications.open()
         parts.pool.start(paused=paused)
         watchers = [
             parts.reporter.run(),
@@ -277,6 +279,8 @@ class DownloadManager:
         await asyncio.wait(self._watchers)
         await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
+        if self._parts.notifications is not None:
+            await self._parts.notifications.close()
 
     async def _drain(self) -> None:
         """Wait for handlers in the caller's task, because one that calls `close` is left out."""
