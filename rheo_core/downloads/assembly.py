@@ -25,7 +25,7 @@ from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .set_control import SetController
-from .speed_policy import SpeedPolicy
+from .total_speed_limit import TotalSpeedLimit
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Parts(NamedTuple):
     pool: WorkerPool
     control: DownloadController
     sets: SetController
-    speed: SpeedPolicy
+    total_limit: TotalSpeedLimit
     limits: LimitController
     hooks: HookRunner
     notifications: DesktopNotifications | None  # None: the user wants none
@@ -106,7 +106,7 @@ def assemble(
         pool,
         control,
         sets,
-        _make_speed_policy(options, limits),
+        _make_total_limit(options, limits),
         LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
         DesktopNotifications(emitter) if options.following.on_desktop else None,
@@ -115,8 +115,8 @@ def assemble(
     )
 
 
-def _make_speed_policy(options: EngineOptions, limits: RateLimits) -> SpeedPolicy:
-    return SpeedPolicy(
+def _make_total_limit(options: EngineOptions, limits: RateLimits) -> TotalSpeedLimit:
+    return TotalSpeedLimit(
         limits,
         rate_bps=options.speed_limit_bps or None,
         slow_bps=options.slow_limit_bps,
