@@ -1,4 +1,4 @@
-"""TotalSpeedLimit: the current speed limit of all downloads together, from hand or schedule.
+"""TotalSpeedLimit: the speed limit of all downloads together, set by hand or by the schedule.
 
 `transfer/rate_limits.py` combines it with the limits of single downloads and hosts.
 """
