@@ -1,4 +1,7 @@
-"""TerminalNotifier: notifications of the terminal itself, for users who look at another window."""
+"""TerminalNotifier: notifications of the terminal itself, for users who look at another window.
+
+`rheo_core/downloads/desktop_notifications.py` shows those of the desktop.
+"""
 
 from textual.dom import DOMNode
 from textual.timer import Timer

@@ -187,8 +187,9 @@ class _Run:
             reporter.say(f"rheo: events are missing from the output: {problem}")
         return code_of_run(
             counts.failures,
-            is_stopped=stopped and not finished,
-            signalled=None if finished else interruption.signal,
+            is_finished=finished,
+            is_stopped=stopped,
+            signalled=interruption.signal,
             lost_events=problem is not None,
             bad_input=self._diagnostics.problems > 0,
         )

@@ -29,7 +29,7 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside
-from .existing import has_size
+from .existing_file_check import has_size
 from .file_naming import fitted, is_surely_short
 from .path_check import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem

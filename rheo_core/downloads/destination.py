@@ -1,6 +1,8 @@
 """Destinations that exist: the strategy for them, and the check that no link leads elsewhere.
 
-Names and folders are chosen in `file_naming.py`, and numbered names in `path_claim.py`.
+Names and folders are chosen in `file_naming.py`. In the engine, `path_claim.py` applies the
+strategies, because other downloads have a say in numbered and existing files. It asks
+`DestinationResolver` only for ERROR.
 """
 
 import errno

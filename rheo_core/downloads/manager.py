@@ -201,10 +201,12 @@ class DownloadManager:
             self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
+        if parts.notifications is not None:
+            parts.notifications.open()
         parts.pool.start(paused=paused)
         watchers = [
             parts.reporter.run(),
-            parts.speed.run(),
+            parts.total_limit.run(),
             parts.limits.stop_when_spent(),
             parts.control.kept.run(),
             parts.control.discard_left(parts.session),
@@ -277,6 +279,8 @@ class DownloadManager:
         await asyncio.wait(self._watchers)
         await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
+        if self._parts.notifications is not None:
+            await self._parts.notifications.close()
 
     async def _drain(self) -> None:
         """Wait for handlers in the caller's task, because one that calls `close` is left out."""
@@ -633,14 +637,14 @@ class DownloadManager:
         if max_concurrent is not None:
             parts.pool.slots = max_concurrent
         if speed_limit_bps is not None:
-            parts.speed.set_rate(speed_limit_bps or None)
+            parts.total_limit.set_rate(speed_limit_bps or None)
         if connections is not None:
             parts.worker.connections = connections
         if connections_per_host is not None:
             parts.hosts.limit = connections_per_host
         if spans is not None:
-            parts.speed.set_schedule(spans)
-        parts.speed.set_slow(on=slow, rate_bps=slow_limit_bps)
+            parts.total_limit.set_schedule(spans)
+        parts.total_limit.set_slow(on=slow, rate_bps=slow_limit_bps)
         if hosts is not None:
             parts.limits.set_hosts(hosts)
         if stop_after_bytes is not None:
@@ -801,9 +805,9 @@ class DownloadManager:
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
             host_waits=self._parts.hosts.busy() if self.is_active else {},
-            speed_limit_bps=self._parts.speed.rate_bps,
-            speed_limit_reason=self._parts.speed.reason,
-            is_slow=self._parts.speed.is_slow,
+            speed_limit_bps=self._parts.total_limit.rate_bps,
+            speed_limit_reason=self._parts.total_limit.reason,
+            is_slow=self._parts.total_limit.is_slow,
             stop_after_bytes=self._parts.limits.left_bytes,
             is_offline=self._parts.network is not None and self._parts.network.is_waited_for,
             is_loading=self._is_loading,

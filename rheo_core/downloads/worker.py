@@ -54,7 +54,7 @@ from .attempt import Attempt
 from .attempt_context import AttemptContext
 from .destination import DestinationResolver, check_inside
 from .disk_space_watch import DiskSpaceWatch
-from .existing import is_written_by
+from .existing_file_check import is_written_by
 from .file_naming import Folders
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers

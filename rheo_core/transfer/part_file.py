@@ -1,6 +1,7 @@
 """PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` with known facts.
 
-All methods block; the engine calls them in its disk threads.
+All methods block; the engine calls them in its disk threads. `checkpoints.py` decides when a
+transfer writes the state.
 """
 
 import errno

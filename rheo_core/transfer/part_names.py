@@ -1,5 +1,7 @@
 """Names that a part file may have, in the order in which they are tried.
 
+`part_opening.py` decides which of several part files is continued.
+
 A part file is called `NAME.part`. If another program or download has a file of that name, it gets
 one of four names made from its source, so that the next run finds it. If other links of the same
 object have those, it gets one made from its link.
@@ -90,14 +92,6 @@ def states_of(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartSta
         state = _state_of(paths, key)
         if state is not None and owner.has_begun(state):
             yield state
-
-
-def paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartPaths]:
-    """Yield the paths that a part file may have, those with a state of this download first."""
-    every = [usual_paths(destination), *own_paths(destination, owner)]
-    ours = [owner.has_written(paths.find_state(key)) for paths in every]
-    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if is_ours)
-    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
 def unverified_name(destination: Path) -> str:

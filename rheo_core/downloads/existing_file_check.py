@@ -1,4 +1,7 @@
-"""Existing files that a download leaves alone (SKIP)."""
+"""Checks if an existing file stands for a download, which then skips it (SKIP).
+
+`path_claim.py` chooses the files that are checked.
+"""
 
 import os
 import stat
