@@ -1,4 +1,4 @@
-"""TerminalNotifier: notifications of the terminal itself, for users who look at another window."""
+"""TerminalNotifier: notify through the terminal when its window is in the background."""
 
 from textual.dom import DOMNode
 from textual.timer import Timer

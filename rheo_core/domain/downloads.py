@@ -1,4 +1,4 @@
-"""States of downloads, and the snapshots that readers get."""
+"""Download states, statistics, and the snapshots that readers get."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

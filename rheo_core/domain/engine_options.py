@@ -1,4 +1,4 @@
-"""Options of an engine: every knob, and its one default.
+"""Engine options and their defaults.
 
 The settings file, `DownloadManager` and its parts take their defaults from here.
 """

@@ -1,4 +1,4 @@
-"""Errors of the engine.
+"""Exceptions of the engine.
 
 RheoError
 ├── DownloadManagerError

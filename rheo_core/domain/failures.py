@@ -1,4 +1,4 @@
-"""Failures: the kind of an error that ended an attempt, and its message in a few words."""
+"""Failure: the kind of an error that ended an attempt, and a short message."""
 
 from enum import StrEnum
 from typing import NamedTuple, Self

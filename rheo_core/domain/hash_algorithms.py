@@ -1,4 +1,4 @@
-"""HashAlgorithm: supported hash algorithms and the lengths of their digests."""
+"""HashAlgorithm: the supported hash algorithms and the lengths of their digests."""
 
 from enum import StrEnum
 

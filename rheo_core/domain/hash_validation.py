@@ -1,6 +1,6 @@
-"""Expected checksums of files and pieces, and results of their validation.
+"""Expected checksums of files and pieces, and the results of checking them.
 
-`hash_hints.py` chooses among several checksums of one file.
+If a file has several checksums, `hash_hints.py` chooses one.
 """
 
 import hmac

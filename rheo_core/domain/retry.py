@@ -1,6 +1,6 @@
-"""Retry policy: statuses that are retried, and the backoff between attempts.
+"""Retry policy: the statuses to retry, and the backoff between attempts.
 
-`downloads/retry.py` applies it, and obeys Retry-After.
+`downloads/retry.py` applies the policy, and obeys Retry-After.
 """
 
 import random

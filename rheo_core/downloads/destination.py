@@ -1,6 +1,6 @@
-"""Destinations that exist: the strategy for them, and the check that no link leads elsewhere.
+"""Destination: apply the strategy for existing files, and refuse links out of the folder.
 
-Names and folders are chosen in `file_naming.py`, and numbered names in `path_claim.py`.
+`file_naming.py` chooses names and folders, and `path_claim.py` chooses numbered names.
 """
 
 import errno

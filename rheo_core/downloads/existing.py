@@ -1,4 +1,4 @@
-"""Existing files that a download leaves alone (SKIP)."""
+"""Check whether an existing file makes a download unnecessary (SKIP)."""
 
 import os
 import stat

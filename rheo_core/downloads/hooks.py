@@ -1,4 +1,4 @@
-"""HookRunner: commands and desktop notifications after the end of a download."""
+"""HookRunner: run commands and show desktop notifications after a download."""
 
 import asyncio
 import logging

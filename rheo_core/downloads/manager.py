@@ -1,4 +1,4 @@
-"""DownloadManager: the facade of the engine."""
+"""DownloadManager: the public interface of the engine."""
 
 import asyncio
 import contextlib

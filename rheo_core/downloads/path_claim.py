@@ -1,4 +1,4 @@
-"""PathClaim: the path for the file of an attempt, chosen by name and strategy, then locked."""
+"""PathClaim: choose the path of a file by name and strategy, and lock it."""
 
 from collections.abc import Iterator
 from itertools import count

@@ -1,4 +1,4 @@
-"""PriorityDownloadQueue: waiting downloads, in the order in which they will run."""
+"""PriorityDownloadQueue: waiting downloads in the order in which they will run."""
 
 import asyncio
 import logging

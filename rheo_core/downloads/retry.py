@@ -1,4 +1,4 @@
-"""Retry handlers: decide on the next attempt after an error, by the policy in `domain/retry.py`."""
+"""Retry handlers: decide when to retry after an error, by the policy in `domain/retry.py`."""
 
 import asyncio
 from abc import ABC, abstractmethod

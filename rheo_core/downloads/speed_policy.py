@@ -1,4 +1,4 @@
-"""SpeedPolicy: the current limit for all downloads together, and its reason."""
+"""SpeedPolicy: the current speed limit for all downloads, and the reason for it."""
 
 import asyncio
 import time

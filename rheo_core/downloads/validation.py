@@ -1,4 +1,4 @@
-"""Checksums of finished files, calculated in a thread."""
+"""Calculate the checksums of finished files in a thread."""
 
 import hashlib
 import threading

@@ -1,6 +1,6 @@
-"""DownloadWorker: makes attempts, and decides on the next step after a failed one.
+"""DownloadWorker: run attempts, and decide what follows a failed one.
 
-Slots, and the waits between attempts, are in `pool.py`.
+`pool.py` manages slots and the waits between attempts.
 """
 
 import asyncio

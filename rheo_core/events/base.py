@@ -1,4 +1,4 @@
-"""BaseEmitter: interface of emitters."""
+"""BaseEmitter: the interface of event emitters."""
 
 import asyncio
 import inspect

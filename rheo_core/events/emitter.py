@@ -1,4 +1,4 @@
-"""EventEmitter: calls handlers in order without delaying transfers."""
+"""EventEmitter: call event handlers in order, without delaying transfers."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Events of downloads.
+"""Download events: their types and fields.
 
 Order: queued, started, progress*, [validating], then exactly one of completed, failed, skipped,
 cancelled. Each failed attempt that is retried sends a retrying event. If validation finds bad

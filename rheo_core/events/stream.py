@@ -1,4 +1,4 @@
-"""Events as an asynchronous iterator."""
+"""Async iterator over events."""
 
 import asyncio
 from collections.abc import AsyncIterator

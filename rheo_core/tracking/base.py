@@ -1,4 +1,4 @@
-"""The tracker interface."""
+"""BaseTracker: the interface of trackers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""NullTracker: a tracker that reports nothing."""
+"""NullTracker: track nothing."""
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
 

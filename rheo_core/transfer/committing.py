@@ -1,4 +1,4 @@
-"""Commit: give a whole part file its final name, durably."""
+"""Commit: give a complete part file its final name, durably."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Connections of one transfer: start, end and checkpoints.
+"""ConnectionGroup: the connections of one transfer, and its checkpoints.
 
 `host_limits.py` limits the connections to one host.
 """

@@ -1,6 +1,6 @@
-"""ConnectionPermit: one connection, counted at the host of its request while it is in use.
+"""ConnectionPermit: count a connection against the limit of its host.
 
-A redirect moves the permit to the next host. `host_limits.py` has the limits.
+A redirect moves the permit to the next host. `host_limits.py` defines the limits.
 """
 
 import asyncio

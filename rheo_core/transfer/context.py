@@ -1,4 +1,4 @@
-"""Context that the connections of one transfer share: sources, requests, checks and limits."""
+"""TransferContext: sources, options and limits that the connections of a transfer share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace

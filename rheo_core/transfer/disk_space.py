@@ -1,4 +1,4 @@
-"""Room on the disk: for files of known size, and a reserve for bodies of unknown length."""
+"""Disk space: reserve it for files of known size, and keep some free for others."""
 
 import os
 from pathlib import Path

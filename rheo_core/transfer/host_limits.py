@@ -1,6 +1,6 @@
-"""Limits of connections and downloads for each host, lowered for a host that refuses.
+"""HostLimiter: limits per host, lowered when a host answers 429 or refuses connections.
 
-A connection counts at the host that gets the request, by its `ConnectionPermit`.
+`ConnectionPermit` counts a connection against the host that receives the request.
 """
 
 import asyncio

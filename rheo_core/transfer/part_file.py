@@ -1,4 +1,4 @@
-"""PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` with known facts.
+"""PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` that describes them.
 
 All methods block; the engine calls them in its disk threads.
 """

@@ -1,4 +1,4 @@
-"""PartListings: folders that have no part files, so that nobody looks for each of their names."""
+"""PartListings: remember folders without part files, to save searches for them."""
 
 import os
 import time

@@ -1,8 +1,8 @@
-"""Names that a part file may have, in the order in which they are tried.
+"""Choose the name of a part file if another program or download uses `NAME.part`.
 
-A part file is called `NAME.part`. If another program or download has a file of that name, it gets
-one of four names made from its source, so that the next run finds it. If other links of the same
-object have those, it gets one made from its link.
+The usual name is `NAME.part`. If another program or download uses it, the part file gets one of
+four names derived from its source, so that the next run finds it. If other links to the same
+object use all four, it gets a name derived from its link.
 """
 
 import os

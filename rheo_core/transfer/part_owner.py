@@ -1,4 +1,4 @@
-"""PartOwner: the download that a part file belongs to, and the rule whose bytes it may continue."""
+"""PartOwner: decide whether a download may resume a part file."""
 
 import hashlib
 import hmac

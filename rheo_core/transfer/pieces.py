@@ -1,4 +1,4 @@
-"""Check of a part file against the checksums of its pieces."""
+"""Check a part file against the checksums of its pieces."""
 
 import hashlib
 import heapq

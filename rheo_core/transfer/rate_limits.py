@@ -1,4 +1,4 @@
-"""Rate limits for all downloads, for one download and for one host, and a budget of bytes."""
+"""Rate limiters for all downloads, one download and one host, and a byte budget."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Size of a file on the server, for a file that is on the disk already."""
+"""Ask the server for the size of a file that already exists on the disk."""
 
 from .context import TransferContext
 from .part_state import PartState

@@ -1,4 +1,4 @@
-"""Response heads: parsed and checked against the request (RFC 9110, sections 8.8, 14, 15)."""
+"""Parse response heads and check them against the request (RFC 9110, sections 8.8, 14, 15)."""
 
 import re
 import time

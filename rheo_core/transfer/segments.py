@@ -1,4 +1,4 @@
-"""Segments: ranges of a file and their connections. Only bookkeeping, without I/O or clock."""
+"""Segments: split a file into ranges for several connections. No I/O and no clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

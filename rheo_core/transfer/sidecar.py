@@ -1,4 +1,4 @@
-"""Checksum files next to a download: their usual URLs, and their contents."""
+"""Fetch the checksum file next to a download, such as `a.iso.sha256` or SHA256SUMS."""
 
 import asyncio
 import zlib

@@ -1,4 +1,4 @@
-"""Transfer of one file in one attempt: rounds of requests until all bytes are there."""
+"""Transfer: fetch one file in one attempt, in rounds of requests until it is complete."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

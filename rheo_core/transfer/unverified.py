@@ -1,4 +1,4 @@
-"""Unverified data: whole part files that do not match their checksums.
+"""Keep or reject complete part files whose checksum is wrong.
 
 All functions block.
 """
