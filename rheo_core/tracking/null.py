@@ -7,7 +7,7 @@ from .tracker import DownloadTracker
 
 
 class NullTracker(DownloadTracker):
-    """Tracker of running downloads only, which the engine needs. It reports nothing to readers."""
+    """Tracker that knows only running downloads, for the engine, and reports nothing to readers."""
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
         super().touch(record, status)

@@ -19,7 +19,7 @@ _MAX_DOUBLINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class WrittenRange:
-    """Bytes of the file that are on the disk, and their CRC-32."""
+    """Range of the file that is on the disk, and its CRC-32."""
 
     start: int
     end: int  # exclusive
