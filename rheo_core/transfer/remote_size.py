@@ -9,8 +9,8 @@ from .segments import Segment
 async def size_at_server(context: TransferContext, size: int) -> int | None:
     """Request the bytes after `size`, and return the size of the server's file.
 
-    If the local file is complete, the response is 416 with the size (RFC 9110 15.5.17). Other bodies
-    are not read. If the response ignores the range, rheo sends a request without one.
+    If the local file is complete, the response is 416 with the size (RFC 9110 15.5.17). Other
+    bodies are not read. If the response ignores the range, rheo sends a request without one.
 
     Args:
         context: sources and limits of the download.
