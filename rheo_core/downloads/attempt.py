@@ -1,4 +1,4 @@
-"""Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
+"""Attempt: try a download once: claim its path, transfer, verify and commit."""
 
 import asyncio
 from functools import partial

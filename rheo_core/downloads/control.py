@@ -1,4 +1,4 @@
-"""DownloadController: the user's verbs, one at a time for each download."""
+"""DownloadController: pause, resume, cancel, retry, remove and change one download."""
 
 import asyncio
 import time

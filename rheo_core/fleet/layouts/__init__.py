@@ -1,4 +1,4 @@
-"""Layouts: the form in which the files of a shard are stored in the output folder."""
+"""Layouts: store the files of a shard as a folder or as a tar."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
