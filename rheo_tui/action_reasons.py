@@ -1,4 +1,4 @@
-"""Reasons why actions are disabled, and the state that decides it."""
+"""Decide which actions are disabled, and give the reasons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Completion of filters and commands: the likeliest rest of a line."""
+"""Complete filters and commands while the user types."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain

@@ -1,4 +1,4 @@
-"""Choices for a download whose file is on the disk already."""
+"""Choices for downloads whose file already exists."""
 
 from collections.abc import Sequence
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Failure advice: the cause of a failure in a few words, and advice on it."""
+"""Failure advice: the cause of a failure in a few words, and what to do about it."""
 
 from typing import NamedTuple
 

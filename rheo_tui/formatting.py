@@ -1,4 +1,4 @@
-"""Format sizes, speeds, times and bars for the screen; widths are in terminal cells."""
+"""Format sizes, speeds, times and bars for the screen. Widths are in terminal cells."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Exit status of the command: its codes, the one that a run ends with, and the last sentence."""
+"""Exit statuses: the codes, the choice for a run, and the last line of output."""
 
 from collections.abc import Set
 from enum import IntEnum

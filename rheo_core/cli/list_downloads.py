@@ -1,4 +1,4 @@
-"""`rheo list`: the downloads in the session of the app, read while the app may run."""
+"""`rheo list`: list the downloads of the app's session, even while the app runs."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Progress of running downloads on standard error."""
+"""Progress bars on standard error."""
 
 import logging
 import sys

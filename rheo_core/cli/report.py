@@ -1,4 +1,4 @@
-"""Lines on events, and the summary of a run."""
+"""Messages about events, and the summary at the end of a run."""
 
 import time
 from collections import Counter

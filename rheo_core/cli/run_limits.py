@@ -1,4 +1,4 @@
-"""RunLimits: start and end of a run, from --at and --stop-after."""
+"""RunLimits: start and stop a run by `--at` and `--stop-after`."""
 
 from datetime import datetime
 from typing import NamedTuple, NoReturn

@@ -1,4 +1,4 @@
-"""Runs downloads until they end or the user interrupts."""
+"""Run downloads until they end or the user interrupts them."""
 
 import asyncio
 import atexit

@@ -1,4 +1,4 @@
-"""X-Robots-Tag: directives for programs that collect files, and those that refuse a file."""
+"""X-Robots-Tag: parse the directives, and find those that forbid collecting a file."""
 
 from collections.abc import Iterable
 

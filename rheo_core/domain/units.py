@@ -1,4 +1,4 @@
-"""Units: sizes, rates and durations, parsed and formatted in one grammar."""
+"""Units: parse and format sizes, rates and durations."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Parts of a `DownloadManager`, all made in one place."""
+"""Assemble the parts of a `DownloadManager`."""
 
 from collections.abc import Callable
 from pathlib import Path

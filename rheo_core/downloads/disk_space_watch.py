@@ -1,4 +1,4 @@
-"""DiskSpaceWatch: downloads that wait until their full disk has room again."""
+"""DiskSpaceWatch: hold downloads while the disk is full, and resume them afterwards."""
 
 import asyncio
 import os

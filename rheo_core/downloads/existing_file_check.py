@@ -1,4 +1,4 @@
-"""Checks if an existing file stands for a download, which then skips it (SKIP).
+"""Check whether an existing file makes a download unnecessary (SKIP).
 
 `path_claim.py` chooses the files that are checked.
 """

@@ -1,4 +1,4 @@
-"""HookRunner: the user's commands (hooks) after the end of a download.
+"""HookRunner: run the user's commands (hooks) after a download.
 
 `desktop_notifications.py` shows notifications.
 """

@@ -1,4 +1,4 @@
-"""SetController: the verbs on many downloads at once."""
+"""SetController: pause, resume, retry and remove many downloads at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence

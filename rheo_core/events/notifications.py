@@ -1,4 +1,4 @@
-"""EndedDownloads: one line for a notification, however many downloads ended."""
+"""EndedDownloads: combine many ended downloads into one notification."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Checks of a run: its files, compared with its facts and manifests."""
+"""Check a run: compare its files with the facts and manifests of its shards."""
 
 import hashlib
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
-"""run_shard: the work of one call on a worker, and its commit.
+"""run_shard: run one shard on a worker, and commit its results.
 
-A shard is complete when its facts exist. They are written last and atomically, so that it does not
-matter where a worker is killed: the next one reads the journal and goes on.
+A shard is complete when its facts exist. A worker writes them last and atomically. If it is killed
+at any point, the next worker reads the journal and continues.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Paths of a shard on the disks of a worker: the folder of its files, and its journal.
+"""Paths of a shard on a worker: the folder for its files, and its journal.
 
-Journals lie in the output folder if that is a file system, so that another machine can go on. In an
-object store, files and journals lie in the scratch folder.
+Journals are in the output folder if it is on a file system, so that another machine can continue.
+If the output goes to an object store, files and journals are in the scratch folder.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Targets: the output folder of a fleet run, on a file system or in an object store."""
+"""Targets: the output folder of a run, on a file system or in an object store."""
 
 import errno
 import os

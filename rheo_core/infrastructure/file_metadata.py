@@ -1,4 +1,4 @@
-"""Metadata of a finished file: its modification time, its origin and its source."""
+"""Write the metadata of a finished file: modification time, origin and source."""
 
 import errno
 import logging

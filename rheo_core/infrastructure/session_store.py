@@ -1,4 +1,4 @@
-"""SessionStore: queue and history in one SQLite file.
+"""SessionStore: store the queue and the history in a SQLite file.
 
 A write-ahead log with `synchronous = FULL` syncs at every commit, so saved downloads survive a
 power loss; with NORMAL they survive only a crash of the program. An incomplete transaction is

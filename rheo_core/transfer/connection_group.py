@@ -1,4 +1,4 @@
-"""Connections of one transfer: when they start and end.
+"""ConnectionGroup: start and end the connections of one transfer.
 
 `host_limits.py` limits the connections to one host, and `checkpoints.py` saves their progress.
 """

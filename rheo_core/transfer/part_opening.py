@@ -1,4 +1,4 @@
-"""Opening of part files: continue that of an earlier attempt, pass by a foreign one, or create one.
+"""Open a part file: resume an earlier attempt, avoid a foreign file, or create a new one.
 
 All functions block.
 """

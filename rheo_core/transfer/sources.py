@@ -1,4 +1,4 @@
-"""Sources of one file: its own URL and its mirrors."""
+"""Sources of one file: the original URL and its mirrors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""AddScreen: a box for links, with a table of the downloads that they become."""
+"""AddScreen: paste or type links, and preview the downloads."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""ConfirmScreen: a question answered with yes or no; QuitScreen: the one before quitting."""
+"""ConfirmScreen: ask a yes-or-no question; QuitScreen: confirm quitting."""
 
 from typing import ClassVar
 

@@ -201,15 +201,83 @@ async def test_a_second_program_spoils_nothing_that_the_first_one_writes(
     async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
         await manager.add([a])
         await until(lambda: (tmp_path / "get.part.state").exists())
-        second, _ = await fetch(tmp_path, [b], connections=1, retry_handler=None)
+        await fetch(tmp_path, [b], connections=1, retry_handler=None)
         gate.opened.set()
         await manager.wait_until_complete(timeout=30)
         assert status_of(manager, a) is DownloadStatus.COMPLETED
-    if headers is ETAG:
-        assert "another process is using it" in error_of(second, b)
-        assert digests(tmp_path) == {"get": sha256(BODY)}
-    else:
-        assert digests(tmp_path) == {"get": sha256(BODY), "get (1)": sha256(OTHER)}
+    assert digests(tmp_path) == {"get": sha256(BODY), "get (1)": sha256(OTHER)}
+
+
+WRONG = {"hash_config": {"algorithm": "sha256", "expected_hash": "0" * 64}}
+
+
+async def test_data_with_a_wrong_checksum_belongs_to_its_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    a = FileConfig(url=server.on(A, serving(BODY, **ETAG)), **WRONG)
+    b = FileConfig(url=server.on(B, serving(OTHER, **DIFFERENT)), **WRONG)
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        for config in (a, b):
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=30)
+        kept = [await manager.keep(config.id) for config in (a, b)]
+    assert [path and path.read_bytes() for path in kept] == [BODY, OTHER]
+
+
+async def test_a_link_that_is_cancelled_leaves_rejected_data_of_another_one(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    a = FileConfig(url=server.on(A, serving(BODY, **ETAG)), **WRONG)
+    b = FileConfig(url=server.on(B, serving(OTHER, **DIFFERENT)))
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=tmp_path / "files", session_path=session) as manager:
+        await manager.add([a])
+        await manager.wait_until_complete(timeout=30)
+        await manager.add([b], paused=True)
+        await manager.cancel(b.id)
+        kept = await manager.keep(a.id)
+    assert kept is not None and kept.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("headers", [ETAG, DATED], ids=["etag", "date"])
+async def test_pieces_of_another_link_leave_a_whole_part_file_alone(
+    server: MisbehavingServer, tmp_path: Path, headers: dict[str, Any]
+) -> None:
+    """The server refuses the second link, so nothing shows that the bytes are those of its file."""
+    gate = Gate(BODY, CUT, **headers)
+    a = FileConfig(url=server.on(A, gate))
+    async with DownloadManager(
+        download_dir=tmp_path,
+        connections=1,
+        retry_handler=None,
+        file_exists_strategy=FileExistsStrategy.ERROR,
+    ) as manager:
+        await manager.add([a])
+        await gate.reached.wait()
+        (tmp_path / "get").write_bytes(b"in the way")
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=30)
+    (tmp_path / "get").unlink()
+    before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
+    wrong = PieceHashes(algorithm="sha1", length=500_000, hashes=["0" * 40] * 3)
+    b = FileConfig(url=server.on(B, answer("403 Forbidden", b"")), pieces=wrong)
+    await fetch(tmp_path, [b], connections=1, retry_handler=None)
+    assert {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)} == before
+
+
+async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path) -> None:
+    a = FileConfig(url=server.url(A))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([a], paused=True)
+        for token in "bc":
+            url = server.url(f"/get?token={token}")
+            config = await manager.find_config(a.id)
+            assert config is not None
+            assert await manager.edit(a.id, config.model_copy(update={"url": url})) == a.id
+            edited = await manager.find_config(a.id)
+            assert edited is not None and (edited.url, edited.fetch_url) == (a.url, url)
 
 
 EDITS: dict[str, Callable[[str], str]] = {
@@ -262,8 +330,8 @@ async def test_an_edited_link_never_loses_sight_of_its_bytes(
                 await manager.resume(a.id)
                 await manager.wait_until_complete(timeout=30)
                 assert error_of(manager, a) == (
-                    "no ETag says that the new link leads to the same file; the 1,000,000 bytes "
-                    "from the old link are kept. To download the new file, add its link separately"
+                    "no ETag shows that the new link leads to the same file; the 1,000,000 bytes "
+                    "from the old link stay. To download the new file, add its link separately"
                 )
                 assert len(server.requests) == asked and bytes_of_a(folder)
                 await manager.edit(a.id, a)

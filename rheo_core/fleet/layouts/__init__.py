@@ -1,4 +1,4 @@
-"""Layouts: the form in which the files of a shard are stored in the output folder, and checked."""
+"""Layouts: store the files of a shard as a folder or as a tar, and check them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

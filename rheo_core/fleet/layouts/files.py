@@ -1,4 +1,4 @@
-"""A folder of files: `part-000123/00012300456.jpg`."""
+"""Folder layout: `part-000123/00012300456.jpg`."""
 
 import errno
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""A tar of files in the order of their keys, as WebDataset reads it: `part-000123.tar`.
+"""Tar layout for WebDataset: `part-000123.tar`, with files in the order of their keys.
 
-Equal files make equal tars: times, owners and modes are constants.
+The same files always give the same tar, because times, owners and modes are constants.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Private hosts: this machine and local networks, by address and by earlier look-ups."""
+"""Recognise private hosts: this machine and local networks."""
 
 import ipaddress
 import math
