@@ -1,6 +1,6 @@
 """TerminalNotifier: notify through the terminal when its window is in the background.
 
-`rheo_core/downloads/desktop_notifications.py` shows those of the desktop.
+`rheo_core/downloads/desktop_notifications.py` notifies the desktop.
 """
 
 from textual.dom import DOMNode

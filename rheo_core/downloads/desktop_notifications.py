@@ -1,6 +1,6 @@
-"""DesktopNotifications: one notification on the desktop for downloads that ended together.
+"""DesktopNotifications: notify the desktop once for downloads that end together.
 
-`rheo_tui/terminal_notifications.py` shows those of a terminal.
+`rheo_tui/terminal_notifications.py` notifies the terminal.
 """
 
 import asyncio

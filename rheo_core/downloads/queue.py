@@ -1,4 +1,7 @@
-"""PriorityDownloadQueue: waiting downloads in the order in which they will run."""
+"""PriorityDownloadQueue: waiting downloads in the order in which they will run.
+
+`pool.py` decides which hosts must wait, and takes the next download of another host.
+"""
 
 import asyncio
 import logging

@@ -2,6 +2,8 @@
 
 One shard of each lane runs at a time. Any `concurrent.futures.Executor` works, because submitting
 a shard twice is harmless: a shard is complete when its facts exist.
+
+`journal.py` decides when a worker that holds a shard counts as hung.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Checkpoints: when a transfer saves its progress in the state of the part file.
+"""Checkpoints: decide when a transfer saves its progress in the state file.
 
 `ConnectionGroup` makes one every `Tuning.checkpoint_seconds`, and one if the transfer ends early.
 `PartFile.checkpoint` syncs the data, then writes the state.

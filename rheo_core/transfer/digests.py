@@ -4,6 +4,8 @@ rheo stores bodies without decoding them. Digests of the representation (RFC 953
 3230 calls it instance) and of the content of one message (section 2; RFC 2616 14.15 for
 Content-MD5) also include the content coding. Therefore they match the stored file, with any
 Content-Encoding. rheo uses the digest of a message only if it carries the whole representation.
+
+`downloads/verification.py` decides whether it counts. A checksum of the user takes precedence.
 """
 
 import base64

@@ -1,4 +1,7 @@
-"""Fetch the checksum file next to a download, such as `a.iso.sha256` or SHA256SUMS."""
+"""Fetch the checksum file next to a download, such as `a.iso.sha256` or SHA256SUMS.
+
+`downloads/attempt.py` decides whether a download needs one.
+"""
 
 import asyncio
 import zlib

@@ -1,4 +1,7 @@
-"""Sources of one file: the original URL and its mirrors."""
+"""Sources of one file: the original URL and its mirrors.
+
+`Sources.choose` picks the source of each further connection.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""ExpectedFile: a file that a manifest names, and the comparison with its stored bytes."""
+"""ExpectedFile: compare a stored file with the checksums in the manifest and the list."""
 
 from collections.abc import Iterator
 from io import BufferedReader

@@ -1,4 +1,7 @@
-"""Recognise private hosts: this machine and local networks."""
+"""Recognise private hosts: this machine and local networks.
+
+`resolver.py` refuses redirects to them.
+"""
 
 import ipaddress
 import math
