@@ -1,4 +1,7 @@
-"""Write the metadata of a finished file: modification time, origin and source."""
+"""Write the metadata of a finished file: modification time, origin and source.
+
+`downloads/attempt.py` chooses the values.
+"""
 
 import errno
 import logging

@@ -1,6 +1,7 @@
 """Sources of one file: the original URL and its mirrors.
 
-`Sources.choose` picks the source of each further connection.
+`Sources.choose` picks the source of each further connection. `connection_group.py` leaves out a
+source that refuses ranges.
 """
 
 from collections.abc import Iterator, Sequence
