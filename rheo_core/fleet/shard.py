@@ -215,7 +215,7 @@ class _Commit:
         ended = [self._outcomes[entry.key] for entry in self._entries]
         completed = [each for each in ended if each.outcome == "completed"]
         self._paths.sweep({each.file for each in completed if each.file is not None})
-        store = LAYOUTS[self._plan.layout]
+        store = LAYOUTS[self._plan.layout].store
         parts = store(self._paths.folder, self._part, completed, self._target)
         path = self._paths.journal.with_suffix(".parquet")
         write_manifest(path, self._entries, self._outcomes, self._plan.keep)

@@ -19,6 +19,8 @@ from shutil import rmtree
 from rheo_core.domain.fleet import FOLDER, FleetPlan, ShardTask, journal_name, part_name
 from rheo_core.fleet.targets import Target, check_inside
 
+from .layouts import LAYOUTS
+
 _PRIVATE = 0o700
 _FILES = "files"
 _JOURNAL = "journal.jsonl"
@@ -53,7 +55,7 @@ class ShardPaths:
         if target.path is None:
             own = _own_scratch(task.out, part, scratch or Path(tempfile.gettempdir()))
             return cls(own / _FILES, own / _JOURNAL, keyed_name, False, None, own)
-        is_kept, used_scratch = plan.layout == "files", None
+        is_kept, used_scratch = LAYOUTS[plan.layout].archive is None, None
         if is_kept:
             folder = target.path / part
         elif scratch is None:

@@ -74,6 +74,11 @@ class Target(Protocol):
         """Remove a file if it exists."""
 
 
+def absence_of(target: Target, name: str) -> str:
+    """Return a sentence on a file that `Target.sizes` does not have."""
+    return f"{name} is {'not a regular file' if target.exists(name) else 'missing'}"
+
+
 def open_target(out: str) -> Target:
     """Return the output folder `out`, a local path or a URL that fsspec knows.
 
