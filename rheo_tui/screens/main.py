@@ -337,7 +337,9 @@ class MainScreen(Screen[None]):
             self.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
             if action.owner == "downloads":
-                self._log_command(equal_command(action, context))
+                only = context.targets[0].name if len(context.targets) == 1 else ""
+                name = only if action.takes_targets else ""
+                self._log_command(equal_command(action, context), name)
             call = partial(handler, self._with_all_targets(action, context))
             self.run_in_background(action.title, call)
         elif action.opens_input:
@@ -627,7 +629,11 @@ class MainScreen(Screen[None]):
                 self._run_line(f"{scope} {item} {targets}".rstrip())
 
         rows = context.targets
-        title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
+        title = menus.heading("Limit", rows)
+        if for_all:
+            has_ended = rows and not unfinished(rows)
+            why = f" ({menus.heading('Ended:', rows)})" if has_ended else ""
+            title = f"Limit all downloads together{why}"
         limits = {context.speed_limit} if for_all else {row.speed_limit_bps for row in rows}
         self._dialogs.menu(title, menus.limit_items(limits, for_all=for_all), chosen)
 
@@ -830,9 +836,9 @@ class MainScreen(Screen[None]):
             self._log_command(line)  # `_run_on` logs actions
         return True
 
-    def _log_command(self, command: str) -> None:
-        """Write a command to the log, without secrets."""
-        self.event_log.note(f":{without_secrets(command)}")
+    def _log_command(self, command: str, name: str = "") -> None:
+        """Write a command to the log, without secrets; `name` is that of its only download."""
+        self.event_log.note(f":{without_secrets(command)}", name=name)
 
     def _run_command(self, command: Command) -> None:
         rows, spec = self.model.rows, COMMANDS[command.verb]

@@ -11,6 +11,7 @@ from rheo_tui.screens.help import HelpScreen
 from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
+from rheo_tui.services.event_log import LogLine
 from rheo_tui.tabs import TABS
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -242,6 +243,27 @@ async def test_details_and_log() -> None:
         await app.press("enter", "l")
         assert not details.display
         assert not app.main.query_one(LogPane).display
+
+
+async def test_the_log_folds_what_many_downloads_have_in_common() -> None:
+    async with running() as app:
+        await app.press("l")
+        log = app.main.event_log
+        for number in range(20):
+            log.write(LogLine(0.0, "paused", download_id=f"{number}", name=f"{number}.iso"))
+        for number in range(3):
+            log.write(LogLine(0.0, "resumed", download_id=f"{number}", name=f"{number}.iso"))
+        for number in range(4):
+            log.write(LogLine(0.0, "✗ HTTP 404", "bad", f"{number}", f"bad{number}.iso"))
+        pane = app.main.query_one(LogPane)
+        pane.update_lines()
+        words = [" ".join(line.split()[1:]) for line in plain_lines(pane)]
+        assert words[-8:] == [
+            "20 downloads paused",
+            *(f"{number}.iso resumed" for number in range(3)),
+            *(f"bad{number}.iso ✗ HTTP 404" for number in range(4)),
+        ]
+        assert len(log.of("7")) == 1  # the inspector shows them all
 
 
 async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
