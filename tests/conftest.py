@@ -48,6 +48,11 @@ LONG = (
     "test_small_engine.py",
     "test_fleet_kill.py",
     "test_ray.py",
+    "test_small_files.py",
+    "test_pieces.py",
+    "test_disk_errors.py",
+    "test_kill_between_states.py",
+    "test_hostile_folders.py",
 )
 """Files whose tests take seconds each: the last test of a run should be a short one."""
 

@@ -203,7 +203,9 @@ class DownloadController:
             names = self._context.worker.names
             if names.source_of(config.url) != names.source_of(record.config.url):
                 own = config.model_copy(update={"url": record.config.url})
-                config = own.with_link(config.source)  # its bytes stay those of its first link
+                is_fetched = config.fetch_url not in (None, record.config.fetch_url)
+                # Its bytes stay those of its first link.
+                config = own.with_link(config.source if is_fetched else config.url)
             if config.id != download_id and self._context.tracker.get(config.id) is not None:
                 raise ValueError("another download in the list has this URL and name")
             stays_paused = not record.status.is_terminal and not can_pause(record)

@@ -25,6 +25,8 @@ work back to the threads."""
 _SLOW_SECONDS = 1.0
 """Time in seconds for which the loop leaves brief work to the threads after it was slow. One of two
 disks may be slow."""
+_END_SECONDS = 1.0
+"""Longest wait for the end of an idle thread."""
 
 
 class DiskFuture(asyncio.Future[T]):
@@ -207,7 +209,7 @@ class _Threads:
     def __init__(self, loop: asyncio.AbstractEventLoop, max_threads: int) -> None:
         self.loop = loop
         self._max_threads = max_threads
-        self._count = 0
+        self._threads: list[threading.Thread] = []
         self._busy = 0  # jobs that are not delivered yet
         self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
@@ -215,14 +217,16 @@ class _Threads:
         self._rows: dict[TurnBatch[Any, Any], list[tuple[DiskFuture[Any], Any]]] = {}
 
     def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
-        if self._count < min(self._busy + 1, self._max_threads):
+        if len(self._threads) < min(self._busy + 1, self._max_threads):
             # A daemon, because an exit during a write does no harm, as a kill does none.
+            thread = threading.Thread(target=self._run, name="rheo-disk", daemon=True)
             try:
-                threading.Thread(target=self._run, name="rheo-disk", daemon=True).start()
-                self._count += 1
+                thread.start()
             except RuntimeError:  # the system's limit; the existing threads suffice
-                if not self._count:
+                if not self._threads:
                     raise ShortageError.of_threads() from None
+            else:
+                self._threads.append(thread)
         self._busy += 1
         self._jobs.put((work, function))
 
@@ -238,8 +242,12 @@ class _Threads:
         row.run(self._rows.pop(row), self)
 
     def dismiss(self) -> None:
-        for _ in range(self._count):
+        for _ in self._threads:
             self._jobs.put(None)
+        # A thread that ends while the process exits may free what OpenSSL frees, too. Idle ones end
+        # at once. A busy one is not waited for, because its disk may not answer.
+        for thread in () if self._busy else self._threads:
+            thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

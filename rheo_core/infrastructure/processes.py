@@ -95,15 +95,23 @@ async def _start(
 ) -> asyncio.subprocess.Process:
     """Start a command in a session of its own, with its output to the descriptor `output`."""
     # A NUL is an error in the environment. Names of files do not contain any.
-    added = {name: text.replace("\0", "") for name, text in variables.items()}
+    added = {name.encode(): _encoded(text.replace("\0", "")) for name, text in variables.items()}
     return await asyncio.create_subprocess_exec(
         *command,
-        env=os.environ | added,
+        env=os.environb | added,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         start_new_session=True,
     )
+
+
+def _encoded(text: str) -> bytes:
+    """Return text as bytes of the locale, or of UTF-8 if the locale lacks its letters."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape")
 
 
 class _Output:

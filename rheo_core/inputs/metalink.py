@@ -127,7 +127,7 @@ class _File:
     def __init__(self, line: int, name: str) -> None:
         self.line = line
         self.name = name
-        self.size = ""
+        self.sizes: list[str] = []
         self.hashes: list[tuple[str, str]] = []  # type and digest
         self.pieces: list[_Pieces] = []
         self.urls: list[tuple[int, str]] = []  # rank (the smallest goes first) and URL
@@ -189,7 +189,7 @@ class _Files:
             self._file = None
             self.done.append(_candidate(file))
         elif place == ("size",):
-            file.size = text
+            file.sizes.append(text)
         elif place in _HASHES:
             file.hashes.append((attributes.get("type", "").strip(), text))
         elif place[:-1] in _PIECES and place[-1] == "hash":
@@ -224,8 +224,11 @@ def _candidate(file: _File) -> Candidate:
         if not usable:
             raise ValueError(f"{text!r} has no http or https URL in the Metalink")
         fields: dict[str, Any] = destination_fields(file.name, "name")
-        if file.size:
-            fields["size_bytes"] = _number(file.size, "size")
+        if sizes := {_number(size, "size") for size in file.sizes if size}:
+            if len(sizes) > 1:
+                shown = " and ".join(format(size, ",") for size in sorted(sizes)[:2])
+                raise ValueError(f"two sizes of the file differ: {shown}")
+            fields["size_bytes"] = sizes.pop()
         fields["hash_config"] = _hashes(file.hashes)
         fields["pieces"] = _pieces(file.pieces)
     except ValueError as error:

@@ -131,7 +131,7 @@ class Transfer:
         self.part = part
         for _ in range(_MAX_ROUNDS + self.sources.count):
             before, part = self._stats.transferred, self.part
-            if part.state.is_whole and self._needs_no_reply(part.state):
+            if part.state.is_whole and self._needs_no_reply(part):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
             try:
@@ -167,13 +167,14 @@ class Transfer:
                 return part
         raise ProtocolError("the server keeps sending different responses")
 
-    def _needs_no_reply(self, state: PartState) -> bool:
+    def _needs_no_reply(self, part: PartFile) -> bool:
         """Return True if a whole file on the disk needs no confirmation by the server.
 
         Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
-        the server whether it is still the same file.
+        the server whether it is still the same file. Bytes of another link always need it.
         """
-        return self._context.checks.verified_at_end or self._came_now(state)
+        is_verified = self._context.checks.verified_at_end and not part.is_borrowed
+        return is_verified or self._came_now(part.state)
 
     def _came_now(self, state: PartState) -> bool:
         """Return True if this run received all bytes."""

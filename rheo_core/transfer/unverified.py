@@ -56,9 +56,8 @@ def reject(part: PartFile) -> None:
         part.flush_buffer()
     finally:
         part.buffered = None  # no other attempt may continue from it, even if it cannot be written
-    part.state = PartState(
-        part.owner.source, is_rejected=True
-    )  # with total 0 it would count as whole
+    owner = part.owner  # with total 0 it would count as whole
+    part.state = PartState(owner.source, is_rejected=True, link=owner.link, fetched=owner.fetched)
     part.write_state()
 
 

@@ -91,6 +91,27 @@ async def test_commands_run_before_the_end(
     assert result.err.count("exit code 3") == 3
 
 
+async def test_a_command_runs_in_a_locale_that_lacks_letters_of_the_url(
+    server: MisbehavingServer,
+    start: Any,
+    environment: dict[str, str],
+    folder: Path,
+    tmp_path: Path,
+    settings_file: Path,
+) -> None:
+    told = tmp_path / "told"
+    script = 'echo "$RHEO_URL" > "$1"'
+    settings_file.write_text(f"on_complete = ['sh', '-c', '{script}', 'sh', '{told}']\n")
+    url = server.on("/%E6%97%A5", serving(b"data"))
+    given = url.replace("%E6%97%A5", "日")
+    (tmp_path / "list").write_text(f"{given}\n", "utf-8")
+    environment |= {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    process = await start("download", "-i", tmp_path / "list", "-o", folder)
+    _, err = await process.communicate()
+    assert (process.returncode, b"its command failed" in err) == (0, False), err
+    assert told.read_text("utf-8") == f"{given}\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("shell", ["exec", ""], ids=["itself", "its child"])
 async def test_an_interrupt_ends_the_command(

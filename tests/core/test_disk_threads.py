@@ -409,3 +409,22 @@ async def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     async with asyncio.timeout(LIMIT):
         assert await disk.run(len, "abc") == 3
     disk.close()
+
+
+async def test_idle_threads_have_ended_when_it_is_closed() -> None:
+    """One that ends while the process exits may free memory twice."""
+    disk = DiskThreads(4)
+    threads = {await disk.submit(threading.current_thread) for _ in range(20)}
+    await asyncio.gather(*(disk.submit(threading.current_thread) for _ in range(20)))
+    disk.close()
+    assert not any(thread.is_alive() for thread in threads)
+
+
+async def test_a_busy_thread_does_not_hold_up_the_end(disk: DiskThreads, until: Until) -> None:
+    work = Job()
+    job = disk.submit(work)
+    await until(work.began.is_set)
+    disk.close()
+    assert not work.ended.is_set()
+    work.go.set()
+    assert await job == "done"

@@ -88,6 +88,31 @@ async def test_proven_bytes_go_on_with_another_link(
     assert digests(tmp_path) == {"get": sha256(BODY)}
 
 
+async def test_bytes_that_a_checksum_proved_are_fetched_anew_without_it(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    await begun_by_a(server, tmp_path, **DATED)
+
+    async def rest_breaking(exchange: Exchange) -> None:
+        await exchange.head(
+            "206 Partial Content",
+            Content_Length=len(BODY) - CUT,
+            Content_Range=f"bytes {CUT}-{len(BODY) - 1}/{len(BODY)}",
+            **DATED,
+        )
+        await exchange.send(BODY[CUT : CUT + 250_000])
+        await exchange.close()
+
+    url = server.on(B, rest_breaking)
+    await fetch(tmp_path, [FileConfig(url=url, **HASH)], connections=1, retry_handler=None)
+    assert server.requests_for(B)[0].range_start == CUT
+    server.on(B, serving(OTHER, **DATED))
+    await fetch(tmp_path, [FileConfig(url=url)], connections=1)
+    assert server.requests[-1].range_start is None
+    assert names_in(tmp_path) == ["get"]
+    assert digests(tmp_path) == {"get": sha256(OTHER)}
+
+
 UNPROVEN = {
     "date": (DATED, serving(OTHER, **DATED), OTHER),
     "date, one object": (DATED, serving(BODY, **DATED), BODY),
@@ -187,6 +212,78 @@ async def test_a_second_program_spoils_nothing_that_the_first_one_writes(
         assert digests(tmp_path) == {"get": sha256(BODY), "get (1)": sha256(OTHER)}
 
 
+WRONG = {"hash_config": {"algorithm": "sha256", "expected_hash": "0" * 64}}
+
+
+async def test_data_with_a_wrong_checksum_belongs_to_its_link(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    a = FileConfig(url=server.on(A, serving(BODY, **ETAG)), **WRONG)
+    b = FileConfig(url=server.on(B, serving(OTHER, **DIFFERENT)), **WRONG)
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        for config in (a, b):
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=30)
+        kept = [await manager.keep(config.id) for config in (a, b)]
+    assert [path and path.read_bytes() for path in kept] == [BODY, OTHER]
+
+
+async def test_a_link_that_is_cancelled_leaves_rejected_data_of_another_one(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    a = FileConfig(url=server.on(A, serving(BODY, **ETAG)), **WRONG)
+    b = FileConfig(url=server.on(B, serving(OTHER, **DIFFERENT)))
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=tmp_path / "files", session_path=session) as manager:
+        await manager.add([a])
+        await manager.wait_until_complete(timeout=30)
+        await manager.add([b], paused=True)
+        await manager.cancel(b.id)
+        kept = await manager.keep(a.id)
+    assert kept is not None and kept.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("headers", [ETAG, DATED], ids=["etag", "date"])
+async def test_pieces_of_another_link_leave_a_whole_part_file_alone(
+    server: MisbehavingServer, tmp_path: Path, headers: dict[str, Any]
+) -> None:
+    """The server refuses the second link, so nothing shows that the bytes are those of its file."""
+    gate = Gate(BODY, CUT, **headers)
+    a = FileConfig(url=server.on(A, gate))
+    async with DownloadManager(
+        download_dir=tmp_path,
+        connections=1,
+        retry_handler=None,
+        file_exists_strategy=FileExistsStrategy.ERROR,
+    ) as manager:
+        await manager.add([a])
+        await gate.reached.wait()
+        (tmp_path / "get").write_bytes(b"in the way")
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=30)
+    (tmp_path / "get").unlink()
+    before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
+    wrong = PieceHashes(algorithm="sha1", length=500_000, hashes=["0" * 40] * 3)
+    b = FileConfig(url=server.on(B, answer("403 Forbidden", b"")), pieces=wrong)
+    await fetch(tmp_path, [b], connections=1, retry_handler=None)
+    assert {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)} == before
+
+
+async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path) -> None:
+    a = FileConfig(url=server.url(A))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([a], paused=True)
+        for token in "bc":
+            url = server.url(f"/get?token={token}")
+            config = await manager.find_config(a.id)
+            assert config is not None
+            assert await manager.edit(a.id, config.model_copy(update={"url": url})) == a.id
+            edited = await manager.find_config(a.id)
+            assert edited is not None and (edited.url, edited.fetch_url) == (a.url, url)
+
+
 EDITS: dict[str, Callable[[str], str]] = {
     "token": lambda url: url.replace("token=a", "token=b"),
     "login": lambda url: url.replace("://", "://me:x@"),
@@ -237,8 +334,8 @@ async def test_an_edited_link_never_loses_sight_of_its_bytes(
                 await manager.resume(a.id)
                 await manager.wait_until_complete(timeout=30)
                 assert error_of(manager, a) == (
-                    "no ETag says that the new link leads to the same file; the 1,000,000 bytes "
-                    "from the old link are kept. To download the new file, add its link separately"
+                    "no ETag shows that the new link leads to the same file; the 1,000,000 bytes "
+                    "from the old link stay. To download the new file, add its link separately"
                 )
                 assert len(server.requests) == asked and bytes_of_a(folder)
                 await manager.edit(a.id, a)

@@ -50,7 +50,7 @@ async def test_a_dead_host_costs_no_more_than_its_limit(
     assert facts.errors["connection"] <= MAX_FAILURES + 32
     rows = [row for row in run.manifest() if row["kind"] == "host_down"]
     assert {row["attempts"] for row in rows} == {0}
-    assert f"connections to 127.0.0.1:{closed_port} in a row" in rows[0]["error"]
+    assert f"connections to 127.0.0.1:{closed_port} failed in a row" in rows[0]["error"]
 
 
 async def test_a_host_that_answers_with_errors_is_not_down(

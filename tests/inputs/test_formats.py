@@ -251,6 +251,12 @@ class TestMetalink:
             ('name="leap-x86_64.iso"', "", 6, "name '' must name a file"),
             ("<size>4702863360", "<size>many", 6, "size 'many' is not a number of bytes"),
             ("<size>4702863360", "<size>-1", 6, "size '-1' is not a number of bytes"),
+            (
+                "<size>4702863360",
+                "<size>5</size><size>4702863360",
+                6,
+                "two sizes of the file differ: 5 and 4,702,863,360",
+            ),
             (SHA256, "12", 6, "2 characters instead of 64"),
             (SHA1[::-1], "12", 6, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),
             (SHA1[::-1], "", 6, "1 of 2 piece hashes are missing or empty"),

@@ -36,7 +36,7 @@ def lines(app: Driver) -> list[str]:
         (["e"], "f1", "Enter Ctrl+S  Save"),
         (["o"], "f1", "↓             Choose a path"),
         (["h"], "?", "d Del   Delete"),
-        (["|"], "?", "0        Automatic size"),
+        (["|"], "?", "0        Auto"),
         (["s"], "?", "Enter  Sort"),
         (["."], "?", "Enter  Choose"),
         ([",", *"keys", "enter"], "?", "Backspace Del  Default"),
@@ -120,8 +120,8 @@ async def test_a_key_that_the_key_editor_waits_for_opens_no_help() -> None:
 
 async def test_the_keys_of_the_dialog_are_searched_too() -> None:
     async with running() as app:
-        await app.press("h", "?", *"copy url")
-        assert lines(app)[0].split() == ["y", "Copy", "URL", "In", "this", "dialog"]
+        await app.press("h", "?", *"search")
+        assert lines(app)[0].split() == ["/", "Search", "In", "this", "dialog"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "this download did not fail because of a checksum" in app.messages()
+        assert "this download has no unverified data" in app.messages()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -82,7 +82,7 @@ async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "this download did not fail because of a checksum" in app.messages()
+        assert "this download has no unverified data" in app.messages()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
