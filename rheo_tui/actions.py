@@ -349,7 +349,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "copy", "y", "Copy", "View",
-        "Copy link, name, path, hash, error, a curl command, a JSON line or the open details.",
+        "Copy link, name, path, ID, hash, error, a curl command, a JSON line or the open details.",
         disabled=reasons.needs_line, in_menu=True,
     ),
     Action(
