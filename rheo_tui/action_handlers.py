@@ -246,7 +246,9 @@ class DownloadHandlers:
         undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
         undone = "Slow mode is on" if was_slow else _limit_sentence(before)
         await self._take(Step(undo, partial(self._set_limit, rate), undone, _limit_sentence(rate)))
-        return f"{_limit_sentence(rate)}."
+        # The setting holds again after a restart.
+        lasts = "" if rate is None else " for all downloads until you quit"
+        return f"{_limit_sentence(rate)}{lasts}."
 
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
@@ -375,7 +377,8 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
         return ""
     what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
-        return f"Moved {what} to the trash."
+        stays = "it" if len(deleted) == 1 else "them"
+        return f"Moved {what} to the trash; undo leaves {stays} there."
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."
 
 

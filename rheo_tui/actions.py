@@ -180,13 +180,13 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
-        "limit_down", "[", "Lower the speed limit", "Queue",
+        "limit_down", "[", "Lower the overall limit", "Queue",
         "Lower the overall speed limit; the first press sets it just below the current speed.",
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
         "limit_menu", "L", "Limit the speed", "Queue",
-        "Choose a limit for the selection or for all downloads together.",
+        "Choose a limit for the selection; if it has ended, for all downloads together.",
         disabled=reasons.read_only, in_menu=True,
     ),
     Action(
@@ -195,7 +195,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.read_only, owner="downloads",
     ),
     Action(
-        "limit_up", "]", "Raise the speed limit", "Queue",
+        "limit_up", "]", "Raise the overall limit", "Queue",
         "Raise the speed limit of all downloads together, or remove it at the highest step.",
         disabled=reasons.limit_up, owner="downloads",
     ),
@@ -349,7 +349,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "copy", "y", "Copy", "View",
-        "Copy link, name, path, hash, error, a curl command, a JSON line or the open details.",
+        "Copy link, name, path, ID, hash, error, a curl command, a JSON line or the open details.",
         disabled=reasons.needs_line, in_menu=True,
     ),
     Action(
@@ -447,7 +447,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Change the priority": ("priority_up", "priority_down"),
     "Move in the queue": ("move_up", "move_down"),
     "Move to top or end": ("move_top", "move_bottom"),
-    "Change the speed limit": ("limit_up", "limit_down"),
+    "Change overall limit": ("limit_up", "limit_down"),
     "Turn the details page": ("next_page", "previous_page"),
     "Scroll the details": ("details_down", "details_up"),
     "Go up or down": ("cursor_up", "cursor_down"),

@@ -10,7 +10,7 @@ from .command_parser import CommandError, parse_command
 from .command_targets import summary_of
 from .commands import COMMANDS, split_line
 
-_INTRODUCTION = "Tab completes · ↑ earlier commands · no targets: the selection"
+_INTRODUCTION = "Tab completes · ↑ earlier commands · without targets it uses the selection"
 _SEPARATOR = "  ·  "
 
 

@@ -51,7 +51,8 @@ def complete_command(
         return ""
     if " " not in line:
         used = (earlier.partition(" ")[0] for earlier in reversed(history))
-        return _first("", line, chain((name for name in used if name in COMMANDS), COMMANDS))
+        names = (name for name in used if name in COMMANDS)
+        return _first("", line, map(_ready, chain(names, COMMANDS)))
     spec = COMMANDS.get(split_line(line)[0])
     if spec is None:
         return ""
@@ -75,6 +76,11 @@ def complete_command(
     ids = (row_id[:8] for row_id in rows) if may_be_id else ()
     found = _first(before, last, ids)
     return found or ("" if spec.argument == "url" else complete_filter(line, rows))
+
+
+def _ready(name: str) -> str:
+    """Return the name of a command, with a blank if it takes arguments."""
+    return f"{name} " if COMMANDS[name].usage else name
 
 
 def _split_last(text: str) -> tuple[str, str]:

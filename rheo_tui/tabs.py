@@ -1,6 +1,6 @@
 """Tabs of the main screen: a filter, a number and a count for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -49,6 +49,7 @@ TABS = (
 BY_ID = {tab.id: tab for tab in TABS}
 OWN_KEYS = "89"
 """Keys of the first tabs of the user; the others are opened by a click or by `:tab`."""
+MORE = "…"
 _FIRST_HIDDEN = ("cancelled", "paused", "done", "queued", "failed", "active", "all")
 
 
@@ -65,10 +66,11 @@ def tabs_in(
     stats: DownloadStats,
     current: Tab,
     own: Mapping[Tab, int] | None = None,
-) -> list[tuple[Tab, str]]:
-    """Return the tabs that fit into `width` cells, with their counts as texts.
+) -> tuple[list[tuple[Tab, str]], bool]:
+    """Return the tabs that fit into `width` cells with a line between them, and if `MORE` follows.
 
-    Empty tabs are left out first, then the less important ones; never the current one.
+    Each comes with its count as a text. Empty tabs are left out first, then the less important
+    ones; never the current one. `MORE` stands for tabs that are not empty.
 
     Args:
         width: cells for all tabs.
@@ -78,24 +80,30 @@ def tabs_in(
     """
     counts = {tab: tab.count(stats) for tab in TABS} | dict(own or {})
     first_hidden = [tab.id for tab in reversed(list(own or {}))]
-    shown = [(tab, f"{count:,}") for tab, count in counts.items()]
+    shown = list(counts)
     for is_empty in (True, False):
         for hidden in (*_FIRST_HIDDEN[:1], *first_hidden, *_FIRST_HIDDEN[1:]):
-            if sum(tab_width(tab, count) for tab, count in shown) <= width:
-                return shown
+            if _width(shown, counts) <= width:
+                break
             shown = [
-                (tab, count)
-                for tab, count in shown
+                tab
+                for tab in shown
                 if tab == current or tab.id != hidden or (is_empty and counts[tab] > 0)
             ]
-    return shown
+    return [(tab, f"{counts[tab]:,}") for tab in shown], _is_cut(shown, counts)
 
 
-def tab_width(tab: Tab, count: str) -> int:
-    """Return the cells that a tab takes: ` 2 Active 3 ` and a blank after it."""
-    return cell_len(tab_text(tab, count)) + 1
+def _is_cut(shown: Sequence[Tab], counts: Mapping[Tab, int]) -> bool:
+    return any(count and tab not in shown for tab, count in counts.items())
+
+
+def _width(shown: Sequence[Tab], counts: Mapping[Tab, int]) -> int:
+    cells = [cell_len(tab_text(tab, f"{counts[tab]:,}")) for tab in shown]
+    if _is_cut(shown, counts):
+        cells.append(cell_len(MORE))
+    return sum(cells) + len(cells) - 1
 
 
 def tab_text(tab: Tab, count: str) -> str:
-    """Return the text of a tab; those beyond the last key have no number."""
-    return " ".join(("", tab.key or "·", tab.title, count, ""))
+    """Return the text of a tab: `2 Active 3`; those beyond the last key have no number."""
+    return " ".join((tab.key or "·", tab.title, count))

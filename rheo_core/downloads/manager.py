@@ -54,6 +54,7 @@ from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
+from .to_the_end import to_the_end
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
@@ -245,10 +246,10 @@ class DownloadManager:
                 return
             self._state = _State.CLOSING
             try:
-                await self._to_the_end(self._stop(wait_for_current=wait_for_current))
+                await to_the_end(self._stop(wait_for_current=wait_for_current), self._hurry)
                 await self._drain()
             finally:
-                await self._to_the_end(self._release())
+                await to_the_end(self._release(), self._hurry)
 
     def _hurry(self) -> None:
         """Let `close` wait neither for downloads nor for handlers."""
@@ -256,18 +257,6 @@ class DownloadManager:
         self._drain_seconds = 0.0
         if self._draining is not None and not self._draining.expired():
             self._draining.reschedule(0.0)
-
-    async def _to_the_end(self, work: Coroutine[None, None, None]) -> None:
-        """Await work for `close`. A cancellation hurries it, and is raised when it has ended."""
-        task = asyncio.create_task(work)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._hurry()
-            while not task.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({task})
-            raise
 
     async def _stop(self, *, wait_for_current: bool) -> None:
         """Stop all activity."""

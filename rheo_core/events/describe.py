@@ -12,7 +12,6 @@ from .models import (
     DownloadFailedEvent,
     DownloadPriorityChangedEvent,
     DownloadQueuedEvent,
-    DownloadRemovedEvent,
     DownloadRepairingEvent,
     DownloadRetryingEvent,
     DownloadSkippedEvent,
@@ -60,8 +59,6 @@ def describe(event: DownloadEvent) -> Description:
             return Description("priority", str(event.priority))
         case DownloadValidatingEvent():
             return Description("checking", event.algorithm.value)
-        case DownloadRemovedEvent():
-            return Description("removed", "no longer in the list")
         case _:
             status = status_of(event.event_type)
             return Description(status, level="warning" if status == "cancelled" else "info")

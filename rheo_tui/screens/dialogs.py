@@ -156,6 +156,18 @@ class Dialogs:
 
         self._app.push_screen(ExistingFileScreen(rows), decided)
 
+    async def is_sure_to_delete(self, count: int) -> bool:
+        """Ask before `count` files are deleted; return True for yes. Needs a worker."""
+        from .confirm import ConfirmScreen
+
+        text = (
+            f"Delete {count_text(count, 'file')} and remove their downloads from the list? "
+            "Undo does not bring files back from the trash."
+        )
+        return await self._app.push_screen_wait(
+            ConfirmScreen("Delete files?", text, yes="delete", no="keep")
+        )
+
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""
         from .sort import SortScreen

@@ -215,6 +215,11 @@ class EntryPreview(Vertical):
             detail.update(_detail(proposal))
         self._show_keys()
 
+    def show_keys(self, keys: str) -> None:
+        """Show other keys of the dialog, while nothing here has the focus."""
+        self._keys = keys
+        self._show_keys()
+
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
     def _show_keys(self) -> None:

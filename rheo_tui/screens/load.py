@@ -31,7 +31,9 @@ _HINT = (
     "Enter the path of a file with links, curl commands, an aria2 or wget list, a Metalink, a "
     "checksum list, a saved web page, or any text that contains links."
 )
+_CHOOSE = "Choose a path, or type more of it."
 _KEYS = "Enter add · Tab complete, next · ↓ choose a path · Esc close"
+_CHOICE_KEYS = "Enter choose · ↑ ↓ move · letters edit the path · Esc close"
 
 
 class LoadScreen(ModalScreen[int]):
@@ -75,8 +77,9 @@ class LoadScreen(ModalScreen[int]):
         with Vertical(classes="dialog dialog-wide") as dialog:
             dialog.border_title = "Load a list"
             yield LineInput(
-                placeholder="~/links.txt",
+                placeholder="such as ~/links.txt",
                 suggester=SlowCompleter(_completed),
+                select_on_focus=False,  # what is typed next goes on with the path
                 id="path",
                 compact=True,
             )
@@ -104,11 +107,24 @@ class LoadScreen(ModalScreen[int]):
             self._read_soon()
 
     def on_key(self, event: events.Key) -> None:
-        """Move from the path to the paths below it with the down key."""
-        picker = self.query_one(PathPicker)
-        if event.key == "down" and self.query_one("#path").has_focus and picker.display:
+        """Move from the path to the paths below it with the down key, and back by typing."""
+        picker, field = self.query_one(PathPicker), self.query_one("#path", Input)
+        if event.key == "down" and field.has_focus and picker.display:
             event.stop()
             self._is_choosing()
+        elif picker.has_focus and (event.is_printable or event.key == "backspace"):
+            event.stop()
+            field.focus()
+            field.cursor_position = len(field.value)
+            if event.key == "backspace":
+                field.action_delete_left()
+            else:
+                field.insert_text_at_cursor(event.character or "")
+
+    @on(events.DescendantFocus)
+    def _show_keys(self) -> None:
+        is_choosing = self.query_one(PathPicker).has_focus
+        self._preview.show_keys(_CHOICE_KEYS if is_choosing else _KEYS)
 
     @on(PathPicker.Chosen)
     def _chosen(self, event: PathPicker.Chosen) -> None:
@@ -166,6 +182,8 @@ class LoadScreen(ModalScreen[int]):
             picker.display = False
         else:
             await picker.offer(text)
+            if picker.display and text:
+                nothing = _CHOOSE
         self.set_class(picker.display, "-picking")
         await self._preview.show(entries, nothing)
         self._used = [(entry.place, entry.used) for entry in entries if entry.used]

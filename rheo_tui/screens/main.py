@@ -24,7 +24,7 @@ from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
-from rheo_tui.action_reasons import Context, can_edit
+from rheo_tui.action_reasons import Context, can_edit, has_file
 from rheo_tui.actions import BY_ID, Action, advice_text, bindings, first_key, handler_table
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
@@ -337,13 +337,24 @@ class MainScreen(Screen[None]):
             self.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
             if action.owner == "downloads":
-                self._log_command(equal_command(action, context))
-            call = partial(handler, self._with_all_targets(action, context))
+                only = context.targets[0].name if len(context.targets) == 1 else ""
+                name = only if action.takes_targets else ""
+                self._log_command(equal_command(action, context), name)
+            context = self._with_all_targets(action, context)
+            call = partial(handler, context)
+            if action.id == "delete":
+                call = partial(self._delete, call, context)
             self.run_in_background(action.title, call)
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
         else:
             self.call_later(handler)
+
+    async def _delete(self, call: Callable[[], Awaitable[str]], context: Context) -> str:
+        """Delete files by `call`; ask before several, because undo leaves them in the trash."""
+        count = sum(map(has_file, context.targets))
+        is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
+        return await call() if is_sure else "Nothing was deleted."
 
     def _with_all_targets(self, action: Action, context: Context) -> Context:
         """Return a context with all downloads that an action changes."""
@@ -627,7 +638,11 @@ class MainScreen(Screen[None]):
                 self._run_line(f"{scope} {item} {targets}".rstrip())
 
         rows = context.targets
-        title = "Limit all downloads together" if for_all else menus.heading("Limit", rows)
+        title = menus.heading("Limit", rows)
+        if for_all:
+            has_ended = rows and not unfinished(rows)
+            why = f" ({menus.heading('Ended:', rows)})" if has_ended else ""
+            title = f"Limit all downloads together{why}"
         limits = {context.speed_limit} if for_all else {row.speed_limit_bps for row in rows}
         self._dialogs.menu(title, menus.limit_items(limits, for_all=for_all), chosen)
 
@@ -830,9 +845,9 @@ class MainScreen(Screen[None]):
             self._log_command(line)  # `_run_on` logs actions
         return True
 
-    def _log_command(self, command: str) -> None:
-        """Write a command to the log, without secrets."""
-        self.event_log.note(f":{without_secrets(command)}")
+    def _log_command(self, command: str, name: str = "") -> None:
+        """Write a command to the log, without secrets; `name` is that of its only download."""
+        self.event_log.note(f":{without_secrets(command)}", name=name)
 
     def _run_command(self, command: Command) -> None:
         rows, spec = self.model.rows, COMMANDS[command.verb]

@@ -52,9 +52,9 @@ class EventLog:
         self.write(line)
         self._many = line, event
 
-    def note(self, text: str, level: Level = "info") -> None:
-        """Append a message of the app itself."""
-        self.write(LogLine(time.time(), printable(text), level))
+    def note(self, text: str, level: Level = "info", name: str = "") -> None:
+        """Append a message of the app itself, which may be about the download of a name."""
+        self.write(LogLine(time.time(), printable(text), level, name=printable(name)))
 
     def of(self, download_id: str) -> list[LogLine]:
         """Return the lines about one download."""

@@ -141,6 +141,10 @@ class EntryTable(CursorView[Proposal]):
         self.refresh()
         self.post_message(self.CursorMoved())
 
+    def allow_focus(self) -> bool:
+        """Return True if there is a line for the cursor."""
+        return bool(self._items)
+
     # Choices
 
     def action_choose(self, choice: str, toggles: bool = False) -> None:

@@ -190,7 +190,10 @@ class StatusFooter(Widget):
         return "resume" if self._resumes and action.id == "pause" else action.label
 
     def _rank(self, action: Action) -> tuple[bool, int]:
-        place = _FIRST.index(action.id) if action.id in _FIRST else len(_FIRST)
+        name = action.id
+        if name == "resume_all" and "pause_all" in self._disabled:
+            name = "pause_all"  # takes its place
+        place = _FIRST.index(name) if name in _FIRST else len(_FIRST)
         return action.id in self._disabled, place
 
     def _width(self, action: Action) -> int:

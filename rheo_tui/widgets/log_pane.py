@@ -1,15 +1,17 @@
 """LogPane: show the latest events, newest at the bottom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from rheo_tui.formatting import fit_middle
+from rheo_tui.formatting import count_text, fit_middle
 from rheo_tui.services.event_log import EventLog, LogLine
 
 from .line_view import LineView
@@ -18,6 +20,7 @@ _MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 36
 _MIN_TEXT_WIDTH = 24
 """Cells for a text that is wrapped; where there are fewer, it is cut."""
 _TIME_WIDTH, _GAP = 10, 2
+_MIN_FOLDED = 4
 _CONSOLE = Console()
 
 
@@ -65,7 +68,7 @@ class LogPane(LineView[_Part], can_focus=True):
     def _parts(self) -> Iterator[_Part]:
         whole = self.scrollable_content_region.width - _TIME_WIDTH
         beside_name = whole - self._name_width - _GAP
-        for line in self._event_log.lines:
+        for line in _folded(self._event_log.lines):
             for at, text in enumerate(_wrapped(line.text, beside_name if line.name else whole)):
                 yield _Part(line, text, not at)
 
@@ -80,6 +83,19 @@ class LogPane(LineView[_Part], can_focus=True):
             text.append(name + " " * _GAP, style("log--name", partial=True))
         text.append(part.text, style(f"log--{line.level}", partial=True))
         return text
+
+
+def _folded(lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Yield one line for many in a row that say the same of several downloads.
+
+    Failures stay, because their names matter.
+    """
+    for _, run in groupby(lines, key=lambda line: (line.text, bool(line.download_id))):
+        same = list(run)
+        if len(same) < _MIN_FOLDED or not same[0].download_id or same[0].level == "bad":
+            yield from same
+        else:
+            yield replace(same[-1], name=count_text(len(same)), download_id="")
 
 
 @lru_cache(maxsize=EventLog.MAX_LINES)

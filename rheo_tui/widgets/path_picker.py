@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from textual import on
-from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets.option_list import Option
 
@@ -26,11 +24,6 @@ class PathPicker(ChoiceList):
     Args:
         recent: returns the lists that were loaded lately, newest first.
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("k", "cursor_up", "Up"),
-        ("j", "cursor_down", "Down"),
-    ]
 
     @dataclass
     class Chosen(Message):

@@ -1,7 +1,7 @@
 """RowPainter: draw one row of the table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -29,6 +29,8 @@ from rheo_tui.status_text import StatusText
 from rheo_tui.table_model import Sort
 
 _CURSOR, _MARK = "▌", "◆"
+_GLYPH_CELLS = 2
+"""Cells of the glyph of a status and the blank after it."""
 _FAINT = frozenset({DownloadStatus.SKIPPED, DownloadStatus.CANCELLED})
 
 FindHits = Callable[[str], list[tuple[int, int]]]
@@ -95,6 +97,11 @@ class RowPainter:
         segments: list[Segment] = []
         x = 0
         for place in layout.places:
+            if place.column.id == "status":
+                start = _status_start(look.status.short, place, layout, segments)
+                if start < place.x:
+                    segments, x = list(Strip(segments).crop(0, start)), start
+                    place = replace(place, x=start, width=place.x + place.width - start)
             segments.append(Segment(" " * (place.x - x), self.styles.base))
             segments += self._cell(row, place, look)
             x = place.x + place.width
@@ -143,10 +150,11 @@ class RowPainter:
             case "progress":
                 return self._progress(row, width, look.phase)
             case "status":
+                room = width - _GLYPH_CELLS
                 words = printable(look.status.full)
-                if cell_len(words) > width - 2:
+                if cell_len(words) > room:
                     words = printable(look.status.short)
-                words = fit(words, width - 2)
+                words = fit(words, room)
                 return [Segment(f"{status.glyph} {words}", styles.by_status[status.style])]
         text = self._plain_text(row, place.column.id, look)
         align = fit_right if place.column.right else fit
@@ -222,6 +230,26 @@ def _joined(segments: list[Segment]) -> list[Segment]:
         elif segment.text:
             joined.append(segment)
     return joined
+
+
+def _status_start(
+    words: str, place: PlacedColumn, layout: Layout, before: Sequence[Segment]
+) -> int:
+    """Return the first cell of a status, which takes the empty cells before it if it needs them.
+
+    Args:
+        words: the shortest text of the status.
+        place: the column of the status.
+        layout: columns of the row.
+        before: the cells before that column.
+    """
+    end, needed = place.x + place.width, cell_len(printable(words)) + _GLYPH_CELLS
+    if needed <= place.width:
+        return place.x
+    taken = cell_len("".join(segment.text for segment in before).rstrip())
+    starts = [each.x for each in layout.places if taken < each.x < place.x]
+    enough = [x for x in starts if end - x >= needed]
+    return max(enough, default=min(starts, default=place.x))
 
 
 def left_text(row: DownloadSnapshot, countdown: str) -> str:

@@ -3,20 +3,21 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
 from rheo_core.domain import DownloadStats
-from rheo_tui.tabs import ALL, Tab, tab_text, tab_width, tabs_in
-
-_KEY_CELLS = 3
-"""Cells of the number at the beginning of a tab."""
+from rheo_tui.tabs import ALL, MORE, Tab, tab_text, tabs_in
 
 
 class TabBar(Widget):
-    """Shows the tabs that fit; a click opens one."""
+    """Shows the tabs that fit; a click opens one.
+
+    In a narrow terminal, a line between them takes the place of the blanks around them.
+    """
 
     COMPONENT_CLASSES: ClassVar = {
         "tabs--key",
@@ -51,27 +52,36 @@ class TabBar(Widget):
     def render(self) -> Text:
         """Render the tabs; what is broken and what runs has a colour."""
         style = self.get_component_rich_style
-        text = Text(" ", no_wrap=True, end="")
-        for tab, count in self._tabs():
+        (tabs, is_cut), text = self._tabs(), Text(no_wrap=True, end="")
+        pad, line = (" ", " ") if self._is_wide(tabs) else ("", "│")
+        for tab, count in tabs:
             is_empty = count == "0"
-            shown = tab_text(tab, count)
+            shown = f"{pad}{tab_text(tab, count)}{pad}"
+            text.append(line if text else " ", style("tabs--quiet"))
             if tab == self._current:
                 text.append(shown, style("tabs--current"))
             else:
                 look = style("tabs--quiet" if is_empty else f"tabs--{tab.style}")
-                text.append(shown[:_KEY_CELLS], style("tabs--key"))
-                text.append(shown[_KEY_CELLS:], look)
-            text.append(" ")
+                after_key = len(pad) + 2
+                text.append(shown[:after_key], style("tabs--key"))
+                text.append(shown[after_key:], look)
+        if is_cut:
+            text.append(line + MORE, style("tabs--quiet"))
         return text
 
-    def _tabs(self) -> list[tuple[Tab, str]]:
+    def _tabs(self) -> tuple[list[tuple[Tab, str]], bool]:
         return tabs_in(self.size.width - 1, self._stats, self._current, self._own)
+
+    def _is_wide(self, tabs: list[tuple[Tab, str]]) -> bool:
+        """Return True if the tabs fit with blanks around them."""
+        return sum(cell_len(tab_text(*each)) + 3 for each in tabs) < self.size.width
 
     def on_click(self, event: events.Click) -> None:
         """Open the tab under the mouse."""
-        x = 1
-        for tab, count in self._tabs():
-            width = tab_width(tab, count)
+        tabs, _ = self._tabs()
+        x, blanks = 1, 2 if self._is_wide(tabs) else 0
+        for tab, count in tabs:
+            width = cell_len(tab_text(tab, count)) + blanks
             if x <= event.x < x + width:
                 self.post_message(self.Chosen(tab))
-            x += width
+            x += width + 1

@@ -219,8 +219,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def refilter(self) -> None:
-        """Filter again after a change of the filter or the tab; the cursor keeps its row."""
+        """Filter again after a change of the filter or the tab.
+
+        The cursor keeps its row, or goes to the first one if that is not shown.
+        """
         self.model.refilter()
+        if self.model.position(self._current_id or FOLD) is None:
+            self.set_reactive(DownloadTable.cursor, 0)
         self._restyle()  # other parts of the names are highlighted
         self._reordered()
         self._scroll_to_cursor()

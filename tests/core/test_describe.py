@@ -78,7 +78,7 @@ def made(kind: type[DownloadEvent], **fields: Any) -> DownloadEvent:
         (made(DownloadPausedEvent), "paused", "info"),
         (made(DownloadResumedEvent), "resumed", "info"),
         (made(DownloadPriorityChangedEvent, priority=4), "priority: 4", "info"),
-        (made(DownloadRemovedEvent), "removed: no longer in the list", "info"),
+        (made(DownloadRemovedEvent), "removed", "info"),
         (made(DownloadValidatingEvent, algorithm=HashAlgorithm.MD5), "checking: md5", "info"),
     ],
 )

@@ -121,7 +121,9 @@ EXAMPLES = {
 @pytest.mark.parametrize(
     ("line", "completed"),
     [
-        ("ca", "cancel"),
+        ("ca", "cancel "),
+        ("cancel", "cancel "),
+        ("relo", "reload"),
         ("quit-w", "quit-when-done"),
         ("retry sta", "retry status:"),
         ("retry status:fa", "retry status:failed"),
@@ -157,8 +159,8 @@ def test_earlier_commands_are_likely_unless_they_name_ids() -> None:
 
     assert complete("retry ") == "retry host:example.org"
     assert complete("limit ") == "limit 3M status:active"
-    assert complete("li") == "limit"
-    assert complete("re") == "retry"  # not resume, which was never used
+    assert complete("li") == "limit "
+    assert complete("re") == "retry "  # not resume, which was never used
 
 
 def test_filters_are_completed_too() -> None:
@@ -259,8 +261,8 @@ async def test_tab_and_right_take_the_suggestion_and_stay_in_the_line() -> None:
         await app.fill(2)
         field = app.main.query_one("#command-text", Input)
         await app.press("colon", *"retr", "tab")
-        assert field.value == "retry" and app.app.focused is field
-        await app.press("space", *"sta", "tab", *"fa", "right", "tab", "shift+tab")
+        assert field.value == "retry " and app.app.focused is field
+        await app.press(*"sta", "tab", *"fa", "right", "tab", "shift+tab")
         assert field.value == "retry status:failed" and app.app.focused is field
 
 
@@ -292,6 +294,8 @@ async def test_the_log_shows_the_command_of_each_action() -> None:
             f":pause {first}", f":resume {first}", f":priority-up {first}", f":cancel {second}",
             ":slow", ":move up", f":limit 3M {second}", ":add https://example.org/x",
         ]  # fmt: skip
+        names = [line.name for line in app.main.event_log.lines if line.text.startswith(":")]
+        assert names[:5] == ["file-00000.iso"] * 3 + ["file-00001.iso", ""]
         for line in logged(app)[:6]:
             parse_command(line, app.main.model.rows)
 

@@ -315,7 +315,7 @@ async def test_empty_fields_show_what_is_usual() -> None:
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "isos" / "linux").mkdir(parents=True)
     async with engine(tmp_path) as app:
-        await app.press("a", "tab", "tab", *"is")
+        await app.press("a", "tab", *"is")
         folder = default(app, "folder")
         await app.until(lambda: folder._suggestion == "isos/")
         await app.press("right", *"l")

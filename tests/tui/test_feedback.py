@@ -253,3 +253,11 @@ async def test_the_header_shows_folder_space_and_quitting() -> None:
         await app.until(lambda: "50.0 GB free" in header.render().plain)
         await app.command("quit-when-done")
         assert "quits when done" in header.render().plain
+
+
+async def test_resume_all_takes_the_place_of_pause_all() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        assert "P pause all" in footer(app) and "S resume all" not in footer(app)
+        await app.press("P", "down")
+        assert "S resume all" in footer(app) and "P pause all" not in footer(app)

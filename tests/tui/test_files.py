@@ -16,6 +16,7 @@ from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.trash import delete_file, remove_leftovers
 from rheo_tui.undo import UndoStack
@@ -298,11 +299,33 @@ async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path
         await app.until(lambda: opened == [Path(path)])
         await app.press("delete")
         footer = app.main.query_one(StatusFooter).render().plain
-        assert "Moved file-00000.iso to the trash · u undo" in footer
+        assert "Moved file-00000.iso to the trash; undo leaves it there · u undo" in footer
         await app.press("u")
         assert first in app.service.rows
         await app.press("G", "A")
         assert app.called("add_again") == [[first]]
+
+
+@pytest.mark.parametrize("marks_them", [True, False])
+async def test_several_files_are_deleted_only_after_a_question(marks_them: bool) -> None:
+    async with running() as app:
+        ids = await app.fill(4)
+        for done in ids[:3]:
+            app.service.change(done, status=DownloadStatus.COMPLETED, destination=f"/x/{done}")
+        await app.update()
+        await app.press("6", "asterisk") if marks_them else await app.press("G")
+        await app.press("delete")
+        await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+        assert "Delete 3 files and remove" in app.app.export_screenshot().replace("&#160;", " ")
+        await app.press("enter")
+        assert isinstance(app.app.screen, ConfirmScreen)
+        await app.press("escape")
+        assert set(ids) <= set(app.service.rows) and "Nothing was deleted." in app.messages()
+        await app.press("delete")
+        await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+        await app.press("y")
+        await app.until(lambda: list(app.service.rows) == ids[3:])
+        assert "Moved 3 files to the trash; undo leaves them there" in app.messages()
 
 
 async def test_pause_and_resume_all_and_undo() -> None:

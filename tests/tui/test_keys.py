@@ -11,6 +11,7 @@ from rheo_tui.screens.help import HelpScreen
 from rheo_tui.screens.menu import MenuScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.screens.sort import SortScreen
+from rheo_tui.services.event_log import LogLine
 from rheo_tui.tabs import TABS
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.details import DetailsPane
@@ -244,6 +245,27 @@ async def test_details_and_log() -> None:
         assert not app.main.query_one(LogPane).display
 
 
+async def test_the_log_folds_what_many_downloads_have_in_common() -> None:
+    async with running() as app:
+        await app.press("l")
+        log = app.main.event_log
+        for number in range(20):
+            log.write(LogLine(0.0, "paused", download_id=f"{number}", name=f"{number}.iso"))
+        for number in range(3):
+            log.write(LogLine(0.0, "resumed", download_id=f"{number}", name=f"{number}.iso"))
+        for number in range(4):
+            log.write(LogLine(0.0, "✗ HTTP 404", "bad", f"{number}", f"bad{number}.iso"))
+        pane = app.main.query_one(LogPane)
+        pane.update_lines()
+        words = [" ".join(line.split()[1:]) for line in plain_lines(pane)]
+        assert words[-8:] == [
+            "20 downloads paused",
+            *(f"{number}.iso resumed" for number in range(3)),
+            *(f"bad{number}.iso ✗ HTTP 404" for number in range(4)),
+        ]
+        assert len(log.of("7")) == 1  # the inspector shows them all
+
+
 async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with running(FakeService(download_dir=tmp_path)) as app:
         await app.fill()
@@ -301,6 +323,7 @@ async def test_command_line() -> None:
         assert not line.display
         await app.command("limit all 2M")
         assert app.called("set_speed_limit") == [2_000_000]
+        assert "Speed limit is 2 MB/s for all downloads until you quit." in app.messages()
 
 
 async def test_commands_for_marked_or_selected_downloads() -> None:

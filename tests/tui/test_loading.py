@@ -10,6 +10,7 @@ from rheo_core.inputs import read_entries
 from rheo_tui.list_kinds import kind_of
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.load import LoadScreen
+from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver, running
 from tests.tui.test_typed_ahead import type_at_once
@@ -110,9 +111,37 @@ async def test_a_wrong_path_says_so_and_offers_what_begins_like_it() -> None:
     async with running() as app:
         await app.press("o", *"li")
         count = app.app.screen.query_one(".verdict-count", Static)
-        await app.until(lambda: "Cannot read “li”: No such file" in str(count.content))
+        await app.until(lambda: str(count.content) == "Choose a path, or type more of it.")
         assert offered(app) == ["links.txt"]
+        await app.press("q")
+        await app.until(lambda: "Cannot read “liq”: No such file" in str(count.content))
+        assert not offered(app)
         assert isinstance(app.app.screen, LoadScreen)
+
+
+@pytest.mark.usefixtures("folder")
+async def test_letters_typed_among_the_paths_edit_the_path() -> None:
+    async with running() as app:
+        await app.press("o", "enter")
+        keys = app.app.screen.query_one(KeysLine)
+        assert app.app.screen.query_one(PathPicker).has_focus
+        assert ("Enter", "choose") in keys.lines
+        await app.press("j", "k")
+        assert path(app).value == "jk" and path(app).has_focus
+        assert ("Enter", "add") in keys.lines
+        await app.press("backspace", "backspace", "l", "enter")
+        assert app.app.screen.query_one(PathPicker).has_focus
+        await app.press("backspace", "a", "r", "tab")
+        await app.until(lambda: path(app).value == "archive/")
+
+
+@pytest.mark.usefixtures("folder")
+async def test_tab_leads_to_nothing_that_is_empty() -> None:
+    async with running() as app:
+        await app.press("o", "q", "tab")
+        assert isinstance(app.app.focused, Input) and app.app.focused.id == "default-folder"
+        await app.press("shift+tab")
+        assert path(app).has_focus
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,8 @@ async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
         await app.update()
         await app.press("L")
         assert isinstance(app.app.screen, MenuScreen)
-        assert "Limit all downloads together" in app.app.export_screenshot().replace("&#160;", " ")
+        shown = app.app.export_screenshot().replace("&#160;", " ")
+        assert "Limit all downloads together (Ended: file-00000.iso" in shown
         await app.press("4")
         await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")

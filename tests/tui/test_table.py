@@ -146,3 +146,46 @@ def _parts(app: Driver) -> set[str]:
     """Return the lines of the table, cut at commas."""
     lines = (strip.text for strip in app.table.render_lines(app.table.size.region))
     return {part.strip() for line in lines for part in line.split(",")}
+
+
+async def test_all_tabs_have_a_place_in_eighty_columns() -> None:
+    async with running(size=(80, 24)) as app:
+        ids = await app.fill(120)
+        app.service.change(ids[0], status=DownloadStatus.CANCELLED)
+        await app.update()
+        bar = app.main.query_one(TabBar)
+        words = "1 All 120│2 Active 0│3 Queued 119│4 Failed 0│5 Paused 0│6 Done 0│7 Cancelled 1"
+        assert bar.render().plain == f" {words}"
+        await app.pilot.click(TabBar, offset=(2 + words.index("7"), 0))
+        await app.until(lambda: app.table.model.shown == [ids[0]])
+
+
+async def test_a_tab_opens_at_its_first_row() -> None:
+    async with running() as app:
+        ids = await app.fill(60)
+        for done in ids[30:]:
+            app.service.change(done, status=DownloadStatus.CANCELLED)
+        await app.update()
+        await app.press(*["down"] * 9, "7")
+        assert app.table.current and app.table.current.id == ids[30]
+        await app.press("down", "down", "1")  # the cursor keeps a row that is shown
+        assert app.table.current.id == ids[32]
+
+
+async def test_a_cause_takes_the_empty_cells_before_it() -> None:
+    async with running(size=(80, 24)) as app:
+        first, second, third = await app.fill()
+        app.service.fail(first, "more than 20 redirects")
+        app.service.fail(second, "a cause of the failure that is longer than the whole line")
+        app.service.change(third, bytes_downloaded=5_000_000)
+        app.service.fail(third, "more than 20 redirects in a partial file")
+        await app.update()
+        lines = app.lines()
+        title, one, two, three = (
+            next(each for each in lines if text in each)
+            for text in ("Progress", "00.iso", "01.iso", "02.iso")
+        )
+        assert one.index("✗") == title.index("Status") - 7 and "✗ more than 20 redirects" in one
+        assert two.index("✗") == title.index("Progress") and two.rstrip().endswith("…")
+        assert "50%" in three.partition("✗")[0] and three.index("✗") > three.index("50%")
+        assert {len(line) for line in (one, two, three)} == {len(lines[0])}
