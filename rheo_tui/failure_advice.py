@@ -20,7 +20,8 @@ _PROXY_LOGIN = "Set proxy to http://name:password@host:port in the settings, the
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the link, or press {key} to save the page."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
-_WRONG_HASH = "Check the expected hash; press {key} to keep the data as NAME.unverified."
+_OWN_HASH = "Check your hash, or press {key} to keep the data anyway."
+_HASH_OF_SERVER = "The server's hash does not match; press {key} to retry."
 _NO_ROOM = "Free some space or choose another folder, then press {key} to retry."
 _UNTRUSTED = (
     "The server's certificate is not trusted. Check the date and `ca_file`, or press {key} "
@@ -41,8 +42,8 @@ _CAUSES = {
     FailureKind.EXISTING_DIFFERS: Cause("a different file exists", _EXISTING, "existing"),
     FailureKind.FILE_EXISTS: Cause("file already exists", _EXISTING, "existing"),
     FailureKind.PIECES: Cause("damaged at every source", _RETRY, "retry"),
-    FailureKind.HASH: Cause("wrong checksum", _WRONG_HASH, "keep"),
-    FailureKind.PROMISED_HASH: Cause("wrong checksum", _WRONG_HASH, "keep"),
+    FailureKind.HASH: Cause("wrong checksum", _OWN_HASH, "keep"),
+    FailureKind.PROMISED_HASH: Cause("wrong checksum", _HASH_OF_SERVER, "retry"),
     FailureKind.DESTINATION: Cause("", _NO_ROOM, "retry"),
     FailureKind.FILE_IN_USE: Cause("", _RETRY, "retry"),
     FailureKind.CERTIFICATE: Cause("", _CERTIFICATE, "link"),

@@ -312,6 +312,18 @@ async def test_empty_fields_show_what_is_usual() -> None:
         assert width > len("~/Downloads")  # and nothing is cut off
 
 
+@pytest.mark.parametrize(("size", "least"), [((80, 24), 38), ((40, 10), 32), ((200, 50), 60)])
+async def test_the_folder_has_room_for_a_path_while_it_is_typed(
+    size: tuple[int, int], least: int
+) -> None:
+    async with running(size=size) as app:
+        await paste(app, "http://h/a")
+        folder = default(app, "folder")
+        folder.focus()
+        await app.until(lambda: folder.scrollable_content_region.width >= least)
+        assert app.app.screen.region.contains_region(folder.region)
+
+
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "isos" / "linux").mkdir(parents=True)
     async with engine(tmp_path) as app:
