@@ -52,7 +52,7 @@ class Decision(NamedTuple):
 
 
 _WORDS = {
-    Choice.AGAIN: "download again, with a number",
+    Choice.AGAIN: "download again under a numbered name",
     Choice.OVERWRITE: "overwrite",
     Choice.SKIP: "skip",
 }

@@ -70,7 +70,8 @@ def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
 
     path = session or session_path()
     if not os.path.lexists(path) and session is None:
-        typer.echo(f"rheo: the app has no session yet: {printable(str(path))}", err=True)
+        missing = f"{printable(str(path))} does not exist"
+        typer.echo(f"rheo: the app has no session yet ({missing}).", err=True)
         return ()
 
     async def read() -> "list[DownloadSnapshot]":

@@ -175,8 +175,8 @@ class _Run:
             print(terminal_sequence(line), end="", file=sys.stderr, flush=True)
         if not output.quiet:
             folder = self._settings.download_dir
-            where = "to standard output" if output.to_output else f"in {folder}"
-            reporter.say(f"{counts.summary()}, {where}")
+            where = "to standard output" if output.to_output else f"folder {folder}"
+            reporter.say(f"{counts.summary()}; {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 # The folder of a file for standard output is removed.

@@ -115,7 +115,7 @@ class HttpStatusError(DownloadError):
         is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
         note = "; the login was refused" if is_login_refused else ""
         if is_long:
-            note += f"; the server asks to wait {duration_text(retry_after)}"
+            note += f"; the server asks you to wait {duration_text(retry_after)}"
         self.brief = f"{status} {reason}".rstrip() + note
         super().__init__(self._WORDS + self.brief)
         self._classify()

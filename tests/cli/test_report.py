@@ -177,7 +177,7 @@ def test_summary() -> None:
 def test_summary_counts_no_bytes_where_none_completed() -> None:
     counts = RunCounts()
     counts.add(failed())
-    assert counts.summary().startswith("0 completed, 1 failed; took ")
+    assert counts.summary().startswith("0 completed, 1 failed in ")
 
 
 ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]
