@@ -1,7 +1,7 @@
 """rheo_core: an async download engine.
 
-Names are imported on first use, so `rheo --help` and programs that need only the values do not
-load the HTTP library.
+Names are imported on first use, so that `rheo --help` and programs that need only data types do
+not load the HTTP library.
 """
 
 from typing import TYPE_CHECKING

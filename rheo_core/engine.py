@@ -1,4 +1,4 @@
-"""An engine made from the settings; the command and the app start here."""
+"""Build an engine from the settings, for the command and the app."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace

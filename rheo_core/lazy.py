@@ -1,4 +1,4 @@
-"""Lazy imports: names and modules of a package that are imported on first use."""
+"""Lazy imports: import names and modules of a package on first use."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping

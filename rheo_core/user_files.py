@@ -1,7 +1,7 @@
-"""Reading of files that belong to the user, or that the user names, with checks of their kind.
+"""Read files that belong to the user or that the user names, after checking their type.
 
-No function waits for another program. A FIFO in place of a settings file would block the program
-silently for ever, and opening a device may have any effect.
+Reading never waits for another program. Without the checks, a FIFO in place of a settings file
+would block rheo for ever, and opening a device could have any effect.
 """
 
 import errno

@@ -1,1 +1,1 @@
-"""The full-screen app: shows and manages downloads through `DownloadService`."""
+"""The full-screen app, which shows and controls downloads through `DownloadService`."""

@@ -1,4 +1,4 @@
-"""The `rheo-tui` command: parses the arguments, then starts the app."""
+"""The `rheo-tui` command: parse the arguments, then start the app."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Handlers of the actions that change downloads, each with the step that undoes it."""
+"""Handlers of the actions that change downloads, and the undo step of each."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Reasons why actions are disabled, and the state that decides it."""
+"""Decide which actions are disabled, and give the reasons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -195,7 +195,7 @@ def follow(context: Context) -> str:
 
 def _in_queue_order(context: Context) -> str:
     if context.targets and not context.by_queue_order:
-        return "the list is not sorted by queue order; press the sort key first"
+        return "the list is not sorted by queue order; sort it by queue order first"
     return _queued(context)
 
 

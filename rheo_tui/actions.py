@@ -1,6 +1,6 @@
-"""The registry of actions: bindings, footer, help, palette and the table of handlers come from it.
+"""Registry of actions: keys, footer, help and command palette are made from it.
 
-A disabled action stays on its key and gives the reason, from `action_reasons.py`.
+A disabled action keeps its key and gives the reason (`action_reasons.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

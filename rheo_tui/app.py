@@ -1,4 +1,4 @@
-"""RheoApp: starts and stops the service, and shows the screens."""
+"""RheoApp: start and stop the service, and show the screens."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

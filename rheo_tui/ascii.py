@@ -1,6 +1,6 @@
-"""ASCII output for terminals whose locale is not UTF-8, such as `LANG=C`.
+"""Draw with ASCII characters on terminals whose locale is not UTF-8.
 
-One filter translates every line of every screen, so that nothing else needs a second set of glyphs.
+One filter translates every line of every screen, so that no widget needs a second set of glyphs.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""Columns of the table: titles, widths and sort keys, and the layout for a width."""
+"""Columns of the download table: titles, widths, sort keys and layout."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

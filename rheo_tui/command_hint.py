@@ -1,4 +1,4 @@
-"""Hints below the command line: what the line would do, or what it needs."""
+"""Hints below the command line: the effect of the command, or what is missing."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Parse the command line: text -> a command, or one sentence about the mistake."""
+"""Parse the command line: return a command, or one sentence about the mistake."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Targets of a command: IDs, a filter, or `all`, and a summary of the downloads that they name."""
+"""Targets of a command: IDs, a filter or `all`, and a summary of the matching downloads."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

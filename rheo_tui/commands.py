@@ -1,4 +1,4 @@
-"""The registry of commands: those with arguments, and every action under its own name."""
+"""Registry of commands: those with arguments, and every action by name."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Completion of filters and commands: the likeliest rest of a line."""
+"""Complete filters and commands while the user types."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -51,8 +51,8 @@ def complete_command(
         return ""
     if " " not in line:
         used = (earlier.partition(" ")[0] for earlier in reversed(history))
-        names = (name for name in used if name in COMMANDS)
-        return _first("", line, map(_ready, chain(names, COMMANDS)))
+        recent = (name for name in used if name in COMMANDS)
+        return _first("", line, map(_ready, chain(recent, COMMANDS)))
     spec = COMMANDS.get(split_line(line)[0])
     if spec is None:
         return ""

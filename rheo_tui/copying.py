@@ -1,4 +1,4 @@
-"""Facts about downloads that the user can copy: link, name, hash, a curl command and more."""
+"""Copy facts about downloads: link, name, hash, a curl command and more."""
 
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""DemoServer: a small web server on the loopback interface.
+"""DemoServer: the built-in web server of `rheo-tui --demo`.
 
 The demo shows the app without a network: files of several sizes and speeds, and one example of
 each common failure. Bodies are computed from path and offset, so that nothing is stored and tests

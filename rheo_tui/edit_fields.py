@@ -1,4 +1,4 @@
-"""Fields of a download as the user edits them: a config -> texts, and texts -> a config."""
+"""Convert a download to the fields of the edit dialog, and back."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The user's text editor, in the terminal of the app."""
+"""Open the user's text editor in the terminal of the app."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""EntryDefaults: folder, priority, start and place of the downloads that the user adds."""
+"""EntryDefaults: folder, priority and other options for all downloads that the user adds."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping

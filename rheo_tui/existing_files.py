@@ -1,4 +1,4 @@
-"""Choices for a download whose file is on the disk already."""
+"""Choices for downloads whose file already exists."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -52,7 +52,7 @@ class Decision(NamedTuple):
 
 
 _WORDS = {
-    Choice.AGAIN: "download again, with a number",
+    Choice.AGAIN: "download again under a numbered name",
     Choice.OVERWRITE: "overwrite",
     Choice.SKIP: "skip",
 }

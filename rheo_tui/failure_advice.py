@@ -1,4 +1,4 @@
-"""Failure advice: the cause of a failure in a few words, and advice on it."""
+"""Failure advice: the cause of a failure in a few words, and what to do about it."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ class Cause(NamedTuple):
     action: str = ""  # id of the action that helps
 
 
-_LOGIN = "Press {key} and enter a login; saving retries the download."
-_WRONG_LOGIN = "Press {key} and correct the login; saving retries the download."
-_PROXY_LOGIN = "Set proxy to http://name:password@host:port in the settings, then press {key}."
+_LOGIN = "Press {key} and enter a login; the download starts again when you save."
+_WRONG_LOGIN = "Press {key} and correct the login; the download starts again when you save."
+_PROXY_LOGIN = "In the settings, set proxy to http://name:password@host:port. Then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the link, or press {key} to save the page."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
@@ -24,7 +24,8 @@ _OWN_HASH = "Check your hash, or press {key} to keep the data anyway."
 _HASH_OF_SERVER = "The server's hash does not match; press {key} to retry."
 _NO_ROOM = "Free some space or choose another folder, then press {key} to retry."
 _UNTRUSTED = (
-    "The server's certificate is not trusted. Check the date and `ca_file`, or press {key} "
+    "The server's certificate is not trusted. Check this computer's date and the ca_file setting, "
+    "or press {key} "
 )
 _CERTIFICATE = f"{_UNTRUSTED}to use another link."
 _CERTIFICATES = f"{_UNTRUSTED}to use other links."
@@ -55,8 +56,8 @@ _CAUSES = {
 }
 """Causes by kind. Without a text of its own, a cause has the short message of the error."""
 _ADVICE_FOR_MANY = {
-    _LOGIN: (_LOGIN.replace("the download", "them all"), "link"),
-    _WRONG_LOGIN: (_WRONG_LOGIN.replace("the download", "them all"), "link"),
+    _LOGIN: (_LOGIN.replace("download starts", "downloads start"), "link"),
+    _WRONG_LOGIN: (_WRONG_LOGIN.replace("download starts", "downloads start"), "link"),
     _NEW_LINK: (_NEW_LINKS, "replace_links"),
     _CERTIFICATE: (_CERTIFICATES, "replace_links"),
 }

@@ -1,4 +1,4 @@
-"""Failures by cause and host, with their numbers and advice."""
+"""Group failed downloads by cause and host, with advice."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Open files and folders with the programs of the desktop."""
+"""Open files and folders with desktop programs."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The actions of a watched fleet: those of the app, under the same ids and keys."""
+"""Actions of a watched fleet, with the same ids and keys as in the app."""
 
 from dataclasses import replace
 

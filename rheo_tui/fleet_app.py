@@ -1,4 +1,4 @@
-"""FleetApp: a window on a fleet run, which goes on without it."""
+"""FleetApp: watch a fleet run; quitting does not stop the run."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The header of a watched fleet: pure functions from its numbers to styled text that fits."""
+"""Format the header of a watched fleet for any width."""
 
 from dataclasses import dataclass
 

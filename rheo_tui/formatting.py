@@ -1,4 +1,4 @@
-"""Format sizes, speeds, times and bars for the screen; widths are in terminal cells."""
+"""Format sizes, speeds, times and bars for the screen. Widths are in terminal cells."""
 
 import math
 from collections.abc import Sequence
@@ -137,7 +137,11 @@ def _short(number: str, digits: int) -> str:
 
 
 def time_left_text(seconds: float) -> str:
-    """Return a rough duration in words: `42 s`, `34 min`, `2 h 10 min`, `3 days`."""
+    """Return a rough duration in words: `42 s`, `34 min`, `2 h 10 min`, `3 days`.
+
+    For the header, where an estimate for a whole run must not flicker. Columns and facts of one
+    download use the exact and narrow `duration_text`.
+    """
     if seconds < 60:
         return f"{math.ceil(seconds)} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Pages of the inspector: pure functions from the facts about one download to Rich renderables."""
+"""Write the pages of the inspector as Rich renderables."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping

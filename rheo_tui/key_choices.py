@@ -1,4 +1,4 @@
-"""The user's keys: presets, and changes that leave each key one meaning."""
+"""The user's key bindings: presets, changes, and conflicts between keys."""
 
 from collections.abc import Mapping
 

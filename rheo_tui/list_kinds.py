@@ -1,4 +1,4 @@
-"""The kind of a list file, by the forms of its entries."""
+"""Name the kind of a list file by the formats of its entries."""
 
 from collections.abc import Sequence
 

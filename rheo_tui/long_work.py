@@ -1,4 +1,4 @@
-"""LongWork: work on many downloads in batches, with progress in the feedback, which a key stops."""
+"""LongWork: change many downloads in batches, with progress; Esc stops it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Menus: their items, from the registry of actions and the steps of the speed limit."""
+"""Items of the menus, such as the context menu and the speed limit menu."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The command palette, made from the registry of actions."""
+"""Command palette, made from the registry of actions."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Proposals: entries of a paste or list, with the user's choices and the outcome of each."""
+"""Proposals: pasted or loaded entries with the user's choices and their outcome."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""RowOrder: ids sorted by keys, in which one change costs a search instead of a sort."""
+"""RowOrder: keep rows sorted; a change costs a binary search instead of a sort."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""ScreenMemory: filter, tab, commands, lists and columns, kept from one run to the next."""
+"""ScreenMemory: remember filter, tab, columns and recent commands across runs."""
 
 import json
 import logging

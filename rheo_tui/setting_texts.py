@@ -1,4 +1,4 @@
-"""Settings as a person reads and types them: labels, groups, text, checks. Made from the model."""
+"""Settings in the settings dialog: labels, groups, texts and checks."""
 
 import shlex
 from collections.abc import Iterator, Mapping

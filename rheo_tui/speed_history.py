@@ -1,4 +1,4 @@
-"""SpeedHistory: speeds of the downloads that run, one sample a second, for the graph of each."""
+"""SpeedHistory: sample the speed of each active download once a second, shown as a graph."""
 
 from collections import deque
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Steps of the speed limit, for the keys that change it and for its menu."""
+"""Steps of the speed limit, used by keys and menu."""
 
 SPEED_LIMITS = (
     100_000,

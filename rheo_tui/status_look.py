@@ -1,7 +1,7 @@
-"""Look of a row's status: its glyph, its word and the name of its style.
+"""Glyph, word and style of a download's status.
 
-The colour itself is in `styles.tcss`. The whole text, with the reason why a download waits or
-failed, is made in `status_text.py`.
+`styles.tcss` defines the colours. `status_text.py` writes the whole text, with the reason why a
+download waits or failed.
 """
 
 from dataclasses import dataclass

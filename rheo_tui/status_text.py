@@ -1,6 +1,6 @@
-"""Text of a row's status: its word, or the reason why it waits or failed, in full and short.
+"""Status text of a row: its state, or why the download waits or failed.
 
-The line of the finished downloads is written in `widgets/table.py`.
+`widgets/table.py` writes the line for finished downloads.
 """
 
 from collections.abc import Collection, Mapping

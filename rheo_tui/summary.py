@@ -1,4 +1,4 @@
-"""The lines of the header: pure functions from numbers to styled text that fits a width."""
+"""Format the header lines of the app for any width."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""TableModel: the downloads that the table shows, filtered, sorted and marked. No widgets."""
+"""TableModel: filter, sort and mark the downloads in the table, without widgets."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

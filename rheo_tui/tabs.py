@@ -1,4 +1,4 @@
-"""Tabs of the main screen: filters, each with a number and a count."""
+"""Tabs of the main screen: a filter, a number and a count for each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

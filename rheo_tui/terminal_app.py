@@ -1,4 +1,4 @@
-"""TerminalApp: an app in a terminal that may be small, has few colours, or goes away."""
+"""TerminalApp: handle small terminals, few colours, and terminals that close."""
 
 import os
 import select

@@ -1,4 +1,7 @@
-"""TerminalNotifier: notifications of the terminal itself, for users who look at another window."""
+"""TerminalNotifier: notify through the terminal when its window is in the background.
+
+`rheo_core/downloads/desktop_notifications.py` notifies the desktop.
+"""
 
 from textual.dom import DOMNode
 from textual.timer import Timer

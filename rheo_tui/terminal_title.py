@@ -1,4 +1,4 @@
-"""TerminalTitle: title and progress of the terminal, for users who look at another window."""
+"""TerminalTitle: show the progress in the title of the terminal window."""
 
 import os
 import time

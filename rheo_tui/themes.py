@@ -1,4 +1,4 @@
-"""Themes of the app; Textual's ansi themes serve terminals with 16 colours."""
+"""Themes of the app. Terminals with 16 colours use Textual's ansi themes."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Toasts: short messages at the edge of the screen, one at a time."""
+"""Toasts: show short messages in a corner of the screen, one at a time."""
 
 import time
 

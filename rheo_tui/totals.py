@@ -1,4 +1,4 @@
-"""Totals: sums over all downloads, kept up to date at the cost of the changed ones."""
+"""Totals: keep sums over all downloads; an update costs only the changed ones."""
 
 from collections import Counter
 

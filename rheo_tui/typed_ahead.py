@@ -1,7 +1,7 @@
-"""TypedAhead: hands over keys and pastes one at a time, so that each lands where it was meant.
+"""TypedAhead: deliver keys and pastes one at a time, so that each reaches the right widget.
 
-A slow line delivers several keys at once, such as `a` and the URL to add. Textual would give them
-all to the widget that has the focus now, although the first one opens a dialog.
+A slow connection delivers several keys at once, such as `a` and the URL to add. Textual would send
+all of them to the widget that has the focus now, although the first one opens a dialog.
 """
 
 import asyncio

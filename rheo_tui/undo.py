@@ -1,4 +1,4 @@
-"""UndoStack: the user's changes of downloads, undone and redone step by step."""
+"""UndoStack: undo and redo changes of downloads, step by step."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""`rheo download`."""
+"""`rheo download`: download links and lists."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Arguments of `rheo download` -> downloads and diagnostics; bad ones end the command."""
+"""Convert the arguments of `rheo download` to downloads; stop if an argument is not valid."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Dry run: show what would be downloaded."""
+"""`--dry-run`: show what rheo would download."""
 
 import shutil
 from collections import Counter

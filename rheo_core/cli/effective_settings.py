@@ -1,4 +1,4 @@
-"""Settings in force: from flags, the environment and the settings file."""
+"""Merge flags, environment variables and the settings file into the effective settings."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 

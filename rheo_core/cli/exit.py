@@ -1,4 +1,4 @@
-"""Exit status of the command: its codes, the one that a run ends with, and the last sentence."""
+"""Exit statuses: the codes, the choice for a run, and the last line of output."""
 
 from collections.abc import Set
 from enum import IntEnum
@@ -35,6 +35,7 @@ def reason_of(error: OSError, named: str = "") -> str:
 def code_of_run(
     failures: Set[FailureKind | None],
     *,
+    is_finished: bool,
     is_stopped: bool,
     signalled: int | None,
     lost_events: bool,
@@ -44,14 +45,16 @@ def code_of_run(
 
     Args:
         failures: see `code_of`.
-        is_stopped: --stop-after ended the run early.
-        signalled: number of the signal that ended the run early, if one did.
+        is_finished: all downloads ended and all events are written, so a later stop or signal
+            does not count.
+        is_stopped: --stop-after stopped the run.
+        signalled: number of the signal that interrupted the run, if one did.
         lost_events: True if events are missing from the output of --json.
         bad_input: True if some input was not downloaded.
     """
-    if is_stopped:
+    if is_stopped and not is_finished:
         return ExitCode.STOPPED
-    if signalled is not None:
+    if signalled is not None and not is_finished:
         return code_of_signal(signalled)
     if failures:
         return code_of(failures)

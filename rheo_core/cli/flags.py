@@ -1,4 +1,4 @@
-"""Parameters of the command line, with their flags and help."""
+"""Command-line flags with their help texts."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`rheo fleet`: a long list of URLs, downloaded by many workers."""
+"""`rheo fleet`: download millions of URLs with many workers."""
 
 from typing import Any
 

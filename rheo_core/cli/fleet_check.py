@@ -1,4 +1,4 @@
-"""`rheo fleet check`."""
+"""`rheo fleet check`: compare the files of a run with its manifests."""
 
 from typing import Annotated
 

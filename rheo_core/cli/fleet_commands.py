@@ -1,4 +1,4 @@
-"""Commands of `rheo fleet`."""
+"""Subcommands of `rheo fleet`."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""Parameters of `rheo fleet`, with their flags and help."""
+"""Flags of `rheo fleet` with their help texts."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`rheo fleet plan`."""
+"""`rheo fleet plan`: split a list into shards."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Flags of `rheo fleet` -> the request for a plan; bad ones end the command."""
+"""Convert the flags of `rheo fleet` to a plan request; stop if a flag is not valid."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`rheo fleet retry`."""
+"""`rheo fleet retry`: try failed URLs again."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated

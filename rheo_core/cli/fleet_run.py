@@ -1,4 +1,4 @@
-"""`rheo fleet run`: a whole run on a cluster."""
+"""`rheo fleet run`: run all shards on a cluster."""
 
 import os
 import signal

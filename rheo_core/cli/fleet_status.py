@@ -1,4 +1,4 @@
-"""`rheo fleet status` and `rheo fleet stop`, and the status that `rheo fleet run` shows."""
+"""`rheo fleet status` and `rheo fleet stop`, and the live status of `rheo fleet run`."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""`rheo fleet work`: one slice of a fleet run, for batch systems."""
+"""`rheo fleet work`: run one slice of the shards, for batch systems such as Slurm."""
 
 import asyncio
 import logging

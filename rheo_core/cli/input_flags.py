@@ -1,6 +1,6 @@
-"""Flags for inputs, shared by `rheo download` and `rheo-tui`.
+"""Flags for input formats, shared by `rheo download` and `rheo-tui`.
 
-Each command has a parser of its own, so that both read them from here.
+Each command has its own argument parser, and both import the flags from here.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Events as lines of JSON on standard output, for other programs."""
+"""`--json`: write events to standard output, one JSON object per line."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""`rheo list`: the downloads in the session of the app, read while the app may run."""
+"""`rheo list`: list the downloads of the app's session, even while the app runs."""
 
 import os
 import sys
@@ -70,7 +70,8 @@ def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
 
     path = session or session_path()
     if not os.path.lexists(path) and session is None:
-        typer.echo(f"rheo: the app has no session yet: {printable(str(path))}", err=True)
+        missing = f"{printable(str(path))} does not exist"
+        typer.echo(f"rheo: the app has no session yet ({missing}).", err=True)
         return ()
 
     async def read() -> "list[DownloadSnapshot]":

@@ -1,4 +1,7 @@
-"""Progress of running downloads on standard error."""
+"""Progress bars on standard error.
+
+`running.py` chooses between bars and plain lines (`Output.live`).
+"""
 
 import logging
 import sys

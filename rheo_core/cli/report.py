@@ -1,4 +1,4 @@
-"""Lines on events, and the summary of a run."""
+"""Messages about events, and the summary at the end of a run."""
 
 import time
 from collections import Counter
@@ -94,5 +94,5 @@ class RunCounts:
         ]
         parts = [f"{count} {word}" for count, word in counts if count or word == "completed"]
         seconds = time.monotonic() - self._began
-        size = f"{size_text(self._bytes)} in" if self._bytes else "took"
-        return f"{', '.join(parts)}; {size} {seconds:.1f} s"
+        size = f"; {size_text(self._bytes)}" if self._bytes else ""
+        return f"{', '.join(parts)}{size} in {seconds:.1f} s"

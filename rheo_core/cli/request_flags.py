@@ -1,4 +1,4 @@
-"""Flags for HTTP requests: headers, logins, proxies, certificates."""
+"""Flags for HTTP requests: headers, logins, proxies and certificates."""
 
 import os
 import signal

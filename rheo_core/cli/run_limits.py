@@ -1,4 +1,8 @@
-"""RunLimits: start and end of a run, from --at and --stop-after."""
+"""RunLimits: start and stop a run by `--at` and `--stop-after`.
+
+`transfer/rate_limits.py` counts the bytes for `--stop-after`, and `downloads/limit_control.py`
+pauses the downloads.
+"""
 
 from datetime import datetime
 from typing import NamedTuple, NoReturn

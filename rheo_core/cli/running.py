@@ -1,4 +1,4 @@
-"""Runs downloads until they end or the user interrupts."""
+"""Run downloads until they end or the user interrupts them."""
 
 import asyncio
 import atexit
@@ -175,8 +175,8 @@ class _Run:
             print(terminal_sequence(line), end="", file=sys.stderr, flush=True)
         if not output.quiet:
             folder = self._settings.download_dir
-            where = "to standard output" if output.to_output else f"in {folder}"
-            reporter.say(f"{counts.summary()}, {where}")
+            where = "to standard output" if output.to_output else f"folder {folder}"
+            reporter.say(f"{counts.summary()}; {where}")
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 # The folder of a file for standard output is removed.
@@ -187,8 +187,9 @@ class _Run:
             reporter.say(f"rheo: events are missing from the output: {problem}")
         return code_of_run(
             counts.failures,
-            is_stopped=stopped and not finished,
-            signalled=None if finished else interruption.signal,
+            is_finished=finished,
+            is_stopped=stopped,
+            signalled=interruption.signal,
             lost_events=problem is not None,
             bad_input=self._diagnostics.problems > 0,
         )

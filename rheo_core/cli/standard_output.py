@@ -1,4 +1,4 @@
-"""`-o -`: a file on standard output, once it is complete and verified."""
+"""`-o -`: write a file to standard output when it is complete and verified."""
 
 import errno
 import os

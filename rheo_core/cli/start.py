@@ -1,4 +1,4 @@
-"""Start of a program: slow extras of imports are off until all modules are imported."""
+"""Fast start of a program: switch off slow parts of imports until all modules are loaded."""
 
 import gc
 import os

@@ -1,8 +1,8 @@
-"""Settings for a host: limits of its own, and options of its requests.
+"""Settings for one host: limits and request options.
 
-A table `[hosts."example.org"]` may have every option of `domain/request_options.py`. A host
-inherits each option that its table leaves out: from the table of a wider pattern
-(`*.example.org`), then from `request`. `RequestRules` combines them.
+A table `[hosts."example.org"]` accepts every option in `domain/request_options.py`. If the table
+leaves an option out, the host inherits it from the table of a wider pattern (`*.example.org`), or
+else from `request`. `RequestRules` combines them.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Messages about settings that are unknown or not valid."""
+"""Messages about unknown settings and values that are not valid."""
 
 import re
 import tomllib

@@ -1,7 +1,7 @@
-"""Protection from mistakes in settings: requests are refused, never sent without proxy or login.
+"""Refuse requests if a mistake in the settings could bypass a proxy, a login or a limit.
 
-A proxy, certificate, login or size limit may have a value that is not valid, or a misspelt name.
-The requests that it may apply to are refused (`Unclear`).
+If the value of a proxy, certificate, login or size limit is not valid, or its name is misspelt,
+rheo refuses the requests that the setting may apply to (`Unclear`).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Settings: names, defaults, descriptions and limits."""
+"""Settings: names, types, defaults, limits and descriptions."""
 
 import shlex
 from collections.abc import Iterable

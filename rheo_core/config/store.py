@@ -1,4 +1,4 @@
-"""Settings file: read with a sentence on each mistake, written atomically."""
+"""Settings file: read it, report each mistake, write it atomically."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""TOML that the user wrote, changed in place: comments, order and spelling stay."""
+"""Edit the user's TOML text in place: keep comments, order and formatting."""
 
 import logging
 import tomllib

@@ -1,4 +1,4 @@
-"""Types of settings written as text: sizes, rates, `off`."""
+"""Setting values written as text: sizes, rates and `off`."""
 
 import json
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Values that describe downloads; no I/O.
+"""Data types that describe downloads, without I/O.
 
 Modules that need pydantic are imported on first use of their names, because `rheo --help` does not
 need it.

@@ -1,4 +1,4 @@
-"""Results of a request to cancel a download."""
+"""Results of cancelling a download."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Lines of checksum files such as SHA256SUMS."""
+"""Parse lines of checksum files such as SHA256SUMS."""
 
 import re
 from typing import NamedTuple

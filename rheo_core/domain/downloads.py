@@ -1,4 +1,4 @@
-"""States of downloads, and the snapshots that readers get."""
+"""Download states, statistics, and the snapshots that readers get."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .hash_validation import ValidationResult
 from .hosts import HostWait
 
 Rank = int | Fraction
-"""Position among the downloads of one priority; lower goes first."""
+"""Position among downloads with the same priority; lower runs first."""
 QueuePlace = tuple[int, Rank]
 """Priority and rank: the place of a download in the queue."""
 
@@ -21,8 +21,8 @@ QueuePlace = tuple[int, Rank]
 class DownloadStatus(StrEnum):
     """State of a download.
 
-    The usual way is queued, pending, in_progress, [verifying], completed. Downloads may be paused
-    or retrying in between, and may end as failed, skipped or cancelled.
+    The usual order is queued, pending, in_progress, [verifying], completed. In between, a download
+    may be paused or retrying. It may also end as failed, skipped or cancelled.
     """
 
     QUEUED = "queued"
@@ -51,7 +51,7 @@ class DownloadStatus(StrEnum):
 
     @property
     def word(self) -> str:
-        """Word that users see, such as `done` for completed."""
+        """Word for users, such as `done` for completed."""
         return _WORDS.get(self, self.value)
 
 
@@ -139,7 +139,7 @@ class DownloadSnapshot(NamedTuple):
     """State of one download at one revision.
 
     Times are in seconds since the epoch, sizes in bytes, speeds in bytes/s. Texts are printable and
-    the URL is redacted. A tuple, because creating a frozen dataclass takes far longer.
+    the URL is redacted. It is a tuple, because creating a frozen dataclass takes far longer.
     """
 
     id: str
@@ -186,7 +186,7 @@ class DownloadSnapshot(NamedTuple):
 
     @property
     def has_file(self) -> bool:
-        """True if the download ended with its file on the disk, or because of an existing one."""
+        """True if the download ended with its file on the disk, or skipped an existing file."""
         if self.status is DownloadStatus.FAILED:
             return self.failure_kind in (FailureKind.FILE_EXISTS, FailureKind.EXISTING_DIFFERS)
         return self.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)

@@ -1,4 +1,4 @@
-"""Options of an engine: every knob, and its one default.
+"""Engine options and their defaults.
 
 The settings file, `DownloadManager` and its parts take their defaults from here.
 """
@@ -15,7 +15,7 @@ from .rules import Rule
 from .tuning import DEFAULT_TUNING, Tuning
 
 MAX_CONCURRENT = 4096
-"""Largest number of parallel downloads that a setting may ask for."""
+"""Largest number of parallel downloads that the settings allow."""
 
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 30.0
 DEFAULT_RESPONSE_TIMEOUT_SECONDS = 300.0
@@ -24,9 +24,9 @@ DEFAULT_STALL_TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CompletionHooks:
-    """Commands and notifications that follow the end of a download.
+    """Commands and notifications after the end of a download.
 
-    A command is a program and its arguments; () stands for none. `timeout` is in seconds.
+    A command is a program and its arguments; () means no command. `timeout` is in seconds.
     """
 
     on_complete: tuple[str, ...] = ()
@@ -44,41 +44,44 @@ class EngineOptions:
         max_concurrent: number of downloads that run at once.
         download_dir: folder for the files.
         file_exists_strategy: action if a file exists, unless its config says otherwise.
-        connect_timeout: limit for making a connection, with the look-up of the name.
-        response_timeout: limit for the head of a reply, from the start of the connection on; each
-            redirect begins anew.
-        stall_timeout: time without data after which a connection counts as stalled.
+        connect_timeout: limit for making a connection, including the name look-up.
+        response_timeout: limit for the response head, from the start of the connection; it starts
+            again for each redirect.
+        stall_timeout: time without data after which a connection is treated as stalled.
         speed_limit_bps: limit for all downloads together; None: no limit.
-        chunk_size: data that a connection collects before writing it to the disk; less if there
-            are many connections.
+        chunk_size: bytes that a connection collects before it writes them to the disk; fewer if
+            there are many connections.
         session_path: file that keeps queue and history; `open` restores them. None: no session.
         connections: connections for one download, if the server supports ranges.
-        connections_per_host: connections to one host for all downloads; fewer if it refuses.
-        stall_speed: average over `stall_timeout` below which a transfer counts as stalled.
-        durable: sync data to the disk before anything relies on it. Without it, a loss of power
-            may leave a finished file empty or short.
+        connections_per_host: connections to one host for all downloads; fewer if it refuses
+            some.
+        stall_speed: average speed over `stall_timeout` below which a transfer is treated as
+            stalled.
+        durable: sync data to the disk before anything relies on it. Otherwise a power loss may
+            leave a finished file empty or truncated.
         wait_for_room: pause a download while its disk is full. If False, it fails with
-            `DiskFullError`. None: wait if there is a session, because an app continues and a
-            script wants to know.
-        network_timeout: time to wait, in seconds, if this machine has no network. Such failures do
-            not count as attempts meanwhile. None: no limit; 0: they count.
+            `DiskFullError`. None: wait if there is a session, because an app can continue but a
+            script should report the error.
+        network_timeout: time to wait while this machine has no network. During this time, failures
+            do not count as attempts. None: no limit; 0: they count.
         wait_for_settings: keep downloads queued while a setting that protects them is not valid
             (`RequestRules.unclear`), until `set_defaults` brings other rules. If False, they fail.
-        history_days: age after which `open` forgets ended downloads that left the list; None:
-            never.
-        schedule: times with another speed limit, such as `Mon-Fri 08:00-18:00 2M`. The first
+        history_days: age after which `open` deletes ended downloads from the history, unless
+            they are still in the list; None: never.
+        schedule: times with a different speed limit, such as `Mon-Fri 08:00-18:00 2M`. The first
             match applies, in local time (`rheo_core.domain.schedule`).
         slow_limit_bps: limit of slow mode, for all downloads together.
-        hosts: limits of single hosts, by name or as `*.example.org`.
-        server_time: give a file the server's time (Last-Modified).
-        origin: give a file its URL as an extended attribute, without secrets.
+        hosts: limits for individual hosts, by name or as `*.example.org`.
+        server_time: set the file's modification time to the server's (Last-Modified).
+        origin: store the URL of a file in an extended attribute, without secrets.
         max_size: size of the largest file to download; None: no limit.
-        refused_robots_tags: directives of X-Robots-Tag, such as `noai`, that refuse a file.
+        refused_robots_tags: X-Robots-Tag directives, such as `noai`, with which rheo refuses a
+            file.
         rules: folders by name, type or host; the first rule that matches applies.
-        following: commands and notifications that follow the end of a download.
-        request_rules: contents and routes of requests, for all hosts and for single ones. A
-            download may have its own (`FileConfig.request`).
-        tuning: intervals and thresholds that have no setting.
+        following: commands and notifications after the end of a download.
+        request_rules: options of requests, for all hosts and for individual hosts. A download may
+            have its own (`FileConfig.request`).
+        tuning: intervals and thresholds without a setting.
     """
 
     timeout: float | None = None
@@ -158,7 +161,7 @@ DEFAULTS = EngineOptions()
 class OtherOptions(TypedDict, total=False):
     """Fields of `EngineOptions` that `DownloadManager` takes as they are, for type checkers.
 
-    Those that its signature names are not among them.
+    The arguments in its signature are not included.
     """
 
     connect_timeout: float | None

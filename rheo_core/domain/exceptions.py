@@ -1,4 +1,4 @@
-"""Errors of the engine.
+"""Exceptions of the engine.
 
 RheoError
 ├── DownloadManagerError
@@ -36,11 +36,11 @@ class RheoError(Exception):
 
 
 class DownloadManagerError(RheoError):
-    """Base class of errors while downloads are managed."""
+    """Base class of errors of `DownloadManager` and of downloads."""
 
 
 class InfrastructureError(RheoError):
-    """Base class of errors of the parts below the engine, such as the HTTP client."""
+    """Base class of errors below the engine, such as errors of the HTTP client."""
 
 
 class HttpClientError(InfrastructureError):
@@ -67,11 +67,11 @@ class PendingDownloadsError(DownloadManagerError):
 
 
 class DownloadError(DownloadManagerError):
-    """Base class of reasons why one download fails.
+    """Base class of errors that make a download fail.
 
     Attributes:
         kind: kind of the failure.
-        brief: the message without host and path; "" if the message is as short.
+        brief: the message without host and path; "" if it cannot be shortened.
     """
 
     kind = FailureKind.OTHER
@@ -79,7 +79,7 @@ class DownloadError(DownloadManagerError):
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return kind and short message of an error. They are safe to show and to store."""
+    """Return the kind and the short message of an error, which are safe to show and to store."""
     if not isinstance(error, DownloadError):
         return Failure(FailureKind.OTHER)
     return Failure(error.kind, printable(redact(error.brief)))
@@ -96,7 +96,7 @@ class FileExistsError(DownloadError):
 
 
 class HttpStatusError(DownloadError):
-    """The server's final reply is not a success."""
+    """The server's final response has an error status."""
 
     _WORDS = "HTTP "
 
@@ -115,7 +115,7 @@ class HttpStatusError(DownloadError):
         is_long = retry_after is not None and retry_after > MAX_RETRY_AFTER_SECONDS
         note = "; the login was refused" if is_login_refused else ""
         if is_long:
-            note += f"; the server asks to wait {duration_text(retry_after)}"
+            note += f"; the server asks you to wait {duration_text(retry_after)}"
         self.brief = f"{status} {reason}".rstrip() + note
         super().__init__(self._WORDS + self.brief)
         self._classify()
@@ -134,7 +134,7 @@ class HttpStatusError(DownloadError):
 
 
 class ProxyRefusalError(HttpStatusError):
-    """The proxy refused a request, which therefore did not reach the server."""
+    """The proxy refused the request, so the server did not receive it."""
 
     _WORDS = "the proxy refused the request: "
 
@@ -149,7 +149,7 @@ class ProxyRefusalError(HttpStatusError):
 
 
 class ProtocolError(DownloadError):
-    """The server's reply contradicts itself or the request."""
+    """The server's response contradicts itself or the request."""
 
     kind = FailureKind.PROTOCOL
 
@@ -228,7 +228,7 @@ class ConnectionFailedError(DownloadError):
 
 
 class HostNotFoundError(ConnectionFailedError):
-    """A name server says that the host, or the proxy, does not exist."""
+    """The name of the host or the proxy does not exist."""
 
     kind = FailureKind.DNS
 
@@ -239,8 +239,7 @@ class HostNotFoundError(ConnectionFailedError):
 class NoNetworkError(ConnectionFailedError):
     """This machine has no network, or no name server answers.
 
-    With `network_timeout`, the engine waits until the network is back, and the attempt does not
-    count.
+    With `network_timeout`, rheo waits until the network is back, and does not count the attempt.
     """
 
     kind = FailureKind.NO_NETWORK
@@ -285,9 +284,9 @@ class DownloadTimeoutError(DownloadError):
 
 
 class HostFullError(DownloadError):
-    """A redirect leads to a host that has reached its limit of connections.
+    """A redirect leads to a host that has reached its connection limit.
 
-    Users never see this error: the engine requeues the download, which then waits for that host.
+    Users never see this error, because rheo queues the download again until the host is free.
     """
 
     kind = FailureKind.HOST_FULL
@@ -298,10 +297,10 @@ class HostFullError(DownloadError):
 
 
 class ShortageError(DownloadError):
-    """This machine lacks a resource that every download needs, such as file descriptors.
+    """This machine is short of a resource that every download needs, such as file descriptors.
 
-    The engine runs fewer downloads at once and tries again. A download fails with this error only
-    if no other download is running.
+    rheo runs fewer downloads at once and tries again. A download fails with this error only if no
+    other download is running.
     """
 
     kind = FailureKind.SHORTAGE
@@ -312,18 +311,18 @@ class ShortageError(DownloadError):
 
     @classmethod
     def of_threads(cls) -> "ShortageError":
-        """Return the error for a thread that cannot be started."""
+        """Return the error for a thread that does not start."""
         return cls("cannot start another thread")
 
 
 class RequestOptionsError(DownloadError):
-    """Options of a request cannot be used: a file is missing, or a proxy does not work."""
+    """Request options are unusable, for example because a file is missing."""
 
     kind = FailureKind.REQUEST_OPTIONS
 
 
 class TooManyRedirectsError(DownloadError):
-    """The redirects exceed the limit."""
+    """The number of redirects exceeds the limit."""
 
     kind = FailureKind.REDIRECTS
 
@@ -379,13 +378,13 @@ class FileInUseError(DestinationError):
 
 
 class FileValidationError(DownloadError):
-    """Base class of errors while a file is checked."""
+    """Base class of errors found while checking a file."""
 
     kind = FailureKind.FILE
 
     @classmethod
     def of_existing(cls, path: Path, problem: str) -> "FileValidationError":
-        """Return the error for an existing file that is kept, but is not the requested one."""
+        """Return the error for an existing file that differs from the requested one."""
         error = cls(f"the existing {printable(path.name)}{problem}{_FILE_UNCHANGED}")
         error.kind = FailureKind.EXISTING_DIFFERS
         return error
@@ -404,11 +403,11 @@ class HashMismatchError(FileValidationError):
         expected_hash: expected digest, hexadecimal; of the first bad piece if pieces are bad.
         calculated_hash: actual digest, hexadecimal; None: unknown.
         file_path: path of the file.
-        bad_pieces: number of bad pieces; 0 if the file is checked as a whole.
+        bad_pieces: number of bad pieces; 0 if the whole file was checked at once.
         pieces: number of pieces of the file.
         page: media type of the web page that the server sent; None: no page.
-        was_there: the file existed before and was not downloaded, because existing files are kept.
-        is_promised: the expected digest is from the headers of the server's reply.
+        was_there: rheo did not download the file, because it existed already.
+        is_promised: the expected digest comes from the server's headers.
     """
 
     def __init__(
@@ -467,7 +466,7 @@ class QueueError(DownloadManagerError):
 
 
 class ProcessQueueError(QueueError):
-    """The operation is not possible in the current state of the queue."""
+    """The queue does not allow the operation in its current state."""
 
 
 class ValidationError(DownloadManagerError):

@@ -1,4 +1,4 @@
-"""Failures: the kind of an error that ended an attempt, and its message in a few words."""
+"""Failure: the kind of an error that ended an attempt, and a short message."""
 
 from enum import StrEnum
 from typing import NamedTuple, Self
@@ -50,7 +50,7 @@ _HTTP_KINDS = frozenset(
     }
 )
 LOGIN_KINDS = frozenset({FailureKind.LOGIN_MISSING, FailureKind.LOGIN_REFUSED})
-"""Failures that the right name and password would have avoided."""
+"""Failures caused by a missing or wrong name or password."""
 
 
 class Failure(NamedTuple):
@@ -59,7 +59,7 @@ class Failure(NamedTuple):
     Attributes:
         kind: the kind of its error.
         brief: the message without the host and the path, for a reader who sees them anyway; "" if
-            the message is as short.
+            the message cannot be shortened.
     """
 
     kind: FailureKind
@@ -67,7 +67,7 @@ class Failure(NamedTuple):
 
     @property
     def http_status(self) -> str:
-        """Status with which the server refused the request, such as "404"; "" if it did not."""
+        """HTTP status of the refused request, such as "404"; "" if the server did not refuse it."""
         return self.brief.partition(" ")[0] if self.kind in _HTTP_KINDS else ""
 
     def to_text(self) -> str:
@@ -76,7 +76,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def of_text(cls, text: str) -> Self | None:
-        """Return the failure of a stored text; None if only another version knows its kind."""
+        """Return the failure of a stored text; None if its kind is unknown to this version."""
         kind, _, brief = text.partition(" ")
         return cls(FailureKind(kind), brief) if kind in _KINDS else None
 

@@ -29,24 +29,24 @@ from .text import is_unicode, printable, redact, redact_url
 from .urls import normalise_url, origin_of, usable_urls
 
 MAX_MIRRORS = 16
-"""Mirrors of one file. Each may cost one request per attempt."""
+"""Maximum number of mirrors of one file. Each may cost one request per attempt."""
 STORED = {"stored": True}
 """Context for rows of a session: mirrors that only this version refuses are dropped."""
 
 MAX_CONNECTIONS = 64
-"""Connections of one download."""
+"""Maximum number of connections of one download."""
 _MAX_INTEGER = (1 << 63) - 1  # limit of SQLite
 _MAX_START_AT = 253_402_214_400  # the last day of 9999, where `datetime` ends
 _field_sets: dict[frozenset[str], set[str]] = {}
 
 
 ID_RULE = 2
-"""Version of the rule for `FileConfig.id`. Increase it when the rule or the default names change: a
-stored id of the same version that differs counts as damage."""
+"""Version of the rule for `FileConfig.id`. Increase it when the rule or the default names change,
+because a stored id of the same version that differs is treated as damage."""
 
 
 class FileConfig(BaseModel):
-    """A requested download. Immutable; equal requests have equal ids."""
+    """A requested download. It is immutable, and equal requests have equal ids."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -164,7 +164,7 @@ class FileConfig(BaseModel):
         __init__.__pydantic_base_init__ = True  # so that pydantic does not call it
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Yield the fields for `repr`, whose URLs are redacted: it may get into logs."""
+        """Yield the fields for `repr`, with redacted URLs because `repr` may get into logs."""
         for name, value in super().__repr_args__():
             if name in {"url", "fetch_url"} and value is not None:
                 yield name, redact_url(value)
@@ -256,7 +256,7 @@ class FileConfig(BaseModel):
     def options_for(self, url: str) -> RequestOptions:
         """Return the options of the download for a request to `url`.
 
-        At other origins than that of `self.url`, such as mirrors, they contain no secrets.
+        For other origins than that of `self.url`, such as mirrors, they contain no secrets.
         """
         options = self.request
         if self.headers:
@@ -268,9 +268,9 @@ class FileConfig(BaseModel):
         return options.without_secrets()
 
     def with_options(self, options: RequestOptions) -> Self:
-        """Return this download with options of the user added; they replace its own.
+        """Return this download with options added by the user, which replace its own.
 
-        If its list chose the route of the requests, the secrets among them are left out.
+        If a list chose the route of its requests, secrets are left out.
         """
         chosen = {name for name, value in options if value not in (None, ())}
         by_list = tuple(name for name in self.list_options if name not in chosen)
@@ -282,12 +282,12 @@ class FileConfig(BaseModel):
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
     def with_link(self, url: object) -> Self:
-        """Return this download, fetched from `url` from now on.
+        """Return a copy of this download that is fetched from `url`.
 
-        A checksum in the fragment of `url` is joined with that of the download.
+        A checksum in the fragment of `url` is combined with the checksum of the download.
 
         Raises:
-            ValueError: the URL or its checksum is not valid, or contradicts that of the download.
+            ValueError: the URL or its checksum is not valid, or the two checksums differ.
         """
         url = normalise_url(url)
         if url == self.url:
@@ -297,11 +297,11 @@ class FileConfig(BaseModel):
         return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
 
     def renewed_by(self, link: Self) -> Self:
-        """Return this download, fetched as `link` says from now on.
+        """Return a copy of this download that is fetched with the URL and options of `link`.
 
-        Headers, login and other options of `link` replace the same ones of this download. All
-        others stay, so that no link ends the use of a proxy. Checksums are joined. For another
-        origin, only the route of `link` counts, because the download would send its headers and
+        Headers, login and other options of `link` replace the same options of this download. The
+        others stay, so that a link cannot remove a proxy. Checksums are combined. If `link` has
+        another origin, only its route is used, because the download would send its headers and
         logins to the origin of `url`.
 
         Raises:
@@ -329,7 +329,7 @@ class FileConfig(BaseModel):
         return self.model_copy(update=update).with_link(link.url)
 
     def without_options(self) -> Self:
-        """Return this download without headers, logins and cookies of its requests.
+        """Return a copy of this download without headers, logins and cookies.
 
         Options of the route stay, so that a later download cannot bypass its proxy.
         """
@@ -338,9 +338,9 @@ class FileConfig(BaseModel):
         return self.model_copy(update={"headers": (), "request": route, "list_options": by_list})
 
     def without_secrets(self) -> Self:
-        """Return this download as the history may keep it: without secrets, also in its URLs.
+        """Return a copy of this download for the history, without secrets, also in its URLs.
 
-        The hashes of its pieces are left out too, because they may be very long.
+        The hashes of pieces are left out too, because there may be very many.
         """
         return self.without_options().model_copy(
             update={
@@ -352,16 +352,16 @@ class FileConfig(BaseModel):
         )
 
     def get_destination_filename(self) -> str:
-        """Return the requested name or the one that the URL suggests, safe as a path component.
+        """Return the requested name, or else the name in the URL, safe as a path component.
 
-        If no name was requested, the reply may suggest a better one (Content-Disposition).
+        If no name was requested, Content-Disposition may change it later.
         """
         if self.filename:
             return sanitise_filename(self.filename, may_begin_with_dash=True)
         return filename_from_url(self.url)
 
     def get_destination_path(self, base_dir: Path) -> Path:
-        """Return the expected path of the file, before any reply is known.
+        """Return the expected path of the file, before the first response.
 
         Args:
             base_dir: download folder of the manager, unless the file has its own.
@@ -379,7 +379,7 @@ class FileConfig(BaseModel):
         return self.destination_subdir is not None or self.download_dir is not None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed and with the id of its new fields."""
+        """Return a copy with some fields changed, and with a new id if necessary."""
         copy = super().model_copy(update=update, deep=deep)
         copy.__dict__.pop("id", None)
         return copy
@@ -389,7 +389,7 @@ class FileConfig(BaseModel):
     def id(self) -> str:
         """Id of the download, 16 hexadecimal characters: a hash of URL and destination.
 
-        The fragment of the URL does not count, because no server sees it.
+        The fragment of the URL is ignored, because servers do not see it.
         """
         relative = self.get_destination_filename()
         if self.destination_subdir is not None:

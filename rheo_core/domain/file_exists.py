@@ -1,4 +1,4 @@
-"""Strategies for destinations that exist."""
+"""Strategies for files that already exist: skip, rename, overwrite, error."""
 
 from enum import StrEnum
 

@@ -1,6 +1,6 @@
-"""Extensions of file names: tell files such as archives and images from web pages.
+"""File extensions: tell archives, images and other files from web pages.
 
-File names are chosen in `downloads/file_naming.py`, and made safe in `domain/filenames.py`.
+`downloads/file_naming.py` chooses file names, and `domain/filenames.py` makes them safe.
 """
 
 # Not `mimetypes` of the standard library: it reads files of the system, so that two machines would

@@ -1,6 +1,6 @@
-"""Safe file names from any text, and the names in a URL.
+"""Make safe file names from any text or from a URL.
 
-Names in headers are read by `transfer/content_disposition.py`.
+`transfer/content_disposition.py` reads names in headers.
 
 Existing libraries replace characters, but they lose the extension when they cut at 255 *bytes*,
 keep bidi controls, and allow dot-files and device names (docs/decisions/0003-file-names.md).

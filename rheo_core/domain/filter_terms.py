@@ -1,4 +1,4 @@
-"""Terms of a filter: fields of a download, their values, and the test that each term makes."""
+"""Filter terms such as `size>1g`: their fields, values and comparisons."""
 
 import operator
 import re

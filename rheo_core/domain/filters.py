@@ -1,7 +1,7 @@
-"""Filters of downloads: `status:failed host:example size>1g or name:*.iso`, read and applied.
+"""Filters such as `status:failed host:example size>1g or name:*.iso`: parse and apply them.
 
-A filter is alternatives separated by `or`; each is a list of terms that must all hold. The terms
-are described in `filter_terms`.
+A filter consists of alternatives separated by `or`. An alternative matches if all its terms match.
+`filter_terms.py` defines the terms.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Values of a fleet run: a long list of URLs, split into shards for many workers.
+"""Data types of a fleet run: plans, shards, entries and their outcomes.
 
-All of them are written to the output folder as JSON, and read by other processes and machines.
+rheo writes them to the output folder as JSON, and other processes and machines read them.
 """
 
 import json

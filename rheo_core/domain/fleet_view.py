@@ -1,4 +1,4 @@
-"""Values of a fleet run as its watchers see it: shards as rows, and their sums."""
+"""Data types for watching a fleet run: shards as rows, and totals."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""HashAlgorithm: supported hash algorithms and the lengths of their digests."""
+"""HashAlgorithm: the supported hash algorithms and the lengths of their digests."""
 
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class HashAlgorithm(StrEnum):
         return _HEX_LENGTHS[self]
 
     def is_weaker_than(self, other: "HashAlgorithm") -> bool:
-        """Return True if a checksum of the other algorithm counts in place of one of this."""
+        """Return True if rheo prefers a checksum of the other algorithm."""
         return STRONGEST_FIRST.index(self) > STRONGEST_FIRST.index(other)
 
 
@@ -40,4 +40,4 @@ STRONGEST_FIRST = (
     HashAlgorithm.SHA1,
     HashAlgorithm.MD5,
 )
-"""Order in which one of several checksums of a file is chosen."""
+"""Order in which rheo chooses one of several checksums of a file."""

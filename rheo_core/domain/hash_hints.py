@@ -1,4 +1,4 @@
-"""Checksums written next to a URL, and the choice of the one that counts for a file."""
+"""Checksums written next to a URL: find them, and choose the strongest for a file."""
 
 import base64
 import re

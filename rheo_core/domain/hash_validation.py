@@ -1,6 +1,6 @@
-"""Expected checksums of files and pieces, and results of their validation.
+"""Expected checksums of files and pieces, and the results of checking them.
 
-`hash_hints.py` chooses among several checksums of one file.
+If a file has several checksums, `hash_hints.py` chooses one.
 """
 
 import hmac
@@ -76,9 +76,9 @@ class HashConfig(BaseModel):
 
 
 class PieceHashes(BaseModel):
-    """Checksums of the pieces of a file. All pieces but the last have the same length.
+    """Checksums of the pieces of a file. All pieces except the last have the same length.
 
-    They locate damaged bytes. Any algorithm suffices for that, even SHA-1, but they never count as
+    They locate damaged bytes, for which any algorithm is sufficient, even SHA-1. They never replace
     the validation of the whole file.
     """
 
@@ -116,7 +116,7 @@ class PieceHashes(BaseModel):
         """Check that the number of hashes fits a file of `size` bytes.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the number does not fit.
         """
         needed = max(-(-size // self.length), 1)
         if needed != len(self.hashes):

@@ -1,4 +1,4 @@
-"""Hosts and patterns for hosts: `example.org`, `*.example.org`."""
+"""Host names and host patterns such as `*.example.org`."""
 
 import ipaddress
 import re

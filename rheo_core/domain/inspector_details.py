@@ -1,4 +1,4 @@
-"""Details of one download for the inspector of the app, which its snapshot leaves out.
+"""Details of one download that the inspector of the app shows.
 
 Sizes and offsets are in bytes, speeds in bytes/s, ages in seconds. Texts are printable and contain
 no secrets.

@@ -1,4 +1,4 @@
-"""ListedDownload: one download as JSON, for `rheo list --json` and the clipboard of the app."""
+"""ListedDownload: a download as JSON, for `rheo list --json` and the clipboard of the app."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Media types: recognise a web page sent instead of a file."""
+"""Media types: recognise a web page that a server sends instead of a file."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Paths in settings, options and lists."""
+"""Check and expand paths in settings, options and lists."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 

@@ -1,7 +1,7 @@
-"""Redaction of secrets in URLs. Text counts as secret unless it is known to be harmless.
+"""Redact secrets in URLs and text. Text is secret unless it is known to be harmless.
 
 `infrastructure/http/redirect_policy.py` drops secrets on redirects, and
-`infrastructure/session_rows.py` before a session is stored.
+`infrastructure/session_rows.py` drops them before it stores a session.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""References in redirects and pages, resolved as browsers do (WHATWG URL, 4.4 URL parsing).
+"""Resolve links in redirects and pages as browsers do (WHATWG URL, 4.4 URL parsing).
 
-In RFC 3986 a backslash is an ordinary character, so that `http:\\\\other.example` is a path on the
-same host. Servers and pages are written for browsers, however. An address that two programs read
-differently could evade every check.
+In RFC 3986 a backslash is an ordinary character, so `http:\\\\other.example` is a path on the same
+host. Browsers read it as a slash, and servers and pages are written for browsers. An address that
+two programs read differently could evade every check.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Header fields that a user adds to the requests of a download.
+"""Check the header fields that a user adds to requests.
 
-Those of every request, such as the usual User-Agent, are in `infrastructure/http/requester.py`.
+`infrastructure/http/requester.py` adds default headers such as the User-Agent.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""RequestOptions: options of requests, from the settings, for a host or for one download.
+"""RequestOptions: proxy, login, TLS, timeouts and other options of requests.
 
 `config/host_settings.py` adds the limits of a host, and `request_rules.py` combines all of them.
 """

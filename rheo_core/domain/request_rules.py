@@ -1,4 +1,4 @@
-"""RequestRules: combine the options of the settings, of a host and of a download."""
+"""RequestRules: combine the request options of the settings, a host and a download."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
-"""Retry policy: statuses that are retried, and the backoff between attempts.
+"""Retry policy: the statuses to retry, and the backoff between attempts.
 
-`downloads/retry.py` applies it, and obeys Retry-After.
+`downloads/retry.py` applies the policy, and obeys Retry-After.
 """
 
 import random
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ErrorCategory(Enum):
-    """Classes of errors by their chance of success on retry."""
+    """Error categories by the chance that a retry succeeds."""
 
     TRANSIENT = "transient"
     PERMANENT = "permanent"
@@ -18,18 +18,17 @@ class ErrorCategory(Enum):
 
 
 _LASTING_SERVER_ERRORS = {501, 505, 511}
-"""Not implemented, HTTP version, sign-in at the network: time cures none of them."""
+"""Not implemented, HTTP version not supported, network sign-in required: waiting does not help."""
 _MISDIRECTED, _TOO_EARLY = 421, 425
 """The server asks for the same request on another connection (RFC 9110 15.5.20), or in a finished
 handshake (RFC 8470 5.2)."""
 
 
 class RetryPolicy(BaseModel):
-    """HTTP statuses that are retried.
+    """HTTP statuses to retry.
 
-    An unknown status from 500 to 599 counts as 500 (RFC 9110 15), and 421 and 425 as 503. A reply
-    with Retry-After is retried whatever its status, unless the caller lists the status as
-    permanent.
+    An unknown status from 500 to 599 is handled like 500 (RFC 9110 15), and 421 and 425 like 503. A
+    response with Retry-After is retried with any status that the caller does not list as permanent.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,11 +46,11 @@ class RetryPolicy(BaseModel):
     )
 
     def should_retry_status(self, status_code: int, *, has_wait: bool = False) -> bool:
-        """Return True if a reply with this HTTP status should be retried.
+        """Return True if rheo should retry after a response with this HTTP status.
 
         Args:
             status_code: the status.
-            has_wait: the reply says when to try again.
+            has_wait: the response has a Retry-After header.
         """
         if status_code in self.permanent_status_codes:
             is_of_caller = "permanent_status_codes" in self.model_fields_set

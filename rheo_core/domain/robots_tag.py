@@ -1,4 +1,7 @@
-"""X-Robots-Tag: directives for programs that collect files, and those that refuse a file."""
+"""X-Robots-Tag: parse the directives, and find those that forbid collecting a file.
+
+`fleet/shard_downloads.py` decides if they count, and `transfer/reply_checks.py` refuses the file.
+"""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Rules that choose a folder for a download: the tables `[[rules]]` of the settings."""
+"""Rules that choose the folder of a download: the `[[rules]]` tables of the settings."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Schedules of speed limits (`Mon-Fri 08:00-18:00 2M`) and start times."""
+"""Schedules of speed limits (`Mon-Fri 08:00-18:00 2M`), and start times."""
 
 import re
 from collections.abc import Iterable

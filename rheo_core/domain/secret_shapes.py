@@ -1,7 +1,7 @@
-"""Detection of secrets by their names and shapes.
+"""Detect secrets by their names and shapes.
 
-Services invent names for their tokens faster than a list can follow. So a text counts as a
-secret unless it is known to be harmless: an ordinary word, number, version or file name, or
+Services invent names for their tokens faster than a list can follow. So a text is treated
+as a secret unless it is known to be harmless: an ordinary word, number, version or file name, or
 the value of a parameter whose name is listed here.
 """
 

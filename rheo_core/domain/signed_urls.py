@@ -1,4 +1,4 @@
-"""URLs of stores with a signature: the part that names the object, and the part that expires."""
+"""Signed URLs of object stores: separate the object from the signature that expires."""
 
 import re
 from urllib.parse import unquote

@@ -1,4 +1,4 @@
-"""Speed and remaining time from a stream of (time, bytes) records."""
+"""Calculate speed and remaining time from samples of (time, bytes)."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""Untrusted text made safe for terminals, logs and messages."""
+"""Make untrusted text safe for terminals, logs and messages."""
 
 import re
 import unicodedata

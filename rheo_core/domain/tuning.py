@@ -1,4 +1,4 @@
-"""Tuning: intervals and thresholds inside the engine, which no setting and no flag changes."""
+"""Tuning: intervals and thresholds of the engine that no setting changes."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Units: sizes, rates and durations, parsed and formatted in one grammar."""
+"""Units: parse and format sizes, rates and durations."""
 
 import math
 import re
@@ -97,7 +97,8 @@ def limit_text(bytes_per_second: int | None) -> str:
 def duration_text(seconds: float | None) -> str:
     """Return a duration in at most 6 characters: `42 s`, `12:03`, `1h02m`, `3d04h`.
 
-    Durations that are unknown (None) or endless are "".
+    Durations that are unknown (None) or endless are "". The header of the app has space for words
+    and rounds: `time_left_text`.
     """
     if seconds is None or not math.isfinite(seconds):
         return ""

@@ -1,8 +1,8 @@
-"""The only way from untrusted values to downloads of the user.
+"""Untrusted: decide what a list, a pasted text or a foreign session may choose.
 
-Texts that are pasted or loaded are untrusted, and so are sessions that somebody else wrote. They
-decide what is downloaded. They do not decide how requests travel, whom they trust, or which files
-may be destroyed. They can only ask for such options, and the user decides.
+Pasted text, lists, and sessions that somebody else wrote are untrusted. They decide what to
+download. They do not decide how requests travel, which servers to trust, or which files to
+overwrite. They can ask for such options, and the user decides.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""URLs of downloads: checked and normalised, and their hosts and origins."""
+"""Check and normalise URLs; get their host and origin."""
 
 import ipaddress
 import re

@@ -1,4 +1,4 @@
-"""Downloads: queue, worker pool, attempts, and the `DownloadManager` that runs them."""
+"""Downloads: `DownloadManager` with its queue, worker pool and attempts."""
 
 from rheo_core.domain.engine_options import CompletionHooks
 from rheo_core.domain.exceptions import FileAccessError, FileValidationError, HashMismatchError

@@ -1,4 +1,4 @@
-"""Admission: new and restored downloads enter list and queue here."""
+"""Admission: add new and restored downloads to the list, the queue and the session."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Parts of a `DownloadManager`, all made in one place."""
+"""Assemble the parts of a `DownloadManager`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ from rheo_core.transfer import HostLimiter, RateLimits, TransferOptions
 
 from .admission import Admission
 from .control import ControlContext, DownloadController
+from .desktop_notifications import DesktopNotifications
 from .disk_space_watch import DiskSpaceWatch
 from .hooks import HookRunner
 from .lifecycle import Lifecycle
@@ -24,7 +25,7 @@ from .progress import ProgressReporter
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
 from .set_control import SetController
-from .speed_policy import SpeedPolicy
+from .total_speed_limit import TotalSpeedLimit
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ class Parts(NamedTuple):
     pool: WorkerPool
     control: DownloadController
     sets: SetController
-    speed: SpeedPolicy
+    total_limit: TotalSpeedLimit
     limits: LimitController
     hooks: HookRunner
+    notifications: DesktopNotifications | None  # None: the user wants none
     disk_space: DiskSpaceWatch | None  # None: a full disk is a failure
     network: NetworkWatch | None  # None: a missing network is a failure
 
@@ -104,16 +106,17 @@ def assemble(
         pool,
         control,
         sets,
-        _make_speed_policy(options, limits),
+        _make_total_limit(options, limits),
         LimitController(tracker, lifecycle, sets, hosts, limits),
         HookRunner(options.following, emitter, lifecycle.explain_ended),
+        DesktopNotifications(emitter) if options.following.on_desktop else None,
         worker.disk_space,
         network,
     )
 
 
-def _make_speed_policy(options: EngineOptions, limits: RateLimits) -> SpeedPolicy:
-    return SpeedPolicy(
+def _make_total_limit(options: EngineOptions, limits: RateLimits) -> TotalSpeedLimit:
+    return TotalSpeedLimit(
         limits,
         rate_bps=options.speed_limit_bps or None,
         slow_bps=options.slow_limit_bps,

@@ -1,4 +1,4 @@
-"""Attempt: one try of a download: claim its path, fetch the file, give it its final name."""
+"""Attempt: try a download once: claim its path, transfer, verify and commit."""
 
 import asyncio
 from functools import partial
@@ -8,6 +8,7 @@ from typing import NoReturn, TypeVar
 from rheo_core.domain.exceptions import (
     DownloadError,
     FileExistsError,
+    FileInUseError,
     FileValidationError,
 )
 from rheo_core.domain.file_exists import FileExistsStrategy
@@ -28,7 +29,7 @@ from rheo_core.transfer import (
 
 from .attempt_context import AttemptContext
 from .destination import check_inside
-from .existing import has_size
+from .existing_file_check import has_size
 from .file_naming import fitted, is_surely_short
 from .path_check import Occupant
 from .path_claim import PathClaim, ReplyIsOpenError, special_problem
@@ -220,7 +221,14 @@ class Attempt:
             raise special_problem(path)  # else the server may give another name
         if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
-            await context.reading.run_stoppable(part.open)
+            try:
+                await context.reading.run_stoppable(part.open)
+            except FileInUseError:
+                if not claim.lender:
+                    raise
+                claim.may_borrow = False  # another program is still downloading the other link
+                claim.unlock(path)
+                return await self._open(requested)
         record.destination = path
         record.final_name = path.name
         record.resume_from(part.state.offset)

@@ -1,4 +1,4 @@
-"""AttemptContext: the parts that all attempts of a manager share."""
+"""AttemptContext: the parts of the manager that all attempts share."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""DownloadController: the user's verbs, one at a time for each download."""
+"""DownloadController: pause, resume, cancel, retry, remove and change one download."""
 
 import asyncio
 import time
@@ -21,6 +21,7 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
+from .to_the_end import runs_to_the_end
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class DownloadController:
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.kept = KeptPartials(self._discard_kept, tuning)
 
+    @runs_to_the_end
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data, at once or later."""
         async with self._verb(download_id):
@@ -109,6 +111,7 @@ class DownloadController:
     def _source_of(self, record: DownloadRecord) -> str:
         return self._context.worker.names.source_of(record.config.url)
 
+    @runs_to_the_end
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
         async with self._verb(download_id):
@@ -164,6 +167,7 @@ class DownloadController:
             self._context.lifecycle.changed(again)
             return True
 
+    @runs_to_the_end
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on."""
         url = normalise_url(url)
@@ -192,6 +196,7 @@ class DownloadController:
                     self._context.admission.requeue(config)
             return True
 
+    @runs_to_the_end
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config."""
         async with self._verb(download_id):
@@ -242,6 +247,7 @@ class DownloadController:
         self._context.worker.names.add(again)
         self._context.lifecycle.renamed(record)
 
+    @runs_to_the_end
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""
         async with self._verb(download_id):
@@ -253,6 +259,7 @@ class DownloadController:
                 self._context.lifecycle.kept(record, path)
             return path
 
+    @runs_to_the_end
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._context.tracker.get(download_id)
@@ -328,6 +335,7 @@ class DownloadController:
         else:
             self._context.lifecycle.priority_changed(record)
 
+    @runs_to_the_end
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Make a download wait until a time (seconds since the epoch)."""
         async with self._verb(download_id):

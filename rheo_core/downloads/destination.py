@@ -1,6 +1,8 @@
-"""Destinations that exist: the strategy for them, and the check that no link leads elsewhere.
+"""Destination: apply the strategy for existing files, and refuse links out of the folder.
 
-Names and folders are chosen in `file_naming.py`, and numbered names in `path_claim.py`.
+Names and folders are chosen in `file_naming.py`. In the engine, `path_claim.py` applies the
+strategies, because other downloads have a say in numbered and existing files. It asks
+`DestinationResolver` only for ERROR.
 """
 
 import errno
@@ -17,7 +19,7 @@ from .file_naming import numbered
 
 
 class DestinationResolver:
-    """File-exists strategy, applied to paths."""
+    """Apply the file-exists strategy to paths."""
 
     def __init__(
         self,
@@ -30,10 +32,10 @@ class DestinationResolver:
     async def resolve(
         self, path: Path, strategy_override: FileExistsStrategy | None = None
     ) -> Path | None:
-        """Return the path to download to: `path`, a numbered one (RENAME), or None (SKIP).
+        """Return the path to download to: `path`, a numbered path (RENAME), or None (SKIP).
 
         Raises:
-            FileExistsError: it exists and the strategy is ERROR.
+            FileExistsError: the path exists and the strategy is ERROR.
         """
         if not await self._disk.run(os.path.lexists, path):
             return path
@@ -49,10 +51,10 @@ class DestinationResolver:
 
 
 def check_inside(path: Path, subdir: str) -> None:
-    """Check that no link in the folders of `subdir` leads outside of the folder above them.
+    """Check that no symbolic link in `subdir` leads out of the folder above it.
 
     Raises:
-        DestinationError: a link does.
+        DestinationError: a link leads out of it.
     """
     base = path.parents[len(PurePath(subdir).parts)]
     try:

@@ -1,4 +1,8 @@
-"""DiskSpaceWatch: downloads that wait until their full disk has room again."""
+"""DiskSpaceWatch: hold downloads while the disk is full, and resume them afterwards.
+
+`worker.py` hands over downloads whose disk is full. `assembly.py` decides whether they wait or
+fail.
+"""
 
 import asyncio
 import os

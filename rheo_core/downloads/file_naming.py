@@ -1,9 +1,9 @@
-"""File naming: the path of a file, before and after a reply tells its name and its media type.
+"""File naming: choose the path of a file, before and after the response.
 
-The name comes from the user, else from Content-Disposition, else from the URL, and its file system
-must take it: the letters of the locale, no more bytes than allowed. `domain/filenames.py` reads
-names in URLs, `transfer/content_disposition.py` those in replies, and `name_numbers.py` numbers
-equal ones.
+The name comes from the user, or else from Content-Disposition, or else from the URL. It must be
+valid for the locale and not too long for the file system. `domain/filenames.py` reads names in
+URLs, `transfer/content_disposition.py` reads names in responses, and `name_numbers.py` numbers
+equal names.
 """
 
 import errno

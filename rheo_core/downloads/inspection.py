@@ -1,4 +1,4 @@
-"""Inspection: details of one download, collected from the parts that know them."""
+"""Inspection: collect the details of one download for the inspector."""
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.inspector_details import DownloadDetails

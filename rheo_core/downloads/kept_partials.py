@@ -1,4 +1,4 @@
-"""KeptPartials: partial data of cancelled downloads, kept until their undo is over."""
+"""KeptPartials: keep the data of cancelled downloads as long as they can be undone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

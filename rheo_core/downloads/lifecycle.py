@@ -1,4 +1,4 @@
-"""Lifecycle: every change of a download's state, first in its record, then as an event."""
+"""Lifecycle: change the status of a download, then send the event."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""LimitController: limits of one download, of hosts and of all bytes, changed at any time."""
+"""LimitController: change speed and connection limits while downloads run."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""DownloadManager: the facade of the engine."""
+"""DownloadManager: the public interface of the engine."""
 
 import asyncio
 import contextlib
@@ -54,10 +54,11 @@ from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
+from .to_the_end import to_the_end
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
-"""Time that `close` waits for handlers that are still busy."""
+"""Time that `close` waits for busy handlers."""
 
 
 class _State(Enum):
@@ -68,16 +69,16 @@ class _State(Enum):
 
 
 class DownloadManager:
-    """Queue of downloads, and the engine that runs them.
+    """Download queue and the engine that runs it.
 
     Use it as a context manager: `async with DownloadManager(...) as manager`.
 
     Args:
         client: HTTP client for all requests. None: the manager opens and closes its own.
-        queue: queue of waiting downloads, which need not be empty.
+        queue: queue of waiting downloads; it may already contain some.
         tracker: keeps the records of the downloads.
         emitter: sends events to their handlers.
-        retry_handler: decides whether a failed attempt is repeated. None: it never is.
+        retry_handler: decides whether to retry after a failed attempt. None: never retry.
         on_problem: called with a sentence about each problem of the session. None: log it.
         logger: ignored, with a DeprecationWarning. Configure the `logging` module instead.
 
@@ -167,17 +168,17 @@ class DownloadManager:
     # Opening and closing
 
     async def open(self, *, paused: bool = False) -> None:
-        """Open the manager and run its queued downloads. Has no effect on an open manager.
+        """Open the manager and run its queued downloads. Do nothing if it is already open.
 
-        A closed manager may be opened again, in the same event loop.
+        You can open a closed manager again in the same event loop.
 
         Args:
-            paused: load the list of the session, but run nothing until `start` is called.
+            paused: load the downloads of the session, but run none until you call `start`.
 
         Raises:
-            DownloadManagerError: it was opened in another event loop before.
+            DownloadManagerError: the manager was opened in another event loop before.
             SessionLockedError: another process uses the session.
-            SessionStoreError: the session can be neither read nor created.
+            SessionStoreError: the session cannot be read or created.
         """
         self._check_loop()
         async with self._turn:
@@ -201,10 +202,12 @@ class DownloadManager:
             self._is_loading = False
         self._ended.clear()
         parts.hooks.open()
+        if parts.notifications is not None:
+            parts.notifications.open()
         parts.pool.start(paused=paused)
         watchers = [
             parts.reporter.run(),
-            parts.speed.run(),
+            parts.total_limit.run(),
             parts.limits.stop_when_spent(),
             parts.control.kept.run(),
             parts.control.discard_left(parts.session),
@@ -225,14 +228,14 @@ class DownloadManager:
     async def close(self, wait_for_current: bool = False) -> None:
         """Close the manager. Partial data and the queue are kept.
 
-        Everything is closed when this returns or raises, even if it was cancelled: then it stops
-        what it waits for. A second call stops that too, and returns when the first one is done.
+        Everything is closed when this returns or raises. If you cancel this call, or call `close()`
+        again, it stops the downloads and handlers that it is waiting for.
 
         Args:
-            wait_for_current: wait for running downloads to end, instead of stopping them.
+            wait_for_current: wait until running downloads end instead of stopping them.
 
         Raises:
-            DownloadManagerError: it was opened in another event loop.
+            DownloadManagerError: the manager was opened in another event loop.
         """
         if self._state in (_State.OPEN, _State.CLOSING):
             self._check_loop()
@@ -243,10 +246,10 @@ class DownloadManager:
                 return
             self._state = _State.CLOSING
             try:
-                await self._to_the_end(self._stop(wait_for_current=wait_for_current))
+                await to_the_end(self._stop(wait_for_current=wait_for_current), self._hurry)
                 await self._drain()
             finally:
-                await self._to_the_end(self._release())
+                await to_the_end(self._release(), self._hurry)
 
     def _hurry(self) -> None:
         """Let `close` wait neither for downloads nor for handlers."""
@@ -254,18 +257,6 @@ class DownloadManager:
         self._drain_seconds = 0.0
         if self._draining is not None and not self._draining.expired():
             self._draining.reschedule(0.0)
-
-    async def _to_the_end(self, work: Coroutine[None, None, None]) -> None:
-        """Await work for `close`. A cancellation hurries it, and is raised when it has ended."""
-        task = asyncio.create_task(work)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._hurry()
-            while not task.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({task})
-            raise
 
     async def _stop(self, *, wait_for_current: bool) -> None:
         """Stop all activity."""
@@ -277,6 +268,8 @@ class DownloadManager:
         await asyncio.wait(self._watchers)
         await self._parts.control.kept.discard_all()
         await self._parts.hooks.close()
+        if self._parts.notifications is not None:
+            await self._parts.notifications.close()
 
     async def _drain(self) -> None:
         """Wait for handlers in the caller's task, because one that calls `close` is left out."""
@@ -339,7 +332,7 @@ class DownloadManager:
 
         Raises:
             ManagerNotInitialisedError: the manager was closed, so nothing would run or be saved.
-            DownloadManagerError: it was opened in another event loop.
+            DownloadManagerError: the manager was opened in another event loop.
         """
         if self._state is _State.CLOSED:
             raise ManagerNotInitialisedError(
@@ -355,18 +348,18 @@ class DownloadManager:
             )
 
     async def add(self, files: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads. A download whose id is still pending is dropped with a warning.
+        """Queue downloads. Skip a download that is already pending, with a warning.
 
-        If an open manager has a session, the downloads are on the disk when this returns.
+        If an open manager has a session, the downloads are saved when this returns.
 
         Args:
             files: the downloads.
-            paused: add them paused. No request is sent before `resume`.
+            paused: add them paused. rheo sends no request before `resume`.
 
         Raises:
             ManagerNotInitialisedError: the manager was closed.
-            SessionStoreError: the session cannot be written. Nothing was queued.
-            TypeError: one of `files` is no `FileConfig`.
+            SessionStoreError: the session cannot be written. Nothing is queued.
+            TypeError: one of `files` is not a `FileConfig`.
         """
         parts = self._usable
         await parts.admission.add(files, parts.pool, paused=paused)
@@ -376,17 +369,17 @@ class DownloadManager:
 
         Args:
             download_id: id of the download.
-            keep_partial: keep its data for `restore`, until 10 minutes have passed, the manager
-                closes or the disk is full.
+            keep_partial: keep its data for `restore` for 10 minutes, or until the manager closes
+                or the disk is full.
         """
         return await self._usable.control.cancel(download_id, keep_partial=keep_partial)
 
     async def pause(self, download_id: str) -> bool:
-        """Pause a download and keep its data. Return False if it has ended or is paused."""
+        """Pause a download and keep its data. Return False if it is paused or has ended."""
         return await self._usable.control.pause(download_id)
 
     async def resume(self, download_id: str) -> bool:
-        """Put a paused download back into the queue, at its former place.
+        """Return a paused download to its former place in the queue.
 
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
@@ -394,7 +387,7 @@ class DownloadManager:
         return await self._usable.control.resume(download_id)
 
     async def retry(self, download_id: str) -> bool:
-        """Queue a failed, cancelled or skipped download again, with all its attempts.
+        """Queue a failed, cancelled or skipped download again, with new attempts.
 
         A download that waits for its next attempt returns to the queue at once. Return False for
         other downloads.
@@ -409,22 +402,22 @@ class DownloadManager:
         return await self._usable.control.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on, for example if its link has expired.
+        """Change the URL of a download, for example because its link has expired.
 
-        Its data is kept and used if the validators agree. Otherwise the download fails. An ended
-        download is queued again. A checksum in the fragment of the URL is joined with that of the
-        download. Return False if it is unknown or completed.
+        rheo keeps the data and uses it if the validators agree. Otherwise the download fails. If
+        it has ended, it is queued again. A checksum in the fragment of the URL is combined with the
+        checksum of the download. Return False if the download is unknown or completed.
 
         Raises:
-            ValueError: the URL or its checksum is not valid, or contradicts that of the download.
+            ValueError: the URL or its checksum is not valid, or the two checksums differ.
         """
         return await self._usable.control.replace_url(download_id, url)
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
-        """Give a download that is not completed another config.
+        """Replace the config of a download that is not completed.
 
-        Its data and its place in the queue are kept. A paused download stays paused; any other
-        one is queued, even if it had failed. Another name or folder changes its id.
+        The download keeps its data and its place in the queue. If it is paused, it stays paused.
+        Otherwise it is queued, even if it has failed. A new name or folder changes its id.
 
         Args:
             download_id: id of the download.
@@ -432,13 +425,13 @@ class DownloadManager:
                 priority applies too.
 
         Returns:
-            The id of the download from now on; None if it is unknown or completed.
+            The new id of the download; None if it is unknown or completed.
 
         Raises:
-            ValueError: `config` has the `url` of another object (a new link is its `fetch_url`, and
-                so is a `url` with another signature or login), or another download in the list has
-                its URL and name.
-            DestinationError: the partial data cannot be moved to the new name. Nothing changed.
+            ValueError: the `url` of `config` names another object, or another download in the list
+                has the same URL and name. Pass a new link to the same object as `fetch_url`, also
+                if only its signature or login differs.
+            DestinationError: the partial data cannot be moved to the new name. Nothing changes.
         """
         edited = await self._usable.control.edit(download_id, config)
         if edited is not None:
@@ -448,7 +441,7 @@ class DownloadManager:
     async def keep(self, download_id: str) -> Path | None:
         """Save data that failed its check as `NAME.unverified`, and return its path.
 
-        Return None if there is no such data. Only a manager with a session keeps it until then.
+        Return None if there is no such data. Without a session, a manager does not keep it.
 
         Raises:
             DestinationError: the data cannot be renamed.
@@ -456,9 +449,9 @@ class DownloadManager:
         return await self._usable.control.keep(download_id)
 
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
-        """Remove a download from the list, after cancelling it if necessary.
+        """Remove a download from the list. Cancel it first if it has not ended.
 
-        A finished file stays. If the manager has a session, the download stays in its history.
+        A finished file stays on the disk. With a session, the download stays in the history.
 
         Args:
             download_id: id of the download.
@@ -469,8 +462,8 @@ class DownloadManager:
     async def restore(self, download_id: str) -> bool:
         """Undo `remove` or `cancel`: restore the previous state and place.
 
-        A download that was running starts again, with its data if it was kept. Return False if
-        the download was neither removed nor cancelled, or if that was too long ago.
+        If the download was running, it starts again, with its data if that was kept. Return False
+        if it was neither removed nor cancelled, or if this was too long ago.
         """
         return await self._usable.control.restore(download_id)
 
@@ -483,10 +476,10 @@ class DownloadManager:
         return await self._usable.control.set_priority(download_id, priority)
 
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
-        """Delay a download until a time in seconds since the epoch. None: start at once.
+        """Delay a download until a time, in seconds since the epoch. None: start at once.
 
         A running download stops, keeps its data and its place, and continues at that time. A
-        paused one stays paused. Return False if the download is unknown or has ended.
+        paused download stays paused. Return False if the download is unknown or has ended.
         """
         return await self._usable.control.set_start(download_id, start_at)
 
@@ -498,7 +491,7 @@ class DownloadManager:
         after: str | None = None,
         to: Literal["top", "bottom", "up", "down"] | None = None,
     ) -> bool:
-        """Move a waiting download; it gets the priority of its new neighbour.
+        """Move a waiting download. It takes the priority of its new neighbour.
 
         Return False if one of the two does not wait, or if the download cannot move any further.
         """
@@ -507,7 +500,7 @@ class DownloadManager:
     # Verbs on many downloads: repeated and unknown ids are ignored
 
     async def pause_many(self, ids: Sequence[str]) -> list[str]:
-        """Pause downloads. Return the ids of those that had not ended or been paused."""
+        """Pause downloads. Return the ids of those that were neither paused nor ended."""
         return await self._usable.sets.pause(ids)
 
     async def resume_many(self, ids: Sequence[str]) -> list[str]:
@@ -526,7 +519,7 @@ class DownloadManager:
         return await self._usable.sets.retry(ids)
 
     async def remove_many(self, ids: Sequence[str], *, keep_partial: bool = False) -> list[str]:
-        """Remove downloads from the list. Return the ids of those that were in it.
+        """Remove downloads from the list. Return the ids of those that were in the list.
 
         `restore_many` can undo this for 10 minutes. See `cancel` for `keep_partial`.
         """
@@ -540,10 +533,10 @@ class DownloadManager:
         """Change priorities. Return the ids of the downloads that have not ended.
 
         Args:
-            priorities: new priorities by id: 1 or more, higher first.
+            priorities: the new priorities by id: 1 or more, higher first.
 
         Raises:
-            ProcessQueueError: a priority is below 1. Nothing has changed.
+            ProcessQueueError: a priority is below 1. Nothing changes.
         """
         return await self._usable.sets.set_priorities(priorities)
 
@@ -552,7 +545,7 @@ class DownloadManager:
     ) -> list[str]:
         """Move waiting downloads together. Return the ids of those that moved.
 
-        Downloads that have reached the end stay there, and the others do not overtake them.
+        Downloads at the end of the queue stay there, and the others do not overtake them.
         """
         return await self._usable.sets.move_block(ids, to)
 
@@ -579,7 +572,9 @@ class DownloadManager:
     # Limits
 
     async def set_speed_limit(self, download_id: str, speed_limit_bps: int | None) -> bool:
-        """Limit one download in bytes/s, at once. None: no limit. False if unknown or ended.
+        """Limit the speed of one download now, in bytes/s. None: no limit.
+
+        Return False if the download is unknown or has ended.
 
         Raises:
             ValueError: the limit is below 1.
@@ -599,26 +594,26 @@ class DownloadManager:
         hosts: Mapping[str, HostLimits] | None = None,
         stop_after_bytes: int | None = None,
     ) -> None:
-        """Change limits at once, even for running downloads. None keeps the present value.
+        """Change limits now, also for running downloads. None keeps the current value.
 
         To limit a single download, use `set_speed_limit`.
 
         Args:
             max_concurrent: number of downloads that run at once.
-            speed_limit_bps: limit for all downloads together, bytes/s; 0 lifts it. This ends slow
+            speed_limit_bps: limit for all downloads together, bytes/s; 0 removes it. It ends slow
                 mode and applies until the schedule changes the limit.
-            connections: connections for one download, from its next attempt on.
+            connections: connections for one download, starting with its next attempt.
             connections_per_host: connections to one host for all downloads.
-            schedule: times with another limit for all downloads together; empty: none.
-            slow: True switches slow mode on, False off.
+            schedule: times with another limit for all downloads together; empty: no schedule.
+            slow: True turns slow mode on, False turns it off.
             slow_limit_bps: limit of slow mode, bytes/s.
-            hosts: limits of single hosts, which replace all previous ones.
-            stop_after_bytes: pause everything after this number of bytes from now on, see
-                `wait_until_stopped`; 0: never.
+            hosts: limits for individual hosts. They replace all earlier ones.
+            stop_after_bytes: pause all downloads after this many more bytes (see
+                `wait_until_stopped`); 0: never.
 
         Raises:
-            ValueError: a number is too small, or a line of the schedule is not valid. Nothing has
-                changed.
+            ValueError: a number is too small, or a line of the schedule is not valid. Nothing
+                changes.
         """
         _check_minimum(0, speed_limit_bps=speed_limit_bps, stop_after_bytes=stop_after_bytes)
         _check_minimum(
@@ -633,36 +628,36 @@ class DownloadManager:
         if max_concurrent is not None:
             parts.pool.slots = max_concurrent
         if speed_limit_bps is not None:
-            parts.speed.set_rate(speed_limit_bps or None)
+            parts.total_limit.set_rate(speed_limit_bps or None)
         if connections is not None:
             parts.worker.connections = connections
         if connections_per_host is not None:
             parts.hosts.limit = connections_per_host
         if spans is not None:
-            parts.speed.set_schedule(spans)
-        parts.speed.set_slow(on=slow, rate_bps=slow_limit_bps)
+            parts.total_limit.set_schedule(spans)
+        parts.total_limit.set_slow(on=slow, rate_bps=slow_limit_bps)
         if hosts is not None:
             parts.limits.set_hosts(hosts)
         if stop_after_bytes is not None:
             parts.limits.stop_after(stop_after_bytes or None)
 
     def lift_host_limits(self) -> list[str]:
-        """Lift the lower limits and pauses of hosts that refused requests.
+        """Remove the reduced limits and the pauses of hosts that refused requests.
 
-        Without this call, they are lifted step by step, one connection after the other. Limits
+        Without this call, rheo raises the limits step by step, one connection at a time. Limits
         from `set_limits` stay. Return the hosts, with their ports.
         """
         return self._parts.hosts.lift()
 
     async def wait_until_stopped(self) -> None:
-        """Wait until everything is paused because of `stop_after_bytes`."""
+        """Wait until all downloads are paused because of `stop_after_bytes`."""
         await self._parts.limits.wait_until_stopped()
 
     # Looking
 
     @property
     def queue(self) -> PriorityDownloadQueue:
-        """Queue with the waiting downloads."""
+        """Queue of the waiting downloads."""
         return self._parts.queue
 
     @property
@@ -672,7 +667,7 @@ class DownloadManager:
 
     @property
     def timeout(self) -> float | None:
-        """Limit for a whole attempt, seconds; None: no limit."""
+        """Limit for a whole attempt, in seconds; None: no limit."""
         return self._options.timeout
 
     @property
@@ -692,7 +687,7 @@ class DownloadManager:
 
     @property
     def stats(self) -> DownloadStats:
-        """Numbers of downloads by status."""
+        """Number of downloads in each status."""
         return self._parts.tracker.get_stats()
 
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
@@ -705,12 +700,12 @@ class DownloadManager:
         return inspect(record, self._parts.queue, self._parts.worker) if record else None
 
     async def has_own_file(self, download_id: str) -> bool:
-        """Return True if the file of a completed download is the one that it wrote.
+        """Return True if the file of a completed download is still the file that rheo wrote.
 
         Check this before you delete the file, because another program may have replaced it.
 
         Raises:
-            OSError: there is no file.
+            OSError: the file does not exist.
         """
         record = self._parts.tracker.get(download_id)
         if record is None:
@@ -722,11 +717,11 @@ class DownloadManager:
 
         Args:
             download_id: id of the download.
-            to_show: return it even if it must not be downloaded.
+            to_show: return the config even if you must not download it.
 
         Raises:
-            DownloadManagerError: the config comes from another user's session and has lost its
-                proxy or the like, so it would lead to a direct connection.
+            DownloadManagerError: the config comes from another user's session, and its proxy or
+                another protection is missing, so a download would connect directly.
         """
         from rheo_core.infrastructure.session_rows import has_lost_protection  # imports SQLite
 
@@ -740,15 +735,15 @@ class DownloadManager:
     async def history(
         self, text: str = "", limit: int = 100, offset: int = 0, *, failed: bool = False
     ) -> list[DownloadSnapshot]:
-        """Return ended downloads, in the list or removed from it, the latest first.
+        """Return ended downloads, latest first, also those removed from the list.
 
         Without a session the result is empty.
 
         Args:
-            text: part of the name or URL, in any case.
+            text: part of the name or URL; case is ignored.
             limit: maximum number of results.
-            offset: number of results to leave out at the beginning.
-            failed: True leaves out downloads that have not failed.
+            offset: number of results to skip.
+            failed: True returns only failed downloads.
 
         Raises:
             SessionStoreError: the session cannot be read.
@@ -775,14 +770,16 @@ class DownloadManager:
         text: str = "",
         older_than_days: float | None = None,
     ) -> int:
-        """Remove downloads from the history and return their number. List and files stay.
+        """Delete downloads from the history, but not from the list or the disk.
 
-        Only downloads that match all conditions are removed.
+        Return their number.
+
+        A download is deleted if it matches all conditions.
 
         Args:
             ids: ids of downloads; None: any.
-            text: part of the name or URL, in any case.
-            older_than_days: time since the end of the download; None: any.
+            text: part of the name or URL; case is ignored.
+            older_than_days: minimum age in days, since the end of the download; None: any.
 
         Raises:
             SessionStoreError: the session cannot be written.
@@ -801,40 +798,41 @@ class DownloadManager:
             is_closed=bool(unclear and rules.refusals_of_all()),
             slots=self._parts.pool.slots,
             host_waits=self._parts.hosts.busy() if self.is_active else {},
-            speed_limit_bps=self._parts.speed.rate_bps,
-            speed_limit_reason=self._parts.speed.reason,
-            is_slow=self._parts.speed.is_slow,
+            speed_limit_bps=self._parts.total_limit.rate_bps,
+            speed_limit_reason=self._parts.total_limit.reason,
+            is_slow=self._parts.total_limit.is_slow,
             stop_after_bytes=self._parts.limits.left_bytes,
             is_offline=self._parts.network is not None and self._parts.network.is_waited_for,
             is_loading=self._is_loading,
         )
 
     def on(self, event_type: EventType, handler: EventHandler) -> Subscription:
-        """Call `handler` with each event of a type; `"*"` stands for every type.
+        """Call `handler` with each event of a type; `"*"` means all types.
 
-        The handler is a function or a coroutine function. Handlers do not delay transfers.
+        `handler` is a function or a coroutine function. Handlers do not delay transfers.
         """
         self._parts.emitter.on(event_type, handler)
         return Subscription(self._parts.emitter, event_type, handler)
 
     def events(self) -> AsyncIterator[DownloadEvent]:
-        """Yield every event from this call on, until the manager closes.
+        """Yield all events from now on, until the manager closes.
 
         A slow reader gets fewer progress events.
 
         Raises:
-            QueueError: more than 100,000 other events were waiting, and later ones were lost.
+            QueueError: you read too slowly. More than 100,000 events were waiting, not counting
+                progress events, and rheo dropped the later ones.
         """
         return stream_events(self._parts.emitter, self._ended)
 
     async def wait_until_complete(self, timeout: float | None = None) -> None:
         """Wait until every download has ended or is paused, and all events are handled.
 
-        Return early if the manager is closed meanwhile.
+        Return early if the manager closes.
 
         Raises:
-            ManagerNotInitialisedError: the manager is not open, so nothing would ever end.
-            TimeoutError: this took more than `timeout` seconds.
+            ManagerNotInitialisedError: the manager is not open, so no download would ever end.
+            TimeoutError: more than `timeout` seconds passed.
         """
         if not self.is_active:
             raise ManagerNotInitialisedError(
@@ -863,15 +861,15 @@ class DownloadManager:
         request_rules: RequestRules | None = None,
         max_size: int | None = None,
     ) -> None:
-        """Change the defaults of new attempts. None keeps the present value.
+        """Change the defaults for new attempts. None keeps the current value.
 
-        A download that has begun stays in its folder. Rules apply to every new request, even of
-        running downloads.
+        A download that has started stays in its folder. The rules apply to every new request, even
+        of running downloads.
 
         Args:
             download_dir: folder for the files.
             file_exists_strategy: action if a file exists.
-            retry_handler: policy for further attempts.
+            retry_handler: decides whether to retry after a failed attempt.
             request_rules: rules for all requests.
             max_size: size of the largest file to download, bytes; 0: no limit.
         """

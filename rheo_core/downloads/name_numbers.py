@@ -1,4 +1,4 @@
-"""NameNumbers: the n-th link in a list with the same name gets the n-th numbered name."""
+"""NameNumbers: number downloads that ask for the same file name (`a.zip`, `a (1).zip`)."""
 
 from collections.abc import Hashable, Iterator, Set
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""NetworkWatch: downloads that wait until this machine has a network again."""
+"""NetworkWatch: hold downloads while the machine is offline, and resume them afterwards."""
 
 import asyncio
 import logging

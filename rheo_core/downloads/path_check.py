@@ -1,4 +1,4 @@
-"""Checks of the paths of files before they are downloaded: what is there, and whose it is."""
+"""Check a path before the download: what already exists there, and whose it is."""
 
 import os
 from enum import Enum, auto

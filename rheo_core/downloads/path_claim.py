@@ -1,4 +1,4 @@
-"""PathClaim: the path for the file of an attempt, chosen by name and strategy, then locked."""
+"""PathClaim: decide between skip, overwrite, rename and error, and lock the path of the file."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -14,7 +14,7 @@ from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import PartFile
 
 from .attempt_context import AttemptContext
-from .existing import check_at_server, find_existing, is_checkable
+from .existing_file_check import check_at_server, find_existing, is_checkable
 from .file_naming import numbered
 from .name_numbers import UNKNOWN_OWNER
 from .path_check import Occupant, PathCheck, PathCheckRequest

@@ -1,4 +1,4 @@
-"""PathLocks: one download at a time for each path."""
+"""PathLocks: allow one download at a time for each path."""
 
 import asyncio
 import unicodedata

@@ -1,7 +1,7 @@
-"""WorkerPool: slots for downloads. One that waits for its next attempt holds no slot.
+"""WorkerPool: run downloads in slots. A download that waits for a retry holds no slot.
 
-A task runs one attempt after the other, as long as a slot is free and a download waits. A
-dispatcher starts further tasks.
+A task runs one attempt after another while a slot is free and downloads are waiting. A dispatcher
+starts further tasks.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Progress events, sampled at intervals so that the hot path only counts."""
+"""Progress events, sampled at intervals so that the hot path only counts bytes."""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""PriorityDownloadQueue: waiting downloads, in the order in which they will run."""
+"""PriorityDownloadQueue: waiting downloads in the order in which they will run.
+
+`pool.py` decides which hosts must wait, and takes the next download of another host.
+"""
 
 import asyncio
 import logging
@@ -34,10 +37,10 @@ class _Waiting(NamedTuple):
 
 
 class PriorityDownloadQueue:
-    """Queue of downloads: higher priorities first, and first come, first served within one.
+    """Download queue: higher priorities first, then first come, first served.
 
-    Every change is made in place and costs O(log n). An id is pending from `add` until
-    `task_done` or `remove`. A download with a start time joins the line at that time.
+    Every change is made in place and takes O(log n). An id is pending from `add` until `task_done`
+    or `remove`. A download with a start time joins the queue at that time.
     """
 
     def __init__(self) -> None:
@@ -52,7 +55,7 @@ class PriorityDownloadQueue:
         self._idle.set()
 
     async def add(self, file_configs: Sequence[FileConfig]) -> None:
-        """Append downloads. A download whose id is still pending is dropped with a warning."""
+        """Append downloads. Skip a download that is already pending, with a warning."""
         for config in file_configs:
             if config.id in self:
                 _log.warning("%s is already queued; dropped", config.id)
@@ -96,8 +99,8 @@ class PriorityDownloadQueue:
         """Take the first download whose host is not full. Wait until there is one.
 
         Args:
-            is_full: returns True for a host (with its port) that accepts no further connection.
-                Call `look_again` when that changes.
+            is_full: returns True for a host (with its port) that accepts no more connections. Call
+                `look_again` when this changes.
         """
         while (config := self.take(is_full)) is None:
             self._filled.clear()
@@ -117,7 +120,7 @@ class PriorityDownloadQueue:
         return first.config
 
     def host_for(self, download_id: str) -> str:
-        """Return the host that a pending download waits for, or waited for."""
+        """Return the host that a pending download waits or waited for."""
         waiting = self._waiting.get(download_id)
         return self._taken[download_id] if waiting is None else waiting.host
 
@@ -129,7 +132,7 @@ class PriorityDownloadQueue:
                 await self._filled.wait()
 
     def _line_up(self) -> None:
-        """Add downloads whose start time has come to the line."""
+        """Add downloads to the line when their start time comes."""
         while self._later and self._later[0][0] <= time.time():
             _, download_id = self._later.pop(0)
             self._stand_in_line(self._waiting[download_id])
@@ -148,7 +151,7 @@ class PriorityDownloadQueue:
         return None
 
     def look_again(self) -> None:
-        """Check again if a download can be taken, because a host may have room now."""
+        """Check again whether a download can run, because a host may have room now."""
         self._filled.set()
 
     def task_done(self, download_id: str) -> None:
@@ -191,10 +194,10 @@ class PriorityDownloadQueue:
         )
 
     def set_places(self, places: Mapping[str, QueuePlace]) -> None:
-        """Give waiting downloads other places; ids that do not wait here are ignored.
+        """Give waiting downloads new places. Ids that do not wait here are ignored.
 
         Raises:
-            ProcessQueueError: a priority is below 1. Nothing has changed.
+            ProcessQueueError: a priority is below 1. Nothing changes.
         """
         for priority, _ in places.values():
             check_priority(priority)
@@ -225,7 +228,7 @@ class PriorityDownloadQueue:
         None if one of the two does not wait here.
 
         Raises:
-            ProcessQueueError: none or several of the places are given, or `to` is unknown.
+            ProcessQueueError: not exactly one place is given, or `to` is unknown.
         """
         if sum(place is not None for place in (before, after, to)) != 1:
             raise ProcessQueueError("move takes exactly one of before, after and to")
@@ -249,7 +252,7 @@ class PriorityDownloadQueue:
         return -negative, rank
 
     def in_order(self, download_ids: Iterable[str]) -> list[str]:
-        """Return those of the ids that wait in line, in the order in which they will run."""
+        """Return the ids that wait in line, in the order in which they will run."""
         waiting = filter(None, map(self._in_line, download_ids))
         return [each.id for each in sorted(waiting)]
 
@@ -270,7 +273,7 @@ class PriorityDownloadQueue:
 
     @property
     def pending_count(self) -> int:
-        """Number of downloads that wait or are taken and not done."""
+        """Number of downloads that are waiting or running."""
         return len(self._waiting) + len(self._taken)
 
     def is_empty(self) -> bool:
@@ -286,11 +289,11 @@ class PriorityDownloadQueue:
         await self._idle.wait()
 
     def __contains__(self, download_id: object) -> bool:
-        """Return True if this id waits or is taken and not done."""
+        """Return True if this download is waiting or running."""
         return download_id in self._waiting or download_id in self._taken
 
     def __iter__(self) -> Iterator[FileConfig]:
-        """Yield waiting downloads in order, then those with a later start time."""
+        """Yield waiting downloads in order, then downloads with a later start time."""
         later = (self._waiting[download_id] for _, download_id in self._later)
         return (waiting.config for waiting in chain(self._order, later))
 
@@ -299,7 +302,7 @@ class PriorityDownloadQueue:
         return download_id in self._waiting
 
     def _is_bulk(self, some: Sized) -> bool:
-        """Return True if sorting all again is cheaper than a search for each of `some`."""
+        """Return True if sorting everything again is cheaper than searching for each of `some`."""
         return len(some) > len(self._waiting) // _SORT_COST
 
     def _sort_again(self) -> None:
@@ -351,7 +354,7 @@ class PriorityDownloadQueue:
         return waiting
 
     def _note_left(self, host: str) -> None:
-        """Take note that a download of this host left the line."""
+        """Record that a download of this host left the line."""
         self._waiting_for[host] -= 1
         if not self._waiting_for[host]:
             del self._waiting_for[host]
@@ -372,10 +375,10 @@ class PriorityDownloadQueue:
 
 
 def check_priority(priority: int) -> None:
-    """Check a priority of the user.
+    """Check a priority given by the user.
 
     Raises:
-        ProcessQueueError: it is below 1.
+        ProcessQueueError: the priority is below 1.
     """
     if priority < 1:
         raise ProcessQueueError(f"priority is {priority}; it must be 1 or more")

@@ -1,4 +1,4 @@
-"""Retry handlers: decide on the next attempt after an error, by the policy in `domain/retry.py`."""
+"""Retry handlers: decide when to retry after an error, by the policy in `domain/retry.py`."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -34,7 +34,7 @@ request would get as many requests as the file has bytes."""
 
 
 def note_progress(record: DownloadRecord) -> bool:
-    """Reset the failures of a download that made clear progress; return True if it did."""
+    """Reset the failures of a download if it made clear progress. Return True if it did."""
     if record.bytes_downloaded < record.stats.best_offset + _MIN_PROGRESS_BYTES:
         return False
     record.stats.best_offset = record.bytes_downloaded
@@ -43,7 +43,7 @@ def note_progress(record: DownloadRecord) -> bool:
 
 
 class BaseRetryHandler(ABC):
-    """Policy for further attempts after a failed one."""
+    """Interface of retry handlers, which decide whether to retry a failed attempt."""
 
     @property
     @abstractmethod
@@ -55,7 +55,7 @@ class BaseRetryHandler(ABC):
         """Return the seconds to wait before the next attempt; None to give up.
 
         Args:
-            error: reason why the last attempt failed.
+            error: the error of the last attempt.
             failures: number of failed attempts, 1 or more.
         """
 
@@ -66,9 +66,9 @@ class BaseRetryHandler(ABC):
         download_id: str,
         max_retries: int | None = None,
     ) -> T:
-        """Run `operation` until it succeeds or `next_delay` gives up; raise its last error.
+        """Run `operation` until it succeeds or `next_delay` gives up. Raise the last error.
 
-        For users of the library. The engine calls `next_delay` itself, so that a waiting
+        For users of the library. The engine calls `next_delay` instead, so that a waiting
         download holds no slot. `url` and `download_id` identify the operation.
         """
         failures = 0
@@ -84,13 +84,13 @@ class BaseRetryHandler(ABC):
 
 
 class ErrorCategoriser:
-    """Classification of exceptions by a `RetryPolicy`."""
+    """Classify exceptions by a `RetryPolicy`."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
 
     def categorise(self, exception: Exception) -> ErrorCategory:
-        """Return the category of `exception`, which shows if another attempt can help."""
+        """Return the category of `exception`, which shows whether a retry can help."""
         if is_of_aiohttp(exception):  # of an operation of a user of the library
             return self._of_aiohttp(exception)
         match exception:
@@ -144,7 +144,7 @@ class ErrorCategoriser:
         return ErrorCategory.UNKNOWN
 
     def is_transient(self, exception: Exception) -> bool:
-        """Return True if another attempt can help."""
+        """Return True if a retry can help."""
         return self.categorise(exception) is ErrorCategory.TRANSIENT
 
     def _by_status(self, status: int, *, has_wait: bool = False) -> ErrorCategory:
@@ -154,7 +154,7 @@ class ErrorCategoriser:
 
 
 class RetryHandler(BaseRetryHandler):
-    """Policy that repeats attempts after transient errors, with the delays of a `RetryConfig`."""
+    """Retry handler that retries transient errors, with the delays of a `RetryConfig`."""
 
     def __init__(
         self, config: RetryConfig | None = None, categoriser: ErrorCategoriser | None = None
@@ -167,7 +167,7 @@ class RetryHandler(BaseRetryHandler):
         return self.config.max_retries
 
     def next_delay(self, error: Exception, failures: int) -> float | None:
-        """Return the back-off, or the server's Retry-After if that is longer.
+        """Return the backoff, or the server's Retry-After if that is longer.
 
         Retry-After may exceed `max_delay`. Above `MAX_RETRY_AFTER_SECONDS`, the download fails.
         """
@@ -181,7 +181,7 @@ class RetryHandler(BaseRetryHandler):
 
 
 class NullRetryHandler(BaseRetryHandler):
-    """Policy without retries: every failure is final."""
+    """Retry handler that never retries."""
 
     @property
     def max_retries(self) -> int:

@@ -1,4 +1,7 @@
-"""Session: queue and history, saved to a file while the engine runs."""
+"""Session: save the queue and the history while the engine runs.
+
+`Session.open` deletes old history. `infrastructure/session_store.py` reads and writes the file.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""SetController: the verbs on many downloads at once."""
+"""SetController: pause, resume, retry and remove many downloads at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
+from .to_the_end import runs_to_the_end
 
 if TYPE_CHECKING:
     from .session import Session
@@ -35,6 +36,7 @@ class SetController:
         self._session = session
         self._turn = asyncio.Lock()
 
+    @runs_to_the_end
     async def pause(self, ids: Iterable[str]) -> list[str]:
         """Stop downloads and keep their bytes; return the ids of those that were stopped."""
         async with self._alone():
@@ -52,11 +54,13 @@ class SetController:
         """Undo `remove` and `cancel`; return the ids of the restored downloads."""
         return await self._each(self._control.restore, ids)
 
+    @runs_to_the_end
     async def cancel(self, ids: Iterable[str], *, keep_partial: bool = False) -> list[str]:
         """End downloads; return the ids of those that had not ended."""
         async with self._alone():
             return await self._cancel(self._records(ids), keep_partial=keep_partial)
 
+    @runs_to_the_end
     async def remove(self, ids: Iterable[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list; return the ids of those that were in it."""
         async with self._alone():
@@ -120,6 +124,7 @@ class SetController:
             [record.id for record in self._context.tracker.records() if can_pause(record)]
         )
 
+    @runs_to_the_end
     async def pause_all_if(self, holds: Callable[[], bool]) -> list[str]:
         """Pause every download if `holds` is true after the verbs before; return their ids."""
         async with self._alone():

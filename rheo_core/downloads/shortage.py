@@ -1,4 +1,4 @@
-"""Shortage: number of downloads that this machine can run at once, learned by failures."""
+"""Shortage: run fewer downloads when this machine is short of files, memory or ports."""
 
 import asyncio
 import logging

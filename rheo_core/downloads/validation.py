@@ -1,4 +1,4 @@
-"""Checksums of finished files, calculated in a thread."""
+"""Calculate the checksums of finished files in a thread."""
 
 import hashlib
 import threading
@@ -27,7 +27,7 @@ class BaseFileValidator(ABC):
 
 
 class FileValidator(BaseFileValidator):
-    """Validator that reads the file in a disk thread. A cancellation stops it at once."""
+    """Validator that reads the file in a disk thread. Cancelling stops it at once."""
 
     def __init__(self, *, chunk_size: int = 1 << 20, disk: DiskThreads | None = None) -> None:
         self._chunk_size = chunk_size
@@ -57,7 +57,7 @@ async def compare(
     Args:
         file_path: the file, for the message.
         config: the expected checksum.
-        calculate: returns the checksum in hexadecimal; ends early once its event is set.
+        calculate: returns the checksum in hexadecimal; stops early when its event is set.
         disk: the threads.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Verification: check a whole file against its checksums, and fetch bad pieces again."""
+"""Verification: check a complete file against its checksums, and repair bad pieces."""
 
 import logging
 import threading

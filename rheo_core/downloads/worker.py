@@ -1,6 +1,6 @@
-"""DownloadWorker: makes attempts, and decides on the next step after a failed one.
+"""DownloadWorker: run attempts, and decide what follows a failed one.
 
-Slots, and the waits between attempts, are in `pool.py`.
+`pool.py` manages slots and the waits between attempts.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ from .attempt import Attempt
 from .attempt_context import AttemptContext
 from .destination import DestinationResolver, check_inside
 from .disk_space_watch import DiskSpaceWatch
-from .existing import is_written_by
+from .existing_file_check import is_written_by
 from .file_naming import Folders
 from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
@@ -76,9 +76,9 @@ _SLICE_PARTS = 200
 
 
 class DownloadWorker:
-    """Worker that makes the attempts of downloads, any number of them at a time.
+    """Worker that runs attempts, any number of them at the same time.
 
-    Args are those of `DownloadManager`, which shares its parts with its worker.
+    The arguments are parts of the `DownloadManager`, which shares them with the worker.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class DownloadWorker:
 
     @property
     def request_rules(self) -> RequestRules:
-        """Rules for all requests, besides the options of each download; may be replaced."""
+        """Rules for all requests, in addition to the options of each download; can be replaced."""
         return self._context.requester.rules
 
     @request_rules.setter
@@ -151,7 +151,7 @@ class DownloadWorker:
 
     @property
     def recent_exchanges(self) -> RecentExchanges:
-        """Heads of the latest requests and replies."""
+        """Heads of the latest requests and responses."""
         return self._context.requester.recent
 
     def is_blocked(self, host: str) -> bool:
@@ -180,11 +180,11 @@ class DownloadWorker:
         self._context = replace(self._context, options=options)
 
     async def attempt(self, config: FileConfig) -> float | None:
-        """Make one attempt; return the seconds to wait before another, None if it has ended.
+        """Run one attempt. Return the seconds until the next one; None: the download has ended.
 
         Raises:
-            asyncio.CancelledError: the canceller decides on the next state. The bytes are kept
-                unless `record.keep_partial` is off.
+            asyncio.CancelledError: the caller cancelled the attempt and decides on the next
+                status. The worker keeps the bytes unless `record.keep_partial` is off.
         """
         record = self._tracker.get(config.id)
         if record is None:  # put into the queue behind the manager's back
@@ -257,8 +257,8 @@ class DownloadWorker:
         """Move the partial data of a download that is not running to the path of `config`.
 
         Raises:
-            DestinationError: the data cannot be moved, or would be dropped there because the file
-                exists; it stays in its place.
+            DestinationError: the data cannot be moved, or the file exists there, so the data would
+                be dropped. It stays in its place.
         """
         path, earlier = self.folders.path_of(config), self.destination(record)
         strategy = config.file_exists_strategy or self.resolver.default_strategy
@@ -286,7 +286,7 @@ class DownloadWorker:
             self._context.locks.release(path)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
-        """Rename data that failed its check; None if there is no such data.
+        """Rename data that failed its check. Return None if there is no such data.
 
         Raises:
             DestinationError: the data cannot be renamed.
@@ -294,10 +294,10 @@ class DownloadWorker:
         return await self._with_part(record, keep_unverified)
 
     async def has_own_file(self, record: DownloadRecord) -> bool:
-        """Return True if the file of a completed download is the one that it wrote.
+        """Return True if the file of a completed download is still the file that rheo wrote.
 
         Raises:
-            OSError: there is no file.
+            OSError: the file does not exist.
         """
         source = self.names.source_of(record.config.url)
         path = self.destination(record)
@@ -321,7 +321,7 @@ class DownloadWorker:
         self._context.reading.close()
 
     def _current_context(self, config: FileConfig) -> AttemptContext:
-        """Return the context of an attempt; during a shortage with one connection."""
+        """Return the context of an attempt, with one connection during a shortage."""
         is_short = self.shortage is not None and self.shortage.is_on
         connections = 1 if is_short else config.connections
         if connections is None:

@@ -1,4 +1,4 @@
-"""Events of downloads, emitters and subscriptions."""
+"""Download events, emitters and subscriptions."""
 
 from .base import BaseEmitter
 from .emitter import EventEmitter

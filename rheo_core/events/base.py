@@ -1,4 +1,4 @@
-"""BaseEmitter: interface of emitters."""
+"""BaseEmitter: the interface of event emitters."""
 
 import asyncio
 import inspect
@@ -25,7 +25,7 @@ class BaseEmitter(ABC):
 
     @abstractmethod
     def off(self, event_type: EventType, handler: EventHandler) -> None:
-        """Undo `on`. Unknown handlers are ignored."""
+        """Undo `on`. Ignore unknown handlers."""
 
     @abstractmethod
     async def emit(self, event_type: EventType, event_data: Any) -> None:
@@ -34,7 +34,7 @@ class BaseEmitter(ABC):
     def publish(self, event: DownloadEvent) -> None:
         """Send an event without waiting, as the engine does.
 
-        Errors of `emit` are logged, because no transfer may depend on them.
+        Log errors of `emit`, because they must not stop a transfer.
         """
         sending = self._sending = self._sending or set()
         task = asyncio.get_running_loop().create_task(self._emit(event))
@@ -42,7 +42,7 @@ class BaseEmitter(ABC):
         task.add_done_callback(sending.discard)
 
     def has_listeners(self, event_type: EventType) -> bool:
-        """Return False if no handler receives events of this type, so that none need be made."""
+        """Return False if no handler receives events of this type, so that none are made."""
         return True
 
     async def drain(self) -> None:
@@ -80,7 +80,7 @@ class ForeignEmitter(BaseEmitter):
 
 
 def publish_safely(emitter: BaseEmitter, event: DownloadEvent) -> None:
-    """Send an event; log an error of the emitter, because no transfer may depend on it."""
+    """Send an event. Log errors of the emitter, because they must not stop a transfer."""
     try:
         emitter.publish(event)
     except CALLBACK_ERRORS:
@@ -88,9 +88,9 @@ def publish_safely(emitter: BaseEmitter, event: DownloadEvent) -> None:
 
 
 def is_cancelled() -> bool:
-    """Return True if somebody has cancelled the current task.
+    """Return True if the current task has been cancelled.
 
-    Otherwise a CancelledError that it gets is an error of what it awaits.
+    Otherwise a CancelledError comes from something that the task awaits.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Sentences on events, for the command and the app."""
+"""Describe events in sentences, for the command and the app."""
 
 from pathlib import PurePath
 from typing import Literal, NamedTuple

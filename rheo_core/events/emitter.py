@@ -1,4 +1,4 @@
-"""EventEmitter: calls handlers in order without delaying transfers."""
+"""EventEmitter: call event handlers in order, without delaying transfers."""
 
 import asyncio
 import inspect
@@ -17,10 +17,10 @@ _MAX_WAITING_PROGRESS = 64
 
 
 class _Listener:
-    """A handler and the events that wait for it.
+    """A handler and its waiting events.
 
-    Plain functions are called at once. A coroutine function gets its events one by one in its own
-    task, so that a slow one delays no other handler.
+    A plain function is called at once. A coroutine function gets its events one by one in a
+    separate task, so that it does not delay other handlers.
     """
 
     def __init__(self, handler: EventHandler) -> None:

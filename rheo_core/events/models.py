@@ -1,4 +1,4 @@
-"""Events of downloads.
+"""Download events: their types and fields.
 
 Order: queued, started, progress*, [validating], then exactly one of completed, failed, skipped,
 cancelled. Each failed attempt that is retried sends a retrying event. If validation finds bad
@@ -23,7 +23,8 @@ from rheo_core.domain.speed import SpeedMetrics
 from rheo_core.domain.text import printable, redact, shorten
 
 _MAX_MESSAGE_LENGTH = 10_000
-"""Characters of a message: a path may have 4,096 bytes. What a server says is cut to less."""
+"""Maximum length of a message, in characters. A path may have 4,096 bytes. Text from a server is
+shorter."""
 
 
 def _now() -> datetime:
@@ -71,7 +72,7 @@ class ErrorInfo(BaseModel):
 
 
 IS_EVENT = "rheo_event"
-"""Attribute of log records that an event reports too."""
+"""Attribute of log records whose message is also in an event."""
 
 
 class DownloadEventType(StrEnum):

@@ -1,4 +1,8 @@
-"""EndedDownloads: one line for a notification, however many downloads ended."""
+"""EndedDownloads: combine many ended downloads into one notification.
+
+Shown by `downloads/desktop_notifications.py`, `rheo_tui/terminal_notifications.py` and
+`cli/running.py`.
+"""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""NullEmitter: an emitter that sends nothing."""
+"""NullEmitter: discard all events."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Events as an asynchronous iterator."""
+"""Async iterator over events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,11 +15,11 @@ _MAX_WAITING_PROGRESS = 64
 
 
 def stream_events(emitter: BaseEmitter, ended: asyncio.Event) -> AsyncIterator[DownloadEvent]:
-    """Return all events from this call on, as an iterator.
+    """Return an iterator over all events from now on.
 
     Args:
         emitter: source of the events.
-        ended: ends the iteration once it is set and all events are read.
+        ended: when it is set, the iteration ends after the last event.
     """
     waiting: asyncio.Queue[DownloadEvent] = asyncio.Queue(_MAX_WAITING)
     lost = asyncio.Event()

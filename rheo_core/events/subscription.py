@@ -1,4 +1,4 @@
-"""Subscription: handle returned by `DownloadManager.on`."""
+"""Subscription: the handle that `DownloadManager.on` returns."""
 
 from .base import BaseEmitter
 from .models import EventHandler, EventType

@@ -1,1 +1,1 @@
-"""Fleet: a list of many URLs, downloaded by many workers that share an output folder."""
+"""Fleet: download millions of URLs with many workers that share an output folder."""

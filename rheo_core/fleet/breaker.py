@@ -1,6 +1,6 @@
-"""Circuit breaker: hosts that do not answer are given up for the rest of a shard.
+"""Circuit breaker: skip the other URLs of a host that does not answer.
 
-A host that is down would otherwise cost each of its URLs the time limits of all attempts.
+Otherwise each URL of a host that is down would wait for the timeouts of all attempts.
 """
 
 from collections import Counter

@@ -1,21 +1,18 @@
-"""Checks of a run: its files, compared with its facts and manifests."""
+"""Check a run: compare its files with the facts and manifests of its shards."""
 
-import errno
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from rheo_core.domain.fleet import FleetPlan, ShardFacts
 from rheo_core.domain.units import count_text
 
-from .checksums import blocks_of, matches
-from .layouts.tar import head_of_member, padding_of_member
+from .layouts import LAYOUTS
+from .layouts.expected_file import ExpectedFile
 from .manifest import read_manifest
 from .passes import PlannedShard, planned_shards, read_passes
 from .shard_files import read_shard
 from .status import complete_shards, read_facts_of
-from .targets import Target
+from .targets import Target, absence_of
 
 
 def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
@@ -45,14 +42,16 @@ def _of_shard(
     *,
     deep: bool,
 ) -> Iterator[str]:
-    name, manifest, tar = planned.facts_name, f"{planned.part}.parquet", f"{planned.part}.tar"
+    name, manifest = planned.facts_name, f"{planned.part}.parquet"
+    layout = LAYOUTS[plan.layout]
+    archive = f"{planned.part}.{layout.archive}" if layout.archive else None
     if not facts.entries == sum(facts.counts.values()) == planned.entries:
         entries = count_text(facts.entries, "entry", "entries")
         yield f"{name} counts {entries}, and the plan {planned.entries:,}"
     wrong = dict(_parts(target, facts, stored, deep=deep))
     yield from wrong.values()
-    if plan.layout == "tar" and tar not in facts.parts:
-        yield f"{name} does not name a tar"
+    if archive is not None and archive not in facts.parts:
+        yield f"{name} does not name a {layout.archive}"
     if manifest not in facts.parts:
         yield f"{name} does not name a manifest"
     if manifest not in facts.parts or manifest not in stored:
@@ -63,10 +62,9 @@ def _of_shard(
             hashes = _hashes_of(target, plan, planned)
         except OSError as error:
             yield str(error.strerror or error)
-    if plan.layout == "files":
-        yield from _files(target, planned.part, manifest, hashes, deep=deep)
-    elif deep and tar in facts.parts and tar not in wrong:
-        yield from _members(target, tar, manifest, hashes)
+    if archive is None or (deep and archive in facts.parts and archive not in wrong):
+        expected = _expected_files(target, manifest, hashes, deep=deep)
+        yield from layout.check(target, planned.part, expected)
 
 
 def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
@@ -78,81 +76,26 @@ def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[s
 def _parts(
     target: Target, facts: ShardFacts, stored: dict[str, int], *, deep: bool
 ) -> Iterator[tuple[str, str]]:
-    """Compare manifest and tar with the facts; yield the name of a wrong one, and a sentence."""
+    """Compare manifest and archive with the facts; yield the names of wrong ones, and sentences."""
     for name, expected in facts.parts.items():
         size = stored.get(name)
         if size is None:
-            yield name, _absent(target, name)
+            yield name, absence_of(target, name)
         elif size != expected.size_bytes:
             yield name, f"{name} has {count_text(size, 'byte')} instead of {expected.size_bytes:,}"
         elif deep and _digest(target, name, "sha256") != expected.sha256:
             yield name, f"{name} does not match its checksum"
 
 
-def _absent(target: Target, name: str) -> str:
-    """Return a sentence on a result that `Target.sizes` does not have."""
-    return f"{name} is {'not a regular file' if target.exists(name) else 'missing'}"
-
-
-def _files(
-    target: Target, folder: str, manifest: str, hashes: Mapping[str, str], *, deep: bool
-) -> Iterator[str]:
-    """Compare the files of a shard with its manifest, and with the checksums of its list."""
-    try:
-        stored = target.sizes(folder)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        yield f"{folder} is a symbolic link"
-        return
-    for row in read_manifest(target, manifest, ("key", "file", "size", "hash")):
-        if (name := row["file"]) is None:
-            continue
-        size = stored.pop(name, None)
-        if size is None:
-            yield _absent(target, f"{folder}/{name}")
-        elif size != row["size"]:
-            yield f"{folder}/{name} has {count_text(size, 'byte')} instead of {row['size'] or 0:,}"
-        elif deep and (checksums := _checksums_of(row, hashes)):
-            with target.open(f"{folder}/{name}") as file:
-                yield from _compared(blocks_of(file, size), checksums, f"{folder}/{name}")
-    for name in stored:
-        yield f"{folder}/{name} is not in the manifest"
-
-
-def _members(target: Target, tar: str, manifest: str, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Compare the files in a tar with its manifest, and with the checksums of its list.
-
-    It must be a tar of rheo. A library that reads any tar would take memory for long heads.
-    """
-    place = 0
-    with target.open(tar) as file:
-        length = file.seek(0, os.SEEK_END)
-        for row in read_manifest(target, manifest, ("key", "file", "size", "hash", "type")):
-            if (name := row["file"]) is None:
-                continue
-            size = max(row["size"] or 0, 0)
-            head = head_of_member(name, row["type"], size)
-            file.seek(place)
-            if file.read(len(head)) != head or place + len(head) + size > length:
-                yield f"{tar} does not have {name} at byte {place:,}"
-                return
-            checksums = _checksums_of(row, hashes)
-            yield from _compared(blocks_of(file, size), checksums, f"{name} in {tar}")
-            place += len(head) + size + padding_of_member(size)
-
-
-def _checksums_of(row: Mapping[str, Any], hashes: Mapping[str, str]) -> set[str]:
-    """Return the checksums that the file of a row must have."""
-    return {each for each in (row["hash"], hashes.get(row["key"])) if each is not None}
-
-
-def _compared(blocks: Iterator[bytes], checksums: set[str], name: str) -> Iterator[str]:
-    try:
-        if not matches(blocks, checksums):
-            yield f"{name} does not match its checksum"
-    except ValueError as error:
-        yield f"{name} has an unknown checksum: {error}"
+def _expected_files(
+    target: Target, manifest: str, hashes: Mapping[str, str], *, deep: bool
+) -> Iterator[ExpectedFile]:
+    """Yield the files of a manifest, with the checksums that it and the list of the shard have."""
+    for row in read_manifest(target, manifest, ("key", "file", "size", "hash", "type")):
+        if row["file"] is not None:
+            known = (row["hash"], hashes.get(row["key"])) if deep else ()
+            checksums = frozenset(each for each in known if each is not None)
+            yield ExpectedFile(row["file"], row["size"], row["type"], checksums)
 
 
 def _digest(target: Target, name: str, algorithm: str) -> str:

@@ -1,4 +1,4 @@
-"""Checksums of files, as lists, journals and manifests have them: `sha256:HEX`."""
+"""File checksums in lists, journals and manifests: `sha256:HEX`."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

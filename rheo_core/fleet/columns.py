@@ -1,6 +1,6 @@
-"""Columns of a table: the ones a fleet needs, found by their names.
+"""Find the columns of a list by name: URL, file name, checksum and columns to keep.
 
-`manifest.py` writes those of `--keep` again.
+`manifest.py` copies the columns of `--keep`.
 """
 
 from collections.abc import Mapping, Sequence

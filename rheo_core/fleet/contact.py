@@ -1,4 +1,4 @@
-"""Contact of a fleet, for owners of sites with questions about its requests."""
+"""Contact address in the User-Agent, for site owners with questions about a fleet."""
 
 import re
 

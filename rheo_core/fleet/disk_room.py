@@ -1,4 +1,4 @@
-"""Room on the disk of a worker after a download did not fit."""
+"""Free disk space on a worker after a download did not fit."""
 
 import os
 from pathlib import Path

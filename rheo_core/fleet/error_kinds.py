@@ -1,4 +1,4 @@
-"""Kinds of errors: the reason for a failure in one word, and whether another pass may succeed."""
+"""Error kinds: the cause of a failure in one word, and whether a retry may help."""
 
 import re
 

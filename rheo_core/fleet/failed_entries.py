@@ -1,4 +1,4 @@
-"""Failed entries of one shard: from its manifest, or from its journal while it is not complete."""
+"""Read the failed entries of a shard from its manifest or its journal."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Locks of files in an output folder, and the process that holds one, by its lines in the file."""
+"""File locks in an output folder, with the process that holds each."""
 
 import errno
 import json

@@ -1,7 +1,7 @@
-"""Names of downloaded files: the key, and the extension that name, URL or media type suggest.
+"""Name downloaded files: a key, and an extension from the name, URL or media type.
 
-A re-run is exact because of these names: no two entries share one, so a file that exists is that of
-this very entry.
+No two entries share a name. If a file exists, it therefore belongs to the entry, and a second run
+can rely on it.
 """
 
 import re

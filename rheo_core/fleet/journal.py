@@ -1,7 +1,8 @@
-"""Journal and lock of a shard that is not complete: one worker at a time, and a kill costs little.
+"""Journal and lock of an unfinished shard, so that a killed worker loses little work.
 
-The journal has the ended entries of the shard. Its first line names the run. Each further line is
-an `EntryOutcome`, or the start of a worker. A kill may leave a torn last line, which is cut.
+The journal lists the entries of the shard that have ended. Its first line names the run. Each
+further line is an `EntryOutcome` or marks the start of a worker. If a worker is killed, the last
+line may be incomplete, and the next worker removes it.
 """
 
 import json

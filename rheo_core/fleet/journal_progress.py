@@ -1,4 +1,4 @@
-"""JournalProgress: how far a shard is, from the new lines of its journal."""
+"""JournalProgress: read the progress of a shard from the new lines of its journal."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Lanes: one worker at a time has the URLs of a site, so that its limits hold for the cluster."""
+"""Lanes: give all URLs of a site to one worker at a time, so that host limits hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Files of lists: local ones, those of object stores, and standard input."""
+"""Open list files: local files, object stores and standard input."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Manifest: a Parquet file with one row for every entry of a shard, failed ones too."""
+"""Manifest: the Parquet file with the outcome of every entry of a shard."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

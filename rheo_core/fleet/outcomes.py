@@ -1,4 +1,4 @@
-"""Outcomes of entries, from the events of their downloads."""
+"""Convert download events to the outcomes of entries."""
 
 import hashlib
 import os

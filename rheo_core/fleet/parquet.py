@@ -1,4 +1,4 @@
-"""Parquet lists, read in batches."""
+"""Read Parquet lists in batches."""
 
 import math
 from collections.abc import Iterator

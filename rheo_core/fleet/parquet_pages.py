@@ -1,7 +1,7 @@
-"""Pages of Parquet files, measured before pyarrow allocates memory for them.
+"""Check the sizes of Parquet pages before pyarrow allocates memory for them.
 
-The head of a page states its size, up to 2 GiB, and pyarrow allocates it at once. A few kilobytes
-may decompress to that, so heads are read here first.
+A page header states the size of the page, up to 2 GiB, and pyarrow allocates it at once. A few
+kilobytes can decompress to that size, so this module reads the headers first.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Passes: failed entries are tried again, with the keys that they have."""
+"""Retry passes: plan new shards for failed entries, under the same keys."""
 
 import re
 from collections import Counter

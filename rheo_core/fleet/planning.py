@@ -1,4 +1,4 @@
-"""Plans: lists become shards, once for each output folder."""
+"""Plan a run: split lists into shards."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Host limits of one shard: its share of the limit that the whole cluster keeps for a site."""
+"""Host limits of one shard: its share of the limit for the whole cluster."""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Rows of a list: the facts about one file in a table, checked."""
+"""Check the rows of a list: URL, checksum and file name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,7 +1,7 @@
-"""run_shard: the work of one call on a worker, and its commit.
+"""run_shard: run one shard on a worker, and commit its results.
 
-A shard is complete when its facts exist. They are written last and atomically, so that it does not
-matter where a worker is killed: the next one reads the journal and goes on.
+A shard is complete when its facts exist. A worker writes them last and atomically. If it is killed
+at any point, the next worker reads the journal and continues.
 """
 
 import asyncio
@@ -215,7 +215,7 @@ class _Commit:
         ended = [self._outcomes[entry.key] for entry in self._entries]
         completed = [each for each in ended if each.outcome == "completed"]
         self._paths.sweep({each.file for each in completed if each.file is not None})
-        store = LAYOUTS[self._plan.layout]
+        store = LAYOUTS[self._plan.layout].store
         parts = store(self._paths.folder, self._part, completed, self._target)
         path = self._paths.journal.with_suffix(".parquet")
         write_manifest(path, self._entries, self._outcomes, self._plan.keep)

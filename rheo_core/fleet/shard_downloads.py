@@ -1,4 +1,4 @@
-"""Downloads of one shard: its entries go through an engine, and each end into the journal."""
+"""Download the entries of one shard, and record each outcome in the journal."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Shard lists: the entries of each shard, as JSON lines compressed by gzip."""
+"""Shard lists: the entries of each shard, as JSON lines compressed with gzip."""
 
 import gzip
 import re

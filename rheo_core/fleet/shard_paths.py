@@ -1,7 +1,7 @@
-"""Paths of a shard on the disks of a worker: the folder of its files, and its journal.
+"""Paths of a shard on a worker: the folder for its files, and its journal.
 
-Journals lie in the output folder if that is a file system, so that another machine can go on. In an
-object store, files and journals lie in the scratch folder.
+Journals are in the output folder if it is on a file system, so that another machine can continue.
+If the output goes to an object store, files and journals are in the scratch folder.
 """
 
 import errno
@@ -18,6 +18,8 @@ from shutil import rmtree
 
 from rheo_core.domain.fleet import FOLDER, FleetPlan, ShardTask, journal_name, part_name
 from rheo_core.fleet.targets import Target, check_inside
+
+from .layouts import LAYOUTS
 
 _PRIVATE = 0o700
 _FILES = "files"
@@ -53,7 +55,7 @@ class ShardPaths:
         if target.path is None:
             own = _own_scratch(task.out, part, scratch or Path(tempfile.gettempdir()))
             return cls(own / _FILES, own / _JOURNAL, keyed_name, False, None, own)
-        is_kept, used_scratch = plan.layout == "files", None
+        is_kept, used_scratch = LAYOUTS[plan.layout].archive is None, None
         if is_kept:
             folder = target.path / part
         elif scratch is None:

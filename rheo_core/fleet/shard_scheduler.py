@@ -1,8 +1,9 @@
-"""ShardScheduler: gives shards to an executor, and those of failed or dead workers again.
+"""ShardScheduler: submit shards to an executor, and resubmit those of failed workers.
 
-One shard of each lane runs at a time. Any `concurrent.futures.Executor` will do. A shard is
-complete when its facts exist, so one may be given to the executor again without harm, and no other
-feature of an engine is needed.
+One shard of each lane runs at a time. Any `concurrent.futures.Executor` works, because submitting
+a shard twice is harmless: a shard is complete when its facts exist.
+
+`journal.py` decides when a worker that holds a shard counts as hung.
 """
 
 import math

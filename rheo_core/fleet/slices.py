@@ -1,6 +1,6 @@
-"""Slices: a fleet run without Dask or Ray, for arrays of Slurm and Indexed Jobs of Kubernetes.
+"""Slices: run a fleet as a Slurm array or a Kubernetes Indexed Job, without Dask or Ray.
 
-Slice I of N has the lanes whose number leaves I when divided by N, so that no two slices ask the
+Slice I of N runs the lanes whose number modulo N is I, so two slices never send requests to the
 same site.
 """
 

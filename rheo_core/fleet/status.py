@@ -1,4 +1,4 @@
-"""Status of a run: the sums over the facts of its shards, and the workers at work."""
+"""Status of a run: totals of its shards, and the active workers."""
 
 import time
 from collections import Counter

@@ -1,7 +1,7 @@
-"""Stored values: files of an output folder, read within limits.
+"""Read files of an output folder within size limits, because they may be damaged.
 
-The folder may come from somebody else, or be damaged. Whatever a file holds, reading it costs no
-more memory than the largest that rheo writes.
+The folder may also come from somebody else. Reading any file takes no more memory than the largest
+file that rheo writes.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Tables: lists of any length as rows, streamed."""
+"""Read tables of any length row by row: CSV, JSON lines and others."""
 
 import csv
 import re

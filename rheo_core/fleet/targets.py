@@ -1,4 +1,4 @@
-"""Targets: the output folder of a fleet run, on a file system or in an object store."""
+"""Targets: the output folder of a run, on a file system or in an object store."""
 
 import errno
 import os
@@ -72,6 +72,11 @@ class Target(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
+
+
+def absence_of(target: Target, name: str) -> str:
+    """Return a sentence on a file that `Target.sizes` does not have."""
+    return f"{name} is {'not a regular file' if target.exists(name) else 'missing'}"
 
 
 def open_target(out: str) -> Target:

@@ -1,10 +1,9 @@
-"""Reader of Thrift's compact protocol, in which a Parquet file describes itself.
+"""Parse Thrift's compact protocol, which encodes the metadata of Parquet files.
 
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 
-Of what is damaged, another reader may understand something else: it cuts numbers to their bits,
-takes the last of two fields, passes over a field of another kind, or believes its own kind of a
-list. All of that is refused.
+Readers disagree about damaged data: some truncate large numbers, take the last of two equal fields,
+skip a field of an unexpected type, or ignore the type of a list. This parser refuses all of these.
 """
 
 from collections import deque

@@ -1,7 +1,7 @@
-"""FleetWatcher: follows a run through its output folder, and reads only new data each time.
+"""FleetWatcher: follow a run through its output folder, reading only new data.
 
-Facts never change, so they are read once. Journals grow, so their new lines are read. The folder is
-listed only if it may have changed.
+Facts never change, so it reads them once. Journals grow, so it reads only their new lines. It lists
+the folder only if the folder may have changed.
 """
 
 import time

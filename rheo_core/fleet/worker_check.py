@@ -1,4 +1,4 @@
-"""Check of a worker process before its first shard."""
+"""Check a worker process before its first shard."""
 
 
 def worker_problem() -> str:

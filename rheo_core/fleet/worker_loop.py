@@ -1,6 +1,6 @@
-"""Event loop of a worker process, which all its shards share.
+"""The event loop that all shards of a worker process share.
 
-Each with a loop of its own would contend for Python's lock at every system call.
+Separate loops would contend for Python's global lock at every system call.
 """
 
 import asyncio

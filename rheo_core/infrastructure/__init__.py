@@ -1,1 +1,1 @@
-"""Infrastructure of the engine: HTTP, disk threads, files, locks, sessions."""
+"""Infrastructure: HTTP, disk threads, files, locks and session files."""

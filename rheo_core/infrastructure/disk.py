@@ -1,4 +1,4 @@
-"""Threads for blocking work on the disk."""
+"""Disk threads: run blocking file operations outside the event loop."""
 
 import asyncio
 import math

@@ -1,4 +1,7 @@
-"""Metadata of a finished file: its modification time, its origin and its source."""
+"""Write the metadata of a finished file: modification time, origin and source.
+
+`downloads/attempt.py` chooses the values.
+"""
 
 import errno
 import logging

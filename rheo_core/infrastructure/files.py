@@ -1,4 +1,4 @@
-"""Atomic file operations. Every function blocks until the disk has the data."""
+"""Atomic file operations. Every function blocks until the data is on the disk."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Sync of folders and files. Callers that wait for the same folder share one fsync(2).
+"""Sync folders and files. Callers that wait for the same folder share one fsync(2).
 
 One syncfs(2) makes all files of a file system durable at once.
 """

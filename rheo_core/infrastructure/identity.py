@@ -1,7 +1,8 @@
-"""Identity of open files. A path is only a name, and may lead to another file later.
+"""Identity of open files: check that a path still leads to the file that is open.
 
-No system call unlinks or replaces by descriptor. So every function here checks, acts, and checks
-again. If a name leads to another file, the function reports it and removes nothing.
+No system call unlinks or replaces a file by its descriptor. So every function here checks the path,
+acts, and checks it again. If the path leads to another file, the function reports this and removes
+nothing.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""SSLKEYLOGFILE: if the log of TLS keys cannot be written, only the log is lost."""
+"""SSLKEYLOGFILE: ignore a TLS key log that cannot be written."""
 
 import logging
 import os

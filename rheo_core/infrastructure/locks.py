@@ -1,4 +1,4 @@
-"""Locks that keep other processes away: from a part file, from a session."""
+"""Locks on part files and sessions against other processes."""
 
 import errno
 import fcntl

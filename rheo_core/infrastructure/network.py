@@ -1,4 +1,4 @@
-"""Signs of a missing network: routes, and name servers that do not answer."""
+"""Detect that this machine is offline: no route, or no name server that answers."""
 
 import errno
 import socket

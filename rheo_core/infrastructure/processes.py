@@ -1,4 +1,4 @@
-"""Commands of the user, run without a shell and ended with the program."""
+"""Run the user's commands without a shell, and end them with the program."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""Errors of sessions."""
+"""Exceptions of sessions."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files of a session: create them, check them, and rebuild damaged ones."""
+"""Session files: create, check and rebuild them."""
 
 import logging
 import os

@@ -1,7 +1,7 @@
-"""Head of a session file: the mark of this program, and the number of the layout.
+"""Session file header: recognise a session and its version without SQLite.
 
-The app reads it before it opens its screen. So this module does not import SQLite, which takes a
-while to load.
+The app reads the header before it opens its screen. This module does not import SQLite, because
+that takes a while.
 """
 
 from contextlib import suppress

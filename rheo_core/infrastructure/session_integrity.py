@@ -1,4 +1,4 @@
-"""Seals of rows: a checksum, and a MAC (message authentication code) that proves who wrote them."""
+"""Seal session rows with a checksum and a MAC (message authentication code)."""
 
 import marshal
 import sqlite3

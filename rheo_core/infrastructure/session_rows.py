@@ -1,4 +1,4 @@
-"""Conversion of downloads to rows of a session, and back, without secrets that are not needed."""
+"""Convert downloads to session rows and back, without unneeded secrets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

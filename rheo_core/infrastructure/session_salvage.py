@@ -1,4 +1,4 @@
-"""Salvage (data recovery): read the rows of a damaged session directly from its pages.
+"""Recover the rows of a damaged session directly from its pages.
 
 SQLite cannot read a file whose first page is damaged, and stops at the first bad frame of a
 write-ahead log. The seal of each row makes a simpler way safe: search every page for cells of

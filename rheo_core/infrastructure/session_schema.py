@@ -1,4 +1,4 @@
-"""Schema of a session file, and its migrations from earlier versions."""
+"""Session schema, and migrations from earlier versions."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,10 @@
-"""SessionStore: queue and history in one SQLite file.
+"""SessionStore: store the queue and the history in a SQLite file.
 
 A write-ahead log with `synchronous = FULL` syncs at every commit, so saved downloads survive a
 power loss; with NORMAL they survive only a crash of the program. An incomplete transaction is
 rolled back. Each save is one transaction, so a thousand downloads cost one sync.
+
+`Session.open` in `downloads/session.py` deletes old rows of the history (`history_days`).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Tally: a count of the commits and rows of a session, to detect lost commits.
+"""Tally: count the commits and rows of a session to detect lost commits.
 
 SQLite ends a write-ahead log at its first bad frame and silently discards the commits after it. So
 the session counts its commits and rows in a table, and a note next to the file repeats the numbers

@@ -1,4 +1,4 @@
-"""SharedTimer: one timer of the event loop for all that wait for the same time."""
+"""SharedTimer: one event-loop timer for all callers that wait for the same time."""
 
 import asyncio
 import time

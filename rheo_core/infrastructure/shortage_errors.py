@@ -1,4 +1,4 @@
-"""Errors that come from a shortage on this machine, not from a disk or a server."""
+"""Recognise errors caused by a shortage on this machine: open files, memory, ports."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Secret key of the user, which authenticates files that the user's programs wrote."""
+"""The user's secret key, which authenticates part files, state files and sessions."""
 
 import logging
 import os

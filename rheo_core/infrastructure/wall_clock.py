@@ -1,4 +1,4 @@
-"""Waiting for a time of the day."""
+"""Wait until a time of day, even if the clock changes."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Anything a user pastes or loads -> entries, each with a verdict."""
+"""Read anything that a user pastes or loads, and give each entry a verdict."""
 
 from .entries import Entry, Verdict
 from .pipeline import (

@@ -1,4 +1,4 @@
-"""Arguments and lists of a command -> downloads and diagnostics, read on demand."""
+"""Read the arguments and lists of a command on demand, as downloads and diagnostics."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

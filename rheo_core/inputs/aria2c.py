@@ -1,4 +1,4 @@
-"""aria2c commands. Their options have the names of those in input files of aria2."""
+"""aria2c commands, whose options are named like those in aria2 input files."""
 
 from collections.abc import Iterator
 from pathlib import Path

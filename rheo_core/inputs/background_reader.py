@@ -1,4 +1,4 @@
-"""BackgroundReader: iterators that may block, such as standard input, for the event loop."""
+"""BackgroundReader: read standard input and other blocking iterators in a thread."""
 
 import asyncio
 from collections.abc import Iterator

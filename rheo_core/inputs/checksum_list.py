@@ -1,4 +1,4 @@
-"""Checksum lists such as SHA256SUMS: the files that they name, next to the list."""
+"""Checksum lists such as SHA256SUMS: download the files that they name."""
 
 import re
 from collections.abc import Iterator

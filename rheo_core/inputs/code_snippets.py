@@ -1,7 +1,7 @@
-"""Code snippets: program code, request headers and other commands; recognised and refused whole.
+"""Recognise and refuse program code, request headers and commands of other programs.
 
-The URLs in them are not downloads of their own: without its name, login
-and headers, a download would be another one, and the referer is none at all.
+rheo does not pick out their URLs, because it would lose the file name, the login and the headers
+around a URL, and because a Referer is not a download.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Options in the words of a command, read as its program reads them."""
+"""Parse the options of a pasted command as its program does."""
 
 import re
 from collections import deque

@@ -1,4 +1,4 @@
-"""Requests of a command, and the downloads that they become."""
+"""Convert the options of a pasted command to downloads."""
 
 import re
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Commands of curl, wget and aria2c, copied from browsers or written by people."""
+"""curl, wget and aria2c commands, copied from browsers or written by hand."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""curl commands, copied from browsers or written by people."""
+"""curl commands, including "Copy as cURL" of browsers."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Config files of curl, as for `curl -K`: an option and its value on each line."""
+"""curl config files, as for `curl -K`: an option and its value on each line."""
 
 import re
 from collections.abc import Iterator

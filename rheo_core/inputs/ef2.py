@@ -1,4 +1,4 @@
-"""Exports of Internet Download Manager (.ef2): a URL and its headers between `<` and `>`."""
+"""Internet Download Manager exports (.ef2): a URL and its headers between `<` and `>`."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Entries: downloads that a text asks for, each with a verdict."""
+"""Entry: a requested download with its verdict."""
 
 import re
 from enum import StrEnum

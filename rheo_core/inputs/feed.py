@@ -1,4 +1,4 @@
-"""Links of feeds and indexes in XML: RSS, Atom, sitemaps, playlists and listings of S3."""
+"""XML feeds and indexes: RSS, Atom, sitemaps, playlists and S3 listings."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Formats of texts, and the choice of a reader for a line."""
+"""Detect the format of a text, and choose its reader."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""JSON: events as written by `--json`, downloads with the fields of `FileConfig`, lists of URLs."""
+"""JSON: events written by `--json`, downloads with the fields of `FileConfig`, URL lists."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Plain text with URLs in it: a letter, notes, a table."""
+"""Find URLs in plain text: an email, notes, a table."""
 
 import re
 from collections.abc import Iterator, Sequence

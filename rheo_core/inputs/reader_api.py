@@ -1,4 +1,4 @@
-"""Reader API: lines in, candidates for downloads out."""
+"""Interface of the format readers: lines in, candidates for downloads out."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
-"""Shell commands -> words: bash, and cmd of Windows.
+"""Split shell commands into words, for bash and for cmd on Windows.
 
-`shlex` supports neither cmd nor `$'…'`, which Chrome uses for text with an apostrophe. It does not
-report the end of a command either.
+`shlex` supports neither cmd nor `$'…'`, which Chrome uses for text with an apostrophe. It also
+does not report where a command ends.
 """
 
 import re

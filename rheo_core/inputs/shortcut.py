@@ -1,4 +1,4 @@
-"""Shortcuts to a URL, as browsers and file managers save them: .url, .desktop and .webloc."""
+"""Internet shortcuts saved by browsers and file managers: .url, .desktop and .webloc."""
 
 import errno
 import re

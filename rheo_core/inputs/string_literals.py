@@ -1,4 +1,4 @@
-"""String literals in lines of JSON and of program code."""
+"""String literals in JSON and program code."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Tables (CSV, TSV) with a column of URLs."""
+"""CSV and TSV tables with a column of URLs."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Lists of one URL a line, as for wget, and input files of aria2."""
+"""Lists with one URL per line, as for wget, and aria2 input files."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Ends of URLs in a line: one rule for lists, tables and prose."""
+"""Find where a URL ends in a line, for lists, tables and prose."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Records of all downloads, with revisions and snapshots for readers."""
+"""Tracking: the records of all downloads, with snapshots for readers."""
 
 from .base import BaseTracker
 from .null import NullTracker

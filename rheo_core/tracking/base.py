@@ -1,4 +1,4 @@
-"""The tracker interface."""
+"""BaseTracker: the interface of trackers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ class BaseTracker(ABC):
 
     @abstractmethod
     def add(self, record: DownloadRecord) -> None:
-        """Add a record, which replaces one with the same id."""
+        """Add a record. It replaces a record with the same id."""
 
     @abstractmethod
     def get(self, download_id: str) -> DownloadRecord | None:
@@ -29,7 +29,7 @@ class BaseTracker(ABC):
 
     @abstractmethod
     def restore(self, download_id: str) -> DownloadRecord | None:
-        """Undo `remove`; return None if the download was not removed, or too long ago."""
+        """Undo `remove`. Return None if the download was not removed, or too long ago."""
 
     @abstractmethod
     def active(self) -> Iterator[DownloadRecord]:
@@ -37,7 +37,7 @@ class BaseTracker(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[DownloadRecord]:
-        """Return all present records, in any order."""
+        """Return all records, in any order."""
 
     @abstractmethod
     def get_download_info(self, download_id: str) -> DownloadInfo | None:
@@ -49,4 +49,4 @@ class BaseTracker(ABC):
 
     @abstractmethod
     def snapshot(self, since: int = 0) -> Snapshot:
-        """Return the changes since revision `since`; everything for 0."""
+        """Return the changes since revision `since`; 0: everything."""

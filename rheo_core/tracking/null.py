@@ -1,4 +1,4 @@
-"""NullTracker: a tracker that reports nothing."""
+"""NullTracker: track nothing."""
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadStats, DownloadStatus, Snapshot
 
@@ -7,7 +7,7 @@ from .tracker import DownloadTracker
 
 
 class NullTracker(DownloadTracker):
-    """Tracker of running downloads only, which the engine needs. It reports nothing to readers."""
+    """Tracker that knows only running downloads, for the engine, and reports nothing to readers."""
 
     def touch(self, record: DownloadRecord, status: DownloadStatus | None = None) -> None:
         super().touch(record, status)

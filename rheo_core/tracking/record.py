@@ -100,7 +100,7 @@ class DownloadRecord:
 
     @property
     def is_kept(self) -> bool:
-        """True if it was cancelled, and its partial data is kept until the undo is over."""
+        """True if the download was cancelled, and its data is kept until undo expires."""
         return self.status is DownloadStatus.CANCELLED and self.bytes_downloaded > 0
 
     @property
@@ -123,7 +123,7 @@ class DownloadRecord:
         return self.stats_or_none.redirect_host if self.stats_or_none is not None else None
 
     def begin_attempt(self, max_attempts: int) -> None:
-        """Count an attempt, of this many, and start its clock."""
+        """Count an attempt of at most `max_attempts`, and start its clock."""
         stats = self.stats
         stats.attempt += 1
         stats.max_attempts = max_attempts
@@ -138,7 +138,7 @@ class DownloadRecord:
             stats.meter = None
 
     def resume_from(self, offset: int) -> None:
-        """Continue from `offset` bytes on the disk, which do not count for the speed."""
+        """Continue from `offset` bytes on the disk, which do not affect the speed."""
         self.bytes_downloaded = offset
         if (meter := self._meter) is not None:
             meter.counted = offset

@@ -1,4 +1,4 @@
-"""DownloadTracker: records in memory, with revisions and snapshots.
+"""DownloadTracker: keep records in memory, with revisions and snapshots.
 
 The cost of a snapshot grows with the number of changes, not with the number of downloads.
 """

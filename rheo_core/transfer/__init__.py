@@ -1,4 +1,4 @@
-"""Transfer of bytes from a URL to a file."""
+"""Transfer: fetch the bytes of a URL into a file."""
 
 from .committing import Commit, commit, give_final_name, make_names_durable
 from .connection_permit import ConnectionPermit

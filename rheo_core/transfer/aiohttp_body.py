@@ -1,4 +1,4 @@
-"""Bodies of replies of aiohttp: read by it, or received straight from the socket."""
+"""Read response bodies with aiohttp, or straight from the socket."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Errors of aiohttp, translated into errors of this package. Imported with the first of them."""
+"""Translate aiohttp errors into errors of this package. Imported with the first of them."""
 
 from collections.abc import Mapping
 

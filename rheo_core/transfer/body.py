@@ -1,4 +1,4 @@
-"""Hot path: bytes of one range, from the socket through a buffer to the file."""
+"""Read one range from the socket through a buffer to the file. The hot path."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Commit: give a whole part file its final name, durably."""
+"""Commit: give a complete part file its final name, durably."""
 
 import errno
 import os
@@ -31,10 +31,10 @@ class Commit(NamedTuple):
     """Request to give a finished file its final name.
 
     Attributes:
-        part: the whole file, in memory or on the disk.
+        part: the complete file, in memory or on the disk.
         size: size of the file, bytes.
-        overwrite: replace a regular file of that name.
-        metadata: time and origin of the file.
+        overwrite: replace a regular file with that name.
+        metadata: modification time, origin and source of the file.
     """
 
     part: PartFile
@@ -54,14 +54,14 @@ def commit(
 
 
 def give_final_name(request: Commit) -> Identity:
-    """Give the finished file its metadata, then its name; return its identity. Blocks.
+    """Write the metadata of the finished file, then give it its name. Blocks.
 
-    `make_names_durable` follows.
+    Return the identity of the file. Call `make_names_durable` afterwards.
 
     Raises:
-        FileExistsError: the name was taken meanwhile. The part file stays.
+        FileExistsError: a file with this name exists now. The part file stays.
         DestinationError: the disk reports an error, or another program replaced the part file.
-        FileValidationError: another program shortened the file, or wrote to it after its check.
+        FileValidationError: another program truncated the file, or changed it after the check.
     """
     part, size, overwrite, metadata = request
     part.check_folder()

@@ -1,6 +1,6 @@
-"""Connections of one transfer: start, end and checkpoints.
+"""ConnectionGroup: start and end the connections of one transfer.
 
-`host_limits.py` limits the connections to one host.
+`host_limits.py` limits the connections to one host, and `checkpoints.py` saves their progress.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from rheo_core.domain.text import printable, quoted
 from rheo_core.infrastructure.disk import DiskThreads
 
 from .body import receive
+from .checkpoints import Checkpoints
 from .connection_permit import ConnectionPermit
 from .context import TransferContext
 from .part_file import PartFile
@@ -84,7 +85,7 @@ class ConnectionGroup:
         primary = self._context.sources.primary
         self._context.record.stats.transfer_details = self.details
         self._start(segment, primary, self._receive_first(segment, reply))
-        next_checkpoint = self._began + self._tuning.checkpoint_seconds
+        checkpoints = Checkpoints(self._context, self._disk, self._part)
         try:
             while self._tasks:
                 await asyncio.wait(
@@ -96,10 +97,9 @@ class ConnectionGroup:
                 self._start_more()
                 if self._tasks:
                     self._stall.check(self._loop.time(), self._context.sources.primary.name)
-                if self._loop.time() >= next_checkpoint:
-                    await self._checkpoint()
+                if checkpoints.is_due:
+                    await checkpoints.make(self._segments.written())
                     await self._check_room()
-                    next_checkpoint = self._loop.time() + self._tuning.checkpoint_seconds
             self._check_complete()
             if self._promising is not None:  # no thread changes the state any more
                 promised, validator = self._promising.promised, self._promising.validator
@@ -107,14 +107,14 @@ class ConnectionGroup:
         except DiskFullError:
             await self._stop()
             with suppress(DestinationError):
-                await self._checkpoint(on_full_disk=True)
+                await checkpoints.make(self._segments.written(), on_full_disk=True)
             raise
         except DestinationError:
             await self._stop()
             raise  # the bytes are not on the disk, so the last checkpoint stays valid
         except BaseException:
             await self._stop()
-            await self._checkpoint()
+            await checkpoints.make(self._segments.written())
             raise
         finally:
             self._context.record.stats.connections = 0
@@ -317,14 +317,6 @@ class ConnectionGroup:
         if self._last_error is not None:
             raise self._last_error
         raise IncompleteError(self._segments.received, self._segments.total)
-
-    async def _checkpoint(self, *, on_full_disk: bool = False) -> None:
-        """Save the written ranges if another attempt can continue from them."""
-        is_of_use = self._part.is_resumable and self._part.is_begun
-        if not is_of_use or not self._context.record.keep_partial:
-            return
-        work = self._part.checkpoint_on_full_disk if on_full_disk else self._part.checkpoint
-        await self._disk.run(work, self._segments.written())
 
     async def _check_room(self) -> None:
         """Stop before the disk is completely full."""

@@ -1,6 +1,6 @@
-"""ConnectionPermit: one connection, counted at the host of its request while it is in use.
+"""ConnectionPermit: count a connection against the limit of its host.
 
-A redirect moves the permit to the next host. `host_limits.py` has the limits.
+A redirect moves the permit to the next host. `host_limits.py` defines the limits.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ _REFUSALS = {429, 503}  # RFC 6585 4, RFC 9110 15.6.4: too many requests, overlo
 
 
 class ConnectionPermit:
-    """A permit for one connection, counted from `begin` to `end` at the host of its request.
+    """Permit for one connection, counted against its host from `begin` to `end`.
 
     Args:
         hosts: counts the connection.
         host: host of the link, which gets the first request.
-        explain: called with the reason why it waits for room, and with "" afterwards.
-        download_id: download whose reservation it uses.
-        keeps_reservation: the reservation stays, because the connection is for another file that
-            comes before the download.
+        explain: called with the reason for a wait, and with "" after the wait.
+        download_id: download whose reservation the permit uses.
+        keeps_reservation: keep the reservation for the download, because this connection first
+            fetches another file.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class ConnectionPermit:
         self._was_answered = False
 
     async def begin(self) -> None:
-        """Wait a short time for room and take it.
+        """Wait a short time for room at the host, and take it.
 
-        A waiting download holds its slot, and may hold a reserved place. Other downloads may wait
-        for either of them, and this host may wait for one of those.
+        The wait is short, because a waiting download holds its slot and perhaps a reservation.
+        Other downloads may wait for these, and this host may wait for those downloads.
 
         Raises:
-            HostFullError: the host had no room in that time. The download waits in the queue.
+            HostFullError: the host has no room. The download then waits in the queue.
         """
         hosts, host, download_id = self._hosts, self.host, self.download_id
         if not hosts.can_acquire(host, download_id):
@@ -66,13 +66,13 @@ class ConnectionPermit:
         self._known = hosts.acquire(host, "" if self._keeps_reservation else download_id)
 
     async def move(self, host: str) -> None:
-        """Count the connection at the host that a redirect leads to.
+        """Count the connection against the host that a redirect leads to.
 
-        It waits for room only if its reservation is on a third host, because this one then
-        redirects it soon.
+        Wait for room only if the reservation is for a third host, because then this host will
+        soon redirect the request.
 
         Raises:
-            HostFullError: that host has no room.
+            HostFullError: the host has no room.
         """
         if host == self.host:
             return
@@ -100,7 +100,7 @@ class ConnectionPermit:
         self._known, self.host = moved, host
 
     def answered(self) -> None:
-        """Take note that the host has answered, so it can serve this number of connections."""
+        """Record that the host has answered, so it can serve this number of connections."""
         assert self._known is not None
         if not self._keeps_reservation:
             self._hosts.end_reservation(self.download_id)
@@ -114,7 +114,7 @@ class ConnectionPermit:
     def is_refusal(self, host: str, error: BaseException | None) -> bool:
         """Return True if an error means that a host refused the request.
 
-        If the host seems to want fewer connections, it gets fewer.
+        Lower the limit of the host if it seems to want fewer connections.
         """
         cause = "a refused connection"
         if isinstance(error, HttpStatusError):

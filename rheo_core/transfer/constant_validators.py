@@ -1,7 +1,7 @@
-"""ETags and dates that look strong, although every version of a file may have them.
+"""Recognise ETags and dates that stay the same when the file changes.
 
-Programs write them where the value is missing, or before the body is there. To take a good one for
-one of these costs a resume; to believe a bad one mixes two versions.
+Programs send them if they do not know the value, or do not have the body yet. Rejecting a good
+validator only prevents a resume, but trusting a bad one mixes two versions of a file.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """File names in Content-Disposition headers (RFC 6266 and RFC 8187).
 
-Malformed headers that servers send are read as browsers do if browsers agree. Otherwise they are
-ignored, and the URL names the file.
+If browsers agree on how to read a malformed header, this module reads it in the same way.
+Otherwise it ignores the header, and the name comes from the URL.
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""Context that the connections of one transfer share: sources, requests, checks and limits."""
+"""TransferContext: sources, options and limits that the connections of a transfer share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -26,9 +26,9 @@ _MIN_BATCH_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """Fields of `EngineOptions` that concern a transfer, and the key of this user.
+    """Fields of `EngineOptions` for a transfer, and the user's key.
 
-    `key` signs the states of part files. Only signed states are resumed.
+    `key` signs the states of part files. rheo resumes only from signed states.
     """
 
     timeout: float | None = DEFAULTS.timeout
@@ -48,7 +48,7 @@ class TransferOptions:
 
     @classmethod
     def of(cls, options: EngineOptions) -> Self:
-        """Return the options of an engine that concern a transfer."""
+        """Return the options for a transfer from those of an engine."""
         names = {each.name for each in fields(cls)}
         return cls(**{k: v for k, v in vars(options).items() if k in names})
 
@@ -59,7 +59,7 @@ class TransferOptions:
 
 
 class TransferContext:
-    """Sources of one download, requests to them, and their limits.
+    """Sources, requests and limits of one download.
 
     Args:
         requester: sends the requests.
@@ -67,8 +67,8 @@ class TransferContext:
         limits: speed limits of all downloads, of hosts and of this download.
         options: options of the transfer.
         record: the download.
-        explain: called with the reason for the present state.
-        verified_at_end: the whole file is verified at the end, so sources need not agree.
+        explain: called with the reason for the current state.
+        verified_at_end: a hash verifies the whole file at the end, so sources need not agree.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class TransferContext:
         state: PartState,
         counted: ConnectionPermit | None = None,
     ) -> Request:
-        """Return a request to a source. It may use the permit `counted`, and leaves it taken."""
+        """Return a request to a source. It can use the permit `counted`, which it does not end."""
         permit = counted or ConnectionPermit(self._hosts, source.host, self.explain, self.record.id)
         return Request(
             self._requester,
@@ -121,10 +121,10 @@ class TransferContext:
         )
 
     def _version_of(self, source: Source, state: PartState) -> Validator | None:
-        """Return the validator that replies of `source` must match; None: any reply will do.
+        """Return the validator that responses of `source` must match; None: accept any.
 
-        Validators cannot be compared across URLs (RFC 9110 8.8.1). Unless the file is verified at
-        the end, two sources have the same file only if their validators agree.
+        Validators cannot be compared across URLs (RFC 9110 8.8.1). Without a hash of the file, rheo
+        still assumes that two sources have the same file only if their validators agree.
         """
         own = source.version
         if own is None and source is self.sources.original:
@@ -147,12 +147,12 @@ class TransferContext:
 
     @property
     def may_be_limited(self) -> bool:
-        """True if a limit of speed applies to these bytes."""
+        """True if a speed limit applies to these bytes."""
         return self._limits.is_set or self.record.config.speed_limit is not None
 
     @property
     def is_unlimited(self) -> bool:
-        """True if no limit of speed applies."""
+        """True if no speed limit applies."""
         return not any(throttle.is_limited for throttle in self._throttles.values())
 
     def is_throttled(self) -> bool:
@@ -160,6 +160,6 @@ class TransferContext:
         return any(throttle.is_waiting for throttle in self._throttles.values())
 
     def batch_bytes(self) -> int:
-        """Return the bytes that one connection collects before a write; fewer if there are many."""
+        """Return the bytes that a connection collects before a write; fewer if there are many."""
         share = self._buffer_bytes // (2 * max(self._hosts.in_use, 1))
         return min(self.options.chunk_size, max(share, _MIN_BATCH_BYTES))

@@ -1,9 +1,11 @@
-"""Checksum of the whole file, as the headers of a reply promise it.
+"""Checksums in response headers (RFC 9530, RFC 3230, Content-MD5).
 
-Bodies are stored as they come and never decoded. The representation (RFC 9530 section 3; RFC 3230
-calls it instance) has its content coding applied, and so has the content of a single message
-(section 2; RFC 2616 14.15 for Content-MD5). So their digests are those of our file, with any
-Content-Encoding. The digest of a message counts only if it carries the whole representation.
+rheo stores bodies without decoding them. Digests of the representation (RFC 9530 section 3; RFC
+3230 calls it instance) and of the content of one message (section 2; RFC 2616 14.15 for
+Content-MD5) also include the content coding. Therefore they match the stored file, with any
+Content-Encoding. rheo uses the digest of a message only if it carries the whole representation.
+
+`downloads/verification.py` decides whether it counts. A checksum of the user takes precedence.
 """
 
 import base64

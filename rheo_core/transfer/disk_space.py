@@ -1,4 +1,4 @@
-"""Room on the disk: for files of known size, and a reserve for bodies of unknown length."""
+"""Disk space: reserve it for files of known size, and keep some free for others."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,14 @@ from rheo_core.domain.units import size_text
 
 _MIN_BYTES = 1 << 30
 _DISK_PARTS = 100
-"""The reserve is the larger of 1 GiB and a hundredth of the disk,"""
+"""The reserve is the larger of 1 GiB and one hundredth of the disk,"""
 _SMALL_DISK_PARTS = 10
-"""but at most a tenth, or a USB stick could not hold such files at all,"""
+"""but at most one tenth, because a USB stick could not hold such files otherwise,"""
 _FREE_PARTS = 2
-"""and at most half of the space that is free when the body begins: small files still fit."""
+"""and at most half of the free space when the body begins, so that small files still fit."""
 _LOOKS = 64
-"""Per reserve that is written: even 64 such bodies at a time do not use it up between two looks."""
+"""Checks while the reserve is written. Even 64 such bodies at once do not use it up between two
+checks."""
 
 
 def reserve_of(disk: os.statvfs_result) -> int:
@@ -26,7 +27,7 @@ def reserve_of(disk: os.statvfs_result) -> int:
 class Reserve:
     """Limit of one body of unknown length.
 
-    The less space is left, the more often it looks at the disk.
+    The less space is left, the more often it checks the disk.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -54,10 +55,10 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
     Args:
         descriptor: the file.
         path: name of the file, for the message.
-        size: size of the whole file, bytes.
+        size: size of the complete file, bytes.
 
     Raises:
-        DiskFullError: the file does not fit, or is larger than the whole disk.
+        DiskFullError: the file does not fit, or is larger than the disk.
     """
     disk = _disk_of(descriptor)
     if disk is None:
@@ -73,7 +74,7 @@ def check_room(descriptor: int, path: Path, size: int) -> None:
 
 
 def _disk_of(descriptor: int) -> os.statvfs_result | None:
-    """Return the sizes of the disk of a file; None if they are refused, as on some phones."""
+    """Return size and free space of a file's disk; None if not permitted, as on some phones."""
     try:
         return os.fstatvfs(descriptor)
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors of the HTTP library and the system, translated into errors of this package."""
+"""Translate errors of HTTP libraries and the system into errors of this package."""
 
 import errno
 import ssl

@@ -1,6 +1,6 @@
-"""Limits of connections and downloads for each host, lowered for a host that refuses.
+"""HostLimiter: limits per host, lowered when a host answers 429 or refuses connections.
 
-A connection counts at the host that gets the request, by its `ConnectionPermit`.
+`ConnectionPermit` counts a connection against the host that receives the request.
 """
 
 import asyncio
@@ -84,9 +84,9 @@ class HostLimiter:
     """Counts connections and downloads for each host, and learns the limits of hosts.
 
     Args:
-        limit: connections to one host, unless its own limits say otherwise.
+        limit: maximum number of connections to one host, unless it has its own limit.
         on_room: called when a full host has room again.
-        tuning: times for which redirects are remembered and wait for room.
+        tuning: how long to remember redirects, and how long they wait for room.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class HostLimiter:
 
     @property
     def limit(self) -> int:
-        """Maximum number of connections to one host; may be changed at any time."""
+        """Maximum number of connections to one host; can be changed at any time."""
         return self._limit
 
     @limit.setter
@@ -123,7 +123,7 @@ class HostLimiter:
         self._note_room()
 
     def set_host_limits(self, table: Mapping[str, HostLimits]) -> None:
-        """Set limits of single hosts, with names as in `find_host`."""
+        """Set limits for individual hosts, with names as in `find_host`."""
         self._host_limits = table
         self._note_room()
 
@@ -133,15 +133,15 @@ class HostLimiter:
         return self._total
 
     def likely(self, host: str) -> str:
-        """Return the host that a link at `host` leads to; `host` if unknown."""
+        """Return the host that links at `host` redirect to; `host` if unknown."""
         lead = self._leads.get(host)
         return host if lead is None else lead.host
 
     def reserve(self, download_id: str, host: str) -> None:
-        """Reserve a connection to a host for a download that begins.
+        """Reserve a connection to a host for a download that starts.
 
-        The reservation ends when the download has a connection there or a reply from another
-        host.
+        The reservation ends when the download has a connection to this host, or a response from
+        another host.
         """
         if download_id in self._running:  # its last attempt ended in this turn of the loop
             self.cancel_reservation(download_id)
@@ -160,18 +160,18 @@ class HostLimiter:
             self._note_room()
 
     def is_busy(self, host: str) -> bool:
-        """Return True if no further download of a link at `host` may begin now."""
+        """Return True if no further download from `host` may start now."""
         lead = self._leads.get(host)
         return self._takes_no_download(host) or (
             lead is not None and self._takes_no_download(lead.host)
         )
 
     def is_full(self, host: str) -> bool:
-        """Return True if a host accepts no further connection besides the reserved ones."""
+        """Return True if a host has no room except for reserved connections."""
         return self._free(host) <= self._reserved.get(host, 0)
 
     def busy(self) -> dict[str, HostWait]:
-        """Return all busy hosts, and why their downloads wait."""
+        """Return all busy hosts with the reason why their downloads wait."""
         known = {*self._hosts, *self._downloads, *self._leads, *self._rests}
         return {host: self._wait_of(self.likely(host)) for host in known if self.is_busy(host)}
 
@@ -186,7 +186,7 @@ class HostLimiter:
         return HostWait(in_use, allowed, known.cause, _wall_time(lifts_at))
 
     def allowed(self, host: str) -> int:
-        """Return the number of connections that a host may have now."""
+        """Return the current connection limit of a host."""
         known = self._hosts.get(host)
         if known is None or known.learned is None:
             return self._limit_of(host)
@@ -194,10 +194,10 @@ class HostLimiter:
         return min(known.learned + int(spared / known.patience), self._limit_of(host))
 
     def refused(self, host: str, download_id: str = "", cause: str = "") -> None:
-        """Take note that a host refused a connection, which is still counted.
+        """Record that a host refused a connection, which is still counted.
 
-        If the host accepted the same number before, the number is not the reason. Neither is it if
-        it refuses the same download again and answers others meanwhile: then it is the link.
+        If the host accepted this number of connections before, the number is not the reason. If it
+        refuses the same download again but answers others, the link is the reason.
 
         Args:
             host: the host with its port.
@@ -221,10 +221,10 @@ class HostLimiter:
         self._wake_later(host, known)
 
     def rest(self, host: str, seconds: float, download_id: str = "", cause: str = "") -> None:
-        """Begin no further download at a host for this time, which it requested.
+        """Start no further downloads from a host for the time that it requested.
 
-        If it serves other connections, their number was the reason, and `refused` lowers it. If
-        only one link is refused again and again, the host does not rest.
+        Do nothing if the host answers other connections. Then their number was the reason, and
+        `refused` lowers it. Also do nothing if the host keeps refusing the same link.
         """
         known = self._hosts.get(host)
         if known is not None and (known.answered or download_id in known.bad_links):
@@ -235,13 +235,13 @@ class HostLimiter:
         self._rests[host] = _Rest(end, cause)
 
     def end_rest(self, host: str) -> None:
-        """Let downloads begin at a host again."""
+        """Allow downloads from a host again."""
         if (rest := self._rests.pop(host, None)) is not None:
             rest.end.cancel()
             self._note_room()
 
     def lift(self) -> list[str]:
-        """End all pauses and lower limits that hosts have caused; return these hosts."""
+        """Remove all pauses and reduced limits that hosts caused. Return these hosts."""
         lowered = {host: known for host, known in self._hosts.items() if known.learned is not None}
         lifted = sorted({*lowered, *self._rests})
         for host, known in lowered.items():
@@ -251,7 +251,7 @@ class HostLimiter:
         return lifted
 
     def _forget_refusal(self, host: str, known: KnownHost) -> None:
-        """Give a host its usual limit again."""
+        """Restore the usual limit of a host."""
         known.learned, known.patience, known.cause, known.lowered_by = None, 0.0, "", ""
         if known.waking is not None:
             known.waking.cancel()
@@ -283,7 +283,7 @@ class HostLimiter:
     async def wait_for_room(
         self, host: str, explain: Callable[[str], None], download_id: str
     ) -> None:
-        """Wait until there is room for a connection; take it before the next `await`."""
+        """Wait until there is room for a connection. Take it before the next `await`."""
         while not self.can_acquire(host, download_id):
             allowed = self.allowed(host)  # it may change meanwhile
             explain(f"host limit {allowed} of {allowed}")
@@ -294,9 +294,9 @@ class HostLimiter:
     def move(
         self, known: KnownHost, before: str, host: str, download_id: str, *, keeps_reservation: bool
     ) -> KnownHost | None:
-        """Count a connection to `before` at `host` from now on; None if there is no room.
+        """Count a connection to `before` against `host` instead; None if there is no room.
 
-        Do not wait for room, because a waiting download would hold its slot.
+        This does not wait for room, because a waiting download would hold its slot.
         """
         takes_download = not keeps_reservation and self._running.get(download_id) == before
         if host in self._rests or not self.can_acquire(host, download_id):
@@ -312,7 +312,7 @@ class HostLimiter:
         return moved
 
     def note_lead(self, link_host: str, host: str) -> None:
-        """Remember for a while that a link at `link_host` leads to `host`, which is full."""
+        """Remember for a while that a link at `link_host` redirects to `host`, which is full."""
         if (before := self._leads.pop(link_host, None)) is not None:
             before.expiry.cancel()
         elif len(self._leads) >= _MAX_LEADS:
@@ -322,7 +322,7 @@ class HostLimiter:
         self._leads[link_host] = _Lead(host, expiry)
 
     def has_reservation_elsewhere(self, download_id: str, host: str) -> bool:
-        """Return True if a download has a reservation on another host than this one."""
+        """Return True if a download has a reservation for another host."""
         return self._reservations.get(download_id, host) != host
 
     def end_reservation(self, download_id: str) -> None:
@@ -332,7 +332,7 @@ class HostLimiter:
             self._note_room()
 
     def release(self, host: str, known: KnownHost) -> None:
-        """Take note that a connection has ended."""
+        """Record that a connection has ended."""
         known.in_use -= 1
         self._total -= 1
         if not known.in_use:

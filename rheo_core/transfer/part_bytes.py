@@ -1,4 +1,4 @@
-"""PartBytes: bytes of an open part file, which no other program may change meanwhile."""
+"""PartBytes: read and write an open part file that no other program may change."""
 
 import os
 import threading

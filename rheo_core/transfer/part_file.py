@@ -1,6 +1,7 @@
-"""PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` with known facts.
+"""PartFile: `NAME.part` with the bytes so far, and `NAME.part.state` that describes them.
 
-All methods block; the engine calls them in its disk threads.
+All methods block; the engine calls them in its disk threads. `checkpoints.py` decides when a
+transfer writes the state.
 """
 
 import errno
@@ -37,18 +38,18 @@ from .segments import WrittenRange
 from .validators import Validator
 
 _BEGINNING_BYTES = 512
-"""Bytes that show the kind of a file."""
+"""Number of bytes that show the type of a file."""
 _MAX_BUFFERED_BYTES = 256 << 10
-"""Largest file that waits in memory for the end of the transfer."""
+"""Size of the largest file that waits in memory for the end of the transfer."""
 _STATE_BYTES = 64 << 10
-"""Bytes to give up at the end of the file if a full disk has no room for the state."""
+"""Bytes at the end of the file to give up if a full disk has no room for the state."""
 
 
 class PartFile:
-    """The file while it is not whole.
+    """Partial file of a download.
 
-    The caller makes sure that one download uses it at a time. A lock keeps other programs away
-    while it is open.
+    The caller ensures that only one download uses it at a time. While the file is open, a lock
+    keeps other programs away.
     """
 
     def __init__(
@@ -67,12 +68,12 @@ class PartFile:
         Args:
             destination: path of the finished file.
             owner: the download.
-            durable: sync bytes to the disk before anything relies on them.
-            pieces: checksums of pieces, which will find bad bytes in the whole file.
+            durable: sync data to the disk before anything relies on it.
+            pieces: checksums of the pieces, which locate bad bytes in the complete file.
             key: signs the state.
             is_read_back: `digest` reads the file instead of relying on received bytes.
-            check_folder: raises DestinationError for a path whose folder must not be used. Called
-                before each file is created or named, because others may change a shared folder.
+            check_folder: raises DestinationError if the folder of a path must not be used. Called
+                before a file is created or named, because others may change a shared folder.
         """
         self.destination = destination
         self.folder = folder_of(str(destination))  # no change of its name affects it
@@ -111,7 +112,7 @@ class PartFile:
         """Return the checksum of the file, in hexadecimal.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         if self.buffered is not None:
             return hashlib.new(algorithm, self.buffered, usedforsecurity=False).hexdigest()
@@ -120,11 +121,11 @@ class PartFile:
         return self.hashing.finish(algorithm, self.descriptor, stop)
 
     def found_state(self) -> PartState | None:
-        """Return the signed state that is there; see `state_at`."""
+        """Return the signed state on the disk; see `state_at`."""
         return state_at(self.destination, self.owner, self._key)
 
     def expected_size(self) -> int | None:
-        """Return the size of the whole file, bytes; None without a signed state that has it."""
+        """Return the size of the complete file in bytes; None if no signed state has it."""
         states = states_of(self.destination, self.owner, self._key)
         return next((each.total for each in states if each.total is not None), None)
 
@@ -164,16 +165,16 @@ class PartFile:
             self._file = PartBytes(descriptor, self.path, self.hashing, reach)
 
     def open(self, stop: threading.Event | None = None) -> None:
-        """Create the file, or resume that of an earlier attempt.
+        """Create the file, or resume the file of an earlier attempt.
 
         Afterwards `state` lists only bytes that were read back and are intact. `stop` ends the
-        reading early. Files of other programs and downloads are left alone; the part file gets
-        another name then.
+        reading early. Files of other programs and downloads are left alone. In this case the part
+        file gets another name.
 
         Raises:
-            FileInUseError: another program uses it.
-            DestinationError: it cannot be written.
-            ProtocolError: nothing proves that the user's new link leads to the file that is begun.
+            FileInUseError: another program uses the file.
+            DestinationError: the file cannot be written.
+            ProtocolError: nothing proves that the user's new link leads to the same file.
         """
         self.check_folder()
         with named_errors(self.path):
@@ -193,11 +194,11 @@ class PartFile:
 
     @property
     def is_borrowed(self) -> bool:
-        """True if nothing proves yet that the bytes of another link are those of this one."""
+        """True if nothing proves yet that the bytes of another link belong to this download."""
         return self.owner.borrows(self.state)
 
     def take_over(self) -> None:
-        """Make the bytes of another link those of this one, because a reply continues them."""
+        """Take over the bytes of another link, because a response continues them."""
         if self.is_borrowed:
             self.state = self.owner.taking_over(self.state)
 
@@ -205,7 +206,7 @@ class PartFile:
         """Check that the folder may still be used. Blocks.
 
         Raises:
-            DestinationError: it may not.
+            DestinationError: the folder must not be used.
         """
         if self._check_folder is not None:
             self._check_folder(self.destination)
@@ -214,7 +215,7 @@ class PartFile:
         """Check before the first request that a file can be created here.
 
         Raises:
-            DestinationError, FileInUseError: as `open`.
+            DestinationError, FileInUseError: see `open`.
         """
         if os.path.lexists(f"{self.destination}.part"):
             self.open()  # a crash left it before its first byte, or it is foreign
@@ -236,9 +237,9 @@ class PartFile:
         modified: int | None = None,
         media_type: str | None = None,
     ) -> None:
-        """Start again: the next bytes are those of this version from offset 0.
+        """Start over with this version, at offset 0.
 
-        This does not block, and the disk changes with `begin` only.
+        This does not block. Only `begin` changes the disk.
 
         Args:
             total: size of the file, bytes; None: unknown.
@@ -268,7 +269,7 @@ class PartFile:
 
         Raises:
             DiskFullError: the file does not fit on the disk.
-            FileInUseError, DestinationError: as `open`.
+            FileInUseError, DestinationError: see `open`.
         """
         expected = self.state.with_written(())  # buffered bytes are not on the disk yet
         if not self.is_open:
@@ -287,7 +288,7 @@ class PartFile:
     def fits_in_memory(self, size: int | None) -> bool:
         """Return True if a file of `size` bytes can wait in memory for its `commit`.
 
-        A crash loses these bytes, but the disk saves two files and their names.
+        A crash loses these bytes, but the disk does not have to create two more files.
         """
         return size is not None and 0 < size <= _MAX_BUFFERED_BYTES and not self.is_open
 
@@ -297,12 +298,12 @@ class PartFile:
 
     @property
     def size(self) -> int:
-        """Bytes that wait in memory, or else those that the state lists."""
+        """Number of bytes in memory, or else of those that the state lists."""
         return self.state.offset if self.buffered is None else len(self.buffered)
 
     @property
     def is_buffering(self) -> bool:
-        """True if bytes wait in memory."""
+        """True if bytes are waiting in memory."""
         return self.buffered is not None
 
     def flush_buffer(self) -> None:
@@ -316,7 +317,7 @@ class PartFile:
                 self.file.note_check()
 
     def write(self, offset: int, data: bytes | memoryview, crc: int = 0) -> int:
-        """Write all of `data` at `offset`; return its CRC-32. See `PartBytes.write`."""
+        """Write all of `data` at `offset`. Return its CRC-32. See `PartBytes.write`."""
         return self.file.write(offset, data, crc, self.state.total)
 
     def checkpoint(self, written: tuple[WrittenRange, ...]) -> None:
@@ -343,10 +344,10 @@ class PartFile:
         self._state_file.write(self._paths, state, durable=durable)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
-        """Make a checkpoint; give up the last bytes if the state has no room.
+        """Make a checkpoint. If the disk has no room for the state, give up the last bytes.
 
         Raises:
-            DestinationError: this failed too. The last checkpoint stays valid.
+            DestinationError: this fails too. The last checkpoint stays valid.
         """
         try:
             self.checkpoint(written)
@@ -356,7 +357,7 @@ class PartFile:
             self.checkpoint(self._without_tail(written))
 
     def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
-        """Truncate the last bytes to free their blocks; return the remaining ranges."""
+        """Truncate the last bytes to free their blocks. Return the remaining ranges."""
         *others, last = sorted(written, key=lambda each: each.start)
         end = max(last.end - _STATE_BYTES, last.start)
         rest = self.file.truncate_range(last, end)
@@ -364,7 +365,7 @@ class PartFile:
         return (*others, rest) if rest.end > rest.start else tuple(others)
 
     def release(self, *, keep: bool) -> None:
-        """Close the file. With `keep`, data that another attempt or the user can use stays."""
+        """Close the file. With `keep`, keep data that another attempt or the user can use."""
         if keep and self.buffered is not None:
             with suppress(DestinationError, ShortageError):
                 self.flush_buffer()
@@ -381,7 +382,7 @@ class PartFile:
             self.close()  # always, because the lock would block that attempt
 
     def _is_there(self) -> bool:
-        """Return True if the name still leads to the file."""
+        """Return True if the name still leads to the open file."""
         with suppress(OSError):
             check_at(self.descriptor, self.path)
             return True
@@ -409,10 +410,10 @@ class PartFile:
         self._state_file.remove(self._paths)
 
     def open_existing(self) -> bool:
-        """Open the file if it belongs to this download and is not in use; return success.
+        """Open the file if it belongs to this download and is not in use.
 
-        `state` is as an earlier attempt left it. Nothing is read back. The part file may be
-        missing although this returns True; see `is_open`.
+        Return True if this succeeded. `state` is as an earlier attempt left it, and nothing is read
+        back. The part file may be missing even then; see `is_open`.
         """
         part = self._opener.open_existing()
         if part is not None:
@@ -427,7 +428,7 @@ class PartFile:
 
     @property
     def is_resumable(self) -> bool:
-        """True if it may have bytes of several requests, guarded by a validator or pieces."""
+        """True if the file may have bytes of several requests, guarded by a validator or pieces."""
         return self.state.validator.if_range is not None or self.pieces is not None
 
     @property

@@ -1,4 +1,4 @@
-"""PartListings: folders that have no part files, so that nobody looks for each of their names."""
+"""PartListings: remember folders without part files, to save searches for them."""
 
 import os
 import time
@@ -16,10 +16,10 @@ _MAX_AGE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.5
 """Time between listings of a folder."""
 _LOOKS_BEFORE = 16
-"""Looks into a folder before it is listed for the first time: it may be for a few files alone."""
+"""Downloads in a folder before the first listing, which is not worthwhile for a few files."""
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
-"""Names to list; about 10 ms. A folder with more of them is taken for one with part files."""
+"""Names to list, in about 10 ms. A folder with more names is treated as having part files."""
 
 
 class _Listing(NamedTuple):
@@ -28,12 +28,11 @@ class _Listing(NamedTuple):
 
 
 class PartListings:
-    """Lists folders in a thread while files are claimed there, once in half a second.
+    """List folders in a thread, every half second while downloads start there.
 
     A part file may have one of five names, and looking for all of them takes as long as creating a
-    small file. Part files that other programs leave are seen after a second at the latest, and
-    those of this engine at once. Nothing is written because of a listing: a part file is opened
-    with all checks.
+    small file. The listing shows new part files of other programs within a second, and those of
+    this engine at once. Opening a part file never relies on a listing, but makes all checks.
 
     Args:
         disk: threads for the listings.
@@ -47,7 +46,7 @@ class PartListings:
         self._listed: set[str] = set()  # folders that a thread lists now
 
     def is_free(self, folder: Path | str) -> bool:
-        """Return True if `folder` had no part file within the last second, and takes files."""
+        """Return True if `folder` had no part file in the last second, and accepts new files."""
         name, now = str(folder), time.monotonic()
         began = self._latest.get(name)
         if began is None:
@@ -62,7 +61,7 @@ class PartListings:
         return listing is not None and listing.is_free and now - listing.began < _MAX_AGE_SECONDS
 
     def forget(self) -> None:
-        """Believe no listing that began before this call, because a part file was left."""
+        """Ignore listings that began before this call, because a part file was left behind."""
         self._listings = {}  # a thread may still write to the old one
         self._looks.clear()
         self._latest.clear()

@@ -1,4 +1,4 @@
-"""Mark of a part file: an extended attribute that only programs of this user can make.
+"""Mark part files with an extended attribute that only this user's programs can make.
 
 Some file systems do not support marks.
 """

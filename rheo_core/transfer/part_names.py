@@ -1,8 +1,10 @@
-"""Names that a part file may have, in the order in which they are tried.
+"""Choose the name of a part file if another program or download uses `NAME.part`.
 
-A part file is called `NAME.part`. If another program or download has a file of that name, it gets
-one of four names made from its source, so that the next run finds it. If other links of the same
-object have those, it gets one made from its link.
+`part_opening.py` decides which of several part files is continued.
+
+The usual name is `NAME.part`. If another program or download uses it, the part file gets one of
+four names derived from its source, so that the next run finds it. If other links to the same
+object use all four, it gets a name derived from its link.
 """
 
 import os
@@ -19,7 +21,7 @@ from .part_state import Key, PartState, StateFile, find_state
 
 _TAG_LETTERS = 8
 _TAG_OFFSETS = range(0, 4 * _TAG_LETTERS, _TAG_LETTERS)
-"""Offsets in the source of a download of the tags in its own names."""
+"""Offsets of the tags for alternative names in the source of a download."""
 _MAX_STEM_BYTES = MAX_NAME_BYTES - RESERVED_SUFFIX_BYTES - _TAG_LETTERS - 1
 
 
@@ -34,7 +36,7 @@ class PartPaths(NamedTuple):
         return self.part.with_name(f"{self.part.name}.state")
 
     def find_state(self, key: Key) -> StateFile | None:
-        """Read the file at the path of the state; None if there is none."""
+        """Read the state file; None if it does not exist."""
         return find_state(self.state, self.part.name, key)
 
 
@@ -44,7 +46,7 @@ def usual_paths(destination: Path) -> PartPaths:
 
 
 def own_paths(destination: Path, owner: PartOwner) -> list[PartPaths]:
-    """Return the paths for this download alone, in the order in which they are tried."""
+    """Return the paths that only this download uses, in the order in which rheo tries them."""
     name = shorten_filename(destination.name, _MAX_STEM_BYTES)
     return [_paths(destination, f"{name}.{tag}.part") for tag in _tags(owner)]
 
@@ -55,10 +57,10 @@ def _tags(owner: PartOwner) -> list[str]:
 
 
 def state_at(destination: Path, owner: PartOwner, key: Key) -> PartState | None:
-    """Return the state beside a destination: that of this download if it has one, or another's.
+    """Return the state next to a destination, preferably that of this download.
 
-    One of the same object counts before that of another. None if no valid state exists. Every
-    download calls this first and mostly finds nothing.
+    The next choice is a state of the same object, then any other. None: there is no valid state.
+    Every download calls this first, and most find nothing.
     """
     usual = None
     if os.access(f"{destination}.part.state", os.F_OK):
@@ -85,28 +87,20 @@ def _has_own_state(destination: Path, owner: PartOwner) -> bool:
 
 
 def states_of(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartState]:
-    """Yield the states of this download, in the order in which its paths are tried."""
+    """Yield the states of this download, in the order in which rheo tries its paths."""
     for paths in (usual_paths(destination), *own_paths(destination, owner)):
         state = _state_of(paths, key)
         if state is not None and owner.has_begun(state):
             yield state
 
 
-def paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartPaths]:
-    """Yield the paths that a part file may have, those with a state of this download first."""
-    every = [usual_paths(destination), *own_paths(destination, owner)]
-    ours = [owner.has_written(paths.find_state(key)) for paths in every]
-    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if is_ours)
-    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if not is_ours)
-
-
 def unverified_name(destination: Path) -> str:
-    """Return the name for data that is kept although it failed its check."""
+    """Return the name for data that rheo keeps although its check failed."""
     return f"{destination.name}.unverified"
 
 
 class PartNames:
-    """Names of the part files in folders, each of which is listed once. This blocks."""
+    """Names of the part files in folders. Lists each folder once. Blocks."""
 
     def __init__(self) -> None:
         self._stems: dict[Path, set[str] | None] = {}
@@ -123,7 +117,7 @@ class PartNames:
 
 
 def _stems_of_parts(folder: Path) -> set[str] | None:
-    """Return the beginnings of the names of all part files in a folder; None: unknown."""
+    """Return the stems of the names of all part files in a folder; None: unknown."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
@@ -143,7 +137,7 @@ def is_part_name(name: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """Return a name in a form in which all spellings that a file system takes for one agree."""
+    """Return a form of the name that is equal for names that a file system does not distinguish."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 

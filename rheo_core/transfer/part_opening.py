@@ -1,4 +1,4 @@
-"""Opening of part files: continue that of an earlier attempt, pass by a foreign one, or create one.
+"""Open a part file: resume an earlier attempt, avoid a foreign file, or create a new one.
 
 All functions block.
 """
@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .errors import named_errors
 from .part_marks import put_mark
-from .part_names import PartPaths, own_paths, paths_to_try, unverified_name, usual_paths
+from .part_names import PartPaths, own_paths, unverified_name, usual_paths
 from .part_owner import PartOwner
 from .part_recovery import (
     FoundPart,
@@ -79,7 +80,7 @@ class PartOpener:
             FileInUseError: another program uses it.
             DestinationError: it cannot be written.
         """
-        for paths in paths_to_try(self.destination, self.owner, self.key):
+        for paths in _paths_to_try(self.destination, self.owner, self.key):
             with named_errors(paths.part):
                 part = self._open_at(paths, stop)
             if part is not None:
@@ -203,13 +204,21 @@ class PartOpener:
 
     def free_paths(self) -> PartPaths | None:
         """Return paths without files; None if there is none, or if a part file of ours exists."""
-        for paths in paths_to_try(self.destination, self.owner, self.key):
+        for paths in _paths_to_try(self.destination, self.owner, self.key):
             if not (os.path.lexists(paths.part) or os.path.lexists(paths.state)):
                 return paths
             state_file = paths.find_state(self.key)
             if self.owner.has_written(state_file):
                 return None
         return None
+
+
+def _paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[PartPaths]:
+    """Yield the paths that a part file may have, those with a state of this download first."""
+    every = [usual_paths(destination), *own_paths(destination, owner)]
+    ours = [owner.has_written(paths.find_state(key)) for paths in every]
+    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if is_ours)
+    yield from (paths for paths, is_ours in zip(every, ours, strict=True) if not is_ours)
 
 
 def _let_owner_resume(descriptor: int) -> None:

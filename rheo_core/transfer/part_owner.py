@@ -1,4 +1,4 @@
-"""PartOwner: the download that a part file belongs to, and the rule whose bytes it may continue."""
+"""PartOwner: decide whether a download may resume a part file."""
 
 import hashlib
 import hmac
@@ -16,15 +16,15 @@ _SOURCE_DIGITS = 32
 class PartOwner(NamedTuple):
     """Download that a part file belongs to.
 
-    Bytes that another link of its object began are those of another file, unless no download of
-    this run has that link (`lender`), and an ETag, pieces or a hash prove the version.
+    A download may continue bytes from another link to the same object only if no download of this
+    run has that link (`lender`), and an ETag, pieces or a hash prove the version.
 
     Attributes:
-        source: its object; see `source_of`.
-        link: its link; see `exact_source_of`. Empty: any link.
-        fetched: the link that it is fetched from, if the user replaced `link`; else empty.
-        is_verified: pieces or a hash of the whole file find bytes of another version.
-        lender: other link whose bytes it may continue; empty: none.
+        source: object of the download; see `source_of`.
+        link: link of the download; see `exact_source_of`. Empty: any link.
+        fetched: the new link, if the user replaced `link`; otherwise empty.
+        is_verified: pieces or a hash of the whole file detect bytes of another version.
+        lender: other link whose bytes the download may continue; empty: none.
     """
 
     source: str
@@ -34,7 +34,7 @@ class PartOwner(NamedTuple):
     lender: str = ""
 
     def has_begun(self, state: PartState) -> bool:
-        """Return True if a state is that of this download, or one that its `lender` left."""
+        """Return True if a state belongs to this download or to its `lender`."""
         is_link = not self.link or state.link in ("", self.link, self.lender)
         return is_link and state.source == self.source
 
@@ -43,40 +43,41 @@ class PartOwner(NamedTuple):
         return file is not None and file.state is not None and self.has_begun(file.state)
 
     def may_continue(self, state: PartState) -> bool:
-        """Return True if bytes may go on with this link: a date proves nothing for another one."""
+        """Return True if this link may continue the bytes. Dates prove nothing for other links."""
         brought = state.fetched or state.link
         is_same = not self.link or brought in ("", self.fetched or self.link)
         return is_same or self.is_verified or state.validator.etag is not None
 
     def may_borrow(self, state: PartState) -> bool:
-        """Return True if another link of this object began bytes that may go on with this one."""
+        """Return True if this link may continue bytes that another link of the object began."""
         is_others = state.source == self.source and not self.has_begun(state)
         return is_others and self.may_continue(state)
 
     def borrows(self, state: PartState) -> bool:
-        """Return True if the bytes of a state are still those of the `lender`."""
+        """Return True if the bytes of a state still belong to the `lender`."""
         return self.lender != "" and state.link == self.lender
 
     def taking_over(self, state: PartState) -> PartState:
-        """Return the state of the lender's bytes, which a reply has proven to be this file's."""
+        """Return a state that takes over the lender's bytes, after a response proved them."""
         return replace(state, link=self.link, fetched=state.fetched or state.link)
 
 
 def source_of(url: str) -> str:
     """Return the id of a source: a hash of its URL without signature and fragment.
 
-    Validators cannot be compared across URLs (RFC 9110 8.8.1). A new signature leaves the object
-    the same, and an ETag decides whether it is; many objects of a server may share a date.
+    Validators cannot be compared across URLs (RFC 9110 8.8.1). With a new signature, a URL still
+    names the same object, and an ETag confirms this. A date does not, because many objects of a
+    server may share it.
     """
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 
 
 @lru_cache(maxsize=16)  # an attempt asks twice for that of its URL
 def exact_source_of(url: str, key: bytes) -> str:
-    """Return the id of a source with its signature, for which no validator decides.
+    """Return the id of a source including its signature.
 
-    The user's key is needed to compute it: everybody who can read a finished file can read its
-    source, and could guess a weak password in the URL from a plain hash.
+    It depends on the user's key. Anyone who can read a finished file can read its source, and could
+    guess a weak password in the URL from a plain hash.
     """
     mac = _begun_source(key).copy()
     mac.update(_encoded(url.partition("#")[0]))

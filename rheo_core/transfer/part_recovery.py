@@ -1,7 +1,7 @@
-"""Recovery of a part file: end a commit that was interrupted, find the bytes that are intact.
+"""Recover a part file: find its intact bytes, and finish an interrupted commit.
 
-A signed state lists ranges and their CRC-32. Every byte is read back before it counts. All
-functions block.
+The signed state lists ranges with their CRC-32. Recovery reads every byte back and checks it
+before it trusts the range. All functions block.
 """
 
 import logging

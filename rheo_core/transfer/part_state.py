@@ -1,7 +1,7 @@
-"""State files: their content, the signature that proves them ours, reading and writing.
+"""State of a part file: the content, signature and format of `NAME.part.state`.
 
-A state is signed with the user's key (HMAC-SHA256, RFC 2104), together with the name of its part
-file: one that a server, another user or another place brought is not believed.
+The user's key signs the state together with the name of its part file (HMAC-SHA256, RFC 2104).
+rheo ignores a state that a server or another user made, or that belongs to another part file.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""PartStateFile: the state of an open part file on the disk, which only this program replaces."""
+"""PartStateFile: the open state file, which no other program may replace."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Check of a part file against the checksums of its pieces."""
+"""Check a part file against the checksums of its pieces."""
 
 import hashlib
 import heapq
@@ -15,12 +15,12 @@ from .segments import WrittenRange
 
 _READ_BYTES = 1 << 20
 _MAX_RANGES = 1000
-"""Limit of good ranges; each gap between them costs a request and space in the state file."""
+"""Maximum number of good ranges. Each gap takes a request and space in the state file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PieceCheck:
-    """Result of a check of pieces."""
+    """Result of checking pieces."""
 
     good: tuple[WrittenRange, ...] = ()  # in order; adjacent pieces are one range
     bad: dict[int, str] = field(default_factory=dict)  # their digests, by number from 0
@@ -33,14 +33,14 @@ def check_pieces(
     written: Sequence[WrittenRange],
     stop: threading.Event,
 ) -> PieceCheck:
-    """Read and check every piece that is completely written.
+    """Read and check every piece that is completely on the disk.
 
     Args:
         descriptor: the part file.
         pieces: the expected checksums.
-        total: size of the file in bytes, None if unknown; the last piece ends there.
+        total: size of the file in bytes, where the last piece ends; None if unknown.
         written: ranges in the file.
-        stop: ends the check early; the result is meaningless then.
+        stop: ends the check early. The result is then meaningless.
 
     Raises:
         OSError: the file cannot be read.
@@ -73,7 +73,7 @@ def gaps(written: Sequence[WrittenRange], total: int | None) -> list[tuple[int, 
 def _whole_pieces(
     pieces: PieceHashes, total: int | None, written: Sequence[WrittenRange]
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield number, start and end of each piece that is completely written."""
+    """Yield number, start and end of each piece that is completely on the disk."""
     last = len(pieces.hashes) - 1
     for span_start, span_end in _spans(written):
         number = -(-span_start // pieces.length)

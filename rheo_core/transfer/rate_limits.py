@@ -1,4 +1,4 @@
-"""Rate limits for all downloads, for one download and for one host, and a budget of bytes."""
+"""Rate limiters for all downloads, one download and one host, and a byte budget."""
 
 import asyncio
 import sys
@@ -12,10 +12,10 @@ _MAX_NAP_SECONDS = 0.2
 """Time after which a waiting connection checks whether the limits have changed."""
 
 _MIN_NAP_SECONDS = 0.001
-"""Shorter delays are not waited for; the debt stays in the bucket."""
+"""Shorter delays are skipped. The debt stays in the bucket."""
 
 _MIN_PORTIONS_PER_SECOND = 20
-"""Minimum for one bucket; fewer portions make an uneven flow, more cost time."""
+"""Minimum for one bucket. Fewer portions make the flow uneven, and more take time."""
 
 _MIN_PORTIONS_PER_TAKER = 5
 """Portions a second for each of many takers."""
@@ -24,10 +24,10 @@ _MIN_PORTION_BYTES = 1 << 10
 
 
 class TokenBucket:
-    """Limits a rate; takers share it first come, first served.
+    """Rate limiter. Connections share the rate, first come, first served.
 
-    Takers claim bytes before they receive them. A claim is good when the elapsed time has earned
-    all bytes claimed so far.
+    A connection claims bytes before it receives them. The claim is valid when enough time has
+    passed for all bytes claimed so far.
     """
 
     def __init__(self, rate_bps: int | None = None) -> None:
@@ -36,11 +36,11 @@ class TokenBucket:
         self._earned = 0.0
         self._refilled_at = time.monotonic()
         self.takers = 0
-        """Number of connections that share it now."""
+        """Number of connections that share the bucket."""
 
     @property
     def rate_bps(self) -> int | None:
-        """Limit, bytes/s; None: no limit. May be changed at any time."""
+        """Limit in bytes/s; None: no limit. Can be changed at any time."""
         return self._rate
 
     @rate_bps.setter
@@ -50,7 +50,7 @@ class TokenBucket:
 
     @property
     def portion(self) -> int:
-        """Bytes to claim at once for an even flow; fewer if there are many takers."""
+        """Bytes to claim at once for an even flow; fewer if many connections share the bucket."""
         if self._rate is None:
             return sys.maxsize
         portions = max(_MIN_PORTIONS_PER_SECOND, _MIN_PORTIONS_PER_TAKER * self.takers)
@@ -63,12 +63,12 @@ class TokenBucket:
         return self._claimed
 
     def delay(self, position: int) -> float:
-        """Return the seconds until a claim is good at the present rate."""
+        """Return the seconds until a claim is valid at the current rate."""
         self._refill()
         return 0.0 if self._rate is None else (position - self._earned) / self._rate
 
     def give_back(self, count: int) -> None:
-        """Return claimed bytes that did not come; a negative count claims more."""
+        """Give back claimed bytes that did not arrive. A negative count claims more."""
         self._earned += count
 
     def _refill(self) -> None:
@@ -95,7 +95,7 @@ class RateLimits:
         """True if there is any limit; otherwise the hot path does no further checks."""
         self.version = 0
         self.spent = asyncio.Event()
-        """Set when the budget of bytes is used up."""
+        """Set when the byte budget is used up."""
         self._left: int | None = None
         self._granted = 0  # bytes granted and not yet settled
         self._table: Mapping[str, HostLimits] = {}
@@ -107,7 +107,7 @@ class RateLimits:
 
         Args:
             download_id: download whose connections share one limit.
-            rate_bps: present limit of the download, bytes/s.
+            rate_bps: current limit of the download, bytes/s.
             host: host with its port. Limits of hosts ignore the port.
         """
         host = host.rpartition(":")[0]
@@ -122,18 +122,18 @@ class RateLimits:
         return Throttle(self, (self.total, own, theirs))
 
     def set_total(self, rate_bps: int | None) -> None:
-        """Limit all downloads together; None lifts the limit."""
+        """Limit all downloads together. None removes the limit."""
         self.total.rate_bps = rate_bps
         self._note_change()
 
     def set_download(self, download_id: str, rate_bps: int | None) -> None:
-        """Limit a download, if it runs."""
+        """Limit a download if it is running."""
         if (bucket := self._downloads.get(download_id)) is not None:
             bucket.rate_bps = rate_bps
             self._note_change()
 
     def set_hosts(self, table: Mapping[str, HostLimits]) -> None:
-        """Limit single hosts, with names as in `find_host`."""
+        """Limit individual hosts, with names as in `find_host`."""
         self._table = table
         for host, bucket in self._hosts.items():
             bucket.rate_bps = self._host_rate(host)
@@ -145,13 +145,13 @@ class RateLimits:
         return None if self._left is None else max(self._left, 0)
 
     def set_budget(self, count: int | None) -> None:
-        """Allow `count` more bytes from now on, then none; None: no limit."""
+        """Allow `count` more bytes, then none. None: no limit."""
         self._left = count
         self.spent.clear()
         self._note_change()
 
     def grant(self, count: int) -> int:
-        """Take `count` bytes from the budget, or the rest of it; return their number."""
+        """Take `count` bytes from the budget, or what is left. Return the number."""
         if self._left is not None:
             count = min(count, max(self._left, 0))
             self._left -= count
@@ -159,7 +159,7 @@ class RateLimits:
         return count
 
     def settle(self, granted: int, came: int) -> None:
-        """Take note of the number of granted bytes that came."""
+        """Record how many of the granted bytes arrived."""
         if self._left is not None:
             self._left += granted - came
             self._granted -= granted
@@ -182,7 +182,7 @@ class RateLimits:
 
 
 class Throttle:
-    """Combination of several limits; each byte counts for all of them."""
+    """Several limits combined. Each byte counts against all of them."""
 
     def __init__(self, limits: RateLimits, buckets: tuple[TokenBucket, ...]) -> None:
         self._limits = limits
@@ -190,12 +190,12 @@ class Throttle:
         self._waiting = 0
 
     def join(self) -> None:
-        """Take note of one more connection."""
+        """Add a connection."""
         for bucket in self._buckets:
             bucket.takers += 1
 
     def leave(self) -> None:
-        """Take note of one connection less."""
+        """Remove a connection."""
         for bucket in self._buckets:
             bucket.takers -= 1
 
@@ -206,7 +206,7 @@ class Throttle:
 
     @property
     def is_limited(self) -> bool:
-        """True if a limit of speed applies."""
+        """True if a speed limit applies."""
         return any(bucket.rate_bps is not None for bucket in self._buckets)
 
     @property
@@ -215,7 +215,7 @@ class Throttle:
         return self._waiting > 0
 
     async def take(self, max_bytes: int) -> int:
-        """Wait until bytes may come; return their number, at most `max_bytes`."""
+        """Wait until bytes may arrive. Return their number, at most `max_bytes`."""
         while True:
             limited = [bucket for bucket in self._buckets if bucket.rate_bps is not None]
             count = self._limits.grant(min([max_bytes, *(bucket.portion for bucket in limited)]))
@@ -230,13 +230,13 @@ class Throttle:
                 return count
 
     def settle(self, granted: int, came: int) -> None:
-        """Take note of the bytes that came after `take`; they may be more than granted."""
+        """Record the bytes that arrived after `take`. They may be more than granted."""
         self._limits.settle(granted, came)
         for bucket in self._buckets:
             bucket.give_back(granted - came)
 
     async def _until_good(self, claims: list[tuple[TokenBucket, int]]) -> bool:
-        """Wait until all claims are good; False if the limits changed before."""
+        """Wait until all claims are valid. Return False if the limits changed first."""
         version = self._limits.version
         while True:
             delay = max((bucket.delay(position) for bucket, position in claims), default=0)

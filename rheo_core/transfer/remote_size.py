@@ -1,4 +1,4 @@
-"""Size of a file on the server, for a file that is on the disk already."""
+"""Ask the server for the size of a file that already exists on the disk."""
 
 from .context import TransferContext
 from .part_state import PartState
@@ -9,18 +9,18 @@ from .segments import Segment
 async def size_at_server(context: TransferContext, size: int) -> int | None:
     """Request the bytes after `size`, and return the size of the server's file.
 
-    The reply to a whole file is short: 416, with the size (RFC 9110 15.5.17). The body of any other
-    reply is not read. If the reply is not about the range, a request without one decides.
+    If the local file is complete, the response is 416 with the size (RFC 9110 15.5.17). Other
+    bodies are not read. If the response ignores the range, rheo sends a request without one.
 
     Args:
         context: sources and limits of the download.
         size: bytes on the disk.
 
     Returns:
-        Bytes; None if the server does not report it.
+        Size in bytes; None if the server does not report it.
 
     Raises:
-        DownloadError: the server cannot be asked.
+        DownloadError: the request fails.
     """
     try:
         head = await _head_of(context, size)

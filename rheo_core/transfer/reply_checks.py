@@ -1,4 +1,4 @@
-"""Checks of replies: refuse web pages sent instead of files, wrong sizes, and robots tags.
+"""Check responses: refuse web pages instead of files, wrong sizes and robots tags.
 
 `response_head.py` checks status, ranges and validators.
 """

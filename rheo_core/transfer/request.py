@@ -1,4 +1,4 @@
-"""Request: one GET, counted at its host, with its reply checked and its errors translated."""
+"""Send one GET, counted against its host; check the response and translate errors."""
 
 from collections.abc import Callable
 from types import TracebackType

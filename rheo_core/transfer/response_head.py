@@ -1,4 +1,4 @@
-"""Response heads: parsed and checked against the request (RFC 9110, sections 8.8, 14, 15)."""
+"""Parse response heads and check them against the request (RFC 9110, sections 8.8, 14, 15)."""
 
 import re
 import time
@@ -36,7 +36,7 @@ _RANGE_REFUSALS = {
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 }
 _NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-"""Refusals that stay, even if they used up a quota."""
+"""Permanent refusals, even if a quota is used up."""
 _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _MAX_SHOWN_LENGTH = 80
 _UNKNOWN_QUOTA_SECONDS = 60.0
@@ -44,7 +44,7 @@ _EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a durat
 
 
 class ResponseHead(NamedTuple):
-    """Contents of a reply, from its head."""
+    """Facts from the head of a response."""
 
     start: int  # offset of the body's first byte in the file
     end: int | None  # offset behind its last byte
@@ -61,7 +61,7 @@ class ResponseHead(NamedTuple):
 
 
 class RangeRefusedError(ProtocolError):
-    """The reply does not have the requested range."""
+    """The response does not have the requested range."""
 
 
 class NothingLeftError(RangeRefusedError):
@@ -74,7 +74,7 @@ class NothingLeftError(RangeRefusedError):
 
 
 class UnprovenWholeError(RangeRefusedError):
-    """The reply is the whole file, or calls a part so: a request without a range shows it."""
+    """The response claims to be the whole file, but may be a part. Request it without a range."""
 
 
 class ChangedError(RangeRefusedError):
@@ -88,7 +88,7 @@ def parse_response_head(
     content_length: int | None,
     offset: int | None,
 ) -> ResponseHead:
-    """Parse and check the head of a reply to a request for all bytes from `offset`.
+    """Parse and check the head of the response to a request for all bytes from `offset`.
 
     Args:
         status: status code.
@@ -99,8 +99,8 @@ def parse_response_head(
 
     Raises:
         HttpStatusError: the status is an error.
-        RangeRefusedError: the reply does not have the requested range.
-        ProtocolError: the reply contradicts itself.
+        RangeRefusedError: the response does not have the requested range.
+        ProtocolError: the response contradicts itself.
     """
     validator = Validator.of(headers, content_length)
     _check_possible(content_length)
@@ -118,7 +118,7 @@ def _refusal(
     offset: int | None,
     validator: Validator,
 ) -> DownloadError:
-    """Return the error for a reply without a file."""
+    """Return the error for a response without a file."""
     nothing = _NO_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     # The field has no meaning with other statuses (RFC 9110 14.4).
     if nothing is not None and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -134,7 +134,7 @@ def _refusal(
 
 
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
-    """Return the error for a reply that brings no file now, with the wait that it asks for."""
+    """Return the error for a response without a file, with the wait that it asks for."""
     wait = retry_after(headers.get("Retry-After", ""))
     if wait is None and status >= 400 and status not in _NOT_OF_QUOTA:
         wait = _quota_wait(headers)
@@ -220,9 +220,9 @@ def _parse_partial(
 
 
 def _check_coded(validator: Validator, content_length: int | None) -> None:
-    """Refuse a part that may be encoded on the way, so that its range is one of other bytes.
+    """Refuse a part that may have been encoded on the way, because its range counts other bytes.
 
-    A range counts the encoded bytes (RFC 9110 14.4). Only a server that knows them states their
+    A range counts encoded bytes (RFC 9110 14.4). Only a server that knows these bytes sends their
     number in Content-Length.
     """
     if validator.coding is not None and content_length is None:
@@ -256,11 +256,12 @@ def _size_of_whole_range(headers: MultiMapping[str]) -> int | None:
 def _length_of_whole(
     status: int, headers: MultiMapping[str], content_length: int | None, offset: int | None
 ) -> int | None:
-    """Return the length of a whole file; refuse a part with the status of the whole.
+    """Return the length of a whole file. Refuse a part that has status 200.
 
-    Content-Range has no meaning with status 200 (RFC 9110 14.4), but scripts that read Range and
-    forget the status send it. If a range was requested, it must prove that the body is the whole
-    file, because a request without a range is still left. If not, it must not prove a part.
+    Content-Range has no meaning with status 200 (RFC 9110 14.4), but scripts that support Range and
+    forget the status send it. If a range was requested, Content-Range must prove that the body is
+    the whole file, because rheo can still send a request without a range. Otherwise it only must
+    not prove that the body is a part.
     """
     if "Content-Range" not in headers:
         return content_length
@@ -284,7 +285,7 @@ def _length_of_whole(
 
 
 def _check_possible(size: int | None) -> None:
-    """Refuse a size beyond any disk, so that no download waits for room in vain."""
+    """Refuse a size that no disk can hold, so that no download waits for room in vain."""
     if size is not None and size > MAX_FILE_BYTES:
         raise ProtocolError(
             f"the server reports an impossible file size (more than {size_text(MAX_FILE_BYTES)})"
@@ -297,7 +298,7 @@ def _modified(headers: MultiMapping[str]) -> int | None:
 
 
 def _quota_wait(headers: MultiMapping[str]) -> float | None:
-    """Return the seconds until a used-up quota is renewed; None if there is no such quota.
+    """Return the seconds until a used-up quota is renewed; None if no quota is used up.
 
     `x-ratelimit-reset` is a time in seconds since the epoch (GitHub), or a number of seconds.
     """
@@ -313,18 +314,18 @@ def _quota_wait(headers: MultiMapping[str]) -> float | None:
 
 
 def check_whole(head: ResponseHead, total: int | None) -> None:
-    """Check that a reply to a range request is the whole file, as its status (200, 203) says.
+    """Check that a response to a range request is the whole file, as its status (200, 203) says.
 
-    Some scripts read Range and send a part with this status, of any length and with an ETag that is
-    a hash of this part. Only the length of the whole file shows that it is not a part. In doubt, a
-    request without a range decides.
+    Some scripts send the requested part with this status, and with an ETag that is a hash of the
+    part. Only the length proves that the body is the whole file. If it does not, rheo sends a
+    request without a range.
 
     Args:
         head: head of the reply.
-        total: size of the partial file when it is whole, bytes; None: unknown.
+        total: size of the complete file, bytes; None: unknown.
 
     Raises:
-        UnprovenWholeError: it may be a part.
+        UnprovenWholeError: the body may be a part.
     """
     if total is None or head.total != total:
         raise UnprovenWholeError(
@@ -338,17 +339,17 @@ def check_version(
     validator: Validator | None,
     promised: HashConfig | None = None,
 ) -> None:
-    """Check that a 206 has the version of the partial file, even if the server ignores If-Range.
+    """Check that a 206 is of the same version as the partial file; servers may ignore If-Range.
 
     Args:
         head: head of the reply.
-        total: size of the partial file when it is whole, bytes; None: unknown.
-        validator: validator of the partial file; None: any reply will do, because all bytes are
+        total: size of the complete file, bytes; None: unknown.
+        validator: validator of the partial file; None: accept any response, because all bytes are
             verified at the end.
-        promised: checksum from an earlier reply.
+        promised: checksum from an earlier response.
 
     Raises:
-        ChangedError: the reply has another version.
+        ChangedError: the response is of another version.
     """
     same = validator is None or validator.may_be(head.validator)
     are_known = None not in (total, head.total)

@@ -1,4 +1,4 @@
-"""Checksum of a file, updated while its bytes come in order."""
+"""Update the checksum of a file while its bytes arrive in order."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Segments: ranges of a file and their connections. Only bookkeeping, without I/O or clock."""
+"""Segments: split a file into ranges for several connections. No I/O and no clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MAX_DOUBLINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class WrittenRange:
-    """Bytes of the file that are on the disk, and their CRC-32."""
+    """Range of the file that is on the disk, and its CRC-32."""
 
     start: int
     end: int  # exclusive

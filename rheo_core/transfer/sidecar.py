@@ -1,4 +1,7 @@
-"""Checksum files next to a download: their usual URLs, and their contents."""
+"""Fetch the checksum file next to a download, such as `a.iso.sha256` or SHA256SUMS.
+
+`downloads/attempt.py` decides whether a download needs one.
+"""
 
 import asyncio
 import zlib
@@ -25,7 +28,7 @@ from .errors import translated_errors
 from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
-"""Limit of a checksum file; those of whole distributions have about 100 KiB."""
+"""Size limit of a checksum file. Those of whole distributions have about 100 KiB."""
 _WHOLE = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
 _POLICY = RetryPolicy()
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
@@ -51,11 +54,11 @@ _ENDINGS = tuple(ending for ending, _, _ in _PLACES)
 
 
 def sidecars(url: str) -> list[Sidecar]:
-    """Return usual URLs of checksum files for the file at `url`, best first.
+    """Return the usual URLs of checksum files for the file at `url`, best first.
 
-    The path is kept byte for byte. Query and fragment are dropped, because signatures and queries
-    concern the file alone. Empty if `url` is not http(s), is not valid, does not name a file, or
-    names a checksum file itself.
+    The path is kept byte for byte. Query and fragment are dropped, because they apply only to the
+    file. The result is empty if `url` is not http(s), is not valid, does not name a file, or names
+    a checksum file.
     """
     try:
         parts = urlsplit(url)
@@ -82,20 +85,20 @@ async def fetch_checksum(
     limit: float,
     options: RequestOptions = NO_OPTIONS,
 ) -> HashConfig | None:
-    """Return the checksum of the file at `url` that the first checksum file beside it gives.
+    """Return the checksum of the file at `url`, from the first checksum file next to it.
 
     Args:
         requester: sends the requests.
         url: URL of the file.
         timeouts: time limits of requests.
         connect: returns a permit for a connection to a host, with a name as from `host_of`.
-        limit: seconds for one checksum file.
+        limit: time limit for one checksum file, seconds.
         options: options of the download for its requests.
 
     Raises:
-        HostFullError: a host had no room for a while, or a redirect led to a full one.
-        FileValidationError: no checksum was found, and a checksum file cannot be read.
-        DownloadError: a checksum file exists, or may exist, and cannot be fetched.
+        HostFullError: a host has no room, or a redirect leads to a full host.
+        FileValidationError: no checksum was found, and a checksum file is unreadable.
+        DownloadError: a checksum file exists, or may exist, but rheo cannot fetch it.
     """
     unreadable = ""
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
@@ -115,17 +118,17 @@ async def fetch_checksum(
 
 
 class _UnreadableError(Exception):
-    """A checksum file cannot be read; the reason completes a sentence about it."""
+    """A checksum file is unreadable. The reason completes a sentence about the file."""
 
 
 async def _fetch_text(
     exchange: Exchange, permit: ConnectionPermit, timeouts: Timeouts, limit: float
 ) -> str:
-    """Return the text of a reply; empty if it is missing.
+    """Return the text of a response; empty if the file does not exist.
 
     Raises:
-        _UnreadableError: it is too large, or its coding is unknown or damaged.
-        DownloadError: it cannot be fetched.
+        _UnreadableError: the file is too large, or its coding is unknown or damaged.
+        DownloadError: rheo cannot fetch the file.
     """
 
     async def go_on_to(url: str) -> None:
@@ -147,7 +150,7 @@ async def _fetch_text(
 
 
 def _check_status(reply: Response) -> None:
-    """Raise the error of a reply after which the file may be there later."""
+    """Raise the error of a response after which the file may exist later."""
     error = status_error(reply.status, reply.reason or "", reply.headers)
     if _POLICY.should_retry_status(reply.status, has_wait=error.retry_after is not None):
         raise error
@@ -172,7 +175,7 @@ async def _text_of(reply: Response, stall_timeout: float | None) -> str:
 
 
 def _decoded(data: bytes, codings: str) -> bytes:
-    """Undo a Content-Encoding, which some servers use without being asked (RFC 9110 8.4)."""
+    """Undo a Content-Encoding, which some servers apply without a request (RFC 9110 8.4)."""
     coding = codings.strip().lower()
     if coding in ("", "identity"):
         return data
@@ -199,18 +202,18 @@ def hash_in(
 ) -> HashConfig | None:
     """Return the checksum of `filename` in a checksum file.
 
-    Lines with exactly this name come first, then those with the name in a folder, then those
-    without a name. Lines that cannot be read are ignored. So are comments and PGP armour, whose
-    signature is not checked.
+    Lines with exactly this name come first, then lines with the name in a folder, then lines
+    without a name. Unreadable lines, comments and PGP armour are ignored. The signature is not
+    checked.
 
     Args:
         text: any text of any size.
         filename: last segment of the URL, percent-decoded.
         algorithm: algorithm of the checksums.
-        is_single: the file covers one file and need not name it.
+        is_single: the checksum file is for one file and need not name it.
 
     Returns:
-        The checksum; None if there is none, if two differ, or if the text is a web page.
+        The checksum; None if none is found, if two differ, or if the text is a web page.
     """
     if text.lstrip("\ufeff \t\r\n").startswith("<"):  # "not found" with the status 200
         return None

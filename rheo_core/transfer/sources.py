@@ -1,4 +1,8 @@
-"""Sources of one file: its own URL and its mirrors."""
+"""Sources of one file: the original URL and its mirrors.
+
+`Sources.choose` picks the source of each further connection. `connection_group.py` leaves out a
+source that refuses ranges.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Stalled transfers: no byte for too long, or almost none in that time."""
+"""Detect stalled transfers: no bytes, or almost none, for too long."""
 
 from collections.abc import Callable
 

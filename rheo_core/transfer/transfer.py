@@ -1,4 +1,4 @@
-"""Transfer of one file in one attempt: rounds of requests until all bytes are there."""
+"""Transfer: fetch one file in one attempt, in rounds of requests until it is complete."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,16 +39,16 @@ from .sources import Source
 from .validators import NO_VALIDATOR
 
 _MAX_ROUNDS = 4
-"""Requests in one attempt: with a range, without, under the server's name, and once more."""
+"""Requests in one attempt: with a range, without one, under the server's name, and once more."""
 _MAX_URL_LENGTH = 8 << 10
-"""Characters of the final URL that each record keeps; a redirect may have 100 kB."""
+"""Maximum length of the final URL in a record, in characters. A redirect may have 100 kB."""
 
 ChoosePart = Callable[[ResponseHead], Awaitable[PartFile]]
-"""Choose the path for a reply by its name and type; return its part file."""
+"""Choose the path for a response by its name and type. Return its part file."""
 
 
 class Transfer:
-    """Writes the bytes of one download to its part file."""
+    """Fetch the bytes of one download into its part file."""
 
     def __init__(
         self,
@@ -83,13 +83,13 @@ class Transfer:
         self._is_anew = False  # request the whole file; old bytes stay until it comes
 
     async def run(self, part: PartFile) -> PartFile:
-        """Fetch the missing bytes; return the whole part file.
+        """Fetch the missing bytes. Return the complete part file.
 
-        The result is another part file if the server named the file. No reply is only a probe: the
-        first one brings data.
+        If the server names the file, the result is another part file. rheo sends no probe
+        requests: even the first response delivers data.
 
         Raises:
-            DownloadError: the received bytes are kept for the next attempt.
+            DownloadError: the attempt fails. rheo keeps the received bytes for the next one.
         """
         try:
             if self._ends_at is None:
@@ -104,7 +104,7 @@ class Transfer:
             self._stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
-        """Run with one source alone; fail if it has another version now."""
+        """Run with one source. Fail if it has another version now."""
         self.sources.only = self.sources.primary = source
         try:
             return await self.run(part)
@@ -114,7 +114,7 @@ class Transfer:
     async def run_anew(self, part: PartFile) -> PartFile:
         """Run from the first byte, with sources of one version only.
 
-        Bytes of an earlier run stay until a reply replaces them.
+        Bytes of an earlier run stay until a response replaces them.
         """
         was_unasked, self.is_unasked = self.is_unasked, False
         self._context.checks.verified_at_end = False
@@ -168,10 +168,10 @@ class Transfer:
         raise ProtocolError("the server keeps sending different responses")
 
     def _needs_no_reply(self, part: PartFile) -> bool:
-        """Return True if a whole file on the disk needs no confirmation by the server.
+        """Return True if a complete part file needs no confirmation by the server.
 
-        Either a hash or pieces will verify it, or this run received it. Otherwise one request asks
-        the server whether it is still the same file. Bytes of another link always need it.
+        In this case a hash or pieces will verify it, or this run received it. Otherwise rheo asks
+        the server once whether the file is still the same, as for all bytes of another link.
         """
         is_verified = self._context.checks.verified_at_end and not part.is_borrowed
         return is_verified or self._came_now(part.state)
@@ -186,10 +186,10 @@ class Transfer:
         return part
 
     async def _round(self, part: PartFile) -> tuple[bool, PartFile]:
-        """Send one request and handle the reply; return True if the file is whole, and its part.
+        """Send one request and handle the response. Return True if complete, and the part file.
 
         Raises:
-            RangeRefusedError: only a new start can help.
+            RangeRefusedError: the download must start over.
         """
         was_whole, known = part.state.is_whole, None
         is_anew = self._is_anew or not part.state.written
@@ -248,12 +248,12 @@ class Transfer:
         return True, part
 
     async def _drop_short(self, part: PartFile, size: int, known: int) -> NoReturn:
-        """Drop a body that is shorter than its version is known to be: one of both is wrong.
+        """Drop a body that is shorter than an earlier response said, because one of them is wrong.
 
         Args:
             part: the file with the body.
-            size: bytes that came.
-            known: bytes that an earlier reply gave for this version.
+            size: bytes received.
+            known: size of this version in an earlier response, bytes.
 
         Raises:
             IncompleteError: always.
@@ -284,7 +284,7 @@ class Transfer:
             part.state = part.state.with_written(segments.written())
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
-        """Check the size of a body without a length, which is known at its end."""
+        """Check the size of a body without a length, which is known only at its end."""
         try:
             self._context.checks.size(size)
         except ProtocolError:
@@ -296,7 +296,7 @@ class Transfer:
         await self._disk.run(part.begin)
 
     async def _check_page(self, reply: Request, part: PartFile) -> None:
-        """Refuse a web page that is sent instead of the file."""
+        """Refuse a web page sent instead of the file."""
         head, checks = reply.head, self._context.checks
         try:
             checks.page(head, part.state)
@@ -308,7 +308,7 @@ class Transfer:
             raise
 
     def _check_replaced(self, part: PartFile) -> None:
-        """Refuse to replace bytes because of a new link, which may lead to another file."""
+        """Refuse to replace bytes after a change of the link, which may lead to another file."""
         is_new_link, state = self._record.config.fetch_url is not None, part.state
         if is_new_link and state.can_resume and not part.is_borrowed:
             raise ProtocolError(
@@ -317,13 +317,13 @@ class Transfer:
             )
 
     def _goes_on(self, part: PartFile, head: ResponseHead) -> bool:
-        """Return True if written bytes stay, although a source sends the whole instead of the rest.
+        """Return True if written bytes stay although a source sends the whole file, not the rest.
 
-        They stay if pieces will find bad bytes, for the first such reply of a source. It may have
-        another version, so the next request has its own validator.
+        They stay if pieces will find bad bytes, after the first such response of a source. The
+        source may have another version, so the next request uses its validator.
 
         Raises:
-            ChangedError: during a repair, its version differs from the one before.
+            ChangedError: during a repair, the source has another version than before.
         """
         source, state = self.sources.primary, part.state
         is_other = self._is_anew or head.total not in (None, state.total)
@@ -338,11 +338,11 @@ class Transfer:
         return False
 
     async def _open_first(self, segment: Segment, state: PartState) -> Request:
-        """Send the request to one source after the other; return the first with a usable reply.
+        """Send the request to one source after another. Return the first with a usable response.
 
         Raises:
-            HostFullError: a source is at a host without room, or leads to one.
-            DownloadError: error of the first source, if no reply is usable.
+            HostFullError: a source is at a full host, or redirects to one.
+            DownloadError: no response is usable. This is the error of the first source.
         """
         first: DownloadError | None = None
         for source in self.sources.usable():
@@ -366,7 +366,7 @@ class Transfer:
         raise first or ProtocolError("no mirror is left")
 
     async def _opened(self, request: Request) -> Request:
-        """Send a request; say so if its reply is long in coming."""
+        """Send a request. Report a response that takes long."""
         patience = self._requester.patience
         patience.start(self._explain_wait)
         try:
@@ -384,7 +384,7 @@ class Transfer:
 
 
 def _next_segment(state: PartState) -> Segment:
-    """Return the first missing range; for a whole file its last byte, to confirm the version."""
+    """Return the first missing range; the last byte of a complete file confirms its version."""
     if state.is_whole and state.total:
         return Segment(state.total - 1, state.total, state.total - 1, state.total - 1)
     return SegmentMap(state.total, state.written).first()
@@ -397,8 +397,8 @@ def _whole_of(state: PartState) -> Segment:
 def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
     """Return True if a 416 confirms that this version ends where the part file does.
 
-    One ETag for all codings is a common mistake. While the size is unknown, the part file may hold
-    the beginning of a coded file that is longer than the size of the plain one.
+    Servers often use one ETag for all codings. While the size is unknown, the part file may hold
+    the beginning of an encoded file that is longer than the plain file.
     """
     if not isinstance(refused, NothingLeftError) or refused.size != state.offset:
         return False
@@ -413,10 +413,10 @@ def _is_all_there(refused: RangeRefusedError, state: PartState) -> bool:
 def _known_size(
     head: ResponseHead, state: PartState, contradicted: tuple[str, int] | None
 ) -> int | None:
-    """Return the size of this version from an earlier reply, if nothing proves the end of this one.
+    """Return the size from an earlier response, if nothing proves the end of this body.
 
-    Proxies leave out the length, and then end a body early as if it were whole. One short body
-    (`contradicted`) does not make the next one whole.
+    Some proxies leave out the length, and end a body early as if it were complete. One short body
+    (`contradicted`) does not make the next one complete.
     """
     if not head.ends_with_connection:
         return None

@@ -1,4 +1,4 @@
-"""Unverified data: whole part files that do not match their checksums.
+"""Keep or reject complete part files whose checksum is wrong.
 
 All functions block.
 """
@@ -18,11 +18,11 @@ from .pieces import check_pieces
 
 
 def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]:
-    """Check the pieces of a whole file; save a state with the good ones only.
+    """Check the pieces of a complete file, and save a state with only the good pieces.
 
     Returns:
         Digests of the bad pieces, by number from 0. If `stop` ended the reading early, the result
-        is meaningless and the state unchanged.
+        is meaningless and the state is unchanged.
 
     Raises:
         DestinationError: the state cannot be written.
@@ -41,9 +41,9 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
 
 
 def reject(part: PartFile) -> None:
-    """Keep a whole file with a wrong checksum for the user, and never resume it.
+    """Keep a complete file with a wrong checksum for the user, and never resume it.
 
-    A file from several attempts is discarded. The server may have changed it under the same
+    A file from several attempts is discarded. The server may have changed it without changing the
     validator, and a mixture of two versions is useless.
 
     Raises:
@@ -64,10 +64,10 @@ def reject(part: PartFile) -> None:
 def keep_unverified(part: PartFile) -> Path | None:
     """Rename rejected data to the first free name of `NAME.unverified`, `….1` and so on.
 
-    None if this download has no such data.
+    Return the new path; None if this download has no such data.
 
     Raises:
-        DestinationError: the data cannot be renamed; it stays in its place.
+        DestinationError: the data cannot be renamed. It stays in its place.
     """
     if not part.open_existing():
         return None

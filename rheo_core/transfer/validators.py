@@ -1,6 +1,7 @@
-"""Validators: the ETag or date that proves one version of a file (RFC 9110, section 8.8).
+"""Validators: the ETag or date that identifies a version of a file (RFC 9110, section 8.8).
 
-`constant_validators.py` knows those that look strong and prove nothing.
+`response_head.py` compares them to find out if the file has changed. `constant_validators.py`
+recognises validators that look strong but prove nothing.
 """
 
 import re

@@ -1,1 +1,1 @@
-"""Screens of the app."""
+"""Screens and dialogs of the app."""

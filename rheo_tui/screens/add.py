@@ -1,4 +1,4 @@
-"""AddScreen: a box for links, with a table of the downloads that they become."""
+"""AddScreen: paste or type links, and preview the downloads."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from rheo_tui.typed_ahead import key_work, while_open
 
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
-_TEXT_KEPT = "The text stays in the box. Press F7 and Del there to delete it."
+_TEXT_KEPT = "Your links stay in the add box. To clear them, open it and press F7, then Del."
 _KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Esc close"
 _NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (

@@ -1,4 +1,7 @@
-"""ConfirmScreen: a question answered with yes or no; QuitScreen: the one before quitting."""
+"""ConfirmScreen: ask a yes-or-no question; QuitScreen: confirm quitting.
+
+`app.py` decides when the user has to confirm quitting.
+"""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Dialogs: opens the screens on top of the main one; each is imported when first opened.
+"""Dialogs: open the dialogs on top of the main screen. Each is imported on first use.
 
 The first screen does not wait for their imports.
 """

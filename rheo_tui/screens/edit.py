@@ -1,6 +1,6 @@
-"""EditScreen: link, name, folder and other options of a download.
+"""EditScreen: edit link, name, folder and other options of a download.
 
-`rheo_tui/edit_fields.py` turns a config into texts, and texts into a config.
+`rheo_tui/edit_fields.py` converts a download to the texts of the fields, and back.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""EntryPreview: the entries of a paste or list as a table, their sum, and options for them."""
+"""EntryPreview: show pasted or loaded entries in a table, with totals and options."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""ExistingFileScreen: choices for downloads whose file is on the disk; NameScreen: a new name."""
+"""ExistingFileScreen: decide about files that already exist; NameScreen: enter a new name."""
 
 from collections.abc import Sequence
 from typing import ClassVar

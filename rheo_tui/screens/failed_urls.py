@@ -1,4 +1,4 @@
-"""FailedUrlsScreen: the failed URLs of one shard, page by page, with their reasons."""
+"""FailedUrlsScreen: show the failed URLs of a shard with their reasons, page by page."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""FailuresScreen: failed downloads by cause and host; an action on a whole group.
+"""FailuresScreen: show failed downloads by cause and host, and act on a whole group.
 
-`rheo_tui/failure_groups.py` groups them, and `failure_advice.py` names causes and advice.
+`rheo_tui/failure_groups.py` groups them, and `failure_advice.py` gives causes and advice.
 """
 
 from collections.abc import Mapping, Sequence

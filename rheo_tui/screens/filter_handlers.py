@@ -1,4 +1,4 @@
-"""FilterHandlers: the filter bar and the tabs, which decide what the table shows."""
+"""FilterHandlers: handle the filter bar and the tabs."""
 
 from collections.abc import Callable
 from contextlib import suppress

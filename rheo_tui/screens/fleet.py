@@ -1,4 +1,4 @@
-"""FleetScreen: the shards and failures of a fleet run, and the requests to stop and retry."""
+"""FleetScreen: show the shards and failures of a fleet run; stop it or retry."""
 
 import asyncio
 from typing import ClassVar

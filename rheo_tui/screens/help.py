@@ -1,4 +1,4 @@
-"""HelpScreen: the keys of the open dialog and of all actions, and a search in them."""
+"""HelpScreen: show and search the keys of the current dialog and of all actions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, combinations_with_replacement, pairwise

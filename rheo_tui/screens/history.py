@@ -1,4 +1,4 @@
-"""HistoryScreen: ended downloads; search them, see details, queue them again, delete them."""
+"""HistoryScreen: search ended downloads, show their details, queue or delete them."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Inspector: the details of the current download, fetched for this one alone."""
+"""Inspector: fetch the details of the current download, and fill the details pane."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""KeepTabScreen: a name for the tab that keeps a filter."""
+"""KeepTabScreen: name the tab that keeps a filter."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""KeyEditorScreen: the keys of all actions; each key has one meaning.
+"""KeyEditorScreen: change the keys of actions.
 
 `rheo_tui/key_choices.py` checks the keys.
 """

@@ -1,4 +1,4 @@
-"""LinksScreen: the links of failed downloads as one text, to replace them together."""
+"""LinksScreen: edit the links of failed downloads together, as one text."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple

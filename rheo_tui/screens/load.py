@@ -1,4 +1,4 @@
-"""LoadScreen: add the links in a file, with a table of the downloads that they become."""
+"""LoadScreen: load links from a file, and preview the downloads."""
 
 import asyncio
 import os

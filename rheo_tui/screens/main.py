@@ -1,4 +1,4 @@
-"""MainScreen: everything around the table; the handlers of the actions that show things."""
+"""MainScreen: the screen around the download table, and the handlers of its actions."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""MenuScreen: choices with keys; those that make no sense now are dim, with the reason."""
+"""MenuScreen: show a menu; disabled items are dim and give the reason."""
 
 import textwrap
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""SessionLockedScreen: choices if another process has locked the session."""
+"""SessionLockedScreen: choose what to do if another process uses the session."""
 
 import asyncio
 import os

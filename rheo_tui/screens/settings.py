@@ -1,6 +1,6 @@
-"""SettingsScreen: every setting, made from the model; a change applies at once and is saved.
+"""SettingsScreen: change settings. Each change applies at once and is saved.
 
-`rheo_tui/setting_texts.py` turns settings into text, and text into settings.
+`rheo_tui/setting_texts.py` converts settings to text, and back.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""Services: the interface between the app and an engine, and its implementations."""
+"""Services: the interface between the app and the engine, and its implementations."""

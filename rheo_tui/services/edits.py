@@ -1,4 +1,4 @@
-"""Edits: other options and links for downloads, each a step that can be undone."""
+"""Edits: change options and links of downloads, with an undo step for each change."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Verdicts of pasted or loaded entries that depend on the downloads in the list."""
+"""Check pasted or loaded entries against the downloads in the list."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""EventLog: the latest events as lines, shown by the log pane and the details."""
+"""EventLog: the latest events as text, for the log pane and the details."""
 
 import time
 from collections import deque

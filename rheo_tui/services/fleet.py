@@ -1,6 +1,7 @@
-"""FleetService: a fleet run, watched and steered through its output folder alone.
+"""FleetService: watch and control a fleet run through its output folder.
 
-A store may be slow or away, so everything is read in threads that nothing waits for.
+An object store may be slow or unreachable. Therefore the service reads in threads, and nothing
+waits for them.
 """
 
 import asyncio

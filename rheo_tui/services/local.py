@@ -1,4 +1,4 @@
-"""LocalService: the service over an engine in this process."""
+"""LocalService: use an engine in this process."""
 
 import asyncio
 import os

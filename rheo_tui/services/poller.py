@@ -1,4 +1,7 @@
-"""EngineClient: starts, polls and closes the service; its errors never stop the app."""
+"""EngineClient: start, poll and close the service. Its errors never stop the app.
+
+`screens/main.py` sets the interval.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence

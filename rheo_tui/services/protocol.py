@@ -1,4 +1,4 @@
-"""DownloadService: the interface through which the app reaches an engine.
+"""DownloadService: the interface through which the app uses an engine.
 
 Screens and widgets know only this protocol. `LocalService` implements it over an engine in this
 process, `ThreadedService` runs another service on its own event loop, and `ReadOnlyService` reads

@@ -1,4 +1,4 @@
-"""ReadOnlyService: a view of a session that another process writes."""
+"""ReadOnlyService: show a session that another process is using."""
 
 import asyncio
 from collections.abc import Iterable

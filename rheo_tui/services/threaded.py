@@ -1,4 +1,4 @@
-"""ThreadedService: another service, run on an event loop and thread of its own."""
+"""ThreadedService: run a service in a separate thread with its own event loop."""
 
 import asyncio
 import threading

@@ -1,6 +1,6 @@
-"""Trash: files that the user deletes go to the desktop's trash, or are held until undo is over.
+"""Trash: move deleted files to the desktop's trash, or hold them until undo expires.
 
-Functions block. The methods of `HeldFiles` do not.
+The functions block; the methods of `HeldFiles` do not.
 """
 
 import asyncio

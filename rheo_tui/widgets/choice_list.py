@@ -1,4 +1,4 @@
-"""ChoiceList: options to choose from, in a terminal of any size."""
+"""ChoiceList: choose from a list of options, in a terminal of any size."""
 
 from textual.widgets import OptionList
 

@@ -1,4 +1,4 @@
-"""ClosedBar: the reason why downloads do not start, a mistake in the settings."""
+"""ClosedBar: show the mistake in the settings that prevents downloads."""
 
 from textual.widgets import Static
 

@@ -1,4 +1,4 @@
-"""CommandLine: the input for commands that `:` opens in place of the footer."""
+"""CommandLine: the input that `:` opens in place of the footer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""CursorView: lines with a cursor, which keys and clicks move."""
+"""CursorView: a list of lines with a cursor, moved by keys and clicks."""
 
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar

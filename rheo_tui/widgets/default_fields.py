@@ -1,4 +1,4 @@
-"""DefaultFields: a row of inputs with the options of all downloads that are added together."""
+"""DefaultFields: inputs for the options of all downloads that are added together."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""DetailsPane: the inspector, with all that is known about the current download, on five pages.
+"""DetailsPane: show the details of the current download on five pages.
 
 `rheo_tui/inspector_pages.py` writes the pages.
 """

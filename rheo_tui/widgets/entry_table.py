@@ -1,6 +1,6 @@
-"""EntryTable: the entries of a paste or list, one a line, with a cursor and keys to choose.
+"""EntryTable: a table of pasted or loaded entries, with a cursor and keys to choose.
 
-`rheo_tui/proposals.py` decides what becomes of each entry.
+`rheo_tui/proposals.py` decides what happens to each entry.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""FilterBar: an input that filters while the user types, and the number of rows left."""
+"""FilterBar: filter the table while the user types, and show the number of matches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""FleetErrors: failed URLs of a fleet run, by kind and by host."""
+"""FleetErrors: show the failed URLs of a fleet run by kind and by host."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""FleetHeader: the progress of a fleet run.
+"""FleetHeader: show the progress of a fleet run.
 
 `rheo_tui/fleet_summary.py` writes its lines.
 """

@@ -1,4 +1,4 @@
-"""StatusFooter: the effect of the last key on the left, the most useful keys on the right."""
+"""StatusFooter: show the effect of the last key and the most useful keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

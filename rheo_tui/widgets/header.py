@@ -1,4 +1,4 @@
-"""SummaryHeader: the progress of all downloads together, and the limits that hold.
+"""SummaryHeader: show the overall progress and the active limits.
 
 `rheo_tui/summary.py` writes its lines.
 """

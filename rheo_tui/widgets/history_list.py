@@ -1,4 +1,4 @@
-"""HistoryList: ended downloads, one per line with status, name, size, time and URL."""
+"""HistoryList: a list of ended downloads with status, name, size, time and URL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

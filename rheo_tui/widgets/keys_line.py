@@ -1,4 +1,4 @@
-"""KeysLine: the keys of a dialog, on as many lines as they need and the styles allow."""
+"""KeysLine: show the keys of a dialog, on several lines if necessary."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One-line inputs that show no control characters and pass pasted lists to the app."""
+"""Single-line inputs that hide control characters and pass pasted lists to the app."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""LineView: a scrolling view of lines that renders only the visible ones."""
+"""LineView: a scrolling view that renders only the visible lines."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""LogPane: the latest events, newest at the bottom."""
+"""LogPane: show the latest events, newest at the bottom."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""PathPicker: paths to choose from below the input for a path: recent lists, or a folder."""
+"""PathPicker: choose a recent list or a file of a folder, below a path input."""
 
 import asyncio
 from collections.abc import Callable, Sequence

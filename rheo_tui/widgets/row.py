@@ -1,4 +1,4 @@
-"""RowPainter: draws one row of the table as a strip."""
+"""RowPainter: draw one row of the table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

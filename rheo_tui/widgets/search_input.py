@@ -1,4 +1,4 @@
-"""SearchInput: the search above a list; its keys lead to the list."""
+"""SearchInput: the search above a list; Enter and the down key go to the list."""
 
 from textual import events, on
 from textual.widget import Widget

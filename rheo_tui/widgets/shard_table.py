@@ -1,4 +1,4 @@
-"""ShardTable: the shards of a fleet run, one a line."""
+"""ShardTable: show the shards of a fleet run, one per line."""
 
 import time
 from collections.abc import Sequence

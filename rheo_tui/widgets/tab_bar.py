@@ -1,4 +1,4 @@
-"""TabBar: the tabs of the list with their counts, on one line."""
+"""TabBar: show the tabs and their counts on one line."""
 
 from dataclasses import dataclass
 from typing import ClassVar

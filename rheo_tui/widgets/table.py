@@ -1,4 +1,4 @@
-"""DownloadTable: draws only visible rows, and of those only the ones that look different."""
+"""DownloadTable: draw the visible downloads, and repaint only rows that changed."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping

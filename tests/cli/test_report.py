@@ -145,9 +145,12 @@ def test_exit_code(events: list[DownloadEvent], code: ExitCode) -> None:
 def test_exit_code_of_a_run(
     failures: set[FailureKind | None], lost_events: bool, bad_input: bool
 ) -> None:
-    def code(signalled: int | None = None, *, is_stopped: bool = False) -> ExitCode:
+    def code(
+        signalled: int | None = None, *, is_stopped: bool = False, is_finished: bool = False
+    ) -> ExitCode:
         return code_of_run(
             failures,
+            is_finished=is_finished,
             is_stopped=is_stopped,
             signalled=signalled,
             lost_events=lost_events,
@@ -160,6 +163,8 @@ def test_exit_code_of_a_run(
     assert code(signal.SIGHUP) == ExitCode.HUNG_UP
     without_failures = ExitCode.DISK if lost_events else ExitCode(bad_input)
     assert code() == (code_of(failures) if failures else without_failures)
+    assert code(is_stopped=True, is_finished=True) == code()  # the stop came too late
+    assert code(signal.SIGINT, is_finished=True) == code()
 
 
 def test_summary() -> None:
@@ -172,7 +177,7 @@ def test_summary() -> None:
 def test_summary_counts_no_bytes_where_none_completed() -> None:
     counts = RunCounts()
     counts.add(failed())
-    assert counts.summary().startswith("0 completed, 1 failed; took ")
+    assert counts.summary().startswith("0 completed, 1 failed in ")
 
 
 ALL = [QUEUED, STARTED, PROGRESS, RETRYING, PROGRESS, VALIDATING, COMPLETED, failed(), SKIPPED]

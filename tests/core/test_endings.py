@@ -7,7 +7,7 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.downloads import CompletionHooks
-from rheo_core.downloads.hooks import desktop_command
+from rheo_core.downloads.desktop_notifications import desktop_command
 from rheo_core.events import DownloadCompletedEvent, DownloadFailedEvent, DownloadQueuedEvent
 from rheo_core.events.models import ErrorInfo
 from rheo_core.events.notifications import EndedDownloads, terminal_sequence

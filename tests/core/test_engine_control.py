@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -547,3 +548,52 @@ async def test_restore_gives_back_the_state(
         assert status_of(manager, paused) is DownloadStatus.PAUSED
         assert status_of(manager, cancelled) is DownloadStatus.CANCELLED
     assert names_in(tmp_path) == []
+
+
+async def _edit(manager: DownloadManager, config: FileConfig) -> object:
+    return await manager.edit(config.id, config.model_copy(update={"filename": "other"}))
+
+
+OPERATIONS: dict[str, Callable[[DownloadManager, FileConfig], Awaitable[object]]] = {
+    "pause": lambda manager, config: manager.pause(config.id),
+    "pause_many": lambda manager, config: manager.pause_many([config.id]),
+    "pause_all": lambda manager, config: manager.pause_all(),
+    "cancel": lambda manager, config: manager.cancel(config.id),
+    "cancel_many": lambda manager, config: manager.cancel_many([config.id]),
+    "remove": lambda manager, config: manager.remove(config.id),
+    "remove_many": lambda manager, config: manager.remove_many([config.id]),
+    "edit": _edit,
+    "replace_url": lambda manager, config: manager.replace_url(config.id, f"{config.url}?2"),
+    "set_start": lambda manager, config: manager.set_start(config.id, 4_000_000_000),
+}
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+@pytest.mark.parametrize("turns", [1, 2, 4, 7])
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_an_operation_whose_caller_is_cancelled_leaves_no_download_half_done(
+    server: MisbehavingServer, tmp_path: Path, operation: str, turns: int, is_paused: bool
+) -> None:
+    gate = Gate(BODY, 1_000_000, ETag='"v1"')
+    config = FileConfig(url=server.on("/f.bin", gate))
+    server.on("/f.bin?2", gate)
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([config])
+        await gate.reached.wait()
+        if is_paused:
+            await manager.pause(config.id)
+        caller = asyncio.ensure_future(OPERATIONS[operation](manager, config))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        gate.opened.set()
+        left = [each for each in manager.snapshot().downloads if not each.status.is_terminal]
+        for each in left:
+            await manager.set_start(each.id, None)
+            await manager.resume(each.id)
+        await manager.wait_until_complete(timeout=30)
+        ended = {each.id: each.status for each in manager.snapshot().downloads}
+        assert all(status.is_terminal for status in ended.values())
+        assert all(ended[each.id] is DownloadStatus.COMPLETED for each in left)
+        assert len(names_in(tmp_path)) == len(left)

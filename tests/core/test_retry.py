@@ -162,7 +162,7 @@ def test_status_look_of_the_caller_are_complete() -> None:
 
 def test_a_wait_that_is_too_long_is_named() -> None:
     assert str(exceptions.HttpStatusError(503, "Busy", retry_after=7200)) == (
-        "HTTP 503 Busy; the server asks to wait 2h00m"
+        "HTTP 503 Busy; the server asks you to wait 2h00m"
     )
 
 

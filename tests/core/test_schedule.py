@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rheo_core.domain.schedule import parse_schedule, parse_start, span_at, start_text
-from rheo_core.downloads.speed_policy import SpeedPolicy
+from rheo_core.downloads.total_speed_limit import TotalSpeedLimit
 from rheo_core.transfer import RateLimits
 
 WORKDAYS = "Mon-Fri 08:00-18:00 2M"
@@ -148,7 +148,7 @@ class Wall:
     def __init__(self, *schedule: str, rate: int | None = 7_000_000) -> None:
         self.now = MONDAY.replace(hour=7)
         self.limits = RateLimits()
-        self.plan = SpeedPolicy(
+        self.plan = TotalSpeedLimit(
             self.limits,
             rate_bps=rate,
             slow_bps=100_000,

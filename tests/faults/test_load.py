@@ -90,7 +90,7 @@ async def test_t02_a_wait_of_more_than_an_hour_is_a_failure(scene: Scene, said: 
     handler = RetryHandler(RetryConfig(max_retries=2, base_delay=0.01, max_delay=0.02))
     refusal = answer("429 Too Many Requests", Retry_After=said)
     outcome = await scene.fetch(refusal, retry_handler=handler)
-    outcome.failed("429 Too Many Requests; the server asks to wait", requests=1)
+    outcome.failed("429 Too Many Requests; the server asks you to wait", requests=1)
 
 
 @pytest.mark.parametrize(

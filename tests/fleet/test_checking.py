@@ -159,7 +159,7 @@ def planted(run: FleetRun, body: bytes, **changes: Any) -> None:
     (folder / "00000000000.jpg").write_bytes(body)
     fields = {"file": "00000000000.jpg", "size": len(body), **changes}
     outcome = EntryOutcome("00000000000", "completed", **fields)
-    parts = LAYOUTS[run.plan.layout](
+    parts = LAYOUTS[run.plan.layout].store(
         folder, part, [replace(outcome, file="00000000000.jpg", size=len(body))],
         open_target(str(run.out)),
     )  # fmt: skip
@@ -253,7 +253,7 @@ async def test_a_damaged_manifest_is_named(server: MisbehavingServer, tmp_path: 
         with pytest.raises(ValueError, match=r"part-000000.parquet is damaged"):
             found(run)
     columns = {"key": ["00000000000"], "file": ["x"], "size": ["large"], "hash": [None]}
-    parquet.write_table(pyarrow.table(columns), path)
+    parquet.write_table(pyarrow.table(columns | {"type": [None]}), path)
     with pytest.raises(ValueError, match=r"part-000000.parquet is damaged: .* type int64"):
         found(run)
     with pytest.raises(

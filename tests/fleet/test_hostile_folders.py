@@ -409,7 +409,7 @@ def test_a_manifest_without_a_column_is_named(run: FleetRun, columns: tuple[str,
 
 def test_a_checksum_of_an_unknown_kind_is_named(run: FleetRun) -> None:
     target, name = target_of(run), "part-000000"
-    values = {"key": "00000000000", "file": "00000000000", "hash": "shake_128:00"}
+    values = {"key": "00000000000", "file": "00000000000", "hash": "shake_128:00", "type": None}
     table = {key: [value] for key, value in values.items()} | {"size": pyarrow.array([1])}
     parquet.write_table(pyarrow.table(table), run.out / f"{name}.parquet")
     (run.out / name).mkdir()

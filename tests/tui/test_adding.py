@@ -100,7 +100,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add only the paste
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "Press F7 and Del there to delete it" in app.messages()
+        assert "open it and press F7, then Del." in app.messages()
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")

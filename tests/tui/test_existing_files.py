@@ -92,8 +92,11 @@ async def test_each_link_gets_the_choice_of_the_user(
         field.value = "mine/../x.bin"
         await app.press("enter", "s")
         assert choices(app) == [
-            "1 overwrite", "2 download again, with a number", "3 save as mine_.._x.bin", "4 skip",
-        ]  # fmt: skip
+            "1 overwrite",
+            "2 download again under a numbered name",
+            "3 save as mine_.._x.bin",
+            "4 skip",
+        ]
         await app.press("ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 4)

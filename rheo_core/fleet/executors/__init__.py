@@ -1,4 +1,4 @@
-"""Executors: clusters that run shards, behind `concurrent.futures.Executor`."""
+"""Executors: clusters that run shards, through `concurrent.futures.Executor`."""
 
 from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError
 from .opening import LOCAL, check_name, open_cluster

@@ -1,4 +1,4 @@
-"""Cluster: an executor that runs shards, and facts about it from its engine."""
+"""Cluster: an executor for shards, with facts about the cluster behind it."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor

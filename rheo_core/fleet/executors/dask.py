@@ -1,4 +1,4 @@
-"""Dask: a cluster of processes on this machine, or the workers of a scheduler."""
+"""Dask: start a local cluster, or connect to a scheduler."""
 
 import logging
 import time

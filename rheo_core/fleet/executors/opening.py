@@ -1,4 +1,4 @@
-"""Open a cluster by its name: `local`, or the URL of a scheduler."""
+"""Open a cluster by name: `local`, or the URL of a scheduler."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""Ray: a cluster of processes on this machine, or that of a server for clients."""
+"""Ray: start a local cluster, or connect to a Ray Client server."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future

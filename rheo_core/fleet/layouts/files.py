@@ -1,10 +1,14 @@
-"""A folder of files: `part-000123/00012300456.jpg`."""
+"""Folder layout: `part-000123/00012300456.jpg`."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rheo_core.domain.fleet import EntryOutcome, PartFacts
-from rheo_core.fleet.targets import Target
+from rheo_core.domain.units import count_text
+from rheo_core.fleet.targets import Target, absence_of
+
+from .expected_file import ExpectedFile
 
 
 def store_files(
@@ -16,3 +20,26 @@ def store_files(
             assert outcome.file is not None
             target.put_file(f"{part}/{outcome.file}", folder / outcome.file)
     return {}
+
+
+def check_files(target: Target, part: str, expected: Iterator[ExpectedFile]) -> Iterator[str]:
+    """Yield a sentence on each file that is missing, left over or different."""
+    try:
+        stored = target.sizes(part)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        yield f"{part} is a symbolic link"
+        return
+    for each in expected:
+        name = f"{part}/{each.name}"
+        size = stored.pop(each.name, None)
+        if size is None:
+            yield absence_of(target, name)
+        elif size != each.size:
+            yield f"{name} has {count_text(size, 'byte')} instead of {each.size or 0:,}"
+        elif each.checksums:
+            with target.open(name) as file:
+                yield from each.compared(file, size, name)
+    for name in stored:
+        yield f"{part}/{name} is not in the manifest"

@@ -1,12 +1,12 @@
-"""A tar of files in the order of their keys, as WebDataset reads it: `part-000123.tar`.
+"""Tar layout for WebDataset: `part-000123.tar`, with files in the order of their keys.
 
-Equal files make equal tars: times, owners and modes are constants.
+The same files always give the same tar, because times, owners and modes are constants.
 """
 
 import hashlib
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from rheo_core.domain.units import count_text
 from rheo_core.fleet.file_names import name_in_tar
 from rheo_core.fleet.targets import Target, file_errors
 from rheo_core.infrastructure.files import open_new
+
+from .expected_file import ExpectedFile
 
 _MODE = 0o644
 _BUFFER_BYTES = 1 << 20
@@ -58,12 +60,31 @@ def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
         tar.addfile(info, file)
 
 
+def check_tar(target: Target, part: str, expected: Iterator[ExpectedFile]) -> Iterator[str]:
+    """Yield a sentence on each file that the tar does not have, or that is different.
+
+    It must be a tar of rheo. A library that reads any tar would take memory for long heads.
+    """
+    tar, place = f"{part}.tar", 0
+    with target.open(tar) as file:
+        length = file.seek(0, os.SEEK_END)
+        for each in expected:
+            size = max(each.size or 0, 0)
+            head = head_of_member(each.name, each.media_type, size)
+            file.seek(place)
+            if file.read(len(head)) != head or place + len(head) + size > length:
+                yield f"{tar} does not have {each.name} at byte {place:,}"
+                return
+            yield from each.compared(file, size, f"{each.name} in {tar}")
+            place += len(head) + size + _padding_of_member(size)
+
+
 def head_of_member(file: str, media_type: str | None, size: int) -> bytes:
     """Return the bytes that `write_tar` writes before a file of `size` bytes."""
     return _member(file, media_type, size).tobuf()
 
 
-def padding_of_member(size: int) -> int:
+def _padding_of_member(size: int) -> int:
     """Return the number of bytes behind a file of `size` bytes."""
     return -size % tarfile.BLOCKSIZE
 

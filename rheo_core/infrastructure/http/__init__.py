@@ -1,7 +1,7 @@
-"""HTTP: client interface, two clients, TLS, and requests with the user's options.
+"""HTTP: the client interface, two clients, TLS, and requests with the user's options.
 
-Names that need aiohttp are imported on first use. Reading its modules, and the certificates that it
-reads twice, takes longer than the rest of a small download.
+Names that need aiohttp are imported on first use, because loading aiohttp takes longer than the
+rest of a small download. It also loads the certificates twice.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The HTTP client on aiohttp."""
+"""HTTP client based on aiohttp."""
 
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Logins from URLs and netrc files.
+"""Credentials from URLs and netrc files.
 
 `requester.py` chooses the login of a request, and `digest_login.py` answers challenges.
 """

@@ -1,4 +1,4 @@
-"""The HTTP client interface."""
+"""BaseHttpClient: the interface of HTTP clients."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

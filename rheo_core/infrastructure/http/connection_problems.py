@@ -1,4 +1,4 @@
-"""Sentences about connections that fail."""
+"""Translate connection, TLS and DNS errors into clear messages."""
 
 import errno
 import socket

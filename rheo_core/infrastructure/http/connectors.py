@@ -1,4 +1,4 @@
-"""Connectors of aiohttp: the secure default, and those for proxies, IP versions and interfaces."""
+"""Connectors for aiohttp: direct, through a proxy, or bound to an interface or IP version."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Cookies from files and from servers, and the hosts that may receive them (RFC 6265)."""
+"""Cookies from files and servers, and the hosts that may receive them (RFC 6265)."""
 
 import asyncio
 import logging

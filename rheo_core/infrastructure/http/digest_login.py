@@ -1,4 +1,4 @@
-"""DigestLogin: answers to challenges, digest by aiohttp or basic. Imported on first use."""
+"""DigestLogin: answer digest and basic challenges. Imported on first use."""
 
 import re
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Values of header fields: dates, numbers, ranges, codings, and the wait of Retry-After."""
+"""Parse header values: dates, numbers, ranges, content codings and Retry-After."""
 
 import re
 from datetime import UTC, datetime

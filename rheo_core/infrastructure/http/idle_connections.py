@@ -1,6 +1,6 @@
-"""Idle connections of aiohttp: those with unread bytes serve no other request (RFC 9112 9.3).
+"""Idle aiohttp connections: never reuse one with unread bytes (RFC 9112 9.3).
 
-The client of this project keeps its own, in `wire/client.py`.
+The client of this project manages its idle connections in `wire/client.py`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Threads for name look-ups. Names that no server answers for must not delay others."""
+"""DNS threads: a slow name look-up does not delay the others."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Problems of files and interfaces that the options of requests name."""
+"""Check the certificates, cookie files and interfaces that request options name."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

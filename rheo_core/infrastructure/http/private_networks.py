@@ -1,4 +1,7 @@
-"""Private hosts: this machine and local networks, by address and by earlier look-ups."""
+"""Recognise private hosts: this machine and local networks.
+
+`resolver.py` refuses redirects to them.
+"""
 
 import ipaddress
 import math

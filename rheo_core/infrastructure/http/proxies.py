@@ -1,4 +1,4 @@
-"""Proxies from the *_PROXY environment variables.
+"""Proxies from the `*_PROXY` environment variables.
 
 `requester.py` prefers the proxy of the settings, and `wire/dialer.py` connects through it.
 """

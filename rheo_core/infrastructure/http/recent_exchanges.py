@@ -1,4 +1,4 @@
-"""RecentExchanges: heads of the latest requests and replies, for a user who looks at a download."""
+"""RecentExchanges: the latest request and response heads, for the inspector."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""Redirect policy: the number of hops, those that are allowed, and the secrets that survive them.
+"""Redirect policy: which redirects are followed, how many, and with which credentials.
 
-Fetch and RFC 9110 15.4 leave these to the client. The rules are decision 0012.
+The Fetch standard and RFC 9110 15.4 leave this to the client. Decision 0012 explains the rules.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""GET requests with the user's options: headers, logins, proxies, TLS, and redirects."""
+"""Send GET requests with the user's headers, logins, proxies and TLS; follow redirects."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Name look-ups that refuse redirects into local networks."""
+"""DNS resolver that blocks redirects into local networks."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Routes: SOCKS proxies, IP versions and interfaces, and the sockets that they need."""
+"""Sockets for SOCKS proxies, IP versions and network interfaces."""
 
 import errno
 import ipaddress

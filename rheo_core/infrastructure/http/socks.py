@@ -1,4 +1,4 @@
-"""SOCKS proxies. Imported on first use, because they need a package of their own."""
+"""SOCKS proxies. Imported on first use, because they need an optional package."""
 
 import asyncio
 import socket

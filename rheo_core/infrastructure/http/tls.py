@@ -1,4 +1,4 @@
-"""TLS contexts: the secure default, and those with a user's certificates."""
+"""TLS contexts: the secure default, and contexts with the user's certificates."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""The HTTP client of this project: asyncio below, llhttp for heads and chunks."""
+"""HTTP client of this project, based on asyncio, with llhttp as the parser."""
 
 from .client import WireClient, WireResponse
 from .connection import WireBody

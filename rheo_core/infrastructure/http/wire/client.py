@@ -1,4 +1,4 @@
-"""The client: requests on new and on kept connections, and their responses."""
+"""HTTP client: connection pool, requests and responses."""
 
 import asyncio
 import re

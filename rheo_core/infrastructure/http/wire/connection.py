@@ -1,4 +1,4 @@
-"""One connection: a request goes out, a head and a body come in; the hot path of the wire."""
+"""One connection: send a request, read the response head and body. The hot path."""
 
 import asyncio
 import ssl

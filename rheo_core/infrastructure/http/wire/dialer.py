@@ -1,4 +1,4 @@
-"""New connections: addresses, proxies, TLS."""
+"""Open connections: addresses, proxies and TLS."""
 
 import asyncio
 import ipaddress

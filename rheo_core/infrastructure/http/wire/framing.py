@@ -1,7 +1,7 @@
-"""Response heads and chunks: parsed by llhttp, refused when their framing is in doubt.
+"""Parse response heads and chunks with llhttp; refuse ambiguous framing.
 
-llhttp forgives some heads whose framing other programs read differently. The checks around it
-follow RFC 9112 6.3, and browsers where a reply is odd but clear.
+llhttp accepts some heads whose framing other programs read differently. The additional checks
+follow RFC 9112 6.3. If a response is unusual but clear, they follow browsers.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""SpeedPolicy: the current limit for all downloads together, and its reason."""
+"""TotalSpeedLimit: the speed limit of all downloads together, set by hand or by the schedule.
+
+`transfer/rate_limits.py` combines it with the limits of single downloads and hosts.
+"""
 
 import asyncio
 import time
@@ -10,7 +13,7 @@ from rheo_core.infrastructure.wall_clock import nap_before
 from rheo_core.transfer import RateLimits
 
 
-class SpeedPolicy:
+class TotalSpeedLimit:
     """Chooses the limit: slow mode first, then the schedule, then the limit set by hand.
 
     A limit set by hand during a span of the schedule applies until that span ends.

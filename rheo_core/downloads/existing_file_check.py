@@ -1,4 +1,7 @@
-"""Existing files that a download leaves alone (SKIP)."""
+"""Check whether an existing file makes a download unnecessary (SKIP).
+
+`path_claim.py` chooses the files that are checked.
+"""
 
 import os
 import stat

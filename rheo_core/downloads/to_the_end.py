@@ -1,0 +1,46 @@
+"""Finish an operation on a download even if its caller is cancelled.
+
+A half-stopped download would be in no queue, and nothing would ever start it again.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def to_the_end(work: Coroutine[Any, Any, T], hurry: Callable[[], None] | None = None) -> T:
+    """Await `work`. If the caller is cancelled, raise that only when the work has ended.
+
+    Args:
+        work: the operation.
+        hurry: called at a cancellation, to end the work sooner.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if hurry is not None:
+            hurry()
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # the cancellation counts, so nobody else retrieves it
+        raise
+
+
+def runs_to_the_end(
+    operation: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorate an operation that a cancellation of its caller must not leave half done."""
+
+    @wraps(operation)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await to_the_end(operation(*args, **kwargs))
+
+    return run
