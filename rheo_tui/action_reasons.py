@@ -28,6 +28,7 @@ class Context:
     paused: int = 0
     lowered_hosts: int = 0  # hosts whose limits are lower because they refused requests
     details_open: bool = False
+    log_open: bool = False
     follows: bool = False  # the cursor follows a download
     can_undo: bool = False
     can_redo: bool = False
@@ -218,6 +219,9 @@ is_active = _needs(lambda context: context.active, "no download is active")
 needs_rows = _needs(lambda context: context.total, "the list is empty")
 needs_current = _needs(lambda context: context.current, "nothing selected")
 needs_details = _needs(lambda context: context.details_open, "open the details first")
+needs_pane = _needs(
+    lambda context: context.details_open or context.log_open, "open the details or the log first"
+)
 needs_line = _needs(lambda context: context.current or context.on_fold, "nothing selected")
 limit_down = _changes(_at_lowest_limit)
 limit_up = _changes(

@@ -185,7 +185,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
-        "limit_menu", "L", "Limit the speed", "Queue",
+        "limit_menu", "L", "Limit selection or all", "Queue",
         "Choose a limit for the selection; if it has ended, for all downloads together.",
         disabled=reasons.read_only, in_menu=True,
     ),
@@ -306,13 +306,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "details_down", "ctrl+d", "Scroll the details down", "View",
-        "Scroll by half a page.",
-        disabled=reasons.needs_details, owner="inspector",
+        "Scroll by half a page; the log if the details are closed.",
+        disabled=reasons.needs_pane, owner="inspector",
     ),
     Action(
         "details_up", "ctrl+u", "Scroll the details up", "View",
-        "Scroll by half a page.",
-        disabled=reasons.needs_details, owner="inspector",
+        "Scroll by half a page; the log if the details are closed.",
+        disabled=reasons.needs_pane, owner="inspector",
     ),
     Action(
         "log", "l", "Show log", "View",
@@ -449,7 +449,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Move to top or end": ("move_top", "move_bottom"),
     "Change overall limit": ("limit_up", "limit_down"),
     "Turn the details page": ("next_page", "previous_page"),
-    "Scroll the details": ("details_down", "details_up"),
+    "Scroll details or log": ("details_down", "details_up"),
     "Go up or down": ("cursor_up", "cursor_down"),
     "Page up or down": ("page_up", "page_down"),
     "Go to first or last": ("first", "last"),

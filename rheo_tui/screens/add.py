@@ -53,6 +53,10 @@ class LinksArea(TextArea):
         else:
             self.insert("\n")
 
+    def on_resize(self) -> None:
+        """Draw the lines again; Textual wraps them for a new width after it has drawn them."""
+        self.refresh()
+
     def on_paste(self, event: events.Paste) -> None:
         """Stop the event; otherwise the app would insert the text a second time."""
         event.stop()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from textual.screen import Screen
+from textual.widget import Widget
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.inspector_details import DownloadDetails
@@ -14,6 +15,7 @@ from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import DownloadService
 from rheo_tui.speed_history import SpeedHistory
 from rheo_tui.widgets.details import DetailsPane
+from rheo_tui.widgets.log_pane import LogPane
 from rheo_tui.widgets.table import DownloadTable
 
 
@@ -100,9 +102,16 @@ class Inspector:
         self._pane.turn(-1)
 
     def do_details_down(self) -> None:
-        """Scroll the details down."""
-        self._pane.scroll_page(1)
+        """Scroll the details down, or the log if they are closed."""
+        self._scroll(1)
 
     def do_details_up(self) -> None:
-        """Scroll the details up."""
-        self._pane.scroll_page(-1)
+        """Scroll the details up, or the log if they are closed."""
+        self._scroll(-1)
+
+    def _scroll(self, by: int) -> None:
+        """Scroll by half the height, down for 1 and up for -1."""
+        pane: Widget = self._screen.query_one(LogPane)
+        if self._pane.display:
+            pane = self._pane.page_scroll
+        pane.scroll_relative(y=by * max(pane.size.height // 2, 1), animate=False)

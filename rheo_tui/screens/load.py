@@ -266,16 +266,16 @@ class LoadScreen(ModalScreen[int]):
         if (added or skipped) and not bad and not undecided:
             self.dismiss(added)
             return
-        message = (
-            f"Added {count_text(added)}." if added else "The file contains nothing new to add."
-        )
+        parts = [f"Added {added:,}."] if added else []
         if bad:
-            message += f" Not valid: {count_text(len(bad), 'line')}; see the table."
+            parts.append(f"Not valid: {count_text(len(bad), 'line')}; see the table.")
         if undecided:
-            message += f" Already on the disk: {count_text(len(undecided))}; choose in the table."
-        self.app.notify(message, severity="warning", markup=False)
+            files = "1 file exists" if len(undecided) == 1 else f"{len(undecided):,} files exist"
+            parts.append(f"{files} already; choose in the table.")
         if added:
             await self._preview.show([*bad, *undecided], "")
+        # No toast, which would cover the keys of the table.
+        self._preview.say(" ".join(parts) or "The file contains nothing new to add.")
 
     @on(LineInput.Left)
     def action_leave(self) -> None:

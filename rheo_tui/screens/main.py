@@ -256,6 +256,7 @@ class MainScreen(Screen[None]):
             paused=latest.stats.paused if latest else 0,
             lowered_hosts=latest.lowered_hosts if latest else 0,
             details_open=self.query_one(DetailsPane).display,
+            log_open=self.query_one(LogPane).display,
             follows=self.table.is_following,
             can_undo=self.undo.can_undo,
             can_redo=self.undo.can_redo,

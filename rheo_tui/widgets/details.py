@@ -122,27 +122,23 @@ class DetailsPane(Vertical):
         before, self._shown = self._shown, seen
         self._update()
         if seen is not None and (before is None or before.row.id != seen.row.id):
-            self._scroll.scroll_home(animate=False)
+            self.page_scroll.scroll_home(animate=False)
 
     def open_page(self, page: Page) -> None:
         """Open a page."""
         bar = self.query_one(PageBar)
         bar.current = page
         bar.refresh()
-        self._scroll.scroll_home(animate=False)
+        self.page_scroll.scroll_home(animate=False)
         self._update()
 
     def turn(self, by: int) -> None:
         """Open the next page, or the previous one for -1."""
         self.open_page(PAGES[(PAGES.index(self.page) + by) % len(PAGES)])
 
-    def scroll_page(self, by: int) -> None:
-        """Scroll by half the height, down for 1 and up for -1."""
-        scroll = self._scroll
-        scroll.scroll_relative(y=by * max(scroll.size.height // 2, 1), animate=False)
-
     @property
-    def _scroll(self) -> VerticalScroll:
+    def page_scroll(self) -> VerticalScroll:
+        """The part that scrolls: the open page."""
         return self.query_one("#details-scroll", VerticalScroll)
 
     def on_page_bar_chosen(self, event: PageBar.Chosen) -> None:
@@ -160,7 +156,7 @@ class DetailsPane(Vertical):
         self._seen = None
 
     def _update(self) -> None:
-        width, height = self._scroll.scrollable_content_region.size
+        width, height = self.page_scroll.scrollable_content_region.size
         seen = (self._shown, self.page, width, height)
         if seen == self._seen or not width:
             return

@@ -442,3 +442,14 @@ async def test_the_bottom_line_says_what_was_added_and_the_log_stays_in_sight() 
         await app.until(lambda: app.app.screen is app.main)
         await app.until(lambda: app.messages() == "Added 2 downloads.")
         assert not app.app._notifications
+
+
+async def test_links_that_were_left_are_wrapped_for_the_width_of_the_box() -> None:
+    async with running(size=(40, 10)) as app:
+        await app.press("a")
+        screen = app.app.screen
+        assert isinstance(screen, AddScreen)
+        screen.insert("http://127.0.0.1:8929/files/report-210.txt")
+        await app.press("escape", "a")
+        await app.until(lambda: "│1  http://127.0.0.1:8929/files/rep" in app.screen_text())
+        assert "│   ort-210.txt" in app.screen_text()

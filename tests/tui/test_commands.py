@@ -330,3 +330,11 @@ async def test_tab_and_filter_by_command() -> None:
         assert len(app.table.model.shown) == 1
         await app.command("filter")
         assert len(app.table.model.shown) == 2
+
+
+async def test_the_target_of_a_command_is_named_in_a_tiny_terminal() -> None:
+    async with running(size=(40, 10)) as app:
+        first, *_ = await app.fill()
+        await app.press("colon", *"cancel", "space", *first[:4])
+        await app.until(lambda: "file-00000.iso, 10.0 MB" in app.screen_text())
+        assert f"cancel {first[:4]}" in app.screen_text()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from textual import events
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
@@ -142,7 +142,9 @@ async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_p
         await app.until(lambda: len(choices(app)) == 2)
         await app.press("enter")
         assert isinstance(app.app.screen, LoadScreen)
-        assert "Already on the disk: 2 downloads; choose in the table." in app.messages()
+        count = app.app.screen.query_one(".verdict-count", Static)
+        assert "2 files exist already; choose in the table." in str(count.content)
+        assert not app.app._notifications  # a toast would cover the keys
         await app.press("o", "s", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         await ended(app, 1)

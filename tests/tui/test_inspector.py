@@ -21,6 +21,7 @@ from rheo_tui.inspector_pages import PAGES, Inspected, speed
 from rheo_tui.services.local import LocalService
 from rheo_tui.speed_history import Sample, SpeedHistory
 from rheo_tui.widgets.details import DetailsPane, PageBar
+from rheo_tui.widgets.log_pane import LogPane
 from tests.core.engine import Gate
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.tui.driving import Driver, running
@@ -166,10 +167,28 @@ async def test_pages_by_click_and_scrolling_by_keys() -> None:
         await app.pilot.click(PageBar, offset=(14, 0))
         assert pane(app).page.id == "connections"
         await app.press("shift+tab", "ctrl+d")
-        scroll = pane(app)._scroll
+        scroll = pane(app).page_scroll
         await app.until(lambda: scroll.scroll_offset.y > 0)
         await app.press("ctrl+u", "ctrl+u")
         await app.until(lambda: scroll.scroll_offset.y == 0)
+
+
+async def test_the_same_keys_scroll_the_log_while_the_details_are_closed() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        log = app.main.query_one(LogPane)
+        await app.press("l") if not log.display else None
+        for number in range(50):
+            app.main.event_log.note(f"line {number}")
+        log.update_lines()
+        await app.until(lambda: log.scroll_offset.y > 20)
+        bottom = log.scroll_offset.y
+        await app.press("ctrl+u", "ctrl+u")
+        await app.until(lambda: log.scroll_offset.y < bottom)
+        await app.press("ctrl+d", "ctrl+d")
+        await app.until(lambda: log.scroll_offset.y == bottom)
+        await app.press("l", "ctrl+u")
+        assert "open the details or the log first" in app.messages()
 
 
 async def test_keys_of_the_pages_say_why_they_do_nothing() -> None:
