@@ -281,11 +281,23 @@ def _fork_and_watch(descriptors: list[int]) -> dict[str, Any]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    _open_output()
     with os.fdopen(request, "rb") as text:
         asked: dict[str, Any] = json.load(text)
     os.read(gate, 1)  # nothing ever comes: it is closed
     os.close(gate)
     return asked
+
+
+def _open_output() -> None:
+    """Open the standard streams anew: those of the server may remember that a file was there."""
+    for name, number, buffering in (("stdout", 1, -1), ("stderr", 2, 1)):
+        old = getattr(sys, name)
+        stream = open(  # noqa: SIM115 - it is open until the end
+            number, "w", buffering, encoding=old.encoding, errors=old.errors, closefd=False
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def main() -> types.CodeType:
