@@ -226,9 +226,10 @@ class Attempt:
             except FileInUseError:
                 if not claim.lender:
                     raise
-                claim.may_borrow = False  # another program is still downloading the other link
-                claim.unlock(path)
-                return await self._open(requested)
+            if claim.lender and not part.is_borrowed:
+                # Another program still downloads the other link, or its bytes are damaged.
+                claim.may_borrow = False
+                return await self._open_instead_of(part, requested)
         record.destination = path
         record.final_name = path.name
         record.resume_from(part.state.offset)

@@ -325,6 +325,10 @@ class Session:
         if not is_empty:
             self._log_due = now + self._tuning.session_retry_seconds
 
+    async def save_changes(self) -> None:
+        """Write what was noted at once instead of at the next regular write."""
+        await self._flush()
+
     async def _flush(self) -> None:
         """Write noted changes; keep them for the next time if that fails."""
         if self._is_read_only:

@@ -1,7 +1,9 @@
 """Bytes that another link of one object began: who may go on with them, and who leaves them."""
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +267,40 @@ async def test_pieces_of_another_link_leave_a_whole_part_file_alone(
     b = FileConfig(url=server.on(B, answer("403 Forbidden", b"")), pieces=wrong)
     await fetch(tmp_path, [b], connections=1, retry_handler=None)
     assert {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)} == before
+
+
+@pytest.mark.parametrize("reply", ["refusal", "other"])
+async def test_damaged_bytes_of_another_link_are_left_alone(
+    server: MisbehavingServer, tmp_path: Path, reply: str
+) -> None:
+    await begun_by_a(server, tmp_path, **ETAG)
+    part = tmp_path / "get.part"
+    part.write_bytes(b"x" + BODY[1:CUT])
+    before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
+    other = serving(OTHER, **DIFFERENT)
+    b = FileConfig(url=server.on(B, answer("403 No", b"") if reply == "refusal" else other))
+    await fetch(tmp_path, [b], connections=1, retry_handler=None)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert digests(tmp_path) == ({} if reply == "refusal" else {"get (1)": sha256(OTHER)})
+
+
+async def test_the_session_knows_the_new_name_when_an_edit_returns(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """Otherwise a crash would leave a part file that belongs to no row."""
+    gate = Gate(BODY, CUT, **ETAG)
+    a, session = FileConfig(url=server.on(A, gate)), tmp_path / "session.db"
+    async with DownloadManager(
+        download_dir=tmp_path / "files", session_path=session, connections=1
+    ) as manager:
+        await manager.add([a])
+        await gate.reached.wait()
+        await manager.pause(a.id)
+        gate.opened.set()
+        edited = await manager.edit(a.id, a.model_copy(update={"filename": "other"}))
+        with closing(sqlite3.connect(session)) as database:
+            ids = [row[0] for row in database.execute("SELECT id FROM downloads")]
+    assert ids == [edited]
 
 
 async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path) -> None:
