@@ -117,11 +117,11 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         kept = {"gone": "status:failed error:404 or status:failed error:403"}
         await app.until(lambda: app.service.settings.tabs == kept)
         assert not app.main.query_one(FilterBar).display
-        assert " 8 gone 1 " in app.main.query_one(TabBar).render().plain
+        assert "8 gone 1" in app.main.query_one(TabBar).render().plain
         assert app.table.model.shown == [ids[1]]
         app.service.fail(ids[2], HttpStatusError(403, "Forbidden"))
         await app.update()
-        assert " 8 gone 2 " in app.main.query_one(TabBar).render().plain
+        assert "8 gone 2" in app.main.query_one(TabBar).render().plain
         await app.press("1", "8")
         assert app.table.model.shown == [ids[1], ids[2]]
         await app.press("F")
