@@ -118,7 +118,8 @@ def _one_of(flag: str, value: str | None, allowed: tuple[_T, ...]) -> _T | None:
     for each in allowed:
         if each == value:
             return each
-    return fail(f"{flag} is {value!r}; it must be {', '.join(map(str, allowed))}.", ExitCode.USAGE)
+    known = ", ".join(map(str, allowed))
+    return fail(f"{flag} is {value!r}; it must be one of {known}.", ExitCode.USAGE)
 
 
 def _parsed(flag: str, value: str | None, parse: Callable[[str], int | None]) -> int | None:

@@ -80,7 +80,7 @@ def _check_kinds(kinds: Sequence[str]) -> None:
     for kind in kinds:
         if not is_kind(kind):
             allowed = ", ".join(all_kinds())
-            fail(f"--kind is {kind!r}; it must be http_STATUS, {allowed}.", ExitCode.USAGE)
+            fail(f"--kind is {kind!r}; it must be one of http_STATUS, {allowed}.", ExitCode.USAGE)
 
 
 def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> str:

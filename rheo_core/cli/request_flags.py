@@ -49,7 +49,7 @@ class RequestFlags(NamedTuple):
     def read(self) -> RequestOptions:
         """Return the options of every download of the command; end it if one is not valid."""
         if self.ipv4 and self.ipv6:
-            fail("-4 and -6 exclude each other.", ExitCode.USAGE)
+            fail("-4 and -6 cannot be used together.", ExitCode.USAGE)
         _check_file("--cookies", self.cookies)
         _check_file("--cert", self.client_cert)
         if self.client_key is not None and self.client_cert is None:

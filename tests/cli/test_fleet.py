@@ -73,8 +73,8 @@ def test_numbers_of_one_are_singular(folder: Path) -> None:
         (["-o", "NEW"], 2, "the output folder has no plan; name a list"),
         (["LIST", "-o", "/proc/x"], 4, "cannot write to /proc/x: No such file"),
         (["LIST", "-o", "none://x"], 2, "output folder none://x: none:// is unknown"),
-        (["LIST", "--format", "xml"], 2, "--format is 'xml'; it must be lines, jsonl, csv, tsv,"),
-        (["LIST", "--spread", "x"], 2, "--spread is 'x'; it must be sites, order."),
+        (["LIST", "--format", "xml"], 2, "--format is 'xml'; it must be one of lines, jsonl,"),
+        (["LIST", "--spread", "x"], 2, "--spread is 'x'; it must be one of sites, order."),
         (["LIST", "--retries", "-1"], 2, "--retries is -1; it must be from 0 to 100."),
         (["LIST", "--lanes", "0"], 2, "--lanes is 0; it must be from 1 to 4,096."),
         (["LIST", "--shard-size", "100001"], 2, "must be from 1 to 100,000."),
@@ -239,7 +239,7 @@ def test_an_unknown_kind_of_errors_is_refused(planned: Path, kind: str) -> None:
     result = fleet("retry", planned, "--kind", "http_404", "--kind", kind, "--plan-only")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(
-        f"rheo: --kind is {kind!r}; it must be http_STATUS, certificate,"
+        f"rheo: --kind is {kind!r}; it must be one of http_STATUS, certificate,"
     )
     assert result.stderr.count("\n") == 1
 

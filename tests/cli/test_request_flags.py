@@ -161,7 +161,7 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["--user", ""], "--user: it should not be empty"),
         (["--bearer", ""], "--bearer: it should not be empty"),
         (["--auth", "ntlm"], "--auth: it should be 'basic', 'digest' or 'any'."),
-        (["-4", "-6"], "-4 and -6 exclude each other."),
+        (["-4", "-6"], "-4 and -6 cannot be used together."),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
         (["-u", "me"], "--user: cannot ask for the secret without a terminal."),
         (["--bearer", "-"], "--bearer: cannot ask"),
