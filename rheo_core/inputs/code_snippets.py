@@ -29,8 +29,10 @@ _POWERSHELL = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r".{0,200}?(?<!(?<!\.)\burl)(?<=[\w$])\(\s*(?:[\w\"'`]{1,20},\s*|\w{1,20}\s*[=:]\s*)?"
+    r".{0,200}?(?<!(?<!\.)\burl)(?<=[\w$])\(\s*(?:[^()\n]{1,60},\s*)?(?:\w{1,20}\s*[=:]\s*)?"
     r"[urbf]?[\"'`]https?://"
+    r"|.{0,200}?:@\"https?://"  # of Objective-C
+    r"|\s*CURLOPT_URL\s*=>"
     r"|(?:\w+\s*=\s*)?[A-Z]\w*(?>(?:\.\w+)+)[!?]?\s+[\"']https?://"  # of Ruby and Elixir
     r"|(?:\w+\s*:=|(?:const|let|var|val|final|my|auto|String)\s[^=\n]{1,80}=)\s*[urbf]?[\"'`]https?://"
     r"|(?:.{0,200}?[\s=(])?fetch\w*\s*\{"  # of Nix

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from . import aria2c, curl, wget
 from .command_request import problem_of_replaced
-from .reader_api import Candidate, Lines, ReadOptions
+from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions
 from .shell_words import read_commands
 
 _NAMES = r"(?:curl|wget2?|aria2c)"
 _PATH = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?"
 _PROGRAM = (  # Windows and macOS accept capital letters; prose begins with some, too
     rf"{_PATH}(?:{_NAMES}(?:\.exe)?(?=[ \t\r\n]|$)"
-    rf"|(?i:{_NAMES}(?:\.exe)?)(?=[ \t]+[\"']?(?:-|https?:)))"
+    rf"|(?i:{_NAMES}(?:\.exe)?)"
+    r"(?=[ \t]+[\"'\u2018-\u201f\u00ab]?(?:[-\u2010-\u2015\u2212]|https?:)))"
 )
 _ESCAPED_QUOTE = re.compile(r"&(?:quot|apos|#0*39|#x0*27|#0*34|#x0*22);", re.IGNORECASE)
 _PROMPT = (
@@ -27,7 +28,7 @@ _PROMPT = (
     r"|[$%>❯➜λ*-]\s|!\s?|\d{1,3}[.)]\s)\s*"  # also marks of lists and notebooks
 )
 _OTHER_COMMANDS = (
-    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|source|umask|sleep)\b|[A-Za-z_]\w*=)[^;&|\n]{0,500}+"
+    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|local|readonly|source|umask|sleep)\b|[A-Za-z_]\w*=)[^;&|\n]{0,500}+"
     r"(?:&&|;)\s*)"
 )
 _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails before Python 3.11.5
@@ -39,18 +40,19 @@ _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails bef
 _COMMAND = re.compile(rf"(?:{_PROMPT})?(?>(?:{_OTHER_COMMANDS}|{_WRAPPER})*){_PROGRAM}")
 _BEFORE = re.compile(rf"(?:{_PROMPT})?")
 _ROUTE = re.compile(r"[A-Za-z_]\w*(?==)|(?:torsocks|torify|proxychains4?)$")
+_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
 def sniff(text: str) -> bool:
     """Check whether a line is a command: behind a prompt, `sudo` and the like, or `cd …;`."""
-    return _COMMAND.match(text) is not None and not _ESCAPED_QUOTE.search(text)
+    return _COMMAND.match(_visible(text)) is not None and not _ESCAPED_QUOTE.search(text)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the downloads of the commands of a line."""
     first = line = lines.number + 1
-    lines.give_back(_BEFORE.sub("", next(lines).lstrip(), count=1))
+    lines.give_back(_BEFORE.sub("", _visible(next(lines)).lstrip(), count=1))
     settings: list[str] = []  # of the commands before, such as `export https_proxy=…`
     has_any = False
     try:
@@ -70,6 +72,11 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not has_any:
         problem = "the command of curl, wget or aria2c cannot be found"
         yield Candidate(first, "command", problem=problem, form="command")
+
+
+def _visible(text: str) -> str:
+    """Return text without invisible characters, which pages and letters add within words."""
+    return text if text.isascii() else text.translate(_INVISIBLE)
 
 
 def _take_before(words: list[str]) -> list[str]:

@@ -83,6 +83,28 @@ def test_a_program_in_capital_letters(program: str) -> None:
     assert entry.config.headers
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "Curl \u2013u me:pw {}",
+        "Wget \u2014user=me {}",
+        "Curl \u201c{}\u201d \u2013u me:pw",
+        "Aria2c \u2212o x {}",
+    ],
+)
+def test_typographic_dashes_behind_a_capital_program_are_no_prose(command: str) -> None:
+    told = read(command.format(URL))
+    small = read(command[0].lower() + command[1:].format(URL))
+    assert [entry.problem for entry in told] == [entry.problem for entry in small]
+    assert any(entry.problem or entry.note for entry in told)
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\ufeff", "\u2060"])
+def test_invisible_characters_in_a_command(character: str) -> None:
+    (command,) = asked(f"curl{character} -H{character} 'A: b' {URL}")
+    assert command == {"url": URL, "headers": [["A", "b"]]}
+
+
 def test_a_blank_behind_the_backslash_of_a_line() -> None:
     (command,) = asked(f"curl \\ \n  -H 'A: b' \\\t\n  {URL}\n")
     assert command == {"url": URL, "headers": [["A", "b"]]}
@@ -512,6 +534,12 @@ fetch("https://example.org/a.iso", {
         "new XMLHttpRequest().open('GET', 'https://example.org/a', true, 'me', 'c4nary7x')\n",
         "tf.keras.utils.get_file(origin='https://example.org/a')\n",
         'HTTPoison.get! "https://example.org/a"\n',
+        "curl_setopt($ch, CURLOPT_URL, 'https://example.org/a');\n",
+        "CURLOPT_URL => 'https://example.org/a',\n",
+        'new HttpRequestMessage(HttpMethod.Get, "https://example.org/a");\n',
+        'client.request(reqwest::Method::GET, "https://example.org/a")\n',
+        'VERB("GET", url = "https://example.org/a", add_headers(headers))\n',
+        '[NSURL URLWithString:@"https://example.org/a"]\n',
         '2020/01/01 [error] x, request: "POST /a HTTP/2.0", referrer: "https://r.example/"\n',
     ],
 )
