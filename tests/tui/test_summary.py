@@ -31,6 +31,7 @@ from rheo_core.domain.exceptions import (
     WebPageError,
 )
 from rheo_tui.actions import BY_ID as ACTIONS_BY_ID
+from rheo_tui.actions import advice_text
 from rheo_tui.failure_advice import Cause, cause_of
 from rheo_tui.summary import Summary, header_lines
 from rheo_tui.tabs import ALL, BY_ID, TABS, tabs_in
@@ -203,6 +204,13 @@ def test_the_cause_comes_first(error: Exception, text: str, action: str) -> None
     if action:
         assert action in ACTIONS_BY_ID
         assert "{key}" in cause.advice
+
+
+@pytest.mark.parametrize("was_refused", [True, False])
+def test_the_advice_on_a_login_fits_beside_keys_in_eighty_columns(was_refused: bool) -> None:
+    error = HttpStatusError(401, "No", is_login_refused=was_refused)
+    cause = cause_of(row(0, status=DownloadStatus.FAILED, **facts_of(error)))
+    assert len(advice_text(cause, {})) + 24 <= 80
 
 
 def test_a_failure_of_an_earlier_version_is_its_whole_message() -> None:
