@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
@@ -21,11 +22,14 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
-from .to_the_end import runs_to_the_end
+from .to_the_end import to_the_end
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
     from .session import Session
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ControlContext(NamedTuple):
@@ -39,6 +43,21 @@ class ControlContext(NamedTuple):
     pool: WorkerPool
 
 
+def _in_turn(
+    verb: Callable[Concatenate["DownloadController", str, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["DownloadController", str, P], Coroutine[Any, Any, T]]:
+    """Let a verb wait for the one before it, and then finish even if its caller is cancelled."""
+
+    @wraps(verb)
+    async def run(
+        self: "DownloadController", download_id: str, /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._verb(download_id):
+            return await to_the_end(verb(self, download_id, *args, **kwargs))
+
+    return run
+
+
 class DownloadController:
     """Carries out the verbs of `DownloadManager`, which documents them."""
 
@@ -47,18 +66,17 @@ class DownloadController:
         self._verbs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.kept = KeptPartials(self._discard_kept, tuning)
 
-    @runs_to_the_end
+    @_in_turn
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """End a download in any state and remove its partial data, at once or later."""
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None:
-                return CancelResult.NOT_FOUND
-            was = cancelled_from(record)
-            if not await self._halt(record, keep_partial=keep_partial):
-                return CancelResult.ALREADY_TERMINAL
-            self.end_halted(record, was, keep_partial=keep_partial)
-            return CancelResult.CANCELLED
+        record = self._context.tracker.get(download_id)
+        if record is None:
+            return CancelResult.NOT_FOUND
+        was = cancelled_from(record)
+        if not await self._halt(record, keep_partial=keep_partial):
+            return CancelResult.ALREADY_TERMINAL
+        self.end_halted(record, was, keep_partial=keep_partial)
+        return CancelResult.CANCELLED
 
     def end_halted(
         self, record: DownloadRecord, was: CancelledFrom, *, keep_partial: bool = False
@@ -111,17 +129,16 @@ class DownloadController:
     def _source_of(self, record: DownloadRecord) -> str:
         return self._context.worker.names.source_of(record.config.url)
 
-    @runs_to_the_end
+    @_in_turn
     async def pause(self, download_id: str) -> bool:
         """Stop a download and keep its bytes; False if it has ended or is paused."""
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None or not can_pause(record):
-                return False
-            if not await self._halt(record, keep_partial=True):
-                return False
-            self._context.lifecycle.paused(record)
-            return True
+        record = self._context.tracker.get(download_id)
+        if record is None or not can_pause(record):
+            return False
+        if not await self._halt(record, keep_partial=True):
+            return False
+        self._context.lifecycle.paused(record)
+        return True
 
     async def resume(self, download_id: str) -> bool:
         """Put a paused download back into the queue, at the place it had."""
@@ -167,74 +184,72 @@ class DownloadController:
             self._context.lifecycle.changed(again)
             return True
 
-    @runs_to_the_end
+    @_in_turn
     async def replace_url(self, download_id: str, url: str) -> bool:
         """Fetch a download from another URL from now on."""
         url = normalise_url(url)
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None or _is_completed(record):
-                return False
-            record.config.with_link(url)  # raises before anything is stopped
-            stays_paused = not record.status.is_terminal and not can_pause(record)
-            await self._halt(record, keep_partial=True)
-            if _is_completed(record):  # it completed meanwhile
-                return False
-            config = record.config.with_link(url)
-            if record.status.is_terminal:
-                again = self._context.admission.fresh_record(record)
-                again.config = config
-                self._context.admission.enqueue(again)
-                self._context.lifecycle.changed(again)
+        record = self._context.tracker.get(download_id)
+        if record is None or _is_completed(record):
+            return False
+        record.config.with_link(url)  # raises before anything is stopped
+        stays_paused = not record.status.is_terminal and not can_pause(record)
+        await self._halt(record, keep_partial=True)
+        if _is_completed(record):  # it completed meanwhile
+            return False
+        config = record.config.with_link(url)
+        if record.status.is_terminal:
+            again = self._context.admission.fresh_record(record)
+            again.config = config
+            self._context.admission.enqueue(again)
+            self._context.lifecycle.changed(again)
+        else:
+            record.config = config
+            record.stats.failures = 0  # those of the old link
+            record.stats.redirect_host = None
+            if stays_paused:
+                self._context.lifecycle.changed(record)
             else:
-                record.config = config
-                record.stats.failures = 0  # those of the old link
-                record.stats.redirect_host = None
-                if stays_paused:
-                    self._context.lifecycle.changed(record)
-                else:
-                    self._context.admission.requeue(config)
-            return True
+                self._context.admission.requeue(config)
+        return True
 
-    @runs_to_the_end
+    @_in_turn
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed another config."""
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None or _is_completed(record):
-                return None
-            if source_of(config.url) != source_of(record.config.url):
-                raise ValueError("the URL of a download cannot change; fetch_url can")
-            names = self._context.worker.names
-            if names.source_of(config.url) != names.source_of(record.config.url):
-                own = config.model_copy(update={"url": record.config.url})
-                is_fetched = config.fetch_url not in (None, record.config.fetch_url)
-                # Its bytes stay those of its first link.
-                config = own.with_link(config.source if is_fetched else config.url)
-            if config.id != download_id and self._context.tracker.get(config.id) is not None:
-                raise ValueError("another download in the list has this URL and name")
-            stays_paused = not record.status.is_terminal and not can_pause(record)
-            await self._halt(record, keep_partial=True)
-            if _is_completed(record):  # it completed meanwhile
-                return None
-            again = self._context.admission.reinstated_record(record)
-            again.config, again.id, again.priority = config, config.id, config.priority
-            if config.id == download_id:
-                again.destination, again.final_name = record.destination, record.final_name
-            else:
-                try:
-                    await self._rename(record, again)
-                except DownloadError:
-                    if not record.status.is_terminal and not stays_paused:
-                        self._context.admission.requeue(record.config)
-                    raise
-            if stays_paused:
-                self._context.tracker.add(again)
-                self._context.lifecycle.paused(again)
-            else:
-                self._context.admission.enqueue(again)
-                self._context.lifecycle.changed(again)
-            return again.id
+        record = self._context.tracker.get(download_id)
+        if record is None or _is_completed(record):
+            return None
+        if source_of(config.url) != source_of(record.config.url):
+            raise ValueError("the URL of a download cannot change; fetch_url can")
+        names = self._context.worker.names
+        if names.source_of(config.url) != names.source_of(record.config.url):
+            own = config.model_copy(update={"url": record.config.url})
+            is_fetched = config.fetch_url not in (None, record.config.fetch_url)
+            # Its bytes stay those of its first link.
+            config = own.with_link(config.source if is_fetched else config.url)
+        if config.id != download_id and self._context.tracker.get(config.id) is not None:
+            raise ValueError("another download in the list has this URL and name")
+        stays_paused = not record.status.is_terminal and not can_pause(record)
+        await self._halt(record, keep_partial=True)
+        if _is_completed(record):  # it completed meanwhile
+            return None
+        again = self._context.admission.reinstated_record(record)
+        again.config, again.id, again.priority = config, config.id, config.priority
+        if config.id == download_id:
+            again.destination, again.final_name = record.destination, record.final_name
+        else:
+            try:
+                await self._rename(record, again)
+            except DownloadError:
+                if not record.status.is_terminal and not stays_paused:
+                    self._context.admission.requeue(record.config)
+                raise
+        if stays_paused:
+            self._context.tracker.add(again)
+            self._context.lifecycle.paused(again)
+        else:
+            self._context.admission.enqueue(again)
+            self._context.lifecycle.changed(again)
+        return again.id
 
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
@@ -247,19 +262,17 @@ class DownloadController:
         self._context.worker.names.add(again)
         self._context.lifecycle.renamed(record)
 
-    @runs_to_the_end
+    @_in_turn
     async def keep(self, download_id: str) -> Path | None:
         """Keep data that failed its check as `NAME.unverified`; return its path."""
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None or record.status is not DownloadStatus.FAILED:
-                return None
-            path = await self._context.worker.keep_unverified(record)
-            if path is not None:
-                self._context.lifecycle.kept(record, path)
-            return path
+        record = self._context.tracker.get(download_id)
+        if record is None or record.status is not DownloadStatus.FAILED:
+            return None
+        path = await self._context.worker.keep_unverified(record)
+        if path is not None:
+            self._context.lifecycle.kept(record, path)
+        return path
 
-    @runs_to_the_end
     async def remove(self, download_id: str, *, keep_partial: bool = False) -> bool:
         """Remove a download from the list and cancel it if necessary; a finished file stays."""
         record = self._context.tracker.get(download_id)
@@ -335,23 +348,22 @@ class DownloadController:
         else:
             self._context.lifecycle.priority_changed(record)
 
-    @runs_to_the_end
+    @_in_turn
     async def set_start(self, download_id: str, start_at: float | None) -> bool:
         """Make a download wait until a time (seconds since the epoch)."""
-        async with self._verb(download_id):
-            record = self._context.tracker.get(download_id)
-            if record is None or record.status.is_terminal:
-                return False
-            is_due = start_at is None or start_at <= time.time()
-            stays = not can_pause(record) or (is_due and record.status.is_active)
-            if not stays and not await self._halt(record, keep_partial=True):
-                return False
-            record.config = record.config.model_copy(update={"start_at": start_at})
-            if stays:
-                self._context.lifecycle.changed(record)
-            else:
-                self._context.admission.requeue(record.config)
-            return True
+        record = self._context.tracker.get(download_id)
+        if record is None or record.status.is_terminal:
+            return False
+        is_due = start_at is None or start_at <= time.time()
+        stays = not can_pause(record) or (is_due and record.status.is_active)
+        if not stays and not await self._halt(record, keep_partial=True):
+            return False
+        record.config = record.config.model_copy(update={"start_at": start_at})
+        if stays:
+            self._context.lifecycle.changed(record)
+        else:
+            self._context.admission.requeue(record.config)
+        return True
 
     async def move(
         self,

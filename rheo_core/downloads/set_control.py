@@ -11,7 +11,7 @@ from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
-from .to_the_end import runs_to_the_end
+from .to_the_end import to_the_end
 
 if TYPE_CHECKING:
     from .session import Session
@@ -36,11 +36,10 @@ class SetController:
         self._session = session
         self._turn = asyncio.Lock()
 
-    @runs_to_the_end
     async def pause(self, ids: Iterable[str]) -> list[str]:
         """Stop downloads and keep their bytes; return the ids of those that were stopped."""
         async with self._alone():
-            return await self._pause(self._records(ids))
+            return await to_the_end(self._pause(self._records(ids)))
 
     async def resume(self, ids: Sequence[str]) -> list[str]:
         """Put paused downloads back into the queue; return the ids of those that were paused."""
@@ -54,24 +53,26 @@ class SetController:
         """Undo `remove` and `cancel`; return the ids of the restored downloads."""
         return await self._each(self._control.restore, ids)
 
-    @runs_to_the_end
     async def cancel(self, ids: Iterable[str], *, keep_partial: bool = False) -> list[str]:
         """End downloads; return the ids of those that had not ended."""
         async with self._alone():
-            return await self._cancel(self._records(ids), keep_partial=keep_partial)
+            records = self._records(ids)
+            return await to_the_end(self._cancel(records, keep_partial=keep_partial))
 
-    @runs_to_the_end
     async def remove(self, ids: Iterable[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list; return the ids of those that were in it."""
         async with self._alone():
-            before = [(record, state_to_restore(record)) for record in self._records(ids)]
-            await self._cancel([record for record, _ in before], keep_partial=keep_partial)
-            removed = []
-            async for some in in_slices(before):
-                for record, was in some:
-                    if self._control.remove_ended(record, was):
-                        removed.append(record.id)
-            return removed
+            return await to_the_end(self._remove(self._records(ids), keep_partial=keep_partial))
+
+    async def _remove(self, records: Sequence[DownloadRecord], *, keep_partial: bool) -> list[str]:
+        before = [(record, state_to_restore(record)) for record in records]
+        await self._cancel(records, keep_partial=keep_partial)
+        removed = []
+        async for some in in_slices(before):
+            for record, was in some:
+                if self._control.remove_ended(record, was):
+                    removed.append(record.id)
+        return removed
 
     async def set_priorities(self, priorities: Mapping[str, int]) -> list[str]:
         """Set priorities by id; return the ids of the downloads that have not ended."""
@@ -124,11 +125,11 @@ class SetController:
             [record.id for record in self._context.tracker.records() if can_pause(record)]
         )
 
-    @runs_to_the_end
     async def pause_all_if(self, holds: Callable[[], bool]) -> list[str]:
         """Pause every download if `holds` is true after the verbs before; return their ids."""
         async with self._alone():
-            return await self._pause(list(self._context.tracker.records())) if holds() else []
+            records = list(self._context.tracker.records())
+            return await to_the_end(self._pause(records)) if holds() else []
 
     async def resume_all(self) -> None:
         """Resume every paused download."""

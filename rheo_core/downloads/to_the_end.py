@@ -6,10 +6,8 @@ A half-stopped download would be in no queue, and nothing would ever start it ag
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -32,15 +30,3 @@ async def to_the_end(work: Coroutine[Any, Any, T], hurry: Callable[[], None] | N
         if not task.cancelled():
             task.exception()  # the cancellation counts, so nobody else retrieves it
         raise
-
-
-def runs_to_the_end(
-    operation: Callable[P, Coroutine[Any, Any, T]],
-) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Decorate an operation that a cancellation of its caller must not leave half done."""
-
-    @wraps(operation)
-    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await to_the_end(operation(*args, **kwargs))
-
-    return run

@@ -63,7 +63,7 @@ async def test_l04_the_hash_cannot_be_read(
     line = ("download", url, "-o", folder, "-x", 2, "--hash", f"sha256:{sha256(LARGE)}")
     result = await home.run(HASTE + COMMAND, *line, before=failing("pread64", part, when))
     assert result.code == 1, result
-    assert result.told_once("input/output error") and result.told_once("failed ")
+    assert result.told_once("input/output error") and result.told_once("failed    ")
     assert not final.exists() and part.exists()
     server.on("/file.bin", serving(LARGE, **V1))
     result = await home.rheo(*line)
