@@ -5,7 +5,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -35,7 +35,8 @@ def edit_file(app: App[None], path: Path) -> str:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         words = [*command, str(path)]
-        with app.suspend(), subprocess.Popen(words) as process, _ending_with_the_app(process):
+        with app.suspend(), _ending_with_the_app() as watch, subprocess.Popen(words) as process:
+            watch(process)
             process.wait()
     except (OSError, SuspendNotSupported) as error:
         return f"Cannot open {printable(str(path))}: {printable(str(error))}."
@@ -43,19 +44,32 @@ def edit_file(app: App[None], path: Path) -> str:
 
 
 @contextmanager
-def _ending_with_the_app(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals that end the app on to an editor, because the app ends after it."""
+def _ending_with_the_app() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Pass signals that end the app on to the editor, because the app ends after it.
+
+    Yields:
+        A function that takes the editor. It also gets the signals that came while it started.
+    """
     before = {number: signal.getsignal(number) for number in _END}
+    editors: list[subprocess.Popen[bytes]] = []
+    received: list[int] = []
+
+    def watch(process: subprocess.Popen[bytes]) -> None:
+        editors.append(process)
+        for number in received:
+            process.send_signal(number)
 
     def end(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
+        received.append(number)
+        for process in editors:
+            process.send_signal(number)
         if callable(handler := before[signal.Signals(number)]):
             handler(number, frame)
 
     for number in _END:
         signal.signal(number, end)
     try:
-        yield
+        yield watch
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
