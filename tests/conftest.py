@@ -61,8 +61,8 @@ SHARED = ("test_imports.py",)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run three tests for each core: most wait for a server, a delay or a program."""
-    return 3 * (os.cpu_count() or 1)
+    """Run five tests for two cores: most wait for a server, a delay or a program."""
+    return max(5 * (os.cpu_count() or 1) // 2, 2)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
