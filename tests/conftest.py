@@ -61,7 +61,10 @@ SHARED = ("test_imports.py",)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run five tests for two cores: most wait for a server, a delay or a program."""
+    """Run five tests for two cores: most wait for a server, a delay or a program.
+
+    Three for each core take 10 % more CPU time, four for each 20 %, and none of them ends sooner.
+    """
     return max(5 * (os.cpu_count() or 1) // 2, 2)
 
 
