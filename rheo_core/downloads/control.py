@@ -46,7 +46,11 @@ class ControlContext(NamedTuple):
 def _in_turn(
     verb: Callable[Concatenate["DownloadController", str, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate["DownloadController", str, P], Coroutine[Any, Any, T]]:
-    """Let a verb wait for the one before it, and then finish even if its caller is cancelled."""
+    """Let a verb wait for the one before it, and then finish even if its caller is cancelled.
+
+    Verbs that do not wait for anything else take the lock alone, because a cancellation cannot
+    interrupt them, and a long list would need a task for each of its downloads.
+    """
 
     @wraps(verb)
     async def run(
