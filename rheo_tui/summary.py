@@ -65,6 +65,7 @@ class Summary:
     wanted: int = 0
     guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
+    guessed_left: int | None = 0  # bytes of `guessed` that will arrive
     unknown: int = 0
     speed: float = 0.0
     mean_speed: float = 0.0  # of the last seconds, for the time left
@@ -77,10 +78,12 @@ class Summary:
 
     @property
     def time_left(self) -> str:
-        """Time until all known bytes have arrived: `34 min`; "" if nothing moves."""
-        if not self.left or self.mean_speed < 1:
+        """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if none move."""
+        left = self.left + (self.guessed_left or 0)
+        if not left or self.mean_speed < 1:
             return ""
-        return time_left_text(self.left / self.mean_speed)
+        about = "~" if self.guessed_left else ""
+        return about + time_left_text(left / self.mean_speed)
 
 
 NAME = Part(0, (Span(" rheo ", "name"),))
@@ -197,19 +200,20 @@ def _progress_parts(summary: Summary) -> list[Part]:
         return [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
     about = "~" if summary.guessed else ""
     parts = [Part(0, (Span(about + percent_text(fraction).strip(), "strong"),))]
-    parts.append(Part(3, (Span(_of_text(summary.done, summary.wanted)),)))
+    whole = summary.wanted + (summary.guessed or 0)
+    parts.append(Part(3, (Span(_of_text(summary.done, whole, about)),)))
     if summary.time_left:
         parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
     if summary.unknown:
-        parts.append(Part(6, (Span(f"+ {summary.unknown:,} unknown"),)))
+        parts.append(Part(6, (Span(f"{count_text(summary.unknown, 'size')} unknown"),)))
     return parts
 
 
-def _of_text(done: int, wanted: int) -> str:
-    """Return the bytes done of all, with one unit if they share it: `4.9 of 12.0 GB`."""
+def _of_text(done: int, wanted: int, about: str) -> str:
+    """Return the bytes done of all, with one unit if they share it: `4.9 of ~12.0 GB`."""
     number, _, unit = size_text(done).partition(" ")
     whole = size_text(wanted)
-    return f"{number if whole.endswith(f' {unit}') else size_text(done)} of {whole}"
+    return f"{number if whole.endswith(f' {unit}') else size_text(done)} of {about}{whole}"
 
 
 def _speed_parts(summary: Summary, width: int) -> list[Part]:

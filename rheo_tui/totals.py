@@ -51,14 +51,23 @@ class Totals:
     @property
     def guessed_bytes(self) -> int | None:
         """Bytes that downloads of unknown size may add; None if no size is known to go by."""
-        if not self.unsized:
-            return 0
-        return self.unsized * self.wanted_bytes // self.sized if self.sized else None
+        return self._guess(self.unsized)
+
+    @property
+    def guessed_left_bytes(self) -> int | None:
+        """Bytes of `guessed_bytes` that will arrive; those of paused downloads do not count."""
+        return self._guess(self.unknown)
 
     @property
     def fraction(self) -> float | None:
         """See `fraction_of`."""
         return fraction_of(self.done_bytes, self.wanted_bytes, self.guessed_bytes)
+
+    def _guess(self, downloads: int) -> int | None:
+        """Return the bytes of some downloads of unknown size, as if they had the mean size."""
+        if not downloads:
+            return 0
+        return downloads * self.wanted_bytes // self.sized if self.sized else None
 
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""

@@ -61,6 +61,7 @@ class SummaryHeader(Widget):
             wanted=totals.wanted_bytes,
             guessed=totals.guessed_bytes,
             left=totals.left_bytes,
+            guessed_left=totals.guessed_left_bytes,
             unknown=totals.unknown,
             speed=snapshot.speed_bps,
             reading=snapshot.stats.total if snapshot.is_loading else 0,

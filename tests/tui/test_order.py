@@ -173,6 +173,7 @@ def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
     done = row(3, status=DownloadStatus.COMPLETED, bytes_downloaded=93)
     totals.add(done)
     assert numbers() == (300, 100 / 400)
+    assert totals.guessed_left_bytes == 200  # the paused one does not move
     for each in unknown:
         totals.remove(each)
     assert numbers() == (0, 1.0)

@@ -65,7 +65,7 @@ def test_the_header_shows_all_that_people_ask_for() -> None:
     first, second = texts(BUSY, 140)
     assert first.startswith(" rheo   ~/Downloads · 76.0 GB free")
     assert first.endswith("3 of 3 slots · 17 connections · limit 5 MB/s (schedule, until 18:00) ")
-    assert "40%  4.9 of 12.0 GB  34 min left  + 177 unknown" in second
+    assert "40%  4.9 of 12.0 GB  34 min left  177 sizes unknown" in second
     assert second.endswith("3.6 MB/s ")
     assert "⣉⣉⣉⣉⣩⣭⣭⣭⣭⣭⣭⣭" in second  # the limit is a line above the graph
 
@@ -102,10 +102,17 @@ def test_nothing_moves_without_a_time_left() -> None:
     assert "%" not in texts(Summary(), 120)[1]
 
 
+def test_the_time_left_counts_downloads_of_unknown_size() -> None:
+    known = Summary(done=30, wanted=630, left=600, mean_speed=10.0, unknown=2)
+    assert "  1 min left  2 sizes unknown" in texts(known, 120)[1]
+    assert "  ~3 min left  2 sizes unknown" in texts(replace(known, guessed_left=1200), 120)[1]
+    assert "  1 min left  2 sizes unknown" in texts(replace(known, guessed_left=None), 120)[1]
+
+
 def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
     known = Summary(done=30, wanted=60, unknown=2)
     assert "  50%  30 of 60 B" in texts(known, 120)[1]
-    assert "  ~25%  30 of 60 B" in texts(replace(known, guessed=60), 120)[1]
+    assert "  ~25%  30 of ~120 B" in texts(replace(known, guessed=60), 120)[1]
     assert "%" not in texts(replace(known, guessed=None), 120)[1]
     assert "30 B" in texts(replace(known, guessed=None), 120)[1]
 
