@@ -49,8 +49,8 @@ def find_targets(
     if all(map(_ID.fullmatch, words)):
         return tuple(dict.fromkeys(find_id(word, rows) for word in words))
     try:
-        wanted = parse_filter(text)
-        ids = tuple(row.id for row in rows.values() if wanted.matches(row, moment))
+        condition = parse_filter(text)
+        ids = tuple(row.id for row in rows.values() if condition.matches(row, moment))
     except FilterError as error:
         where = f"character {error.column + 1} of “{printable(text)}”"
         message = f"The filter is not valid at {where}: {error}."

@@ -74,8 +74,8 @@ def complete_command(
         return ""
     may_be_id = spec.argument != "filter" and set(last.lower()) <= _HEXADECIMAL
     ids = (row_id[:8] for row_id in rows) if may_be_id else ()
-    found = _first(before, last, ids)
-    return found or ("" if spec.argument == "url" else complete_filter(line, rows))
+    matching_id = _first(before, last, ids)
+    return matching_id or ("" if spec.argument == "url" else complete_filter(line, rows))
 
 
 def _ready(name: str) -> str:

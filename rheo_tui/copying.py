@@ -42,8 +42,8 @@ def _link(row: DownloadSnapshot, config: FileConfig | None) -> str:
 def _hash(row: DownloadSnapshot, config: FileConfig | None) -> str:
     if check := row.validation:
         return f"{check.algorithm}:{check.calculated_hash}"
-    if config and (wanted := config.hash_config):
-        return f"{wanted.algorithm}:{wanted.expected_hash}"
+    if config and (expected := config.hash_config):
+        return f"{expected.algorithm}:{expected.expected_hash}"
     return ""
 
 

@@ -165,8 +165,8 @@ def paths_with(text: str, base: Path, *, folders_only: bool) -> list[str]:
     head, slash, start = text.rpartition("/")
     try:
         folder = base / Path(head + slash).expanduser()
-        with os.scandir(folder) as found:
-            listed = [each for each, _ in zip(found, range(_MAX_LISTED), strict=False)]
+        with os.scandir(folder) as entries:
+            listed = [each for each, _ in zip(entries, range(_MAX_LISTED), strict=False)]
     except (OSError, RuntimeError, ValueError):
         return []
     names = [

@@ -35,5 +35,5 @@ def failure_groups(rows: Iterable[DownloadSnapshot]) -> list[FailureGroup]:
     groups: defaultdict[tuple[Cause, str], list[DownloadSnapshot]] = defaultdict(list)
     for (_, host), members in alike.items():
         groups[cause_of(members[0]), host] += members
-    found = [FailureGroup(cause, host, tuple(each)) for (cause, host), each in groups.items()]
-    return sorted(found, key=lambda group: (-len(group.rows), group.cause.text, group.host))
+    by_cause = [FailureGroup(cause, host, tuple(each)) for (cause, host), each in groups.items()]
+    return sorted(by_cause, key=lambda group: (-len(group.rows), group.cause.text, group.host))

@@ -225,13 +225,13 @@ class Renewals:
             return None
         index = self._indexes.get(name) or self._index(name)
         # Without secrets, as the URLs of the rows.
-        found = index.get(unsigned(redact_url(config.url)))
-        if found is None and config.size_bytes is not None:
-            found = index.get(config.size_bytes)
-        if found is not None and _has_options(config):
+        row = index.get(unsigned(redact_url(config.url)))
+        if row is None and config.size_bytes is not None:
+            row = index.get(config.size_bytes)
+        if row is not None and _has_options(config):
             # A download sends options to its own host only.
-            return found if host_of(found.url) == host_of(config.url) else None
-        return found
+            return row if host_of(row.url) == host_of(config.url) else None
+        return row
 
     def _index(self, name: str) -> dict[str | int | None, DownloadSnapshot]:
         rows = self._by_name[name]
@@ -250,7 +250,7 @@ def renewals_of(
 ) -> dict[int, DownloadSnapshot]:
     """Return the downloads that proposals renew, by the indexes of the proposals; each once."""
     renewals, renewed = Renewals(rows), set[str]()
-    found: dict[int, DownloadSnapshot] = {}
+    matches: dict[int, DownloadSnapshot] = {}
     for at, proposal in enumerate(proposals):
         config = proposal.entry.config
         if config is None or proposal.entry.verdict is not Verdict.OK:
@@ -258,8 +258,8 @@ def renewals_of(
         row = renewals.find(config)
         if row is not None and row.id not in renewed:
             renewed.add(row.id)
-            found[at] = row
-    return found
+            matches[at] = row
+    return matches
 
 
 def summary(proposals: Sequence[Proposal], free: int | None) -> str:

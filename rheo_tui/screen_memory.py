@@ -75,10 +75,10 @@ class ScreenMemory:
         if self.path is None:
             return
         commands = [each for each in self.commands if without_secrets(each) == each]
-        wanted = self.filter if redact(self.filter) == self.filter else ""
+        shown_filter = self.filter if redact(self.filter) == self.filter else ""
         lists = [each for each in self.lists if printable(each) == each]
         content = {
-            "filter": wanted,
+            "filter": shown_filter,
             "tab": self.tab,
             "commands": commands,
             "lists": lists,

@@ -62,7 +62,7 @@ class Summary:
     marks_range: bool = False  # the cursor marks rows as it moves
     follows: bool = False  # the cursor follows a download
     done: int = 0
-    wanted: int = 0
+    total: int = 0
     guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
     guessed_left: int | None = 0  # bytes of `guessed` that will arrive
@@ -74,7 +74,7 @@ class Summary:
     @property
     def fraction(self) -> float | None:
         """See `fraction_of`."""
-        return fraction_of(self.done, self.wanted, self.guessed)
+        return fraction_of(self.done, self.total, self.guessed)
 
     @property
     def time_left(self) -> str:
@@ -200,7 +200,7 @@ def _progress_parts(summary: Summary) -> list[Part]:
         return [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
     about = "~" if summary.guessed else ""
     parts = [Part(0, (Span(about + percent_text(fraction).strip(), "strong"),))]
-    whole = summary.wanted + (summary.guessed or 0)
+    whole = summary.total + (summary.guessed or 0)
     parts.append(Part(3, (Span(_of_text(summary.done, whole, about)),)))
     if summary.time_left:
         parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
@@ -209,10 +209,10 @@ def _progress_parts(summary: Summary) -> list[Part]:
     return parts
 
 
-def _of_text(done: int, wanted: int, about: str) -> str:
+def _of_text(done: int, total: int, about: str) -> str:
     """Return the bytes done of all, with one unit if they share it: `4.9 of ~12.0 GB`."""
     number, _, unit = size_text(done).partition(" ")
-    whole = size_text(wanted)
+    whole = size_text(total)
     return f"{number if whole.endswith(f' {unit}') else size_text(done)} of {about}{whole}"
 
 

@@ -4,21 +4,21 @@ from collections import Counter
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 
-_UNWANTED = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
+_NOT_COUNTED = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 _STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
 
 
-def fraction_of(done: int, wanted: int, guessed: int | None) -> float | None:
+def fraction_of(done: int, total: int, guessed: int | None) -> float | None:
     """Return the part of all downloads that has arrived, from 0.0 to 1.0.
 
     None if there is nothing to download, or if no size is known.
 
     Args:
         done: bytes that have arrived.
-        wanted: bytes of all downloads, as far as their sizes are known.
+        total: bytes of all downloads, as far as their sizes are known.
         guessed: bytes that those of unknown size may add; see `Totals.guessed_bytes`.
     """
-    return done / (wanted + guessed) if wanted and guessed is not None else None
+    return done / (total + guessed) if total and guessed is not None else None
 
 
 class Totals:
@@ -28,7 +28,7 @@ class Totals:
     download of unknown size counts with the bytes that it has.
 
     Attributes:
-        wanted_bytes: size of all downloads together.
+        total_bytes: size of all downloads together.
         done_bytes: bytes of them that have arrived.
         left_bytes: bytes that will arrive; paused downloads do not count.
         unknown: number of unfinished downloads of unknown size.
@@ -39,7 +39,7 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        self.wanted_bytes = self.done_bytes = self.left_bytes = self.completed_bytes = 0
+        self.total_bytes = self.done_bytes = self.left_bytes = self.completed_bytes = 0
         self.unknown = self.connections = self.sized = self.unsized = 0
         self._priorities: Counter[int] = Counter()
 
@@ -61,13 +61,13 @@ class Totals:
     @property
     def fraction(self) -> float | None:
         """See `fraction_of`."""
-        return fraction_of(self.done_bytes, self.wanted_bytes, self.guessed_bytes)
+        return fraction_of(self.done_bytes, self.total_bytes, self.guessed_bytes)
 
     def _guess(self, downloads: int) -> int | None:
         """Return the bytes of some downloads of unknown size, as if they had the mean size."""
         if not downloads:
             return 0
-        return downloads * self.wanted_bytes // self.sized if self.sized else None
+        return downloads * self.total_bytes // self.sized if self.sized else None
 
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
@@ -78,11 +78,11 @@ class Totals:
         self._count(row, -1)
 
     def _count(self, row: DownloadSnapshot, sign: int) -> None:
-        if row.status in _UNWANTED:
+        if row.status in _NOT_COUNTED:
             return
         done = row.bytes_downloaded
         size = done if row.total_bytes is None else row.total_bytes
-        self.wanted_bytes += sign * size
+        self.total_bytes += sign * size
         self.done_bytes += sign * min(done, size)
         if row.status is DownloadStatus.COMPLETED:
             self.completed_bytes += sign * size

@@ -63,11 +63,11 @@ def code_of_run(
     return ExitCode.FAILED if bad_input else ExitCode.DONE
 
 
-def code_of_status(found: "FleetStatus") -> ExitCode:
+def code_of_status(status: "FleetStatus") -> ExitCode:
     """Return the exit code of a fleet run with this status."""
-    if found.shards_done < found.shards:
+    if status.shards_done < status.shards:
         return ExitCode.STOPPED
-    is_whole = found.counts.get("completed", 0) == found.entries_done
+    is_whole = status.counts.get("completed", 0) == status.entries_done
     return ExitCode.DONE if is_whole else ExitCode.FAILED
 
 

@@ -56,7 +56,7 @@ def retry(
     target = open_output(output)
     made = existing_plan(target, output)
     try:
-        found = _plan_pass(target, made, kinds)
+        summary = _plan_pass(target, made, kinds)
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
@@ -66,7 +66,7 @@ def retry(
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     if not quiet:
-        typer.echo(found, err=True)
+        typer.echo(summary, err=True)
     if plan_only:
         raise typer.Exit(ExitCode.DONE)
     complete(target, output, lambda slots: made, cluster, processes, folder, quiet=quiet)

@@ -206,9 +206,9 @@ def _run(
     from rheo_core.domain.fleet import JOURNALS
     from rheo_core.fleet.status import read_status
 
-    found = read_status(target, made)
-    if found.state == "complete" and not target.names(JOURNALS):  # a kill may leave one
-        return found
+    status = read_status(target, made)
+    if status.state == "complete" and not target.names(JOURNALS):  # a kill may leave one
+        return status
     cluster = needed.open()
     lanes = len({shard.lane for shard in made.shards})
     if lanes < cluster.slots and not quiet:

@@ -38,13 +38,13 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
     target = open_output(output)
     made = existing_plan(target, output)
     while True:
-        found = _read(target, output, made)
+        status = _read(target, output, made)
         if json:
-            typer.echo(to_json(found))
+            typer.echo(to_json(status))
         else:
-            show_status(found)
-        if not watch or found.state != "running":
-            raise typer.Exit(code_of_status(found))
+            show_status(status)
+        if not watch or status.state != "running":
+            raise typer.Exit(code_of_status(status))
         time.sleep(_WATCH_SECONDS)
 
 
@@ -72,11 +72,11 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
         typer.echo("Running shards finish, and no new ones start.")
 
 
-def show_status(found: "FleetStatus", *, is_error: bool = False) -> None:
+def show_status(status: "FleetStatus", *, is_error: bool = False) -> None:
     """Write a status and its errors to standard output, or to standard error."""
     from rheo_core.fleet.status import error_lines, status_line
 
-    typer.echo("\n  ".join([status_line(found), *error_lines(found)]), err=is_error)
+    typer.echo("\n  ".join([status_line(status), *error_lines(status)]), err=is_error)
 
 
 class Progress:
@@ -90,19 +90,19 @@ class Progress:
         self._next = 0.0
         self._message = ""
 
-    def show(self, found: "FleetStatus") -> None:
+    def show(self, status: "FleetStatus") -> None:
         """Show a status."""
         from rheo_core.fleet.status import status_line
 
         clear = "\r\x1b[K" if self._is_terminal else ""
-        if found.state == "running" and found.message not in ("", self._message):
-            self._message = found.message
-            typer.echo(f"{clear}rheo: {printable(found.message)}", err=True)
+        if status.state == "running" and status.message not in ("", self._message):
+            self._message = status.message
+            typer.echo(f"{clear}rheo: {printable(status.message)}", err=True)
         if self._is_terminal:
-            typer.echo(f"{clear}{status_line(found)}", nl=found.state != "running", err=True)
+            typer.echo(f"{clear}{status_line(status)}", nl=status.state != "running", err=True)
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _PLAIN_SECONDS
-            typer.echo(status_line(found), err=True)
+            typer.echo(status_line(status), err=True)
 
 
 def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":

@@ -28,8 +28,8 @@ def list_downloads(
     the session, which end in -wal and -shm; the app removes them. Put the filter into quotes,
     because shells read > and *.
     """
-    wanted = _filter(" ".join(words or ()))
-    rows = _matches(wanted, _read(session))
+    condition = _filter(" ".join(words or ()))
+    rows = _matches(condition, _read(session))
     if json_lines:
         _write_json(rows)
     else:
@@ -48,12 +48,14 @@ def _filter(text: str) -> "Filter":
         fail(f"invalid filter at character {error.column + 1}: {error}.", ExitCode.USAGE)
 
 
-def _matches(wanted: "Filter", rows: "Iterable[DownloadSnapshot]") -> "Iterator[DownloadSnapshot]":
+def _matches(
+    condition: "Filter", rows: "Iterable[DownloadSnapshot]"
+) -> "Iterator[DownloadSnapshot]":
     from rheo_core.domain.filters import SlowPatternError
 
     try:
         for row in rows:
-            if wanted.matches(row):
+            if condition.matches(row):
                 yield row
     except SlowPatternError as error:
         fail(f"{error}.", ExitCode.USAGE)

@@ -178,16 +178,16 @@ class PatternFinder:
         """
         began = time.thread_time()
         try:
-            found = self.pattern.search(text, timeout=max(self._seconds_left, 1e-3)) is not None
+            matches = self.pattern.search(text, timeout=max(self._seconds_left, 1e-3)) is not None
         except TimeoutError:
             self._seconds_left = 0.0
-            found = False
+            matches = False
         self._seconds_left += _PATTERN_SECONDS_EACH - (time.thread_time() - began)
         if self._seconds_left <= 0:
             raise SlowPatternError(
                 f"“/{self.pattern.pattern}/” takes too long; use fewer repetitions"
             )
-        return found
+        return matches
 
 
 def compile_pattern(text: str) -> "Pattern[str]":

@@ -167,11 +167,11 @@ def _spans(term: Term, name: str) -> list[tuple[int, int]]:
     if term.is_pattern:
         pattern = compile_pattern(term.value)
         try:
-            return [found.span() for found in pattern.finditer(name, timeout=_HIGHLIGHT_SECONDS)]
+            return [hit.span() for hit in pattern.finditer(name, timeout=_HIGHLIGHT_SECONDS)]
         except TimeoutError:
             return []
     words = "|".join(map(re.escape, filter(None, term.value.split("*"))))
-    return [found.span() for found in re.finditer(words, name, re.IGNORECASE)]
+    return [hit.span() for hit in re.finditer(words, name, re.IGNORECASE)]
 
 
 def _term_text(term: Term) -> str:

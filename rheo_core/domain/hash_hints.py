@@ -80,7 +80,7 @@ def hashes_in_fragment(url: str) -> list[HashConfig]:
     algorithm = _CONDA_HASHES.get(len(fragment))
     if algorithm and _HEX.fullmatch(fragment) and address.partition("?")[0].endswith(_CONDA):
         return [HashConfig(algorithm=algorithm, expected_hash=fragment)]
-    return [found for field in fragment.split("&") if (found := _in_field(field)) is not None]
+    return [hint for field in fragment.split("&") if (hint := _in_field(field)) is not None]
 
 
 def _unsupported_in_fragment(url: str) -> list[str]:

@@ -77,7 +77,7 @@ def redact_word(word: str, depth: int = 0) -> str:
 
 def without_login(text: str) -> str:
     """Return `text` without the logins of the URLs in it."""
-    return _AUTHORITY.sub(lambda found: found[1] + found[2].rpartition("@")[2], text)
+    return _AUTHORITY.sub(lambda match: match[1] + match[2].rpartition("@")[2], text)
 
 
 def has_login(word: str) -> bool:

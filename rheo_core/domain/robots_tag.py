@@ -21,7 +21,7 @@ def directives_of(values: Iterable[str]) -> set[str]:
     Args:
         values: values of all X-Robots-Tag fields of a reply.
     """
-    found = set()
+    directives = set()
     for value in values:
         is_ours = True
         for piece in value.lower().split(","):
@@ -29,5 +29,5 @@ def directives_of(values: Iterable[str]) -> set[str]:
             if colon and name not in _WITH_VALUE:
                 is_ours, name = name in _AGENTS, rest
             if is_ours and name:
-                found.add(name)
-    return found
+                directives.add(name)
+    return directives

@@ -126,10 +126,10 @@ def _read_rule(number: int, value: object) -> Rule:
     try:
         return Rule.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False)
+        mistakes = error.errors(include_url=False)
         # A misspelt name is missing as well: name what the user wrote.
-        unknown = (each for each in found if each["type"] == "extra_forbidden")
-        details = next(unknown, found[0])
+        unknown = (each for each in mistakes if each["type"] == "extra_forbidden")
+        details = next(unknown, mistakes[0])
         name = printable(".".join(str(part) for part in details["loc"][:1]))
         shown = printable(repr(details["input"]))[:60]
         match details["type"]:

@@ -221,9 +221,9 @@ class DownloadWorker:
 
     async def discard_many(self, records: Sequence[DownloadRecord]) -> None:
         """Remove the partial data of downloads that are not running."""
-        found = await self._context.reading.run(self._with_part_files, records)
-        for start in range(0, len(found), _SLICE_PARTS):
-            await self._discard_slice(found[start : start + _SLICE_PARTS])
+        candidates = await self._context.reading.run(self._with_part_files, records)
+        for start in range(0, len(candidates), _SLICE_PARTS):
+            await self._discard_slice(candidates[start : start + _SLICE_PARTS])
 
     def _with_part_files(self, records: Sequence[DownloadRecord]) -> list[tuple[Path, PartOwner]]:
         """Return destinations and owners of parts that downloads may have; this blocks."""
@@ -243,9 +243,9 @@ class DownloadWorker:
         destination = self.destination(record)
         return destination.parent, destination.name
 
-    async def _discard_slice(self, found: Sequence[tuple[Path, PartOwner]]) -> None:
+    async def _discard_slice(self, candidates: Sequence[tuple[Path, PartOwner]]) -> None:
         locks, key = self._context.locks, self._context.options.key
-        free = [(path, owner) for path, owner in found if locks.try_acquire(path)]
+        free = [(path, owner) for path, owner in candidates if locks.try_acquire(path)]
         try:
             parts = [PartFile(path, owner, key=key) for path, owner in free]
             await self._context.disk.run(_discard_each, parts)

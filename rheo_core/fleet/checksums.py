@@ -21,16 +21,16 @@ def matches(blocks: Iterable[bytes], checksums: Iterable[str]) -> bool:
         ValueError: an algorithm is unknown.
     """
     expected = {checksum.partition(":")[::2] for checksum in checksums}
-    found = {}
+    hashes = {}
     for algorithm, _ in expected:
         if algorithm not in _ALGORITHMS:
             raise ValueError(f"the algorithm {algorithm!r} is unknown")
-        found[algorithm] = hashlib.new(algorithm)
-    if found:
+        hashes[algorithm] = hashlib.new(algorithm)
+    if hashes:
         for block in blocks:
-            for digest in found.values():
+            for digest in hashes.values():
                 digest.update(block)
-    return all(found[algorithm].hexdigest() == digest for algorithm, digest in expected)
+    return all(hashes[algorithm].hexdigest() == digest for algorithm, digest in expected)
 
 
 def blocks_of(file: BufferedReader, size: int) -> Iterator[bytes]:

@@ -84,8 +84,8 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
     checksum = options.hash_column or next(filter(None, map(by_lower.get, HashAlgorithm)), None)
     if checksum == NO_COLUMN:
         checksum = None
-    wanted = (url or URL_COLUMNS[0], checksum, options.name_column, *options.keep)
-    for name in wanted:
+    columns = (url or URL_COLUMNS[0], checksum, options.name_column, *options.keep)
+    for name in columns:
         if name is not None and name not in names:
             hint = "; pass the column of URLs with --url-column" if url is None else ""
             listed = at_most([printable(each) for each in names], ", ", 20) or "none"
@@ -94,4 +94,4 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
             )
     lower = (checksum or "").lower()
     algorithm = lower if lower in set(HashAlgorithm) else ""
-    return Columns(wanted[0] or "", checksum, algorithm, options.name_column, options.keep)
+    return Columns(columns[0] or "", checksum, algorithm, options.name_column, options.keep)

@@ -22,8 +22,8 @@ def check_contact(text: str) -> str:
 
 def contact_in(user_agent: str | None) -> str | None:
     """Return the first contact in a User-Agent, or None."""
-    found = _CONTACT.search(user_agent or "")
-    return found[0] if found else None
+    match = _CONTACT.search(user_agent or "")
+    return match[0] if match else None
 
 
 def user_agent_with(contact: str, user_agent: str | None) -> str:

@@ -46,8 +46,8 @@ def url_of(target: Target, shard: int, key: str) -> str | None:
         OSError: plan or list cannot be read.
         PlanError: the folder has no plan, or a damaged one; one sentence.
     """
-    found = (entry.url for entry in _listed(target, shard) if entry.key == key)
-    return next(found, None)
+    urls = (entry.url for entry in _listed(target, shard) if entry.key == key)
+    return next(urls, None)
 
 
 def _listed(target: Target, shard: int) -> Iterator[FleetEntry]:
@@ -77,5 +77,7 @@ def _of_journal(target: Target, shard: int, pass_number: int) -> Iterator[Failed
     if not failed:
         return
     for entry in _listed(target, shard):
-        if (found := failed.get(entry.key)) is not None:
-            yield FailedEntry(entry.key, redact_url(entry.url), found.kind or "", found.error or "")
+        if (failure := failed.get(entry.key)) is not None:
+            yield FailedEntry(
+                entry.key, redact_url(entry.url), failure.kind or "", failure.error or ""
+            )

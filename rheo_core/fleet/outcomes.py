@@ -40,7 +40,7 @@ def failed(key: str, event: DownloadFailedEvent) -> EntryOutcome:
     )
 
 
-def found(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryOutcome:
+def kept(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryOutcome:
     """Return the outcome of a file that a killed worker completed, but did not note. Blocks.
 
     Args:

@@ -162,7 +162,7 @@ def _check_footer(footer: bytes) -> None:
         raise ValueError(f"it has more than {_MAX_COLUMNS:,} columns")
 
 
-def _items(footer: bytes, wanted: int) -> Iterator[Struct]:
+def _items(footer: bytes, field: int) -> Iterator[Struct]:
     """Yield the items of a list in a footer, one at a time in memory; read the rest too.
 
     pyarrow's own objects for row groups may end the process if the footer is damaged.
@@ -171,7 +171,7 @@ def _items(footer: bytes, wanted: int) -> Iterator[Struct]:
     for number in reader.fields({number: [shape] for number, shape in _FOOTER.items()}):
         for _ in reader.items(_FOOTER[number]):
             item = reader.value(_FOOTER[number])
-            if number == wanted:
+            if number == field:
                 yield item
 
 

@@ -56,7 +56,7 @@ def read_passes(target: Target) -> list[FleetPass]:
         OSError: they cannot be read.
         ValueError: one of them is damaged, or they are too large; one sentence.
     """
-    numbers = sorted(int(found[1]) for found in map(_PASS.fullmatch, target.names(FOLDER)) if found)
+    numbers = sorted(int(match[1]) for match in map(_PASS.fullmatch, target.names(FOLDER)) if match)
     passes: list[FleetPass] = []
     for number in numbers:
         passes.append(read_pass(target, number))
@@ -72,12 +72,12 @@ def read_pass(target: Target, number: int) -> FleetPass:
         ValueError: it is damaged; one sentence.
     """
     try:
-        found = read_value(target, pass_name(number), FleetPass)
+        stored = read_value(target, pass_name(number), FleetPass)
     except StoredFileError as error:
         raise ValueError(f"{error}; remove it to continue") from None
-    if found.number != number or number < 2 or not found.shards:
+    if stored.number != number or number < 2 or not stored.shards:
         raise _damaged(number)
-    return found
+    return stored
 
 
 def _check_total(passes: Sequence[FleetPass]) -> None:

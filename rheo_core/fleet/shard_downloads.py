@@ -250,7 +250,7 @@ class ShardDownloads:
     def _note_found(self) -> None:
         """Note the outcomes of files without one. Blocks."""
         for key, event in self._found:
-            outcome = outcomes.found(key, event, self._plan.compute_hash)
+            outcome = outcomes.kept(key, event, self._plan.compute_hash)
             self._journal.note(outcome)
             self.outcomes[key] = outcome
         self._journal.flush()

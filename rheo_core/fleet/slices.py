@@ -44,15 +44,15 @@ class Slice:
             count.isascii() and count.isdigit()
         ):
             raise ValueError(f"slice {text!r} does not have the form I/N, such as 0/4")
-        found = cls(int(number), int(count))
-        if found.count == 0:
+        chosen = cls(int(number), int(count))
+        if chosen.count == 0:
             raise ValueError(f"slice {text!r} is not valid: there must be at least one slice")
-        if found.number >= found.count:
+        if chosen.number >= chosen.count:
             raise ValueError(
                 f"slice {text!r} does not exist: slices are numbered from 0, so the last of "
-                f"{count} is {found.count - 1}/{count}"
+                f"{count} is {chosen.count - 1}/{count}"
             )
-        return found
+        return chosen
 
     def has(self, lane: int) -> bool:
         """Return True if a lane belongs to this slice."""

@@ -190,8 +190,8 @@ def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
         board.add(facts, is_earlier=True)
     if stored is not None:
         board.message = stored.message
-    found = board.status("stopped")
-    state: FleetState = "complete" if found.shards_done == found.shards else "stopped"
+    stopped = board.status("stopped")
+    state: FleetState = "complete" if stopped.shards_done == stopped.shards else "stopped"
     return board.status(state)
 
 

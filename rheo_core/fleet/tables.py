@@ -65,10 +65,10 @@ def _rows(source: str, options: TableOptions) -> Iterator[Row]:
             lines = bounded_lines(text)
             head = _head_of(lines)
             lines = chain(head, lines)
-            found = named or _sniff(head)
-            if options.needs_columns and found in ("lines", None):
+            format_name = named or _sniff(head)
+            if options.needs_columns and format_name in ("lines", None):
                 raise NoColumnError(f"{source} has no columns; it is a list of lines")
-            yield from _READERS[found](lines, options, source)
+            yield from _READERS[format_name](lines, options, source)
 
 
 def _head_of(lines: Iterator[str]) -> list[str]:

@@ -277,10 +277,10 @@ class RemoteTarget:
         try:
             with store_errors(folder):
                 self._files.invalidate_cache()
-                found = self._files.ls(path, detail=True)
+                listed = self._files.ls(path, detail=True)
         except FileNotFoundError:
             return []
-        return [each for each in found if each["name"].strip("/") != path.strip("/")]
+        return [each for each in listed if each["name"].strip("/") != path.strip("/")]
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -53,13 +53,13 @@ class CompactReader:
 
     def fields(self, shapes: Fields) -> Iterator[int]:
         """Yield the number of each field that has a shape; the caller reads its value."""
-        number, found = 0, set[int]()
+        number, numbers = 0, set[int]()
         while byte := self._byte():
             step, kind = divmod(byte, 16)
             number = number + step if step else self._signed(16)
-            if number in found or not 0 <= number <= _MAX_NUMBER:
+            if number in numbers or not 0 <= number <= _MAX_NUMBER:
                 raise TypeError("a field occurs twice, or has no number")
-            found.add(number)
+            numbers.add(number)
             if number not in shapes:
                 self._skip(kind)
             elif kind == _kind_of(shapes[number]):

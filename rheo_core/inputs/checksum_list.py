@@ -81,10 +81,10 @@ def _listed(lines: Lines, options: ReadOptions) -> Iterator[tuple[str, Candidate
         elif (listed := read_checksum_line(text)) is not None and listed.name != NAMELESS:
             if base is None and not _URL.match(listed.name):
                 if not has_reported:
-                    wanted = Candidate(
+                    candidate = Candidate(
                         lines.number, text, problem=_NO_BASE, form=_FORM, wants="base"
                     )
-                    yield "", wanted
+                    yield "", candidate
                 has_reported = True
                 continue
             yield listed.name, _candidate(lines.number, text, listed, base or "")

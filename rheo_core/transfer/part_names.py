@@ -67,8 +67,8 @@ def state_at(destination: Path, owner: PartOwner, key: Key) -> PartState | None:
         usual = _state_of(usual_paths(destination), key)
     if (usual is not None and owner.has_begun(usual)) or not _has_own_state(destination, owner):
         return usual
-    found = [usual, *(_state_of(each, key) for each in own_paths(destination, owner))]
-    states = [each for each in found if each is not None and each.source == owner.source]
+    candidates = [usual, *(_state_of(each, key) for each in own_paths(destination, owner))]
+    states = [each for each in candidates if each is not None and each.source == owner.source]
     return next(filter(owner.has_begun, states), states[0] if states else usual)
 
 

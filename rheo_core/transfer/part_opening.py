@@ -116,9 +116,9 @@ class PartOpener:
 
     def _believe(self, part: FoundPart, stop: threading.Event) -> PartState | None:
         """Make a file that was found that of this download; None if it is foreign."""
-        found = part.state_file and part.state_file.state
+        recorded = part.state_file and part.state_file.state
         state = take_up(part, self.hashing, stop)
-        if state is not None and not state.written and found and self.owner.borrows(found):
+        if state is not None and not state.written and recorded and self.owner.borrows(recorded):
             return None  # bytes of another link that are not intact
         if state is not None:
             if part.state_file is not None:

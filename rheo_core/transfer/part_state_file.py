@@ -53,6 +53,6 @@ class PartStateFile:
         written = self._written
         if written is None:
             return False
-        found = path.lstat()
-        is_same = identity_of(found) == identity_of(written)
-        return is_same and found.st_ctime_ns == written.st_ctime_ns
+        present = path.lstat()
+        is_same = identity_of(present) == identity_of(written)
+        return is_same and present.st_ctime_ns == written.st_ctime_ns

@@ -173,13 +173,13 @@ class FailedUrlsScreen(ModalScreen[None]):
 
     @on(CursorView.CursorMoved)
     def _show_count(self) -> None:
-        found, current = len(self._found), self._rows.current
-        if not found and self._text:
+        count, current = len(self._found), self._rows.current
+        if not count and self._text:
             words = f"No failed URL has “{printable(self._text)}” in URL, kind or reason."
-        elif not found:
+        elif not count:
             words = "No failed URLs yet; a worker reports them when its shard is complete."
         else:
-            total = found if self._text else max(found, self._row.failed)
+            total = count if self._text else max(count, self._row.failed)
             more = " and more" if self._text and self._has_more else ""
             words = f"{self._rows.cursor + 1:,} of {total:,}{more}"
         self.query_one("#failed-count", Static).update(words)

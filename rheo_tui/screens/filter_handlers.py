@@ -135,10 +135,10 @@ class FilterHandlers:
             self._typing.stop()
 
     def _filter_by(self, text: str) -> None:
-        wanted, mistake = parse_typed(text)
+        condition, mistake = parse_typed(text)
         self._bar.show_mistake(mistake)
-        if wanted is not None and wanted != self._model.filter:
-            self._model.filter = wanted
+        if condition is not None and condition != self._model.filter:
+            self._model.filter = condition
             self._refilter()
 
     def _refilter(self) -> None:

@@ -573,8 +573,8 @@ class MainScreen(Screen[None]):
     def do_log(self) -> None:
         """Show or hide the log."""
         log = self.query_one(LogPane)
-        asked = not log.display
-        log.set_class(asked, "-open", "-asked")
+        is_open = not log.display
+        log.set_class(is_open, "-open", "-asked")
         log.update_lines()
 
     def do_menu(self) -> None:
@@ -773,10 +773,10 @@ class MainScreen(Screen[None]):
         return self._service.settings
 
     def _mark_matching(self, text: str) -> None:
-        wanted, moment = parse_filter(text), self.model.moment()
+        condition, moment = parse_filter(text), self.model.moment()
 
         async def mark(ids: Sequence[str]) -> int:
-            return self.model.mark_matching(ids, lambda row: wanted.matches(row, moment))
+            return self.model.mark_matching(ids, lambda row: condition.matches(row, moment))
 
         async def mark_all() -> str:
             try:

@@ -57,8 +57,8 @@ class FailedPages:
     def next(self) -> list[FailedEntry]:
         """Return the next page; the last one has fewer than `PAGE_SIZE` entries. Blocks."""
         if self._entries is None:
-            found = failed_entries(self._target, self._row.shard, self._row.pass_number)
-            self._entries = (each for each in found if self._matches(each))
+            entries = failed_entries(self._target, self._row.shard, self._row.pass_number)
+            self._entries = (each for each in entries if self._matches(each))
         return list(islice(self._entries, PAGE_SIZE))
 
     def _matches(self, entry: FailedEntry) -> bool:
@@ -126,8 +126,8 @@ class FleetService:
         Raises:
             FleetError: it cannot be read.
         """
-        found = await self._run(self._acting, lambda: url_of(self._opened(), row.shard, entry.key))
-        return found or entry.url
+        url = await self._run(self._acting, lambda: url_of(self._opened(), row.shard, entry.key))
+        return url or entry.url
 
     async def stop(self) -> None:
         """Ask all workers to stop: running shards finish, and no new ones start.

@@ -58,7 +58,7 @@ class SummaryHeader(Widget):
             stop_after=snapshot.stop_after_bytes,
             is_offline=snapshot.is_offline,
             done=totals.done_bytes,
-            wanted=totals.wanted_bytes,
+            total=totals.total_bytes,
             guessed=totals.guessed_bytes,
             left=totals.left_bytes,
             guessed_left=totals.guessed_left_bytes,

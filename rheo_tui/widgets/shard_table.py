@@ -91,8 +91,8 @@ class ShardTable(CursorView[ShardRow]):
         current, line = self.current, self.cursor - self.scroll_offset.y
         at = self.cursor
         if current is not None and at > 0 and rows is not self._items:
-            found = (place for place, row in enumerate(rows) if row.id == current.id)
-            at = next(found, at)
+            places = (place for place, row in enumerate(rows) if row.id == current.id)
+            at = next(places, at)
         self.show(rows)
         if at != self.cursor:
             self.cursor = at

@@ -146,7 +146,7 @@ def test_totals_count_what_will_come() -> None:
     totals.add(row(3, status=DownloadStatus.PAUSED, total_bytes=10))
     totals.add(row(4, status=DownloadStatus.FAILED, total_bytes=1000))
     totals.add(row(5, status=DownloadStatus.COMPLETED, total_bytes=30, bytes_downloaded=30))
-    assert totals.wanted_bytes == 100 + 50 + 7 + 10 + 30
+    assert totals.total_bytes == 100 + 50 + 7 + 10 + 30
     assert totals.done_bytes == 40 + 7 + 30
     assert totals.left_bytes == 60 + 50  # the paused one does not move
     assert (totals.unknown, totals.connections, totals.completed_bytes) == (1, 4, 30)

@@ -47,7 +47,7 @@ BUSY = Summary(
     limit=5_000_000,
     limit_reason="until 18:00",
     done=4_900_000_000,
-    wanted=12_000_000_000,
+    total=12_000_000_000,
     left=7_100_000_000,
     unknown=177,
     speed=3_600_000.0,
@@ -76,7 +76,7 @@ def test_the_header_shows_all_that_people_ask_for() -> None:
      (8_000_000, "⣭⣭  4.0 MB/s"), (9_000_000, "⣿⣿  4.0 MB/s  peak 4.0 MB/s")],
 )  # fmt: skip
 def test_the_graph_rises_to_the_limit_if_it_is_in_sight(limit: int | None, graph: str) -> None:
-    steady = Summary(limit=limit, speed=4e6, samples=(4e6,) * 24, done=1, wanted=2)
+    steady = Summary(limit=limit, speed=4e6, samples=(4e6,) * 24, done=1, total=2)
     assert texts(steady, 140)[1].rstrip().endswith(graph)
 
 
@@ -98,19 +98,19 @@ def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
 
 
 def test_nothing_moves_without_a_time_left() -> None:
-    assert "left" not in texts(Summary(done=1, wanted=2, left=1), 120)[1]
+    assert "left" not in texts(Summary(done=1, total=2, left=1), 120)[1]
     assert "%" not in texts(Summary(), 120)[1]
 
 
 def test_the_time_left_counts_downloads_of_unknown_size() -> None:
-    known = Summary(done=30, wanted=630, left=600, mean_speed=10.0, unknown=2)
+    known = Summary(done=30, total=630, left=600, mean_speed=10.0, unknown=2)
     assert "  1 min left  2 sizes unknown" in texts(known, 120)[1]
     assert "  ~3 min left  2 sizes unknown" in texts(replace(known, guessed_left=1200), 120)[1]
     assert "  1 min left  2 sizes unknown" in texts(replace(known, guessed_left=None), 120)[1]
 
 
 def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
-    known = Summary(done=30, wanted=60, unknown=2)
+    known = Summary(done=30, total=60, unknown=2)
     assert "  50%  30 of 60 B" in texts(known, 120)[1]
     assert "  ~25%  30 of ~120 B" in texts(replace(known, guessed=60), 120)[1]
     assert "%" not in texts(replace(known, guessed=None), 120)[1]

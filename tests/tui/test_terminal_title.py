@@ -46,7 +46,7 @@ def snapshot(running: int, speed: float = 0.0, paused: int = 0) -> Snapshot:
 
 def totals(done: int, wanted: int) -> Totals:
     known = Totals()
-    known.done_bytes, known.wanted_bytes, known.left_bytes = done, wanted, wanted - done
+    known.done_bytes, known.total_bytes, known.left_bytes = done, wanted, wanted - done
     return known
 
 

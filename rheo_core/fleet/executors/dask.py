@@ -94,16 +94,16 @@ async def _replace_lost(cluster: "LocalCluster", missing: dict[Any, float]) -> N
         cluster: the cluster.
         missing: start of the absence of each, by name and the monotonic clock; updated.
     """
-    there = {each["name"] for each in cluster.scheduler_info["workers"].values()}
+    running = {each["name"] for each in cluster.scheduler_info["workers"].values()}
     now = time.monotonic()
     for name in cluster.worker_spec:
-        if name in there:
+        if name in running:
             missing.pop(name, None)
         elif now - missing.setdefault(name, now) >= _LOST_SECONDS:
             del missing[name]
             if (nanny := cluster.workers.pop(name, None)) is not None:
                 await nanny.close(timeout=_LOOK_SECONDS)
-    if missing or len(there) < len(cluster.worker_spec):
+    if missing or len(running) < len(cluster.worker_spec):
         cluster.scale(len(cluster.worker_spec))  # starts those that Dask has dropped
 
 

@@ -52,10 +52,10 @@ def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
     assert outcome.file is not None and outcome.size is not None
     info = _member(outcome.file, outcome.type, outcome.size)
     with (folder / outcome.file).open("rb") as file:
-        found = os.fstat(file.fileno()).st_size
-        if found != outcome.size:
+        size = os.fstat(file.fileno()).st_size
+        if size != outcome.size:
             raise OSError(
-                f"{outcome.file} has {count_text(found, 'byte')} instead of {outcome.size:,}"
+                f"{outcome.file} has {count_text(size, 'byte')} instead of {outcome.size:,}"
             )
         tar.addfile(info, file)
 
