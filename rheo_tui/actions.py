@@ -86,7 +86,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "cancel", "c", "Cancel", "Downloads",
-        "Stop the download and delete its partial data when undo is no longer possible.",
+        "Stop the download. Its partial data is deleted once it can no longer be undone.",
         label="cancel", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
     ),
     Action(

@@ -69,7 +69,7 @@ def stop(output: ExistingOut, *, undo: Undo = False) -> None:
     if undo:
         typer.echo("Withdrew the stop request; shards can start again.")
     else:
-        typer.echo("Running shards finish, and no new ones start.")
+        typer.echo("Running shards will finish; no new ones will start.")
 
 
 def show_status(status: "FleetStatus", *, is_error: bool = False) -> None:

@@ -35,6 +35,6 @@ LIST_OPTIONS = Flag(
 )
 BASE = Flag(
     ("--base",),
-    "Address of the web page or checksum list, to resolve relative links and names.",
+    "URL of the web page or checksum list, to resolve relative links and names.",
     "URL",
 )

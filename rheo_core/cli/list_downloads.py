@@ -62,7 +62,7 @@ def _matches(
 
 
 def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
-    """Return all downloads of a session; none if the app has not made its own yet."""
+    """Return all downloads of a session; end the command if the app has not created its own yet."""
     import asyncio
 
     from rheo_core.config.store import session_path
@@ -73,8 +73,8 @@ def _read(session: Path | None) -> "Sequence[DownloadSnapshot]":
     path = session or session_path()
     if not os.path.lexists(path) and session is None:
         missing = f"{printable(str(path))} does not exist"
-        typer.echo(f"rheo: the app has no session yet ({missing}).", err=True)
-        return ()
+        typer.echo(f"rheo: the app has no downloads yet ({missing}).", err=True)
+        raise typer.Exit
 
     async def read() -> "list[DownloadSnapshot]":
         opened = Session(path, lambda problem: typer.echo(f"rheo: {problem}", err=True))

@@ -70,4 +70,4 @@ def _size(text: str) -> int:
 
 def _refuse(flag: str, text: str, problem: object) -> NoReturn:
     shown = shorten(text, _MAX_SHOWN_LENGTH)
-    fail(f"{flag} = {shown!r} is not valid: it {problem}.", ExitCode.USAGE)
+    fail(f"{flag} {shown!r} is not valid: it {problem}.", ExitCode.USAGE)

@@ -124,7 +124,7 @@ async def test_a_mistake_in_a_filter_is_shown_at_its_character(rheo: Run, sessio
 async def test_without_a_session_the_list_is_empty(rheo: Run) -> None:
     done = await rheo("list")
     assert (done.code, done.out) == (0, "")
-    assert "the app has no session yet" in done.err
+    assert "the app has no downloads yet" in done.err and len(done.err.splitlines()) == 1
 
 
 async def test_a_session_that_is_missing_or_foreign(rheo: Run, session: Path) -> None:

@@ -213,7 +213,8 @@ async def test_a_full_disk_ends_the_worker_and_fails_no_entry(
 async def test_stop(server: MisbehavingServer, tmp_path: Path, home: Home) -> None:
     run = planned(tmp_path / "out", rows_of(server, 20), shard_size=10)
     stopped = await home.rheo("fleet", "stop", run.out)
-    assert (stopped.code, stopped.out) == (0, "Running shards finish, and no new ones start.\n")
+    sentence = "Running shards will finish; no new ones will start.\n"
+    assert (stopped.code, stopped.out) == (0, sentence)
     for _ in range(2):  # a batch system starts a slice again, or starts another one
         ended = await home.rheo("fleet", "work", run.out)
         assert (ended.code, len(server.requests)) == (3, 0)
