@@ -11,6 +11,7 @@ from textual.screen import Screen
 from rheo_core.domain.text import printable
 
 from .actions import first_key
+from .formatting import count_text
 from .screen_memory import ScreenMemory
 from .screens.confirm import QuitScreen
 from .screens.main import MainScreen
@@ -160,9 +161,21 @@ class RheoApp(TerminalApp):
     async def _close(self) -> None:
         self.main.title_of_terminal.clear()
         # The exit cancels all workers, so close the engine first.
-        is_reading = self.main.is_reading
+        lines = [self._kept_text(), _UNREAD if self.main.is_reading else ""]
         await self.main.client.close()
-        self.exit(message=Text(_UNREAD) if is_reading else None)
+        text = "\n".join(filter(None, lines))
+        self.exit(message=Text(text) if text else None)
+
+    def _kept_text(self) -> str:
+        """Return how many unfinished downloads the next start finds; "" for none."""
+        latest, service = self.main.client.latest, self._service
+        if latest is None or latest.is_loading or service.is_read_only or not service.keeps_list:
+            return ""
+        stats = latest.stats
+        unfinished = stats.queued + stats.in_progress + stats.paused
+        verb = "is" if unfinished == 1 else "are"
+        what = count_text(unfinished, "unfinished download")
+        return f"rheo-tui: {what} {verb} kept for the next start" if unfinished else ""
 
     async def on_unmount(self) -> None:
         """Close the engine properly, whatever ended the app."""

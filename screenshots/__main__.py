@@ -22,6 +22,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoServer
 from rheo_tui.services.local import LocalService
+from screenshots.svg import steady
 
 HERE = Path(__file__).parent
 MOMENT = 1_772_000_000.0  # what every clock on the pictures shows
@@ -39,8 +40,6 @@ ftp://example.org/old-server.tar
 https://example.org/talks/2026-keynote.webm
 Anna's notes are at https://example.org/notes.txt, she says.
 """
-
-_TEXT = '<text xml:space="preserve" '
 
 Scene = Callable[["Stage"], Awaitable[None]]
 
@@ -163,9 +162,7 @@ async def play(scene: Scene, size: tuple[int, int], **changes: Any) -> list[str]
             port = re.search(r":(\d+)/", server.url("/"))
     assert port is not None
     return [
-        # Some viewers would drop the spaces at the start of a text.
-        picture.replace(port[1], "8080").replace(home, "~").replace("<text ", _TEXT)
-        for picture in stage.pictures
+        steady(picture.replace(port[1], "8080").replace(home, "~")) for picture in stage.pictures
     ]
 
 

@@ -1,4 +1,4 @@
-"""HistoryScreen: search ended downloads, show their details, queue or delete them."""
+"""HistoryScreen: search ended downloads, show their details, queue or forget them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ _PAGE_SIZE = 200
 _SEARCH_DELAY_SECONDS = 0.12
 _FILES_STAY = "Files on the disk and downloads in the list are kept."
 _KEYS = (
-    "/ search · ! failures · Space mark · Enter details · A again · f folder · y copy · d delete · "
-    "D all · Esc close"
+    "/ search · ! failures · Space mark · Enter details · A again · f folder · y copy · d forget · "
+    "D forget all · Esc close"
 )
 
 
@@ -47,8 +47,8 @@ class HistoryScreen(ModalScreen[None]):
         ("exclamation_mark", "failures", "Failures only"),
         ("A,r", "again", "Download again"),
         ("f", "folder", "Open the folder"),
-        ("d,delete", "forget", "Delete"),
-        ("D", "forget_all", "Delete all"),
+        ("d,delete", "forget", "Forget"),
+        ("D", "forget_all", "Forget all"),
         ("y", "copy", "Copy the URL"),
     ]
 
@@ -240,39 +240,38 @@ class HistoryScreen(ModalScreen[None]):
                 [row.id for row in existing], decision.strategy, decision.names_of(existing)
             )
             words = f" ({decision.words})"
-        self._rows.remove_rows({row.id for row in rows})
-        self._totals = await service.history_totals(self._text)
-        self._show_count()
+        await self._leave_out(rows)
         what = rows[0].name if len(rows) == 1 else count_text(len(rows))
         self._toast(f"Queued again: {what}{words}.")
 
+    async def _leave_out(self, rows: Sequence[DownloadSnapshot]) -> None:
+        """Show the history without rows that it no longer contains."""
+        self._rows.remove_rows({row.id for row in rows})
+        self._totals = await self._client.service.history_totals(self._text)
+        self._show_count()
+
     @work(exit_on_error=False)
     async def action_forget(self) -> None:
-        """Delete the marked downloads, or the current one, from the history."""
+        """Remove the marked downloads, or the current one, from the history; ask before several."""
         rows = self._rows.targets
         if not rows or not self._may_change():
             return
+        if len(rows) > 1 and not await self._is_sure(f"Forget {count_text(len(rows))}?"):
+            return
 
         async def forget() -> None:
-            service = self._client.service
-            count = await service.forget([row.id for row in rows])
-            if len(rows) == 1 and not count:
-                self._toast(f"{rows[0].name} is in the list. Remove it there first.")
-                return
-            if count < len(rows):
-                left = count_text(len(rows) - count)
-                self._toast(f"Deleted {count_text(count)}; kept {left} in the list.")
+            count = await self._client.service.forget([row.id for row in rows])
+            self._toast(_forgotten(rows, count))
+            if count == len(rows):
+                await self._leave_out(rows)
+            elif count:
                 self._search(self._text, pause=False)
-                return
-            self._rows.remove_rows({row.id for row in rows})
-            self._totals = await service.history_totals(self._text)
-            self._show_count()
 
-        await self._client.guard(forget(), "Cannot delete the download")
+        await self._client.guard(forget(), "Cannot forget the download")
 
     @work(exit_on_error=False)
     async def action_forget_all(self) -> None:
-        """Delete all matches of the search from the history, after a confirmation."""
+        """Remove all matches of the search from the history, after a confirmation."""
         text = self._text
         if not self._rows.rows or not self._may_change():
             return
@@ -281,18 +280,21 @@ class HistoryScreen(ModalScreen[None]):
             which += f" with “{printable(text)}” in name or URL"
         elif not self._failed:
             which = "the whole history"
-        question = f"Delete {which}? {_FILES_STAY}"
-        confirm = ConfirmScreen("Delete history?", question, yes="delete", no="keep")
-        if not await self.app.push_screen_wait(confirm):
+        if not await self._is_sure(f"Forget {which}?"):
             return
 
         async def forget() -> None:
             ids = await self._failed_ids() if self._failed else None
             count = await self._client.service.forget(ids, text=text)
-            self._toast(f"Deleted {count_text(count)} from the history.")
+            self._toast(f"Forgot {count_text(count)}. {_FILES_STAY}")
             self._search(text, pause=False)
 
-        await self._client.guard(forget(), "Cannot delete the history")
+        await self._client.guard(forget(), "Cannot forget the downloads")
+
+    async def _is_sure(self, question: str) -> bool:
+        text = f"{question} {_FILES_STAY}"
+        confirm = ConfirmScreen("Forget downloads?", text, yes="forget", no="keep")
+        return await self.app.push_screen_wait(confirm)
 
     async def _failed_ids(self) -> list[str]:
         """Return the ids of all failures that match the search, loaded or not."""
@@ -325,6 +327,18 @@ class HistoryScreen(ModalScreen[None]):
 
     def _toast(self, text: str) -> None:
         self.app.notify(printable(text), markup=False)
+
+
+def _forgotten(rows: Sequence[DownloadSnapshot], count: int) -> str:
+    """Return how many of `rows` the history has forgotten, and why it kept the others."""
+    if count == len(rows):
+        if count > 1:
+            return f"Forgot {count_text(count)}. {_FILES_STAY}"
+        stays = " Its file is kept." if rows[0].has_file else ""
+        return f"Forgot {rows[0].name}.{stays}"
+    if len(rows) == 1:
+        return f"{rows[0].name} is in the list. Remove it there first."
+    return f"Forgot {count_text(count)}; kept {count_text(len(rows) - count)} in the list."
 
 
 def _is_there(row: DownloadSnapshot) -> bool:

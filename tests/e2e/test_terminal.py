@@ -119,12 +119,14 @@ async def test_quitting_asks_while_something_runs_and_keeps_the_bytes(
         await terminal.shows("kept")  # it says what happens to what runs
         terminal.type(ENTER)
         assert await terminal.exit_code() == 0
+    assert "1 unfinished download is kept for the next start" in terminal.text
     assert names_in(folder) == ["big.bin.part", "big.bin.part.state"]
 
     async with Terminal([APP, "-d", str(folder), url], tmp_path / "home") as terminal:
         await terminal.until(lambda: "✓" in terminal.line_with("big.bin"), "the rest")
         terminal.type("q")
         assert await terminal.exit_code() == 0
+    assert "kept for the next start" not in terminal.text
     assert (folder / "big.bin").read_bytes() == BODY
     assert server.requests[-1].headers["range"] == "bytes=2000000-"
 

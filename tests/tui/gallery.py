@@ -39,6 +39,7 @@ from rheo_tui.screens.session_locked import SessionLockedScreen
 from rheo_tui.services.event_log import LogLine
 from rheo_tui.services.protocol import SessionLockedError
 from rheo_tui.widgets.header import SummaryHeader
+from screenshots.svg import steady
 from tests.tui.driving import Driver
 from tests.tui.failed import facts_of
 from tests.tui.fake_service import FakeService
@@ -446,9 +447,7 @@ async def _draw(scene: Scene, size: tuple[int, int], look: Look, folder: Path) -
     name = f"{scene.name}-{size[0]}x{size[1]}-{look.name}"
     async with on_stage(scene, size, look) as app:
         svg = app.app.export_screenshot(title=name)
-    # Some viewers would drop the spaces at the start of a text.
-    spaced = svg.replace("<text ", '<text xml:space="preserve" ')
-    (folder / f"{name}.svg").write_text(spaced, "utf-8")
+    (folder / f"{name}.svg").write_text(steady(svg), "utf-8")
 
 
 async def _main(folder: Path | None, names: Sequence[str]) -> None:

@@ -170,7 +170,7 @@ async def test_failures_only() -> None:
         assert "404 Not Found" in app.screen_text()
         await app.press("D")
         await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
-        assert "Delete all failures?" in app.screen_text()
+        assert "Forget all failures?" in app.screen_text()
         await app.press("y")
         await app.until(lambda: list(app.service.past) == [ended(1).id])
         await app.until(lambda: said(app).startswith("No download in the history has failed"))
@@ -221,8 +221,14 @@ async def test_marks_take_several_at_once() -> None:
         await app.until(lambda: app.called("add_again"))
         assert app.called("add_again") == [[ended(0).id, ended(2).id]]
         await app.until(lambda: len(shown.rows) == 3)
-        await app.press("asterisk", "d")
-        await app.until(lambda: not shown.rows)
+        await app.press("asterisk")
+        for key, left in (("n", 3), ("y", 0)):
+            await app.press("d")
+            await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+            assert "Forget 3 downloads?" in app.screen_text()
+            await app.press(key)
+            await app.until(lambda left=left: len(shown.rows) == left)
+        assert "Forgot 3 downloads. Files on the disk" in app.messages()
         assert [ids for ids, *_ in app.called("forget")] == [[ended(each).id for each in (1, 3, 4)]]
 
 
@@ -256,13 +262,15 @@ async def test_totals_of_a_real_session(server: MisbehavingServer, tmp_path: Pat
         await service.close()
 
 
-async def test_delete_one() -> None:
+async def test_forget_one() -> None:
     async with running(with_history(ended(1), ended(2), ended(3))) as app:
         app.service.put(ended(4))  # in the list
         await app.update()
         shown = await opened(app)
+        assert "d forget" in app.screen_text()
         await app.press("d", "delete")
         await app.until(lambda: names(shown) == ["file-3.iso", "file-4.iso"])
+        assert "Forgot file-1.iso. Its file is kept." in app.messages()
         assert list(app.service.past) == [ended(3).id]
         await app.press("end", "d")
         message = "file-4.iso is in the list. Remove it there first."
@@ -270,7 +278,7 @@ async def test_delete_one() -> None:
         assert names(shown) == ["file-3.iso", "file-4.iso"]
 
 
-async def test_delete_all_matches() -> None:
+async def test_forget_all_matches() -> None:
     async with running(with_history(*map(ended, range(30)))) as app:
         shown = await opened(app)
         await app.press("slash", *"file-2", "down")
@@ -278,11 +286,14 @@ async def test_delete_all_matches() -> None:
         for key, left in (("n", 30), ("y", 19)):
             await app.press("D")
             await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
-            assert "Delete all with “file-2” in name or URL?" in app.screen_text()
+            assert "Forget all with “file-2” in name or URL?" in app.screen_text()
             await app.press(key)
             await app.until(lambda left=left: len(app.service.past) == left)
         await app.until(lambda: not shown.rows)
-        assert "Deleted 11 downloads from the history." in app.messages()
+        assert (
+            "Forgot 11 downloads. Files on the disk and downloads in the list are kept."
+            in app.messages()
+        )
 
 
 async def test_copy_takes_the_whole_link() -> None:
@@ -324,7 +335,7 @@ async def test_errors_are_shown() -> None:
         await opened(app)
         app.service.fail_with = OSError("disk full")
         await app.press("d")
-        await app.until(lambda: "Cannot delete the download: disk full." in app.messages())
+        await app.until(lambda: "Cannot forget the download: disk full." in app.messages())
         app.service.fail_with = OSError("disk full")
         app.app.screen.query_one(Input).value = "x"
         await app.until(lambda: "Cannot read the history: disk full." in app.messages())

@@ -3,7 +3,9 @@
 `python -m tests.tui.gallery` stores the pictures anew; look at the difference before a commit.
 """
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -15,6 +17,7 @@ from textual.geometry import Region
 from textual.screen import ModalScreen
 
 from rheo_tui.ascii import AsciiFilter
+from screenshots.svg import ODD, steady
 from tests.tui.driving import Driver
 from tests.tui.gallery import (
     LOOKS,
@@ -37,6 +40,8 @@ _MIN_CONTRAST = 3.0
 _DECORATION = frozenset(" ━╾─│╭╮╰╯┌┐└┘▁▂▃▄▅▆▇█▔▏▎▍▌▋▊▉▕▐")
 _ASCII_DECORATION = frozenset(" +-|=")
 _ANSI = {ColorType.DEFAULT, ColorType.STANDARD}
+
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 
 Size = tuple[int, int]
 _ALL = [*product(SCENES, SIZES, LOOKS)]
@@ -150,3 +155,23 @@ def _luminance(colour: Color) -> float:
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_characters_of_another_font_have_places_of_their_own_in_pictures() -> None:
+    text = '<text class="r1" x="12.2" y="20" textLength="109.8" clip-path="url(#c)">'
+    picture = steady(f"{text}&#160;a&lt;⣿⣤&#160;東.zip</text>")
+    shown = re.findall(r'x="([\d.]+)" y="20" textLength="([\d.]+)" clip-[^>]*>([^<]*)<', picture)
+    assert shown == [
+        ("12.2", "36.6", "&#160;a&lt;"),
+        ("48.8", "12.2", "⣿"),
+        ("61", "12.2", "⣤"),
+        ("73.2", "12.2", "&#160;"),
+        ("85.4", "24.4", "東"),
+        ("109.8", "48.8", ".zip"),
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(SCREENSHOTS.glob("*.svg")), ids=lambda path: path.stem)
+def test_pictures_of_the_readme_are_steady(path: Path) -> None:
+    texts = re.findall(">([^<>]+)</text>", path.read_text("utf-8"))
+    assert [text for text in texts if ODD.search(text) and len(text) > 1] == []
