@@ -34,7 +34,9 @@ _CODE = re.compile(
     r"|.{0,200}?:@\"https?://"  # of Objective-C
     r"|\s*CURLOPT_URL\s*=>"
     r"|(?:\w+\s*=\s*)?[A-Z]\w*(?>(?:\.\w+)+)[!?]?\s+[\"']https?://"  # of Ruby and Elixir
-    r"|(?:\w+\s*:=|(?:const|let|var|val|final|my|auto|String)\s[^=\n]{1,80}=)\s*[urbf]?[\"'`]https?://"
+    r"|\s*\([\w-]+/[\w-]+[!?]?\s+\"https?://"  # of Clojure
+    r"|(?:\w+\s*:=|(?:const|let|var|val|final|my|auto|String)\s[^=\n]{1,80}=)\s*"
+    r"(?:[\w.]{1,60}\s+)?[urbf]?[\"'`]https?://"
     r"|(?:.{0,200}?[\s=(])?fetch\w*\s*\{"  # of Nix
     r"|(?:.{0,200}?[\s=(])?(?:fetch|axios(?:\.\w+)?|urlopen|urlretrieve|requests\.\w+|\$\.\w+)"
     r"\(\s*[{\"'`]"
@@ -70,6 +72,7 @@ _PROXY = re.compile(
     r"[\"']?https?://",
     re.IGNORECASE,
 )
+_PROXY_VARIABLE = re.compile(r"(?:^|[\s({`;&|\"'])\w*_proxy=", re.IGNORECASE)
 _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)")
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
     r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*|GET|HEAD|POST)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
@@ -89,7 +92,7 @@ _PROGRAMS = re.compile(
 _HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
 _OPENS = re.compile(r".{0,200}?(?:[\w$]\(|[\w$\])]\s*:?=\s*\{|\)\s*\{)")
 """First line of code over several lines: `fetch(`, `options = {`, `func main() {`."""
-_CONTINUES = re.compile(r"[\\`^]\s*$")
+_CONTINUES = re.compile(r"(?:[\\^]|\s`)\s*$")  # a backtick behind a letter is of Markdown
 _ADVICE = "copy as cURL instead"
 
 
@@ -148,7 +151,7 @@ def _kind(text: str) -> str:
         return "program code" if is_code else ""
     if _LOG.search(text):
         return "a line of an access log"
-    if _PROXY.match(text):
+    if _PROXY.match(text) or _PROXY_VARIABLE.search(text):
         return "a proxy setting"
     if _CODE.match(text):
         return "program code"

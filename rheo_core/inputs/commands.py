@@ -8,6 +8,7 @@ from . import aria2c, curl, wget
 from .command_request import problem_of_replaced
 from .reader_api import INVISIBLE, Candidate, Lines, ReadOptions
 from .shell_words import read_commands
+from .string_literals import without_strings
 
 _NAMES = r"(?:curl|wget2?|aria2c)"
 _PATH = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?"
@@ -28,25 +29,35 @@ _PROMPT = (
     r"|[$%>❯➜λ*-]\s|!\s?|\d{1,3}[.)]\s)\s*"  # also marks of lists and notebooks
 )
 _OTHER_COMMANDS = (
-    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|local|readonly|source|umask|sleep)\b|[A-Za-z_]\w*=)[^;&|\n]{0,500}+"
+    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|local|readonly|source|umask|sleep)\b|[A-Za-z_]\w*=(?!\$\([^;&|\n)]{0,500}[;&|]))[^;&|\n]{0,500}+"
     r"(?:&&|;)\s*)"
 )
 _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails before Python 3.11.5
     r"(?:(?:(?:sudo|doas)(?>(?:\s+(?:-[ugpCT]\s+\S+|-\S+))*)|env(?>(?:\s+-\S+)*)|time(?>(?:\s+-\S+)*)"
     r"|nohup|exec|command|builtin|setsid|winpty|nice(?:\s+-n?\s*\d+)?|ionice(?>(?:\s+-\S+)*)"
     r"|timeout(?>(?:\s+-\S+)*)\s+[\d.]+\w?|torsocks|torify|proxychains4?(?:\s+-q)?|RUN|&"
-    r"|[A-Za-z_]\w*=(?:\"[^\"\n]*\"|'[^'\n]*'|\S*))\s+)"
+    r"|[A-Za-z_]\w*=(?:\"[^\"\n]*\"|'[^'\n]*'|(?!\$\([^\s)]*\s)\S*))\s+)"
 )
 _COMMAND = re.compile(rf"(?:{_PROMPT})?(?>(?:{_OTHER_COMMANDS}|{_WRAPPER})*){_PROGRAM}")
 _BEFORE = re.compile(rf"(?:{_PROMPT})?")
 _ROUTE = re.compile(r"[A-Za-z_]\w*(?==)|(?:torsocks|torify|proxychains4?)$")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
+_OPERANDS = re.compile(r"[^\n;&|<>#]*+(?>(?:(?<!\s)#[^\n;&|<>#]*+)*)")
+_WORD = re.compile(r"[^\W\d_]+[,:!?]?")
+_OF_COMMAND = re.compile(r"[-\u2010-\u2015\u2212]{1,2}\w|.*[\\`^]")
+"""An option, an escaped character, or the end of a line that goes on."""
 _IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
 def sniff(text: str) -> bool:
     """Check whether a line is a command: behind a prompt, `sudo` and the like, or `cd …;`."""
-    return _COMMAND.match(_visible(text)) is not None and not _ESCAPED_QUOTE.search(text)
+    return _is_command(_visible(text)) and not _ESCAPED_QUOTE.search(text)
+
+
+def sniff_prose(text: str) -> bool:
+    """Check whether a line begins like a command, but goes on in prose: `curl is a tool: …`."""
+    text = _visible(text)
+    return (match := _COMMAND.match(text)) is not None and _is_prose(match)
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
@@ -56,9 +67,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     settings: list[str] = []  # of the commands before, such as `export https_proxy=…`
     has_any = False
     try:
-        for words, has_more, replaced in read_commands(
-            lines, lambda text, at: bool(_COMMAND.match(text, at))
-        ):
+        for words, has_more, replaced in read_commands(lines, _is_command):
             before = _take_before(words)
             settings += [route[0] for word in before if (route := _ROUTE.match(word))]
             if words:
@@ -72,6 +81,26 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not has_any:
         problem = "the command of curl, wget or aria2c cannot be found"
         yield Candidate(first, "command", problem=problem, form="command")
+
+
+def _is_command(text: str, at: int = 0) -> bool:
+    match = _COMMAND.match(text, at)
+    return match is not None and not _is_prose(match)
+
+
+def _is_prose(start: re.Match[str]) -> bool:
+    """Check whether the words behind the name of a program are prose.
+
+    A command without options has only URLs and hosts. A single word may be a host.
+    """
+    text, end = start.string, start.end()
+    begin = _BEFORE.match(text, start.start())
+    if begin is None or not _IS_PROGRAM.fullmatch(text, begin.end(), end):
+        return False  # `sudo` or a variable
+    operands = _OPERANDS.match(text, end)
+    words = without_strings(operands[0] if operands else "", "\"'").split()
+    has_word = len(words) > 1 and any(map(_WORD.fullmatch, words))
+    return has_word and not any(map(_OF_COMMAND.match, words))
 
 
 def _visible(text: str) -> str:

@@ -76,6 +76,7 @@ def _later_formats() -> tuple[Format, ...]:
     return (
         Format(code_snippets.sniff_powershell, code_snippets.read),
         Format(commands.sniff, commands.read),
+        Format(commands.sniff_prose, plain_text.read_line),
         Format(curl_config.sniff, curl_config.read),
         Format(ef2.sniff, ef2.read),
         Format(shortcut.sniff, shortcut.read),

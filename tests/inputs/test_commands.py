@@ -482,6 +482,7 @@ fetch("https://example.org/a.iso", {
         "docker run --rm image/curl -o x https://example.org/x\n",
         "ssh host 'curl -O https://example.org/x'\n",
         "Run `curl -H 'A: b' -O https://example.org/x` there\n",
+        "Run `curl -H 'A: b' -O https://example.org/x`\n",
         '"C:\\My Tools\\curl.exe" -H "Cookie: c4nary7x" -o x.zip https://example.org/x\n',
         "& 'C:\\My Tools\\curl.exe' -H 'Cookie: c4nary7x' https://example.org/x\n",
         "'/opt/my tools/curl' -u me:c4nary7x https://example.org/x\n",
@@ -540,6 +541,17 @@ fetch("https://example.org/a.iso", {
         'client.request(reqwest::Method::GET, "https://example.org/a")\n',
         'VERB("GET", url = "https://example.org/a", add_headers(headers))\n',
         '[NSURL URLWithString:@"https://example.org/a"]\n',
+        'let uri = Uri.of_string "https://example.org/a" in\n',
+        'let reply = get "https://example.org/a"\n',
+        '(client/get "https://example.org/a" {:headers {"a" "c4nary7x"}})\n',
+        "(export https_proxy=http://me:c4nary7x@p:1; curl https://example.org/a)\n",
+        "( cd x; HTTPS_PROXY=p wget https://example.org/a )\n",
+        "`all_proxy=p curl https://example.org/a`\n",
+        "x=$(https_proxy=p curl https://example.org/a)\n",
+        "x=$(http_proxy=p; curl https://example.org/a)\n",
+        "set https_proxy=p& curl https://example.org/a\n",
+        "env https_proxy=p -- curl https://example.org/a\n",
+        "sh -c 'https_proxy=p curl https://example.org/a'\n",
         '2020/01/01 [error] x, request: "POST /a HTTP/2.0", referrer: "https://r.example/"\n',
     ],
 )
@@ -571,11 +583,33 @@ def test_an_open_bracket_swallows_no_list() -> None:
         "POSTER https://x/1", "The proxy: https://x/1", "Reverse proxy https://x/1",
         "export URL=https://x/1", "Curl is at https://x/1", "Wget: https://x/1",
         "-Debian https://x/1", "DELETED https://x/1", "Referers: https://x/1",
+        "curl is a tool - get it at https://x/1", "$ curl isn't a tool, it's at https://x/1",
+        "wget, see https://x/1", "wget both https://x/1", "curl – ein Werkzeug: https://x/1",
+        "1. aria2c downloads files, such as https://x/1", "curl 8.5 is at https://x/1",
+        "curl is a well-known tool -- get it from https://x/1",
+        "See https://x/1?my_proxy=p", 'let us see "https://x/1"',
     ],
 )  # fmt: skip
 def test_what_is_no_command(text: str) -> None:
-    if not text.startswith("wget"):
-        assert urls(text) == ["https://x/1"]
+    assert [url.partition("?")[0] for url in urls(text)] == ["https://x/1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("curl localhost", "curl http://localhost"),
+        ("wget 'https://x/My Files and more/1'", "wget https://x/My Files and more/1"),
+        ("wget https://x/My\\ Files\\ and", "wget https://x/My Files and"),
+        ("wget https://x/1 # the latest one", "wget https://x/1"),
+        ("wget https://x/1 && unzip it now", "wget https://x/1"),
+        ("https_proxy=p curl mirror https://x/1", "curl http://mirror"),
+        ("curl mirror https://x/1 -o x", "curl http://mirror"),
+        ("curl mirror https://x/1 \\\n  -o x", "curl http://mirror"),
+    ],
+)
+def test_what_is_no_prose(command: str, text: str) -> None:
+    first, *_ = read(command)
+    assert first.text == text
 
 
 EF2 = """\
