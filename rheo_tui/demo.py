@@ -82,7 +82,7 @@ class DemoServer:
         self._files = {file.path: file for file in files}
         self._throttled = throttled
         self._blocks: dict[str, bytes] = {}
-        self._asked: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -121,7 +121,7 @@ class DemoServer:
 
     def forget_requests(self) -> None:
         """Fail the first requests again, as after the start."""
-        self._asked.clear()
+        self._requests.clear()
 
     def sha256(self, path: str) -> str:
         """Return the hexadecimal SHA-256 of the file `path`."""
@@ -161,8 +161,8 @@ class DemoServer:
         if file is None or file.missing:
             return web.Response(status=404, text="File not found.\n")
         if request.method == "GET":
-            self._asked[file.path] += 1
-            if self._asked[file.path] <= file.failures:
+            self._requests[file.path] += 1
+            if self._requests[file.path] <= file.failures:
                 return web.Response(status=503, text="Too busy, try again soon.\n")
         part = _requested_part(request, file)
         if part is not None and not part:

@@ -50,15 +50,15 @@ def _open(path: Path) -> str:
     if opener is None:
         return _no_desktop() or f"{' or '.join(_OPENERS)} is not installed"
     command = [opener, "open"] if Path(opener).name == "gio" else [opener]
-    with TemporaryFile() as said:
+    with TemporaryFile() as errors:
         try:
-            status = _run([*command, str(path)], said)
+            status = _run([*command, str(path)], errors)
         except OSError as error:
             return error.strerror or str(error)
         if not status:
             return ""
-        said.seek(0)
-        return _no_desktop() or _reason(opener, path, said.read(_MAX_SAID), status)
+        errors.seek(0)
+        return _no_desktop() or _reason(opener, path, errors.read(_MAX_SAID), status)
 
 
 def _no_desktop() -> str:
@@ -66,29 +66,29 @@ def _no_desktop() -> str:
     return "" if has_desktop else "this session has no desktop"
 
 
-def _reason(opener: str, path: Path, said: bytes, status: int) -> str:
+def _reason(opener: str, path: Path, errors: bytes, status: int) -> str:
     """Return the last line that a program wrote, without its own name and the path before it."""
     name = Path(opener).name
-    lines = said.decode(errors="replace").strip().splitlines()
+    lines = errors.decode(errors="replace").strip().splitlines()
     if not lines:
         return f"{name} failed (exit status {status})"
     words = lines[-1].removeprefix(f"{name}: ").removeprefix(f"{path.as_uri()}: ")
     return f"{name} failed: {printable(words).rstrip('.')}"
 
 
-def _run(command: list[str], said: IO[bytes]) -> int:
+def _run(command: list[str], errors: IO[bytes]) -> int:
     """Run a program and return its exit status; 0 if it goes on running.
 
     Args:
         command: the program and its arguments.
-        said: the file for its errors.
+        errors: the file for its errors.
     """
     # No shell, and no output to this terminal. The path is absolute, so it cannot be an option.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=said,
+        stderr=errors,
         start_new_session=True,
     )
     try:

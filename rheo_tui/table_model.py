@@ -219,12 +219,12 @@ class TableModel:
         """Apply the changes of a snapshot; return the parts to repaint."""
         self._full_hosts = snapshot.full_hosts
         self._moment = self.moment()
-        gone = list(snapshot.removed)
+        removed = list(snapshot.removed)
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
-            gone = [known for known in self.rows if known not in listed]
-        is_bulk = len(gone) + len(snapshot.downloads) > max(_MIN_BULK, len(self.rows) // 8)
-        change = Change(order=self._forget(gone, in_place=not is_bulk))
+            removed = [known for known in self.rows if known not in listed]
+        is_bulk = len(removed) + len(snapshot.downloads) > max(_MIN_BULK, len(self.rows) // 8)
+        change = Change(order=self._forget(removed, in_place=not is_bulk))
         for row in snapshot.downloads:
             old = self._store(row)
             if not is_bulk:
@@ -235,10 +235,10 @@ class TableModel:
         change.rows = frozenset(row.id for row in snapshot.downloads)
         return change
 
-    def _forget(self, gone: Iterable[str], *, in_place: bool) -> bool:
+    def _forget(self, removed: Iterable[str], *, in_place: bool) -> bool:
         """Drop rows; return True if lines changed. Not `in_place`: `rebuild` follows."""
         changed = False
-        for download_id in gone:
+        for download_id in removed:
             row = self.rows.pop(download_id, None)
             if row is None:
                 continue

@@ -31,13 +31,13 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     from .fleet_request import existing_plan, open_output
 
     target = open_output(output)
-    made = existing_plan(target, output)
+    plan = existing_plan(target, output)
     count = 0
     try:
-        for count, problem in enumerate(problems(target, made, deep=deep), 1):
+        for count, problem in enumerate(problems(target, plan, deep=deep), 1):
             if count <= _MAX_SHOWN:
                 typer.echo(printable(problem))
-        status = read_status(target, made)
+        status = read_status(target, plan)
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:

@@ -54,9 +54,9 @@ def retry(
     _check_kinds(kinds or ())
     folder = read_scratch(scratch)
     target = open_output(output)
-    made = existing_plan(target, output)
+    plan = existing_plan(target, output)
     try:
-        summary = _plan_pass(target, made, kinds)
+        summary = _plan_pass(target, plan, kinds)
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:
@@ -69,7 +69,7 @@ def retry(
         typer.echo(summary, err=True)
     if plan_only:
         raise typer.Exit(ExitCode.DONE)
-    complete(target, output, lambda slots: made, cluster, processes, folder, quiet=quiet)
+    complete(target, output, lambda slots: plan, cluster, processes, folder, quiet=quiet)
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
@@ -83,20 +83,20 @@ def _check_kinds(kinds: Sequence[str]) -> None:
             fail(f"--kind is {kind!r}; it must be one of http_STATUS, {allowed}.", ExitCode.USAGE)
 
 
-def _plan_pass(target: "Target", made: "FleetPlan", kinds: list[str] | None) -> str:
+def _plan_pass(target: "Target", plan: "FleetPlan", kinds: list[str] | None) -> str:
     """Plan a further pass if all earlier ones are complete; return a sentence on it."""
     from rheo_core.fleet.error_kinds import may_pass
     from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
     from rheo_core.fleet.status import complete_shards
 
     passes = read_passes(target)
-    planned = list(planned_shards(made, passes))
+    planned = list(planned_shards(plan, passes))
     if len(complete_shards(target, planned)) < len(planned):
         if passes:
             return f"Continuing pass {passes[-1].number}."
         fail("the run is not complete; run `rheo fleet run` first.", ExitCode.STOPPED)
     is_wanted = may_pass if kinds is None else set(kinds).__contains__
-    further = plan_pass(target, made, passes, is_wanted)
+    further = plan_pass(target, plan, passes, is_wanted)
     if further is None:
         return "Nothing to retry."
     entries = count_text(further.entries, "entry", "entries")

@@ -36,9 +36,9 @@ def status(output: ExistingOut, *, watch: Watch = False, json: Json = False) -> 
     from .fleet_request import existing_plan, open_output
 
     target = open_output(output)
-    made = existing_plan(target, output)
+    plan = existing_plan(target, output)
     while True:
-        status = _read(target, output, made)
+        status = _read(target, output, plan)
         if json:
             typer.echo(to_json(status))
         else:
@@ -105,11 +105,11 @@ class Progress:
             typer.echo(status_line(status), err=True)
 
 
-def _read(target: "Target", output: str, made: "FleetPlan") -> "FleetStatus":
+def _read(target: "Target", output: str, plan: "FleetPlan") -> "FleetStatus":
     from rheo_core.fleet.status import read_status
 
     try:
-        return read_status(target, made)
+        return read_status(target, plan)
     except OSError as error:
         fail(f"cannot read {output}: {reason_of(error, output)}.", ExitCode.DISK)
     except ValueError as error:

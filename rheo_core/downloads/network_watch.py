@@ -44,7 +44,7 @@ class NetworkWatch:
         self._had_route = network.has_route()  # when the network was last known to be there
         self._lost = asyncio.Event()
         self._lost_at = 0.0  # the loop's clock, as all times here
-        self._tried_at = -math.inf  # when it was last taken for back
+        self._probed_at = -math.inf  # when it was last taken for back
         self._is_seen = False  # the route or a name server is missing
         self._unreached: dict[str, float] = {}  # host -> its first failure since it last answered
         self._unanswered: dict[str, None] = {}  # names that no name server answered for
@@ -81,7 +81,7 @@ class NetworkWatch:
         self._is_seen = self._is_seen or bool(self._unanswered) or is_without_route
         if not self._lost.is_set():
             self._lost.set()
-            if now - self._tried_at > _SAME_LOSS_LOOKS * self._tuning.network_look_seconds:
+            if now - self._probed_at > _SAME_LOSS_LOOKS * self._tuning.network_look_seconds:
                 self._lost_at = now
                 _log.warning("no network (%s); downloads wait until it is back", error)
         return True
@@ -110,7 +110,7 @@ class NetworkWatch:
                 if self._is_seen:
                     _log.warning("the network is back")
                 else:  # only a try shows whether it is
-                    self._tried_at = asyncio.get_running_loop().time()
+                    self._probed_at = asyncio.get_running_loop().time()
                 self._unreached.clear()
                 self._end()
 

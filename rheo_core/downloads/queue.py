@@ -169,8 +169,8 @@ class PriorityDownloadQueue:
     def remove_many(self, ids: Collection[str]) -> None:
         """Remove waiting downloads; others are ignored."""
         if self._is_bulk(ids):
-            gone = {download_id for download_id in ids if download_id in self._waiting}
-            for download_id in gone:
+            removed = {download_id for download_id in ids if download_id in self._waiting}
+            for download_id in removed:
                 del self._waiting[download_id]
             self._sort_again()
         else:

@@ -353,8 +353,8 @@ class Session:
         for start in range(0, max(len(records), 1), _MAX_ROWS):
             end = start + _MAX_ROWS
             rows = await _rows_of(records[start:end])
-            gone = deleted if end >= len(records) else ()
-            await self._thread.run(self._opened.write, rows, gone)
+            removed = deleted if end >= len(records) else ()
+            await self._thread.run(self._opened.write, rows, removed)
 
     def _note_progress(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -35,10 +35,10 @@ def found_sources(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
         ListError: a list cannot be found.
     """
     with tempfile.TemporaryDirectory(prefix="rheo-") as folder:
-        yield tuple(each for name in names for each in _found(name, Path(folder)))
+        yield tuple(each for name in names for each in _matching(name, Path(folder)))
 
 
-def _found(name: str, folder: Path) -> list[str]:
+def _matching(name: str, folder: Path) -> list[str]:
     if name == STANDARD_INPUT:
         with os.fdopen(os.dup(0), "rb") as source:
             return [_copy(source, folder)]

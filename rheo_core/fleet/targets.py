@@ -136,12 +136,12 @@ class LocalTarget:
             return read_bounded(file, max_bytes, name)
 
     def put(self, name: str, data: bytes) -> None:
-        path = self._made(name)
+        path = self._with_folder(name)
         with file_errors(path):
             write_atomically(path, data)
 
     def put_file(self, name: str, source: Path) -> None:
-        path = self._made(name)
+        path = self._with_folder(name)
         with file_errors(source):
             sync_file(source)
         try:
@@ -157,7 +157,7 @@ class LocalTarget:
             source.unlink()
 
     def create(self, name: str, data: bytes) -> bool:
-        path = self._made(name)
+        path = self._with_folder(name)
         with suppress(FileExistsError), file_errors(path):
             if create_whole(path, data) is None:  # as on NFS
                 temporary = random_path(path.parent)
@@ -201,7 +201,7 @@ class LocalTarget:
     def remove(self, name: str) -> None:
         self._inside(name).unlink(missing_ok=True)
 
-    def _made(self, name: str) -> Path:
+    def _with_folder(self, name: str) -> Path:
         """Return the path of a file, after creating its folder. Lists of URLs are private."""
         path = self._inside(name)
         if not os.path.isdir(path.parent):

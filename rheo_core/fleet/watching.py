@@ -212,7 +212,7 @@ class FleetWatcher:
                     journals[name] = journal
         self._journals = journals
 
-    def _given(self, status: FleetStatus) -> dict[str, RunningShard]:
+    def _running_now(self, status: FleetStatus) -> dict[str, RunningShard]:
         """Return what the driver has given to its cluster, by the names of facts."""
         given: dict[str, RunningShard] = {}
         for running in status.running:
@@ -259,7 +259,7 @@ class FleetWatcher:
     def _view(self, status: FleetStatus | None, *, stop_requested: bool) -> FleetView:
         assert self._board is not None
         is_driven = status is not None and _is_fresh(status)
-        self._update_rows(self._given(status) if status is not None and is_driven else {})
+        self._update_rows(self._running_now(status) if status is not None and is_driven else {})
         sums = self._board.status("stopped")
         completed = sums.counts.get("completed", 0)
         failed, size, errors = sums.entries_done - completed, sums.bytes, Counter(sums.errors)

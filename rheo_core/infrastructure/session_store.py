@@ -257,12 +257,12 @@ class SessionStore:
             deleted: ids of downloads to delete first; unknown ones are ignored.
         """
         with self._writing() as connection:
-            gone = connection.executemany(
+            removed = connection.executemany(
                 "DELETE FROM downloads WHERE id = ?", ((id_,) for id_ in deleted)
             ).rowcount
             before = _last_row(connection)
             connection.executemany(schema.UPSERT, map(self._seals.to_values, saved))
-            self._count(connection, _last_row(connection) - before - gone)
+            self._count(connection, _last_row(connection) - before - removed)
 
     def find(self, download_id: str) -> StoredDownload | None:
         """Return the download with this id, listed or not; None if it is unknown."""

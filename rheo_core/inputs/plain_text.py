@@ -83,13 +83,13 @@ def read_line(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not urls and is_relative(text, options):
         yield _relative(lines.number, text, base_of(options, lines.number) or "")
         return
-    yield from _found(lines.number, text, urls)
+    yield from _candidates(lines.number, text, urls)
     if not urls:
         problem = "there is no http or https URL in this line" if sniff(text) else ""
         yield Candidate(lines.number, text, Untrusted(text), problem)
 
 
-def _found(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
+def _candidates(number: int, line: str, urls: Sequence[str]) -> Iterator[Candidate]:
     """Yield the URLs of a line; a single one with the checksum in the rest of the line."""
     if len(urls) == 1:
         yield with_hint(number, urls[0], line, _FORM)

@@ -73,8 +73,8 @@ def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError 
 
 def _parser_problem(error: aiohttp.ClientResponseError) -> str:
     """Return the first line of a parser's message, without the bytes that it quotes."""
-    said = error.message.partition("\n")[0].partition(": b")[0]
-    return quoted(said.strip().removesuffix(":"))
+    reason = error.message.partition("\n")[0].partition(": b")[0]
+    return quoted(reason.strip().removesuffix(":"))
 
 
 def _timeout(error: Exception, host: str, timeouts: Timeouts) -> DownloadTimeoutError:

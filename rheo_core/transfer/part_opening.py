@@ -99,7 +99,7 @@ class PartOpener:
         try:
             if not was_there:
                 _let_owner_resume(descriptor)
-            part = self._found(paths, descriptor, state_file)
+            part = self._examine(paths, descriptor, state_file)
             if was_there and _is_anothers(part):
                 return None
             is_unknown = is_unproven(part)
@@ -126,7 +126,9 @@ class PartOpener:
             put_mark(part.descriptor, self.owner.source, self.key())
         return state
 
-    def _found(self, paths: PartPaths, descriptor: int, state_file: StateFile | None) -> FoundPart:
+    def _examine(
+        self, paths: PartPaths, descriptor: int, state_file: StateFile | None
+    ) -> FoundPart:
         """Return an open file with the state that was found beside it."""
         return FoundPart(descriptor, paths, self.owner.source, self.key, state_file, self.pieces)
 
@@ -139,7 +141,7 @@ class PartOpener:
             paths, state_file = self._find_own()
         except FileInUseError:
             return None
-        return None if state_file is None else self._open_found(paths, state_file)
+        return None if state_file is None else self._open_existing(paths, state_file)
 
     def open_leftover(self) -> OpenPart | None:
         """Open what `open_existing` does, or the blank file that a crash left; None otherwise."""
@@ -149,7 +151,7 @@ class PartOpener:
             return None
         if state_file is None:
             return self._open_blank(paths)
-        return self._open_found(paths, state_file)
+        return self._open_existing(paths, state_file)
 
     def _find_own(self) -> tuple[PartPaths, StateFile | None]:
         """Return the paths with a state of this download, or the usual ones and None.
@@ -164,7 +166,7 @@ class PartOpener:
                 return paths, state_file
         return usual, None
 
-    def _open_found(self, paths: PartPaths, state_file: StateFile) -> OpenPart | None:
+    def _open_existing(self, paths: PartPaths, state_file: StateFile) -> OpenPart | None:
         """Open the file that a state of this download describes; None if it was replaced."""
         state = state_file.state
         assert state is not None
@@ -174,7 +176,7 @@ class PartOpener:
             return OpenPart(paths, None, state)  # a state without a part file is not in use
         except (OSError, FileInUseError):
             return None
-        part = self._found(paths, descriptor, state_file)
+        part = self._examine(paths, descriptor, state_file)
         is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         if is_regular and (is_begun_by_us(part) or self._has_all_bytes(part, state)):
             return OpenPart(paths, descriptor, state)
@@ -200,7 +202,7 @@ class PartOpener:
             is_empty = stat.S_ISREG(status.st_mode) and not status.st_size
             if is_empty and not is_empty_of_another_user(status):
                 descriptor = open_locked(paths.part)
-                if not _is_anothers(self._found(paths, descriptor, None)):
+                if not _is_anothers(self._examine(paths, descriptor, None)):
                     return OpenPart(paths, descriptor, PartState(self.owner.source))
                 os.close(descriptor)
         return None

@@ -265,8 +265,8 @@ def _length_of_whole(
     """
     if "Content-Range" not in headers:
         return content_length
-    said = ", ".join(headers.getall("Content-Range")).strip()
-    start, end, total = named_range(said)
+    value = ", ".join(headers.getall("Content-Range")).strip()
+    start, end, total = named_range(value)
     length = content_length
     if length is None and (start, end) == (0, total):
         if coding_of(headers) is not None:
@@ -280,7 +280,7 @@ def _length_of_whole(
     if offset is None and not (is_short or is_from_middle):
         return length
     kind = ProtocolError if offset is None else RangeRefusedError
-    shown = printable(shorten(said, _MAX_SHOWN_LENGTH))
+    shown = printable(shorten(value, _MAX_SHOWN_LENGTH))
     raise kind(f"the server sent a part ({shown}) as the whole file ({status})")
 
 

@@ -51,8 +51,8 @@ class Validator:
     def of(cls, headers: MultiMapping[str], content_length: int | None) -> "Validator":
         """Return the validators of a reply with a body of this length, bytes; None: unknown."""
         etag, coding = only_value(headers, "ETag"), coding_of(headers)
-        said = headers.get("Content-Range")
-        size = content_length if said is None else named_range(said)[2]
+        value = headers.get("Content-Range")
+        size = content_length if value is None else named_range(value)[2]
         modified = only_value(headers, "Last-Modified")
         if _STRONG_ETAG.fullmatch(etag) and not is_constant_etag(etag, size, http_date(modified)):
             return cls(etag=etag, coding=coding)

@@ -270,7 +270,7 @@ class EntryPreview(Vertical):
         self.query_one(EntryTable).replace(self.proposals)
 
     @on(EntryTable.Asked)
-    def _asked(self, event: EntryTable.Asked) -> None:
+    def _ask(self, event: EntryTable.Asked) -> None:
         self._answer(event.what)
 
     @key_work

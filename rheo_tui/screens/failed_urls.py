@@ -103,7 +103,7 @@ class FailedUrlsScreen(ModalScreen[None]):
         self._row = row
         self._keymap = keymap
         self._pages: FailedPages | None = None
-        self._found: list[FailedEntry] = []
+        self._entries: list[FailedEntry] = []
         self._text = ""
         self._has_more = False
 
@@ -145,10 +145,10 @@ class FailedUrlsScreen(ModalScreen[None]):
         except FleetError as error:
             self.query_one("#failed-count", Static).update(str(error))
             return
-        self._text, self._found = text, page
+        self._text, self._entries = text, page
         self._has_more = len(page) == PAGE_SIZE
         self._rows.cursor = 0
-        self._rows.show(self._found)
+        self._rows.show(self._entries)
         self._show_count()
 
     @on(FailedUrls.NearEnd)
@@ -166,14 +166,14 @@ class FailedUrlsScreen(ModalScreen[None]):
         except FleetError as error:
             self.query_one("#failed-count", Static).update(str(error))
             return
-        self._found = [*self._found, *page]
+        self._entries = [*self._entries, *page]
         self._has_more = len(page) == PAGE_SIZE
-        self._rows.show(self._found)
+        self._rows.show(self._entries)
         self._show_count()
 
     @on(CursorView.CursorMoved)
     def _show_count(self) -> None:
-        count, current = len(self._found), self._rows.current
+        count, current = len(self._entries), self._rows.current
         if not count and self._text:
             words = f"No failed URL has “{printable(self._text)}” in URL, kind or reason."
         elif not count:

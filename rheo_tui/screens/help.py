@@ -130,12 +130,12 @@ class HelpScreen(ModalScreen[None]):
         words = self.query_one(Input).value.lower().split()
         shown = self.query_one("#help-keys", Static)
         if words:
-            shown.update(self._found(words))
+            shown.update(self._search_results(words))
         else:
             width = self.query_one(VerticalScroll).scrollable_content_region.width
             shown.update(self._columns(width))
 
-    def _found(self, words: Sequence[str]) -> Table | Text:
+    def _search_results(self, words: Sequence[str]) -> Table | Text:
         """Return the matching actions with their explanations."""
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=_FOUND_KEY_WIDTH, no_wrap=True)

@@ -54,7 +54,7 @@ class EngineClient:
         self._polling = asyncio.Lock()
         self._poll_failed = False
         self._closed = False
-        self._tried = asyncio.Event()  # set after the attempt to start, successful or not
+        self._first_attempt = asyncio.Event()  # set after the attempt to start, successful or not
 
     async def start(self) -> None:
         """Open the engine.
@@ -73,11 +73,11 @@ class EngineClient:
             self.report("Cannot start the engine", error)
         finally:
             self._is_starting = False
-            self._tried.set()
+            self._first_attempt.set()
 
     async def opened(self) -> None:
         """Wait until the engine is open, or has failed to open."""
-        await self._tried.wait()
+        await self._first_attempt.wait()
 
     async def close(self) -> None:
         """Close the engine, once."""

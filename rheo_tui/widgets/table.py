@@ -775,6 +775,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
         if not self.model.filter:
             return (f"Nothing{tab}", "", f"Press {self._key_of('tab_all')} to show all downloads.")
-        wanted = printable(str(self.model.filter))
+        condition = printable(str(self.model.filter))
         clear = f"Press {self._key_of('clear')} to show all downloads."
-        return (f"No download{tab} matches {wanted}", "", clear)
+        return (f"No download{tab} matches {condition}", "", clear)

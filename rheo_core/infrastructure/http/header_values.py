@@ -62,9 +62,9 @@ def leading_number(text: str) -> float | None:
     return float(match[0]) if match else None
 
 
-def named_range(said: str) -> tuple[int | None, int | None, int | None]:
+def named_range(value: str) -> tuple[int | None, int | None, int | None]:
     """Return the start, the end (exclusive) and the total that a Content-Range names."""
-    match = _NAMED_RANGE.search("".join(said.split()))
+    match = _NAMED_RANGE.search("".join(value.split()))
     if match is None:
         return None, None, None
     start, last, total = match.groups()

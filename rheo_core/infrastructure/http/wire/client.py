@@ -177,7 +177,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
         self._text = url
         self._target = target
         self._way = way
-        self._given = headers
+        self._headers = headers
         self._timeouts = timeouts
         self._middlewares = middlewares
         self._connection: WireConnection | None = None
@@ -185,7 +185,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     @cached_property
     def headers(self) -> CIMultiDict[str]:
         """The header fields, which may be changed until the request is sent."""
-        return CIMultiDict(self._given)
+        return CIMultiDict(self._headers)
 
     @cached_property
     def url(self) -> "URL":
@@ -277,10 +277,10 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
             target = f"{scheme}://{ascii_url(authority.rpartition('@')[2])}{target}"
             login = proxy_login(urlsplit(way.proxy))
         host = _host_field(way.scheme, way.host, way.port)
-        if self._middlewares or not isinstance(self._given, PublicFields):
+        if self._middlewares or not isinstance(self._headers, PublicFields):
             fields = _field_lines(tuple(self.headers.items()))
         else:
-            fields = _public_lines(tuple(self._given.items()))
+            fields = _public_lines(tuple(self._headers.items()))
         message = f"GET {target} HTTP/1.1\r\n{host}{fields}{login}\r\n"
         return message.encode(errors="surrogateescape")
 
