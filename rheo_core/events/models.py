@@ -166,8 +166,8 @@ class DownloadCompletedEvent(DownloadEvent):
     )
     final_url: str | None = Field(
         default=None,
-        description="URL that sent the last response, after redirects; without secrets, and with an "
-        "ellipsis after 8,192 characters",
+        description="URL that sent the last response, after redirects; without secrets, and with "
+        "an ellipsis after 8,192 characters",
     )
     attempts: int = Field(default=0, ge=0, description="Number of attempts")
 
