@@ -26,7 +26,7 @@ MB = 1000 * KB
 
 _BLOCK_SIZE = 256 * 1024
 _PIECE_SIZE = 64 * 1024  # bytes given to the socket at once
-_PIECES_PER_SECOND = 10  # of a throttled reply; more would only cost CPU
+_PIECES_PER_SECOND = 10  # of a throttled response; more would only cost CPU
 _CLOSE_SECONDS = 0.1
 _LOOK_SECONDS = 1.0  # between two looks whether all downloads have ended
 REST_SECONDS = 20.0

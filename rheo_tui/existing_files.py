@@ -34,7 +34,7 @@ class Decision(NamedTuple):
     def names_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, str]:
         """Return the names of the files by the ids of their downloads; others keep theirs.
 
-        A file that is overwritten is named: no name that only a reply has replaces a file.
+        A file that is overwritten is named: no name that only a response has replaces a file.
         """
         if self.choice is Choice.OVERWRITE:
             return {row.id: Path(row.destination).name for row in rows if row.destination}

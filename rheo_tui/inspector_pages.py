@@ -407,7 +407,7 @@ def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:
 
 
 def request(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
-    """Return the latest request: redirects, and the heads of requests and replies."""
+    """Return the latest request: redirects, and the heads of requests and responses."""
     hops = seen.details.hops if seen.details else ()
     if not hops:
         return Text("No recent request.", style("label"))

@@ -26,7 +26,7 @@ class DownloadStatus(StrEnum):
     """
 
     QUEUED = "queued"
-    PENDING = "pending"  # holds a slot and waits for the server's reply
+    PENDING = "pending"  # holds a slot and waits for the server's response
     IN_PROGRESS = "in_progress"
     VERIFYING = "verifying"
     RETRYING = "retrying"  # waits for the next attempt without a slot

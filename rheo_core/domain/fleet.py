@@ -136,7 +136,7 @@ class EntryOutcome:
     key: str
     outcome: Outcome
     file: str | None = None  # name in the folder of the shard, or in its tar
-    status: Annotated[int, Interval(ge=0, le=999)] | None = None  # of the last HTTP reply
+    status: Annotated[int, Interval(ge=0, le=999)] | None = None  # of the last HTTP response
     size: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None  # bytes
     type: str | None = None  # media type from the server
     hash: str | None = None  # `sha256:…`

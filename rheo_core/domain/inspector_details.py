@@ -28,10 +28,10 @@ class TransferDetails(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """One request and its reply. All but the last hop of an exchange are redirects."""
+    """One request and its response. All but the last hop of an exchange are redirects."""
 
     url: str
-    status: int  # 0: no reply came
+    status: int  # 0: no response came
     reason: str
     request: tuple[tuple[str, str], ...]  # header fields
     reply: tuple[tuple[str, str], ...]

@@ -75,11 +75,11 @@ def _kind(type: str | None) -> str:
 def is_page_instead(
     came: str | None, recorded: str | None, names: Iterable[str], *, bytes_are_there: bool
 ) -> bool:
-    """Decide if a reply is a page, such as a sign-in form, instead of the file.
+    """Decide if a response is a page, such as a sign-in form, instead of the file.
 
     Args:
-        came: media type of the reply.
-        recorded: media type of the file, from an earlier reply or from the user.
+        came: media type of the response.
+        recorded: media type of the file, from an earlier response or from the user.
         names: names of the file as requested; the first counts most.
         bytes_are_there: a partial file would be replaced. Then every text is refused if the file
             is not a text, because APIs report expired tokens as JSON. So are images and videos

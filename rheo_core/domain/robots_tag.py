@@ -19,7 +19,7 @@ def directives_of(values: Iterable[str]) -> set[str]:
     behind it concern.
 
     Args:
-        values: values of all X-Robots-Tag fields of a reply.
+        values: values of all X-Robots-Tag fields of a response.
     """
     directives = set()
     for value in values:

@@ -21,8 +21,8 @@ class Tuning:
         max_batch_seconds: received bytes are written after this time, however few they are.
         buffer_bytes: data that all connections together collect before they write. Each has two
             buffers.
-        reply_patience_seconds: time without a reply after which a download says that it waits for
-            one.
+        reply_patience_seconds: time without a response after which a download says that it waits
+            for one.
         sidecar_seconds: limit for fetching one checksum file. Bytes that trickle in are not a
             stall, and a slot waits for the end.
         lead_seconds: time for which all links at a host are taken to lead to the full host that

@@ -44,7 +44,7 @@ class Attempt:
     Args:
         context: parts that all attempts share.
         record: the download.
-        expected: path of its file from facts known before any reply.
+        expected: path of its file from facts known before any response.
     """
 
     def __init__(self, context: AttemptContext, record: DownloadRecord, expected: Path) -> None:
@@ -136,7 +136,7 @@ class Attempt:
             raise
 
     async def _fetch_named(self, path: Path) -> PartFile:
-        """Fetch all bytes. If the name in a reply needs more than a look, close the reply first."""
+        """Fetch all bytes; close the response first if its name needs a wait or a request."""
         while True:
             self._claim.has_reply = False
             try:
@@ -182,12 +182,12 @@ class Attempt:
         return await Verification(context, record, transfer, claim.checksum).run(part)
 
     def _path_by(self, head: ResponseHead, path: Path) -> Path | None:
-        """Return the path that a reply gives to the file; None: the same."""
+        """Return the path that a response gives to the file; None: the same."""
         folders, config = self._context.folders, self._record.config
         return folders.path_by_reply(config, path, head.name, head.type)
 
     async def _open_instead_of(self, part: PartFile, path: Path) -> PartFile:
-        """Claim another path after a reply, and open its part file."""
+        """Claim another path after a response, and open its part file."""
         if part.is_open:
             await self._context.disk.run(part.discard)
         # Two downloads that got each other's name would wait for each other.

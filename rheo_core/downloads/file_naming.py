@@ -53,16 +53,16 @@ class Folders:
     def path_by_reply(
         self, config: FileConfig, path: Path, name: str | None, type: str | None
     ) -> Path | None:
-        """Return the path of a file when a reply tells its name and type; None: the same.
+        """Return the path of a file when a response tells its name and type; None: the same.
 
         The user's name wins over the server's. The folder stays if it is not the one that was
-        chosen before the reply, because the download began there under other settings.
+        chosen before the response, because the download began there under other settings.
 
         Args:
             config: the download.
             path: its path so far.
-            name: name of the file in the reply; None: the reply has none.
-            type: media type of the reply, if it has one.
+            name: name of the file in the response; None: the response has none.
+            type: media type of the response, if it has one.
         """
         named = name if config.filename is None else None
         better = None if named is None else path.with_name(named)

@@ -145,7 +145,7 @@ class NameNumbers:
 
     @property
     def _may_differ(self) -> bool:
-        """True if the types of replies may lead files of one name to different folders."""
+        """True if the types of responses may lead files of one name to different folders."""
         return any(rule.type for rule in self._folders.rules)
 
     @cached_property

@@ -23,7 +23,7 @@ from .path_check import Occupant, PathCheck, PathCheckRequest
 class ReplyIsOpenError(Exception):
     """A claim has to wait for another download, or to ask the server.
 
-    The connection of the open reply may be the only one that the host may have.
+    The connection of the open response may be the only one that the host may have.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,12 +37,13 @@ class PathClaim:
         strategy: of the download, for a file that exists.
         checksum: from the user or a checksum file.
         name_in_reply: the name that the server gave, if any.
-        has_reply: a reply is open, and counts as a connection to its host.
-        expected_path: the path before any reply, if it is used. It alone was asked for: the user
+        has_reply: a response is open, and counts as a connection to its host.
+        expected_path: the path before any response, if it is used. It alone was asked for: the user
             knew its folder and name.
         occupant: contents of the path that was claimed last.
         existing: the file that stands for this download, if `claim` returned None.
-        may_borrow: the bytes of another link may be continued. A reply with another file ends it.
+        may_borrow: the bytes of another link may be continued. A response with another file ends
+            it.
         lender: that link, if it began the file at the path that was claimed last; else empty.
         source: of the download, as its finished file is marked; see `exact_source_of`.
     """
@@ -72,7 +73,7 @@ class PathClaim:
         nothing is at `path` yet, `part` is prepared for it.
 
         Raises:
-            ReplyIsOpenError: close the reply, and claim the path again.
+            ReplyIsOpenError: close the response, and claim the path again.
         """
         self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
@@ -236,9 +237,10 @@ class PathClaim:
 
     @property
     def _is_asked_for(self) -> bool:
-        """True if the path claimed last is the one known before any reply.
+        """True if the path claimed last is the one known before any response.
 
-        A name or folder that a reply caused is not: a server would choose which file is replaced.
+        A name or folder that a response caused is not: a server would choose which file is
+        replaced.
         """
         return self._best is not None and self._best == self.expected_path
 

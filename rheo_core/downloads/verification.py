@@ -193,7 +193,7 @@ class Verification:
             except (DestinationError, HostFullError, ShortageError):
                 raise
             except DownloadError as error:
-                part = self._transfer.part or part  # a reply may have given it another name
+                part = self._transfer.part or part  # a response may have given it another name
                 failure = failure or error
                 continue
             self._context.reporter.report(self._record, last=True)

@@ -159,15 +159,15 @@ class DownloadCompletedEvent(DownloadEvent):
     )
     http_status: int | None = Field(
         default=None,
-        description="HTTP status of the last reply; null if the file needed no request",
+        description="HTTP status of the last response; null if the file needed no request",
     )
     media_type: str | None = Field(
         default=None, description="Media type of the file, from the server"
     )
     final_url: str | None = Field(
         default=None,
-        description="URL that sent the last reply, after redirects; without secrets, and with an "
-        "ellipsis after 8,192 characters",
+        description="URL that sent the last response, after redirects; without secrets, and with "
+        "an ellipsis after 8,192 characters",
     )
     attempts: int = Field(default=0, ge=0, description="Number of attempts")
 

@@ -9,7 +9,7 @@ from types import TracebackType
 class SharedTimer:
     """Calls back after a fixed time unless it is stopped before.
 
-    Nearly all waits for a reply end long before their time. They cost an entry in a dictionary
+    Nearly all waits for a response end long before their time. They cost an entry in a dictionary
     here, instead of a timer each.
 
     Args:

@@ -63,7 +63,7 @@ class Entry(NamedTuple):
     def place(self) -> str:
         """Destination below the download folder; printable.
 
-        If only the URL gives a name, the reply may give another one.
+        If only the URL gives a name, the response may give another one.
         """
         config = self.config
         return printable(config.get_destination_path(Path()).as_posix()) if config else ""

@@ -261,7 +261,7 @@ class SocketBody(asyncio.BufferedProtocol):
 def body_of_aiohttp(
     reply: Response, stall_timeout: float | None, max_batch_seconds: float
 ) -> StreamBody | SocketBody:
-    """Return the body of a reply of aiohttp; see `body_of`."""
+    """Return the body of a response of aiohttp; see `body_of`."""
     if not isinstance(reply, aiohttp.ClientResponse):
         raise TypeError(f"{type(reply).__name__} is not a response of a known client")
     if not reply.headers:  # what follows may be the rest of the head

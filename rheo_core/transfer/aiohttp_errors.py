@@ -65,7 +65,7 @@ def translation_of_aiohttp(
 
 
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
-    """Return the error for status 400, which aiohttp also reports for malformed replies."""
+    """Return the error for status 400, which aiohttp also reports for malformed responses."""
     if error.headers is None:
         return ProtocolError(f"malformed response: {_parser_problem(error)}")
     return HttpStatusError(error.status, quoted(error.message))

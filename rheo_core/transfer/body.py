@@ -23,7 +23,7 @@ Body: TypeAlias = "StreamBody | SocketBody | WireBody"
 
 
 def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: float) -> Body:
-    """Return the body of a reply whose head has just come, without an `await` in between.
+    """Return the body of a response whose head has just come, without an `await` in between.
 
     Args:
         reply: of a `WireClient` or of aiohttp.
@@ -60,7 +60,7 @@ async def receive(
     the end of the segment, which may move both ways meanwhile, nor beyond `ends_at`.
 
     Args:
-        body: body of the reply.
+        body: body of the response.
         part: file to fill.
         segment: its range.
         record: counts the bytes.

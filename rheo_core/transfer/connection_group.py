@@ -38,7 +38,7 @@ to begin, and not less than `Tuning.min_join_threshold_seconds`."""
 
 _SCANTY_BYTES = 4 << 10
 _MAX_SCANTY_REPLIES = 16
-"""The attempt fails after this number of replies in a row that each brought less than
+"""The attempt fails after this number of responses in a row that each brought less than
 `_SCANTY_BYTES` of the requested range. No server gets thousands of requests for one file."""
 
 
@@ -71,7 +71,7 @@ class ConnectionGroup:
         )
 
     async def run(self, segment: Segment, reply: Request) -> None:
-        """Work until all segments are complete; the first one has its reply already.
+        """Work until all segments are complete; the first one has its response already.
 
         Afterwards all received bytes are in the part file, also after an error. Its state lists
         them if another attempt can use them.
@@ -147,7 +147,7 @@ class ConnectionGroup:
         self._context.record.stats.connections = len(self._tasks)
 
     async def _receive_first(self, segment: Segment, reply: Request) -> None:
-        """Receive the first reply; keep its permit for another connection until `run` ends."""
+        """Receive the first response; keep its permit for another connection until `run` ends."""
         try:
             await self._receive(segment, reply)
         finally:
@@ -179,10 +179,10 @@ class ConnectionGroup:
         self._check_yield(segment)
 
     def _check_yield(self, segment: Segment) -> None:
-        """Take note of a reply that ended before its segment, as RFC 9110 15.3.7 allows.
+        """Take note of a response that ended before its segment, as RFC 9110 15.3.7 allows.
 
         Raises:
-            IncompleteError: too many replies brought almost nothing.
+            IncompleteError: too many responses brought almost nothing.
         """
         is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
         if segment.is_complete or not is_scanty:

@@ -41,8 +41,8 @@ def is_constant_etag(etag: str, size: int | None, modified: datetime | None) -> 
 
     Args:
         etag: a strong ETag, with its quotes.
-        size: size of the file, bytes, if the reply gives it.
-        modified: Last-Modified of the reply, if it has one.
+        size: size of the file, bytes, if the response gives it.
+        modified: Last-Modified of the response, if it has one.
     """
     text = etag[1:-1].lower()
     if text in _WORDS or _ZEROS.fullmatch(text):

@@ -31,7 +31,7 @@ _NAMES = {
     "x-amz-checksum-sha256",
     "x-amz-checksum-sha1",
 }
-"""Headers with checksums; most replies have none of them."""
+"""Headers with checksums; most responses have none of them."""
 
 _Fields: TypeAlias = Mapping[str, list[str]]
 """Names in lower case -> the values of all lines of that name."""
@@ -40,13 +40,13 @@ _Promises: TypeAlias = Iterator[tuple[str, bytes]]
 
 
 def digest_of(headers: Mapping[str, str], *, partial: bool) -> HashConfig | None:
-    """Return the strongest checksum of the whole file that a reply promises.
+    """Return the strongest checksum of the whole file that a response promises.
 
     Values that cannot be read are ignored.
 
     Args:
-        headers: headers of the reply, names in any case. A multidict has every line of a name.
-        partial: the reply is a 206 with a part of the file.
+        headers: headers of the response, names in any case. A multidict has every line of a name.
+        partial: the response is a 206 with a part of the file.
 
     Returns:
         The checksum. None if there is none, or if two headers disagree about the strongest
@@ -78,7 +78,7 @@ def _promises(fields: _Fields, partial: bool) -> _Promises:
     yield from _assignments(fields, "digest")
     if _is_as_stored(fields):
         yield from _google(fields)
-    if partial:  # the other headers concern the body of this reply
+    if partial:  # the other headers concern the body of this response
         return
     yield from _structured(fields, "content-digest")
     yield from _plain(fields, "content-md5", "md5")
@@ -97,7 +97,7 @@ def _google(fields: _Fields) -> _Promises:
 
 
 def _amazon(fields: _Fields) -> _Promises:
-    """Read x-amz-checksum-*, which may concern one part of the object in a reply to a range.
+    """Read x-amz-checksum-*, which may concern one part of the object in a response to a range.
 
     A composite checksum (of the parts' checksums) ends in `-N`, which is not valid base64.
     """
@@ -136,7 +136,7 @@ def _structured(fields: _Fields, field: str) -> _Promises:
 
 
 def _read_structured(line: str) -> _Promises:
-    from http_sf import parse  # imported late, because most replies have no such header
+    from http_sf import parse  # imported late, because most responses have no such header
 
     repeated: set[str] = set()
     try:

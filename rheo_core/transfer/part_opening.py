@@ -194,7 +194,7 @@ class PartOpener:
         )
 
     def _open_blank(self, paths: PartPaths) -> OpenPart | None:
-        """Open the empty file without a state that a crash before the first reply left."""
+        """Open the empty file without a state that a crash before the first response left."""
         if os.path.lexists(paths.state):
             return None
         with suppress(OSError, FileInUseError):

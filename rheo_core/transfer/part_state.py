@@ -48,7 +48,7 @@ class PartState:
     promised: HashConfig | None = None  # checksum of the whole file from the server
     modified: int | None = None  # Last-Modified, seconds since the epoch
     is_rejected: bool = False  # whole and not as promised, except `written`
-    media_type: str | None = None  # of the first reply, such as text/html, in lower case
+    media_type: str | None = None  # of the first response, such as text/html, in lower case
     link: str = ""  # of the download, with its signature; see `exact_source_of`
     fetched: str = ""  # link that brought the bytes; empty: `link`
 
@@ -73,8 +73,8 @@ class PartState:
         """Return this state with the checksum of the whole file from a 206, if it has none yet.
 
         Args:
-            promised: the checksum, if the reply has one (RFC 9530 3.1: not that of its range).
-            validator: validator of the reply. A 206 of another version is ignored.
+            promised: the checksum, if the response has one (RFC 9530 3.1: not that of its range).
+            validator: validator of the response. A 206 of another version is ignored.
         """
         if promised is None or self.promised is not None:
             return self
@@ -95,7 +95,7 @@ class PartState:
         return self.total is not None and self.offset == self.total
 
     def is_beginning_of(self, head: ResponseHead) -> bool:
-        """Return True if the written bytes are the beginning of the file that a reply offers."""
+        """Return True if the written bytes are the beginning of the file that a response offers."""
         return (
             self.offset > 0
             and self.validator.if_range is not None

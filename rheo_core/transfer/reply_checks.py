@@ -26,7 +26,7 @@ from .response_head import ResponseHead
 
 
 class ReplyChecks:
-    """Refuses replies that cannot be the file of a download.
+    """Refuses responses that cannot be the file of a download.
 
     Args:
         record: the download.
@@ -55,7 +55,7 @@ class ReplyChecks:
         nothing and a checksum is known, the checksum decides.
 
         Raises:
-            WebPageError: the reply is such a page.
+            WebPageError: the response is such a page.
         """
         record, config = self._record, self._record.config
         if config.accept_html or head.type is None:
@@ -73,17 +73,17 @@ class ReplyChecks:
             raise self._page_error(head, is_kept=is_kept)
 
     def is_in_danger(self, head: ResponseHead, state: PartState) -> bool:
-        """Return True if this reply would replace a partial file that can be resumed."""
+        """Return True if this response would replace a partial file that can be resumed."""
         return not (head.partial or self._record.config.accept_html) and self._is_kept(state)
 
     def beginning(self, head: ResponseHead, first: bytes, on_disk: bytes) -> None:
-        """Refuse a reply that would replace a partial file and begins like a web page.
+        """Refuse a response that would replace a partial file and begins like a web page.
 
-        Error pages often have no media type, or that of the file. A reply without type and bytes
+        Error pages often have no media type, or that of the file. A response without type and bytes
         is refused too.
 
         Raises:
-            WebPageError: the reply begins like a page, and the bytes on the disk do not.
+            WebPageError: the response begins like a page, and the bytes on the disk do not.
         """
         is_page_only_now = begins_page(first) and not begins_page(on_disk)
         if is_page_only_now or (not first and head.type is None):

@@ -29,7 +29,7 @@ from .validators import Validator
 class Request:
     """Requests the missing range of a segment, or the whole file if it is unknown.
 
-    Use it as `async with await request.open():`. `head` and `body` are those of the reply.
+    Use it as `async with await request.open():`. `head` and `body` are those of the response.
 
     Args:
         requester: sends the request.
@@ -38,8 +38,8 @@ class Request:
         source: the URL to request.
         segment: the range to request.
         state: known facts about the file.
-        version: validator that the reply must match; None: any, because all bytes are verified at
-            the end.
+        version: validator that the response must match; None: any, because all bytes are verified
+            at the end.
         timeouts: time limits.
         options: options of the download for its requests.
         check_page: refuses a web page that is sent instead of a part of the file.
@@ -85,13 +85,13 @@ class Request:
         self._offset: int | None = None  # of the requested range
 
     async def open(self) -> Self:
-        """Send the request and read the head of the reply.
+        """Send the request and read the head of the response.
 
         Raises:
             HostFullError: the host had no room for a while, or a redirect led to a full one.
-            ChangedError: the reply has another version of the file than `state`.
-            RangeRefusedError: the reply does not have the range.
-            WebPageError: the reply has a web page as the range.
+            ChangedError: the response has another version of the file than `state`.
+            RangeRefusedError: the response does not have the range.
+            WebPageError: the response has a web page as the range.
             DownloadError: any other failure.
         """
         if not self._is_counted:
@@ -119,7 +119,7 @@ class Request:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the reply; raise an error in the block as a DownloadError."""
+        """Close the response; raise an error in the block as a DownloadError."""
         await self._leave(error)
 
     async def _ask(self) -> None:
@@ -151,12 +151,12 @@ class Request:
 
     @property
     def last_hop(self) -> SentHop:
-        """The request that was not redirected, with its reply."""
+        """The request that was not redirected, with its response."""
         assert self._exchange is not None, "the request is not open"
         return self._exchange.hops[-1]
 
     def check_version(self) -> None:
-        """Check that the reply has the version of the partial file.
+        """Check that the response has the version of the partial file.
 
         Raises:
             ChangedError: it has another version.
@@ -165,7 +165,7 @@ class Request:
         check_version(self.head, state.total, self._version, state.promised)
 
     def check_whole(self) -> None:
-        """Check that a reply with the whole file does not have the requested range instead.
+        """Check that a response with the whole file does not have the requested range instead.
 
         Raises:
             UnprovenWholeError: it may have.
@@ -174,7 +174,7 @@ class Request:
             check_whole(self.head, self._state.total)
 
     async def _leave(self, error: BaseException | None) -> None:
-        """Close reply and connection; raise the translation of `error`, if it has one."""
+        """Close response and connection; raise the translation of `error`, if it has one."""
         try:
             if self._is_answered:
                 self.body.close()

@@ -235,11 +235,11 @@ def _has_type(headers: MultiMapping[str], beginning: str) -> bool:
 
 
 def _disposition_of(headers: MultiMapping[str]) -> tuple[str | None, bool]:
-    """Return the name of the file, and whether the reply is an attachment without a name."""
+    """Return the name of the file, and whether the response is an attachment without a name."""
     disposition = headers.get("Content-Disposition")
     if disposition is None:
         return None, False
-    from .content_disposition import filename_from_disposition  # few replies have the field
+    from .content_disposition import filename_from_disposition  # few responses have the field
 
     name = filename_from_disposition(disposition)
     # `inline` alone means the same as no field at all (RFC 6266 4.2).
@@ -321,7 +321,7 @@ def check_whole(head: ResponseHead, total: int | None) -> None:
     request without a range.
 
     Args:
-        head: head of the reply.
+        head: head of the response.
         total: size of the complete file, bytes; None: unknown.
 
     Raises:
@@ -342,7 +342,7 @@ def check_version(
     """Check that a 206 is of the same version as the partial file; servers may ignore If-Range.
 
     Args:
-        head: head of the reply.
+        head: head of the response.
         total: size of the complete file, bytes; None: unknown.
         validator: validator of the partial file; None: accept any response, because all bytes are
             verified at the end.
@@ -355,7 +355,7 @@ def check_version(
     are_known = None not in (total, head.total)
     if are_known:
         same = same and head.total == total
-    # Only sizes that agree stand for a coding that the reply does not repeat (RFC 9110 15.3.7).
+    # Only sizes that agree stand for a coding that the response does not repeat (RFC 9110 15.3.7).
     if validator is not None and not (are_known and head.validator.coding is None):
         same = same and head.validator.coding == validator.coding
     if not same:

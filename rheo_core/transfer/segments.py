@@ -113,7 +113,7 @@ class SegmentMap:
         return sum(segment.missing for segment in self._segments)
 
     def note_total(self, total: int) -> None:
-        """Take note of the size of the file, which the first reply did not have."""
+        """Take note of the size of the file, which the first response did not have."""
         self.total = self._segments[-1].end = total
 
     def note_join(self, seconds: float) -> None:
@@ -219,7 +219,7 @@ class SegmentMap:
         """Return the seconds without a byte after which a connection loses its segment.
 
         Each takeover makes the next one later. Near the end, where the time is short, it doubles:
-        a server that pauses in each reply would lose them all before they go on.
+        a server that pauses in each response would lose them all before they go on.
         """
         seconds = self._tuning.takeover_seconds * (1 + self._thefts)
         is_near_end = self._largest.missing < 2 * self._tuning.min_segment_bytes

@@ -26,7 +26,7 @@ class Source:
     url: str
     max_connections: int  # as far as is known; 0: the source is left out
     connections: int = 0
-    version: Validator | None = None  # from its replies; None: no reply yet
+    version: Validator | None = None  # from its responses; None: no response yet
     host: str = field(init=False)  # with the port, as in `HostLimiter`
     final_host: str = field(init=False)  # end of its last redirects
 

@@ -69,7 +69,7 @@ class Transfer:
         self._record = record
         self._stats = record.stats
         self._choose_part = choose_part
-        self._announce = announce  # called when the head of the reply is accepted
+        self._announce = announce  # called when the head of the response is accepted
         self._context = TransferContext(
             requester, hosts, limits, options, record, explain, verified_at_end=verified_at_end
         )
@@ -119,7 +119,7 @@ class Transfer:
         was_unasked, self.is_unasked = self.is_unasked, False
         self._context.checks.verified_at_end = False
         if was_unasked and (self._record.config.fetch_url is None or part.is_borrowed):
-            # Without the validator in memory, no reply can confirm the old bytes.
+            # Without the validator in memory, no response can confirm the old bytes.
             part.state = replace(part.state, validator=NO_VALIDATOR)
             self._is_anew = True
         else:
@@ -229,7 +229,7 @@ class Transfer:
                 self.sources.primary.version = head.validator
                 if not part.fits_in_memory(head.total):
                     await self._disk.run(part.begin)
-            elif part.state.total is None:  # the first reply did not have the size
+            elif part.state.total is None:  # the first response did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
                 await self._disk.run(part.file.check_room, head.total)

@@ -31,7 +31,7 @@ impossible."""
 class Validator:
     """Validators of one version of a file.
 
-    Only a strong ETag or date proves that two versions are the same. A date is used if the reply
+    Only a strong ETag or date proves that two versions are the same. A date is used if the response
     has no strong ETag. The other fields can only prove a difference.
     """
 
@@ -49,7 +49,7 @@ class Validator:
 
     @classmethod
     def of(cls, headers: MultiMapping[str], content_length: int | None) -> "Validator":
-        """Return the validators of a reply with a body of this length, bytes; None: unknown."""
+        """Return the validators of a response with a body of this length, bytes; None: unknown."""
         etag, coding = only_value(headers, "ETag"), coding_of(headers)
         value = headers.get("Content-Range")
         size = content_length if value is None else named_range(value)[2]

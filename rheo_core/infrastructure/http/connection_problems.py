@@ -86,9 +86,9 @@ def proxy_refusal(
     """Return the error for a proxy that refused a request with this status.
 
     Args:
-        status: of its reply.
+        status: of its response.
         reason: of the status line; may be empty.
-        headers: of its reply.
+        headers: of its response.
         sent_login: True if the request had a login for the proxy.
     """
     return ProxyRefusalError(

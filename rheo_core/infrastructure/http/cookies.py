@@ -160,7 +160,7 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
 
 
 def store_cookies(jar: CookieJar, reply: Response) -> None:
-    """Store the cookies that a reply sets, except those for a public suffix or with a false name.
+    """Store the cookies of a response, except those for a public suffix or with a false name.
 
     A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A
     host that is a public suffix itself, such as a name without a dot, may set its own cookies.

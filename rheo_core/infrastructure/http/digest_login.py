@@ -20,7 +20,7 @@ _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?$)")  # the last one may have
 
 
 class _Received(str):
-    """Text of a reply as the bytes that came, of which surrogates stand for those not in UTF-8.
+    """Text of a response as the bytes that came, of which surrogates stand for those not in UTF-8.
 
     The hash is of these bytes. A server that names no `charset` may send a realm in Latin-1.
     """

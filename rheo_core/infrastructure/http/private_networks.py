@@ -30,7 +30,7 @@ _public_names: dict[str, float] = {}
 
 _PUBLIC_SECONDS = 300.0
 """A name that was public does not count as private for this time, because its owner may change the
-addresses while the first reply is under way (DNS rebinding)."""
+addresses while the first response is under way (DNS rebinding)."""
 _MAX_PUBLIC_NAMES = 10_000
 
 

@@ -29,7 +29,7 @@ _HIDDEN_IN_REPLIES = frozenset(
 
 
 class SentHop(NamedTuple):
-    """A request as it was sent, and the head of its reply; None if there was none."""
+    """A request as it was sent, and the head of its response; None if there was none."""
 
     url: str
     request: Mapping[str, str]
@@ -39,7 +39,7 @@ class SentHop(NamedTuple):
 
     @classmethod
     def of(cls, url: str, request: Mapping[str, str], reply: Response) -> "SentHop":
-        """Return the hop of a reply, with no more of its head than is worth keeping."""
+        """Return the hop of a response, with no more of its head than is worth keeping."""
         reason = (reply.reason or "")[:_MAX_TEXT_LENGTH]
         return cls(url, request, reply.status, reason, _kept(reply.headers))
 

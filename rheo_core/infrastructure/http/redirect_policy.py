@@ -25,14 +25,14 @@ _SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are remov
 
 
 def next_url(url: str, reply: Response) -> str | None:
-    """Return the target of a redirect; None if the reply is not a redirect.
+    """Return the target of a redirect; None if the response is not a redirect.
 
     Args:
         url: URL of the request.
-        reply: its reply.
+        reply: its response.
 
     Raises:
-        ProtocolError: the reply has several targets, or one that is not an http(s) URL.
+        ProtocolError: the response has several targets, or one that is not an http(s) URL.
     """
     if reply.status not in _REDIRECTS:
         return None

@@ -59,9 +59,9 @@ class Requester:
     Args:
         client: sends the requests.
         rules: options of all requests and of hosts, in addition to those of each download.
-        response_timeout: limit for connecting and for the head of the reply, for each hop, seconds;
-            None: no limit. No byte and no interim reply (RFC 9110 15.2) restarts it.
-        patience: seconds until `patience` calls back those that still wait for a reply.
+        response_timeout: limit for connecting and for the head of the response, for each hop,
+            seconds; None: no limit. No byte and no interim response (RFC 9110 15.2) restarts it.
+        patience: seconds until `patience` calls back those that still wait for a response.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Exchange:
         return urlsplit(self._current_url).hostname or ""
 
     async def open(self, admit: Admit | None = None) -> Response:
-        """Send the request, follow redirects, and return the head of the last reply.
+        """Send the request, follow redirects, and return the head of the last response.
 
         Args:
             admit: awaited with the URL of each redirect before it is followed; may raise.
@@ -184,7 +184,7 @@ class Exchange:
             TooManyRedirectsError: the redirects exceed the limit of `RedirectPolicy`.
             ProtocolError: a redirect is not valid or not allowed.
             RequestOptionsError: an option of the user cannot be applied.
-            DownloadTimeoutError: the head of a reply is not complete in time.
+            DownloadTimeoutError: the head of a response is not complete in time.
             ProxyRefusalError: the proxy requires a login, or another one.
             aiohttp.ClientError: any other failure.
         """
@@ -220,7 +220,7 @@ class Exchange:
         await self.close(error)
 
     async def close(self, error: BaseException | None) -> None:
-        """Release the reply, if there is one."""
+        """Release the response, if there is one."""
         sent, self._sent = self._sent, None
         if sent is not None:
             await sent.__aexit__(type(error) if error else None, error, None)
@@ -268,7 +268,7 @@ class Exchange:
     async def _send_guarded(
         self, sent: AbstractAsyncContextManager[Response], request_kwargs: dict[str, Any]
     ) -> Response:
-        """Send a request after a redirect, or on a route of its own; return the reply.
+        """Send a request after a redirect, or on a route of its own; return the response.
 
         The resolver refuses private addresses if a redirect chose the host.
         """

@@ -45,7 +45,7 @@ class Scratch:
 
 
 class WireConnection(asyncio.BufferedProtocol):
-    """Sends one request after the other; each waits for the reply to the one before.
+    """Sends one request after the other; each waits for the response to the one before.
 
     Args:
         scratch: for heads and chunked bodies.
@@ -86,7 +86,7 @@ class WireConnection(asyncio.BufferedProtocol):
             self.body.receive(nbytes)
         elif self._awaits_reply:
             self._take_head(bytes(self.scratch.view[:nbytes]))
-        else:  # nobody asked for it: it must not pass as the next reply
+        else:  # nobody asked for it: it must not pass as the next response
             self.close()
 
     def eof_received(self) -> None:
@@ -159,10 +159,10 @@ class WireConnection(asyncio.BufferedProtocol):
     # What the client calls
 
     async def ask(self, request: bytes, *, is_tunnel: bool = False) -> Head:
-        """Send a request, and return the head of its reply.
+        """Send a request, and return the head of its response.
 
         Raises:
-            ProtocolError: the reply is malformed.
+            ProtocolError: the response is malformed.
             DownloadError: the connection is lost.
         """
         self._awaits_reply, self._is_tunnel = True, is_tunnel
@@ -185,7 +185,7 @@ class WireConnection(asyncio.BufferedProtocol):
         """End the exchange; return whether another request may follow (RFC 9112 9.3)."""
         body, head = self.body, self._head
         if self._tls is not None and body is not None and body.is_over and not self._is_closed:
-            self._receive_rest()  # a reply that nobody asked for may wait in TLS
+            self._receive_rest()  # a response that nobody asked for may wait in TLS
         self.body = self._head = None
         self._awaits_reply = False
         is_clean = body is not None and body.is_over and not body.has_surplus
@@ -207,7 +207,7 @@ class WireConnection(asyncio.BufferedProtocol):
 
 
 class WireBody:
-    """The body of one reply, received into two buffers in turn.
+    """The body of one response, received into two buffers in turn.
 
     A body of known length and one that ends with its connection come straight from the socket;
     a chunked one through a decoder.

@@ -17,14 +17,14 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable, quoted, shorten
 
 MAX_HEAD_BYTES = 256 << 10
-"""Bytes of a head, with those of the interim replies before it."""
+"""Bytes of a head, with those of the interim responses before it."""
 MAX_FIELDS = 5_000
 MAX_LINE_BYTES = 100 << 10
 """The limits of curl (`MAX_HTTP_RESP_HEADER_COUNT`, `CURL_MAX_HTTP_HEADER`): far above any honest
 head, and a field costs a hundred times the bytes that it takes on the wire."""
 
 BEGINNING = b"HTTP/"
-"""The first bytes of a reply."""
+"""The first bytes of a response."""
 _MAX_LENGTH_DIGITS = 18  # more than any size that is believed
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
@@ -71,7 +71,7 @@ class Head(NamedTuple):
 
 
 def check_beginning(data: bytes) -> None:
-    """Check that the first bytes may begin a reply.
+    """Check that the first bytes may begin a response.
 
     Servers of other protocols send a line and wait. They are refused at once.
 
@@ -318,7 +318,7 @@ class ChunkDecoder:
     # What llhttp calls
 
     def on_body(self, data: bytes) -> None:
-        if not self.is_over:  # llhttp parses the reply behind it, too
+        if not self.is_over:  # llhttp parses the response behind it, too
             self._parts.append(data)
 
     def on_message_complete(self) -> None:
