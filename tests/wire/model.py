@@ -99,7 +99,8 @@ def forgiven(raw: bytes) -> bytes:
     """Return a reply with what the wire forgives in a head put right.
 
     That is: an empty line before it, line ends without CR, another version of HTTP, control
-    characters in the reason, folds, white space behind a name, lines that are not fields.
+    characters in the reason, folds, white space behind a name, and lines that are not fields if the
+    reply gives the end of its body.
 
     Raises:
         Refused: it is not forgiven.
@@ -115,14 +116,17 @@ def forgiven(raw: bytes) -> bytes:
     if fields[:1] in (b" ", b"\t"):
         raise Refused("white space before the first field")
     lines = re.sub(rb"\n[ \t]+", b" ", fields).split(b"\n") if fields else []
-    kept = []
+    kept, has_framing, has_others = [], False, re.search(rb"(?m)^[ \t]+$", fields) is not None
     for line in lines:
         is_framing = re.match(rb"(?i)[\x00-\x20]*(content-length|transfer-encoding)\b", line)
         mended = line if is_framing else re.sub(rb"^(" + TOKEN + rb")[ \t]+:", rb"\1:", line)
         if FIELD.fullmatch(mended):
             kept.append(mended)
+            has_framing = has_framing or is_framing is not None
         elif is_framing:
             raise Refused(f"field {line!r}")
+        else:
+            has_others = True
     if re.fullmatch(rb"HTTP/1\.[01] [0-9]{3}", first):  # no reason, nor the space before it
         first += b" "
     first = re.sub(rb"^HTTP/(0\.9|2\.0) ", b"HTTP/1.1 ", first)
@@ -132,4 +136,6 @@ def forgiven(raw: bytes) -> bytes:
     status = STATUS_LINE.fullmatch(first)
     if status is not None and int(status[1]) < 200 and int(status[1]) != 101:
         return text + forgiven(rest)
+    if has_others and not has_framing and status is not None and int(status[1]) not in (204, 304):
+        raise Refused("a line that is not a field, and no length")
     return text + rest

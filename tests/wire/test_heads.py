@@ -90,7 +90,8 @@ def test_a_head_costs_time_in_proportion_to_its_length(before: bytes, unit: byte
 @pytest.mark.parametrize("odd", [[], ["no field"]])
 @pytest.mark.parametrize("name", ["X-Same", "X-%d"])
 def test_the_number_of_fields_is_bounded(name: str, odd: list[str]) -> None:
-    lines = [name.replace("%d", str(number)) + ": y" for number in range(MAX_FIELDS - len(odd))]
+    lines = [name.replace("%d", str(number)) + ": y" for number in range(MAX_FIELDS - len(odd) - 1)]
+    lines.append("Content-Length: 0")
     assert len(parse_head(head("HTTP/1.1 200 OK", *odd, *lines)).headers) == len(lines)
     with pytest.raises(ProtocolError, match="more than 5,000 fields"):
         parse_head(head("HTTP/1.1 200 OK", *odd, *lines, "One: more"))
@@ -99,10 +100,30 @@ def test_the_number_of_fields_is_bounded(name: str, odd: list[str]) -> None:
 @pytest.mark.parametrize("line", ["X: {}", "{}", "Location: {}", " {}"])
 def test_the_length_of_a_line_is_bounded(line: str) -> None:
     room = MAX_LINE_BYTES - len(line.format("")) - len("\r")
-    fits = parse_head(head("HTTP/1.1 200 OK", "A: b", line.format("y" * room)))
+    start = ("HTTP/1.1 200 OK", "Content-Length: 0", "A: b")
+    fits = parse_head(head(*start, line.format("y" * room)))
     assert fits.status == 200
     with pytest.raises(ProtocolError, match="a line of its head is too long"):
-        parse_head(head("HTTP/1.1 200 OK", "A: b", line.format("y" * (room + 1))))
+        parse_head(head(*start, line.format("y" * (room + 1))))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (" ", "first line", "second"),
+        ("\t",),
+        (" \t ", "Key: value"),
+        ("PK-binary stuff",),
+        ("<html>", "A: b"),
+    ],
+)
+def test_a_head_with_other_lines_may_be_the_body(lines: tuple[str, ...]) -> None:
+    """A server forgot the empty line, or wrote white space into it."""
+    start = ("HTTP/1.1 200 OK", "Content-Type: text/plain")
+    with pytest.raises(ProtocolError, match="a line of its head is not a header field"):
+        parse_head(head(*start, *lines))
+    for framing in ("Content-Length: 7", "Transfer-Encoding: chunked"):
+        assert parse_head(head(*start, framing, *lines)).status == 200
 
 
 @pytest.mark.parametrize("value", ["/b", "  /b", "/b  ", "\t /b \t"])

@@ -108,7 +108,7 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     """
     if is_tunnel and _SUCCESS.match(raw):
         raw = _FRAMING_LINES.sub(b"", raw)  # a client must ignore them (RFC 9110 9.3.6)
-    fields, names_and_values = _parse(raw)
+    fields, names_and_values, has_others = _parse(raw)
     # In one piece: a field holds no line end, and its name is ASCII.
     texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
     # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind it.
@@ -120,9 +120,11 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
         framing, length = _framing(fields.status, headers)
     if fields.status < 100:
         raise ProtocolError(f"malformed response: its status is {fields.status:03}")
-    if not headers and framing is Framing.CLOSE and fields.status >= 200:
-        # Its head may be the body.
-        raise ProtocolError("malformed response: it has no header field")
+    if framing is Framing.CLOSE and fields.status >= 200:  # a part of its head may be the body
+        if not headers:
+            raise ProtocolError("malformed response: it has no header field")
+        if has_others:
+            raise ProtocolError("malformed response: a line of its head is not a header field")
     is_faulty = fields.is_http_1_0 and framing is Framing.CHUNKED  # RFC 9112 6.1
     return Head(
         fields.status,
@@ -163,8 +165,8 @@ class _Fields:
         self._has_body = True
 
 
-def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
-    """Return the facts of a head, and its names and values in turn."""
+def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes], bool]:
+    """Return the facts of a head, its names and values in turn, and whether it has other lines."""
     if raw.count(b"\n") - 2 > MAX_FIELDS:
         raise ProtocolError(f"malformed response: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
@@ -172,11 +174,12 @@ def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     if raw.count(b"\r") != raw.count(b"\r\n") or _NUL in raw:  # others may see a line end there
         raise ProtocolError("malformed response: a carriage return or a NUL within its head")
     try:
-        return _parse_strictly(raw)
+        return *_parse_strictly(raw), False
     except httptools.HttpParserError:
         pass
+    plain, has_others = _without_oddities(raw)
     try:
-        return _parse_strictly(_without_oddities(raw))
+        return *_parse_strictly(plain), has_others
     except httptools.HttpParserError as error:
         raise ProtocolError(_problem(raw, error)) from None
 
@@ -213,8 +216,11 @@ def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     return _Fields(raw, note), every
 
 
-def _without_oddities(raw: bytes) -> bytes:
+def _without_oddities(raw: bytes) -> tuple[bytes, bool]:
     """Drop what browsers pass over: folds, lines that are not fields, one length given twice.
+
+    Returns:
+        The head, and whether lines were dropped that are not fields, or that are only white space.
 
     Raises:
         ProtocolError: such a line may be about the framing.
@@ -222,6 +228,7 @@ def _without_oddities(raw: bytes) -> bytes:
     status, *lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
     if lines and lines[0][:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
         raise ProtocolError("malformed response: white space before its first header field")
+    has_others = not all(line.strip(b" \t") for line in lines)
     lines = _LINE_END.split(_FOLD.sub(b" ", b"\n".join(lines)))  # RFC 9112 5.2
     kept, lengths, has_coding = [], set(), False
     for line in lines:
@@ -230,6 +237,7 @@ def _without_oddities(raw: bytes) -> bytes:
         if not _FIELD.fullmatch(line):
             if _FRAMING_FIELD.match(line):
                 raise ProtocolError(f"malformed response: {_shown(line)} is not a header field")
+            has_others = True
             continue
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
@@ -243,7 +251,7 @@ def _without_oddities(raw: bytes) -> bytes:
         kept.append(b"Content-Length: %d" % lengths.pop())
     elif lengths:
         kept.append(b"Connection: close")
-    return b"\r\n".join([status, *kept, b"", b""])
+    return b"\r\n".join([status, *kept, b"", b""]), has_others
 
 
 def _without_space(line: bytes) -> bytes:
