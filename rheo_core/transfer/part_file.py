@@ -256,7 +256,7 @@ class PartFile:
             modified=modified,
             media_type=media_type,
             link=self.owner.link,
-            fetched=self.owner.fetched,
+            fetched=self.owner.fetched or None,
         )
         if self._file is not None:
             self._file.forget()
