@@ -51,6 +51,7 @@ class PartState:
     media_type: str | None = None  # of the first reply, such as text/html, in lower case
     link: str = ""  # of the download, with its signature; see `exact_source_of`
     fetched: str | None = None  # link that brought the bytes; None: `link`
+    moved: str | None = None  # the other name during a move; see `text_of` and `part_move.py`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -141,6 +142,16 @@ def decode_state(data: bytes, part_name: str, key: bytes) -> PartState:
     state = _schema().validate_json(body)  # its ValidationError is a ValueError
     _check_ranges(state)
     return state
+
+
+def text_of(path: Path) -> str:
+    """Return an absolute path as text for a state; a name need not be UTF-8."""
+    return os.fsencode(path.absolute()).decode("latin-1")
+
+
+def path_of(text: str) -> Path:
+    """Return the path of a text that `text_of` made."""
+    return Path(os.fsdecode(text.encode("latin-1")))
 
 
 def _signature(body: bytes, part_name: str, key: bytes) -> bytes:
