@@ -52,6 +52,7 @@ LONG = (
     "test_pieces.py",
     "test_disk_errors.py",
     "test_kill_between_states.py",
+    "test_kill_edit.py",
     "test_hostile_folders.py",
 )
 """Files whose tests take seconds each: the last test of a run should be a short one."""

@@ -238,6 +238,8 @@ class DownloadController:
             return None
         again = self._context.admission.reinstated_record(record)
         again.config, again.id, again.priority = config, config.id, config.priority
+        if stays_paused:
+            again.status = DownloadStatus.PAUSED
         if config.id == download_id:
             again.destination, again.final_name = record.destination, record.final_name
         else:
@@ -260,6 +262,8 @@ class DownloadController:
         again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of a removed one, whose place it takes
         await self._context.worker.move_part(record, again.config)
+        await self._context.lifecycle.save_renamed(record, again)  # a crash finds the part file
+        await self._context.worker.end_move(again)
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

@@ -46,6 +46,9 @@ class RecordStore(Protocol):
     def drop(self, download_id: str) -> None:
         """Forget a download; this returns at once."""
 
+    async def save_changes(self) -> None:
+        """Save what was noted."""
+
 
 class Lifecycle:
     """Reports each change of a download to tracker, session and listeners, in this order."""
@@ -237,11 +240,16 @@ class Lifecycle:
         self.note(record)
         self._publish(record, DownloadRemovedEvent)
 
-    def renamed(self, record: DownloadRecord) -> None:
-        """Report that another record, with another id, takes the place of this one."""
-        self._tracker.remove(record.id)
+    async def save_renamed(self, record: DownloadRecord, again: DownloadRecord) -> None:
+        """Save that another record, with another id, takes the place of this one."""
         if self._store is not None:
             self._store.drop(record.id)
+            self._store.note(again)
+            await self._store.save_changes()
+
+    def renamed(self, record: DownloadRecord) -> None:
+        """Report that another record takes the place of this one; see `save_renamed`."""
+        self._tracker.remove(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:

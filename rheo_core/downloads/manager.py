@@ -436,8 +436,6 @@ class DownloadManager:
         edited = await self._usable.control.edit(download_id, config)
         if edited is not None:
             await self._usable.limits.set_speed_limit(edited, config.speed_limit)
-            if self._parts.session is not None:  # its part file has the new name already
-                await self._parts.session.save_changes()
         return edited
 
     async def keep(self, download_id: str) -> Path | None:

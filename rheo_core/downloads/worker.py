@@ -256,6 +256,8 @@ class DownloadWorker:
     async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
         """Move the partial data of a download that is not running to the path of `config`.
 
+        `end_move` follows as soon as the session knows the path.
+
         Raises:
             DestinationError: the data cannot be moved, or the file exists there, so the data would
                 be dropped. It stays in its place.
@@ -273,7 +275,7 @@ class DownloadWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
-            PartFile(path, part.owner, key=self._context.options.key).adopt(earlier)
+            PartFile(path, part.owner, key=self._context.options.key).begin_adoption(earlier)
 
         if path == earlier:
             return
@@ -284,6 +286,10 @@ class DownloadWorker:
         finally:
             self._context.part_listings.forget()
             self._context.locks.release(path)
+
+    async def end_move(self, record: DownloadRecord) -> None:
+        """Leave the partial data of a download that was moved under its new name alone."""
+        await self._with_part(record, PartFile.end_adoption)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check. Return None if there is no such data.

@@ -167,14 +167,22 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
         ReplacedError: `source` is another file, or `target` has become one since.
         OSError: the file cannot be renamed.
     """
-    if not link_open(descriptor, target):
-        check_at(descriptor, source)
-        if not link_or_rename(source, target):
-            check_at(descriptor, target)
-            return
-        check_at(descriptor, target)
-    with suppress(OSError):  # `target` exists, so the operation has succeeded
-        unlink_open(source, descriptor)
+    if add_name(descriptor, source, target):
+        with suppress(OSError):  # `target` exists, so the operation has succeeded
+            unlink_open(source, descriptor)
+
+
+def add_name(descriptor: int, source: Path, target: Path) -> bool:
+    """Give the open file the name `target` beside `source`, or instead if links are not supported.
+
+    Return True if it has both names now. The errors are those of `give_name`.
+    """
+    if link_open(descriptor, target):
+        return True
+    check_at(descriptor, source)
+    has_both = link_or_rename(source, target)
+    check_at(descriptor, target)
+    return has_both
 
 
 def take_name(descriptor: int, source: Path, target: Path, spare: Path) -> None:

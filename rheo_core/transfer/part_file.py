@@ -22,11 +22,12 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
 from rheo_core.infrastructure.files import folder_of
-from rheo_core.infrastructure.identity import check_at, give_name, unlink_open
+from rheo_core.infrastructure.identity import check_at, unlink_open
 from rheo_core.infrastructure.user_key import user_key
 
 from .errors import named_errors
 from .part_bytes import PartBytes
+from .part_move import begin_move
 from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_owner import PartOwner
@@ -132,10 +133,19 @@ class PartFile:
     def adopt(self, earlier: Path) -> None:
         """Move the part file of this download from another name to this one.
 
-        If foreign files have the names here, it gets another name, as in `open`.
-
         Args:
             earlier: path of the finished file under the other name.
+        """
+        self.begin_adoption(earlier)
+        self.end_adoption()
+
+    def begin_adoption(self, earlier: Path) -> None:
+        """Do the first half of `adopt`; see `part_move.py`.
+
+        If foreign files have the names here, the part file gets another name, as in `open`.
+
+        Raises:
+            DestinationError: it cannot be moved. It stays in its place.
         """
         other = PartFile(earlier, self.owner, key=self._key)
         if not other.open_existing():
@@ -146,13 +156,22 @@ class PartFile:
                 return
             self._paths = paths
             with named_errors(self.path):
-                # Bytes without a state count as foreign, so the state comes first and goes last.
-                self._write_state(other.state, durable=False)
-                if other.is_open:
-                    give_name(other.descriptor, other.path, self.path)
-                other.remove_state()
+                descriptor = other.descriptor if other.is_open else None
+                begin_move(descriptor, other.state, other._paths, paths, self._write_durably)
+        except BaseException:
+            other.close()
+            other.end_adoption()
+            raise
         finally:
             other.close()
+
+    def end_adoption(self) -> None:
+        """Do the second half of `adopt`, after everything leads to the new name."""
+        if self.open_existing():
+            self.close()
+
+    def _write_durably(self, paths: PartPaths, state: PartState) -> None:
+        self._state_file.write(paths, state, durable=self.durable)
 
     @property
     def _opener(self) -> PartOpener:
@@ -256,7 +275,7 @@ class PartFile:
             modified=modified,
             media_type=media_type,
             link=self.owner.link,
-            fetched=self.owner.fetched,
+            fetched=self.owner.fetched or None,
         )
         if self._file is not None:
             self._file.forget()

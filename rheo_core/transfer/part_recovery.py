@@ -21,6 +21,7 @@ from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
 from .part_marks import has_any_mark, has_mark
+from .part_move import end_move
 from .part_names import PartPaths
 from .part_owner import PartOwner
 from .part_state import Key, PartState, StateFile
@@ -33,7 +34,7 @@ _READ_BYTES = 1 << 20
 
 
 def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> StateFile | None:
-    """Remove leftovers of a commit that a crash or a loss of power interrupted.
+    """Remove leftovers of a commit or a move that a crash or a loss of power interrupted.
 
     The finished file may still have several names, and the state may be lost, because the first
     one is not synced. Return the remaining state.
@@ -45,6 +46,8 @@ def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> 
     if state_file is None or not (state_file.is_blank or owner.has_written(state_file)):
         return state_file
     with suppress(OSError):
+        if state_file.state is not None and state_file.state.moved is not None:
+            state_file = end_move(paths, state_file, owner, key) or state_file
         part = identity_at(paths.part)
         if part is None or _end_commit(paths.part, part, destination):
             unlink_same(paths.state, state_file.identity)

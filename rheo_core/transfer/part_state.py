@@ -50,7 +50,8 @@ class PartState:
     is_rejected: bool = False  # whole and not as promised, except `written`
     media_type: str | None = None  # of the first response, such as text/html, in lower case
     link: str = ""  # of the download, with its signature; see `exact_source_of`
-    fetched: str = ""  # link that brought the bytes; empty: `link`
+    fetched: str | None = None  # link that brought the bytes; None: `link`
+    moved: str | None = None  # the other name during a move; see `text_of` and `part_move.py`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -117,8 +118,13 @@ def _schema() -> TypeAdapter[PartState]:
 
 
 def encode_state(state: PartState, part_name: str, key: bytes) -> bytes:
-    """Return the content of a state file: lines with version, signature and state (JSON)."""
-    body = to_json(state)
+    """Return the content of a state file: lines with version, signature and state (JSON).
+
+    Unknown facts are left out, so that an earlier version can read the state as long as no fact
+    is in it that only this version knows.
+    """
+    facts = {name: getattr(state, name) for name in PartState.__slots__}
+    body = to_json({name: fact for name, fact in facts.items() if fact is not None})
     return b"\n".join((_VERSION, _signature(body, part_name, key), body))
 
 
@@ -136,6 +142,16 @@ def decode_state(data: bytes, part_name: str, key: bytes) -> PartState:
     state = _schema().validate_json(body)  # its ValidationError is a ValueError
     _check_ranges(state)
     return state
+
+
+def text_of(path: Path) -> str:
+    """Return an absolute path as text for a state; a name need not be UTF-8."""
+    return os.fsencode(path.absolute()).decode("latin-1")
+
+
+def path_of(text: str) -> Path:
+    """Return the path of a text that `text_of` made."""
+    return Path(os.fsdecode(text.encode("latin-1")))
 
 
 def _signature(body: bytes, part_name: str, key: bytes) -> bytes:

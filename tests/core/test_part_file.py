@@ -161,6 +161,69 @@ def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.Mo
     assert part.state.offset == 100
 
 
+def refuse_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "links are not supported")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("goes_on_at", ["old", "new"])
+@pytest.mark.parametrize("use", ["open", "discard", "adopt"])
+def test_a_move_that_a_crash_ended_leaves_one_name(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, has_links: bool, goes_on_at: str, use: str
+) -> None:
+    begun(part)
+    (new := part.destination.parent / "s\udcffb" / "b.bin").parent.mkdir()
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse_links)
+    PartFile(new, PartOwner("source")).begin_adoption(part.destination)
+    destination = part.destination if goes_on_at == "old" else new
+    match use:
+        case "adopt":
+            earlier, destination = destination, part.destination.with_name("c.bin")
+            again = PartFile(destination, PartOwner("source"))
+            again.adopt(earlier)
+        case _:
+            again = PartFile(destination, PartOwner("source"))
+    if use == "discard":
+        again.discard()
+    else:
+        again.open()
+        assert again.state == PartState("source", 200, STRONG, FIRST_HALF)
+        again.close()
+    kept = {again.path, again.state_path} if use != "discard" else set()
+    assert {path for path in part.path.parent.rglob("*") if path.is_file()} == kept
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_move_removes_no_file_of_another_program(part: PartFile, is_link: bool) -> None:
+    begun(part)
+    new = part.destination.with_name("b.bin")
+    PartFile(new, PartOwner("source")).begin_adoption(part.destination)
+    part.path.unlink()
+    theirs = part.path.with_name("theirs")
+    theirs.write_bytes(b"theirs")
+    if is_link:
+        part.path.symlink_to(theirs)
+    else:
+        theirs.rename(part.path)
+    again = PartFile(new, PartOwner("source"))
+    again.open()
+    assert again.state.offset == 100
+    again.close()
+    assert part.path.read_bytes() == b"theirs"
+
+
+def test_a_hard_link_of_another_program_stays_foreign(part: PartFile) -> None:
+    """Only a name that our state knows is one of a move."""
+    begun(part)
+    theirs = part.path.with_name("theirs")
+    os.link(part.path, theirs)
+    part.open()
+    assert part.state.offset == 0 and part.path.name != "a.bin.part"
+    part.close()
+    assert theirs.stat().st_nlink == 2
+
+
 def test_several_pieces(part: PartFile) -> None:
     part.open()
     part.expect(200, STRONG)

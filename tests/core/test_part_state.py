@@ -1,6 +1,8 @@
 """The content of a state file is read back whole or not at all."""
 
 import hashlib
+import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -63,6 +65,21 @@ def test_another_name_or_key_proves_nothing(name: str, key: bytes, state: PartSt
     """Such a state was made elsewhere: by another user, or for a file that a server sent."""
     with pytest.raises(ValueError, match="signature"):
         decode_state(encode_state(state, name, key), NAME, KEY)
+
+
+FIRST_FIELDS = {
+    *("source", "total", "validator", "written", "promised", "modified", "is_rejected"),
+    *("media_type", "link"),
+}
+"""Fields of the first version that wrote states of this format; it refuses states with others."""
+
+
+@given(states())
+def test_an_earlier_version_can_read_the_state_of_an_ordinary_link(state: PartState) -> None:
+    body = encode_state(state, NAME, KEY).split(b"\n", 2)[2]
+    assert json.loads(body).keys() <= FIRST_FIELDS
+    edited = encode_state(replace(state, fetched="link"), NAME, KEY).split(b"\n", 2)[2]
+    assert json.loads(edited)["fetched"] == "link"
 
 
 def test_a_state_without_a_key_is_not_believed() -> None:

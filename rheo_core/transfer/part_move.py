@@ -1,0 +1,101 @@
+"""Move a part file to another name in two steps, so that a crash between them loses no byte.
+
+An edit changes the name of a part file, and the row of the session that leads to it. They cannot
+change at once. So `begin_move` gives the part file the new name beside the old one, with a state
+under both, and each state names the other. Then the session is saved. `end_move` removes the name
+that no row leads to. After a crash, this is the one that is not opened. All functions block.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+
+from rheo_core.infrastructure.files import remove_leftover, unfinished
+from rheo_core.infrastructure.folder_sync import sync_folder
+from rheo_core.infrastructure.identity import (
+    add_name,
+    give_name,
+    identity_at,
+    identity_of,
+    unlink_same,
+)
+from rheo_core.infrastructure.locks import open_locked
+
+from .part_marks import has_mark
+from .part_names import PartPaths
+from .part_owner import PartOwner
+from .part_state import STATE_MARK, Key, PartState, StateFile, path_of, text_of, write_state
+
+WriteState = Callable[[PartPaths, PartState], None]
+"""Write a state durably under these paths."""
+
+
+def begin_move(
+    descriptor: int | None, state: PartState, old: PartPaths, new: PartPaths, write: WriteState
+) -> None:
+    """Give a part file of ours the name `new` too; without links, instead of `old`.
+
+    Args:
+        descriptor: the open file; None if only its state exists.
+        state: its state.
+        old: its present paths.
+        new: paths without files.
+        write: writes the states.
+
+    Raises:
+        OSError: it cannot get the name. It still has the old one.
+    """
+    # Bytes without a state count as foreign, and two names as a hard link of another program.
+    write(old, replace(state, moved=text_of(new.part)))
+    write(new, replace(state, moved=text_of(old.part)))
+    if descriptor is not None:
+        add_name(descriptor, old.part, new.part)
+        sync_folder(new.part.parent)
+
+
+def end_move(
+    paths: PartPaths, state_file: StateFile, owner: PartOwner, key: Key
+) -> StateFile | None:
+    """Leave a part file that was being moved at `paths` alone; return the state that remains.
+
+    Raises:
+        FileInUseError: another program uses the file.
+        OSError: a file cannot be removed or written.
+    """
+    state = state_file.state
+    assert state is not None and state.moved is not None
+    other = PartPaths(path_of(state.moved))
+    remove_leftover(unfinished(other.state), STATE_MARK)
+    left = other.find_state(key)
+    if left is not None and owner.has_written(left) and _leads_to(left, state_file):
+        _bring(other, paths, owner, key)
+        unlink_same(other.state, left.identity)
+    write_state(paths.state, replace(state, moved=None), paths.part.name, key, durable=True)
+    return paths.find_state(key)
+
+
+def _leads_to(state_file: StateFile, other: StateFile) -> bool:
+    """Return True if a state names `other` as the place that its part file moves from or to."""
+    state = state_file.state
+    if state is None or state.moved is None:
+        return False
+    return identity_at(PartPaths(path_of(state.moved)).state) == other.identity
+
+
+def _bring(other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key) -> None:
+    """Remove the other name of a part file, after it has this one."""
+    try:
+        descriptor = open_locked(other.part)
+    except FileNotFoundError:
+        return
+    try:
+        status = os.fstat(descriptor)
+        is_marked = has_mark(descriptor, owner.source, key())
+        found = identity_at(paths.part)
+        if found == identity_of(status):
+            unlink_same(other.part, found)
+        elif found is None and stat.S_ISREG(status.st_mode) and is_marked is not False:
+            give_name(descriptor, other.part, paths.part)
+    finally:
+        os.close(descriptor)
