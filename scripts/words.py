@@ -64,7 +64,9 @@ def _in_module(module: Path, texts: Collection[int]) -> Iterator[Finding]:
     """Yield what is found in docstrings, comments and tokens of the types `texts`."""
     source = module.read_text("utf-8")
     docstrings = dict(pair for node in ast.walk(ast.parse(source)) for pair in _docstrings(node))
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    # To find the tokens of a module takes far longer than to search it.
+    lines = io.StringIO(source if BANNED.search(source) else "")
+    for token in tokenize.generate_tokens(lines.readline):
         start = token.start[0]
         is_docstring = token.type == tokenize.STRING and start in docstrings
         if is_docstring or token.type == tokenize.COMMENT or token.type in texts:

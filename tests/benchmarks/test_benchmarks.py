@@ -15,9 +15,15 @@ _SMALL = ["--scale", "0.001", "--rounds", "1", "--results"]
 _OURS = ["rheo", "rheo engine", "rheo app"]
 
 
-def test_every_client_brings_the_files_and_is_measured(tmp_path: Path) -> None:
-    works = ["http", "https-hash", "small", "limited", "list-100k"]
-
+@pytest.mark.parametrize(
+    "works",
+    [
+        ["https-hash", "small"],
+        pytest.param(["http", "small", "limited", "list-100k"], marks=pytest.mark.long),
+    ],
+    ids=lambda works: works[0],
+)
+def test_every_client_brings_the_files_and_is_measured(tmp_path: Path, works: list[str]) -> None:
     code = main([*_SMALL, str(tmp_path), "--only", *works, "--peers", "curl", *_OURS])
 
     (file,) = tmp_path.glob("*.json")

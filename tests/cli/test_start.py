@@ -73,6 +73,7 @@ async def test_a_plain_download_imports_no_more_than_it_uses(
     ids=["quick", "slow", "json", "hash"],
 )
 @pytest.mark.parametrize("is_there", [False, True], ids=["new file", "replaced file"])
+@pytest.mark.halved("flags", "is_there")
 async def test_plugins_of_other_packages_are_not_looked_for(
     server: MisbehavingServer,
     environment: dict[str, str],

@@ -15,9 +15,11 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from tests.core.engine import serving
+from tests.programs import start_program
 from tests.servers.misbehaving import MisbehavingServer, body_of
 
 BODY = body_of(1_000_000)
+ENTRY = "from rheo_core.cli.__main__ import main; main()"
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
@@ -49,6 +51,13 @@ class Shell:
 def shell(command: tuple[str, ...], environment: dict[str, str]) -> Shell:
     """Return a shell with the command."""
     return Shell(command, environment)
+
+
+async def code_of(environment: dict[str, str], line: str) -> int | None:
+    """Return the exit status of the command if nothing is wrong with its streams."""
+    process = await start_program(ENTRY, shlex.split(line), environment)
+    await process.communicate()
+    return process.returncode
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
@@ -128,11 +137,12 @@ async def test_output_that_finds_no_room_is_one_sentence(shell: Shell, what: str
 @needs_full
 @pytest.mark.parametrize("what", ["status", "status --json", "check"])
 async def test_a_status_that_finds_no_room_does_not_tell_of_a_complete_run(
-    shell: Shell, folder: Path, what: str
+    shell: Shell, environment: dict[str, str], folder: Path, what: str
 ) -> None:
-    plan = f"echo https://example.org/a | $RHEO fleet plan - -o {folder}"
-    assert (await shell.run(plan))[0] == 0
-    assert (await shell.run(f"$RHEO fleet {what} {folder}"))[0] == 3
+    source = folder.with_name("list.txt")
+    source.write_text("https://example.org/a\n")
+    assert await code_of(environment, f"fleet plan {source} -o {folder}") == 0
+    assert await code_of(environment, f"fleet {what} {folder}") == 3
     code, _, err = await shell.run(f"$RHEO fleet {what} {folder} >{FULL}")
     assert (code, err) == (4, "rheo: cannot write to standard output: No space left on device\n")
 
@@ -233,8 +243,7 @@ async def test_no_thread_to_begin_with_is_one_sentence(
     program = (
         "from threading import Thread\n"
         'def none_left(_): raise RuntimeError("can\'t start new thread")\n'
-        "Thread.start = none_left\n"
-        "from rheo_core.cli.__main__ import main; main()"
+        f"Thread.start = none_left\n{ENTRY}"
     )
     shell = Shell((sys.executable, "-c", program), environment)
     line = f'eval "$RHEO" download http://127.0.0.1:9/x -o {folder} {flag}'
@@ -366,9 +375,14 @@ async def test_a_missing_temporary_folder_is_one_sentence(
 )
 @pytest.mark.halved("arguments", "lost")
 async def test_a_lost_sentence_changes_no_exit_status(
-    shell: Shell, folder: Path, arguments: str, wanted: int, lost: str
+    shell: Shell,
+    environment: dict[str, str],
+    folder: Path,
+    arguments: str,
+    wanted: int,
+    lost: str,
 ) -> None:
-    line = f"$RHEO {arguments.format(folder=folder)}"
-    said, _, _ = await shell.run(line)
-    code, _, _ = await shell.run(f"({line}; echo $? >{folder}.code) {lost}")
+    line = arguments.format(folder=folder)
+    said = await code_of(environment, line)
+    code, _, _ = await shell.run(f"($RHEO {line}; echo $? >{folder}.code) {lost}")
     assert code == 0 and int(Path(f"{folder}.code").read_text()) == said == wanted

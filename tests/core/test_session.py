@@ -26,6 +26,7 @@ from rheo_core.domain import (
     ValidationResult,
 )
 from rheo_core.domain.tuning import Tuning
+from rheo_core.downloads import session as session_module
 from rheo_core.downloads.session import Session
 from rheo_core.infrastructure.session_integrity import Seals
 from rheo_core.infrastructure.session_rows import (
@@ -288,23 +289,28 @@ asyncio.run(main())
                 session.note(record)
         assert writes == [1200, 1200]
 
+    @pytest.mark.parametrize(
+        "piece", [2_000, pytest.param(session_module._MAX_ROWS, marks=pytest.mark.long)]
+    )
     async def test_very_many_changes_are_written_in_pieces(
-        self, path: Path, writes: list[int]
+        self, path: Path, writes: list[int], piece: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """All of their rows together would take more memory than the downloads themselves."""
-        changed = [download(number, priority=7) for number in range(41_000)]
+        monkeypatch.setattr(session_module, "_MAX_ROWS", piece)
+        count = 2 * piece + 1_000
+        changed = [download(number, priority=7) for number in range(count)]
         async with opened(path) as session:
-            await session.save_now([download(number) for number in range(41_000)])
+            await session.save_now([download(number) for number in range(count)])
             await session.save_now([gone := download(50_000)])
             writes.clear()
             session.drop(gone.id)
             for record in changed:
                 session.note(record)
             await session._flush()
-            assert writes == [20_000, 20_000, 1_000]
+            assert writes == [piece, piece, 1_000]
         there = await content(path)
         assert {record.priority for record in there.values()} == {7}
-        assert len(there) == 41_000
+        assert len(there) == count
 
     async def test_a_download_dropped_and_added_again_is_kept(self, path: Path) -> None:
         async with opened(path) as session:

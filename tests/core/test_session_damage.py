@@ -135,6 +135,10 @@ NEWER = range(60, 64)
 """The layout's number: a flipped bit may make it that of a newer version, which is left alone."""
 
 
+halves = pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.long)])
+"""Two portions of the places that are damaged; one of them is enough for `make test`."""
+
+
 class TestFlippedBits:
     @pytest.mark.parametrize("flips", [1, 3])
     @pytest.mark.parametrize("seed", range(3))
@@ -148,36 +152,40 @@ class TestFlippedBits:
                 flip(closed.path, chance, places)  # type: ignore[arg-type]
             closed.check(least=COUNT - 40 * flips)
 
+    @halves
     @pytest.mark.parametrize("page", [1, 2, 3])
-    def test_in_the_heads_of_the_first_pages(self, closed: Kept, page: int) -> None:
-        chance = random.Random(page)
+    def test_in_the_heads_of_the_first_pages(self, closed: Kept, page: int, half: int) -> None:
+        chance = random.Random(f"heads {page} {half}")
         head = [at for at in range((page - 1) * 4096, (page - 1) * 4096 + 108) if at not in NEWER]
-        for _ in range(30):
+        for _ in range(15):
             closed.restore()
             flip(closed.path, chance, head)  # type: ignore[arg-type]
             closed.check(least=COUNT - 40)
 
-    def test_in_the_log(self, killed: Kept) -> None:
-        chance = random.Random(19)
-        for _ in range(40):
+    @halves
+    def test_in_the_log(self, killed: Kept, half: int) -> None:
+        chance = random.Random(f"log {half}")
+        for _ in range(20):
             killed.restore()
             flip(Path(f"{killed.path}-wal"), chance)
             assert killed.check(least=COUNT - 40)
 
-    def test_in_the_heads_of_the_log_and_its_frames(self, killed: Kept) -> None:
-        chance = random.Random(20)
+    @halves
+    def test_in_the_heads_of_the_log_and_its_frames(self, killed: Kept, half: int) -> None:
+        chance = random.Random(f"frames {half}")
         log = Path(f"{killed.path}-wal")
         frames = range(32, log.stat().st_size, 4120)
-        for start, length in [(0, 32), *((chance.choice(frames), 24) for _ in range(30))]:
+        for start, length in [(0, 32), *((chance.choice(frames), 24) for _ in range(15))]:
             killed.restore()
             flip(log, chance, range(start, start + length))
             killed.check(least=COUNT - 40)
 
-    def test_in_the_log_without_the_note_beside_it(self, killed: Kept) -> None:
+    @halves
+    def test_in_the_log_without_the_note_beside_it(self, killed: Kept, half: int) -> None:
         del killed.files[killed.path.with_name("session.tally")]
-        chance = random.Random(21)
+        chance = random.Random(f"note {half}")
         last = Path(f"{killed.path}-wal").stat().st_size - 4120  # before the last commit
-        for _ in range(20):
+        for _ in range(10):
             killed.restore()
             flip(Path(f"{killed.path}-wal"), chance, range(4, last))
             session = SessionStore.open(killed.path)
@@ -242,9 +250,10 @@ class TestLost:
         closed.path.write_bytes(data[:16] + size.to_bytes(2, "big") + data[18:])
         assert closed.check(least=COUNT)
 
-    def test_pages_of_garbage(self, closed: Kept) -> None:
+    @halves
+    def test_pages_of_garbage(self, closed: Kept, half: int) -> None:
         chance = random.Random(23)
-        pages = range(closed.path.stat().st_size // 4096)
+        pages = range(half, closed.path.stat().st_size // 4096, 2)
         for page in pages:
             closed.restore()
             with closed.path.open("r+b") as file:
@@ -255,11 +264,12 @@ class TestLost:
     @pytest.mark.parametrize("what", [bytes, random.Random(24).randbytes])
     @pytest.mark.parametrize("count", [1, 8, 60])
     @pytest.mark.halved("what", "count")
+    @halves
     def test_the_heads_of_pages(
-        self, closed: Kept, what: Callable[[int], bytes], count: int
+        self, closed: Kept, what: Callable[[int], bytes], count: int, half: int
     ) -> None:
         """The rows of such a page are found by their records, but for one that went on there."""
-        pages = range(closed.path.stat().st_size // 4096)
+        pages = range(half, closed.path.stat().st_size // 4096, 2)
         for page in pages:
             closed.restore()
             with closed.path.open("r+b") as file:

@@ -254,8 +254,9 @@ def settled_facts(row: DownloadSnapshot) -> tuple[object, ...]:
     return row.id, row.name, row.status, row.reason, row.order, row.attempt, row.destination
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.halved("shard")
+@pytest.mark.parametrize(
+    "shard", [0, *(pytest.param(shard, marks=pytest.mark.long) for shard in range(1, SHARDS))]
+)
 def test_the_engine_does_what_the_model_does(shard: int) -> None:
     # Hypothesis derives the fixed sequences from the name of the class.
     machine: Any = type(f"Shard{shard}", (EngineAgainstAModel,), {})

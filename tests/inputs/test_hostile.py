@@ -231,10 +231,10 @@ CURL = "curl 'https://example.org/{}' -H 'Cookie: a=b'"
     ("line", "count", "limit"),
     [
         pytest.param(LINE, 1_000_000, 160 << 20, id="million", marks=pytest.mark.long),
-        pytest.param(LINE, 80_000, 38 << 20, id="urls"),
-        pytest.param(JSON, 40_000, 34 << 20, id="json"),
+        pytest.param(LINE, 40_000, 34 << 20, id="urls"),
+        pytest.param(JSON, 20_000, 31 << 20, id="json"),
         pytest.param(JSON, 100_000, 48 << 20, id="much json", marks=pytest.mark.long),
-        pytest.param(CURL, 20_000, 34 << 20, id="curl"),
+        pytest.param(CURL, 10_000, 29 << 20, id="curl"),
         pytest.param(CURL, 50_000, 48 << 20, id="much curl", marks=pytest.mark.long),
     ],
 )
