@@ -79,7 +79,7 @@ def options_of(settings: Settings, insecure: Iterable[str] = ()) -> EngineOption
 
 
 def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> RequestRules:
-    """Return the rules for requests. An unclear setting closes the hosts that it applies to."""
+    """Return the rules for requests. An unclear setting blocks the hosts that it applies to."""
     proxies = environment_proxies()
     return RequestRules(
         settings.request,
@@ -91,7 +91,7 @@ def make_request_rules(settings: Settings, insecure: Iterable[str] = ()) -> Requ
 
 
 def with_faults(rules: RequestRules) -> RequestRules:
-    """Return the same rules, closed also by settings that cannot be used now. Reads files.
+    """Return the same rules, which unusable settings block too. Reads files.
 
     Without this, each request that needs such a file, interface or variable fails. An engine that
     waits for a correction must know before.

@@ -132,8 +132,8 @@ def check_private(file: _OpenFile) -> None:
 def open_list(path: Path) -> BufferedReader:
     """Open a file, a pipe, or a terminal for reading.
 
-    Shells pass a pipe for `<(command)`. A FIFO is read only if a program has it open for writing,
-    because otherwise the first read would wait for ever.
+    Shells pass a pipe for `<(command)`. This reads a FIFO only if a program has it open for
+    writing, because otherwise the first read would block for ever.
 
     Raises:
         OSError: it cannot be read, or is a FIFO that no program writes to.

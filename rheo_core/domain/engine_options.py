@@ -44,7 +44,7 @@ class EngineOptions:
         max_concurrent: number of downloads that run at once.
         download_dir: folder for the files.
         file_exists_strategy: action if a file exists, unless its config says otherwise.
-        connect_timeout: limit for making a connection, including the name look-up.
+        connect_timeout: limit for making a connection, including the name lookup.
         response_timeout: limit for the response head, from the start of the connection; it starts
             again for each redirect.
         stall_timeout: time without data after which a connection is treated as stalled.

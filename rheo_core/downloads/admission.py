@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _SLICE_ITEMS = 500
-"""Downloads to add before the event loop gets its turn; they take about 10 ms."""
+"""Number of downloads to add before the event loop runs again; they take about 10 ms."""
 
 
 class Admission:
@@ -42,7 +42,7 @@ class Admission:
         self._names = names
 
     async def restore_session(self, session: "Session", on_problem: Callable[[str], None]) -> None:
-        """Load the downloads of the session that are not known here yet, in pieces."""
+        """Load the downloads of the session that are not in the list yet, in pieces."""
         early: set[str] = set()
 
         def take_early(records: list[DownloadRecord]) -> None:
@@ -62,7 +62,7 @@ class Admission:
                 self._names.add(record)
 
     def _take_up(self, records: Iterable[DownloadRecord]) -> None:
-        """Add restored downloads that are not known here to list and queue."""
+        """Add restored downloads that are not in the list yet to list and queue."""
         for record in records:
             if not self._tracker.get(record.id) and record.id not in self._queue:
                 self._tracker.add(record)
@@ -90,11 +90,11 @@ class Admission:
     ) -> None:
         """Queue downloads, or add them paused; one that is still pending is dropped with a warning.
 
-        If `pool` runs and there is a session, it has them on the disk when this returns.
+        If `pool` runs and there is a session, the downloads are saved when this returns.
 
         Raises:
             SessionStoreError: the session cannot be written. Nothing is queued.
-            TypeError: one of `files` is no `FileConfig`.
+            TypeError: one of `files` is not a `FileConfig`.
         """
         now = time.time()
         fresh: dict[str, DownloadRecord] = {}  # to be saved first
@@ -121,7 +121,7 @@ class Admission:
                     self._lifecycle.note(record)  # for the session, once it is open
         if self._session is not None and fresh:
             records = tuple(fresh.values())
-            fresh.clear()  # of a long list, it is as large as the queue that is filled now
+            fresh.clear()  # with a long list, it is as large as the queue that follows
             await self._add_saved(self._session, records)
 
     async def _add_saved(self, session: "Session", records: Sequence[DownloadRecord]) -> None:
@@ -186,7 +186,7 @@ class Admission:
 
 
 async def in_slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
-    """Yield the items in slices; the event loop gets its turn between them."""
+    """Yield the items in slices, and let the event loop run between them."""
     for start in range(0, len(items), _SLICE_ITEMS):
         if start:
             await asyncio.sleep(0)

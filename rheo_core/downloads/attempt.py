@@ -81,7 +81,7 @@ class Attempt:
                 if part.is_open or part.is_buffering:
                     try:
                         await self._context.disk.run(part.release, keep=self._record.keep_partial)
-                    except asyncio.CancelledError as error:  # the next one must not stay open
+                    except asyncio.CancelledError as error:  # still close the next one
                         cancellation = error
                     finally:
                         self._context.part_listings.forget()
@@ -91,7 +91,7 @@ class Attempt:
             raise cancellation
 
     async def _look_up_checksum(self) -> HashConfig:
-        """Return the checksum that a checksum file has.
+        """Return the checksum of the download from its checksum file.
 
         Raises:
             FileValidationError: no checksum file names the download.
@@ -182,7 +182,7 @@ class Attempt:
         return await Verification(context, record, transfer, claim.checksum).run(part)
 
     def _path_by(self, head: ResponseHead, path: Path) -> Path | None:
-        """Return the path that a response gives to the file; None: the same."""
+        """Return the path of the file after a response; None if it does not change."""
         folders, config = self._context.folders, self._record.config
         return folders.path_by_reply(config, path, head.name, head.type)
 
@@ -190,7 +190,7 @@ class Attempt:
         """Claim another path after a response, and open its part file."""
         if part.is_open:
             await self._context.disk.run(part.discard)
-        # Two downloads that got each other's name would wait for each other.
+        # Otherwise two downloads that get each other's name would wait for each other.
         self._claim.unlock(part.destination)
         return await self._open(path)
 
@@ -198,7 +198,7 @@ class Attempt:
         """Claim a path and open its part file.
 
         Raises:
-            _FileIsThereError: nothing is to be downloaded.
+            _FileIsThereError: there is nothing to download.
         """
         context, record, claim = self._context, self._record, self._claim
         disk = context.disk
@@ -218,7 +218,7 @@ class Attempt:
         if is_other:
             await self._adopt(part, requested)
         if claim.occupant is Occupant.SPECIAL and (claim.name_in_reply or record.config.filename):
-            raise special_problem(path)  # else the server may give another name
+            raise special_problem(path)  # otherwise the server may still choose another name
         if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
             try:
@@ -237,7 +237,7 @@ class Attempt:
         return part
 
     async def _adopt(self, part: PartFile, requested: Path) -> None:
-        """Continue with the bytes of an earlier attempt under a name that is taken now."""
+        """Continue with the bytes of an earlier attempt, although their name is now taken."""
         was_locked = self._claim.holds(requested)
         async with self._context.locks.turn(requested):
             if await self._claim.try_lock(requested):
@@ -298,9 +298,9 @@ class Attempt:
             self._record.final_name = path.name
 
     async def _accepts_file(self, path: Path, size: int) -> bool:
-        """Return True if the strategy has an answer to a file that appeared meanwhile.
+        """Return True if the strategy can handle a file that appeared meanwhile.
 
-        SKIP accepts a file of the same size only: these bytes cost a transfer.
+        SKIP accepts only a file of the same size, because the transfer is already done.
         """
         match self._claim.strategy:
             case FileExistsStrategy.ERROR:
@@ -332,7 +332,7 @@ class _FileIsThereError(Exception):
 
 
 async def _uninterrupted(work: DiskFuture[T]) -> T:
-    """Await work that cannot be undone; ignore cancellations, which come when it has ended."""
+    """Await work that cannot be undone, and ignore cancellations, which arrive after its end."""
     try:
         return await work
     except asyncio.CancelledError:

@@ -111,7 +111,7 @@ class DownloadController:
         ]
         had_bytes = [record for record in useless if record.bytes_downloaded]
         for record in useless:
-            record.bytes_downloaded = 0  # at once, so that `restore` does not count on them
+            record.bytes_downloaded = 0  # now, so that `restore` does not rely on them
             self._context.worker.names.release(record)
         await self._context.worker.discard_many(useless)
         for record in had_bytes:
@@ -127,7 +127,7 @@ class DownloadController:
         return in_use
 
     def _partial_of(self, record: DownloadRecord) -> tuple[str, Path]:
-        """Return source and destination, which tell partial data apart."""
+        """Return source and destination, which together identify partial data."""
         return self._source_of(record), self._context.worker.destination(record)
 
     def _source_of(self, record: DownloadRecord) -> str:
@@ -145,7 +145,7 @@ class DownloadController:
         return True
 
     async def resume(self, download_id: str) -> bool:
-        """Put a paused download back into the queue, at the place it had."""
+        """Put a paused download back to its former place in the queue."""
         async with self._verb(download_id):
             record = self._context.tracker.get(download_id)
             if record is None:
@@ -190,7 +190,7 @@ class DownloadController:
 
     @_in_turn
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Fetch a download from another URL from now on."""
+        """Use another URL for a download from now on."""
         url = normalise_url(url)
         record = self._context.tracker.get(download_id)
         if record is None or _is_completed(record):
@@ -260,7 +260,7 @@ class DownloadController:
     async def _rename(self, record: DownloadRecord, again: DownloadRecord) -> None:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
-        await self.kept.discard(self.kept.find(again.id))  # of a removed one, whose place it takes
+        await self.kept.discard(self.kept.find(again.id))  # of the removed one it replaces
         await self._context.worker.move_part(record, again.config)
         await self._context.lifecycle.save_renamed(record, again)  # a crash finds the part file
         await self._context.worker.end_move(again)
@@ -324,7 +324,7 @@ class DownloadController:
             return True
 
     def _reinstate(self, record: DownloadRecord, was: DownloadStatus) -> None:
-        """Put a cancelled download back to its place, with the bytes that are kept."""
+        """Put a cancelled download back to its place, with its kept data."""
         again = self._context.admission.reinstated_record(record)
         if was is DownloadStatus.PAUSED:
             self._context.tracker.add(again)
@@ -344,12 +344,12 @@ class DownloadController:
         return True
 
     def note_priority(self, record: DownloadRecord, priority: int) -> None:
-        """Set the priority of a download whose place in the queue is settled."""
+        """Set the priority of a download that already has a place in the queue."""
         if record.priority != priority:
             self.note_place(record, priority, record.rank)
 
     def note_place(self, record: DownloadRecord, priority: int, rank: Rank) -> None:
-        """Set the place of a download that the queue has given it."""
+        """Store the place that the queue gave to a download."""
         was, record.priority, record.rank = record.priority, priority, rank
         if was == priority:
             self._context.lifecycle.changed(record)
@@ -419,7 +419,7 @@ class DownloadController:
         return lock is not None and lock.locked()
 
     def _verb(self, download_id: str) -> asyncio.Lock:
-        """Return the lock of a download, so that each verb sees a settled state."""
+        """Return the lock of a download, so that each verb sees a stable state."""
         lock = self._verbs.get(download_id)
         if lock is None:
             lock = self._verbs[download_id] = asyncio.Lock()

@@ -31,7 +31,7 @@ class DesktopNotifications:
             emitter.on(kind, self._gather)
 
     def open(self) -> None:
-        """Start to show notifications."""
+        """Start showing notifications."""
         self._commands = CommandRunner()
 
     async def close(self) -> None:

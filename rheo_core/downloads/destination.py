@@ -1,8 +1,8 @@
 """Destination: apply the strategy for existing files, and refuse links out of the folder.
 
-Names and folders are chosen in `file_naming.py`. In the engine, `path_claim.py` applies the
-strategies, because other downloads have a say in numbered and existing files. It asks
-`DestinationResolver` only for ERROR.
+`file_naming.py` chooses names and folders. In the engine, `path_claim.py` applies the strategies,
+because numbered and existing files may belong to other downloads. It uses `DestinationResolver`
+only for ERROR.
 """
 
 import errno

@@ -29,12 +29,12 @@ class _Waiting:
 
 
 class DiskSpaceWatch:
-    """Looks at the disks from time to time, and resumes downloads that fit.
+    """Checks the disks from time to time, and resumes downloads that fit.
 
     Args:
-        disk: threads for the looks.
+        disk: threads for the checks.
         resume: puts the download with an id back into the queue.
-        tuning: intervals of the looks.
+        tuning: intervals of the checks.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class DiskSpaceWatch:
     async def needed_by(self, record: DownloadRecord, error: DiskFullError) -> int | None:
         """Return the free bytes at which a file of unknown length continues; None for other files.
 
-        Clearly more must be free than now, after its useless bytes were removed. Otherwise a body
-        that never ends would fill the disk again and again.
+        Much more space must be free than now, after rheo removed the useless bytes. Otherwise a
+        body that never ends would fill the disk again and again.
         """
         is_known = record.total_bytes is not None and error.reserve is None
         if is_known or record.destination is None:
@@ -68,7 +68,7 @@ class DiskSpaceWatch:
         self._filled.set()
 
     async def run(self) -> None:
-        """Look at the disks until cancelled, but only while downloads wait."""
+        """Check the disks until cancelled, but only while downloads wait."""
         while True:
             await self._filled.wait()
             await asyncio.sleep(self._tuning.disk_look_seconds)

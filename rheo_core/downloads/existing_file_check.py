@@ -48,13 +48,12 @@ async def find_existing(
     """Return the first of `paths` with the expected size and checksums, without any request.
 
     If none of these is known, return the first path, unless this download began there and the
-    server reported another size: its bytes cost a transfer. For the rest of this run the file
-    belongs to this download: the next link of its name means the next number.
+    server reported another size. For the rest of this run the file belongs to this download, so the
+    next link with this name gets the next number.
 
     Args:
         context: parts shared by all attempts.
-        record: of the download.
-        paths: existing files, one or more.
+        record: the download. paths: existing files, one or more.
         expected: checksum from the user, a list or a checksum file.
 
     Raises:
@@ -95,7 +94,7 @@ async def _find(
 
 
 def is_written_by(record: DownloadRecord, path: Path, source: str) -> bool:
-    """Return True if a completed download wrote a file, and no other program its successor. Blocks.
+    """Return True if a file is still the one that a completed download wrote. Blocks.
 
     The file's attribute proves that. Without one (some disks and copies have none, and the history
     knows no secrets of a URL), size and time must be those of the download.
@@ -103,10 +102,10 @@ def is_written_by(record: DownloadRecord, path: Path, source: str) -> bool:
     Args:
         record: the download.
         path: its path.
-        source: the source with which it marks its file.
+        source: the source in the attribute of its file.
 
     Raises:
-        OSError: there is no file.
+        OSError: the file does not exist.
     """
     status = path.lstat()
     if source_at(path) == source:
@@ -125,11 +124,11 @@ def has_size(path: Path, size: int) -> bool:
 
 
 async def check_at_server(context: AttemptContext, record: DownloadRecord, path: Path) -> None:
-    """Compare the size of the file with that at the server.
+    """Compare the size of the file with the size on the server.
 
     Raises:
         FileValidationError: they differ, or the server does not report the size.
-        DownloadError: the server cannot be asked.
+        DownloadError: the request failed.
     """
     size = await context.disk.run(_size_of, path)
     context.lifecycle.explain(record, "asking the server for the size")

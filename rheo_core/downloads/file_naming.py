@@ -24,7 +24,7 @@ from rheo_core.domain.filenames import (
 from rheo_core.domain.rules import Rule, folder_by_rule
 
 _SHORT_LIMITS = (200, 143, 120)
-"""Limits that are tried if a file system takes shorter names than it says."""
+"""Limits to try if a file system accepts only shorter names than it reports."""
 _OWN_BYTES = RESERVED_SUFFIX_BYTES + len(".xxxxxxxx") + len(" (9999)")
 """Bytes for the suffixes of our own files, for a name of a download alone, and for a number."""
 _MAX_SURE_BYTES = _SHORT_LIMITS[-1] - _OWN_BYTES
@@ -45,7 +45,7 @@ class Folders:
         return writable_path(self.folder_of(config, name, config.type) / name)
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
-        """Return the folder for a name and a media type; a requested folder wins."""
+        """Return the folder for a name and a media type; a requested folder takes precedence."""
         if config.has_folder:
             return config.folder_below(self.base)
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
@@ -53,10 +53,10 @@ class Folders:
     def path_by_reply(
         self, config: FileConfig, path: Path, name: str | None, type: str | None
     ) -> Path | None:
-        """Return the path of a file when a response tells its name and type; None: the same.
+        """Return the path of a file after a response; None if it does not change.
 
-        The user's name wins over the server's. The folder stays if it is not the one that was
-        chosen before the response, because the download began there under other settings.
+        The user's name takes precedence over the server's. If the folder is not the one chosen
+        before the response, it stays, because the download began there under other settings.
 
         Args:
             config: the download.
@@ -77,9 +77,9 @@ class Folders:
 
 
 def writable_path(path: Path) -> Path:
-    """Return a path whose letters the locale's encoding has; others are percent-encoded.
+    """Percent-encode the letters of a path that the locale's encoding does not have.
 
-    They stay distinct this way, as in a URL. With UTF-8, the usual encoding, nothing changes.
+    This keeps names distinct, as in a URL. With UTF-8, the usual encoding, nothing changes.
     """
     if str(path).isascii():
         return path
@@ -108,12 +108,12 @@ def _has(encoding: str, letter: str) -> bool:
 
 
 def is_surely_short(name: str) -> bool:
-    """Return True if every file system takes a name."""
+    """Return True if every file system accepts a name."""
     return len(name.encode(errors="surrogateescape")) <= _MAX_SURE_BYTES
 
 
 def fitted(path: Path) -> Path:
-    """Return a path whose name, with our suffixes and a number, its file system takes. Blocks."""
+    """Shorten a name so that its file system accepts it with our suffixes and a number. Blocks."""
     limit = _name_limit(path.parent)
     if limit >= MAX_NAME_BYTES:
         return path
@@ -121,7 +121,7 @@ def fitted(path: Path) -> Path:
 
 
 def _name_limit(folder: Path) -> int:
-    """Return the longest name in bytes. Some encrypting file systems take 143 or less."""
+    """Return the maximum length of a name in bytes; on some encrypting file systems 143 or less."""
     while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     reported = MAX_NAME_BYTES

@@ -41,7 +41,7 @@ class HookRunner:
             emitter.on(DownloadEventType.FAILED, self._run_command)
 
     def open(self) -> None:
-        """Start to run hooks."""
+        """Start running hooks."""
         self._commands = CommandRunner()
         self._is_open = True
 
@@ -65,7 +65,7 @@ class HookRunner:
 
 
 def facts_of(event: DownloadEvent) -> dict[str, str]:
-    """Return the environment variables of a command, "" if unknown, without secrets of the URL."""
+    """Return the environment variables of a command, without secrets; "" for unknown values."""
     facts = {
         "RHEO_ID": event.download_id,
         "RHEO_URL": redact_url(event.url),

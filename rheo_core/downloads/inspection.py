@@ -34,6 +34,6 @@ def inspect(
 
 
 def _referer(config: FileConfig) -> str:
-    """Return the page that the download comes from; "" if it is unknown."""
+    """Return the page that links to the download; "" if it is unknown."""
     named = [value for name, value in config.headers if name.lower() == "referer"]
     return config.request.referer or (named[-1] if named else "")

@@ -1,4 +1,4 @@
-"""KeptPartials: keep the data of cancelled downloads as long as they can be undone."""
+"""KeptPartials: keep the data of cancelled downloads while the user can undo this."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,11 +8,11 @@ from rheo_core.tracking import DownloadRecord
 
 
 class KeptPartials:
-    """Removes the partial data of cancelled downloads later than at once, so that undo finds it.
+    """Delays the removal of cancelled downloads' partial data, so that undo can restore it.
 
     Args:
         discard: removes the partial data of downloads, unless they were queued again.
-        tuning: the time until then.
+        tuning: the delay.
     """
 
     def __init__(
@@ -24,9 +24,9 @@ class KeptPartials:
         self._filled = asyncio.Event()
 
     def keep(self, record: DownloadRecord) -> bool:
-        """Keep the data of a download for `undo_seconds`; False if none is known.
+        """Keep the data of a download for `undo_seconds`; return False if none is known.
 
-        Even then a part file of an earlier run may exist, which is removed at that time.
+        Even then, a part file of an earlier run may exist. It is removed after the delay too.
         """
         self._kept.pop(record.id, None)
         due = asyncio.get_running_loop().time() + self._seconds

@@ -72,7 +72,7 @@ class Lifecycle:
         self._change(record, DownloadStatus.PENDING)
 
     def started(self, record: DownloadRecord) -> None:
-        """Report that bytes will follow. The event is sent once for all attempts."""
+        """Report that bytes will follow. Send the event only once for all attempts."""
         self._change(record, DownloadStatus.IN_PROGRESS)
         stats = record.stats
         if not stats.announced:
@@ -114,7 +114,7 @@ class Lifecycle:
         stats.error = stats.failure = stats.http_status = None
         self._end(record, DownloadStatus.COMPLETED)
         if not self._emitter.has_listeners(DownloadEventType.COMPLETED):
-            return  # its facts need not be made
+            return  # nobody needs its facts
         self._publish(
             record,
             DownloadCompletedEvent,

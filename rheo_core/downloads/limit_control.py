@@ -61,9 +61,9 @@ class LimitController:
         await self._stopped.wait()
 
     async def stop_when_spent(self) -> None:
-        """Pause everything whenever the bytes of `stop_after` have come, then lift that limit.
+        """Pause everything whenever the bytes of `stop_after` have arrived, then lift that limit.
 
-        Another call of `stop_after` meanwhile holds: it is neither lifted nor followed by a pause.
+        If `stop_after` is called again meanwhile, the new limit stays, and nothing pauses.
         """
         spent = self._limits.spent
         while True:

@@ -141,7 +141,7 @@ class DownloadManager:
         self._ended = asyncio.Event()
         self._state = _State.NEW
         self._turn = asyncio.Lock()  # of opening and closing
-        self._loop: asyncio.AbstractEventLoop | None = None  # that it was first opened in
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was first opened
         self._drain_seconds = _DRAIN_SECONDS
         self._draining: asyncio.Timeout | None = None  # while `close` waits for handlers
         self._is_loading = False
@@ -261,7 +261,7 @@ class DownloadManager:
     async def _stop(self, *, wait_for_current: bool) -> None:
         """Stop all activity."""
         await self._parts.pool.close(wait_for_current=wait_for_current)
-        await self._parts.sets.verbs_done()  # they may put downloads elsewhere
+        await self._parts.sets.verbs_done()  # they may move downloads
         self._parts.admission.requeue_interrupted()
         for task in self._watchers:
             task.cancel()

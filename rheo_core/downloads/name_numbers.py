@@ -16,14 +16,14 @@ from .file_naming import Folders
 _HASH = (1 << 60) - 1
 """Bits of a hash that are kept. Python stores such a number in 32 bytes, and a whole hash in 48."""
 UNKNOWN_OWNER = ""
-"""Owner of a file that no download of ours is known to have written."""
+"""Owner of a file whose download is unknown."""
 
 
 class NameNumbers:
     """Numbers downloads that ask for the same name, in the order in which they are added.
 
-    So a second run of a list finds the files of the first one, whichever download begins first.
-    Only hashes are kept, because lists are long.
+    This way, a second run of a list finds the files of the first one, no matter which download
+    begins first. Only hashes are kept, because lists are long.
     """
 
     def __init__(self, folders: Folders) -> None:
@@ -67,7 +67,7 @@ class NameNumbers:
                 self._passed.get(path, {}).pop(number, None)
 
     def source_of(self, url: str) -> str:
-        """Return the source that a finished file of a URL is marked with."""
+        """Return the source in the attribute of a URL's finished file."""
         return exact_source_of(url, self._key)
 
     def part_owner(self, config: FileConfig, checksum: HashConfig | None = None) -> PartOwner:
@@ -95,9 +95,9 @@ class NameNumbers:
         return self._sources
 
     def pass_over(self, path: Path, number: int, owners: Set[str]) -> None:
-        """Remember that a download has no use for the existing file of a number.
+        """Remember that a download cannot use the existing file of a number.
 
-        Without this, n links of one name look at n * n files.
+        Without this, n links with the same name check n * n files.
 
         Args:
             path: path without a number.

@@ -20,19 +20,19 @@ _log = logging.getLogger(__name__)
 _LOST = (ConnectionFailedError, DownloadTimeoutError, IncompleteError)
 """Failures that a lost network may cause."""
 _SAME_LOSS_LOOKS = 3
-"""Looks within which another failure belongs to the same loss, because only a try shows its end."""
+"""Checks within which another failure belongs to the same outage. Only an attempt shows its end."""
 
 
 class NetworkWatch:
     """Separates failures of the network from those of one host, and waits for its return.
 
-    Meanwhile no download starts that waits for a host which could not be reached. Others may
-    try: if their host answers, the network is there, and the first host failed alone.
+    During an outage, downloads from unreachable hosts do not start. Others may try: if their host
+    answers, the network works, and only the first host failed.
 
     Args:
         patience: longest time to wait, seconds; None: no limit.
         on_return: called when waiting downloads may start.
-        tuning: interval of the looks.
+        tuning: interval of the checks.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class NetworkWatch:
         self._patience = math.inf if patience is None else patience
         self._on_return = on_return
         self._tuning = tuning
-        self._had_route = network.has_route()  # when the network was last known to be there
+        self._had_route = network.has_route()  # when the network last worked
         self._lost = asyncio.Event()
         self._lost_at = 0.0  # the loop's clock, as all times here
-        self._probed_at = -math.inf  # when it was last taken for back
+        self._probed_at = -math.inf  # when it last seemed to be back
         self._is_seen = False  # the route or a name server is missing
         self._unreached: dict[str, float] = {}  # host -> its first failure since it last answered
         self._unanswered: dict[str, None] = {}  # names that no name server answered for
@@ -99,7 +99,7 @@ class NetworkWatch:
             self._end()
 
     async def run(self) -> None:
-        """Look for the network until cancelled, but only while it is lost."""
+        """Check the network until cancelled, but only during an outage."""
         while True:
             await self._lost.wait()
             await asyncio.sleep(self._tuning.network_look_seconds)
@@ -109,22 +109,22 @@ class NetworkWatch:
             elif self._lost.is_set() and await self._is_back():
                 if self._is_seen:
                     _log.warning("the network is back")
-                else:  # only a try shows whether it is
+                else:  # only an attempt shows if it is back
                     self._probed_at = asyncio.get_running_loop().time()
                 self._unreached.clear()
                 self._end()
 
     def _is_without_network(self, error: DownloadError, host: str) -> bool:
         if isinstance(error, NoNetworkError):
-            # Where there is only IPv4, an address of IPv6 says nothing about the network.
+            # With IPv4 only, an IPv6 address says nothing about the network.
             return not (error.is_ipv6_only and network.has_route())
         may_wait = self._had_route and not may_be_private(host.rpartition(":")[0])
         return may_wait and not network.has_route()  # with a route, only that host fails
 
     async def _is_back(self) -> bool:
-        """Look for the route that was there, and look up one of the names that failed.
+        """Check for the previous route, and look up one of the names that failed.
 
-        A network that never had a default route may have name servers all the same.
+        A network that never had a default route may still have name servers.
         """
         if self._had_route and not network.has_route():
             return False

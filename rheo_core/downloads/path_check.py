@@ -13,9 +13,9 @@ class Occupant(Enum):
     """Contents of the path for a file."""
 
     NOTHING = auto()
-    OURS = auto()  # the beginning of this very download
-    SHARED = auto()  # the beginning by another link of its object, which this one may continue
-    ANOTHERS = auto()  # the beginning of another one
+    OURS = auto()  # partial data of this download
+    SHARED = auto()  # partial data of another link to the same object, which this one may continue
+    ANOTHERS = auto()  # partial data of another download
     FILE = auto()
     SPECIAL = auto()  # a folder, a device, or a link, unless it may count as its file
 
@@ -36,8 +36,8 @@ class PathCheckRequest(NamedTuple):
     Attributes:
         part: the part file of the download.
         prepare: prepare `part` if nothing is there.
-        is_free: what `PartListings` says of its folder.
-        follow: a link to a file counts as the file; not if it would be replaced.
+        is_free: result of `PartListings` for its folder.
+        follow: a link to a file counts as the file, unless it would be replaced.
     """
 
     part: PartFile

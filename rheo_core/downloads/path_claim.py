@@ -38,14 +38,14 @@ class PathClaim:
         checksum: from the user or a checksum file.
         name_in_reply: the name that the server gave, if any.
         has_reply: a response is open, and counts as a connection to its host.
-        expected_path: the path before any response, if it is used. It alone was asked for: the user
-            knew its folder and name.
+        expected_path: the path before any response, if it is used. It is the only path that the
+            user asked for, with its folder and name.
         occupant: contents of the path that was claimed last.
-        existing: the file that stands for this download, if `claim` returned None.
-        may_borrow: the bytes of another link may be continued. A response with another file ends
-            it.
-        lender: that link, if it began the file at the path that was claimed last; else empty.
-        source: of the download, as its finished file is marked; see `exact_source_of`.
+        existing: the file that counts as this download's file, if `claim` returned None.
+        may_borrow: this download may continue the bytes of another link, until a response offers
+            another file.
+        lender: that link, if it began the file at the path claimed last; otherwise empty.
+        source: of the download, as in the attribute of its finished file; see `exact_source_of`.
     """
 
     def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
@@ -65,11 +65,11 @@ class PathClaim:
         self._best: Path | None = None  # claimed last, if it has the best number
 
     async def claim(self, path: Path, part: PartFile | None = None) -> Path | None:
-        """Lock the path of the file; None if `existing` stands for it.
+        """Lock the path of the file; None if `existing` counts as the file.
 
-        Two links of one name are two files. A file that another download of this run wrote or
-        began is neither skipped nor overwritten: the next number is used. A file of this number
-        is not overwritten either, unless this link wrote it: nobody asked for that name. If
+        Two links with one name are two files. A file that another download of this run wrote or
+        began is neither skipped nor overwritten; the link gets the next number. A numbered file is
+        not overwritten either, unless this link wrote it, because nobody asked for that name. If
         nothing is at `path` yet, `part` is prepared for it.
 
         Raises:
@@ -78,7 +78,7 @@ class PathClaim:
         self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        async with self._context.locks.turn(path):  # else two would pass over each other's names
+        async with self._context.locks.turn(path):  # otherwise two would skip each other's names
             if self._record.name_number and await self._begun_at(path):  # of this link alone
                 return path
             claimed = await self._claim_number(path, part)
@@ -87,7 +87,7 @@ class PathClaim:
         return claimed
 
     async def may_overwrite(self, path: Path) -> bool:
-        """Return True if a file that is at `path` when the download is complete may be replaced."""
+        """Return True if the complete download may replace a file at `path`."""
         if self.strategy is not FileExistsStrategy.OVERWRITE:
             return False
         if self._is_asked_for:
@@ -135,7 +135,7 @@ class PathClaim:
             if self.has_reply:
                 raise ReplyIsOpenError(path)
             lifecycle.explain(self._record, "another download is writing this file")
-            # That one may need the reserved connection, and would wait for it for ever.
+            # The other download may need the reserved connection, and would wait for ever.
             self._context.hosts.end_reservation(self._record.id)
             await locks.acquire(path)
             self._locked.append(path)
@@ -148,7 +148,8 @@ class PathClaim:
     async def _check_existing(self, path: Path) -> None:
         """Ask the server for the size of the existing file, if that is the only way to check it.
 
-        The caller lets others take their turn meanwhile: they may have the connections of the host.
+        Meanwhile, the caller lets others continue, because they may hold the connections of the
+        host.
         """
         if self._record.config.check_existing and not is_checkable(self._record, self.checksum):
             if self.has_reply:
@@ -157,7 +158,7 @@ class PathClaim:
             await check_at_server(self._context, self._record, self.existing)
 
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
-        """Claim the best number of a name; None if `existing` stands for the download."""
+        """Claim the best number of a name; None if `existing` counts as the file."""
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
         is_checked = is_checkable(self._record, self.checksum)
@@ -190,13 +191,13 @@ class PathClaim:
                 names.pass_over(path, number, {check.link})
             if check.occupant is not Occupant.FILE:
                 if check.occupant is not Occupant.SPECIAL and not was_locked:
-                    self.unlock(candidate)  # the owner of the part file must find it
+                    self.unlock(candidate)  # so that the owner of the part file finds it
                 continue
             others = self._kept_for_others(check, is_spare=bool(existing) and not is_checked)
             if others:
                 names.pass_over(path, number, others)
                 if not was_locked:
-                    self.unlock(candidate)  # the owner of the file must find it
+                    self.unlock(candidate)  # so that the owner of the file finds it
                 continue
             if check.source == self.source:
                 existing = [candidate]
@@ -204,7 +205,7 @@ class PathClaim:
             existing.append(candidate)
             if not is_checked:
                 if not check.source:
-                    break  # further ones would tell nothing
+                    break  # the following ones add nothing
                 owners.discard(UNKNOWN_OWNER)  # only our own file would be better
         paths = (*existing, *taken)
         self.existing = await find_existing(self._context, self._record, paths, self.checksum)
@@ -213,7 +214,7 @@ class PathClaim:
     def _numbers(self, path: Path, owners: set[str]) -> Iterator[int]:
         """Yield the numbers that the name of the file may have, the best one first; 0: none.
 
-        The n-th link of one name begins with the n-th name.
+        The n-th link with the same name begins with the n-th name.
         """
         first = self._record.name_number
         is_renamed = self.strategy is FileExistsStrategy.RENAME
@@ -239,7 +240,7 @@ class PathClaim:
     def _is_asked_for(self) -> bool:
         """True if the path claimed last is the one known before any response.
 
-        A name or folder that a response caused is not: a server would choose which file is
+        A path that comes from a response is not, because a server would choose which file is
         replaced.
         """
         return self._best is not None and self._best == self.expected_path
@@ -250,7 +251,7 @@ class PathClaim:
         Args:
             check: the contents.
             is_best: the path has the best number.
-            has_existing: a better number has a file that may stand for the download.
+            has_existing: a better number has a file that may count as the download's file.
         """
         match check.occupant:
             case Occupant.NOTHING:
@@ -266,21 +267,21 @@ class PathClaim:
     def _may_replace(self, source: str | None) -> bool:
         """Return True if `overwrite` may replace a file with this source; see `source_at`.
 
-        Without attributes, the n-th file of an earlier run is known by its name alone.
+        Without attributes, rheo recognises the n-th file of an earlier run only by its name.
         """
         is_known = self._is_asked_for or source == self.source
         return is_known or (self._is_nth and source is None)
 
     def _kept_for_others(self, check: PathCheck, *, is_spare: bool) -> set[str]:
-        """Return the owners for whom an existing file is left; none if it may stand for this one.
+        """Return the owners of an existing file; none if it may count as this download's file.
 
         Args:
             check: the file.
-            is_spare: another file may stand for this download already.
+            is_spare: another file already may count as this download's file.
         """
         if self._is_anothers(check) or self.strategy is not FileExistsStrategy.SKIP:
             return self._owners_of(check)
-        if is_spare and check.source != self.source:  # it may stand for another link of this name
+        if is_spare and check.source != self.source:  # it may belong to another link with this name
             return {*self._owners_of(check), UNKNOWN_OWNER}
         return set()
 
@@ -302,7 +303,7 @@ class PathClaim:
         return owners or {UNKNOWN_OWNER}
 
     async def _passes_over_own(self, path: Path) -> bool:
-        """Return True if another download holds our file, because it passes over it now."""
+        """Return True if another download is skipping our file, and so holds it."""
         if self.strategy is not FileExistsStrategy.SKIP:
             return False
         source = await self._context.disk.run(source_at, path)
@@ -317,9 +318,9 @@ class PathClaim:
         return path
 
     async def _own_instead_of(self, shared: Path, path: Path) -> Path | None:
-        """Lock the path that an earlier run of this very link began, instead of a shared one."""
+        """Lock the path that an earlier run of exactly this link began, instead of a shared one."""
         names = self._context.names
-        if not names.has_all_parts(path):  # else n links of one name look at n * n part files
+        if not names.has_all_parts(path):  # otherwise n links check n * n part files
             for number in count():
                 check = await self._check(numbered(path, number))
                 if check.occupant is Occupant.NOTHING:
@@ -355,5 +356,5 @@ class PathClaim:
 
 
 def special_problem(path: Path) -> DestinationError:
-    """Return the error for a path that is not one of a regular file."""
+    """Return the error for a path that does not belong to a regular file."""
     return DestinationError(path, "exists and is not a regular file")

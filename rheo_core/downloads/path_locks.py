@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 _ENDINGS = (".part", ".part.state", ".part.state.new")
-"""Ends of the names of our own files beside a path."""
+"""Suffixes of rheo's own files next to a path."""
 
 
 class PathLocks:
@@ -15,7 +15,7 @@ class PathLocks:
     def __init__(self) -> None:
         self._held: dict[str, str] = {}  # paths -> `_folded`
         self._spellings = defaultdict[str, int](int)  # of held paths, by `_folded`
-        self._turns: set[str] = set()  # paths whose numbered names a download chooses from
+        self._turns: set[str] = set()  # paths among whose numbered names a download is choosing
         self._released = asyncio.Event()
 
     def turn(self, path: Path) -> "Turn":

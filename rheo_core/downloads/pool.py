@@ -20,7 +20,7 @@ from .shortage import Shortage
 
 _log = logging.getLogger(__name__)
 _TURN_ATTEMPTS = 8
-"""Attempts after which a task lets others run. One that finds its file on the disk never waits."""
+"""Attempts after which a task lets others run. An attempt that finds its file never waits."""
 
 RunAttempt = Callable[[FileConfig], Awaitable[float | None]]
 """Make one attempt; return the seconds to wait before another, None if no other follows."""
@@ -60,7 +60,7 @@ class WorkerPool:
         self._dispatcher: asyncio.Task[None] | None = None
 
     def start(self, *, paused: bool = False) -> None:
-        """Start to take downloads; if `paused`, not before `unpause`.
+        """Start taking downloads; if `paused`, only after `unpause`.
 
         Raises:
             WorkerPoolAlreadyStartedError: the pool is running already.
@@ -84,7 +84,7 @@ class WorkerPool:
             self.stop_waiting(download_id)
 
     def stop_all(self) -> None:
-        """Cancel the running attempts, each once: another time would disturb its clean-up."""
+        """Cancel each running attempt, but only once: a second time would disturb its clean-up."""
         for task in self._running.values():
             if not task.cancelling():
                 task.cancel()
@@ -106,7 +106,7 @@ class WorkerPool:
 
     @slots.setter
     def slots(self, count: int) -> None:
-        """Start more at once if the number grows; otherwise let running ones end."""
+        """Start more at once if the number grows; if it shrinks, let running ones end."""
         self._slots = count
         self._note_slots()
 

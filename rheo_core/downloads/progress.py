@@ -26,9 +26,9 @@ class ProgressReporter:
                 self.report(record)
 
     def report(self, record: DownloadRecord, *, last: bool = False) -> None:
-        """Sample the speed; report progress if bytes came, or always if it is the `last` time.
+        """Sample the speed; report progress if bytes arrived, or always if it is the `last` time.
 
-        The change of state that follows the last time touches the record.
+        The state change after the last time updates the record.
         """
         has_listeners = self._emitter.has_listeners(DownloadEventType.PROGRESS)
         if last and not has_listeners:

@@ -84,7 +84,7 @@ class Session:
         """Open the file or create it; return problems that the user should know.
 
         Args:
-            read_only: open a session that another process may write; `note` does nothing then.
+            read_only: open a session that another process may write. `note` then does nothing.
             on_records: called with pieces of the list while it is read; `restore` returns them too.
 
         Raises:
@@ -410,8 +410,8 @@ class _EarlyRecords:
 def _in_order(records: Iterable[DownloadRecord]) -> list[DownloadRecord]:
     """Return records in the order of SQLite's indexes.
 
-    In any other order each record touches another page of the file. Many records take twice as
-    long then.
+    In any other order, each record touches another page of the file, and many records take twice as
+    long.
     """
     return sorted(records, key=attrgetter("id"))
 

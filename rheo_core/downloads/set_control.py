@@ -23,9 +23,9 @@ class SetController:
     """Carries out the verbs of `DownloadManager` for many downloads.
 
     A verb takes all of its downloads out of the queue in one step, so that none of them starts
-    meanwhile. Then it changes them in slices, between which the event loop runs. A download that
-    runs, or that another verb is changing, is left to `DownloadController`. If a later verb has
-    queued a download again, the later verb holds.
+    meanwhile. Then it changes them in slices, between which the event loop runs. It leaves a
+    download that runs, or that another verb is changing, to `DownloadController`. If a later verb
+    has queued a download again, the later verb applies.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SetController:
         """Move waiting downloads together; return the ids of those that moved."""
         async with self._alone():
             block = self._context.queue.in_order(ids)
-            if to in ("down", "top"):  # the last one first, so that none overtakes another
+            if to in ("down", "top"):  # last one first, so that none overtakes another
                 block.reverse()
             moved, stuck = list[str](), set[str]()  # at the end, with all that follow directly
             async for some in in_slices(block):
@@ -126,7 +126,7 @@ class SetController:
         )
 
     async def pause_all_if(self, holds: Callable[[], bool]) -> list[str]:
-        """Pause every download if `holds` is true after the verbs before; return their ids."""
+        """Pause every download if `holds` is true after the earlier verbs; return their ids."""
         async with self._alone():
             records = list(self._context.tracker.records())
             return await to_the_end(self._pause(records)) if holds() else []
@@ -134,7 +134,7 @@ class SetController:
     async def resume_all(self) -> None:
         """Resume every paused download."""
         records = self._context.tracker.records()
-        # Chosen after the verbs before, one of which may be a pause that is still under way.
+        # Chosen after the earlier verbs, because one of them may be a pause that has not finished.
         paused = (each.id for each in records if each.status is DownloadStatus.PAUSED)
         await self._each(self._control.resume, paused)
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def to_the_end(work: Coroutine[Any, Any, T], hurry: Callable[[], None] | None = None) -> T:
-    """Await `work`. If the caller is cancelled, raise that only when the work has ended.
+    """Await `work`. If the caller is cancelled, raise CancelledError only when the work has ended.
 
     Args:
         work: the operation.

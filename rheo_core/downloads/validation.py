@@ -27,7 +27,7 @@ class BaseFileValidator(ABC):
 
 
 class FileValidator(BaseFileValidator):
-    """Validator that reads the file in a disk thread. Cancelling stops it at once."""
+    """Validator that reads the file in a disk thread. A cancellation stops it at once."""
 
     def __init__(self, *, chunk_size: int = 1 << 20, disk: DiskThreads | None = None) -> None:
         self._chunk_size = chunk_size

@@ -38,7 +38,7 @@ _MAX_ROUNDS = 2
 def is_hashed(context: AttemptContext, expected: HashConfig | None) -> bool:
     """Return True if all bytes will be compared with the user's checksum.
 
-    A validator of the user may accept every file.
+    A user's validator may accept every file.
     """
     return expected is not None and context.validator is None
 
@@ -51,7 +51,7 @@ async def compute_hash(
     Raises:
         FileAccessError: the file cannot be read.
     """
-    if part.is_buffering:  # hashing it takes less time than a hand-over to a thread
+    if part.is_buffering:  # hashing it here takes less time than in a thread
         digest = part.digest(algorithm, threading.Event())
     else:
         try:
@@ -93,7 +93,7 @@ class Verification:
         if the user's own validator decides.
 
         Raises:
-            HashMismatchError: the file does not match, also after a repair.
+            HashMismatchError: the file does not match, even after a repair.
             FileAccessError: it cannot be read.
             DownloadError: bad pieces could not be fetched again.
         """
@@ -139,12 +139,12 @@ class Verification:
         return part
 
     async def _fetch_from_others(self, part: PartFile) -> PartFile:
-        """Return the file of the first source that has the right one.
+        """Return the file of the first source that has the correct one.
 
-        Two sources with the same wrong file are enough: then the checksum is of another version.
+        If two sources have the same wrong file, give up: the checksum belongs to another version.
 
         Raises:
-            HashMismatchError: none has it, or the user knows no checksum of the whole.
+            HashMismatchError: no source has it, or the user knows no checksum of the whole file.
         """
         wrong: set[str] = set()
         sources = self._transfer.sources

@@ -69,10 +69,10 @@ from .validation import BaseFileValidator
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
-"""RFC 6585 4: it concerns the client and so all its downloads; a 503 may concern one."""
+"""RFC 6585 4: a 429 concerns the client, so all its downloads; a 503 may concern one."""
 
 _SLICE_PARTS = 200
-"""Part files that are removed at once; the disk thread may then do other work."""
+"""Number of part files to remove at a time, so that the disk thread can do other work."""
 
 
 class DownloadWorker:
@@ -380,7 +380,7 @@ class DownloadWorker:
         return delay
 
     def _explained(self, record: DownloadRecord, error: Exception) -> Exception:
-        """Return the error; a refused login reads otherwise than a missing one."""
+        """Return the error; it distinguishes a refused login from a missing one."""
         if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
             return error
         if not self.recent_exchanges.sent_login(record.id):
@@ -388,7 +388,7 @@ class DownloadWorker:
         return HttpStatusError(error.status, error.reason, is_login_refused=True)
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
-        """Ask the retry handler; give up if its answer is not one."""
+        """Ask the retry handler; give up if its result is not valid."""
         try:
             delay: object = self.retry_handler.next_delay(error, failures)
             if delay is None:

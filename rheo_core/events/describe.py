@@ -70,14 +70,14 @@ def status_of(event_type: str) -> str:
 
 
 def name_of(event: DownloadEvent, name: str) -> str:
-    """Return what to call the download of `event`: the name of its file once it exists."""
+    """Return a name for the download of `event`: that of its file once it exists."""
     if isinstance(event, DownloadCompletedEvent):
         return PurePath(event.destination_path).name or name
     return name
 
 
 def is_web_page(event: DownloadEvent) -> bool:
-    """Check whether a download failed because a web page came instead of a file."""
+    """Return True if a download failed because a web page arrived instead of a file."""
     return isinstance(event, DownloadFailedEvent) and event.error.kind is FailureKind.WEB_PAGE
 
 

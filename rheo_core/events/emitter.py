@@ -13,7 +13,7 @@ from .models import DownloadEvent, DownloadEventType, EventHandler, EventType
 _log = logging.getLogger(__name__)
 _ANY = "*"
 _MAX_WAITING_PROGRESS = 64
-"""Progress events are dropped for a handler with more waiting events than this."""
+"""A handler with more waiting events than this gets no progress events."""
 
 
 class _Listener:

@@ -18,13 +18,12 @@ J = TypeVar("J")
 T = TypeVar("T")
 
 _BRIEF_SECONDS = 0.001
-"""Roughly the cost of a hand-over to a thread if two cores contend for Python's lock."""
+"""Roughly the cost of passing a call to a thread if two cores contend for the GIL."""
 _MEAN_WEIGHT = 1 / 8
-"""Weight of the last call in the moving average. One call of 7 ms, or a few slow ones, send the
+"""Weight of the last call in the moving average. One call of 7 ms, or a few slow ones, move the
 work back to the threads."""
 _SLOW_SECONDS = 1.0
-"""Time in seconds for which the loop leaves brief work to the threads after it was slow. One of two
-disks may be slow."""
+"""Seconds for which the threads do brief work after it was slow. One of two disks may be slow."""
 _END_SECONDS = 1.0
 """Longest wait for the end of an idle thread."""
 
@@ -32,8 +31,8 @@ _END_SECONDS = 1.0
 class DiskFuture(asyncio.Future[T]):
     """Result of work in a thread. It cannot be cancelled.
 
-    A thread cannot be stopped. So if the task that awaits this is cancelled, the cancellation is
-    raised after the work has ended, and no thread is left busy on a file.
+    A thread cannot be stopped. So if the task that awaits this is cancelled, it gets the
+    cancellation after the work has ended, and no thread still works on a file.
     """
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -42,13 +41,13 @@ class DiskFuture(asyncio.Future[T]):
 
 
 class DiskThreads:
-    """Thread pool of one user, so that a disk that hangs delays nobody else.
+    """Thread pool of one user, so that a hanging disk delays nobody else.
 
-    A hand-over costs a third of the time that `ThreadPoolExecutor` and asyncio need. It makes one
+    A call costs a third of the time that `ThreadPoolExecutor` and asyncio need. It creates one
     future instead of two, and one wake-up of the loop delivers all finished results.
 
     Args:
-        threads: the greatest number of threads.
+        threads: maximum number of threads.
     """
 
     def __init__(self, threads: int = 4) -> None:
@@ -75,10 +74,10 @@ class DiskThreads:
         return await self.submit(function, *args, **kwargs)
 
     def submit_to(self, row: "TurnBatch[J, T]", job: J) -> DiskFuture[T]:
-        """Run a job of a row on the loop if the ones before were quick, otherwise in a thread.
+        """Run a job on the loop if the previous ones were fast, otherwise in a thread.
 
-        Thread and loop contend for Python's lock at each call, which costs more than the calls.
-        After the loop had to wait for a disk, the threads run them for `_SLOW_SECONDS`.
+        Thread and loop contend for the GIL at each call, which costs more than the calls. After the
+        loop had to wait for a disk, the threads run the jobs for `_SLOW_SECONDS`.
 
         Raises:
             ShortageError: as for `submit`.
@@ -111,7 +110,7 @@ class DiskThreads:
             raise
 
     def close(self) -> None:
-        """End the threads after the work that was submitted; the next `submit` starts new ones."""
+        """End the threads after the submitted work; the next `submit` starts new ones."""
         if self._pool is not None:
             self._pool.dismiss()
             self._pool = None
@@ -125,13 +124,13 @@ class DiskThreads:
 
 
 class TurnBatch(Generic[J, T]):
-    """Jobs of a few system calls each. The loop runs all that one of its turns brings in a row.
+    """Runs jobs of a few system calls each. The loop runs all jobs of one turn in a row.
 
-    The caches of the processor are warm from the second one on, which then takes half the time.
+    From the second job on, the processor's caches are warm, which halves the time.
 
     Args:
         step: work for one job; its result is that of the job.
-        settle: work for all jobs of a row together. The results follow it.
+        settle: work for all jobs of a row together, before their results.
     """
 
     def __init__(self, step: Callable[[J], T], settle: Callable[[Sequence[J]], None]) -> None:
@@ -144,7 +143,7 @@ class TurnBatch(Generic[J, T]):
         return self.gate.probe(partial(self.run_alone, job))
 
     def run_alone(self, job: J) -> T:
-        """Run one job, which may take long, as a row of its own."""
+        """Run one job, which may take long, as a separate row."""
         result = self._step(job)
         self._settle((job,))
         return result
@@ -187,7 +186,7 @@ class _LatencyGate:
         self._mean = 0.0  # moving average of its latency, seconds
 
     def probe(self, function: Callable[[], T]) -> T:
-        """Run `function` in a thread, and let the loop run it next if it was quick."""
+        """Run `function` in a thread. If it was fast, the loop runs it next time."""
         began = time.monotonic()
         result = function()
         if self.inline_since == math.inf and time.monotonic() - began < _BRIEF_SECONDS:
@@ -195,7 +194,7 @@ class _LatencyGate:
         return result
 
     def note(self, began: float, ended: float) -> float:
-        """Take note of a run on the loop, by its times (seconds, monotonic); return `ended`."""
+        """Record a run on the loop by its times (seconds, monotonic); return `ended`."""
         self._mean += (ended - began - self._mean) * _MEAN_WEIGHT
         if self._mean >= _BRIEF_SECONDS:
             self._mean = _BRIEF_SECONDS / 2  # then one slow call is enough
@@ -210,7 +209,7 @@ class _Threads:
         self.loop = loop
         self._max_threads = max_threads
         self._threads: list[threading.Thread] = []
-        self._busy = 0  # jobs that are not delivered yet
+        self._busy = 0  # jobs whose results are not delivered yet
         self._jobs: SimpleQueue[tuple[DiskFuture[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._done: deque[tuple[DiskFuture[Any], Any, BaseException | None]] = deque()
         self._is_notified = False  # the loop is going to deliver results
@@ -218,7 +217,7 @@ class _Threads:
 
     def take(self, work: DiskFuture[Any], function: Callable[[], Any]) -> None:
         if len(self._threads) < min(self._busy + 1, self._max_threads):
-            # A daemon, because an exit during a write does no harm, as a kill does none.
+            # A daemon, because an exit during a write does no more harm than a kill.
             thread = threading.Thread(target=self._run, name="rheo-disk", daemon=True)
             try:
                 thread.start()
@@ -231,7 +230,7 @@ class _Threads:
         self._jobs.put((work, function))
 
     def take_in_row(self, row: TurnBatch[J, T], work: DiskFuture[T], job: J) -> None:
-        """Let the loop run a job in its next turn, with the others of this row."""
+        """Let the loop run a job in its next turn, with the others of its row."""
         jobs = self._rows.get(row)
         if jobs is None:
             jobs = self._rows[row] = []
@@ -244,8 +243,8 @@ class _Threads:
     def dismiss(self) -> None:
         for _ in self._threads:
             self._jobs.put(None)
-        # A thread that ends while the process exits may free what OpenSSL frees, too. Idle ones end
-        # at once. A busy one is not waited for, because its disk may not answer.
+        # A thread that ends while the process exits may free the same memory as OpenSSL. Idle
+        # threads end at once. Nobody waits for a busy one, because its disk may not answer.
         for thread in () if self._busy else self._threads:
             thread.join(_END_SECONDS)
 
@@ -256,7 +255,7 @@ class _Threads:
                 self._done.append((work, function(), None))
             except BaseException as error:
                 self._done.append((work, None, error))
-            del job, work, function  # the waiting thread keeps nothing alive
+            del job, work, function  # so that the waiting thread keeps nothing alive
             if not self._is_notified:
                 self._is_notified = True
                 with suppress(RuntimeError):  # the loop was closed: nothing waits for results

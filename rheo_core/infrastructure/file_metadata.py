@@ -14,7 +14,7 @@ from rheo_core.domain.text import redact_url
 
 _log = logging.getLogger(__name__)
 _ORIGIN = "user.xdg.origin.url"
-"""Extended attribute of freedesktop.org (CommonExtendedAttributes), as curl and wget write it."""
+"""Extended attribute of freedesktop.org (CommonExtendedAttributes), also used by curl and wget."""
 _SOURCE = "user.rheo.source"
 """Extended attribute with the source of the download, by which a later run finds its file."""
 
@@ -43,7 +43,7 @@ class FileMetadata(NamedTuple):
 def source_at(path: Path) -> str | None:
     """Return the source of the download that wrote a file.
 
-    Return "" if no download is known to have written it, and None if the file system cannot tell.
+    Return "" if the file has no source, and None if the file system does not support this.
     """
     if not hasattr(os, "getxattr"):
         return None
@@ -56,7 +56,7 @@ def source_at(path: Path) -> str | None:
 def _set_source(descriptor: int, source: str) -> None:
     try:
         os.setxattr(descriptor, _SOURCE, source.encode())
-    except (OSError, AttributeError):  # macOS has none in Python
+    except (OSError, AttributeError):  # Python does not support them on macOS
         return
 
 

@@ -44,7 +44,7 @@ def resolve_links(path: Path, *, strict: bool = False) -> Path:
         strict: the path must exist.
 
     Raises:
-        OSError: its links form a loop (ELOOP), or it must exist and does not.
+        OSError: its links form a loop (ELOOP), or it must exist but does not.
     """
     try:
         path.stat()
@@ -93,9 +93,9 @@ def write_atomically(
 
 
 def open_new(path: Path, buffer_bytes: int = -1) -> BinaryIO:
-    """Open a new file for writing in place of what has this name.
+    """Open a new file for writing, in place of any file with this name.
 
-    Opening that would follow a link, and write to a file that has other names too.
+    Opening the old one would follow a link, or write to a file that also has other names.
 
     Args:
         path: path of the file; its folder exists.
@@ -269,7 +269,7 @@ def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
 
     Args:
         descriptor: the open file.
-        source: its present path.
+        source: its current path.
         name: name in the same folder.
 
     Raises:
@@ -284,7 +284,7 @@ def rename_to_first_free(descriptor: int, source: Path, name: str) -> Path:
 
 
 def folds_names(folder: Path) -> bool:
-    """Return True if the file system takes two spellings for one name. Blocks.
+    """Return True if the file system treats two spellings as one name. Blocks.
 
     Spellings differ in case (`a`, `A`) or in their Unicode form (NFC, NFD).
     """
@@ -293,7 +293,7 @@ def folds_names(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | NEW_FILE, 0o600)
-    except (OSError, UnicodeEncodeError):  # the download will say why
+    except (OSError, UnicodeEncodeError):  # the download will report the reason
         return False
     try:
         others = path.name.upper(), unicodedata.normalize("NFD", path.name)
@@ -314,8 +314,8 @@ def suffixed(path: Path) -> Iterator[Path]:
 def announce(path: Path) -> None:
     """Let programs that watch a folder know that a file in it is complete (inotify).
 
-    A link gives a new name without the event for which they wait. Closing a descriptor that was
-    open for writing gives it.
+    Linking a file to a new name does not cause the event that they wait for. Closing a descriptor
+    that was open for writing does.
     """
     if sys.platform != "linux":
         return
@@ -324,4 +324,4 @@ def announce(path: Path) -> None:
         if stat.S_ISREG(os.lstat(name).st_mode):
             os.close(os.open(name, os.O_WRONLY | UNTRUSTED_FILE))
     except OSError:
-        return  # the file is there all the same
+        return  # the file exists anyway

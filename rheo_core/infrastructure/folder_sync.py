@@ -12,8 +12,8 @@ from pathlib import Path
 def sync_folder(folder: Path | str) -> None:
     """Make the names in `folder` durable. Errors are ignored: some file systems cannot sync it.
 
-    A sync covers the names that exist when it begins. So callers that arrive while one is under
-    way share the next one. Blocks.
+    A sync covers the names that exist when it begins. So callers that arrive during a sync share
+    the next one. Blocks.
     """
     path = str(folder)
     with _guard:
@@ -68,12 +68,12 @@ class _Batch:
     """Callers that wait for a sync that has not begun.
 
     Args:
-        before: the batch whose sync is under way.
+        before: the batch whose sync is running.
     """
 
     def __init__(self, before: "_Batch | None") -> None:
         self._before = before
-        self.working = threading.Lock()  # held until the sync is over; quicker than an Event
+        self.working = threading.Lock()  # held until the sync is over; faster than an Event
         self.working.acquire()
 
     def run(self, path: str) -> None:
@@ -96,7 +96,7 @@ class _Batch:
 _guard = threading.Lock()
 _next: dict[str, _Batch] = {}
 _current: dict[str, _Batch] = {}
-"""Batches by folder: one that waits, and one whose sync is under way."""
+"""Batches by folder: one that waits, and one whose sync is running."""
 
 
 def _sync(path: str) -> None:

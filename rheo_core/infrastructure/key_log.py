@@ -17,8 +17,8 @@ _COMMENT = b"# TLS keys of rheo\n"
 def drop_broken_key_log() -> None:
     """Remove the variable from the environment if its file cannot be written.
 
-    Call it before the first import of the HTTP library, which makes a TLS context at once and would
-    fail. Python opens the file for each context.
+    Call it before the first import of the HTTP library, which creates a TLS context at once and
+    would fail. Python opens the file for each context.
     """
     path = os.environ.get(_VARIABLE)
     if not path:
@@ -32,7 +32,7 @@ def drop_broken_key_log() -> None:
 
 def _problem_of(path: str) -> str | None:
     try:
-        descriptor = os.open(path, _APPEND, 0o600)  # the path goes to OpenSSL as it is
+        descriptor = os.open(path, _APPEND, 0o600)  # OpenSSL gets the path unchanged
     except OSError as error:
         return system_reason(error)
     try:

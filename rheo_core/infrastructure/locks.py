@@ -73,14 +73,14 @@ def _warn_of_no_locks(folder: Path, descriptor: int, error: OSError) -> None:
 def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
     """Keep every other process from locking these bytes until `descriptor` is closed.
 
-    A POSIX lock, which network file systems pass on to their server; flock(2) may silently hold on
-    this machine only. On Linux it belongs to the descriptor instead of the process: closing another
-    descriptor of the file does not drop it.
+    This is a POSIX lock, which network file systems pass on to their server; flock(2) may silently
+    lock on this machine only. On Linux it belongs to the descriptor instead of the process, so
+    closing another descriptor of the file does not drop it.
 
     Args:
         descriptor: a file that is open for writing.
         start: offset of the first byte, which need not exist.
-        length: number of bytes; 0 for all that follow.
+        length: number of bytes; 0: all following ones.
 
     Raises:
         BlockingIOError, PermissionError: another process holds it.
@@ -95,7 +95,7 @@ def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
 
 
 def is_open_elsewhere(descriptor: int) -> bool:
-    """Check whether another program has the open file open too. Always False except on Linux.
+    """Return True if another program also has the open file open; always False except on Linux.
 
     Linux grants a lease of a file only to its owner, and only if nobody else has it open.
     """
@@ -112,16 +112,16 @@ def is_open_elsewhere(descriptor: int) -> bool:
 
 
 class SessionLock:
-    """Locks on the file at `lock_path`, beside the session, and on the session itself.
+    """Locks on the file at `lock_path`, next to the session, and on the session itself.
 
-    The kernel drops them when the process ends, however it ends. So no lock is ever stale, and the
-    content of the file serves error messages only. The file stays when the lock is released: if it
-    were removed, two processes could lock two files of one name. Other programs may remove it. The
-    lock on the session itself still keeps a second writer out.
+    The kernel drops them when the process ends for any reason. So a lock is never stale, and the
+    content of the file is only for error messages. The file stays when the lock is released,
+    because otherwise two processes could lock two files of the same name. If another program
+    removes it, the lock on the session itself still keeps a second writer out.
 
-    Where a lock belongs to the process (see `lock`), it does not keep the process from itself, and
-    closing any descriptor of the file drops it. So this module notes the files that this process
-    has locked, and never opens them again.
+    If a lock belongs to the process (see `lock`), it does not stop the same process, and closing
+    any descriptor of the file drops it. So this module remembers the files that this process has
+    locked, and never opens them again.
     """
 
     def __init__(self, session: Path) -> None:
@@ -149,14 +149,14 @@ class SessionLock:
             except BaseException:
                 os.close(descriptor)
                 raise
-            with suppress(OSError):  # disk full: the lock holds anyway
+            with suppress(OSError):  # if the disk is full, the lock still works
                 _write_holder(descriptor)
             self._descriptor = descriptor
             self._key = _key_of(os.fstat(descriptor))
             _locked_files.add(self._key)
 
     def lock_session(self) -> None:
-        """Lock the session itself, if it exists. Repeat this after another file replaced it.
+        """Lock the session itself, if it exists. Repeat this after another file has replaced it.
 
         Raises:
             SessionLockedError: another writer holds the lock.
@@ -244,7 +244,7 @@ def open_own(session: Path, path: Path) -> int:
     """Open or create a small file of ours next to a session, without writing to it.
 
     Raises:
-        SessionStoreError: the file there cannot be ours.
+        SessionStoreError: the existing file cannot be ours.
         OSError: it cannot be opened.
     """
     try:
@@ -308,7 +308,7 @@ def _write_holder(descriptor: int) -> None:
 
 
 def _read_holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
-    """Return the pid, the host and the time that the holder wrote; None for unreadable ones."""
+    """Return the holder's pid, host and time; None for unreadable ones."""
     try:
         holder = json.loads(os.pread(descriptor, _MAX_BYTES, 0))
         return int(holder["pid"]), str(holder["host"]), float(holder["since"])

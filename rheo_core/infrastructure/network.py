@@ -7,7 +7,7 @@ from .http.connection_problems import NO_ROUTE, is_silent
 from .http.resolver import SystemResolver
 
 _ANYWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-"""Addresses that only a default route leads to (RFC 5737, RFC 3849). No packet is sent to them."""
+"""Addresses that only a default route reaches (RFC 5737, RFC 3849). rheo sends them no packet."""
 _ANY_PORT = 9
 
 

@@ -13,10 +13,10 @@ from rheo_core.domain.text import printable, redact_url
 
 _log = logging.getLogger(__name__)
 _MAX_OUTPUT_BYTES = 1 << 20
-"""Limit for the output of a command that goes to the log; the rest is read and dropped."""
+"""Limit for a command's output in the log; the rest is read and dropped."""
 _READ_BYTES = 1 << 20
 _DROP_SECONDS = 0.01
-"""Pause between two reads of output that is dropped, so that a flood does not block the loop."""
+"""Pause between reads of dropped output, so that a flood does not block the loop."""
 _LOG_BATCH_LINES = 200
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _GRACE_SECONDS = 2.0
@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.02
 
 
 class CommandRunner:
-    """Runner of commands. `close` ends those that run, and their background processes."""
+    """Runs commands. `close` ends running ones and their background processes."""
 
     def __init__(self) -> None:
         self._groups: dict[asyncio.subprocess.Process, _Output] = {}
@@ -41,10 +41,9 @@ class CommandRunner:
         Args:
             command: the program and its arguments; no shell interprets them.
             variables: added to the environment of this process.
-            timeout: seconds after which the command and its processes are ended.
+            timeout: seconds after which this ends the command and its processes.
 
-        Returns:
-            A phrase on the failure; None if the exit code was 0.
+        Returns: A phrase about the failure; None if the exit code was 0.
         """
         program = printable(command[0])
         output = _Output()
@@ -93,8 +92,8 @@ class CommandRunner:
 async def _start(
     command: Sequence[str], variables: Mapping[str, str], output: int
 ) -> asyncio.subprocess.Process:
-    """Start a command in a session of its own, with its output to the descriptor `output`."""
-    # A NUL is an error in the environment. Names of files do not contain any.
+    """Start a command in a new session, with its output to the descriptor `output`."""
+    # A NUL is an error in the environment. File names do not contain one.
     added = {name.encode(): _encoded(text.replace("\0", "")) for name, text in variables.items()}
     return await asyncio.create_subprocess_exec(
         *command,
@@ -115,9 +114,9 @@ def _encoded(text: str) -> bytes:
 
 
 class _Output:
-    """Pipe that is read all the time, so that no writer waits; the first MiB is kept.
+    """Pipe that is always read, so that no writer waits. It keeps the first MiB.
 
-    A background process may hold it open for any time, because nothing waits for its end.
+    A background process may hold it open for ever, because nothing waits for its end.
     """
 
     def __init__(self) -> None:
@@ -179,7 +178,7 @@ def _problem(program: str, code: int) -> str | None:
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:
-    """End a command and its processes, except those in a session of their own."""
+    """End a command and its processes, except those in a session they created."""
     deadline = time.monotonic() + _GRACE_SECONDS
     _send(process, signal.SIGTERM)
     # The system does not report the end of a process group.
@@ -223,6 +222,6 @@ async def _log_output(program: str, output: bytearray, dropped: int) -> None:
     for number, line in enumerate(lines):
         _log.info("%s: %s", program, redact_url(line))
         if number % _LOG_BATCH_LINES == _LOG_BATCH_LINES - 1:
-            await asyncio.sleep(0)  # a flood must not hold up downloads
+            await asyncio.sleep(0)  # a flood must not delay downloads
     if dropped:
         _log.info("%s: %d more bytes of output were dropped", program, dropped)

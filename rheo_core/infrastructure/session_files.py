@@ -40,7 +40,7 @@ from .user_key import state_folder
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
-_MAX_VALUE_BYTES = 64 << 20  # of one column; a link of the longest list takes a quarter
+_MAX_VALUE_BYTES = 64 << 20  # of one column; the longest line of a list takes a quarter
 SIDES = ("-wal", "-journal", "-shm")  # files that SQLite creates next to the database
 _NO_SESSION = "is not a session"
 _OTHER_PROGRAM = "is a file of another program"
@@ -75,7 +75,7 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)  # it may not be our file
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)  # the file may not be ours
     # Flipped bits in one name must not make the whole list unreadable.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
@@ -84,9 +84,8 @@ def connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
 def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
     """Provide a sound session at `path`; the caller holds the lock.
 
-    A damaged session is set aside, and a new one with its readable rows replaces it. A file that
-    cannot be proven to be a session of ours is left alone, unless it is at the path of our own
-    session.
+    A damaged session is set aside, and a new one with its readable rows replaces it. A file that is
+    not provably a session of ours is left alone, unless it is at the path of our own session.
 
     Args:
         path: the session.
@@ -98,7 +97,7 @@ def prepare(path: Path, seals: Seals, known: Tally | None) -> tuple[str, ...]:
 
     Raises:
         OSError, sqlite3.Error: the file can be neither read nor created.
-        ForeignFileError: the file is not a session, and not ours to move.
+        ForeignFileError: the file is not a session, so rheo must not move it.
     """
     _finish_rebuild(path)
     fault = None
@@ -165,7 +164,7 @@ def _describe_saved(salvaged: Salvaged, fault: str, known: Tally | None) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Check that a session, if it exists, is a regular file: opening a FIFO would wait for ever.
+    """Check that a session, if it exists, is a regular file, because opening a FIFO may block.
 
     Raises:
         ForeignFileError: it is not.
@@ -179,7 +178,7 @@ def check_files(path: Path) -> None:
     """Check that the session and the files of SQLite next to it may be opened for writing.
 
     Raises:
-        ForeignFileError: one of them is not a regular file, or not one of SQLite, or the session
+        ForeignFileError: one of them is not a regular file or not from SQLite, or the session
             belongs to another user.
     """
     check_regular(path)
@@ -191,7 +190,7 @@ def check_files(path: Path) -> None:
 
 
 def check_sides(path: Path) -> None:
-    """Check that SQLite may use the files next to a session, which it does even to read only.
+    """Check that SQLite may use the files next to a session, which it does even for reading.
 
     Raises:
         ForeignFileError: one of them is not a regular file, or not one of SQLite.
@@ -230,7 +229,7 @@ def own_path() -> Path:
 
 
 def is_ours(path: Path) -> bool:
-    """Return True if the header of a file, which may be damaged otherwise, is of a session."""
+    """Return True if a file has the header of a session; the rest may be damaged."""
     return is_session(_head_of(path, HEAD_BYTES))
 
 
@@ -282,7 +281,7 @@ def _judge(
 ) -> str | None:
     version = schema.version_of(connection)
     _refuse_newer(path, version)
-    # First: the integrity check evaluates expressions of indexes, which may take for ever.
+    # This comes first, because the integrity check evaluates index expressions, which may hang.
     if not schema.is_of_layout(connection, version):
         return "was damaged (its tables are not those of its layout)"
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -306,7 +305,7 @@ def _refuse_newer(path: Path, version: int) -> None:
 
 
 def _is_torn(path: Path) -> bool:
-    """Return True if the write-ahead log has commits behind the end that SQLite found.
+    """Return True if the write-ahead log has commits after the end that SQLite found.
 
     SQLite has just read the log and stored in the wal-index how many of its frames are sound
     (sqlite.org/walformat.html, 2.1). Frames that a crash left unfinished have no commit.
@@ -351,7 +350,7 @@ def _build(path: Path, seals: Seals, rows: Iterable[RawRow]) -> Path:
         new.chmod(0o600)
     try:
         with closing(connect(new, "rw")) as connection:
-            connection.execute("PRAGMA journal_mode = MEMORY")  # no journal is left by a crash
+            connection.execute("PRAGMA journal_mode = MEMORY")  # so that a crash leaves no journal
             connection.execute("PRAGMA synchronous = FULL")
             seal_with(connection, seals)
             schema.build(connection, sorted(rows))

@@ -28,7 +28,7 @@ def _read_head(path: Path) -> bytes:
 
 
 def is_session(head: bytes) -> bool:
-    """Return True if a head is of a session, even if the rest of the file is damaged."""
+    """Return True if a head belongs to a session, even if the rest of the file is damaged."""
     return head.startswith(MAGIC) and head[_MARK_AT] == APPLICATION_ID.to_bytes(4, "big")
 
 
@@ -38,7 +38,7 @@ def layout_in(head: bytes) -> int:
 
 
 def newer_problem(layout: int, ours: int = LAYOUT) -> str | None:
-    """Return why a session of this layout is refused; None if this version knows it."""
+    """Return the reason to refuse a session of this layout; None if this version knows it."""
     if layout <= ours:
         return None
     return (

@@ -14,7 +14,7 @@ _CRC_BYTES = 4
 _MAC_BYTES = 12
 _MAX_FLIPPED_BITS = 2  # tolerated in the MAC; a forged one matches with a chance of 2^-84
 
-_GREATEST = 2**63 - 1  # what an integer column can hold
+_GREATEST = 2**63 - 1  # maximum of an integer column
 _UNBOUNDED = tuple(map(schema.COLUMNS.index, ("priority", "total_bytes")))
 _CONFIG = schema.COLUMNS.index("config")
 _LISTED = schema.COLUMNS.index("listed")
@@ -48,12 +48,12 @@ class Seals:
         return zlib.crc32(data).to_bytes(_CRC_BYTES, "big") + keyed.digest()
 
     def make_late(self, values: Sequence[Any]) -> bytes:
-        """Return a seal for a row without one; it proves the row ours only if it counts as ours."""
+        """Return a seal for a row without one; it proves a row ours only if such rows are ours."""
         seal = self.make(values)
         return seal if self._owns_unsealed else seal[:_CRC_BYTES] + bytes(_MAC_BYTES)
 
     def renew(self, values: Sequence[Any], seal: Any) -> Any:
-        """Return the seal of a row of layout 3 for the present layout; it proves as much.
+        """Convert the seal of a row of layout 3 to the present layout; it proves the same.
 
         Args:
             values: the values of layout 3; the new one, the failure, is unknown.
@@ -144,9 +144,9 @@ def seal_with(connection: sqlite3.Connection, seals: Seals) -> None:
 
 
 def _with_texts(values: Sequence[Any]) -> list[Any]:
-    """Return the values of a row whose texts came as bytes.
+    """Return the values of a row whose texts are bytes.
 
-    A function cannot be called with a damaged text.
+    SQLite cannot call a function with a damaged text.
     """
     return [
         value.decode(errors="replace")

@@ -18,7 +18,7 @@ from rheo_core.tracking.record import AttemptStats, DownloadRecord
 
 from .session_schema import Proof, StoredDownload
 
-_NO_STATS = AttemptStats()  # one for all: most of a long list has none
+_NO_STATS = AttemptStats()  # shared, because most of a long list has none
 
 
 def to_stored(record: DownloadRecord) -> StoredDownload:
@@ -61,9 +61,9 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
 def _storable_config(record: DownloadRecord) -> FileConfig:
     """Return the config to store. No secret outlives its use.
 
-    A download that may continue needs its secrets after a restart, and the source of partial data
-    is known by its whole URL. One that is done keeps those
-    in its URL while it is in the list, because its id comes from the URL. The history keeps none.
+    A download that may continue needs its secrets after a restart, and rheo identifies the source
+    of partial data by its whole URL. A completed download keeps the secrets in its URL while it is
+    in the list, because its id comes from the URL. The history keeps none.
     """
     if not record.status.is_terminal or record.is_kept:
         return record.config
@@ -87,8 +87,8 @@ def _without_other_secrets(config: FileConfig) -> FileConfig:
 def to_record(row: StoredDownload) -> DownloadRecord:
     """Return the download of a row.
 
-    Its id is that of its config. It differs from the id of the row only if another rule made that
-    one, or if the history removed the secrets from the URL.
+    Its id comes from its config. It differs from the id of the row only if another id rule made
+    that one, or if the history removed the secrets from the URL.
 
     Raises:
         ValueError, OverflowError: the row is not valid; pydantic's ValidationError is a ValueError.
@@ -135,21 +135,21 @@ def _stats_of(row: StoredDownload) -> AttemptStats:
 
 _MAX_TIME_SECONDS = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
 _FOREIGN_FIELDS = frozenset(Untrusted._fields) - {"wishes", "file_exists_strategy", "priority"}
-"""Fields that a row of another user may set. Its priority has a column of its own, and the user's
-default strategy is not known here."""
+"""Fields that another user's row may set. The priority has its own column, and the user's default
+strategy is unknown here."""
 
 _LOST = "would not be used"
-"""Part of the reason of a download that has lost its protection, and the only record of it in a
-session: rows with this text are recognised as long as they exist. Do not reword it."""
+"""Part of the reason of a download that has lost its protection, and the only record of this in a
+session. Do not reword it, because old rows contain it."""
 _PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
 
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:
-    """Return the download of a row that another user wrote, with the options of a list only.
+    """Return the download of a row that another user wrote, with only the options of a list.
 
-    The row decides what is downloaded. It does not decide on the destination, the replacement of
-    files, the route of requests, or the progress. If it has a proxy or a similar option, the
-    download is paused; if it has ended, it cannot be queued again.
+    The row chooses what to download, but not the destination, the replacement of files, the route
+    of requests, or the progress. If it has a proxy or a similar option, the download is paused; if
+    it has ended, it cannot be queued again.
 
     Raises:
         ValueError, OverflowError: the row is not valid.
@@ -183,7 +183,7 @@ def _from_outside(row: StoredDownload) -> DownloadRecord:
 
 
 def has_lost_protection(record: DownloadRecord) -> bool:
-    """Return True if another user's row asked for a proxy or the like; `reason` says so."""
+    """Return True if another user's row asked for a proxy or a similar option, by its `reason`."""
     return record.status.is_terminal and _LOST in record.reason
 
 
@@ -198,7 +198,7 @@ def _protection_in(requested: dict[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRecords:
-    """Records of the rows of a session, and the rows that could not be used."""
+    """Records of the rows of a session, and the unusable rows."""
 
     records: list[DownloadRecord]
     renamed: list[tuple[str, DownloadRecord]]  # the old id, and the record with its new one
@@ -214,7 +214,7 @@ class LoadedRecords:
 
 
 def records_of(rows: Iterable[StoredDownload]) -> LoadedRecords:
-    """Return the downloads of `rows`, in their order; rows that are not valid are listed apart."""
+    """Return the downloads of `rows` in their order, and list invalid rows separately."""
     loaded = LoadedRecords([], [], [], [])
     for row in rows:
         if row.proof is Proof.DAMAGED:

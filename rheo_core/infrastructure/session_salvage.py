@@ -31,8 +31,8 @@ PAGE_BYTES = 4096  # of every session that we create
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 _MAX_REREADS = 4
-"""Times that the overflow pages of a session are read: for its cells, for records that are
-scattered, for older pages, and once more for records that only look like ours."""
+"""Number of times that the overflow pages of a session are read: for its cells, for scattered
+records, for older pages, and once more for records that only look like ours."""
 _TABLE_LEAF = 0x0D
 _SEALED_V3_COLUMNS = len(schema.COLUMNS_OF_LAYOUT_3) + 1
 _SEALED_COLUMNS = (_SEALED_V3_COLUMNS, len(schema.COLUMNS) + 1)
@@ -194,8 +194,9 @@ class _Reader:
     Args:
         newest: the newest image of each page, for rows that continue in overflow pages.
         size: size of a page, bytes.
-        budget: bytes of overflow pages to read at most. Cells of a sound session share none, but
-            those of a damaged or hostile one may all lead to the same pages, or in a circle.
+        budget: maximum number of bytes of overflow pages to read. Cells of a sound session share
+            none, but those of a damaged or hostile one may all lead to the same pages, or in a
+            circle.
     """
 
     def __init__(self, newest: dict[int, _Image], size: int, budget: int) -> None:
@@ -225,9 +226,10 @@ class _Reader:
                 return
 
     def scattered(self, image: _Image) -> Iterator[RawRow]:
-        """Yield the values of records like ours that are anywhere in a page.
+        """Yield the values of records like ours anywhere in a page.
 
-        The head of a page has the offsets of its cells. If it is damaged, the cells may be sound.
+        The head of a page has the offsets of its cells. Even if it is damaged, the cells may be
+        sound.
         """
         page = _read(*image, self._size)
         for match in _RECORD.finditer(page):
@@ -285,7 +287,7 @@ def _values(record: bytes) -> RawRow:
     """
     body, _ = _varint(record, 0)
     values: list[Any] = []
-    for kind, size in islice(_kinds(record, 0), _SEALED_COLUMNS[-1] + 1):  # no row of ours has more
+    for kind, size in islice(_kinds(record, 0), _SEALED_COLUMNS[-1] + 1):  # our rows have no more
         data = record[body : body + size]
         if len(data) < size:
             raise ValueError("cut off")

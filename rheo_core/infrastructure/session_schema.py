@@ -21,7 +21,7 @@ class Proof(Enum):
 
 
 class StoredDownload(NamedTuple):
-    """One row: a download as it is stored.
+    """One row: a stored download.
 
     Times are in seconds since the epoch, sizes in bytes, durations in seconds. It is a tuple,
     because a frozen dataclass takes ten times as long to create, and a list may have 100,000.
@@ -90,7 +90,7 @@ SELECT_IN_ORDER = (
     f"{SELECT} ORDER BY listed DESC, status IN ('completed', 'skipped', 'cancelled'), "
     "priority DESC, CAST(rank AS REAL), id"
 )
-"""The list before the history; in it first what a user looks at first."""
+"""The list before the history, and in it the downloads that a user looks at first."""
 UPSERT = (
     f"INSERT INTO downloads ({_NAMES}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
     "ON CONFLICT (id) DO UPDATE SET "
@@ -175,7 +175,7 @@ def _seal_rows(connection: sqlite3.Connection) -> None:
 def _keep_failures(connection: sqlite3.Connection) -> None:
     """Give rows the kind of their failure, unknown for the present ones.
 
-    A new seal proves what the old one proved: `renew_seal` is a function of the connection.
+    A new seal proves the same as the old one: `renew_seal` is a function of the connection.
     """
     connection.execute("ALTER TABLE downloads ADD COLUMN failure TEXT")
     connection.execute(
@@ -192,8 +192,8 @@ FIRST_WITH_TALLY = MIGRATIONS.index(_seal_rows) + 1
 
 
 MAX_ROW_BYTES = 16 << 20
-"""Limit of a row that is not ours. It is far above any of ours, and values of JSON take many times
-the memory of their text."""
+"""Limit of a row that is not ours, far above our own rows. JSON values take many times the memory
+of their text."""
 
 
 def is_typed(values: Sequence[object]) -> bool:
@@ -242,8 +242,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] | No
     Each step is a transaction that includes its version number. So an interrupted migration
     resumes at the right step.
 
-    Raises:
-        sqlite3.Error: a step failed; the steps before it are stored.
+    Raises: sqlite3.Error: a step failed; the previous steps are stored.
     """
     steps = MIGRATIONS if migrations is None else migrations
     for number in range(version_of(connection), len(steps)):

@@ -115,7 +115,7 @@ class SessionStore:
 
         Args:
             path: the file, such as `session.db`.
-            read_only: take no lock and change nothing; another process may write meanwhile.
+            read_only: take no lock and change nothing, because another process may write meanwhile.
             on_rows: takes pieces of the list while a writer reads and checks it; `load` may
                 leave these rows out. In a damaged session some rows may never be passed.
 
@@ -204,9 +204,9 @@ class SessionStore:
     def load(self) -> list[StoredDownload]:
         """Return the list in the order of the queue, with ended downloads at their old places.
 
-        The first call may leave out the rows that `on_rows` of `open` took: for a long list, to
-        keep them until now would take more memory than the downloads made of them. Damaged rows
-        come last. A writer finds none, because `open` has rebuilt the file.
+        The first call may leave out the rows that `on_rows` of `open` took, because in a long list
+        they would take more memory than their downloads. Damaged rows come last. A writer finds
+        none, because `open` has rebuilt the file.
         """
         with self._reading():
             rows, self._loaded = self._loaded, None
@@ -239,7 +239,7 @@ class SessionStore:
 
     @property
     def has_key(self) -> bool:
-        """True if the rows that are written can be recognised as ours later."""
+        """True if rheo can later recognise the written rows as ours."""
         return self._seals.has_key
 
     def save(self, downloads: Iterable[StoredDownload]) -> None:
@@ -277,7 +277,7 @@ class SessionStore:
 
         Args:
             text: part of the name or the URL, in any case; "" matches all.
-            limit: greatest number of downloads to return.
+            limit: maximum number of downloads to return.
             offset: number of matching downloads to skip.
             failed: True leaves out those that have not failed.
         """
@@ -336,8 +336,8 @@ class SessionStore:
     def empty_log(self) -> bool:
         """Copy the write-ahead log into the file and empty it; return False if a reader is busy.
 
-        The log contains every row as it was at each change. So a password that was removed from a
-        row stays on the disk until then.
+        The log contains every version of each row. So a password removed from a row stays on the
+        disk until then.
         """
         with self._reading() as connection:
             self._check_lock()  # otherwise the latest changes are only in the log
@@ -414,7 +414,7 @@ class OpenedSession:
 
 
 def check_session_path(path: Path) -> None:
-    """Check that a path can be used for a session, without changing anything.
+    """Check that a path is usable for a session, without changing anything.
 
     Args:
         path: as the user typed it.
@@ -435,7 +435,7 @@ def _resolved(path: Path) -> Path:
         resolved = resolve_links(path)
     except OSError as error:
         raise SessionStoreError(path, "its links cannot be followed") from error
-    if resolved.name.endswith(files.SIDES):  # SQLite would replace it with that of another session
+    if resolved.name.endswith(files.SIDES):  # SQLite would replace it by another session's
         raise SessionStoreError(
             path, f"its name must not end in {', '.join(files.SIDES)}, which SQLite uses itself"
         )
@@ -446,7 +446,7 @@ def _seals_for(path: Path) -> tuple[Seals, tuple[str, ...]]:
     """Return the seals of a session, and sentences for the user on problems of its key.
 
     Raises:
-        SessionStoreError: the key cannot be read now. Without it no row counts as the user's own.
+        SessionStoreError: the key is not readable now. Without it, no row counts as the user's own.
     """
     key, problems = b"", tuple[str, ...]()
     try:
@@ -480,14 +480,14 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
 
 
 def _last_row(connection: sqlite3.Connection) -> int:
-    """Return the greatest rowid. New rows get the next ones, so this counts them quickly."""
+    """Return the largest rowid. New rows get the next ones, so this counts them quickly."""
     return connection.execute("SELECT max(rowid) FROM downloads").fetchone()[0] or 0
 
 
 def _matches_text(name: bytes, config: bytes, text: str) -> bool:
     """Return True if the name or a URL contains `text`, in any case.
 
-    SQLite's LIKE ignores the case of ASCII letters only. Name and config are bytes, because damaged
+    SQLite's LIKE ignores only the case of ASCII letters. Name and config are bytes, because damaged
     ones may not be text.
     """
     if text in name.decode(errors="replace").casefold():
@@ -499,7 +499,7 @@ def _matches_text(name: bytes, config: bytes, text: str) -> bool:
         urls = (values["url"], values.get("fetch_url") or "")
         return any(text in url.casefold() for url in urls)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # Damaged or forged. The search goes on with the other rows.
+        # Damaged or forged. The search continues with the other rows.
         return False
 
 

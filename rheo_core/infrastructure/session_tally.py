@@ -24,7 +24,7 @@ from .session_schema import Proof
 _MARK = b"rheo tally "
 _NOTE = re.compile(_MARK + rb"([0-9a-f]{16}) (\d{1,19}) (\d{1,19}) ([0-9a-f]{8}) *\n")
 _MAX_COUNT = 1 << 62  # below the limit of an integer column
-_NOTE_BYTES = 80  # fixed length: each note overwrites all of the one before
+_NOTE_BYTES = 80  # fixed length, so that each note overwrites the previous one completely
 
 
 class Tally(NamedTuple):

@@ -7,10 +7,10 @@ from types import TracebackType
 
 
 class SharedTimer:
-    """Calls back after a fixed time unless it is stopped before.
+    """Calls back after a fixed time, unless it is stopped earlier.
 
-    Nearly all waits for a response end long before their time. They cost an entry in a dictionary
-    here, instead of a timer each.
+    Nearly all waits for a response end long before their time. Here each costs a dictionary entry
+    instead of a timer.
 
     Args:
         seconds: time until the call.
@@ -22,13 +22,13 @@ class SharedTimer:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, callback: Callable[[], object]) -> None:
-        """Call `callback`, which does not wait here yet, after the time."""
+        """Call `callback`, which must not be waiting already, after the time."""
         self._ends[callback] = end = time.monotonic() + self._seconds
         if self._handle is None:
             self._handle = asyncio.get_running_loop().call_at(end, self._ring)
 
     def stop(self, callback: Callable[[], object]) -> bool:
-        """Do not call `callback` any more; return False if it was called."""
+        """Stop waiting; return False if `callback` was already called."""
         waited = self._ends.pop(callback, None) is not None
         if not self._ends and self._handle is not None:
             self._handle.cancel()

@@ -13,7 +13,7 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 _MAX_DESCRIPTORS = 65_536
-"""A higher limit would have no use, and some systems refuse it."""
+"""A higher limit would be useless, and some systems refuse it."""
 
 _PROBLEMS = {
     errno.EMFILE: "too many open files",
@@ -52,7 +52,7 @@ def check_descriptors() -> None:
     """Check that this process can open another file.
 
     Raises:
-        OSError: it cannot. A name look-up reports the same shortage as "name not found".
+        OSError: it cannot. A name lookup reports the same shortage as "name not found".
     """
     os.close(os.open(os.devnull, os.O_RDONLY))
 

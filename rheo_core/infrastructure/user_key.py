@@ -23,7 +23,7 @@ _KEY_BYTES = 32
 _NOWHERE = Path(os.devnull) / "rheo"  # not even root can create it
 _guard = threading.Lock()
 _keys: dict[Path, bytes] = {}
-_unstored: dict[Path, str] = {}  # reasons that were not logged yet
+_unstored: dict[Path, str] = {}  # reasons that are not logged yet
 
 
 def state_folder() -> Path:
@@ -40,7 +40,7 @@ def user_key(*, warns: bool = True) -> bytes:
     """Return the user's key, which is created on first use. Blocks.
 
     If the key cannot be stored, a random one lasts as long as this process. Downloads work, but a
-    later run cannot resume them. The log says so once.
+    later run cannot resume them. The log reports this once.
 
     Args:
         warns: log it if the key cannot be stored.

@@ -7,10 +7,10 @@ _MAX_NAP_SECONDS = 10.0
 
 
 def nap_before(at: float) -> float:
-    """Return the seconds to sleep before the next look at the clock.
+    """Return the seconds to sleep before the next check of the clock.
 
-    The clock may be set, and no timer runs while the machine is suspended. So the clock is
-    checked at least every ten seconds.
+    Somebody may set the clock, and no timer runs while the machine is suspended. So this checks the
+    clock at least every ten seconds.
 
     Args:
         at: the time to wait for, seconds since the epoch.

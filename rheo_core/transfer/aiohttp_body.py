@@ -10,7 +10,7 @@ from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.infrastructure.http import Response
 
 _MIN_SOCKET_BODY_BYTES = 16 << 10
-"""Smaller bodies come with the head, or nearly so: aiohttp reads them."""
+"""aiohttp reads smaller bodies, because they arrive with the head or soon after."""
 
 _PEEK_BYTES = 512
 """Number of bytes for which `peek` waits, but no longer than for a batch."""
@@ -18,7 +18,7 @@ _PEEK_BYTES = 512
 _OVERFLOW_BYTES = 64 << 10
 
 Count = Callable[[int], bool]
-"""Count received bytes as soon as they come; return True if that is enough."""
+"""Count received bytes as soon as they arrive; return True if they are enough."""
 
 
 class StreamBody:
@@ -62,7 +62,7 @@ class StreamBody:
     async def whole(self, length: int) -> bytes | None:
         """Return the body if it has `length` bytes that came with the head, else None.
 
-        Call this only before the first `fill`, which returns what came.
+        Call this only before the first `fill`, which returns the bytes that arrived.
         """
         if not self._content.is_eof():
             return None
@@ -77,8 +77,8 @@ class StreamBody:
     def _check_end(self) -> None:
         """Check that the body ended as its head says.
 
-        llhttp takes `chunked` with a tab or a fold behind it for no coding. aiohttp removes them,
-        and hands out the framing as if it were the file.
+        llhttp does not recognise `chunked` followed by a tab or a fold as a coding. aiohttp removes
+        them, and returns the framing as if it were the file.
 
         Raises:
             ProtocolError: the chunks were not decoded.
@@ -104,7 +104,7 @@ class SocketBody(asyncio.BufferedProtocol):
     """Body of known length, received from the socket into two buffers in turn.
 
     aiohttp has read the head. This takes over its transport for the rest, which saves a copy and an
-    object for each packet. After a whole body with nothing behind it, the connection returns to
+    object for each packet. After a complete body with nothing after it, the connection returns to
     aiohttp for the next request.
     """
 
@@ -150,10 +150,10 @@ class SocketBody(asyncio.BufferedProtocol):
     async def fill(self, capacity: int, count: Count) -> memoryview:
         """Return `capacity` bytes, or enough, or those of one batch; empty at the end.
 
-        The result stays valid until the next call but one.
+        The result is valid until the second call after this one.
 
         Raises:
-            DownloadTimeoutError: nothing came for too long.
+            DownloadTimeoutError: nothing arrived for too long.
         """
         self._count = count
         self._capacity = capacity

@@ -28,7 +28,7 @@ from rheo_core.infrastructure.http.connection_problems import (
 def translation_of_aiohttp(
     error: BaseException, host: str, timeouts: Timeouts
 ) -> DownloadError | None:
-    """Return the DownloadError for an error of aiohttp; None for one that is not of a request."""
+    """Return the DownloadError for an aiohttp error; None if it does not concern a request."""
     match error:
         case aiohttp.ClientHttpProxyError():
             sent_login = "Proxy-Authorization" in error.request_info.headers

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from .aiohttp_body import SocketBody, StreamBody
 
 Count = Callable[[int], bool]
-"""Count received bytes as soon as they come; return True if that is enough."""
+"""Count received bytes as soon as they arrive; return True if they are enough."""
 
 Body: TypeAlias = "StreamBody | SocketBody | WireBody"
 
 
 def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: float) -> Body:
-    """Return the body of a response whose head has just come, without an `await` in between.
+    """Return the body of a response whose head has just arrived, without an `await` in between.
 
     Args:
         reply: of a `WireClient` or of aiohttp.
         stall_timeout: seconds without a byte after which reading fails; None: never.
-        max_batch_seconds: bytes that came are returned after this time, however few they are.
+        max_batch_seconds: time after which any received bytes are returned, even if they are few.
 
     Raises:
-        ProtocolError: the end of the head is in doubt.
+        ProtocolError: the end of the head is ambiguous.
     """
     if isinstance(reply, WireResponse):
         reply.body.stall_timeout = stall_timeout
@@ -56,8 +56,8 @@ async def receive(
 ) -> bool:
     """Write a body that begins at `segment.received` to the part file.
 
-    Afterwards all received bytes are in the file, also after an error. Nothing is written beyond
-    the end of the segment, which may move both ways meanwhile, nor beyond `ends_at`.
+    Afterwards all received bytes are in the file, even after an error. Nothing is written beyond
+    `ends_at` or the end of the segment, which may move in both directions meanwhile.
 
     Args:
         body: body of the response.
@@ -120,7 +120,7 @@ async def _fill(
     """Fill a batch when the limits of speed allow its bytes."""
     if not throttle.is_on:
         return await body.fill(capacity, count)
-    # Bytes that came with the head may be uncounted, so `left` may be 0 before the end.
+    # Bytes that arrived with the head may be uncounted, so `left` may be 0 before the end.
     left = sys.maxsize if segment.end is None else max(segment.end - segment.received, 1)
     granted = await throttle.take(min(capacity, left))
     before = segment.received
@@ -164,14 +164,14 @@ class _Writer:
 
     @property
     def is_done(self) -> bool:
-        """True if no further bytes can be written: all are, or some before them were left out."""
+        """True if no more bytes can be written: all are written, or earlier ones are missing."""
         return self._is_broken or (self.end is not None and self.offset >= self.end)
 
     async def write(self, batch: memoryview) -> None:
         """Start a write after the previous one has ended, so that two buffers are enough.
 
         After a failure, a cancellation or a batch that went beyond the end, nothing more is
-        written: the end may move on later, and bytes would be missing before the next batch.
+        written. Otherwise, if the end moved on later, bytes would be missing before the next batch.
         """
         if self._is_broken:
             return
@@ -186,7 +186,7 @@ class _Writer:
         self._is_broken = len(batch) < came
 
     def _begin_and_write(self, offset: int, batch: memoryview) -> int:
-        """Write a batch, in one job: a pause between two would lose the first one of a file."""
+        """Write a batch in one job: a pause between two would lose the first batch of a file."""
         if not self._part.is_begun:
             self._part.begin()
         return self._part.write(offset, batch, self._segment.crc)

@@ -14,7 +14,7 @@ from .segments import WrittenRange
 
 
 class Checkpoints:
-    """Decides when a transfer makes a checkpoint. The first one is due after an interval."""
+    """Decides when a transfer makes a checkpoint, the first time after one interval."""
 
     def __init__(self, context: TransferContext, disk: DiskThreads, part: PartFile) -> None:
         self._record = context.record

@@ -33,8 +33,8 @@ from .sources import Source
 from .stall import StallWatch
 
 _JOIN_THRESHOLD_TIMES = 4
-"""If connections begin fast, one joins for a shorter rest: this multiple of the time that one takes
-to begin, and not less than `Tuning.min_join_threshold_seconds`."""
+"""If connections start fast, one joins for less remaining time: this multiple of the time that a
+connection takes to start, but at least `Tuning.min_join_threshold_seconds`."""
 
 _SCANTY_BYTES = 4 << 10
 _MAX_SCANTY_REPLIES = 16
@@ -71,9 +71,9 @@ class ConnectionGroup:
         )
 
     async def run(self, segment: Segment, reply: Request) -> None:
-        """Work until all segments are complete; the first one has its response already.
+        """Work until all segments are complete. The first one already has its response.
 
-        Afterwards all received bytes are in the part file, also after an error. Its state lists
+        Afterwards all received bytes are in the part file, even after an error. Its state lists
         them if another attempt can use them.
 
         Raises:
@@ -179,10 +179,10 @@ class ConnectionGroup:
         self._check_yield(segment)
 
     def _check_yield(self, segment: Segment) -> None:
-        """Take note of a response that ended before its segment, as RFC 9110 15.3.7 allows.
+        """Handle a response that ended before its segment, which RFC 9110 15.3.7 allows.
 
         Raises:
-            IncompleteError: too many responses brought almost nothing.
+            IncompleteError: too many responses were almost empty.
         """
         is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
         if segment.is_complete or not is_scanty:
@@ -210,7 +210,7 @@ class ConnectionGroup:
                     )
                 if reply.head.promised is not None:
                     self._promising = reply.head
-                if self._ranges_work is None:  # other connections need not wait for the next look
+                if self._ranges_work is None:  # other connections need not wait for the next check
                     self._ranges_work = True
                     self._start_more()
                 await self._receive(segment, reply)
@@ -225,7 +225,7 @@ class ConnectionGroup:
             self._context.sources.note(source, segment.began_with, segment.written)
             segment.is_busy = False
             source.connections -= 1
-            if task.cancelled():  # its rest has another connection; it neither worked nor failed
+            if task.cancelled():  # another connection has its rest; it neither worked nor failed
                 continue
             error = task.exception()
             if error is None:

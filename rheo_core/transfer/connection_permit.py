@@ -48,7 +48,7 @@ class ConnectionPermit:
         self._was_answered = False
 
     async def begin(self) -> None:
-        """Wait a short time for room at the host, and take it.
+        """Wait a short time for room at the host, and take the permit.
 
         The wait is short, because a waiting download holds its slot and perhaps a reservation.
         Other downloads may wait for these, and this host may wait for those downloads.

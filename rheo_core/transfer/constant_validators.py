@@ -10,7 +10,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 _ZEROS = re.compile(r"[\W_0]*|0{8,}-\d+")
-"""`0`, `-`, `0-0`, zero digests, and those that MinIO gives to files that were there before it."""
+"""`0`, `-`, `0-0`, zero digests, and the ones that MinIO gives to files from before its time."""
 _SEPARATOR = re.compile(r"[-:._]")
 _WORDS = frozenset({
     "-1", "(null)", "empty", "etag", "false", "n/a", "na", "nan", "nil", "none", "null", "static",
@@ -25,19 +25,19 @@ _OF_NOTHING = frozenset({
     *(b64encode(each.digest()).decode().rstrip("=").lower() for each in _DIGESTS),
     "ef46db3751d8e999", "2d06800538d394c2", "99aa06d3014798d86001c324468d497f",  # xxhash
 })  # fmt: skip
-"""Digests of no bytes, in lower case. Frameworks hash a body before it is there."""
+"""Digests of no bytes, in lower case. Some frameworks hash a body before it exists."""
 _DIGEST = re.compile(r"[\w+/]{16,}")
 
 
 _FIRST_YEAR = 1990
-"""Earlier dates are constants of build tools: 1970 (Nix, Bazel), 1980 (zip), 1985 (npm). The web is
-younger."""
+"""Earlier dates are older than the web. Build tools use such constants: 1970 (Nix, Bazel), 1980
+(zip), 1985 (npm)."""
 _UNITS = (1, 10**3, 10**6, 10**9)
 """Seconds to nanoseconds, in which servers write the time of a file into its ETag."""
 
 
 def is_constant_etag(etag: str, size: int | None, modified: datetime | None) -> bool:
-    """Return True if many versions of a file may have an ETag.
+    """Return True if many versions of a file may have the same ETag.
 
     Args:
         etag: a strong ETag, with its quotes.
@@ -53,9 +53,9 @@ def is_constant_etag(etag: str, size: int | None, modified: datetime | None) -> 
 
 
 def _is_of_size_and_constant_time(text: str, size: int, modified: datetime | None) -> bool:
-    """Return True if an ETag has the size of the file, and otherwise a time that is a constant.
+    """Return True if an ETag consists of the file's size and a constant time.
 
-    nginx, Apache, lighttpd and aiohttp make ETags of both; `FileETag Size` leaves out the time.
+    nginx, Apache, lighttpd and aiohttp build ETags from both; `FileETag Size` omits the time.
     """
     sizes = (f"{size:x}", str(size))
     if sizes[0] not in text and sizes[1] not in text:
@@ -87,15 +87,15 @@ def _is_early(part: str) -> bool:
 
 
 def is_constant_date(text: str, moment: datetime) -> bool:
-    """Return True if every version of a file may have a date: `text`, which means `moment`.
+    """Return True if every version of a file may have the same date: `text`, parsed as `moment`.
 
-    A year of two digits (RFC 850) does not name its century: zero times are written so, too.
+    A two-digit year (RFC 850) does not give the century, and zero times may have this form.
     """
     return str(moment.year) not in text or is_constant_moment(moment)
 
 
 def is_constant_moment(moment: datetime) -> bool:
-    """Return True for a moment that clocks and build tools begin with.
+    """Return True for a moment at which clocks and build tools begin.
 
     Clocks begin at New Year (2000, 2001 and others), and PHP's month 0, day 0 of the year 0 is
     30 November 1999; in any zone of whole hours.

@@ -39,7 +39,7 @@ _PERCENT_ENCODED = re.compile("(?:%[0-9a-fA-F]{2})+")
 def filename_from_disposition(header: str) -> str | None:
     """Return the file name of a Content-Disposition header, as one safe path component.
 
-    `filename*` wins over `filename` (RFC 6266 4.3). None if there is no usable name.
+    `filename*` takes precedence over `filename` (RFC 6266 4.3). None if there is no usable name.
     """
     plain = extended = None
     header = _ESCAPED.sub(lambda escaped: _ESCAPES[escaped[0]], header)
@@ -91,7 +91,7 @@ def _decode_words(text: str) -> str | None:
 
 
 def _decode_percent(match: re.Match[str]) -> str:
-    """Decode a row of percent-encoded bytes; leave it as it is if it is not UTF-8."""
+    """Decode a sequence of percent-encoded bytes; leave it unchanged if it is not UTF-8."""
     with suppress(UnicodeDecodeError):
         return _SEPARATOR.sub("_", unquote_to_bytes(match[0]).decode())
     return match[0]

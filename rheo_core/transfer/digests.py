@@ -5,7 +5,7 @@ rheo stores bodies without decoding them. Digests of the representation (RFC 953
 Content-MD5) also include the content coding. Therefore they match the stored file, with any
 Content-Encoding. rheo uses the digest of a message only if it carries the whole representation.
 
-`downloads/verification.py` decides whether it counts. A checksum of the user takes precedence.
+`downloads/verification.py` decides whether it counts. The user's checksum takes precedence.
 """
 
 import base64
@@ -42,7 +42,7 @@ _Promises: TypeAlias = Iterator[tuple[str, bytes]]
 def digest_of(headers: Mapping[str, str], *, partial: bool) -> HashConfig | None:
     """Return the strongest checksum of the whole file that a response promises.
 
-    Values that cannot be read are ignored.
+    Unreadable values are ignored.
 
     Args:
         headers: headers of the response, names in any case. A multidict has every line of a name.
@@ -129,7 +129,7 @@ def _is_identity(coding: str) -> bool:
 def _structured(fields: _Fields, field: str) -> _Promises:
     """Read dictionaries of byte sequences (RFC 9530 2 and 3; RFC 9651 3.2).
 
-    Each line is read alone, so that a broken one does not affect others.
+    Each line is parsed separately, so that a broken one does not affect others.
     """
     for line in fields.get(field, []):
         yield from _read_structured(line)

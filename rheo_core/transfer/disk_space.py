@@ -10,7 +10,7 @@ _MIN_BYTES = 1 << 30
 _DISK_PARTS = 100
 """The reserve is the larger of 1 GiB and one hundredth of the disk,"""
 _SMALL_DISK_PARTS = 10
-"""but at most one tenth, because a USB stick could not hold such files otherwise,"""
+"""but at most one tenth, because otherwise a USB stick could not hold such files,"""
 _FREE_PARTS = 2
 """and at most half of the free space when the body begins, so that small files still fit."""
 _LOOKS = 64
@@ -33,7 +33,7 @@ class Reserve:
     def __init__(self, descriptor: int) -> None:
         disk = _disk_of(descriptor)
         self.bytes = 0 if disk is None else min(reserve_of(disk), _free(disk) // _FREE_PARTS)
-        self._granted = 0  # bytes that may be written before the next look
+        self._granted = 0  # bytes that may be written before the next check
 
     def allows(self, count: int, descriptor: int) -> bool:
         """Claim `count` more bytes; return False if they would use up the reserve."""

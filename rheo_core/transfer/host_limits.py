@@ -17,7 +17,7 @@ _MIN_PATIENCE_SECONDS, _MAX_PATIENCE_SECONDS = 10.0, 60.0
 """Time after which one more connection is tried. It doubles with each refusal of the host."""
 
 _MARGIN_SECONDS = 0.1
-"""So that the limit has grown when the timer looks."""
+"""Extra time, so that the limit has grown when the timer checks it."""
 
 _MAX_LEADS = 1000
 _MAX_REFUSALS = 1000
@@ -29,7 +29,7 @@ class KnownHost:
     """Connections of a host, and what it has taught about its limit."""
 
     in_use: int = 0
-    learned: int | None = None  # connections when it refused one more; None: it never refused
+    learned: int | None = None  # connections when it refused another one; None: it never refused
     refused_at: float = 0.0  # the loop's clock
     patience: float = 0.0  # seconds until one more connection is tried
     cause: str = ""  # of the lower limit or the pause, such as "HTTP 429"
@@ -40,7 +40,7 @@ class KnownHost:
     # Refused downloads -> `answers` at that time, without the answers to themselves.
     refusals: dict[str, int] = field(default_factory=dict)
     bad_links: set[str] = field(default_factory=set)  # refused while others were answered
-    waking: asyncio.TimerHandle | None = None  # reports the room that time brings
+    waking: asyncio.TimerHandle | None = None  # reports room that becomes free with time
 
     @property
     def is_idle(self) -> bool:
@@ -48,7 +48,7 @@ class KnownHost:
         return not self.in_use and self.learned is None and not self.refusals
 
     def note_answer(self, download_id: str) -> None:
-        """Count an answer; those to a refused download say nothing about its link."""
+        """Count an answer. Answers to a refused download say nothing about its link."""
         self.answers += 1
         if download_id in self.refusals:
             self.refusals[download_id] += 1
@@ -397,7 +397,7 @@ class HostLimiter:
         )
 
     def _look_again(self, host: str, known: KnownHost) -> None:
-        """Report the room that time brings, until the limit is as before."""
+        """Report room that becomes free with time, until the limit is as before."""
         known.waking = None
         if self.allowed(host) >= self._limit_of(host):
             self._forget_refusal(host, known)
@@ -411,7 +411,7 @@ class HostLimiter:
 
 
 def _wall_time(loop_time: float) -> float:
-    """Return a time of the loop's clock in whole seconds since the epoch."""
+    """Convert a time of the loop's clock to whole seconds since the epoch."""
     return float(round(time.time() + loop_time - asyncio.get_running_loop().time()))
 
 

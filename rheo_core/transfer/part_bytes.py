@@ -24,7 +24,7 @@ class PartBytes:
     Args:
         descriptor: the file.
         path: its path.
-        hashing: checksum of the file, which gets all bytes that are written.
+        hashing: checksum of the file, which gets all written bytes.
         reach: offset behind the last byte that is in the file.
     """
 
@@ -42,7 +42,7 @@ class PartBytes:
         Args:
             offset: offset in the file.
             data: the bytes.
-            crc: CRC-32 of the bytes before.
+            crc: CRC-32 of the preceding bytes.
             total: size of the whole file, bytes; None: unknown.
 
         Raises:
@@ -88,7 +88,7 @@ class PartBytes:
             self.note_check()
 
     def forget(self) -> None:
-        """Forget checks and reserve, because another version comes."""
+        """Forget checks and reserve, because another version follows."""
         self._checked = self._reserve = None
 
     def check_unchanged(self, name: str) -> None:
@@ -101,7 +101,7 @@ class PartBytes:
             raise FileValidationError(f"another program changed {printable(name)} after its check")
 
     def check_reach(self) -> None:
-        """Check that all written bytes are in the file: a later write would hide a hole.
+        """Check that all written bytes are in the file, because a later write would hide a hole.
 
         Raises:
             FileValidationError: another program shortened it.

@@ -77,7 +77,7 @@ class PartFile:
                 before a file is created or named, because others may change a shared folder.
         """
         self.destination = destination
-        self.folder = folder_of(str(destination))  # no change of its name affects it
+        self.folder = folder_of(str(destination))  # a change of the name does not affect it
         self.owner = owner
         self._key = key
         self._check_folder = check_folder
@@ -200,7 +200,7 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if self.state.written and not self.owner.may_continue(self.state):
-            if not self.owner.fetched:  # a checksum proved them, and the user gives none any more
+            if not self.owner.fetched:  # a checksum proved them, but the user has removed it
                 self.state = PartState(self.owner.source)
                 return
             self.close()

@@ -19,7 +19,7 @@ _LOOKS_BEFORE = 16
 """Downloads in a folder before the first listing, which is not worthwhile for a few files."""
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
-"""Names to list, in about 10 ms. A folder with more names is treated as having part files."""
+"""Maximum number of names to list, in about 10 ms. A larger folder counts as having part files."""
 
 
 class _Listing(NamedTuple):
@@ -32,7 +32,7 @@ class PartListings:
 
     A part file may have one of five names, and looking for all of them takes as long as creating a
     small file. The listing shows new part files of other programs within a second, and those of
-    this engine at once. Opening a part file never relies on a listing, but makes all checks.
+    this engine at once. Opening a part file never relies on a listing; it makes all checks.
 
     Args:
         disk: threads for the listings.

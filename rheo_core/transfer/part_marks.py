@@ -16,7 +16,7 @@ _MARK_BYTES = 16
 
 def put_mark(descriptor: int, source: str, key: bytes) -> None:
     """Mark an open file as a part file of this download, if the file system supports it."""
-    if hasattr(os, "setxattr"):  # macOS has none in Python
+    if hasattr(os, "setxattr"):  # Python does not support them on macOS
         with suppress(OSError):
             os.setxattr(descriptor, _ATTRIBUTE, _mark(source, key))
 
@@ -37,7 +37,7 @@ def has_any_mark(file: int | Path) -> bool | None:
 
 
 def _read_mark(file: int | Path) -> bytes | None:
-    """Return the mark of a file, empty if it has none; None: marks are not supported."""
+    """Return the mark of a file; empty: it has none; None: marks are not supported."""
     if not hasattr(os, "getxattr"):
         return None
     try:
@@ -47,7 +47,7 @@ def _read_mark(file: int | Path) -> bytes | None:
 
 
 def remove_mark(descriptor: int) -> None:
-    """Remove the mark, because the file is whole."""
+    """Remove the mark, because the file is complete."""
     if hasattr(os, "removexattr"):
         with suppress(OSError):
             os.removexattr(descriptor, _ATTRIBUTE)

@@ -61,7 +61,7 @@ class PartOpener:
         owner: the download.
         key: signs states and marks.
         pieces: checksums that find good bytes if the state cannot.
-        hashing: checksum of the file, which gets all bytes that are read back.
+        hashing: checksum of the file, which gets all bytes read back.
     """
 
     destination: Path
@@ -115,7 +115,7 @@ class PartOpener:
         return None if state is None else OpenPart(paths, descriptor, state)
 
     def _believe(self, part: FoundPart, stop: threading.Event) -> PartState | None:
-        """Make a file that was found that of this download; None if it is foreign."""
+        """Adopt a file that was found for this download; None if it is foreign."""
         recorded = part.state_file and part.state_file.state
         state = take_up(part, self.hashing, stop)
         if state is not None and not state.written and recorded and self.owner.borrows(recorded):
@@ -129,7 +129,7 @@ class PartOpener:
     def _examine(
         self, paths: PartPaths, descriptor: int, state_file: StateFile | None
     ) -> FoundPart:
-        """Return an open file with the state that was found beside it."""
+        """Return an open file with the state that was found next to it."""
         return FoundPart(descriptor, paths, self.owner.source, self.key, state_file, self.pieces)
 
     def open_existing(self) -> OpenPart | None:
@@ -144,7 +144,7 @@ class PartOpener:
         return None if state_file is None else self._open_existing(paths, state_file)
 
     def open_leftover(self) -> OpenPart | None:
-        """Open what `open_existing` does, or the blank file that a crash left; None otherwise."""
+        """Open the file as `open_existing` does, or the empty file that a crash left; else None."""
         try:
             paths, state_file = self._find_own()
         except FileInUseError:
@@ -227,7 +227,7 @@ def _paths_to_try(destination: Path, owner: PartOwner, key: Key) -> Iterator[Par
 
 
 def _let_owner_resume(descriptor: int) -> None:
-    """Let the user read and write a new file, or no later run could resume it."""
+    """Let the user read and write a new file; otherwise no later run could resume it."""
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & 0o600 != 0o600:  # an odd umask
         set_mode(descriptor, mode | 0o600)
@@ -263,7 +263,7 @@ def may_be_ours(paths: PartPaths, state_file: StateFile | None, owner: PartOwner
 
 
 def is_empty_of_another_user(status: os.stat_result) -> bool:
-    """Return True if another user owns an empty file, and so would own data written to it."""
+    """Return True if another user owns an empty file, and would own the data written to it."""
     return not status.st_size and status.st_uid != os.geteuid()
 
 

@@ -65,14 +65,14 @@ class PartOwner(NamedTuple):
 def source_of(url: str) -> str:
     """Return the id of a source: a hash of its URL without signature and fragment.
 
-    Validators cannot be compared across URLs (RFC 9110 8.8.1). With a new signature, a URL still
+    RFC 9110 8.8.1 does not compare validators across URLs. But with a new signature, a URL still
     names the same object, and an ETag confirms this. A date does not, because many objects of a
     server may share it.
     """
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 
 
-@lru_cache(maxsize=16)  # an attempt asks twice for that of its URL
+@lru_cache(maxsize=16)  # an attempt asks twice for the one of its URL
 def exact_source_of(url: str, key: bytes) -> str:
     """Return the id of a source including its signature.
 

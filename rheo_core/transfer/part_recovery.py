@@ -34,7 +34,7 @@ _READ_BYTES = 1 << 20
 
 
 def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> StateFile | None:
-    """Remove leftovers of a commit or a move that a crash or a loss of power interrupted.
+    """Remove leftovers of a commit or a move that a crash or a power loss interrupted.
 
     The finished file may still have several names, and the state may be lost, because the first
     one is not synced. Return the remaining state.
@@ -70,7 +70,7 @@ def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
 
 
 class FoundPart(NamedTuple):
-    """An open file with the name of a part file, and the files found beside it.
+    """An open file with the name of a part file, and the files found next to it.
 
     Attributes:
         descriptor: the file, locked.
@@ -199,7 +199,7 @@ def _begin_afresh(part: FoundPart, size: int) -> PartState | None:
 
 
 def is_begun_by_us(part: FoundPart) -> bool:
-    """Return True if a file beside a valid state is the one that the state describes."""
+    """Return True if a file next to a valid state is the one that the state describes."""
     return not os.fstat(part.descriptor).st_size or part.has_mark is not False
 
 

@@ -47,10 +47,10 @@ class PartState:
     written: tuple[WrittenRange, ...] = ()
     promised: HashConfig | None = None  # checksum of the whole file from the server
     modified: int | None = None  # Last-Modified, seconds since the epoch
-    is_rejected: bool = False  # whole and not as promised, except `written`
+    is_rejected: bool = False  # complete but not as promised, except `written`
     media_type: str | None = None  # of the first response, such as text/html, in lower case
     link: str = ""  # of the download, with its signature; see `exact_source_of`
-    fetched: str | None = None  # link that brought the bytes; None: `link`
+    fetched: str | None = None  # link that the bytes came from; None: `link`
     moved: str | None = None  # the other name during a move; see `text_of` and `part_move.py`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -86,7 +86,7 @@ class PartState:
     def offset(self) -> int:
         """Number of written bytes."""
         size = 0
-        for each in self.written:  # quicker than `sum` for the usual one or none
+        for each in self.written:  # faster than `sum` for the usual one or none
             size += each.end - each.start
         return size
 
@@ -171,8 +171,8 @@ class StateFile(NamedTuple):
     Attributes:
         identity: identity of the file.
         state: its state if this program wrote it, else None.
-        is_private: it is a regular file of this user with one name, readable by the user alone,
-            as this program creates them.
+        is_private: it is a regular file of this user with one name that only the user can read,
+            like the ones that this program creates.
         data: its content; empty if it cannot be read.
     """
 
@@ -183,7 +183,7 @@ class StateFile(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """True if it looks like a state that was not synced before a loss of power."""
+        """True if it looks like a state that was not synced before a power loss."""
         return self.is_private and not self.data.strip(b"\0")
 
     @property
@@ -207,7 +207,7 @@ def find_state(path: Path, part_name: str, key: Key) -> StateFile | None:
     """Read the file with the name of a state; None if there is none.
 
     Raises:
-        ShortageError: it cannot be opened now. If it counted as missing, its bytes would be lost.
+        ShortageError: it cannot be opened now. Treating it as missing would lose its bytes.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:

@@ -41,7 +41,7 @@ class PartStateFile:
         """Remove the state, if this program wrote it."""
         path = paths.state
         with suppress(OSError):
-            if self._has_written(path):  # without a descriptor, of which there may be none left
+            if self._has_written(path):  # without a descriptor, because none may be left
                 path.unlink()
                 return
             file = paths.find_state(self._key)

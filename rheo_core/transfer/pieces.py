@@ -80,7 +80,7 @@ def _whole_pieces(
         while number <= last:
             start, end = number * pieces.length, (number + 1) * pieces.length
             if number == last:
-                end = span_end + 1 if total is None else total  # cannot be known to be whole
+                end = span_end + 1 if total is None else total  # may not be complete
             if end > span_end:
                 break
             yield number, start, end

@@ -24,7 +24,7 @@ async def size_at_server(context: TransferContext, size: int) -> int | None:
     """
     try:
         head = await _head_of(context, size)
-        if size and not head.partial:  # it may be a part all the same: see `check_whole`
+        if size and not head.partial:  # it may still be a part: see `check_whole`
             head = await _head_of(context, 0)
         return head.total
     except NothingLeftError as nothing:

@@ -49,7 +49,7 @@ class ReplyChecks:
         self._refused_tags = refused_tags
 
     def page(self, head: ResponseHead, state: PartState) -> None:
-        """Refuse a web page that is sent instead of the file.
+        """Refuse a web page sent instead of the file.
 
         A sign-in page must neither replace a partial file nor pass for the file. If it replaces
         nothing and a checksum is known, the checksum decides.
@@ -108,7 +108,7 @@ class ReplyChecks:
         return WebPageError(head.type or "", self._record.name, size, is_kept=is_kept, what=what)
 
     def robots_tag(self, head: ResponseHead) -> None:
-        """Refuse a file that programs are asked not to use.
+        """Refuse a file that its owner asks programs not to use.
 
         Raises:
             RobotsTagError: a directive is one of the refused ones.

@@ -42,9 +42,9 @@ class Request:
             at the end.
         timeouts: time limits.
         options: options of the download for its requests.
-        check_page: refuses a web page that is sent instead of a part of the file.
+        check_page: refuses a web page sent instead of a part of the file.
         tuning: limit of the time between two writes.
-        is_counted: the permit is taken already, and stays so afterwards.
+        is_counted: the permit is already taken, and stays taken afterwards.
     """
 
     head: ResponseHead
@@ -98,7 +98,7 @@ class Request:
             await self.permit.begin()
         try:
             await self._ask()
-            if self._host != self.permit.host:  # a permit that was taken for another host
+            if self._host != self.permit.host:  # a permit taken for another host
                 await self.permit.move(self._host)
         except BaseException as error:
             self._source.final_host = self._host
@@ -203,7 +203,7 @@ class Request:
 def _range_headers(
     segment: Segment, total: int | None, version: Validator | None
 ) -> dict[str, str]:
-    """Return headers for a range if a strong validator guards it (RFC 9110 13.1.5) or none must."""
+    """Return headers for a range if a strong validator guards it (RFC 9110 13.1.5) or need not."""
     if segment.received == 0 and segment.end == total:
         return {}
     last = "" if segment.end in (None, total) else str(segment.end - 1)

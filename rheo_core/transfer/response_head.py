@@ -40,7 +40,7 @@ _NOT_OF_QUOTA = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _QUOTA_NAMES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _MAX_SHOWN_LENGTH = 80
 _UNKNOWN_QUOTA_SECONDS = 60.0
-_EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are a time, smaller ones a duration
+_EARLIEST_EPOCH_SECONDS = 1e9  # larger numbers are times, smaller ones durations
 
 
 class ResponseHead(NamedTuple):
@@ -57,7 +57,7 @@ class ResponseHead(NamedTuple):
     type: str | None = None  # its media type, such as text/html, in lower case
     is_attachment: bool = False  # Content-Disposition: attachment, without a name
     robots_tags: tuple[str, ...] = ()  # values of X-Robots-Tag
-    ends_with_connection: bool = False  # RFC 9112 6.3, number 8: nothing else says where
+    ends_with_connection: bool = False  # RFC 9112 6.3, number 8: nothing else marks the end
 
 
 class RangeRefusedError(ProtocolError):
@@ -134,7 +134,7 @@ def _refusal(
 
 
 def status_error(status: int, reason: str, headers: MultiMapping[str]) -> HttpStatusError:
-    """Return the error for a response without a file, with the wait that it asks for."""
+    """Return the error for a response without a file, with the wait that it requests."""
     wait = retry_after(headers.get("Retry-After", ""))
     if wait is None and status >= 400 and status not in _NOT_OF_QUOTA:
         wait = _quota_wait(headers)
@@ -220,7 +220,7 @@ def _parse_partial(
 
 
 def _check_coded(validator: Validator, content_length: int | None) -> None:
-    """Refuse a part that may have been encoded on the way, because its range counts other bytes.
+    """Refuse a part that may have been encoded in transit, because its range counts other bytes.
 
     A range counts encoded bytes (RFC 9110 14.4). Only a server that knows these bytes sends their
     number in Content-Length.
@@ -270,7 +270,7 @@ def _length_of_whole(
     length = content_length
     if length is None and (start, end) == (0, total):
         if coding_of(headers) is not None:
-            return None  # the range may count bytes that were encoded on the way since
+            return None  # the range may count bytes that were encoded in transit
         length = total
     if total is not None and length == total:
         return length
@@ -285,7 +285,7 @@ def _length_of_whole(
 
 
 def _check_possible(size: int | None) -> None:
-    """Refuse a size that no disk can hold, so that no download waits for room in vain."""
+    """Refuse a size that no disk can hold, so that no download waits for room that never comes."""
     if size is not None and size > MAX_FILE_BYTES:
         raise ProtocolError(
             f"the server reports an impossible file size (more than {size_text(MAX_FILE_BYTES)})"
@@ -355,7 +355,7 @@ def check_version(
     are_known = None not in (total, head.total)
     if are_known:
         same = same and head.total == total
-    # Only sizes that agree stand for a coding that the response does not repeat (RFC 9110 15.3.7).
+    # Only equal sizes make up for a coding that the response does not repeat (RFC 9110 15.3.7).
     if validator is not None and not (are_known and head.validator.coding is None):
         same = same and head.validator.coding == validator.coding
     if not same:

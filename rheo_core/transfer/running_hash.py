@@ -25,7 +25,7 @@ class RunningHash:
         self.restart()
 
     def use(self, algorithm: HashAlgorithm, *, instead: bool = True) -> None:
-        """Hash the bytes to come; without `instead`, keep an algorithm that is in use."""
+        """Hash the following bytes; without `instead`, keep an algorithm that is in use."""
         if self._is_read_back:
             return
         if self._algorithm is None or (instead and self._algorithm is not algorithm):
@@ -40,7 +40,7 @@ class RunningHash:
             self._digest = hashlib.new(self._algorithm.value, usedforsecurity=False)
 
     def feed(self, offset: int, data: bytes | memoryview) -> None:
-        """Take note of bytes that are in the file now."""
+        """Hash bytes that are now in the file, if they continue the hashed ones."""
         if self._digest is not None and offset == self.position:
             self._digest.update(data)
             self.position += len(data)
@@ -48,7 +48,7 @@ class RunningHash:
     def finish(self, algorithm: HashAlgorithm, descriptor: int, stop: threading.Event) -> str:
         """Read the rest of the file; return its digest in hexadecimal.
 
-        `stop` ends the reading early; the digest is meaningless then.
+        `stop` ends the reading early. The digest is then meaningless.
 
         Raises:
             OSError: the file cannot be read.

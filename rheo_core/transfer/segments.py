@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 
 _SLOWER_TIMES = 4
-"""A connection this many times slower than the best loses its segment to a free one, if its rest
-takes longer than `Tuning.takeover_seconds`."""
+"""A connection that is this many times slower than the best one loses its segment to a free one, if
+its rest takes longer than `Tuning.takeover_seconds`."""
 
 _TAKEOVER_TIMES = 10
 """Near the end, with nothing left to split, a takeover follows after this multiple of the time that
-a connection takes to begin: few bytes are at stake, and everything waits for them."""
+a connection takes to start, because everything waits for a few bytes."""
 
 _MAX_DOUBLINGS = 10
-"""Takeovers that double the patience: far more of them would be too many for a float."""
+"""Maximum number of takeovers that double the patience, so that it fits into a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Segment:
     is_overtaken: bool = False  # another connection fetches the rest
 
     def speed(self, now: float, min_age: float) -> float:
-        """Return the average bytes/s of its connection; 0.0 if that is younger than `min_age`."""
+        """Return the average bytes/s of its connection; 0.0 if it is younger than `min_age`."""
         age = (now if self.is_busy else self.active_at) - self.began_at
         return (self.received - self.began_with) / age if age >= min_age else 0.0
 
@@ -63,7 +63,7 @@ class Segment:
         self.began_with = self.received
 
     def rewind(self) -> None:
-        """Forget bytes that were received and not written."""
+        """Forget bytes that were received but not written."""
         self.received = self.written
 
 
@@ -113,18 +113,18 @@ class SegmentMap:
         return sum(segment.missing for segment in self._segments)
 
     def note_total(self, total: int) -> None:
-        """Take note of the size of the file, which the first response did not have."""
+        """Set the size of the file, which the first response did not have."""
         self.total = self._segments[-1].end = total
 
     def note_join(self, seconds: float) -> None:
-        """Take note of the time in which a connection began."""
+        """Record the time that a connection took to start."""
         known = self.join_seconds
         self.join_seconds = seconds if known is None else min(known, seconds)
 
     def lasts_longer(self, seconds: float, now: float, usual: float) -> bool:
         """Return True if the largest segment takes longer than `seconds`.
 
-        The speed is that of its connection, or `usual` (bytes/s) while that is young.
+        The speed is that of its connection, or `usual` (bytes/s) for a young connection.
         """
         largest = self._largest
         return largest.missing > (self._speed(largest, now) or usual) * seconds
@@ -164,8 +164,8 @@ class SegmentMap:
     def take(self, now: float, *, compare: bool = True) -> Segment | None:
         """Take a segment for one more connection; None if nothing is worth a connection.
 
-        First come segments without a connection, then the whole rest of a laggard, then half of
-        the largest segment. While the size of the file is unknown, its end is missing.
+        The order is: segments without a connection, the whole rest of a laggard, half of the
+        largest segment. While the size of the file is unknown, its end is missing.
         """
         segment = next((s for s in self._segments if not (s.is_busy or s.is_complete)), None)
         if segment is None:
@@ -218,8 +218,9 @@ class SegmentMap:
     def _patience(self, *, is_unlimited: bool) -> float:
         """Return the seconds without a byte after which a connection loses its segment.
 
-        Each takeover makes the next one later. Near the end, where the time is short, it doubles:
-        a server that pauses in each response would lose them all before they go on.
+        Each takeover delays the next one. Near the end, where the time is short, the delay doubles.
+        Otherwise a server that pauses in each response would lose every connection before it
+        continues.
         """
         seconds = self._tuning.takeover_seconds * (1 + self._thefts)
         is_near_end = self._largest.missing < 2 * self._tuning.min_segment_bytes

@@ -28,12 +28,12 @@ from .errors import translated_errors
 from .response_head import status_error
 
 _MAX_BYTES = 4 << 20
-"""Size limit of a checksum file. Those of whole distributions have about 100 KiB."""
+"""Size limit of a checksum file. The files of whole distributions have about 100 KiB."""
 _WHOLE = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
 _POLICY = RetryPolicy()
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 _ANY_FORMAT = 32 + zlib.MAX_WBITS
-"""Of gzip and zlib, the one that the data begin with."""
+"""gzip or zlib, depending on the first bytes of the data."""
 
 
 class Sidecar(NamedTuple):
@@ -41,7 +41,7 @@ class Sidecar(NamedTuple):
 
     url: str
     algorithm: HashAlgorithm
-    is_single: bool  # it covers one file and need not name it
+    is_single: bool  # it covers a single file, so it need not name it
 
 
 _PLACES = (  # in the order of requests; a suffix of the name, or a whole name

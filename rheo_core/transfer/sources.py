@@ -15,8 +15,8 @@ from .host_limits import HostLimiter
 from .validators import Validator
 
 _MAX_REFUSALS = 2
-"""Number of sources on one host that may be refused in a row. One refusal may concern its link, two
-concern the host."""
+"""Maximum number of refusals in a row by one host. One refusal may concern its link, two concern
+the host."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,11 +74,11 @@ class Sources:
         return next(self.usable(), None) is not None
 
     def refused(self, host: str, error: DownloadError) -> None:
-        """Take note that a host has refused a request."""
+        """Record that a host has refused a request."""
         self._refusals.setdefault(host, []).append(error)
 
     def answered(self, host: str) -> None:
-        """Take note that a host has answered."""
+        """Record that a host has answered."""
         if self._refusals:
             self._refusals.pop(host, None)
 
@@ -91,7 +91,7 @@ class Sources:
         return not self._refusals or len(self._refusals.get(host, ())) < _MAX_REFUSALS
 
     def note(self, source: Source, start: int, end: int) -> None:
-        """Take note that bytes of a source are in the file."""
+        """Record that bytes of a source are in the file."""
         if end > start:
             self._brought.append((source, start, end))
 
@@ -107,7 +107,7 @@ class Sources:
         return sorted(brought, key=brought.__getitem__)
 
     def brought_another(self, version: Validator) -> bool:
-        """Return True if bytes of another version than this one came."""
+        """Return True if bytes of a version other than this one arrived."""
         return any(source.version != version for source, _, _ in self._brought)
 
     def choose(self, idle_host: str | None = None) -> Source | None:

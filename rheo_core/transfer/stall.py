@@ -14,7 +14,7 @@ class StallWatch:
 
     Args:
         record: counts the bytes.
-        is_throttled: tells whether a limit delays bytes; a slow transfer is not stalled then.
+        is_throttled: returns True if a limit delays bytes. A slow transfer is then not stalled.
         seconds: time without bytes after which it is stalled; None: never.
         speed: minimum average over `seconds`, bytes/s.
         now: time of the loop's clock.
@@ -36,10 +36,10 @@ class StallWatch:
         self._last_at = self._base_at = now
 
     def check(self, now: float, host: str) -> None:
-        """Check that enough bytes came; call this often.
+        """Check that enough bytes arrived; call this often.
 
         Raises:
-            DownloadTimeoutError: too few bytes came.
+            DownloadTimeoutError: too few bytes arrived.
         """
         count = self._record.stats.transferred
         if count != self._last:

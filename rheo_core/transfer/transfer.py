@@ -79,8 +79,8 @@ class Transfer:
         self._ends_at: float | None = None  # the loop's clock
         if self._limit is not None:
             self._ends_at = asyncio.get_running_loop().time() + self._limit
-        self.part: PartFile | None = None  # the one in use, also after a failure
-        self._is_anew = False  # request the whole file; old bytes stay until it comes
+        self.part: PartFile | None = None  # the one in use, even after a failure
+        self._is_anew = False  # request the whole file; old bytes stay until it arrives
 
     async def run(self, part: PartFile) -> PartFile:
         """Fetch the missing bytes. Return the complete part file.
@@ -239,7 +239,7 @@ class Transfer:
         size = part.size
         if known is not None and size < known:
             await self._drop_short(part, size, known)
-        if part.state.total is None:  # a total that a head named is never replaced by what came
+        if part.state.total is None:  # received bytes never replace a total from a head
             part.state = replace(part.state, total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
@@ -284,7 +284,7 @@ class Transfer:
             part.state = part.state.with_written(segments.written())
 
     async def _check_whole(self, part: PartFile, size: int) -> None:
-        """Check the size of a body without a length, which is known only at its end."""
+        """Check the size of a body without a length, which only its end shows."""
         try:
             self._context.checks.size(size)
         except ProtocolError:

@@ -19,12 +19,11 @@ from rheo_core.infrastructure.http.header_values import (
 from .constant_validators import is_constant_date, is_constant_etag
 
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,4000}"')
-"""A longer one counts as none: each checkpoint of a state would write it again. So does an empty
-one, which frameworks write for every version."""
+"""A longer one is ignored, because each checkpoint would write it again. So is an empty one, which
+frameworks send for every version."""
 _WEAK_ETAG = re.compile(rf"W/({_STRONG_ETAG.pattern})")
 _STRONG_AFTER_SECONDS = 60
-"""RFC 9110 8.8.2.2: Date must be so much later than Last-Modified that a second change is
-impossible."""
+"""RFC 9110 8.8.2.2: Date must be this much later than Last-Modified, to exclude a second change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Validator:
         return cls(last_modified=modified, weak_etag=weak, coding=coding)
 
     def may_be(self, other: "Validator") -> bool:
-        """Return True if a file with validator `other` may be of this version."""
+        """Return True if a file with validator `other` may have this version."""
         are_weak_known = None not in (self.weak_etag, other.weak_etag)
         return self.if_range == other.if_range and not (
             are_weak_known and self.weak_etag != other.weak_etag

@@ -19,15 +19,15 @@ _READ_BUFFER_BYTES = 1 << 20
 """Bytes that aiohttp reads ahead before it pauses the sender."""
 
 _MAX_HEADER_BYTES = 64 << 10
-"""Redirects to signed URLs exceed aiohttp's limit of 8 KiB a line."""
+"""Redirects to signed URLs exceed aiohttp's limit of 8 KiB per line."""
 
 
 class AiohttpClient(BaseHttpClient):
-    """HTTP client on one `aiohttp.ClientSession`, and one more for each route in use.
+    """HTTP client that uses one `aiohttp.ClientSession`, and another one for each route.
 
     Args:
-        session: used as it is, and left open by `close`; None: make one.
-        connector: for the session that is made, and left open; None: a secure one.
+        session: used unchanged, and not closed by `close`; None: create one.
+        connector: for the created session; not closed by `close`; None: a secure one.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class AiohttpClient(BaseHttpClient):
     def drop_idle(self) -> None:
         for session in (self._session, *self._routes.values()):
             if session is not None and session.connector is not None:
-                for idle in session.connector._conns.values():  # there is no public way
+                for idle in session.connector._conns.values():  # there is no public API
                     while idle:
                         idle.pop()[0].close()
 
@@ -88,9 +88,9 @@ class AiohttpClient(BaseHttpClient):
 
 
 def _proxy_arguments(proxy: str) -> dict[str, Any]:
-    """Return a proxy and its login, whose bytes aiohttp would encode again if it were in the URL.
+    """Separate a proxy from its login, whose bytes aiohttp would encode again in a URL.
 
-    aiohttp makes it the Proxy-Authorization of a tunnel or of each request.
+    aiohttp sends the login as Proxy-Authorization to open a tunnel, or with each request.
     """
     url, login = split_login(proxy)
     headers = {} if login is None else {"Authorization": login.basic}
@@ -99,7 +99,7 @@ def _proxy_arguments(proxy: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    """Return time limits as aiohttp has them."""
+    """Convert time limits for aiohttp."""
     return aiohttp.ClientTimeout(
         total=None,
         connect=timeouts.connect,

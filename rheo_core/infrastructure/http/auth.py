@@ -77,14 +77,14 @@ _COMMENT = re.compile(r"(?m)^[ \t]*#.*")
 
 
 def parse_netrc(text: str) -> _Entries:
-    """Return the entries of a netrc file, read as curl does.
+    """Parse the entries of a netrc file, as curl does.
 
-    A backslash is an escape in quotes only. Macros, comments and unknown words are skipped. An
+    A backslash is an escape only in quotes. Macros, comments and unknown words are skipped. An
     entry for any host (`default`) ends the last one and is ignored.
 
     Raises:
-        ValueError: a quote is not closed on its line. The next secrets would become a part of
-            this one. The message is one phrase without them.
+        ValueError: a quote is not closed on its line, so the next secrets would become part of this
+            one. The message is a phrase without secrets.
     """
     tokens = iter(_tokens(_COMMENT.sub("", _MACRO.sub(_only_lines, text))))
     entries: _Entries = {}
@@ -105,7 +105,7 @@ def parse_netrc(text: str) -> _Entries:
 
 
 def _only_lines(match: re.Match[str]) -> str:
-    """Return the line ends of a match, so that the lines after it keep their numbers."""
+    """Return the line ends of a match, so that the following lines keep their numbers."""
     return "\n" * match[0].count("\n")
 
 
@@ -156,7 +156,7 @@ class NetrcFile:
 
 
 def check_netrc() -> None:
-    """Check that the netrc file can be used, if it exists. Blocks.
+    """Check that the netrc file is usable, if it exists. Blocks.
 
     Raises:
         RequestOptionsError: as for `NetrcFile.find`.
@@ -184,13 +184,13 @@ def _expanded(path: Path) -> Path:
 
 
 def _may_be_missing(path: Path) -> bool:
-    """Return whether the user need not have the file: nobody named it, and no link leads to it."""
+    """Return True if the file is optional: nobody named it, and no link leads to it."""
     return not os.environ.get("NETRC") and not os.path.islink(_expanded(path))
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Explain an error in reading the netrc file; a file that may be missing is not one."""
+    """Explain an error in reading the netrc file. A missing optional file is not an error."""
     try:
         yield
     except OSError as error:

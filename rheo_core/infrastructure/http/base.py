@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PublicFields(dict[str, str]):
-    """Header fields without secrets. A client may keep the lines that it makes of them."""
+    """Header fields without secrets. A client may cache the lines that it builds from them."""
 
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -25,7 +25,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class Timeouts(NamedTuple):
     """Time limits of one request, in seconds; None: no limit."""
 
-    connect: float | None = None  # including the look-up of the name
+    connect: float | None = None  # including the lookup of the name
     read: float | None = None  # between two reads of the body
 
 
@@ -38,13 +38,13 @@ def is_of_aiohttp(error: BaseException) -> bool:
 
 
 class Response(Protocol):
-    """A response whose head has come: that of a client here, or of aiohttp.
+    """A response whose head has arrived, from one of our clients or from aiohttp.
 
     Attributes:
         status: three digits.
         reason: phrase of the status line; may be empty.
         headers: all fields, in their order.
-        content_length: bytes of the body by its header; None: not known from it.
+        content_length: bytes of the body according to the header; None: unknown.
         url: the URL that was requested.
     """
 
@@ -65,7 +65,7 @@ class Response(Protocol):
 
 
 class BaseHttpClient(ABC):
-    """Makes GET requests whose bodies stream."""
+    """Makes GET requests and streams their bodies."""
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -114,13 +114,13 @@ class BaseHttpClient(ABC):
             url: http or https; sent byte for byte.
             headers: fields of the request.
             timeout: for the connection and for a read. The engine passes aiohttp's `ClientTimeout`
-                to every client but its own, which needs no aiohttp.
+                to every client except its own, which does not need aiohttp.
             route: SOCKS proxy, IP version or network interface.
             proxy: URL of an HTTP proxy.
             ssl: TLS context; True: the usual checks, False: none.
-            middlewares: those of aiohttp, such as the one for digest logins.
+            middlewares: aiohttp middlewares, such as the one for digest logins.
             allow_redirects: follow redirects. The engine passes False and follows them itself,
-                because it decides which secrets may go along.
+                because it decides which secrets each hop gets.
 
         Raises:
             ClientNotInitialisedError: the client is not open.

@@ -38,11 +38,11 @@ _TLS_PROBLEMS = {
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _REFUSED_CERTIFICATE,
     "TLSV1_ALERT_UNKNOWN_CA": _REFUSED_CERTIFICATE,
 }
-"""By the reason of OpenSSL. Alerts come from the server (RFC 8446 6.2)."""
+"""Messages by OpenSSL's reason. Alerts come from the server (RFC 8446 6.2)."""
 
 
 def connection_problem(error: Exception, host: str) -> DownloadError:
-    """Return the error of this library for one of a socket, of TLS or of a name look-up."""
+    """Translate an error of a socket, of TLS or of a name lookup."""
     if isinstance(error, DownloadError):
         return error
     if isinstance(error, OSError) and (shortage := shortage_of_sockets(error)) is not None:
@@ -57,19 +57,19 @@ def connection_problem(error: Exception, host: str) -> DownloadError:
 
 
 def failed_look_up(host: str, error: OSError, *, is_proxy: bool = False) -> ConnectionFailedError:
-    """Return the error for a look-up of the name of a server or a proxy that failed."""
+    """Return the error for a failed lookup of the name of a server or a proxy."""
     if is_silent(error):
         return NoNetworkError(host, "no name server answers", is_look_up=True)
     return HostNotFoundError(host, is_proxy=is_proxy)
 
 
 def proxy_problem(error: Exception, host: str, proxy: str = "the proxy") -> DownloadError:
-    """Return the error for a connection to a proxy that failed.
+    """Return the error for a failed connection to a proxy.
 
     Args:
-        error: of a socket, of TLS, of a name look-up, or one of ours.
+        error: from a socket, from TLS, from a name lookup, or one of ours.
         host: of the proxy.
-        proxy: the words for it in a sentence.
+        proxy: its description in a sentence.
     """
     problem = connection_problem(error, host)
     if isinstance(problem, HostNotFoundError):
@@ -110,7 +110,7 @@ def is_unreachable(error: OSError) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in some words why a connection failed."""
+    """Return the reason for a failed connection as a phrase."""
     match error:
         case ssl.SSLError():
             known = _TLS_PROBLEMS.get(error.reason or "")
@@ -125,11 +125,11 @@ def reason_of(error: Exception) -> str:
 
 
 def certificate_problem(error: Exception) -> str:
-    """Return the reason why a certificate is refused."""
+    """Return the reason for refusing a certificate."""
     cause = getattr(error, "certificate_error", error)
     return quoted(getattr(cause, "verify_message", "") or cause)
 
 
 def cause_of(error: OSError) -> OSError:
-    """Return the error of the system, which aiohttp's errors of connections hold."""
+    """Return the system's error inside a connection error of aiohttp."""
     return getattr(error, "os_error", error)

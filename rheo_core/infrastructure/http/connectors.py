@@ -11,7 +11,7 @@ from .routes import Route, socket_options
 
 
 class CleanConnector(aiohttp.TCPConnector):
-    """Connector that uses a connection again only if nothing waits on it."""
+    """Connector that reuses a connection only if it has no unread bytes."""
 
     async def _get(self, key: ConnectionKey, traces: list[Any]) -> Any:
         drop_unfit(self, key)
@@ -37,7 +37,7 @@ def create_connector(route: Route) -> aiohttp.BaseConnector:
     """Return a connector for a route.
 
     Raises:
-        RequestOptionsError: the interface does not exist, or is of another IP version.
+        RequestOptionsError: the interface does not exist, or has another IP version.
     """
     if route.socks is not None:
         from .socks import SocksConnector  # rarely needed

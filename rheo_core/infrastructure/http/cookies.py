@@ -79,7 +79,7 @@ def new_jar() -> CookieJar:
 
 
 def check_cookies(file: Path) -> None:
-    """Check that a file of cookies can be used. Blocks.
+    """Check that a cookie file is usable. Blocks.
 
     Raises:
         RequestOptionsError: as for `CookieFiles.jar`.
@@ -103,13 +103,13 @@ def _shown(file: Path) -> str:
 
 
 def _parse(data: bytes, file: Path) -> tuple[list[_Cookie], list[int]]:
-    """Return the cookies of a file, and the numbers of the lines that are none.
+    """Return the cookies of a file, and the numbers of the invalid lines.
 
-    One line that is not understood does not cost the login in the others. It is never guessed at,
-    because a cookie with a wrong host or without its mark for https would go astray.
+    An invalid line does not affect the logins in the others. Its meaning is never guessed, because
+    a cookie with a wrong host or without its https flag would reach the wrong server.
 
     Raises:
-        RequestOptionsError: no line is understood.
+        RequestOptionsError: no line is valid.
     """
     cookies, odd = [], []
     # Text mode would have read CRLF as one character.
@@ -129,7 +129,7 @@ def _parse(data: bytes, file: Path) -> tuple[list[_Cookie], list[int]]:
 
 
 def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
-    """Return the cookie of a line: host, subdomains, path, https only, expiry, name, value.
+    """Parse the cookie of a line: host, subdomains, path, https only, expiry, name, value.
 
     As in curl, the second column decides on subdomains, not a dot before the host. An expiry of 0
     marks a session cookie, and the value is sent unchanged.
@@ -173,11 +173,11 @@ def store_cookies(jar: CookieJar, reply: Response) -> None:
 
 
 def _checked(field: str, url: URL, jar: CookieJar) -> str:
-    """Return a Set-Cookie field with nothing but what was checked; "" if it is refused.
+    """Rebuild a Set-Cookie field from its checked parts; return "" if it is refused.
 
-    Fields are split as RFC 6265 5.2 has it. aiohttp reads quotes and escapes besides, so it would
-    find another domain in some of them. It also takes the first second of 1970, by which servers
-    delete cookies, for no date.
+    This splits fields as RFC 6265 5.2 does. aiohttp also interprets quotes and escapes, so it would
+    find another domain in some of them. It also ignores the first second of 1970 as a date, with
+    which servers delete cookies.
     """
     pair, *parts = field.split(";")
     attributes: dict[str, str] = {}
@@ -189,7 +189,7 @@ def _checked(field: str, url: URL, jar: CookieJar) -> str:
     if _has_false_prefix(pair, attributes, url):
         return ""
     if "domain" in attributes:
-        domain = _DOMAIN.fullmatch(attributes.pop("domain").lower())  # others: of this host alone
+        domain = _DOMAIN.fullmatch(attributes.pop("domain").lower())  # others: only this host
         if domain and not _is_public_suffix(domain[1]):
             attributes["domain"] = domain[1]
         elif domain and domain[1] != url.host:
@@ -214,7 +214,7 @@ def _keep_quotes(jar: CookieJar) -> None:
 def _hides(jar: CookieJar, pair: str, attributes: Mapping[str, str], url: URL) -> bool:
     """Return True if a cookie would replace or hide one that only https may set.
 
-    Anybody on the way can answer a request without TLS (RFC 6265bis 5.7: leave secure cookies
+    Anybody in the middle can answer a request without TLS (RFC 6265bis 5.7: leave secure cookies
     alone).
     """
     name = pair.partition("=")[0].strip()
@@ -236,7 +236,7 @@ def _ends_with(host: str, domain: str) -> bool:
 
 
 def _has_false_prefix(pair: str, attributes: Mapping[str, str], url: URL) -> bool:
-    """Return whether the name of a cookie promises what it does not keep (RFC 6265bis 4.1.3)."""
+    """Return True if a cookie breaks the promise of its name prefix (RFC 6265bis 4.1.3)."""
     name = pair.strip().lower()
     if not name.startswith(("__secure-", "__host-")):
         return False

@@ -20,9 +20,9 @@ _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?$)")  # the last one may have
 
 
 class _Received(str):
-    """Text of a response as the bytes that came, of which surrogates stand for those not in UTF-8.
+    """Text of a response as the received bytes; surrogates stand for bytes that are not UTF-8.
 
-    The hash is of these bytes. A server that names no `charset` may send a realm in Latin-1.
+    The hash covers these bytes. A server that names no `charset` may send a realm in Latin-1.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class _Received(str):
 class DigestLogin(aiohttp.DigestAuthMiddleware):
     """Digest authentication with the first usable challenge that a server offers (RFC 7616 3.7).
 
-    aiohttp reads the first challenge only, which may be of another scheme (RFC 9110 11.6.1).
+    aiohttp reads only the first challenge, which may have another scheme (RFC 9110 11.6.1).
     """
 
     def __init__(self, login: Login) -> None:
@@ -58,7 +58,7 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
         return False
 
     async def _encode(self, method: str, url: yarl.URL, body: Any) -> str:
-        """Return the answer, in which the target is a quoted string too (RFC 7616 3.4)."""
+        """Return the answer, with the target as a quoted string (RFC 7616 3.4)."""
         answer = await super()._encode(method, url, body)
         target = yarl.URL(url).raw_path_qs
         return answer.replace(f'uri="{target}"', f'uri="{escape_quotes(target)}"', 1)

@@ -14,18 +14,18 @@ _YEAR = re.compile(
 )
 """A year after the month or the time; one of two digits only in the form of RFC 850.
 
-Zero times have other years (`0001`, `1`, `-0001`), which the library takes for 2001 or 2000."""
+Zero times have other years (`0001`, `1`, `-0001`), which the library reads as 2001 or 2000."""
 _MAX_DATE_LENGTH = 100
 """Characters; the forms of RFC 9110 5.6.7 have at most 33."""
 _NUMBER = re.compile(r"-?0*\d{1,10}(?:\.\d*)?", re.ASCII)
 _NAMED_RANGE = re.compile(r"(?:(\d{1,19})-(\d{0,19})|\*)/(\d{1,19}|\*)", re.ASCII)
-"""Numbers of a Content-Range without its white space, however it writes the rest."""
+"""Numbers of a Content-Range without its white space, in any notation."""
 
 
 def http_date(value: str) -> datetime | None:
-    """Return the time of a date in any form of RFC 9110 5.6.7; that of asctime has no zone.
+    """Return the time of a date in any form of RFC 9110 5.6.7; the asctime form has no zone.
 
-    Return None for a year before 1000, which stands for no date in several languages.
+    Return None for a year before 1000, which means "no date" in several languages.
     """
     return _date(value) if len(value) <= _MAX_DATE_LENGTH else None
 
@@ -46,7 +46,7 @@ def _date(value: str) -> datetime | None:
 def retry_after(value: str) -> float | None:
     """Return the seconds (RFC 9110 10.2.3); None if there is no value.
 
-    A value that is not valid still asks to come back, at a time of our choice.
+    An invalid value still asks the client to come back, at a time of its choice.
     """
     text = value.strip()
     if not text:
@@ -89,6 +89,6 @@ def coding_of(headers: MultiMapping[str]) -> str | None:
     if "Content-Encoding" not in headers:
         return None
     codings = ", ".join(headers.getall("Content-Encoding")).strip().lower()
-    # Any text will do to see a difference, but a state holds no bytes that are not UTF-8.
+    # Any text can show a difference, but a state must be UTF-8.
     escaped = codings.encode("ascii", "backslashreplace").decode()
     return None if codings in ("", "identity") else escaped

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def drop_unfit(connector: "aiohttp.BaseConnector", key: "ConnectionKey") -> None:
-    """Close idle connections of aiohttp on which bytes wait (RFC 9112 9.3).
+    """Close idle connections of aiohttp that have unread bytes (RFC 9112 9.3).
 
     No request asked for these bytes. aiohttp would read them as the response to the next one.
     """
-    for protocol, _ in connector._conns.get(key, ()):  # there is no public way
+    for protocol, _ in connector._conns.get(key, ()):  # there is no public API
         if protocol.should_close or has_bytes(protocol.transport):
             protocol.close()
 

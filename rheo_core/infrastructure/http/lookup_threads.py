@@ -1,4 +1,4 @@
-"""DNS threads: a slow name look-up does not delay the others."""
+"""DNS threads: a slow name lookup does not delay the others."""
 
 import asyncio
 import threading
@@ -14,8 +14,8 @@ _MAX_THREADS = 32
 _MAX_THREADS_PER_HOST = 2
 _MAX_THREADS_TOTAL = 256
 _MAX_QUEUED_SECONDS = 1.0
-"""After this time in the queue, a look-up gets an extra thread, up to `_MAX_THREADS_TOTAL`. Names
-that no server answers for may occupy all the usual ones."""
+"""After this time in the queue, a lookup gets an extra thread, up to `_MAX_THREADS_TOTAL`. Lookups
+that no server answers may occupy all the usual ones."""
 _IDLE_SECONDS = 60.0
 """A thread ends after it has been idle for this time."""
 
@@ -29,14 +29,14 @@ class _Job:
 
 
 class LookUpThreads:
-    """Threads for blocking look-ups, shared by all event loops, with a limit for each host.
+    """Threads for blocking lookups, shared by all event loops, with a limit for each host.
 
-    A look-up cannot be stopped. The system gives up after about half a minute. The threads are
+    A lookup cannot be stopped. The system gives up after about half a minute. The threads are
     daemons, so the end of the program does not wait for them.
 
     Args:
-        threads: the usual number of threads at most.
-        threads_per_host: of them, for one host at most.
+        threads: usual maximum number of threads.
+        threads_per_host: maximum number of them for one host.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LookUpThreads:
     ) -> None:
         self._max_threads = threads
         self._max_threads_per_host = threads_per_host
-        self._changed = threading.Condition()  # guards what follows
+        self._changed = threading.Condition()  # guards the following attributes
         self._waiting: list[_Job] = []
         self._busy = Counter[str]()  # threads, by host
         self._count = 0
@@ -53,10 +53,10 @@ class LookUpThreads:
     async def run(self, host: str, work: Callable[[], Any]) -> Any:
         """Run `work` in a thread and return its result.
 
-        A cancellation takes the work out of the queue, if it has not begun.
+        A cancellation removes the work from the queue if it has not begun.
 
         Args:
-            host: the name that is looked up; look-ups of one host share its limit.
+            host: the name that is looked up; lookups of one host share its limit.
             work: a function that may block.
 
         Raises:
@@ -78,7 +78,7 @@ class LookUpThreads:
                 self._waiting.remove(job)
 
     def _start_extra_thread(self, job: _Job) -> None:
-        """Start another thread if the look-up is still queued."""
+        """Start another thread if the lookup is still queued."""
         with self._changed:
             is_queued = job in self._waiting and self._busy[job.host] < self._max_threads_per_host
             if is_queued and self._count < _MAX_THREADS_TOTAL:

@@ -12,7 +12,7 @@ from .tls import tls_of
 
 
 def faults_of(options: RequestOptions) -> Iterator[tuple[str, str]]:
-    """Yield the name of each option that cannot be used now, with a sentence. Reads files."""
+    """Yield the name of each option that is unusable now, with a sentence. Reads files."""
     for option, check in _checks(options):
         try:
             check()

@@ -21,12 +21,12 @@ _LOCAL_NETWORKS = tuple(
     map(ipaddress.IPv6Network, ("fec0::/10", "64:ff9b:1::/48"))
 )  # RFC 3879, RFC 8215
 _private_names: dict[str, bool] = {}
-"""Names that had a private address -> True if all were private in the last look-up.
+"""Names that had a private address -> True if all were private in the last lookup.
 
-Shared by the process, like the connections to these names that may be kept alive.
+Shared by the process, because connections to these names may be kept alive.
 """
 _public_names: dict[str, float] = {}
-"""Names that had public addresses only -> time of their last look-up (seconds, monotonic)."""
+"""Names that had public addresses only -> time of their last lookup (seconds, monotonic)."""
 
 _PUBLIC_SECONDS = 300.0
 """A name that was public does not count as private for this time, because its owner may change the
@@ -65,7 +65,7 @@ def _embeds_private_ipv4(address: ipaddress.IPv6Address) -> bool:
 
 
 def note_addresses(name: str, addresses: Iterable[str]) -> None:
-    """Remember if the addresses that a look-up found for a name are private."""
+    """Remember if the addresses that a lookup found for a name are private."""
     private = list(map(is_private, addresses))
     if private and not any(private):
         _public_names.pop(name, None)
@@ -84,8 +84,7 @@ def may_be_private(host: str) -> bool:
 class OriginHost(NamedTuple):
     """Host of the user's URL, as it was when it first answered.
 
-    Later look-ups give its owner no further rights, because the name could then lead to this
-    machine.
+    Later lookups give its owner no more rights, because the name could then lead to this machine.
     """
 
     host: str
@@ -94,7 +93,7 @@ class OriginHost(NamedTuple):
 
     @classmethod
     def now(cls, host: str) -> "OriginHost":
-        """Return the present knowledge of a host."""
+        """Return the current knowledge about a host."""
         if time.monotonic() - _public_names.get(host, -math.inf) < _PUBLIC_SECONDS:
             return cls(host, is_inside=False, was_private=False)
         return cls(host, is_private(host) or _private_names.get(host, False), may_be_private(host))

@@ -51,7 +51,7 @@ def usual_proxy(proxies: Mapping[str, str], scheme: str, place: str) -> str | No
 
 
 def _is_exempt(place: str, scheme: str, proxies: Mapping[str, str]) -> bool:
-    """Check whether `no_proxy` names a host. A dot at the end means nothing, as in curl.
+    """Check whether `no_proxy` names a host. Ignore a dot at the end, as curl does.
 
     Its entries are names of hosts and domains, with a port or without, addresses, networks
     (`10.0.0.0/8`), and patterns (`*.example.org`), separated by commas or blanks.

@@ -15,7 +15,7 @@ from .base import Response
 _MAX_EXCHANGES = 256
 _MAX_FIELDS = 100
 _MAX_TEXT_LENGTH = 8 << 10
-"""Of a head, and of a URL that was redirected: 20 hops of 256 downloads are kept."""
+"""Limit for a head, and for a redirected URL, because 20 hops of 256 downloads are kept."""
 _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
@@ -29,7 +29,7 @@ _HIDDEN_IN_REPLIES = frozenset(
 
 
 class SentHop(NamedTuple):
-    """A request as it was sent, and the head of its response; None if there was none."""
+    """A sent request, and the head of its response; None if there was none."""
 
     url: str
     request: Mapping[str, str]
@@ -39,17 +39,17 @@ class SentHop(NamedTuple):
 
     @classmethod
     def of(cls, url: str, request: Mapping[str, str], reply: Response) -> "SentHop":
-        """Return the hop of a response, with no more of its head than is worth keeping."""
+        """Return the hop of a response, with only the useful part of its head."""
         reason = (reply.reason or "")[:_MAX_TEXT_LENGTH]
         return cls(url, request, reply.status, reason, _kept(reply.headers))
 
     def redirected(self) -> "SentHop":
-        """Return this hop once it is no longer the last one: nobody needs a whole long URL."""
+        """Shorten the URL of this hop, for when it is no longer the last one."""
         return self._replace(url=shorten(self.url, _MAX_TEXT_LENGTH))
 
 
 def _kept(fields: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the first fields of a head, with a last one that tells how many are left out."""
+    """Return the first fields of a head, and a last one with the number of omitted ones."""
     length = sum(map(len, fields)) + sum(map(len, fields.values()))
     if len(fields) <= _MAX_FIELDS and length <= _MAX_TEXT_LENGTH:
         return fields
@@ -67,7 +67,7 @@ def _kept(fields: Mapping[str, str]) -> Mapping[str, str]:
 class RecentExchanges:
     """Keeps the hops of the latest exchange of each of the latest downloads.
 
-    Noting one costs O(1), so that it does not delay transfers. Texts are made on demand.
+    Recording one costs O(1), so that it does not delay transfers. Texts are built on demand.
     """
 
     def __init__(self) -> None:

@@ -57,7 +57,7 @@ def _quoted(location: str) -> str:
 
 
 def check_hop(origin_host: OriginHost, before: str, url: str, *, allow_downgrade: bool) -> None:
-    """Refuse hops that a user may request and a server may not.
+    """Refuse hops that a user may request but a server may not.
 
     Args:
         origin_host: host of the user's URL.
@@ -140,7 +140,7 @@ class RedirectPolicy:
         """Check that no invalid setting forbids requests to the host of `url`.
 
         Raises:
-            RequestOptionsError: a setting does.
+            RequestOptionsError: an invalid setting forbids them.
         """
         own = self._own.without_secrets() if self._has_left else self._own
         if refusal := rules.refusal(urlsplit(url).hostname or "", own):

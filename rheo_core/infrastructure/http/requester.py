@@ -46,7 +46,7 @@ _OURS = PublicFields(
         "User-Agent": f"rheo/{__version__}",
     }
 )
-"""Fields of each request. A content coding would hide the size, and ranges count coded bytes."""
+"""Fields of each request. A content coding would hide the size, and ranges count encoded bytes."""
 _PROXY_LOGIN_REQUIRED = int(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Requester:
         rules: options of all requests and of hosts, in addition to those of each download.
         response_timeout: limit for connecting and for the head of the response, for each hop,
             seconds; None: no limit. No byte and no interim response (RFC 9110 15.2) restarts it.
-        patience: seconds until `patience` calls back those that still wait for a response.
+        patience: seconds after which `patience` calls back requests that still wait for a response.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Requester:
         response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS,
         patience: float = DEFAULT_TUNING.reply_patience_seconds,
     ) -> None:
-        # It warns of odd names of cookies, which servers choose and nobody can change.
+        # It warns about odd cookie names, which servers choose and nobody can change.
         logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
         self.client = client
         self.response_timeout = response_timeout
@@ -128,7 +128,7 @@ class Requester:
         Args:
             url: one of the origin.
             login: for this origin.
-            may_be_basic: answer a server that asks for basic authentication only.
+            may_be_basic: also answer a server that asks only for basic authentication.
 
         Raises:
             RequestOptionsError: the login cannot be used with digest authentication.
@@ -268,7 +268,7 @@ class Exchange:
     async def _send_guarded(
         self, sent: AbstractAsyncContextManager[Response], request_kwargs: dict[str, Any]
     ) -> Response:
-        """Send a request after a redirect, or on a route of its own; return the response.
+        """Send a request after a redirect, or on a separate route; return the response.
 
         The resolver refuses private addresses if a redirect chose the host.
         """
@@ -315,7 +315,7 @@ class Exchange:
         headers: CIMultiDict[str],
         request_kwargs: dict[str, Any],
     ) -> None:
-        """Add the login: that of the URL, or else that of the options, or else that of netrc."""
+        """Add the login from the URL, or else from the options, or else from netrc."""
         login = self._policy.login
         if login is None and options.user is not None:
             login = login_of(options.user.get_secret_value())

@@ -40,8 +40,9 @@ class Resolver(Protocol):
 
 
 _MAX_ADDRESSES = 8
-"""Addresses of one name that are tried. aiohttp tries all, then all but the first, and so on. So a
-name with 250 addresses that refuse would cost 31,000 connections, to hosts that its owner chose."""
+"""Maximum number of addresses to try for one name. aiohttp tries all, then all but the first, and
+so on. So a name with 250 addresses that refuse would cost 31,000 connections, to hosts that its
+owner chose."""
 _CACHE_SECONDS = 10.0
 _MAX_CACHED = 1000
 _threads = LookUpThreads()  # shared by the process, because connectors come and go
@@ -50,9 +51,9 @@ _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 class SystemResolver:
-    """Resolver of the system (hosts file, DNS, mDNS and so on), in threads of its own.
+    """System resolver (hosts file, DNS, mDNS and so on), in separate threads.
 
-    A few names that no server answers for would occupy all of asyncio's default threads.
+    A few names without an answer would occupy all of asyncio's default threads.
     """
 
     async def resolve(
@@ -110,7 +111,7 @@ def _format_address(address: tuple[str | int, ...]) -> str:
 
 
 def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
-    """Return the first `_MAX_ADDRESSES`, with some of each family, in their order."""
+    """Return the first `_MAX_ADDRESSES` in their order, with some of each family."""
     first = [address for address in addresses if address["family"] == addresses[0]["family"]]
     other = [address for address in addresses if address["family"] != addresses[0]["family"]]
     of_first = first[: max(_MAX_ADDRESSES - len(other), _MAX_ADDRESSES // 2)]
@@ -119,7 +120,7 @@ def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
 
 @dataclass(slots=True)
 class _LookUp:
-    """Look-up that callers with the same name share."""
+    """Lookup shared by callers with the same name."""
 
     began: float  # seconds, monotonic
     answer: asyncio.Task[list[ResolveResult]]
@@ -129,7 +130,7 @@ class _LookUp:
 class GuardedResolver:
     """Resolver that refuses redirects from a public host to a private address.
 
-    It caches answers for `_CACHE_SECONDS`, and concurrent callers share one look-up. The cache of
+    It caches answers for `_CACHE_SECONDS`, and concurrent callers share one lookup. The cache of
     a connector cannot be used, because it ignores `REDIRECT_ORIGIN`.
 
     Args:

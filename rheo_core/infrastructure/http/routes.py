@@ -17,7 +17,7 @@ _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
 
 
 class Route(NamedTuple):
-    """Path to servers that needs a connector of its own. Without values it is the usual one."""
+    """Path to servers that needs a separate connector. Without values, it is the usual one."""
 
     socks: str | None = None  # URL of the proxy
     ip_version: int | None = None
@@ -32,8 +32,8 @@ class Route(NamedTuple):
         """Check that this route can reach `host`, a name or an address.
 
         Raises:
-            RequestOptionsError: values of the route do not go together, or `host` is an address of
-                the other IP version.
+            RequestOptionsError: values of the route contradict each other, or `host` is an address
+                of the other IP version.
         """
         if self.socks is not None:
             if self != Route(self.socks):
@@ -86,10 +86,10 @@ def _version(text: str) -> int | None:
 
 
 def _check_address(address: str) -> None:
-    """Check that an address is one of this machine.
+    """Check that an address belongs to this machine.
 
     Raises:
-        RequestOptionsError: it is not.
+        RequestOptionsError: it does not.
     """
     family, _, _, _, place = socket.getaddrinfo(address, 0, flags=socket.AI_NUMERICHOST)[0]
     try:

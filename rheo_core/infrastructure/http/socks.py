@@ -44,9 +44,9 @@ _HUNG_UP = "the SOCKS proxy closed the connection; check the login"
 class SocksConnector(ProxyConnector):
     """Connector through a SOCKS5 proxy (RFC 1928).
 
-    The proxy looks up the names of servers, so nobody else learns them. Our own threads look up
-    the name of the proxy. The package would use those of asyncio, which a few names without an
-    answer could occupy.
+    The proxy looks up the names of servers, so nobody else learns them. Our own threads look up the
+    name of the proxy. The package would use asyncio's threads, which a few names without an answer
+    could occupy.
 
     Args:
         proxy: URL of the proxy; may contain a login.
@@ -94,7 +94,7 @@ class SocksConnector(ProxyConnector):
 
 
 async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver) -> socket.socket:
-    """Return a socket that is connected to a server through a SOCKS5 proxy.
+    """Connect to a server through a SOCKS5 proxy; return the socket.
 
     Args:
         proxy: URL of the proxy; may contain a login.
@@ -126,7 +126,7 @@ def _login(proxy: SplitResult) -> tuple[str | None, str | None]:
     """Return name and password for a proxy.
 
     Raises:
-        RequestOptionsError: they cannot be sent.
+        RequestOptionsError: the proxy cannot receive them.
     """
     if not proxy.username:
         return None, None
@@ -140,7 +140,7 @@ def _login(proxy: SplitResult) -> tuple[str | None, str | None]:
 
 
 def _problem(error: Exception, name: str) -> DownloadError:
-    """Return the error of this library for one on the way to or through a SOCKS proxy."""
+    """Translate an error of a connection to or through a SOCKS proxy."""
     if isinstance(error, python_socks.ProxyError) and "closed" in str(error):
         return ConnectionFailedError(name, _HUNG_UP)
     if isinstance(error, ValueError):  # from parsing
@@ -152,14 +152,14 @@ def _problem(error: Exception, name: str) -> DownloadError:
 async def _by_first_address(
     addresses: Iterable[ResolveResult], connect: Callable[[str], Awaitable[T]]
 ) -> T:
-    """Connect by the first address of a proxy that accepts a connection; IPv4 comes first."""
+    """Connect to the first address of a proxy that accepts a connection, IPv4 first."""
     failed: list[python_socks.ProxyConnectionError] = []
     for address in sorted(addresses, key=_is_of_ipv6):
         try:
             return await connect(address["host"])
         except python_socks.ProxyConnectionError as error:
             failed.append(error)
-    raise min(failed, key=is_unreachable)  # a refusal says more than a missing route
+    raise min(failed, key=is_unreachable)  # a refusal is more informative than a missing route
 
 
 def _is_of_ipv6(address: ResolveResult) -> bool:

@@ -29,7 +29,7 @@ def _check_environment() -> None:
     """Check that OpenSSL does not wait for ever when it reads the authorities of the system.
 
     Raises:
-        RequestOptionsError: the variable for them names a pipe.
+        RequestOptionsError: their environment variable names a pipe.
     """
     variable = ssl.get_default_verify_paths().openssl_cafile_env
     file = Path(os.environ.get(variable, ""))
@@ -65,7 +65,7 @@ def context_of(tls: ssl.SSLContext | bool) -> ssl.SSLContext:
 
 
 def check_https_proxy(options: RequestOptions, insecure: str) -> None:
-    """Check that an https proxy can be used. aiohttp has one context for it and for the server.
+    """Check that an https proxy is usable. aiohttp has one context for it and for the server.
 
     Args:
         options: those of the request.
@@ -101,7 +101,7 @@ def _context(
 def _authorities(file: Path) -> str:
     no_certificate = _problem("ca_file", file, "it contains no certificate in PEM format")
     try:
-        # Notes between certificates may have any encoding, but OpenSSL takes ASCII text only.
+        # Notes between certificates may have any encoding, but OpenSSL accepts only ASCII text.
         decoded = read_regular(file).decode("utf-8-sig", errors="replace")
         text = decoded.encode("ascii", errors="replace").decode("ascii")
         if "-----BEGIN" not in text:

@@ -41,19 +41,19 @@ if TYPE_CHECKING:
 
 _MAX_IDLE_SECONDS = 15.0
 _OF_THE_CONNECTION = frozenset({408, 421})
-"""Statuses about an idle connection (RFC 9110 15.5.9), or one that leads to a server without the
-resource (15.5.20). A new connection may lead elsewhere."""
+"""Statuses for an idle connection (RFC 9110 15.5.9), and for a server without the resource
+(15.5.20). A new connection may lead elsewhere."""
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
 Handler = Callable[[Any], Awaitable[Any]]
 
 
 class WireClient(BaseHttpClient):
-    """Makes GET requests on connections of its own; keeps those that ended cleanly.
+    """Makes GET requests on its own connections, and keeps those that ended cleanly.
 
     Args:
         resolver: looks up names; None: the one of this library.
-        tls: context for https if a request names none; None: one with the usual checks.
+        tls: context for https if a request has none; None: one with the usual checks.
     """
 
     def __init__(self, resolver: Resolver | None = None, tls: SSLContext | None = None) -> None:
@@ -117,7 +117,7 @@ class WireClient(BaseHttpClient):
         return await self._dialer.connect(way)
 
     def take_idle(self, way: Way) -> WireConnection | None:
-        """Return a kept connection that is fit for a request, if there is one."""
+        """Return a kept connection that can take a request, if there is one."""
         kept = self._idle.get(way)
         while kept:
             connection = kept.pop()
@@ -155,9 +155,9 @@ class WireClient(BaseHttpClient):
 
 
 class WireRequest(AbstractAsyncContextManager["WireResponse"]):
-    """One GET, sent when it is entered; it gives its connection back when it is left.
+    """One GET. Entering the context sends it, and leaving returns its connection.
 
-    Middlewares of aiohttp, such as the one for digest logins, read and change its attributes.
+    aiohttp middlewares, such as the one for digest logins, read and change its attributes.
     """
 
     method = "GET"
@@ -189,11 +189,11 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
 
     @cached_property
     def url(self) -> "URL":
-        """The URL as it is sent. A digest login signs the target (RFC 7616 3.4)."""
+        """The URL in the request. A digest login signs the target (RFC 7616 3.4)."""
         from yarl import URL  # only middlewares need it
 
         scheme, authority, _ = split_authority(self._text)
-        # All of the target as the path, because yarl would drop the `?` of an empty query.
+        # The whole target is the path, because yarl would drop the `?` of an empty query.
         path = self._origin_form()
         return URL.build(scheme=scheme.lower(), authority=authority, path=path, encoded=True)
 
@@ -234,7 +234,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     async def _ask_on_kept(self, message: bytes) -> Head | None:
         """Send the request on a kept connection; None if there is none or the server has closed it.
 
-        Such a failure is normal (RFC 9112 9.3.1) and is not counted against the server.
+        Such a failure is normal (RFC 9112 9.3.1) and does not count against the server.
         """
         connection = self._client.take_idle(self._way)
         if connection is None:
@@ -307,7 +307,7 @@ def _field_lines(fields: Sequence[tuple[str, str]]) -> str:
     """Return the lines of these fields.
 
     Raises:
-        RequestOptionsError: one has a line break in it.
+        RequestOptionsError: one of them contains a line break.
     """
     if _FORBIDDEN.search("".join(chain.from_iterable(fields))):
         name = next(name for name, value in fields if _FORBIDDEN.search(name + value))
@@ -319,18 +319,18 @@ _public_lines = lru_cache(maxsize=1)(_field_lines)  # other lines may have secre
 
 
 def _wrapped(middleware: Callable[..., Awaitable[Any]], handler: Handler) -> Handler:
-    """Return a handler that sends its request through a middleware of aiohttp."""
+    """Return a handler that sends its request through an aiohttp middleware."""
     return lambda request: middleware(request, handler)
 
 
 class WireResponse:
-    """A response whose head has come.
+    """A response whose head has arrived.
 
     Attributes:
         status: three digits.
         reason: of the status line; may be empty.
         headers: all fields, in their order.
-        content_length: bytes of the body by Content-Length; None if it has another end.
+        content_length: bytes of the body by Content-Length; None if something else ends it.
         body: the bytes.
     """
 

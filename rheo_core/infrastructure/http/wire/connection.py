@@ -28,16 +28,17 @@ from .framing import (
 _SCRATCH_BYTES = 256 << 10
 _PEEK_BYTES = 512
 _MIN_READ_BYTES = 4 << 10
-"""Bytes that a body may take although its reader wants none: reading may go on for a moment."""
+"""Bytes that a body may receive although its reader wants none, because reading may continue for a
+moment."""
 
 Count = Callable[[int], bool]
-"""Called with the number of bytes as soon as they came; returns whether that is enough."""
+"""Called with the number of bytes as soon as they arrive; returns True if they are enough."""
 
 
 class Scratch:
-    """A buffer that the connections of one event loop share.
+    """A buffer shared by the connections of one event loop.
 
-    A connection uses what it received there before the next one receives.
+    A connection uses its received bytes before the next one receives.
     """
 
     def __init__(self) -> None:
@@ -45,11 +46,11 @@ class Scratch:
 
 
 class WireConnection(asyncio.BufferedProtocol):
-    """Sends one request after the other; each waits for the response to the one before.
+    """Sends one request after another; each waits for the response to the previous one.
 
     Args:
         scratch: for heads and chunked bodies.
-        host: the one to name when something fails.
+        host: host in error messages.
     """
 
     def __init__(self, scratch: Scratch, host: str) -> None:
@@ -60,8 +61,8 @@ class WireConnection(asyncio.BufferedProtocol):
         self.body: WireBody | None = None
         self.idle_since = 0.0  # seconds, of the event loop
         self._head: Head | None = None
-        self._raw = b""  # the part of a head that came
-        self._interim_bytes = 0  # of heads before it (RFC 9110 15.2)
+        self._raw = b""  # the received part of a head
+        self._interim_bytes = 0  # of interim heads before it (RFC 9110 15.2)
         self._error: Exception | None = None
         self._answer: asyncio.Future[None] | None = None
         self._tls: ssl.SSLObject | None = None
@@ -69,7 +70,7 @@ class WireConnection(asyncio.BufferedProtocol):
         self._awaits_reply = False
         self._is_closed = False
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -86,7 +87,7 @@ class WireConnection(asyncio.BufferedProtocol):
             self.body.receive(nbytes)
         elif self._awaits_reply:
             self._take_head(bytes(self.scratch.view[:nbytes]))
-        else:  # nobody asked for it: it must not pass as the next response
+        else:  # no request asked for it, so it must not pass as the next response
             self.close()
 
     def eof_received(self) -> None:
@@ -107,10 +108,10 @@ class WireConnection(asyncio.BufferedProtocol):
             self._answered(exc or closed)
 
     def _receive_rest(self) -> Exception | None:
-        """Receive what TLS still holds: asyncio drops it if the connection ends.
+        """Receive the bytes that TLS still holds, because asyncio drops them if the connection
+        ends.
 
-        Returns:
-            The reason why this is not the end; None after close_notify (RFC 9112 9.8), and
+        Returns: The reason if this is not a proper end; None after close_notify (RFC 9112 9.8), and
             without TLS.
         """
         if self._tls is None:
@@ -156,7 +157,7 @@ class WireConnection(asyncio.BufferedProtocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(None)
 
-    # What the client calls
+    # Called by the client
 
     async def ask(self, request: bytes, *, is_tunnel: bool = False) -> Head:
         """Send a request, and return the head of its response.
@@ -182,10 +183,10 @@ class WireConnection(asyncio.BufferedProtocol):
         return self._head
 
     def release(self) -> bool:
-        """End the exchange; return whether another request may follow (RFC 9112 9.3)."""
+        """End the exchange; return True if another request may follow (RFC 9112 9.3)."""
         body, head = self.body, self._head
         if self._tls is not None and body is not None and body.is_over and not self._is_closed:
-            self._receive_rest()  # a response that nobody asked for may wait in TLS
+            self._receive_rest()  # an unrequested response may wait in TLS
         self.body = self._head = None
         self._awaits_reply = False
         is_clean = body is not None and body.is_over and not body.has_surplus
@@ -197,7 +198,7 @@ class WireConnection(asyncio.BufferedProtocol):
         return True
 
     def is_fit(self) -> bool:
-        """Return whether it is open and nothing waits on it that nobody asked for."""
+        """Return True if it is open and has no unrequested bytes."""
         return not self._is_closed and not has_bytes(self.transport)
 
     def close(self) -> None:
@@ -214,9 +215,9 @@ class WireBody:
 
     Attributes:
         stall_timeout: seconds without a byte after which reading fails; None: never.
-        max_batch_seconds: bytes that came are returned after this time, however few they are.
-        is_over: all its bytes came.
-        has_surplus: bytes came behind its end.
+        max_batch_seconds: time after which any received bytes are returned, even if they are few.
+        is_over: all its bytes have arrived.
+        has_surplus: bytes arrived after its end.
     """
 
     def __init__(self, connection: WireConnection, head: Head, early: memoryview) -> None:
@@ -231,7 +232,7 @@ class WireBody:
         self._chunks = ChunkDecoder() if head.framing is Framing.CHUNKED else None
         self._front, self._back = bytearray(), bytearray()
         self._filled = 0  # bytes of _front
-        self._uncounted = 0  # of those, no reader knows of
+        self._uncounted = 0  # of those, not yet counted by the reader
         self._capacity = 0  # bytes that the reader wants
         self._count: Count | None = None
         self._error: DownloadError | None = None
@@ -246,7 +247,7 @@ class WireBody:
         if not self.is_over:
             self._transport.pause_reading()
 
-    # What the connection calls
+    # Called by the connection
 
     def get_buffer(self) -> memoryview:
         """Return the place for the next bytes."""
@@ -262,7 +263,7 @@ class WireBody:
         return memoryview(self._front)[self._filled : self._filled + room]
 
     def receive(self, nbytes: int) -> None:
-        """Take the bytes that are in the buffer now."""
+        """Take the bytes that are now in the buffer."""
         if self._chunks is not None or self.is_over:
             self._append(self._connection.scratch.view[:nbytes])
         else:
@@ -272,7 +273,7 @@ class WireBody:
             self._wake()
 
     def end(self, exc: Exception | None) -> None:
-        """Note that the connection has ended, with an error or in order."""
+        """Note that the connection has ended, with an error or cleanly."""
         if self.is_over or self._is_ended:
             return
         self._is_ended = True
@@ -328,10 +329,10 @@ class WireBody:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # What the reader calls
+    # Called by the reader
 
     async def peek(self) -> bytes:
-        """Return the first bytes, which `fill` returns again; only before the first `fill`."""
+        """Return the first bytes, which `fill` returns again. Call this before the first `fill`."""
         self._capacity = _PEEK_BYTES
         await self._wait_until_filled()
         return bytes(self._front[: min(self._filled, _PEEK_BYTES)])
@@ -339,10 +340,10 @@ class WireBody:
     async def fill(self, capacity: int, count: Count) -> memoryview:
         """Return up to `capacity` bytes, fewer after a second or if `count` says so.
 
-        Empty means that no more will come. The bytes stay untouched until the next but one call.
+        An empty result means the end. The bytes are valid until the second call after this one.
 
         Raises:
-            DownloadTimeoutError: nothing came for too long.
+            DownloadTimeoutError: nothing arrived for too long.
             DownloadError: the connection is lost, or its chunks are malformed.
         """
         self._capacity, self._count = capacity, count
@@ -355,27 +356,28 @@ class WireBody:
         return self.rest()
 
     async def whole(self, length: int) -> memoryview | None:
-        """Return a body of `length` bytes; None if it takes longer than one batch or has another.
+        """Return a body of `length` bytes; None if it needs more than one batch or has another
+        length.
 
-        Call this only before the first `fill`, which returns bytes that came meanwhile.
+        Call this only before the first `fill`, which returns bytes that arrived meanwhile.
         """
         if self._missing:
             self._capacity = self._filled + self._missing
-            self._grow(self._capacity + 1)  # a surplus has room, too
+            self._grow(self._capacity + 1)  # with room for a surplus
             await self._wait_until_filled()
         return self.rest() if self.is_over and self._filled == length else None
 
     def rest(self) -> memoryview:
-        """Return the bytes that came and were not returned yet."""
+        """Return received bytes that were not returned yet."""
         filled = memoryview(self._front)[: self._filled]
         self._front, self._back = self._back, self._front
         self._filled = 0
         return filled
 
     def close(self) -> None:
-        """Take no more bytes: they would overwrite the last ones, which a thread may be writing.
+        """Take no more bytes, because they would overwrite bytes that a thread may be writing.
 
-        The client gives the connection back if the body is over.
+        The client returns the connection if the body is over.
         """
         if not self.is_over:
             self._connection.close()

@@ -24,7 +24,7 @@ from .connection import Scratch, WireConnection
 from .framing import Head
 
 _EYEBALLS_SECONDS = 0.25
-"""Head start of one address before the next is tried beside it (RFC 8305 5)."""
+"""Head start of one address before the next is tried in parallel (RFC 8305 5)."""
 
 
 class Way(NamedTuple):
@@ -34,7 +34,7 @@ class Way(NamedTuple):
         scheme: http or https.
         host: name or address, without brackets.
         port: of the server.
-        tls: context for an https server or proxy; None: neither is https.
+        tls: context for an https server or proxy; None: neither uses https.
         proxy: URL of an HTTP proxy.
         route: SOCKS proxy, version of IP and interface.
     """
@@ -48,7 +48,7 @@ class Way(NamedTuple):
 
     @property
     def has_tunnel(self) -> bool:
-        """Return whether the proxy only forwards bytes (RFC 9110 9.3.6)."""
+        """Return True if the proxy only forwards bytes (RFC 9110 9.3.6)."""
         return self.proxy is not None and self.scheme == "https"
 
 
@@ -67,7 +67,7 @@ class Dialer:
         """Return a connection that is ready for the first request.
 
         Raises:
-            DownloadError: there is none.
+            DownloadError: no connection could be opened.
         """
         if way.proxy is None:
             return await self._connect_directly(way)
@@ -126,7 +126,7 @@ class Dialer:
     async def _take(
         self, opened: socket.socket, host: str, tls: ssl.SSLContext | None
     ) -> WireConnection:
-        """Make a connection of a socket; over TLS if a context is given."""
+        """Turn a socket into a connection; use TLS if a context is given."""
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(
@@ -142,7 +142,7 @@ class Dialer:
     async def _tunnel(
         self, connection: WireConnection, way: Way, proxy: SplitResult
     ) -> WireConnection:
-        """Ask a proxy to forward bytes, and begin TLS with the server."""
+        """Ask a proxy to forward bytes, and start TLS with the server."""
         place = f"{bracketed(way.host)}:{way.port}"
         request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy_login(proxy)}\r\n"
         try:
@@ -183,7 +183,7 @@ async def _ask_proxy(connection: WireConnection, request: str) -> Head:
 
 
 def host_of(url: SplitResult) -> str:
-    """Return the host of a URL; before the zone of an IPv6 address is `%` (RFC 6874 2: `%25`)."""
+    """Return the host of a URL, with `%` before the zone of an IPv6 address (RFC 6874 2: `%25`)."""
     return (url.hostname or "").replace("%25", "%", 1)
 
 
@@ -193,7 +193,7 @@ def port_of(url: SplitResult) -> int:
 
 
 def bracketed(host: str) -> str:
-    """Return a host as a URL has it, without the zone of an IPv6 address (RFC 6874 1)."""
+    """Return a host as in a URL, without the zone of an IPv6 address (RFC 6874 1)."""
     return f"[{host.partition('%')[0]}]" if ":" in host else host
 
 

@@ -21,14 +21,14 @@ MAX_HEAD_BYTES = 256 << 10
 MAX_FIELDS = 5_000
 MAX_LINE_BYTES = 100 << 10
 """The limits of curl (`MAX_HTTP_RESP_HEADER_COUNT`, `CURL_MAX_HTTP_HEADER`): far above any honest
-head, and a field costs a hundred times the bytes that it takes on the wire."""
+head. A field in memory costs a hundred times its bytes on the wire."""
 
 BEGINNING = b"HTTP/"
 """The first bytes of a response."""
-_MAX_LENGTH_DIGITS = 18  # more than any size that is believed
+_MAX_LENGTH_DIGITS = 18  # more than any credible size
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
-_NUL, _TAB, _SPACE = b"\0\t "  # numbers: to search for bytes, Python fails to read one first
+_NUL, _TAB, _SPACE = b"\0\t "  # as numbers, because Python searches for them faster
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _MAX_HEAD_END = 4  # bytes
@@ -41,13 +41,13 @@ _FRAMING_LINES = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _REPEATED = re.compile(r"^[ \t]*(\d+)(?:[ \t]*,[ \t]+\1)+[ \t]*$", re.ASCII)
-"""One length, repeated by a program on the way (RFC 9110 8.6); `222,222` may be one number."""
+"""One length, repeated by a program in between (RFC 9110 8.6); `222,222` may be one number."""
 _STATUS_LINE = re.compile(rb"HTTP/(?:0\.9|1\.[01]|2\.0) (\d{3})(?: .*)?")
-"""A line that llhttp takes (RFC 9112 4)."""
+"""A line that llhttp accepts (RFC 9112 4)."""
 _SWITCHES = "the server switches to another protocol"
 _SUCCESS = re.compile(rb"\s*HTTP/\S+ 2\d\d\b")
 _MISSPELLED_CODING = "Transfer_Encoding"
-"""Some gateways rewrite `-` as `_` and keep the body, which then may be in chunks."""
+"""Some gateways rewrite `-` as `_` and keep the body, which may then be chunked."""
 _BODILESS = frozenset({204, 304})
 
 
@@ -73,7 +73,7 @@ class Head(NamedTuple):
 def check_beginning(data: bytes) -> None:
     """Check that the first bytes may begin a response.
 
-    Servers of other protocols send a line and wait. They are refused at once.
+    Servers of other protocols send a line and wait. This refuses them at once.
 
     Raises:
         ProtocolError: they belong to another protocol, or to a page without a head.
@@ -84,9 +84,9 @@ def check_beginning(data: bytes) -> None:
 
 
 def end_of_head(data: bytes, known: int) -> int:
-    """Return the offset behind the empty line that ends a head, or -1.
+    """Return the offset after the empty line that ends a head, or -1.
 
-    `known` bytes at the beginning are known to hold no such line.
+    The first `known` bytes do not contain such a line.
     """
     start = max(known - _MAX_HEAD_END, 0)
     usual = data.find(b"\n\r\n", start)  # a regular expression takes ten times as long
@@ -101,17 +101,17 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
 
     Args:
         raw: the head with the empty line at its end, and nothing else.
-        is_tunnel: it answers CONNECT, so a success has no body (RFC 9110 9.3.6).
+        is_tunnel: the head answers CONNECT, so a success has no body (RFC 9110 9.3.6).
 
     Raises:
-        ProtocolError: it is malformed, or the end of its body is in doubt.
+        ProtocolError: it is malformed, or the end of its body is ambiguous.
     """
     if is_tunnel and _SUCCESS.match(raw):
         raw = _FRAMING_LINES.sub(b"", raw)  # a client must ignore them (RFC 9110 9.3.6)
     fields, names_and_values, has_others = _parse(raw)
-    # In one piece: a field holds no line end, and its name is ASCII.
+    # As one text, because a field has no line end, and its name is ASCII.
     texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
-    # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps that behind it.
+    # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps it at the end.
     values = map(str.strip, texts[1::2], repeat(" \t"))
     headers = CIMultiDict(zip(texts[::2], values, strict=False))
     if is_tunnel and 200 <= fields.status < 300:
@@ -137,7 +137,7 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
 
 
 class _Fields:
-    """Facts that llhttp reports of one head; `on_header` gets each name with its value."""
+    """Facts that llhttp reports about one head; `on_header` gets each name with its value."""
 
     def __init__(self, raw: bytes, on_header: Callable[[bytes, bytes], None]) -> None:
         self.reason = b""
@@ -148,9 +148,9 @@ class _Fields:
             self._parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
             raise ProtocolError(_SWITCHES) from None
-        if self._has_body or not self._is_complete:  # it ends the head elsewhere than we do
+        if self._has_body or not self._is_complete:  # it found another end of the head
             raise httptools.HttpParserError("the head ends in two places")
-        del self._parser  # they would refer to each other
+        del self._parser  # to break a reference cycle
 
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
@@ -158,7 +158,7 @@ class _Fields:
     def on_headers_complete(self) -> None:
         self._is_complete = True
         self.status = self._parser.get_status_code()
-        self.keeps_alive = self._parser.should_keep_alive()  # it forgets that behind a body
+        self.keeps_alive = self._parser.should_keep_alive()  # it forgets this after a body
         self.is_http_1_0 = self._parser.get_http_version() == "1.0"
 
     def on_body(self, data: bytes) -> None:
@@ -166,7 +166,7 @@ class _Fields:
 
 
 def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes], bool]:
-    """Return the facts of a head, its names and values in turn, and whether it has other lines."""
+    """Return the facts of a head, its names and values alternately, and True if it has other lines."""
     if raw.count(b"\n") - 2 > MAX_FIELDS:
         raise ProtocolError(f"malformed response: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
@@ -185,7 +185,7 @@ def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes], bool]:
 
 
 def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
-    """Return a sentence for a head that llhttp refuses: its words name no part of the head."""
+    """Return a sentence for a head that llhttp refuses, because its message names no part."""
     line = raw.lstrip(b"\r\n").partition(b"\n")[0].removesuffix(b"\r")
     status = _STATUS_LINE.fullmatch(line)
     if status is None:
@@ -196,20 +196,19 @@ def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
 
 
 def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
-    """Parse a head as llhttp reads it; see `_parse`.
+    """Parse a head with llhttp; see `_parse`.
 
-    Raises:
-        httptools.HttpParserError: llhttp refuses it, or forgives what others may not.
+    Raises: httptools.HttpParserError: llhttp refuses it, or accepts what other programs may not.
     """
-    unique: dict[bytes, bytes] = {}  # its method takes a third of the time of a function
+    unique: dict[bytes, bytes] = {}  # its method takes a third of a function's time
     fields, names = _Fields(raw, unique.__setitem__), b"".join(unique)
     is_plain = _SPACE not in names and _TAB not in names
-    if is_plain and len(unique) == raw.count(b"\n") - 2:  # no name comes twice
+    if is_plain and len(unique) == raw.count(b"\n") - 2:  # no name appears twice
         return fields, chain.from_iterable(unique.items())
     every: list[bytes] = []
 
     def note(name: bytes, value: bytes) -> None:
-        if name[-1:] <= b" ":  # llhttp forgives it; to others it may be no field
+        if name[-1:] <= b" ":  # llhttp accepts it; for others it may not be a field
             raise ValueError("white space behind a name")
         every.extend((name, value))
 
@@ -217,16 +216,16 @@ def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
 
 
 def _without_oddities(raw: bytes) -> tuple[bytes, bool]:
-    """Drop what browsers pass over: folds, lines that are not fields, one length given twice.
+    """Drop what browsers ignore: folds, lines that are not fields, a repeated length.
 
     Returns:
         The head, and whether lines were dropped that are not fields, or that are only white space.
 
     Raises:
-        ProtocolError: such a line may be about the framing.
+        ProtocolError: such a line may concern the framing.
     """
     status, *lines = _LINE_END.split(_HEAD_END.split(raw, maxsplit=1)[0])
-    if lines and lines[0][:1] in (b" ", b"\t"):  # it continues no field (RFC 9112 2.2)
+    if lines and lines[0][:1] in (b" ", b"\t"):  # it does not continue a field (RFC 9112 2.2)
         raise ProtocolError("malformed response: white space before its first header field")
     has_others = not all(line.strip(b" \t") for line in lines)
     lines = _LINE_END.split(_FOLD.sub(b" ", b"\n".join(lines)))  # RFC 9112 5.2
@@ -247,7 +246,7 @@ def _without_oddities(raw: bytes) -> tuple[bytes, bool]:
             kept.append(line)
     if len(lengths) > 1:
         raise ProtocolError("malformed response: two different values of Content-Length")
-    if lengths and not has_coding:  # the coding counts (RFC 9112 6.3)
+    if lengths and not has_coding:  # the coding takes precedence (RFC 9112 6.3)
         kept.append(b"Content-Length: %d" % lengths.pop())
     elif lengths:
         kept.append(b"Connection: close")
@@ -281,7 +280,7 @@ def _framing(status: int, headers: CIMultiDict[str]) -> tuple[Framing, int]:
 
 
 def _length(value: str) -> int:
-    """Return a length; one beyond any disk becomes a shorter one, which is refused as such."""
+    """Return a length. An absurd one becomes a shorter number, which is still refused."""
     if value.isdecimal() and value.isascii() and len(value) <= _MAX_LENGTH_DIGITS:
         return int(value)
     digits = value.strip(" \t")
@@ -297,11 +296,11 @@ class ChunkDecoder:
 
     def __init__(self) -> None:
         self.is_over = False  # with all its trailers
-        self.has_surplus = False  # bytes came behind it
+        self.has_surplus = False  # bytes arrived after it
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
-        # Some servers pad the size; its meaning is clear (RFC 9112 7.1.1 for `5 ;name=value`).
-        # And a length in a trailer says nothing: the chunks have ended (RFC 9110 6.5.1).
+        # Some servers pad the size; its meaning is clear (RFC 9112 7.1.1 for `5 ;name=value`). A
+        # length in a trailer means nothing, because the chunks have ended (RFC 9110 6.5.1).
         self._parser.set_dangerous_leniencies(
             lenient_spaces_after_chunk_size=True, lenient_chunked_length=True
         )
@@ -323,10 +322,10 @@ class ChunkDecoder:
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    # What llhttp calls
+    # Called by llhttp
 
     def on_body(self, data: bytes) -> None:
-        if not self.is_over:  # llhttp parses the response behind it, too
+        if not self.is_over:  # llhttp also parses the response after it
             self._parts.append(data)
 
     def on_message_complete(self) -> None:
