@@ -22,6 +22,8 @@ _PAGE = "Sign in and replace the link, or press {key} to save the page."
 _EXISTING = "Press {key} to open the file, save under another name, or overwrite it."
 _OWN_HASH = "Check your hash, or press {key} to keep the data anyway."
 _HASH_OF_SERVER = "The server's hash does not match; press {key} to retry."
+_KEPT = "kept as "  # begins the reason of a download whose data the user has kept
+_DATA_KEPT = "The data is kept; press {key} to retry."
 _NO_ROOM = "Free some space or choose another folder, then press {key} to retry."
 _UNTRUSTED = (
     "The server's certificate is not trusted. Check this computer's date and the ca_file setting, "
@@ -89,6 +91,8 @@ def cause_of(row: DownloadSnapshot) -> Cause:
     if failure is None:
         return Cause(row.error or "")
     cause = _CAUSES.get(failure.kind, Cause(""))
+    if row.reason.startswith(_KEPT):
+        cause = Cause(cause.text, _DATA_KEPT, "retry")
     return cause._replace(
         text=_checksum_text(row) or cause.text or failure.brief or row.error or ""
     )

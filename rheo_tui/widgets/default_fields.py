@@ -30,9 +30,12 @@ FIELDS: Final = {  # label, what an empty field means, and what it takes
     "place": ("Place", "last", "last or first"),
 }
 
+_ALL_WIDTH = 64
+"""Cells for all inputs with their labels."""
+
 
 class DefaultFields(Vertical):
-    """Inputs for folder, priority, start and place.
+    """Inputs for folder, priority, start and place; a narrow one shows the focused input only.
 
     Args:
         folder: the download folder, for completion and as what an empty field means.
@@ -46,14 +49,19 @@ class DefaultFields(Vertical):
         """Create the row, and the line for a mistake."""
         with Horizontal(id="defaults"):
             for name, (label, usual, _) in FIELDS.items():
-                yield Label(label)
-                yield PlainInput(
-                    placeholder=usual or short_path(self._folder),
-                    suggester=self._completer(name),
-                    id=f"default-{name}",
-                    compact=True,
-                )
+                with Horizontal(id=f"field-{name}", classes="default-field"):
+                    yield Label(label)
+                    yield PlainInput(
+                        placeholder=usual or short_path(self._folder),
+                        suggester=self._completer(name),
+                        id=f"default-{name}",
+                        compact=True,
+                    )
         yield Static("", id="default-problem", classes="field-problem", markup=False)
+
+    def on_resize(self) -> None:
+        """Show one input at a time if there is no space for all and their labels."""
+        self.set_class(self.size.width < _ALL_WIDTH, "-one")
 
     def _completer(self, name: str) -> Completer | SlowCompleter | None:
         match name:

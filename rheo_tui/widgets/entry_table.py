@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
@@ -38,6 +39,8 @@ _SIZE_WIDTH, _HOST_WIDTH, _FOLDER_WIDTH = 9, 22, 16
 _WIDE, _MEDIUM = 100, 56
 """Widths from which there is space for host and folder, and for the size."""
 _NAME_SHARE = 0.42
+_MEASURED = 500
+"""Lines whose names and verdicts decide on the widths; those that need attention are first."""
 
 
 class Widths(NamedTuple):
@@ -51,22 +54,38 @@ class Widths(NamedTuple):
     verdict: int
 
 
+class Needs(NamedTuple):
+    """Cells that the lines would fill."""
+
+    line: int = 1
+    name: int = 0
+    folder: int = 0
+    verdict: int = 0
+
+
+def _needs_of(proposals: Sequence[Proposal]) -> Needs:
+    some = proposals[:_MEASURED]
+    return Needs(
+        len(str(max((each.entry.line for each in proposals), default=1))),
+        max((cell_len(name_words(each.entry)) for each in some), default=0),
+        max((cell_len(folder_words(each.entry.config)) for each in proposals), default=0),
+        max((cell_len(each.brief) for each in some), default=0),
+    )
+
+
 @lru_cache(maxsize=16)
-def widths_for(width: int, digits: int, *, has_folders: bool) -> Widths:
+def widths_for(width: int, needs: Needs) -> Widths:
     """Return the widths of the columns in `width` cells.
 
-    Args:
-        width: cells of a line.
-        digits: those of the highest line number.
-        has_folders: True if an entry has a folder of its own.
+    A long name takes the cells that the verdicts leave.
     """
     size = _SIZE_WIDTH if width >= _MEDIUM else 0
     host = _HOST_WIDTH if width >= _WIDE else 0
-    folder = _FOLDER_WIDTH if has_folders and width >= _WIDE else 0
-    line = digits if width >= _MEDIUM else 0
+    folder = _FOLDER_WIDTH if needs.folder and width >= _WIDE else 0
+    line = needs.line if width >= _MEDIUM else 0
     fixed = _GLYPH_CELLS + sum(each + 2 for each in (line, size, host, folder) if each)
     rest = max(width - fixed - 2, 2)
-    name = max(int(rest * _NAME_SHARE), 1)
+    name = max(int(rest * _NAME_SHARE), min(needs.name, rest - needs.verdict), 1)
     return Widths(line, name, size, host, folder, rest - name)
 
 
@@ -122,13 +141,11 @@ class EntryTable(CursorView[Proposal]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._digits = 1
-        self._has_folders = False
+        self._needs = Needs()
 
     def show_proposals(self, proposals: Sequence[Proposal], *, from_top: bool) -> None:
         """Replace the lines. `from_top` moves the cursor to the first one."""
-        self._digits = len(str(max((each.entry.line for each in proposals), default=1)))
-        self._has_folders = any(folder_words(each.entry.config) for each in proposals)
+        self._needs = _needs_of(proposals)
         self.show(proposals)
         self.cursor = 0 if from_top else self.validate_cursor(self.cursor)
         if from_top:
@@ -190,7 +207,7 @@ class EntryTable(CursorView[Proposal]):
     @property
     def _widths(self) -> Widths:
         width = max(self.scrollable_content_region.width, 20)
-        return widths_for(width, self._digits, has_folders=self._has_folders)
+        return widths_for(width, self._needs)
 
     def text_of(self, item: Proposal) -> Text:
         """Return glyph, line number, name, size, host, folder and verdict."""

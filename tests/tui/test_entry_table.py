@@ -312,7 +312,7 @@ async def test_empty_fields_show_what_is_usual() -> None:
         assert width > len("~/Downloads")  # and nothing is cut off
 
 
-@pytest.mark.parametrize(("size", "least"), [((80, 24), 38), ((40, 10), 32), ((200, 50), 60)])
+@pytest.mark.parametrize(("size", "least"), [((80, 24), 38), ((40, 10), 26), ((200, 50), 60)])
 async def test_the_folder_has_room_for_a_path_while_it_is_typed(
     size: tuple[int, int], least: int
 ) -> None:
@@ -561,3 +561,22 @@ async def test_a_long_paste_is_read_once_and_only_visible_lines_are_painted(
         assert table(app).cursor == lines - 1
         assert len(checks) == 1
         assert 0 < len({item.entry.line for item in painted}) < 100  # two screens
+
+
+async def test_a_narrow_box_shows_one_option_at_a_time_with_its_label() -> None:
+    async with running(size=(40, 10)) as app:
+        app.main.open_add("https://example.org/a.iso")
+        await app.until(lambda: "1 to add" in app.screen_text())
+        await app.press("tab")
+        for label in ("Folder  ~/", "Priority  1", "Start  now", "Place  last"):
+            await app.press("tab")
+            line = app.screen_text().split("\n")[-3]
+            assert label in line
+            assert sum(word in line for word in ("Folder", "Priority", "Start", "Place")) == 1
+
+
+async def test_a_long_name_takes_the_cells_that_short_verdicts_leave() -> None:
+    async with running(size=(40, 10)) as app:
+        app.main.open_add("https://example.org/report-of-the-year.txt")
+        await app.until(lambda: "1 to add" in app.screen_text())
+        assert "✓ report-of-the-year.txt  new" in app.screen_text()

@@ -243,3 +243,6 @@ def test_a_wrong_checksum_names_its_algorithm() -> None:
     error = mismatch()
     failed = row(0, status=DownloadStatus.FAILED, **facts_of(error), validation=check)
     assert cause_of(failed).text == "wrong SHA-256"
+    assert "keep the data anyway" in cause_of(failed).advice
+    kept = failed._replace(reason="kept as a.iso.unverified")
+    assert advice_text(cause_of(kept), {}) == "The data is kept; press r to retry."
