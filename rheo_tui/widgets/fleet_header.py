@@ -3,23 +3,19 @@
 `rheo_tui/fleet_summary.py` writes its lines.
 """
 
-from rich.text import Text
-from textual.widget import Widget
-
 from rheo_core.domain.fleet_view import FleetView
 from rheo_tui.fleet_summary import FleetSummary, fleet_lines
+from rheo_tui.summary import Span
 
-from .header import SummaryHeader, painted
+from .header_lines import HeaderLines
 
 
-class FleetHeader(Widget):
+class FleetHeader(HeaderLines):
     """Shows two lines, or one on a low screen.
 
     Args:
         out: the output folder, printable.
     """
-
-    COMPONENT_CLASSES = SummaryHeader.COMPONENT_CLASSES
 
     def __init__(self, out: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -30,6 +26,6 @@ class FleetHeader(Widget):
         self._shown = FleetSummary(self._shown.out, view)
         self.refresh()
 
-    def render(self) -> Text:
-        """Render the lines that fit."""
-        return painted(self, fleet_lines(self._shown, *self.size))
+    def lines(self) -> list[list[Span]]:
+        """Return the lines that fit."""
+        return fleet_lines(self._shown, *self.size)

@@ -4,13 +4,8 @@
 """
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
-
-from rich.text import Text
-from textual.widget import Widget
 
 from rheo_core.domain import Snapshot
 from rheo_core.domain.text import printable
@@ -18,25 +13,15 @@ from rheo_tui.formatting import short_path
 from rheo_tui.summary import Span, Summary, header_lines
 from rheo_tui.totals import Totals
 
+from .header_lines import HeaderLines
+
 _MAX_SAMPLES = 120
 _MEAN_SAMPLES = 10
 """Samples, one a second, whose mean predicts the time left; one alone would make it jump."""
 
 
-class SummaryHeader(Widget):
+class SummaryHeader(HeaderLines):
     """Shows two lines, or one on a low screen; only changes repaint it."""
-
-    COMPONENT_CLASSES: ClassVar = {
-        "summary--name",
-        "summary--badge",
-        "summary--plain",
-        "summary--strong",
-        "summary--quiet",
-        "summary--paused",
-        "summary--speed",
-        "summary--bar",
-        "summary--track",
-    }
 
     def __init__(self, folder: Path, *, badge: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
@@ -100,20 +85,9 @@ class SummaryHeader(Widget):
         mean = sum(recent) / len(recent) if recent else 0.0
         self._show(samples=tuple(self._samples), mean_speed=mean)
 
-    def render(self) -> Text:
-        """Render the lines that fit."""
-        width, height = self.size
-        return painted(self, header_lines(self._shown, width, height))
-
-
-def painted(header: Widget, lines: Sequence[Sequence[Span]]) -> Text:
-    """Return lines in the styles of a header."""
-    text = Text(no_wrap=True, end="")
-    for at, line in enumerate(lines):
-        text.append("\n" if at else "")
-        for span in line:
-            text.append(span.text, header.get_component_rich_style(f"summary--{span.style}"))
-    return text
+    def lines(self) -> list[list[Span]]:
+        """Return the lines that fit."""
+        return header_lines(self._shown, *self.size)
 
 
 def _short(folder: Path) -> str:

@@ -256,10 +256,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _refresh_lines(self) -> None:
         """Draw all lines that look different, because rows may be anywhere now."""
-        drawn, width = self._drawn, self.size.width
-        changed = [y for y in range(self.size.height) if self.render_line(y) != drawn.get(y)]
-        if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+        self._repaint({y: self.render_line(y) for y in range(self.size.height)})
 
     def _tick(self) -> None:
         if self.model.held and time.monotonic() > self._held_until:
@@ -296,14 +293,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         visible = self._visible_positions()
         top = self.scroll_offset.y - self._header_lines
         width = self._width
-        regions = [
-            Region(0, position - top, self.size.width, 1)
-            for position in positions
-            if position in visible
-            and self._line(position, width) != self._drawn.get(position - top)
-        ]
-        if regions:
-            self.refresh(*regions)
+        self._repaint({at - top: self._line(at, width) for at in positions if at in visible})
+
+    def _repaint(self, lines: Mapping[int, Strip]) -> None:
+        """Paint the lines that look different, and keep them, so that each is drawn only once."""
+        changed = {y: line for y, line in lines.items() if line != self._drawn.get(y)}
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+            self._drawn.update(changed)
 
     # The cursor
 

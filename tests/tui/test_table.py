@@ -1,3 +1,4 @@
+import gc
 import time
 from typing import Any
 
@@ -7,6 +8,7 @@ from textual.strip import Strip
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.tab_bar import TabBar
+from rheo_tui.widgets.table import DownloadTable
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
@@ -60,6 +62,37 @@ async def test_10_000_rows_paint_only_visible_changes(painted: list[str]) -> Non
         assert painted == [ids[3], ids[7]]
         await app.update()
         assert painted == [ids[3], ids[7]]
+
+
+async def test_a_row_that_changes_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    line = DownloadTable._line
+
+    def counted(self: DownloadTable, position: int, width: int) -> Strip:
+        drawn.append(position)
+        return line(self, position, width)
+
+    async with running(size=(120, 36)) as app:
+        ids = await app.fill(100)
+        await app.until(lambda: len(app.table._drawn) == app.table.size.height)
+        monkeypatch.setattr(DownloadTable, "_line", counted)
+        app.service.change(ids[3], name="another.iso")
+        await app.update()
+        assert "another.iso" in app.screen_text()
+        assert drawn == [3]
+
+
+async def test_many_new_rows_are_left_out_of_garbage_collections() -> None:
+    async with running() as app:
+        for count in (10_000, 25_000):  # the second adds 15,000 to the first
+            before = gc.get_freeze_count()
+            ids = await app.fill(count)
+            assert gc.get_freeze_count() >= before + 10_000
+        await app.service.remove(ids)
+        await app.update()
+        before = gc.get_freeze_count()
+        await app.fill(10_000)
+        assert gc.get_freeze_count() > before
 
 
 async def test_nothing_is_painted_while_nothing_changes(painted: list[str]) -> None:

@@ -1,0 +1,77 @@
+"""The header draws its lines itself; they must look and act as Textual's own."""
+
+import pytest
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from rheo_core.domain import DownloadStatus
+from rheo_tui.widgets.header import SummaryHeader
+from tests.tui.driving import Driver, running
+
+Cells = list[list[tuple[object, ...]]]
+
+
+def cells_of(strips: list[Strip]) -> Cells:
+    return [[(part.text, part.style, part.style and part.style.meta) for part in s] for s in strips]
+
+
+def drawn_twice(header: SummaryHeader, crop: Region) -> tuple[Cells, Cells]:
+    """Return the cells of a part of the header, by itself and by Textual."""
+    itself = cells_of(header.render_lines(crop))
+    header.refresh()  # or Textual shows lines that it has kept
+    return itself, cells_of(Widget.render_lines(header, crop))
+
+
+async def busy(app: Driver) -> SummaryHeader:
+    ids = await app.fill(9)
+    app.service.advance(2)
+    app.service.change(ids[5], status=DownloadStatus.FAILED)
+    await app.press("v", "down")
+    return app.main.query_one(SummaryHeader)
+
+
+@pytest.mark.parametrize("theme", ["rheo-dark", "rheo-light", "ansi-dark"])
+@pytest.mark.parametrize("size", [(20, 8), (60, 20), (80, 24), (120, 36), (200, 50)])
+async def test_lines_look_as_textual_draws_them(size: tuple[int, int], theme: str) -> None:
+    async with running(size=size) as app:
+        header = await busy(app)
+        app.app.theme = theme
+        await app.update()
+        whole = header.size.region
+        itself, textual = drawn_twice(header, whole)
+        assert itself == textual
+        for crop in (Region(3, 0, 9, 1), Region(0, whole.height - 1, whole.width, 1)):
+            itself, textual = drawn_twice(header, crop)
+            assert itself == textual
+
+
+async def test_a_selection_is_shown_and_can_be_copied() -> None:
+    async with running(size=(120, 36)) as app:
+        header = await busy(app)
+        plain = cells_of(header.render_lines(header.size.region))
+        await app.pilot.mouse_down(header, offset=(1, 0))
+        await app.pilot.hover(header, offset=(5, 0))
+        await app.pilot.mouse_up(header, offset=(5, 0))
+        assert app.main.get_selected_text() == "rheo "
+        assert cells_of(header.render_lines(header.size.region)) != plain
+
+
+async def test_a_change_looks_no_style_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(size=(120, 36)) as app:
+        header = await busy(app)
+        looked_up = []
+        get = SummaryHeader.get_component_rich_style
+
+        def counted(self: SummaryHeader, *names: str) -> Style:
+            looked_up.append(names)
+            return get(self, *names)
+
+        monkeypatch.setattr(SummaryHeader, "get_component_rich_style", counted)
+        before = header.render().plain
+        app.service.advance(1)
+        await app.update()
+        header.render_lines(header.size.region)
+        assert header.render().plain != before
+        assert looked_up == []
