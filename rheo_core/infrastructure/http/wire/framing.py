@@ -166,7 +166,7 @@ class _Fields:
 
 
 def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes], bool]:
-    """Return the facts of a head, its names and values alternately, and True if it has other lines."""
+    """Return the facts of a head, names and values alternately, and True if other lines remain."""
     if raw.count(b"\n") - 2 > MAX_FIELDS:
         raise ProtocolError(f"malformed response: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
