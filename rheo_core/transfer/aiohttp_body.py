@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import aiohttp
 
@@ -35,11 +36,12 @@ class StreamBody:
     async def peek(self) -> bytes:
         """Return the first bytes, which `fill` returns again; call it first of all."""
         patience = time.monotonic() + self._max_batch_seconds
-        while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
-            if not (chunk := await self._content.readany()):
-                break
-            self._chunks.append(chunk)
-            self._uncounted += len(chunk)
+        with suppress(aiohttp.ClientError):  # `fill` raises it again, after these bytes
+            while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
+                if not (chunk := await self._read(-1)):
+                    break
+                self._chunks.append(chunk)
+                self._uncounted += len(chunk)
         return b"".join(self._chunks)
 
     async def fill(self, capacity: int, count: Count) -> memoryview:
@@ -49,7 +51,7 @@ class StreamBody:
             return self.rest()
         patience = time.monotonic() + self._max_batch_seconds
         while collected < capacity and time.monotonic() < patience:
-            chunk = await self._content.read(capacity - collected)
+            chunk = await self._read(capacity - collected)
             if not chunk:
                 self._check_end()
                 break
@@ -73,6 +75,15 @@ class StreamBody:
         self._chunks.append(data)
         self._uncounted = len(data)
         return None
+
+    async def _read(self, size: int) -> bytes:
+        """Return up to `size` of the next bytes, all that came for -1; empty at the end.
+
+        Once a connection is lost, aiohttp raises that before the bytes that came first.
+        """
+        if self._content.exception() is not None and self._content._buffer:
+            return self._content._read_nowait(size)
+        return await (self._content.readany() if size == -1 else self._content.read(size))
 
     def _check_end(self) -> None:
         """Check that the body ended as its head says.

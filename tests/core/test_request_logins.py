@@ -16,6 +16,7 @@ from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 
 BODY = body_of(300_000)
+EMPTY_QUERY = "/a" if IS_AIOHTTP else "/a?"  # yarl drops the question mark
 ENCODINGS = ["utf-8"] if IS_AIOHTTP else ["utf-8", "latin-1"]  # aiohttp writes fields in UTF-8 only
 
 
@@ -75,13 +76,13 @@ def _unquoted(text: str) -> str:
 @pytest.mark.parametrize(
     ("target", "sent"),
     [
-        ("/a?", "/a?"),
+        ("/a?", EMPTY_QUERY),
         ("/ä", "/%C3%A4"),
         ("/a?q=ä", "/a?q=%C3%A4"),
         ("/a?q=%2B+&r=a=b", "/a?q=%2B+&r=a=b"),
         ("/%e4", "/%e4"),
         ("/a;b=c?b?c", "/a;b=c?b?c"),
-        ("/a?#f", "/a?"),
+        ("/a?#f", EMPTY_QUERY),
         ('/a"b', '/a"b'),
         ('/a?q="b"', '/a?q="b"'),
         ('/a?uri="/b"', '/a?uri="/b"'),
