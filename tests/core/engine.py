@@ -102,6 +102,11 @@ class Gate:
         await exchange.send(self._body[self._first :])
 
 
+async def silent(exchange: Exchange) -> None:
+    """Accept the request and never answer."""
+    await exchange.reader.read()
+
+
 def serving(body: bytes, **headers: Any) -> Behaviour:
     """A behaviour that answers as a good server does."""
 

@@ -28,6 +28,7 @@ from tests.core.engine import (
     quick_retries,
     serving,
     sha256,
+    silent,
     status_of,
 )
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -35,11 +36,6 @@ from tests.servers.scenarios import answer, in_turn
 from tests.waiting import Until
 
 BODY = body_of(3_000_000)
-
-
-async def silent(exchange: Exchange) -> None:
-    """Accept the request and never answer."""
-    await exchange.reader.read()
 
 
 async def busy(exchange: Exchange) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
 from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Gate, names_in, serving, status_of
+from tests.core.engine import Gate, names_in, serving, silent, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
 
@@ -135,6 +135,7 @@ async def test_a_cancelled_one_under_another_name_keeps_its_bytes_and_leaves_no_
     async with DownloadManager(download_dir=folder, session_path=session) as manager:
         await half_done(manager, gate, config, until)
         await manager.cancel(config.id, keep_partial=True)
+        server.on("/f", silent)
         edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
         assert edited is not None
         await manager.pause(edited)
