@@ -343,6 +343,32 @@ async def test_the_session_knows_the_new_name_when_an_edit_returns(
     assert ids == [edited]
 
 
+@pytest.mark.parametrize("validator", [ETAG, DATED, {}], ids=["etag", "date", "none"])
+@pytest.mark.parametrize("end", ["cancel", "cancel and keep", "skip"])
+async def test_a_restart_forgets_no_link_that_a_retry_needs(
+    server: MisbehavingServer, tmp_path: Path, end: str, validator: dict[str, str]
+) -> None:
+    """The first link has expired."""
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+    a, new = FileConfig(url=server.url(A)), server.on(B, serving(BODY, **validator))
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        await manager.add([a], paused=True)
+        assert await manager.edit(a.id, FileConfig(url=new)) == a.id
+        if end == "skip":
+            folder.mkdir()
+            (folder / "get").write_bytes(b"theirs")
+            await manager.resume(a.id)
+            await manager.wait_until_complete(timeout=30)
+        else:
+            await manager.cancel(a.id, keep_partial=end != "cancel")
+    (folder / "get").unlink(missing_ok=True)
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        assert await manager.retry(a.id)
+        await manager.wait_until_complete(timeout=30)
+    assert [request.target for request in server.requests] == [B]
+    assert digests(folder) == {"get": sha256(BODY)}
+
+
 async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path) -> None:
     a = FileConfig(url=server.url(A))
     async with DownloadManager(download_dir=tmp_path) as manager:
