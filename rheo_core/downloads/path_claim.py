@@ -1,7 +1,6 @@
 """PathClaim: decide between skip, overwrite, rename and error, and lock the path of the file."""
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError
@@ -161,7 +160,7 @@ class PathClaim:
         """Claim the best number of a name; None if `existing` counts as the file."""
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
-        is_checked = is_checkable(self._record, self.checksum)
+        is_certain = is_checked = is_checkable(self._record, self.checksum)
         names, owners = self._context.names, self._usable_owners()
         numbers = self._numbers(path, owners)
         for index, number in enumerate(numbers):
@@ -170,19 +169,19 @@ class PathClaim:
             self._best = None if index else candidate
             if not await self.try_lock(candidate):
                 if await self._passes_over_own(candidate):
-                    existing = [candidate]
+                    existing, is_certain = [candidate], True
                     break
                 taken.append(candidate)
                 continue
             check = await self._check(candidate, None if number else part)
             self._note(check)
-            if check.occupant is Occupant.SHARED:
-                return await self._own_instead_of(candidate, path) or candidate
-            if self._may_take(check, is_best=not index, has_existing=bool(existing)):
-                is_new = check.occupant is Occupant.NOTHING and part is not None and not number
-                if is_new and self.strategy is FileExistsStrategy.RENAME:  # begun there earlier?
-                    return await self._begun_at(numbered(path, next(numbers))) or candidate
-                return candidate
+            may_take = self._may_take(check, is_best=not index, has_existing=bool(existing))
+            if may_take or check.occupant is Occupant.SHARED:
+                is_own = check.occupant is Occupant.OURS or check.source == self.source
+                own = None if is_own else await self._begun_elsewhere(path)
+                if own is not None and not was_locked:
+                    self.unlock(candidate)
+                return own or candidate
             if check.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
                 self.unlock(candidate)  # the next link of this name goes there
                 break
@@ -200,13 +199,15 @@ class PathClaim:
                     self.unlock(candidate)  # so that the owner of the file finds it
                 continue
             if check.source == self.source:
-                existing = [candidate]
+                existing, is_certain = [candidate], True
                 break
             existing.append(candidate)
             if not is_checked:
                 if not check.source:
                     break  # the following ones add nothing
                 owners.discard(UNKNOWN_OWNER)  # only our own file would be better
+        if not is_certain and (own := await self._begun_elsewhere(path)):
+            return own
         paths = (*existing, *taken)
         self.existing = await find_existing(self._context, self._record, paths, self.checksum)
         return None
@@ -317,20 +318,25 @@ class PathClaim:
         self._note(check)
         return path
 
-    async def _own_instead_of(self, shared: Path, path: Path) -> Path | None:
-        """Lock the path that an earlier run of exactly this link began, instead of a shared one."""
+    async def _begun_elsewhere(self, path: Path) -> Path | None:
+        """Lock the path of any number of a name, if an earlier run of exactly this link began there.
+
+        Args:
+            path: path without a number.
+        """
         names = self._context.names
+        numbers = await self._context.part_listings.numbers(path)
+        if not numbers:
+            return None
         if not names.has_all_parts(path):  # otherwise n links check n * n part files
-            for number in count():
+            for number in sorted({0, *numbers}):
                 check = await self._check(numbered(path, number))
-                if check.occupant is Occupant.NOTHING:
-                    break
                 names.note_part(path, number, check.link)
             names.note_all_parts(path)
         own_number = names.number_begun_by(self.source, path)
         own = None if own_number is None else await self._begun_at(numbered(path, own_number))
         if own is not None:
-            self.unlock(shared)
+            self._best = None
         return own
 
     def _note(self, check: PathCheck) -> None:

@@ -62,8 +62,9 @@ def _storable_config(record: DownloadRecord) -> FileConfig:
     """Return the config to store. No secret outlives its use.
 
     A download that may continue needs its secrets after a restart, and rheo identifies the source
-    of partial data by its whole URL. A completed download keeps the secrets in its URL while it is
-    in the list, because its id comes from the URL. The history keeps none.
+    of partial data by its whole URL. A download that has ended keeps the secrets in its URL while
+    it is in the list, because its id comes from the URL. Unless it is completed, it also keeps
+    those in the link that replaced the URL, because a retry needs them. The history keeps none.
     """
     if not record.status.is_terminal or record.is_kept:
         return record.config
@@ -71,17 +72,19 @@ def _storable_config(record: DownloadRecord) -> FileConfig:
         return record.config.without_secrets()
     if record.status is DownloadStatus.FAILED:  # it may be retried
         return record.config
-    return _without_other_secrets(record.config.without_options())
-
-
-def _without_other_secrets(config: FileConfig) -> FileConfig:
-    """Return a config without the mirrors and the replacement URL that contain secrets."""
-    link = config.fetch_url
-    if link is None and not config.mirrors:
+    config = record.config.without_options()
+    if config.fetch_url is None and not config.mirrors:
         return config
-    mirrors = tuple(mirror for mirror in config.mirrors if redact(mirror) == mirror)
-    has_secret = link is not None and redact(link) != link
-    return config.model_copy(update={"mirrors": mirrors, "fetch_url": None if has_secret else link})
+    mirrors = tuple(filter(_is_harmless, config.mirrors))
+    link = config.fetch_url
+    if record.status is DownloadStatus.COMPLETED and link is not None and not _is_harmless(link):
+        link = None
+    return config.model_copy(update={"mirrors": mirrors, "fetch_url": link})
+
+
+def _is_harmless(url: str) -> bool:
+    """Return True if a URL contains no secret."""
+    return redact(url) == url
 
 
 def to_record(row: StoredDownload) -> DownloadRecord:

@@ -1,16 +1,20 @@
-"""PartListings: remember folders without part files, to save searches for them."""
+"""PartListings: list the part files of folders, to save searches for them."""
 
 import os
+import re
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.exceptions import ShortageError
-from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.domain.filenames import number_filename
+from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
+from rheo_core.infrastructure.files import folder_of
 
-from .part_names import is_part_name
+from .part_names import folded, is_part_name, stems_of_parts
 
 _MAX_AGE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.5
@@ -20,6 +24,14 @@ _LOOKS_BEFORE = 16
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
 """Maximum number of names to list, in about 10 ms. A larger folder counts as having part files."""
+
+
+_NUMBER = re.compile(r" \(([0-9]{1,9})\)(?=[^()]*$)")
+"""Number in a name; see `number_filename`."""
+_MAX_NUMBERS_AGE_SECONDS = 5.0
+
+_Numbers = Mapping[str, set[int]]
+"""Numbers of part files in a folder, by their name without the number."""
 
 
 class _Listing(NamedTuple):
@@ -44,6 +56,8 @@ class PartListings:
         self._looks: Counter[str] = Counter()  # before the first listing
         self._latest: dict[str, float] = {}  # when the latest listing began
         self._listed: set[str] = set()  # folders that a thread lists now
+        self._numbers: dict[str, tuple[float, _Numbers]] = {}  # when it was listed, and the numbers
+        self._numbering = TurnBatch(_numbers_in, lambda _: None)
 
     def is_free(self, folder: Path | str) -> bool:
         """Return True if `folder` had no part file in the last second, and accepts new files."""
@@ -59,6 +73,20 @@ class PartListings:
             self._begin(name, now)
         listing = self._listings.get(name)
         return listing is not None and listing.is_free and now - listing.began < _MAX_AGE_SECONDS
+
+    async def numbers(self, path: Path) -> Collection[int]:
+        """Return the numbers of a file name that have part files, as far as they are known.
+
+        A folder is listed when its first file is looked for. In most, no part file has a number.
+        """
+        folder, now = folder_of(str(path)), time.monotonic()
+        listed, numbers = self._numbers.get(folder, (now, None))
+        if numbers is None or now - listed > _MAX_NUMBERS_AGE_SECONDS:
+            if len(self._numbers) > _MAX_FOLDERS:
+                self._numbers.clear()
+            numbers = await self._disk.submit_to(self._numbering, folder)
+            self._numbers[folder] = now, numbers
+        return numbers.get(_unnumbered(number_filename(path.name, 1))[0], ()) if numbers else ()
 
     def forget(self) -> None:
         """Ignore listings that began before this call, because a part file was left behind."""
@@ -82,6 +110,23 @@ class PartListings:
             listings[folder] = _Listing(began, is_free)
         finally:
             self._listed.discard(folder)
+
+
+def _numbers_in(folder: str) -> _Numbers:
+    numbers: dict[str, set[int]] = {}
+    for stem in stems_of_parts(folder, _MAX_NAMES) or ():
+        name, number = _unnumbered(stem)
+        if number:
+            numbers.setdefault(name, set()).add(number)
+    return numbers
+
+
+def _unnumbered(name: str) -> tuple[str, int]:
+    """Return a name without its number, in the form of `folded`, and the number; 0: none."""
+    match = _NUMBER.search(name)
+    if match is None:
+        return folded(name), 0
+    return folded(name[: match.start()] + name[match.end() :]), int(match[1])
 
 
 def _has_no_part(folder: str) -> bool:

@@ -10,7 +10,7 @@ object use all four, it gets a name derived from its link.
 import os
 import unicodedata
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,27 +108,34 @@ class PartNames:
     def may_include(self, folder: Path, name: str) -> bool:
         """Return True if a part file or a state of the file `name` may exist in `folder`."""
         if folder not in self._stems:
-            self._stems[folder] = _stems_of_parts(folder)
+            self._stems[folder] = stems_of_parts(folder)
         stems = self._stems[folder]
         if not stems:
             return stems is None
         shortened = shorten_filename(name, _MAX_STEM_BYTES)
-        return not stems.isdisjoint((_folded(name), _folded(shortened)))
+        return not stems.isdisjoint((folded(name), folded(shortened)))
 
 
-def _stems_of_parts(folder: Path) -> set[str] | None:
-    """Return the stems of the names of all part files in a folder; None: unknown."""
+def stems_of_parts(folder: Path | str, most: int | None = None) -> set[str] | None:
+    """Return the stems of the names of all part files in a folder; None: unknown.
+
+    Args:
+        folder: the folder.
+        most: number of names to list; None: all. If there are more, the stems are unknown.
+    """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
+            names = [entry.name for entry in islice(entries, most and most + 1)]
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError:
         return None
+    if most is not None and len(names) > most:
+        return None
     parts = [
         name.removesuffix(".state").removesuffix(".part") for name in names if is_part_name(name)
     ]
-    return {stem for name in parts for stem in (_folded(name), _folded(name.rpartition(".")[0]))}
+    return {stem for name in parts for stem in (folded(name), folded(name.rpartition(".")[0]))}
 
 
 def is_part_name(name: str) -> bool:
@@ -136,7 +143,7 @@ def is_part_name(name: str) -> bool:
     return name.endswith((".part", ".part.state"))
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Return a form of the name that is equal for names that a file system does not distinguish."""
     return unicodedata.normalize("NFKC", name).casefold()
 

@@ -284,6 +284,46 @@ async def test_damaged_bytes_of_another_link_are_left_alone(
     assert digests(tmp_path) == ({} if reply == "refusal" else {"get (1)": sha256(OTHER)})
 
 
+NUMBERED = {"token": "/get?token=", "id": "/get?id="}
+"""Links of one object, and of several."""
+
+
+def links_of(server: MisbehavingServer, kind: str, count: int) -> list[FileConfig]:
+    return [FileConfig(url=server.url(f"{NUMBERED[kind]}{number}")) for number in range(count)]
+
+
+@pytest.mark.parametrize("exists", EXISTS)
+@pytest.mark.parametrize("validator", [ETAG, DATED], ids=["etag", "date"])
+@pytest.mark.parametrize("kind", NUMBERED)
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("is_taken", [False, True])
+@pytest.mark.halved("exists", "kind", "number")
+async def test_a_link_first_looks_for_its_bytes_under_all_numbers(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    exists: FileExistsStrategy,
+    validator: dict[str, str],
+    kind: str,
+    number: int,
+    is_taken: bool,
+) -> None:
+    """The links before it failed and gave their names back."""
+    folder, links = tmp_path / "files", links_of(server, kind, number + 1)
+    server.on(f"{NUMBERED[kind]}{number}", breaking(BODY, **validator))
+    options = {"connections": 1, "retry_handler": None, "file_exists_strategy": exists}
+    await fetch(folder, links, max_concurrent=1, **options)
+    server.on(f"{NUMBERED[kind]}{number}", serving(BODY, **validator))
+    (part, _), asked = names_in(folder), len(server.requests)
+    name = part.removesuffix(".part")
+    theirs = {"get": sha256(b"theirs")} if is_taken and name != "get" else {}
+    if theirs:
+        (folder / "get").write_bytes(b"theirs")
+    await fetch(folder, links[-1:], **options)
+    assert [request.range_start for request in server.requests[asked:]] == [CUT]
+    assert digests(folder) == {name: sha256(BODY)} | theirs
+    assert names_in(folder) == sorted(digests(folder))
+
+
 async def test_the_session_knows_the_new_name_when_an_edit_returns(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
@@ -301,6 +341,32 @@ async def test_the_session_knows_the_new_name_when_an_edit_returns(
         with closing(sqlite3.connect(session)) as database:
             ids = [row[0] for row in database.execute("SELECT id FROM downloads")]
     assert ids == [edited]
+
+
+@pytest.mark.parametrize("validator", [ETAG, DATED, {}], ids=["etag", "date", "none"])
+@pytest.mark.parametrize("end", ["cancel", "cancel and keep", "skip"])
+async def test_a_restart_forgets_no_link_that_a_retry_needs(
+    server: MisbehavingServer, tmp_path: Path, end: str, validator: dict[str, str]
+) -> None:
+    """The first link has expired."""
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+    a, new = FileConfig(url=server.url(A)), server.on(B, serving(BODY, **validator))
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        await manager.add([a], paused=True)
+        assert await manager.edit(a.id, FileConfig(url=new)) == a.id
+        if end == "skip":
+            folder.mkdir()
+            (folder / "get").write_bytes(b"theirs")
+            await manager.resume(a.id)
+            await manager.wait_until_complete(timeout=30)
+        else:
+            await manager.cancel(a.id, keep_partial=end != "cancel")
+    (folder / "get").unlink(missing_ok=True)
+    async with DownloadManager(download_dir=folder, session_path=session) as manager:
+        assert await manager.retry(a.id)
+        await manager.wait_until_complete(timeout=30)
+    assert [request.target for request in server.requests] == [B]
+    assert digests(folder) == {"get": sha256(BODY)}
 
 
 async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path) -> None:
