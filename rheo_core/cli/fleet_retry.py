@@ -40,7 +40,7 @@ def retry(
     plan_only: PlanOnly = False,
     quiet: Quiet = False,
 ) -> None:
-    """Try failed downloads of a complete run again, in a further pass. Their keys do not change.
+    """Try failed downloads of a complete run again, in a retry pass. Their keys do not change.
 
     The results of a pass are part-NUMBER.p2.parquet and so on. To continue an
     interrupted pass, run `rheo fleet retry` or `rheo fleet run`.
@@ -84,7 +84,7 @@ def _check_kinds(kinds: Sequence[str]) -> None:
 
 
 def _plan_pass(target: "Target", plan: "FleetPlan", kinds: list[str] | None) -> str:
-    """Plan a further pass if all earlier ones are complete; return a sentence on it."""
+    """Plan a retry pass if all earlier ones are complete; return a sentence on it."""
     from rheo_core.fleet.error_kinds import may_pass
     from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
     from rheo_core.fleet.status import complete_shards

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .hash_algorithms import HashAlgorithm
 
 NAMELESS = "-"
-"""Name for standard input, as coreutils write it; here also for a hash without a name."""
+"""Name for standard input in coreutils; here also for a hash without a name."""
 
 # `HEX  NAME` and `HEX *NAME` of GNU coreutils; other tools write one space or a tab; `HEX` alone.
 _GNU = re.compile(r"(?P<hash>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>.+))?")
@@ -22,7 +22,7 @@ _ALGORITHMS = {algorithm.value: algorithm for algorithm in HashAlgorithm}
 _BY_LENGTH = {
     algorithm.hex_length: algorithm
     for algorithm in HashAlgorithm
-    if algorithm is not HashAlgorithm.BLAKE2B  # as long as SHA-512, and rarely without its tag
+    if algorithm is not HashAlgorithm.BLAKE2B  # as long as SHA-512, and rarely without a tag
 }
 
 
@@ -35,7 +35,7 @@ class ChecksumLine(NamedTuple):
 
     @property
     def algorithm(self) -> HashAlgorithm | None:
-        """Algorithm that the line names, or else the one with digests of this length."""
+        """Algorithm that the line names, or else the one whose digests have this length."""
         return self.tag or _BY_LENGTH.get(len(self.digest))
 
 
@@ -60,5 +60,5 @@ def _plain(tag: str) -> str:
 
 
 def _unescape(name: str) -> str:
-    """Undo the escapes of coreutils, which marks such a line with a backslash in front."""
+    """Undo the escapes of coreutils, which begins such a line with a backslash."""
     return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], name)

@@ -36,7 +36,7 @@ class DownloadStatus(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
 
-    __hash__ = str.__hash__  # that of Enum is written in Python: too slow for long lists
+    __hash__ = str.__hash__  # Enum's is written in Python, so it is too slow for long lists
 
     @classmethod
     def terminal_states(cls) -> set["DownloadStatus"]:
@@ -148,7 +148,7 @@ class DownloadSnapshot(NamedTuple):
     status: DownloadStatus
     reason: str  # of this state, in a few words; "" if the state says it all
     priority: int
-    rank: float  # place in the queue among those of its priority
+    rank: float  # place in the queue among downloads of its priority
     bytes_downloaded: int = 0
     total_bytes: int | None = None
     speed_bps: float = 0.0
@@ -164,7 +164,7 @@ class DownloadSnapshot(NamedTuple):
     started_at: float | None = None
     finished_at: float | None = None
     average_speed_bps: float | None = None
-    destination: str = ""  # path as it is on the disk; make it printable to show it
+    destination: str = ""  # path on the disk; make it printable to show it
     error: str | None = None
     failure: Failure | None = None  # kind of the error; None if an earlier version stored it
     validation: ValidationResult | None = None

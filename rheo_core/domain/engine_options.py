@@ -141,7 +141,7 @@ _POSITIVE = ("timeout", "connect_timeout", "response_timeout", "stall_timeout")
 
 
 def _check_number(name: str, value: object, minimum: int, *, is_allowed: bool = True) -> None:
-    """Check a number of a caller; None stands for no limit.
+    """Check a number from a caller; None means no limit.
 
     Raises:
         ValueError: it is too small, or not a number.
@@ -159,7 +159,7 @@ DEFAULTS = EngineOptions()
 
 
 class OtherOptions(TypedDict, total=False):
-    """Fields of `EngineOptions` that `DownloadManager` takes as they are, for type checkers.
+    """Fields of `EngineOptions` that `DownloadManager` takes unchanged, for type checkers.
 
     The arguments in its signature are not included.
     """

@@ -26,7 +26,7 @@ from .text import printable, redact
 from .units import count_text, duration_text, size_text
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""Longest wait for which a server is obeyed. A download fails if it asks for more."""
+"""Maximum wait that rheo accepts from a server. If it asks for more, the download fails."""
 _FILE_UNCHANGED = "; the file was not changed"
 _SIGN_IN = "sign in, or get a new link if this one has expired"
 

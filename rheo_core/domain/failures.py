@@ -58,8 +58,8 @@ class Failure(NamedTuple):
 
     Attributes:
         kind: the kind of its error.
-        brief: the message without the host and the path, for a reader who sees them anyway; "" if
-            the message cannot be shortened.
+        brief: the message without host and path, for readers who see them anyway; "" if it cannot
+            be shortened.
     """
 
     kind: FailureKind

@@ -131,7 +131,8 @@ class FileConfig(BaseModel):
         default=None,
         description="Hash to compute while downloading; the completed event has it",
     )
-    # Not validated again: pydantic would copy the headers that the downloads of a command share.
+    # Not validated again, because pydantic would copy headers that the downloads of a command
+    # share.
     headers: Annotated[Headers, SkipValidation, BeforeValidator(read_headers)] = Field(
         default=(),
         repr=False,
@@ -227,7 +228,7 @@ class FileConfig(BaseModel):
         """
         values, field_set = _FIELDS.copy(), self.__pydantic_fields_set__
         values.update(self.__dict__)
-        # A stored checksum may be one that the user has chosen in place of that in the URL.
+        # The user may have chosen the stored checksum in place of the one in the URL.
         if context is not STORED and ("#" in self.url or self.mirrors):
             given, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
             values["hash_config"] = join_hashes(given, urls).strongest
@@ -256,7 +257,7 @@ class FileConfig(BaseModel):
     def options_for(self, url: str) -> RequestOptions:
         """Return the options of the download for a request to `url`.
 
-        For other origins than that of `self.url`, such as mirrors, they contain no secrets.
+        For origins other than that of `self.url`, such as mirrors, they contain no secrets.
         """
         options = self.request
         if self.headers:
@@ -338,9 +339,9 @@ class FileConfig(BaseModel):
         return self.model_copy(update={"headers": (), "request": route, "list_options": by_list})
 
     def without_secrets(self) -> Self:
-        """Return a copy of this download for the history, without secrets, also in its URLs.
+        """Return a copy of this download for the history, without secrets, even in its URLs.
 
-        The hashes of pieces are left out too, because there may be very many.
+        It omits the hashes of pieces too, because there may be very many.
         """
         return self.without_options().model_copy(
             update={

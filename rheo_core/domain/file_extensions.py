@@ -45,7 +45,7 @@ _TEXTS = frozenset(
         "xpm",
     }
 )  # fmt: skip
-"""Extensions of files that may be served as text."""
+"""Extensions of files that servers may send as text."""
 
 _CODINGS = frozenset({"bz2", "gz", "xz", "z", "zst"})
 """Extensions of compressed files. Apache sends `a.html.gz` as text/html with a Content-Encoding."""

@@ -45,7 +45,7 @@ _PLAIN_URL = re.compile(
     rf"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?({_HARMLESS.pattern})"  # no ? # \ nor %
 )
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
-"""Letters and marks without width or shape. A row of them moves an extension out of sight."""
+"""Letters and marks without width or shape. Many of them in a row hide an extension."""
 _BYTE = re.compile("[\udc80-\udcff]")
 _MAX_QUICK_LENGTH = 200
 _MAX_EXTENSION_BYTES = 32  # a longer "extension" is a part of the name
@@ -61,7 +61,7 @@ _WORDS_ONLY = frozenset(
         "utm_term", "view",
     }
 )  # fmt: skip
-"""Query parameters whose value is a phrase or an address, and not the name of the file."""
+"""Query parameters whose value is a phrase or an address, not the name of the file."""
 
 
 def sanitise_filename(
@@ -79,7 +79,7 @@ def sanitise_filename(
         text: the requested name.
         fallback: name to return if nothing of `text` remains.
         may_begin_with_dash: keep a leading dash, because the user chose the name. Commands would
-            take it for an option (`rm *`).
+            treat it as an option (`rm *`).
     """
     if len(text) <= _MAX_QUICK_LENGTH and _HARMLESS.fullmatch(text) and not _SPECIAL.match(text):
         return text  # the usual case; the rest takes ten times as long
@@ -100,8 +100,8 @@ def sanitise_filename(
 def _with_letters_for_bytes(text: str) -> str:
     """Return `text` without the surrogates that stand for bytes (PEP 383).
 
-    They come from arguments that the locale could not decode. What is not UTF-8 becomes percent
-    escapes, as in a URL, so that two names do not become one.
+    They come from arguments that the locale could not decode. Bytes that are not UTF-8 become
+    percent escapes, as in a URL, so that two names stay distinct.
     """
     if _BYTE.search(text) is None:
         return text
@@ -112,7 +112,7 @@ def _with_letters_for_bytes(text: str) -> str:
 
 
 def _not_ours(name: str) -> str:
-    """Return `name`, with an underscore after it if any file system takes it for a file of ours.
+    """Add an underscore to `name` if any file system may treat it as one of our own files.
 
     File systems fold case and compatible forms differently, so all folds are applied here.
     """
@@ -140,8 +140,8 @@ def shorten_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
 def fit_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
     """Return a safe name cut to `limit` bytes, and made safe again.
 
-    Without the letters behind it, a harmless part of a name may become an ending such as `.part`
-    or `.desktop`.
+    Without the letters after it, a harmless part of a name may become a suffix such as `.part` or
+    `.desktop`.
     """
     if len(name.encode()) <= limit:
         return name
@@ -153,7 +153,7 @@ def fit_filename(name: str, limit: int = _MAX_SAFE_BYTES) -> str:
 
 
 def number_filename(name: str, number: int) -> str:
-    """Return `name (2).ext` for `name.ext` and 2, as the RENAME strategy needs it."""
+    """Return `name (2).ext` for `name.ext` and 2, for the RENAME strategy."""
     stem, extension = _split(name)
     tail = f" ({number}){extension}"
     length = _MAX_SAFE_BYTES - len(tail.encode())
@@ -173,8 +173,8 @@ def _split(name: str) -> tuple[str, str]:
 def filename_from_url(url: str) -> str:
     """Return the name that a URL suggests: the last segment of its path, otherwise its host.
 
-    The path is decoded before it is split: to a reader of the name, an encoded slash is a slash.
-    A path that is not UTF-8 keeps its escapes, so that two names do not become one.
+    The path is decoded before it is split, because readers of the name see an encoded slash as a
+    slash. A path that is not UTF-8 keeps its escapes, so that two names stay distinct.
     """
     plain = _PLAIN_URL.fullmatch(url)
     if plain and len(name := plain[1]) <= _MAX_QUICK_LENGTH and not _SPECIAL.match(name):
@@ -182,18 +182,18 @@ def filename_from_url(url: str) -> str:
     parts = urlsplit(url)
     try:
         path = unquote(parts.path, errors="strict")
-    except UnicodeDecodeError:  # not UTF-8; with its escapes the name stays distinct
+    except UnicodeDecodeError:  # not UTF-8; its escapes keep the name distinct
         path = parts.path
     last = path.replace("\\", "/").rpartition("/")[2]
     return sanitise_filename(last, fallback="") or sanitise_filename(parts.hostname or "")
 
 
 def names_in_url(url: str) -> Iterator[str]:
-    """Yield what may be the name of the file in a URL, decoded; the last segment of its path first.
+    """Yield possible names of the file in a URL, decoded, beginning with its last path segment.
 
     The others are the segment before tails such as `/download`, and values of the query
-    (`get.php?file=a.zip`). Pages that show a file (`viewer.html?file=a.pdf`) have a name of their
-    own, and parameters such as `q` and `url` hold what a page is about.
+    (`get.php?file=a.zip`). Pages that show a file (`viewer.html?file=a.pdf`) have their own name,
+    and parameters such as `q` and `url` contain the subject of a page.
     """
     parts = urlsplit(url)
     segments = _segments(unquote(parts.path, errors="replace"))

@@ -20,7 +20,7 @@ MAX_PATTERN_LENGTH = 200
 """Characters of a regular expression."""
 _PATTERN_SECONDS = 0.25
 _PATTERN_SECONDS_EACH = 10e-6
-"""Time that a regular expression may take: once, and more for each text that it searches."""
+"""Time limit of a regular expression: a constant, plus some time for each text."""
 
 
 class SlowPatternError(ValueError):
@@ -28,7 +28,7 @@ class SlowPatternError(ValueError):
 
 
 class Moment(NamedTuple):
-    """Facts outside a download that decide if it waits, and its age.
+    """Facts outside a download that determine its age, and whether it waits.
 
     Attributes:
         now: seconds since the epoch.
@@ -45,8 +45,8 @@ class Term:
 
     Attributes:
         value: text to look for, a value of the field, or a regular expression.
-        field: name of the field; "" for a word, which is looked for in name and URL, and for an
-            expression, which is looked for in the name.
+        field: name of the field; "" for a word, which is searched for in name and URL, and for an
+            expression, which is searched for in the name.
         operator: one of `OPERATORS`; "" for a word.
         is_pattern: True if the value is a regular expression.
         negated: True if the condition must not hold.
@@ -61,7 +61,7 @@ class Term:
 
 Test = Callable[[DownloadSnapshot, Moment], bool]
 Find = Callable[[str], bool]
-"""Returns True if a text contains what is looked for."""
+"""Returns True if a text matches."""
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ":": operator.eq,
     "=": operator.eq,
@@ -152,7 +152,7 @@ class NumberField:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceField:
-    """A field whose values have rules of their own; several are separated by commas."""
+    """A field whose values have their own rules; commas separate several values."""
 
     test: Callable[[str], Test]
     help: str
@@ -162,8 +162,8 @@ class ChoiceField:
 class PatternFinder:
     """Searches texts for a regular expression, ignoring case, in limited CPU time.
 
-    An expression with nested repetition can take longer than a life for one text; the time that
-    it may take in all grows with the number of texts.
+    An expression with nested repetition can take years for one text. The total time limit grows
+    with the number of texts.
     """
 
     def __init__(self, pattern: "Pattern[str]") -> None:
@@ -226,7 +226,7 @@ def _test_of(term: Term) -> Test:
         case ChoiceField() as field:
             return field.test(term.value)
     find = _finder(term)
-    if term.is_pattern:  # most have anchors, which are meant for names
+    if term.is_pattern:  # most have anchors, which refer to names
         return lambda row, _: find(row.name)
     return lambda row, _: find(row.name) or find(row.url)
 
@@ -253,7 +253,7 @@ def _finder(term: Term, *, begins: bool = False) -> Find:
 
 
 def _glob(value: str) -> Find:
-    """Return a search for a whole text, in which `*` stands for any text; its cost is linear."""
+    """Return a search for a whole text, in which `*` matches any text; its cost is linear."""
     first, *middle, last = value.split("*")
 
     def matches(text: str) -> bool:
@@ -295,7 +295,7 @@ def _status_test(value: str) -> Test:
 
 
 def is_waiting(row: DownloadSnapshot, moment: Moment) -> bool:
-    """Return True if a download waits for something else than a slot or the user."""
+    """Return True if a download waits for something other than a slot or the user."""
     if row.status not in STATUSES["waiting"]:
         return False
     if row.reason:

@@ -98,7 +98,7 @@ class Filter:
         return [row.id for row in rows if test(row, moment)]
 
     def __and__(self, other: "Filter") -> "Filter":
-        """Return the filter of what matches both."""
+        """Return the filter for downloads that match both."""
         mine, theirs = self.alternatives or ((),), other.alternatives or ((),)
         both = tuple((*left, *right) for left in mine for right in theirs)
         return Filter(tuple(filter(None, both)))
@@ -117,7 +117,7 @@ class Filter:
 
     @property
     def depends_on_time(self) -> bool:
-        """True if it can match other downloads without a change of theirs."""
+        """True if it can match other downloads although they have not changed."""
         return any(
             _changes_with(term, "time") or (term.field == "status" and "waiting" in term.value)
             for term in self._terms()
@@ -210,7 +210,7 @@ def _field_in(word: str) -> "re.Match[str] | None":
 def parse_typed(text: str) -> tuple[Filter | None, FilterError | None]:
     """Read a filter that the user is typing.
 
-    Return the filter, without what is incomplete at its end, or None; and the mistake, or None.
+    Return the filter without its incomplete end, or None; and the mistake, or None.
     """
     try:
         return parse_filter(text), None
@@ -221,7 +221,7 @@ def parse_typed(text: str) -> tuple[Filter | None, FilterError | None]:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter; a text of blanks matches all.
+    """Read a filter; a blank text matches all.
 
     Raises:
         FilterError: the text is not a filter.

@@ -57,7 +57,7 @@ def key_of(shard: int, place: int) -> str:
 
 
 def pass_name(pass_number: int) -> str:
-    """Return the path of a further pass in the output folder."""
+    """Return the path of a retry pass in the output folder."""
     return f"{FOLDER}/pass-{pass_number}.json"
 
 
@@ -76,9 +76,9 @@ def shard_list_name(shard: int, pass_number: int = 1, crc32: int | None = None) 
 
     Args:
         shard: number of the shard.
-        pass_number: 1, or number of a further pass.
-        crc32: checksum of its lines: two lists that are planned at the same time get different
-            names, and the plan or the pass names its own. None: an earlier version planned it.
+        pass_number: 1, or number of a retry pass.
+        crc32: checksum of its lines, so that two lists planned at the same time get different
+            names. The plan or the pass contains its own. None: an earlier version planned it.
     """
     suffix = f".p{pass_number}" if pass_number > 1 else ""
     checksum = f"-{crc32:08x}" if crc32 is not None else ""
@@ -96,7 +96,7 @@ class FleetEntry:
     """One row of the user's list: one line of a list in `_rheo/shards`."""
 
     key: str  # shard and place in it
-    url: str  # what the row has, without secrets, if `problem` is set
+    url: str  # if `problem` is set: the text of the row, without secrets
     size_bytes: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None  # as the list says
     hash: str | None = None  # `sha256:…`
     name: str | None = None
@@ -199,7 +199,7 @@ class ShardFacts:
     bytes: Number = 0  # of the files
     seconds: Real = 0.0
     errors: Counts = field(default_factory=dict)  # failed entries by kind
-    hosts: Counts = field(default_factory=dict)  # those with most failed entries
+    hosts: Counts = field(default_factory=dict)  # hosts with the most failed entries
     parts: dict[str, PartFacts] = field(default_factory=dict)  # by name in the output folder
     worker: Name = ""  # host and process
     version: str = ""  # of rheo
@@ -234,7 +234,7 @@ class FleetPlan:
     retries: Number = 1
     max_size: Number | None = None  # bytes
     compute_hash: str | None = None  # algorithm
-    ignore_robots_tag: bool = False  # download files that X-Robots-Tag asks not to use
+    ignore_robots_tag: bool = False  # download files despite X-Robots-Tag
     contact: Name | None = None  # for the owners of sites: a mail address, or a URL
     version: Number = PLAN_VERSION
 
@@ -245,9 +245,9 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetPass:
-    """A further pass over failed entries: `_rheo/pass-2.json`. Their keys do not change."""
+    """A retry pass over failed entries: `_rheo/pass-2.json`. Their keys do not change."""
 
-    number: Number  # 2 for the first further pass
+    number: Number  # 2 for the first retry pass
     shards: Annotated[dict[Number, Number], MaxLen(MAX_SHARDS)]  # number of entries, by shard
     errors: Counts  # kinds of their errors in earlier passes
     crc32s: Annotated[dict[Number, Number], MaxLen(MAX_SHARDS)] = field(default_factory=dict)
@@ -265,7 +265,7 @@ class FleetPass:
 
 @dataclass(frozen=True, slots=True)
 class RunningShard:
-    """A shard at work."""
+    """A running shard."""
 
     shard: Number
     since: Real  # seconds since the epoch
@@ -281,7 +281,7 @@ class FleetStatus:
     updated: Real
     shards: Number
     shards_done: Number = 0
-    shards_failed: Number = 0  # given up for this run
+    shards_failed: Number = 0  # abandoned in this run
     entries: Number = 0
     entries_done: Number = 0
     counts: Counts = field(default_factory=dict)  # entries by outcome

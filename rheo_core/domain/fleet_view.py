@@ -11,13 +11,13 @@ class ShardState(StrEnum):
     """State of a shard, in the order of interest."""
 
     RUNNING = "running"
-    STOPPED = "stopped"  # begun, and no worker is seen at it
+    STOPPED = "stopped"  # begun, but no worker seems to run it
     QUEUED = "queued"
     DONE = "done"
 
 
 class ShardRow(NamedTuple):
-    """One shard of a run, or of one of its further passes."""
+    """One shard of a run, or of one of its retry passes."""
 
     shard: int
     pass_number: int
@@ -29,7 +29,7 @@ class ShardRow(NamedTuple):
     entries_per_second: float = 0.0
     worker: str = ""  # host and process, or the host alone while it runs
     attempt: int = 1  # of the driver
-    since: float | None = None  # begin, in seconds since the epoch, while it runs
+    since: float | None = None  # start, in seconds since the epoch, while it runs
     seconds: float | None = None  # time that a complete shard took
 
     @property
@@ -51,17 +51,17 @@ class FleetView:
         state: the state of the run.
         stop_requested: `_rheo/stop` exists.
         entries: number of entries of the list.
-        completed: files that are there.
+        completed: number of complete files.
         failed: entries that failed or cannot be read.
         bytes: bytes of the files.
         entries_per_second: mean of the last minute.
         bytes_per_second: mean of the last minute.
-        shards: number of shards, with those of further passes.
+        shards: number of shards, with those of retry passes.
         shards_done: number of complete shards.
-        shards_running: number of shards at work.
+        shards_running: number of running shards.
         workers: number of workers that have completed a shard.
         read: number of complete shards that were read so far.
-        to_read: number of complete shards that there are.
+        to_read: number of all complete shards.
         errors: failed entries by kind, the most frequent first.
         hosts: failed entries by host, the most frequent first.
         rows: the shards in the order of the watcher; by number until all facts were read.
@@ -94,7 +94,7 @@ class FleetView:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until all entries have a result, at the present rate; None if nothing moves."""
+        """Time until all entries have a result, at the current rate; None if nothing moves."""
         if not self.left or self.entries_per_second <= 0:
             return None
         return self.left / self.entries_per_second

@@ -25,7 +25,7 @@ _APT_NAMES = {"md5sum": "md5"}
 
 
 class JoinedHash(NamedTuple):
-    """The checksum that counts for a file, and those that a stronger one replaces."""
+    """The checksum used for a file, and those that a stronger one replaces."""
 
     strongest: HashConfig | None
     others: tuple[HashConfig, ...] = ()
@@ -46,7 +46,7 @@ def join_hashes(given: Iterable[HashConfig], urls: Sequence[str] = ()) -> Joined
     """Join all checksums of one file: the strongest algorithm counts.
 
     Args:
-        given: checksums from all places but the URLs.
+        given: checksums from all places except the URLs.
         urls: URLs of the file, whose fragments may have more.
 
     Raises:
@@ -95,7 +95,7 @@ def _in_field(field: str) -> HashConfig | None:
         return HashConfig.from_checksum_string(f"{name}:{named[2]}")
     if sri := _SRI.fullmatch(field):
         algorithm, text = HashAlgorithm(sri[1]), sri[2]
-        if len(text) == -(-algorithm.hex_length * 2 // 3):  # or else a place in a page
+        if len(text) == -(-algorithm.hex_length * 2 // 3):  # otherwise it is an anchor in a page
             digest = base64.b64decode(f"{text}==").hex()
             return HashConfig(algorithm=algorithm, expected_hash=digest)
     return None
@@ -104,7 +104,7 @@ def _in_field(field: str) -> HashConfig | None:
 def hash_in_line(line: str) -> HashConfig | None:
     """Return the checksum in a line with one URL: `--hash=sha256:…`, or the last field of apt.
 
-    Of several `--hash`, none is known to be that of the file.
+    If there are several `--hash` options, nothing tells which one belongs to the file.
 
     Raises:
         ValueError: the algorithm is unknown, or the digest is not valid.

@@ -67,9 +67,9 @@ def ascii_host(name: str) -> str:
 
 
 def dotted_host(host: str) -> str:
-    """Return an IPv4 address of any spelling with four numbers, and other names unchanged.
+    """Return an IPv4 address in any notation as four numbers, and other names unchanged.
 
-    Browsers and curl take `127.1` and `2130706433` for addresses (WHATWG URL, 3.5 Host parsing).
+    Browsers and curl read `127.1` and `2130706433` as addresses (WHATWG URL, 3.5 Host parsing).
 
     Raises:
         ValueError: the last part is a number, but the name is not an address.
@@ -100,7 +100,7 @@ def check_labels(host: str) -> None:
 
 
 def check_brackets(place: str) -> None:
-    """Check that a host in brackets has no other text beside it, which `urlsplit` would ignore.
+    """Check that a host in brackets has no text around it, which `urlsplit` would ignore.
 
     Args:
         place: host and port of a URL (RFC 3986 3.2.2).

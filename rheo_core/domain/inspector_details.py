@@ -12,7 +12,7 @@ class ConnectionDetails(NamedTuple):
 
     start: int  # offset of the first byte of its range
     end: int | None  # exclusive; None: up to the end of the body
-    received: int  # offset up to which its bytes have come
+    received: int  # offset up to which its bytes have arrived
     host: str
     speed_bps: float
     age_seconds: float

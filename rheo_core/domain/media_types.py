@@ -9,7 +9,7 @@ from .file_extensions import is_file_name, is_never_text, is_page_name
 _TYPE = re.compile(
     r"\s*(\"?)([a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127})\1(?:[\s;(]|$)", re.A
 )
-"""Ends where browsers end it: many servers forget the semicolon before `charset=utf-8`."""
+"""Ends as in browsers, because many servers forget the semicolon before `charset=utf-8`."""
 _PAGES = frozenset(
     {"text/html", "application/xhtml+xml", "text/x-html", "application/vnd.wap.xhtml+xml"}
 )
@@ -24,7 +24,7 @@ _BEGINS_PAGE = re.compile(
     rb"<(?:!doctype html|html|head|body|script|style|title|iframe|div|h1|!--)(?:[\t\n\f\r >]|$)",
     re.IGNORECASE,
 )
-"""As browsers recognise a page that has no media type (mimesniff.spec.whatwg.org, 7.1)."""
+"""Recognises a page without a media type, like browsers (mimesniff.spec.whatwg.org, 7.1)."""
 
 
 @lru_cache(maxsize=16)  # the files of a list have few types; a hostile field may be long
@@ -89,7 +89,7 @@ def is_page_instead(
         return False
     if recorded is None:
         first, *others = names
-        if is_page_name(first):  # `--filename a.html` counts more than the URL
+        if is_page_name(first):  # `--filename a.html` takes precedence over the URL
             return False
         if bytes_are_there and is_message(came) and any(map(is_never_text, (first, *others))):
             return True

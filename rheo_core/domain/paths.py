@@ -52,6 +52,6 @@ def check_relative(path: str, what: str) -> None:
 
 
 def is_absolute(path: str) -> bool:
-    """Return True if POSIX or Windows takes a path for absolute, in part at least."""
+    """Return True if a path is at least partly absolute on POSIX or Windows."""
     windows = PureWindowsPath(path)
     return PurePosixPath(path).is_absolute() or bool(windows.drive or windows.root)

@@ -25,9 +25,9 @@ from .secret_shapes import (
 
 HIDDEN = "***"
 _AUTHORITY = re.compile(r"((?i:https?:)[\\/]*+|://|^//)((?:[^/?#\s:]++|:(?!//))*)")
-"""The place of a login. Browsers take any number of slashes and backslashes after `http:`.
+"""The place of a login. Browsers accept any number of slashes and backslashes after `http:`.
 
-No group is possessive: before Python 3.11.5 it may take what its last round did not match."""
+No group is possessive: before Python 3.11.5, it may match too much in its last round."""
 _SHORT = r"[A-Za-z0-9_~-]{0,19}+"
 """Too short for a token, unless the segment before announces one."""
 
@@ -57,7 +57,7 @@ _CLOSING = "'\")],.:;>}"
 
 
 def is_plain_address(text: str) -> bool:
-    """Return whether `text` is one URL without anything that could be a secret."""
+    """Return True if `text` is one URL without anything that could be a secret."""
     return _PLAIN_ADDRESS.fullmatch(text) is not None and "eyJ" not in text and "xox" not in text
 
 
@@ -70,7 +70,7 @@ def redact_word(word: str, depth: int = 0) -> str:
     if "=" not in word:
         return word
     head, *rest = _DELIMITER.split(word)
-    if is_labelled_secret(head, "="):  # left by a URL with a space in it
+    if is_labelled_secret(head, "="):  # the rest of a URL with a space
         head = f"{head.partition('=')[0]}={HIDDEN}"
     return head + "".join(_redact_parameters(rest, depth, nameless=False))
 
@@ -172,7 +172,7 @@ def _redact_parameter(piece: str, depth: int, is_anchor: bool) -> str:
 
 
 def _is_harmless_inside(value: str, depth: int) -> bool:
-    """Return whether parameters in the value of a parameter may be shown."""
+    """Return True if parameters in the value of a parameter may be shown."""
     if any(is_labelled_secret(inner, ":") for inner in _BETWEEN_LABELS.split(value)):
         return False
     if "=" not in value:

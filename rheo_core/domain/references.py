@@ -19,14 +19,14 @@ _TRIMMED = "".join(map(chr, range(0x21)))  # control characters and the space
 
 
 def ascii_url(url: str) -> str:
-    """Return a URL, or a part of one, with only what is not ASCII percent-encoded."""
+    """Percent-encode the characters of a URL, or a part of one, that are not ASCII."""
     if _ALL_PRINTABLE.fullmatch(url):
         return url
     return quote(url.encode(errors="surrogateescape"), safe=_PRINTABLE)
 
 
 def split_authority(url: str) -> tuple[str, str, str]:
-    """Return the scheme, the authority and all that follows it, byte for byte.
+    """Return the scheme, the authority and the rest, byte for byte.
 
     `urlunsplit` would lose an empty query, as in `/f?`.
     """
@@ -41,7 +41,7 @@ def resolve(base: str, reference: str) -> str:
 
     Args:
         base: http(s) URL of the page or the request; "" if it is not known.
-        reference: as it was written, of any scheme.
+        reference: the original text, with any scheme.
 
     Raises:
         ValueError: it is not a URL. The message is one sentence without secrets.
@@ -52,7 +52,7 @@ def resolve(base: str, reference: str) -> str:
     if scheme not in ("", "http", "https"):
         return _joined(base, reference)
     path = path.replace("\\", "/")
-    # A scheme that differs from that of the base is always followed by a host.
+    # After a scheme other than that of the base, there is always a host.
     is_relative = scheme in ("", urlsplit(base).scheme) and not path.startswith("//")
     if not is_relative:
         path = f"//{path.lstrip('/')}"

@@ -30,9 +30,9 @@ def is_set_by_engine(name: str) -> bool:
 
 
 def as_servers_compare(name: str) -> str:
-    """Return a name in the form in which servers compare it.
+    """Return a name in the form that servers compare.
 
-    CGI and WSGI make `HTTP_X_Y` of both `X-Y` and `X_Y` (RFC 3875 4.1.18).
+    CGI and WSGI turn both `X-Y` and `X_Y` into `HTTP_X_Y` (RFC 3875 4.1.18).
     """
     return name.lower().replace("_", "-")
 
@@ -40,14 +40,14 @@ def as_servers_compare(name: str) -> str:
 def for_any_origin(headers: Headers) -> Headers:
     """Return the headers that every server may see. All others count as secrets.
 
-    Of a referer, every server may see the origin.
+    Every server may see only the origin of a referer.
     """
     shared = (
         (name, referring_origin(value) if name.lower() == "referer" else value)
         for name, value in headers
         if name.lower() in _ANYWHERE
     )
-    # An empty User-Agent is a wish; a referer without an origin is dropped.
+    # An empty User-Agent is intended; a referer without an origin is dropped.
     return tuple(pair for pair in shared if pair[1] or pair[0].lower() != "referer")
 
 
@@ -72,7 +72,8 @@ def read_headers(value: object) -> Headers:
     if not isinstance(pairs, Iterable) or isinstance(pairs, (str, bytes)):
         raise ValueError("headers should be a mapping or pairs of names and values")
     headers = tuple(map(_read_header, pairs))
-    # The downloads of a command or a pattern share the headers; copies would fill the memory.
+    # The downloads of a command or a pattern share the headers, because copies would fill the
+    # memory.
     return value if isinstance(value, tuple) and value == headers else headers
 
 

@@ -202,7 +202,7 @@ class RequestOptions(BaseModel):
     def decide(self, option: str) -> bool:
         """Return True if these options determine `option`, so that no others can change it.
 
-        Headers never do, because those of several places are combined.
+        Headers never do, because headers of several places are combined.
         """
         if option in _LOGINS:
             return self.has_login
@@ -248,9 +248,9 @@ class RequestOptions(BaseModel):
     def without_secrets(self) -> "RequestOptions":
         """Return the options for requests to an origin that the user did not name.
 
-        Cookies and netrc stay, because their entries name their hosts. Of the referer its origin
-        stays, which other servers may require. `auth` is dropped together
-        with its login unless it is digest, because another login may require digest.
+        Cookies and netrc stay, because their entries name their hosts. The origin of the referer
+        stays, because other servers may require it. `auth` is dropped together with its login
+        unless it is digest, because another login may require digest.
         """
         if self is NO_OPTIONS:
             return self
@@ -292,7 +292,7 @@ class ListedOptions(RequestOptions):
         return self.model_copy(update=dict.fromkeys(files))
 
     def without_secrets(self) -> RequestOptions:
-        """Return these options without secrets, those in files that a list names included."""
+        """Return these options without secrets, including those in files that a list names."""
         files = SECRET_FILES & self.by_list
         return super().without_secrets().model_copy(update=dict.fromkeys(files))
 

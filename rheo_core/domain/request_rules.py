@@ -50,7 +50,7 @@ class RequestRules:
         return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
 
     def refusal(self, host: str, own: RequestOptions = NO_OPTIONS) -> str | None:
-        """Return the reason why no request to `host` is allowed; None if requests are allowed.
+        """Return the reason for blocking requests to `host`; None if they are allowed.
 
         An invalid setting has no effect if a more specific place sets its option: the download
         (`own`), or the table of the host for a general setting.
@@ -67,7 +67,7 @@ class RequestRules:
                     yield each.sentence
 
     def refusals_of_all(self, own: RequestOptions = NO_OPTIONS) -> list[str]:
-        """Return the reasons why requests to no host are allowed; an empty list if some are."""
+        """Return the reasons for blocking all hosts; an empty list if some requests are allowed."""
         places = (own, *self.hosts.values())
         return [
             each.sentence

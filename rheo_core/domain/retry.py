@@ -18,7 +18,7 @@ class ErrorCategory(Enum):
 
 
 _LASTING_SERVER_ERRORS = {501, 505, 511}
-"""Not implemented, HTTP version not supported, network sign-in required: waiting does not help."""
+"""Not implemented, HTTP version not supported, network sign-in required: waiting is useless."""
 _MISDIRECTED, _TOO_EARLY = 421, 425
 """The server asks for the same request on another connection (RFC 9110 15.5.20), or in a finished
 handshake (RFC 8470 5.2)."""

@@ -15,8 +15,8 @@ _WITH_VALUE = {"max-snippet", "max-image-preview", "max-video-preview", "unavail
 def directives_of(values: Iterable[str]) -> set[str]:
     """Return the directives of header fields that concern this program, in lower case.
 
-    A field may begin with a user agent (`otherbot: noindex, nofollow`), which all directives
-    behind it concern.
+    A field may begin with a user agent (`otherbot: noindex, nofollow`), to which all following
+    directives apply.
 
     Args:
         values: values of all X-Robots-Tag fields of a response.

@@ -40,7 +40,7 @@ HostPatterns = Annotated[tuple[Annotated[str, AfterValidator(normalise_host_patt
 
 
 class Rule(BaseModel):
-    """A folder, and conditions for the downloads that go there. All that are given must match."""
+    """A folder, and conditions for the downloads that go there. All given conditions must match."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -127,7 +127,7 @@ def _read_rule(number: int, value: object) -> Rule:
         return Rule.model_validate(value)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-        # A misspelt name is missing as well: name what the user wrote.
+        # A misspelt name is also missing, so name what the user wrote.
         unknown = (each for each in mistakes if each["type"] == "extra_forbidden")
         details = next(unknown, mistakes[0])
         name = printable(".".join(str(part) for part in details["loc"][:1]))

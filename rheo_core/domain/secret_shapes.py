@@ -16,10 +16,10 @@ _MIN_RANDOM = 16
 """Characters. 16 hexadecimal ones are 64 bits, the shortest keys in use."""
 _MIN_RANDOM_SEGMENT = 20
 _MIN_SHARED = 12
-"""Characters of a share link after a name that announces it (Nextcloud and Dropbox: 15)."""
+"""Length of a share link's token after a name that announces it (Nextcloud and Dropbox: 15)."""
 _MAX_WORD = 12
 _MAX_DIGITS = 20
-"""Length of a number of 64 bits, as services use for ids of files."""
+"""Length of a 64-bit number, which services use as file id."""
 _LONG_NAME = 24
 _WORDLIKE_LENGTH = 3.2
 _LONG_WORDLIKE_LENGTH = 4.2
@@ -63,9 +63,9 @@ SECRET_PLACES = _words("""
     reset secret secrets session share shared shares sid sig signature token tokens unsubscribe
     verify
 """)
-"""Segments of a path that are followed by a secret."""
+"""Segments of a path before a secret."""
 SHARING_PLACES = _words("d dl g l r s sh t u")
-"""Segments that are followed by the name of a share, which is a secret if it is random."""
+"""Segments before the name of a share, which is a secret if it is random."""
 
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 _LETTERS_AND_DIGITS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -126,7 +126,7 @@ def decoded(text: str) -> str | None:
 
 
 def is_harmless(name: str, value: str) -> bool:
-    """Return whether the parameter `name=value`, both decoded, may be shown."""
+    """Return True if the parameter `name=value`, both decoded, may be shown."""
     words = [word.lower() for word in _NAME_WORD.findall(name)]
     if value in {"", "***"}:
         return not is_random(name)
@@ -142,12 +142,12 @@ def _are_harmless(words: list[str]) -> bool:
 
 
 def is_harmless_anchor(name: str, value: str) -> bool:
-    """Return whether `name=value` may be shown in a fragment, which may contain a checksum."""
+    """Return True if `name=value` may be shown in a fragment, which may contain a checksum."""
     return _is_digest(value, _DIGEST_LENGTHS.get(name.lower(), 0)) or is_harmless(name, value)
 
 
 def sounds_secret(name: str) -> bool:
-    """Return whether a parameter of this name is likely to carry a secret."""
+    """Return True if a parameter of this name is likely to contain a secret."""
     letters = "".join(filter(str.isalnum, name.lower()))
     if _SECRET_NAME.search(letters) or letters in _SECRET_WORDS:
         return True
@@ -155,7 +155,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def is_labelled_secret(text: str, separator: str) -> bool:
-    """Return whether `text` is a name, `separator` and a secret, as in `token:c4nary7x`."""
+    """Return True if `text` is a name, `separator` and a secret, as in `token:c4nary7x`."""
     name, has_name, value = text.partition(separator)
     if not has_name or value.startswith(("/", "~")) or not sounds_secret(name):
         return False
@@ -165,7 +165,7 @@ def is_labelled_secret(text: str, separator: str) -> bool:
 
 
 def is_plain(text: str) -> bool:
-    """Return whether `text` is a number, a word, a date, a version or a file name."""
+    """Return True if `text` is a number, a word, a date, a version or a file name."""
     if _PLAIN.fullmatch(text):
         return len(text) <= 4 or not text.isalpha() or _is_wordlike(text)
     if len(text) > _MAX_SHOWN_VALUE or not _FILE.fullmatch(text):
@@ -174,7 +174,7 @@ def is_plain(text: str) -> bool:
 
 
 def is_plain_phrase(text: str) -> bool:
-    """Return whether `text` is made of plain words, as the name of a section is."""
+    """Return True if `text` consists of plain words, like the name of a section."""
     return len(text) <= _MAX_SHOWN_VALUE and all(
         not part or is_plain(part) or _NUMBERED.fullmatch(part)
         for part in _BETWEEN_WORDS.split(text)
@@ -182,7 +182,7 @@ def is_plain_phrase(text: str) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Return whether a part of `text` looks random, like a key or a UUID."""
+    """Return True if a part of `text` looks random, like a key or a UUID."""
     if len(text) < _MIN_RANDOM:
         return False
     return bool(_UUID.search(text)) or any(
@@ -194,14 +194,14 @@ def is_random(text: str) -> bool:
 
 
 def is_token(segment: str, place: str, is_last: bool) -> bool:
-    """Return whether a decoded segment of a path is a token that grants access.
+    """Return True if a decoded segment of a path is a token that grants access.
 
     Hexadecimal hashes in one case and UUIDs identify content and are not tokens.
 
     Args:
         segment: the text between two slashes.
         place: the segment before it.
-        is_last: the segment names the file. With an extension it is not a token then.
+        is_last: the segment names the file. With an extension, it is then not a token.
     """
     if UNMISTAKABLE.search(segment):
         return True
@@ -231,7 +231,7 @@ def _runs(text: str) -> list[str]:
 
 
 def _is_random_run(run: str, wordlike: float) -> bool:
-    """Return whether letters and digits are mixed in a way that words and names never are."""
+    """Return True if letters and digits are mixed as they never are in words and names."""
     if run.isdigit():
         return len(run) > _MAX_DIGITS
     parts = _LETTERS_AND_DIGITS.findall(run)

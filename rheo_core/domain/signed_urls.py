@@ -31,16 +31,16 @@ _TOGETHER: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
         ("confirm uuid", "at confirm uuid"),  # Google Drive
     )
 )  # fmt: skip
-"""Names that must all be there, and those that then belong to the signature. Elsewhere these
-names mean much else."""
+"""Names that must all be present, and those that then belong to the signature. Elsewhere, these
+names have other meanings."""
 _USERINFO = re.compile(r"(?<=://)[^/?#@]*@")
 
 
 def unsigned(url: str) -> str:
     """Return a URL without login, fragment and the known parameters of signatures.
 
-    A new signature of the same object gives the same text. Others stay as they are, because they
-    may name the object.
+    A new signature of the same object gives the same text. Other parameters stay, because they may
+    name the object.
     """
     url = url.partition("#")[0]
     if "@" in url:

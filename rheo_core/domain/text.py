@@ -16,11 +16,11 @@ _WORD_OR_BLANK = re.compile(r"\S+|[^\S\t]")
 _PLAIN_LINES = re.compile(r"[\t\r\n\x20-\x7e]*+")
 _LINE_END = re.compile(r"[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+$")
 _NO_PORT = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#@:\s\[\]]+:)(?!\d+(?:[/?#\s]|$))[^/?#\s]+")
-"""A host and its port. In a login without a host, the password is in the place of the port."""
+"""A host and its port. In a login without a host, the password takes the place of the port."""
 _NO_ADDRESS = re.compile(
     r"^([A-Za-z][A-Za-z0-9+.-]*://\[)(?![0-9A-Fa-f:.]*(?:%[\w.-]*)?(?:[\]/?#\s]|$))[^/?#\s\]]+"
 )
-"""Brackets with anything but an IPv6 address."""
+"""Brackets that contain no IPv6 address."""
 _COLON_WITHIN = re.compile(r":\S")
 _SECRET_FIELD = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}(?:key|token|secret|signature))"
@@ -126,7 +126,7 @@ def redact_unreadable(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return an invalid URL for a message, without secrets and not too long."""
+    """Return an invalid URL for a message, without secrets and shortened."""
     return shorten(redact_unreadable(url), _MAX_QUOTED_LENGTH)
 
 
@@ -142,7 +142,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def quoted(message: object) -> str:
-    """Return what another program says, on one line, without secrets and not too long.
+    """Return another program's message on one line, without secrets and shortened.
 
     Each record of a session keeps it, and a server may send 100 kB.
     """

@@ -18,29 +18,30 @@ class Tuning:
             one.
         min_takeover_seconds: lower limit of that time near the end of a file.
         speed_after_seconds: age of a connection from which its speed counts.
-        max_batch_seconds: received bytes are written after this time, however few they are.
+        max_batch_seconds: received bytes are written after this time, even if they are few.
         buffer_bytes: data that all connections together collect before they write. Each has two
             buffers.
         reply_patience_seconds: time without a response after which a download says that it waits
             for one.
-        sidecar_seconds: limit for fetching one checksum file. Bytes that trickle in are not a
-            stall, and a slot waits for the end.
-        lead_seconds: time for which all links at a host are taken to lead to the full host that
-            one of them led to. Others may lead elsewhere, so some are requested again afterwards.
+        sidecar_seconds: limit for fetching one checksum file. A trickle of bytes is not a stall,
+            and a slot waits for the end.
+        lead_seconds: time for which rheo assumes that all links of a host lead to the full host
+            that one of them led to. Others may lead elsewhere, so some are requested again
+            afterwards.
         passing_seconds: time that a download waits in its slot for room at a host before it
             returns to the queue.
         shortage_growth_seconds: time after which one more download may run.
-        shortage_rest_seconds: time before another try if nothing runs whose end would help.
+        shortage_rest_seconds: time before another try if no download runs whose end would help.
         shortage_patience_seconds: time for such tries. Other programs may end meanwhile.
-        disk_look_seconds: time between two looks at full disks.
-        max_disk_wait_seconds: time between two tries of a download that finds its disk full again
-            and again. A quota may stop it although the disk has room.
-        network_look_seconds: time between two looks for the network while it is lost.
-        session_write_seconds: shortest time between two transactions.
-        session_progress_seconds: time between two notes of the progress of running downloads. The
-            part files know it exactly; this is for the list that the next start shows.
-        session_retry_seconds: time until a failed write is tried again if nothing else is to be
-            written.
+        disk_look_seconds: time between two checks of full disks.
+        max_disk_wait_seconds: time between two tries of a download that repeatedly finds its disk
+            full. A quota may stop it although the disk has room.
+        network_look_seconds: time between two checks of the network during an outage.
+        session_write_seconds: minimum time between two transactions.
+        session_progress_seconds: time between two saves of the progress of running downloads. The
+            part files know it exactly; the next start shows the saved one in the list.
+        session_retry_seconds: time until a failed write is tried again if there is nothing else to
+            write.
         undo_seconds: time for which cancelled downloads keep their partial data, and removed ones
             can be restored.
     """

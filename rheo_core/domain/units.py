@@ -11,7 +11,7 @@ _OFF = {"off", "none", "0"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 MAX_FILE_BYTES = 10**17
-"""Bytes (100 PB). A larger size cannot be true."""
+"""Bytes (100 PB). A larger size is impossible."""
 
 
 def parse_size(text: str) -> int:
@@ -97,8 +97,8 @@ def limit_text(bytes_per_second: int | None) -> str:
 def duration_text(seconds: float | None) -> str:
     """Return a duration in at most 6 characters: `42 s`, `12:03`, `1h02m`, `3d04h`.
 
-    Durations that are unknown (None) or endless are "". The header of the app has space for words
-    and rounds: `time_left_text`.
+    Unknown (None) and endless durations are "". The app's header has space for words and rounds:
+    `time_left_text`.
     """
     if seconds is None or not math.isfinite(seconds):
         return ""

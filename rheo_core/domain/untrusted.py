@@ -1,8 +1,8 @@
 """Untrusted: decide what a list, a pasted text or a foreign session may choose.
 
-Pasted text, lists, and sessions that somebody else wrote are untrusted. They decide what to
-download. They do not decide how requests travel, which servers to trust, or which files to
-overwrite. They can ask for such options, and the user decides.
+Pasted text, lists, and sessions that somebody else wrote are untrusted. They choose what to
+download, but not how requests travel, which servers to trust, or which files to overwrite. They can
+ask for such options, and the user decides.
 """
 
 import re
@@ -23,20 +23,20 @@ from .units import MAX_FILE_BYTES, limit_text, size_text
 from .urls import usable_urls
 
 MAX_CHECKED_URLS = 1000
-"""Number of URLs of one download that are examined."""
+"""Maximum number of URLs of one download to examine."""
 MAX_PRIORITY = 1000
 """Highest priority in a list. The user can give higher ones."""
 MIN_SPEED_LIMIT = 10_000
 """Lowest limit in a list, in bytes/s. A file at 1 byte/s would hold its slot for days."""
 MAX_DAYS_AHEAD = 365
-"""Latest start in a list. A later one is a mistake, or meant to fill the queue for ever."""
+"""Latest start in a list. A later one is a mistake, or intended to fill the queue for ever."""
 MAX_HEADERS = 100
 """Limit of common servers."""
 _MAX_FOLDERS = 32
 _MAX_FOLDER_BYTES = 1024  # file systems allow 4,096 with the download folder and the name
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNORECASE)
 _OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
-"""Headers that make some servers treat a GET as a DELETE. A list must not do that with the login
+"""Headers that make some servers treat a GET as a DELETE. A list must not send them with the login
 that the user has stored for a host."""
 _MAX_SHOWN_LENGTH = 80
 _MAX_TEXT_LENGTH = 500
@@ -92,7 +92,7 @@ class Untrusted(NamedTuple):
 
 
 NOTHING = Untrusted("")
-"""Value for a text that cannot be read."""
+"""Value for an unreadable text."""
 
 _ASKS, _NOT_USED = "asks for ", ": not used"
 
@@ -112,7 +112,7 @@ def admit(
     """Return the requested download, with the options that it may choose or that the user allows.
 
     Args:
-        outside: values that are not checked yet.
+        outside: unchecked values.
         usual: the user's strategy for existing files; None if it is unknown.
         list_options: allow options that a text can only ask for: proxy, CA file and so on.
 
@@ -146,7 +146,7 @@ def admit(
 
 
 def brief_refusal(refused: str) -> str:
-    """Return `Admitted.refused` with the cause first, for a column that may cut its end."""
+    """Return `Admitted.refused` with the cause first, for a column that may cut off the end."""
     options = refused.removeprefix(_ASKS).removesuffix(_NOT_USED)
     return f"not used: {options}" if options else ""
 
@@ -173,9 +173,9 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
 
 
 def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
-    """Return a download whose numbers cannot stop others; report those that are changed.
+    """Return a download whose numbers cannot stop others; report changed ones.
 
-    Numbers are checked after validation, because JSON may hold them as texts or fractions.
+    This checks numbers after validation, because JSON may contain them as texts or fractions.
 
     Raises:
         ValueError: a number is too large.
@@ -212,7 +212,7 @@ def _choose_strategy(
 
 
 def _join_hashes(fields: dict[str, Any], ignored: list[str]) -> None:
-    """Keep the strongest checksum, also of those in the URLs; report the others."""
+    """Keep the strongest checksum, including those in the URLs; report the others."""
     given, mirrors = fields.pop("hash_config", ()), fields.get("mirrors")
     several = given if isinstance(given, list | tuple) else [given]
     urls = (fields["url"], *(mirrors if isinstance(mirrors, tuple) else ()))
@@ -232,7 +232,7 @@ def _checksum(value: Any) -> HashConfig:
 
 
 def _first_mirrors(url: str, mirrors: Sequence[Any], ignored: list[str]) -> tuple[str, ...]:
-    """Return the first valid mirrors. Others are dropped; the download stays valid."""
+    """Return the first valid mirrors, and drop the others; the download stays valid."""
     checked = mirrors[:MAX_CHECKED_URLS]
     usable = usable_urls([url, *checked], MAX_MIRRORS + 1)[1:]
     if (left_out := len(mirrors) - len(usable)) and len(usable) == MAX_MIRRORS:
@@ -290,7 +290,7 @@ def _judge_wishes(
     files = SECRET_FILES | CERTIFICATE
     requested = [name for name in _WORDS if name in wishes]
     if wishes.get("allow_downgrade") is False:
-        requested.remove("allow_downgrade")  # stricter than or as strict as the user's own choice
+        requested.remove("allow_downgrade")  # at least as strict as the user's own choice
     if "auth" in requested and _has_own_password(url, wishes):
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
@@ -309,7 +309,7 @@ def _judge_wishes(
 def _has_own_password(url: str, wishes: Mapping[str, Any]) -> bool:
     """Return True if the login of a text has a password, so that no stored one completes it."""
     in_url = split_authority(url)[1].rpartition("@")[0]
-    user = in_url or wishes.get("user")  # the login of the URL comes first
+    user = in_url or wishes.get("user")  # the login of the URL takes precedence
     return isinstance(user, str) and ":" in user
 
 

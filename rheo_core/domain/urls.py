@@ -41,7 +41,7 @@ def normalise_url(value: object) -> str:
     if len(url) > _MAX_URL_LENGTH:
         raise ValueError(f"URL is longer than {_MAX_URL_LENGTH:,} characters")
     if _SPACE.search(url):
-        # The text after the space may be the password for the URL, or a command with one.
+        # The text after the space may be the URL's password, or a command with one.
         shown, *more = shown_url(url).split(maxsplit=1)
         shown += "…" if more else ""
         raise ValueError(f"URL {shown!r} contains white space or control characters")
@@ -57,7 +57,7 @@ def normalise_url(value: object) -> str:
         elif str(error).startswith("Port could"):  # the message quotes the text in its place
             reason = ": its port is not a number"
         elif "[" in split_authority(url)[1] and not str(error).startswith("there is text"):
-            reason = ": brackets are for IPv6 addresses"  # so does that of an address
+            reason = ": brackets are for IPv6 addresses"  # so does the message about an address
         raise ValueError(f"URL {shown_url(url)!r} is not valid{reason}") from None
     if "\\" in parts.netloc:  # curl reads `http://a\@b/` as b, browsers as a
         raise ValueError(f"URL {shown_url(url)!r} has a backslash in its login; write %5C instead")

@@ -1,6 +1,6 @@
 """Circuit breaker: skip the other URLs of a host that does not answer.
 
-Otherwise each URL of a host that is down would wait for the timeouts of all attempts.
+Otherwise each URL of a dead host would wait for the timeouts of all attempts.
 """
 
 from collections import Counter
@@ -19,11 +19,11 @@ class Breaker:
         self._down: set[str] = set()
 
     def is_down(self, host: str) -> bool:
-        """Return True if the host was given up."""
+        """Return True if rheo has given up the host."""
         return host in self._down
 
     def note(self, host: str, kind: str | None) -> bool:
-        """Take note of the end of a download; return True if the host is given up now.
+        """Record the end of a download; return True if this makes rheo give up the host.
 
         Args:
             host: host of the URL, with its port.

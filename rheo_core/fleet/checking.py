@@ -16,7 +16,7 @@ from .targets import Target, absence_of
 
 
 def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
-    """Yield a sentence on everything that is missing, left over or damaged in complete shards.
+    """Yield a sentence about each missing, extra or damaged file of complete shards.
 
     Args:
         target: the output folder.
@@ -24,7 +24,7 @@ def problems(target: Target, plan: FleetPlan, *, deep: bool) -> Iterator[str]:
         deep: read all files and compare their checksums, instead of sizes only.
 
     Raises:
-        OSError: something cannot be read.
+        OSError: a file cannot be read.
         ValueError: facts are damaged; one sentence.
     """
     stored = target.sizes()
@@ -68,7 +68,7 @@ def _of_shard(
 
 
 def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[str, str]:
-    """Return the checksums that the list of a shard has, by key. Keys are those of all passes."""
+    """Return the checksums in the lists of a shard by key, for all passes."""
     entries = read_shard(target, planned.shard, crc32=plan.crc32_of(planned.shard))
     return {entry.key: entry.hash for entry in entries if entry.hash is not None}
 
@@ -76,7 +76,7 @@ def _hashes_of(target: Target, plan: FleetPlan, planned: PlannedShard) -> dict[s
 def _parts(
     target: Target, facts: ShardFacts, stored: dict[str, int], *, deep: bool
 ) -> Iterator[tuple[str, str]]:
-    """Compare manifest and archive with the facts; yield the names of wrong ones, and sentences."""
+    """Compare manifest and archive with the facts; yield names of wrong ones, with sentences."""
     for name, expected in facts.parts.items():
         size = stored.get(name)
         if size is None:
@@ -90,7 +90,7 @@ def _parts(
 def _expected_files(
     target: Target, manifest: str, hashes: Mapping[str, str], *, deep: bool
 ) -> Iterator[ExpectedFile]:
-    """Yield the files of a manifest, with the checksums that it and the list of the shard have."""
+    """Yield the files of a manifest, with the checksums from it and from the shard's list."""
     for row in read_manifest(target, manifest, ("key", "file", "size", "hash", "type")):
         if row["file"] is not None:
             known = (row["hash"], hashes.get(row["key"])) if deep else ()

@@ -11,10 +11,10 @@ _ALGORITHMS = frozenset(HashAlgorithm)
 
 
 def matches(blocks: Iterable[bytes], checksums: Iterable[str]) -> bool:
-    """Return True if data have all of these checksums.
+    """Return True if the data have all of these checksums.
 
     Args:
-        blocks: the data; all are read if there is a checksum, and none otherwise.
+        blocks: the data, read completely if there is a checksum, otherwise not at all.
         checksums: `ALGORITHM:HEX` in lower case; another program may have written them.
 
     Raises:
@@ -34,7 +34,7 @@ def matches(blocks: Iterable[bytes], checksums: Iterable[str]) -> bool:
 
 
 def blocks_of(file: BufferedReader, size: int) -> Iterator[bytes]:
-    """Yield the next `size` bytes of a file in blocks; fewer if it ends before."""
+    """Yield the next `size` bytes of a file in blocks; fewer if it ends earlier."""
     while block := file.read(min(size, _BLOCK_BYTES)):
         size -= len(block)
         yield block

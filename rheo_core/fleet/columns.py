@@ -15,7 +15,7 @@ from .rows import NoColumnError, Row, checked_row
 TableFormat = Literal["lines", "jsonl", "csv", "tsv", "parquet"]
 FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
 URL_COLUMNS = ("url", "uri", "link", "href", "download_url")
-"""Usual names of a column of URLs, in any case; the first one counts."""
+"""Usual names of a column of URLs, in any case, by preference."""
 NO_COLUMN = "off"
 
 
@@ -24,10 +24,9 @@ class TableOptions:
     """Options for reading lists.
 
     Args:
-        format: format of the lists; None: known by their names and content.
+        format: format of the lists; None: detect it from names and content.
         url_column: column of URLs; None: the first one with a usual name.
-        hash_column: column of hashes; None: the first one that is named after an algorithm;
-            `off`: none.
+        hash_column: column of hashes; None: the first one named after an algorithm; `off`: none.
         name_column: column of file names; None: none.
         keep: columns that the results repeat.
     """
@@ -40,18 +39,18 @@ class TableOptions:
 
     @property
     def needs_columns(self) -> bool:
-        """True if a column is named, which a list of lines does not have."""
+        """True if the options name a column, which a list of lines does not have."""
         named = (self.url_column, self.hash_column, self.name_column)
         return bool(self.keep) or any(name not in (None, NO_COLUMN) for name in named)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns that are read, as the table spells them."""
+    """Names of the columns to read, as the table spells them."""
 
     url: str
     hash: str | None
-    algorithm: str  # that the column of hashes is named after
+    algorithm: str  # after which the column of hashes is named
     name: str | None
     keep: tuple[str, ...]
 
@@ -74,7 +73,7 @@ class Columns:
 
 
 def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Columns:
-    """Return the columns to read of a table that has columns of these names.
+    """Return the columns to read from a table with these column names.
 
     Raises:
         NoColumnError: one of them is missing.

@@ -10,7 +10,7 @@ _CONTACT = re.compile(rf"https?://{_WORD}+|[A-Za-z0-9]{_WORD}*@{_WORD}+\.{_WORD}
 
 
 def check_contact(text: str) -> str:
-    """Return a contact as it is.
+    """Check a contact, and return it unchanged.
 
     Raises:
         ValueError: it is neither an email address nor a URL; one sentence.
@@ -27,11 +27,11 @@ def contact_in(user_agent: str | None) -> str | None:
 
 
 def user_agent_with(contact: str, user_agent: str | None) -> str:
-    """Return a User-Agent with a contact: that of the user if it has one, or else `contact`.
+    """Return a User-Agent with a contact: the user's own if it has one, otherwise `contact`.
 
     Args:
         contact: the contact of the plan.
-        user_agent: the User-Agent that the user has chosen; None for the usual one.
+        user_agent: the User-Agent that the user has chosen; None: the default.
     """
     if user_agent is not None and contact_in(user_agent):
         return user_agent

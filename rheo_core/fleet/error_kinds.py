@@ -13,7 +13,7 @@ DISK_FULL = "disk_full"
 NO_NETWORK = FailureKind.NO_NETWORK.value
 OTHER = FailureKind.OTHER.value
 CONNECTION_KINDS = frozenset({"connection", "dns", "timeout", NO_NETWORK})
-"""Kinds of failures that a host which is down causes."""
+"""Kinds of failures that a dead host causes."""
 
 _OF_THE_WORKER = frozenset(
     {
@@ -33,7 +33,7 @@ _WORDS = {
     FailureKind.EXISTING_DIFFERS: "file",
     **dict.fromkeys(_OF_THE_WORKER, OTHER),
 }
-"""Words of kinds that a manifest does not tell apart; the others are their own."""
+"""Words for kinds that a manifest does not distinguish; others stay unchanged."""
 
 _TRANSIENT = CONNECTION_KINDS | {"incomplete", "host_full", HOST_DOWN, DISK_FULL}
 _HTTP = re.compile(r"http_([1-5][0-9]{2})")
@@ -62,9 +62,9 @@ def kind_of(error: ErrorInfo) -> str:
 
 
 def is_of_worker(error: ErrorInfo) -> bool:
-    """Return True if the worker cannot go on: its disk is full, a setting is not valid.
+    """Return True if the worker cannot continue: its disk is full, or a setting is not valid.
 
-    Such a failure says nothing about the URL, and each further download would have it too. The kind
+    Such a failure says nothing about the URL, and every other download would fail too. The kind
     `DISK_FULL` is an exception if the disk has room without this file.
     """
     return error.kind in _OF_THE_WORKER

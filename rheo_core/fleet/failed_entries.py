@@ -27,7 +27,7 @@ _COLUMNS = [*_SHOWN, "outcome"]
 def failed_entries(target: Target, shard: int, pass_number: int) -> Iterator[FailedEntry]:
     """Yield the failed and unreadable entries of a shard, in the order of its list.
 
-    A manifest is read in batches, so that the first entries are there at once.
+    This reads a manifest in batches, so that the first entries appear at once.
 
     Raises:
         OSError: a file cannot be read, or is damaged.
@@ -40,7 +40,7 @@ def failed_entries(target: Target, shard: int, pass_number: int) -> Iterator[Fai
 
 
 def url_of(target: Target, shard: int, key: str) -> str | None:
-    """Return the URL of an entry as the list has it, secrets included; None for another shard's.
+    """Return the URL of an entry in the list, with its secrets; None for another shard's entry.
 
     Raises:
         OSError: plan or list cannot be read.
@@ -51,7 +51,7 @@ def url_of(target: Target, shard: int, key: str) -> str | None:
 
 
 def _listed(target: Target, shard: int) -> Iterator[FleetEntry]:
-    """Yield the entries of a shard's list, which has those of all passes."""
+    """Yield the entries of a shard's list, which contains those of all passes."""
     plan = read_plan(target)
     if plan is None:
         raise PlanError("it has no plan")
@@ -65,7 +65,7 @@ def _of_manifest(target: Target, name: str) -> Iterator[FailedEntry]:
 
 
 def _of_journal(target: Target, shard: int, pass_number: int) -> Iterator[FailedEntry]:
-    """Yield what the journal has; a worker in an object store keeps it on its own disk."""
+    """Yield the outcomes in the journal; with an object store, only the worker has it."""
     failed: dict[str, EntryOutcome] = {}
     with suppress(FileNotFoundError), target.open(journal_name(shard, pass_number)) as file:
         for line in journal_lines(file):

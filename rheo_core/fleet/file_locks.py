@@ -17,7 +17,7 @@ from rheo_core.infrastructure.locks import lock
 from .stored import journal_lines
 
 MACHINE = b'{"host":'
-"""Begins the line of a holder."""
+"""Beginning of a holder's line."""
 _HELD = {errno.EAGAIN, errno.EACCES}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,7 +26,7 @@ class HeldError(RheoError):
     """Another process has locked the file.
 
     Attributes:
-        idle: seconds since it last wrote to the file or touched it.
+        idle: seconds since it last wrote to or touched the file.
     """
 
     def __init__(self, holder: str, idle: float) -> None:
@@ -57,7 +57,7 @@ def open_locked(path: Path) -> int:
 
 
 def check_alone(descriptor: int, path: Path) -> None:
-    """Check that no file of somebody else is truncated; a name in the folder may be a link.
+    """Check that the file has only one name, so that nobody else's file is truncated.
 
     Raises:
         OSError: the file has another name.
@@ -68,12 +68,12 @@ def check_alone(descriptor: int, path: Path) -> None:
 
 def reader_of(descriptor: int) -> BufferedReader:
     """Return a reader from the start of a file. Closing it leaves the descriptor open."""
-    os.lseek(descriptor, 0, os.SEEK_SET)  # writes append, wherever it is
+    os.lseek(descriptor, 0, os.SEEK_SET)  # writes append anyway
     return open(descriptor, "rb", closefd=False)
 
 
 def this_machine() -> tuple[str, str]:
-    """Return the name of this machine, and the id of its present start ("": unknown)."""
+    """Return the name of this machine, and the id of its current boot ("": unknown)."""
     with suppress(OSError):
         return platform.node(), _BOOT_ID.read_text().strip()
     return platform.node(), ""

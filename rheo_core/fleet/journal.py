@@ -33,9 +33,9 @@ from .stored import journal_lines
 from .targets import file_errors
 
 IDLE_SECONDS = 60.0
-"""Age of a journal from which its worker may hang, or be gone."""
+"""Age of a journal after which its worker may hang, or be gone."""
 BEAT_SECONDS = 15.0
-"""A worker shows that it is at work at this interval: it calls `Journal.beat`."""
+"""Interval at which a worker shows that it is working, with `Journal.beat`."""
 
 
 class ShardBusyError(RheoError):
@@ -56,8 +56,8 @@ class Journal:
     Attributes:
         outcomes: ended entries of earlier workers, by key.
         is_continued: files in the folder of the shard belong to this run. If False, there is no
-            journal of this run, or this machine restarted: its files may lack data, because they
-            are synced with the facts only.
+            journal of this run, or this machine restarted. Its files may then lack data, because
+            they are synced only with the facts.
     """
 
     def __init__(self, path: Path, run: str) -> None:
@@ -95,11 +95,11 @@ class Journal:
         self.close()
 
     def note(self, outcome: EntryOutcome) -> None:
-        """Take note of the end of an entry; `flush` writes it."""
+        """Record the end of an entry; `flush` writes it."""
         self._unwritten.append(outcome.to_line())
 
     def flush(self) -> None:
-        """Write the noted ends.
+        """Write the recorded ends.
 
         Raises:
             OSError: the disk is full. They are kept for the next call.
@@ -108,8 +108,8 @@ class Journal:
         self._unwritten.clear()
 
     def beat(self) -> None:
-        """Show other workers that this one is at work, by the time of the file."""
-        with suppress(OSError):  # they may take this worker for one that hangs
+        """Show other workers that this one is working, by the time of the file."""
+        with suppress(OSError):  # other workers may then believe that this one hangs
             os.utime(self._descriptor)
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Journal:
                 os.ftruncate(self._descriptor, 0)
                 self._write(head)
                 return
-            machines: dict[str, str] = {}  # starts of the kernel, by machine
+            machines: dict[str, str] = {}  # ids of boots, by machine
             end = len(head)
             for line in lines:
                 if not self._take(line, machines):
@@ -141,7 +141,7 @@ class Journal:
             self.outcomes.clear()
 
     def _take(self, line: bytes, machines: dict[str, str]) -> bool:
-        """Take note of a line; return False if it is none of ours."""
+        """Read a line; return False if it is not one of ours."""
         try:
             if line.startswith(MACHINE):
                 machine = json.loads(line)
@@ -165,8 +165,8 @@ def believed(
 ) -> dict[str, EntryOutcome]:
     """Return the outcomes that the files in `folder` confirm. Blocks.
 
-    A file is compared with its size, and with the checksums of its entry and its outcome. Another
-    one is removed, because its entry is downloaded again.
+    This compares a file with its size, and with the checksums of its entry and its outcome. It
+    removes a different file, because rheo downloads the entry again.
 
     Raises:
         OSError: a file cannot be read.
@@ -192,7 +192,7 @@ def _is_file_of(path: Path, outcome: EntryOutcome, entry: FleetEntry) -> bool:
             return True
         with open_regular(path) as file:
             return matches(blocks_of(file, status.st_size), checksums)
-    except (FileNotFoundError, ValueError):  # it names no checksum that a download has
+    except (FileNotFoundError, ValueError):  # its checksum is not valid
         return False
 
 

@@ -14,7 +14,7 @@ from .journal import IDLE_SECONDS
 from .status import add_counts
 
 _MAX_BYTES = 1 << 22
-"""Bytes of a journal that one look reads."""
+"""Bytes of a journal to read at a time."""
 _SUFFIX = ".jsonl"
 
 
@@ -26,9 +26,9 @@ class RateMeter:
         self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, number: int) -> None:
-        """Take note of the number now."""
+        """Record the current number."""
         now = time.monotonic()
-        if self._samples and number < self._samples[-1][1]:  # it began again
+        if self._samples and number < self._samples[-1][1]:  # it started over
             self._samples.clear()
         self._samples.append((now, number))
         while len(self._samples) > 2 and now - self._samples[1][0] >= self._window:
@@ -36,7 +36,7 @@ class RateMeter:
 
     @property
     def per_second(self) -> float:
-        """Increase a second; 0.0 if it is not known yet."""
+        """Increase per second; 0.0 if unknown."""
         if len(self._samples) < 2:
             return 0.0
         (began, first), (ended, last) = self._samples[0], self._samples[-1]
@@ -44,7 +44,7 @@ class RateMeter:
 
 
 def facts_name_of(journal: str) -> str:
-    """Return the name of the facts that will follow a journal; "" for other files beside it."""
+    """Return the name of the facts that will replace a journal; "" for other files."""
     return f"part-{journal.removesuffix(_SUFFIX)}.json" if journal.endswith(_SUFFIX) else ""
 
 
@@ -82,7 +82,7 @@ class JournalProgress:
         return self.counts.total() - self.counts["completed"]
 
     def look(self) -> None:
-        """Read the lines that were added.
+        """Read the new lines.
 
         Raises:
             FileNotFoundError: the shard is complete.
@@ -90,7 +90,7 @@ class JournalProgress:
         """
         with open_regular(self._path) as file:
             size = file.seek(0, 2)
-            if size < self._offset:  # its next owner did not believe it
+            if size < self._offset:  # its next owner rejected it
                 self._begin()
             file.seek(self._offset)
             text = file.read(_MAX_BYTES)

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from rheo_core.domain.hosts import host_key
 
 CONNECTIONS_PER_LANE = 16
-"""Connections to a host that one process needs at most. A larger budget is shared by lanes."""
+"""Maximum number of connections to a host that one process needs. Lanes share a larger budget."""
 _COUNTED_SITES = 1_000
 _CACHED_HOSTS = 1 << 16
 
@@ -21,7 +21,7 @@ def authority_of(url: str) -> str:
 
 @lru_cache(_CACHED_HOSTS)
 def site_of(authority: str) -> str:
-    """Return the registrable domain of a host; an IP address and a single label are their own.
+    """Return the registrable domain of a host, or the host itself if it is an address or one label.
 
     Args:
         authority: host, with or without port.
@@ -65,7 +65,7 @@ class HeavySites:
             self._counts = {site: count - 1 for site, count in counts.items() if count > 1}
 
     def counts(self) -> dict[str, int]:
-        """Return the counts of the sites that are left."""
+        """Return the counts of the remaining sites."""
         return dict(self._counts)
 
 
@@ -90,10 +90,10 @@ class Lanes:
 
     @classmethod
     def balanced(cls, count: int, heavy: HeavySites, host_connections: int) -> "Lanes":
-        """Return lanes with about equal numbers of URLs.
+        """Create lanes with about equal numbers of URLs.
 
-        A site with more URLs than a lane's share is split over several lanes, if its connections
-        of the whole cluster suffice for more than one.
+        A site with more URLs than a lane's share is split over several lanes, if the cluster's
+        connections to it suffice for more than one.
 
         Args:
             count: number of lanes.

@@ -26,13 +26,13 @@ _REMOTE_PATTERN = frozenset("*?[")
 
 @contextmanager
 def found_sources(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Return paths and URLs that can be read twice.
+    """Return paths and URLs that rheo can read twice.
 
-    Standard input and pipes are copied to temporary files, which end with the context. Patterns
-    in an object store (`s3://bucket/*.parquet`) are expanded; the shell expands local ones.
+    This copies standard input and pipes to temporary files, which it removes when the context ends.
+    It expands patterns in an object store (`s3://bucket/*.parquet`); the shell expands local ones.
 
     Raises:
-        ListError: a list cannot be found.
+        ListError: a list does not exist.
     """
     with tempfile.TemporaryDirectory(prefix="rheo-") as folder:
         yield tuple(each for name in names for each in _matching(name, Path(folder)))
@@ -104,7 +104,7 @@ def _remote(url: str) -> tuple["AbstractFileSystem", str]:
 
 
 def digest_of(sources: Sequence[str]) -> str:
-    """Return one SHA-256 of all lists: `sha256:HEX`. Their names do not count.
+    """Return one SHA-256 of all lists, without their names: `sha256:HEX`.
 
     Raises:
         ListError: a list cannot be read.

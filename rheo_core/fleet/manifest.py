@@ -22,7 +22,7 @@ _MAX_BYTES = 2 * MAX_SHARD_BYTES  # of the columns that are read
 
 
 def check_installed() -> None:
-    """Check that manifests can be written, before hours of downloads.
+    """Check that rheo can write manifests, before hours of downloads.
 
     Raises:
         ValueError: pyarrow is not installed; one sentence without a full stop.
@@ -64,7 +64,7 @@ def write_manifest(
     for name in dict.fromkeys(keep):
         values = [_text(entry.extra.get(name)) for entry in entries]
         columns[kept_name(name, columns)] = pa.array(values, pa.string())
-    with file_errors(path), open_new(path) as file:  # pyarrow knows no path that is not UTF-8
+    with file_errors(path), open_new(path) as file:  # pyarrow accepts only UTF-8 paths
         parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
@@ -94,21 +94,21 @@ def read_manifest(target: Target, name: str, columns: Sequence[str]) -> Iterator
                     pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_pylist()
                 )
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # else it is of pyarrow
+        if isinstance(error, OSError) and error.errno is not None:  # otherwise it is from pyarrow
             raise
         reason = str(error.args[0] if error.args else error).partition("\n")[0]
         raise ValueError(f"{name} is damaged: {reason}") from None
 
 
 def kept_name(name: str, taken: Mapping[str, object]) -> str:
-    """Return the name of a kept column: its own, unless the manifest has a column of that name."""
+    """Return a name for a kept column: its own, unless the manifest already has this column."""
     while name in taken:
         name = f"{_KEPT_PREFIX}{name}"
     return name
 
 
 def _kinds() -> dict[str, "pyarrow.DataType"]:
-    """Return the types of the columns that come from outcomes."""
+    """Return the types of the columns from outcomes."""
     import pyarrow as pa
 
     return {

@@ -12,7 +12,7 @@ from .error_kinds import HOST_DOWN, UNREADABLE, kind_of
 
 
 def completed(key: str, event: DownloadCompletedEvent) -> EntryOutcome:
-    """Return the outcome of an entry whose file has come."""
+    """Return the outcome of an entry whose file is complete."""
     return EntryOutcome(
         key,
         "completed",
@@ -41,11 +41,11 @@ def failed(key: str, event: DownloadFailedEvent) -> EntryOutcome:
 
 
 def kept(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryOutcome:
-    """Return the outcome of a file that a killed worker completed, but did not note. Blocks.
+    """Return the outcome of a file that a killed worker completed but did not record. Blocks.
 
     Args:
         key: key of the entry.
-        event: says that the file exists.
+        event: reports that the file exists.
         algorithm: hash to compute; None: none.
 
     Raises:
@@ -60,7 +60,7 @@ def kept(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryO
 
 
 def host_down(key: str, host: str) -> EntryOutcome:
-    """Return the outcome of an entry that is not tried because its host does not answer."""
+    """Return the outcome of an entry that was skipped because its host does not answer."""
     error = f"not tried, because many connections to {host} failed in a row"
     return EntryOutcome(key, "failed", error=error, kind=HOST_DOWN)
 

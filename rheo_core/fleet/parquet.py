@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 _BATCH_ROWS = 64
-"""Rows that are decoded at a time. A dictionary may repeat a long value for a billion rows, which
-takes a few kilobytes of the file. 4,096 rows at a time save a twelfth of the time."""
+"""Rows to decode at a time. In a few kilobytes of a file, a dictionary may repeat a long value for
+a billion rows. 4,096 rows at a time save a twelfth of the time."""
 _BUFFER_BYTES = 1 << 20  # of each column; otherwise a row group is read at once
 _NO_VALUE_OF_PYTHON = (ValueError, OverflowError, LookupError, NotImplementedError)
-"""Errors of a value that Python's type has no room for. Those of Arrow are subclasses."""
+"""Errors of a value that does not fit into Python's type. Arrow's errors are subclasses."""
 
 
 def read_parquet(file: BufferedReader, options: TableOptions, source: str) -> Iterator[Row]:
@@ -66,7 +66,8 @@ def _values_of(array: "pyarrow.Array") -> list[object]:
 
 
 def _value_of(scalar: "pyarrow.Scalar") -> object:
-    """Return a value. One that Python has no room for is text, or None if Arrow has none for it.
+    """Return a value. One that does not fit into Python's type becomes text, or None without a
+    text.
 
     Arrow's times have more years and digits than Python's, and their zones may be unknown here.
     Some writers store text that is not UTF-8.
@@ -97,7 +98,7 @@ def _values(columns: dict[str, list[object]]) -> Iterator[dict[str, object]]:
 
 
 def _plain(value: object) -> object:
-    """Return a value of Parquet as one of JSON: times and decimals as text."""
+    """Convert a Parquet value to a JSON value: times and decimals become text."""
     if value is None or isinstance(value, str | int):  # and bool
         return value
     if isinstance(value, float):
@@ -110,7 +111,7 @@ def _plain(value: object) -> object:
 
 
 def _length(value: object) -> int:
-    """Return the number of characters in a value of JSON."""
+    """Return the number of characters in a JSON value."""
     if isinstance(value, list):
         return sum(map(_length, value))
     if isinstance(value, dict):

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 _BATCH_BYTES = 64 << 20
-"""Size of a batch, unless one row is longer. A flat column may take two pages more."""
+"""Size of a batch, unless one row is longer. A flat column may take two more pages."""
 _MAX_LISTS_BYTES = 512 << 20
 """Size of all lists of a column in a row group, because all of them may be in one row."""
-_ITEM_BYTES = 16  # of memory that an item of a list takes at least
+_ITEM_BYTES = 16  # minimum memory of a list item
 MAX_PAGE_BYTES = 128 << 20
 """Size of a page. Most programs write pages of 1 MiB, and none more than 100 MB by default."""
 _MAX_FOOTER_BYTES = 16 << 20
@@ -30,8 +30,8 @@ takes up to a thousand bytes of memory for each, and three bytes of a footer may
 billion rows in groups of a million has a tenth of that."""
 _FOOTER_END_BYTES = 8  # length of the footer, and `PAR1`
 _HEAD_BYTES = 1 << 10
-_MAX_HEAD_BYTES = 1 << 20  # it may hold the least and the greatest value of its page
-_MAX_HEAD_ITEMS = 10_000  # Parquet has no lists there yet
+_MAX_HEAD_BYTES = 1 << 20  # it may contain the minimum and maximum of its page
+_MAX_HEAD_ITEMS = 10_000  # Parquet has no lists there so far
 
 # Numbers of fields: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 _SCHEMA, _ROW_GROUPS, _COLUMNS, _META_DATA = 2, 4, 1, 3
@@ -58,15 +58,15 @@ _WITH_DICTIONARY, _DELTA_BYTE_ARRAY = frozenset({2, 8}), 7  # encodings
 
 
 class _Leaf(NamedTuple):
-    """A column of values. A column that is read may consist of several."""
+    """A column of values. A column of the list may consist of several."""
 
     path: str
     is_in_list: bool
-    width: int  # bytes in memory of a value of fixed length, also of a null; 0: of any length
+    width: int  # bytes in memory of a value or null of fixed length; 0: variable length
 
 
 def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
-    """Open a Parquet file in pyarrow, unless its footer would take any amount of memory.
+    """Open a Parquet file in pyarrow, unless its footer would take too much memory.
 
     Raises:
         ValueError: the footer is too long, has too many items, or is damaged; a phrase.
@@ -83,15 +83,14 @@ def open_parquet(file: BufferedReader, **options: Any) -> "ParquetFile":
 def batches(
     file: BufferedReader, table: "ParquetFile", rows: int, columns: list[str]
 ) -> "Iterator[pyarrow.RecordBatch]":
-    """Yield some columns of a Parquet file in batches; look at their pages before.
+    """Yield some columns of a Parquet file in batches, after checking their pages.
 
-    Batches have fewer rows than wanted if rows may be long.
+    Batches have fewer rows than requested if rows may be long.
 
     Args:
         file: the file.
         table: the same, open in pyarrow.
-        rows: largest number of rows in a batch.
-        columns: names of columns.
+        rows: maximum number of rows in a batch. columns: names of columns.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
@@ -103,7 +102,7 @@ def batches(
 
 
 def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, _Leaf]:
-    """Return these columns and those within them, by their places in a row group."""
+    """Return these columns and the columns inside them, by their places in a row group."""
     columns = [table.schema.column(number) for number in range(len(table.schema))]
     return {
         number: _Leaf(column.path, column.max_repetition_level > 0, max(column.length, 0))
@@ -113,13 +112,13 @@ def _leaves(table: "ParquetFile", names: list[str]) -> dict[int, _Leaf]:
 
 
 def _checked_groups(file: BufferedReader, leaves: dict[int, _Leaf], rows: int) -> Iterator[int]:
-    """Check the pages of each row group in turn; yield how many bytes one of its rows may take.
+    """Check the pages of each row group in turn; yield the maximum bytes of one of its rows.
 
     Args:
         file: the file.
         leaves: columns to check, by their places in a row group.
-        rows: largest number of rows in a batch. Of a page with more of them, a batch takes less
-            than all bytes.
+        rows: maximum number of rows in a batch. If a page has more rows, a batch takes only a part
+            of its bytes.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
@@ -133,7 +132,7 @@ def _checked_groups(file: BufferedReader, leaves: dict[int, _Leaf], rows: int) -
                 pages.check(file, group[_COLUMNS][number][_META_DATA])
                 row_bytes += pages.row_bytes
                 left -= pages.length
-                if left < 0:  # otherwise, a short file could take any amount of time
+                if left < 0:  # otherwise a short file could take for ever
                     raise ValueError("its columns overlap")
             yield row_bytes
     except (LookupError, OverflowError, TypeError):
@@ -145,7 +144,7 @@ def _footer(file: BufferedReader) -> bytes:
     file.seek(max(end - _FOOTER_END_BYTES, 0))
     length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
     if mark != b"PAR1":
-        return b""  # pyarrow says what it is
+        return b""  # pyarrow reports the problem
     if length > _MAX_FOOTER_BYTES:
         raise ValueError(f"its footer has {length:,} bytes, more than {_MAX_FOOTER_BYTES:,}")
     file.seek(max(end - _FOOTER_END_BYTES - length, 0))
@@ -179,8 +178,8 @@ class _Pages:
     """Pages of a column in a row group.
 
     Attributes:
-        length: bytes that they take in the file.
-        row_bytes: bytes of memory that a row may take; 0 for lists, which have a limit in all.
+        length: their bytes in the file.
+        row_bytes: maximum bytes of a row in memory; 0 for lists, which have a total limit.
     """
 
     def __init__(self, leaf: _Leaf, rows: int) -> None:
@@ -195,12 +194,12 @@ class _Pages:
         """Check all pages.
 
         Raises:
-            ValueError: a page or a value is too large, or all lists are.
-            LookupError, OverflowError, TypeError: something is damaged.
+            ValueError: a page, a value or the total of all lists is too large. LookupError,
+                OverflowError, TypeError: something is damaged.
         """
         if column[_VALUES] == 0:
             return  # pyarrow reads no page, and there may be none
-        if self._leaf.width > MAX_PAGE_BYTES:  # pyarrow takes them for a null, too
+        if self._leaf.width > MAX_PAGE_BYTES:  # pyarrow allocates them even for a null
             raise ValueError(
                 f"a value of the column {self._leaf.path!r} has {self._leaf.width:,} bytes, more "
                 f"than {MAX_PAGE_BYTES:,}"
@@ -228,7 +227,7 @@ class _Pages:
             self._add_values(data[_COUNT], data[_ENCODINGS[head[_TYPE]]], size)
 
     def _add_values(self, count: int, encoding: int, size: int) -> None:
-        """Take account of a page of values, one of which may be as long as the page."""
+        """Count a page of values, one of which may be as long as the page."""
         count = max(count, 0)
         longest = size
         if encoding in _WITH_DICTIONARY:

@@ -23,15 +23,15 @@ from .stored import StoredFileError, read_value
 from .targets import Target
 
 _PASS = re.compile(r"pass-([0-9]{1,6})\.json")
-_MAX_SHARDS = 2 * MAX_SHARDS  # of all further passes
+_MAX_SHARDS = 2 * MAX_SHARDS  # of all retry passes
 
 
 class PassTakenError(ValueError):
-    """Another process has planned a further pass; one sentence without a full stop."""
+    """Another process has planned a retry pass; one sentence without a full stop."""
 
 
 class PlannedShard(NamedTuple):
-    """A shard of a run or of one of its further passes."""
+    """A shard of a run or of one of its retry passes."""
 
     shard: int
     pass_number: int
@@ -50,7 +50,7 @@ class PlannedShard(NamedTuple):
 
 
 def read_passes(target: Target) -> list[FleetPass]:
-    """Return the further passes of a run, in their order.
+    """Return the retry passes of a run, in their order.
 
     Raises:
         OSError: they cannot be read.
@@ -65,7 +65,7 @@ def read_passes(target: Target) -> list[FleetPass]:
 
 
 def read_pass(target: Target, number: int) -> FleetPass:
-    """Return one further pass of a run.
+    """Return one retry pass of a run.
 
     Raises:
         OSError: it cannot be read.
@@ -111,10 +111,10 @@ def planned_shards(plan: FleetPlan, passes: Sequence[FleetPass]) -> Iterator[Pla
 def plan_pass(
     target: Target, plan: FleetPlan, passes: Sequence[FleetPass], is_wanted: Callable[[str], bool]
 ) -> FleetPass | None:
-    """Plan a further pass over failed entries; return None if there are none.
+    """Plan a retry pass over failed entries; return None if there are none.
 
-    Every shard of the run must be complete. Of several processes that plan the pass at the same
-    time, the first one wins.
+    Every shard of the run must be complete. If several processes plan the pass at the same time,
+    the first one wins.
 
     Args:
         target: the output folder.

@@ -60,7 +60,7 @@ _RANGES = {
 
 
 class PlanError(ValueError):
-    """An output folder has no usable plan, or another one; one sentence."""
+    """An output folder has no usable plan, or a different one; one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def read_plan(target: Target) -> FleetPlan | None:
     """Return the plan of an output folder; None if it has none.
 
     Raises:
-        PlanError: it is damaged, or of another version.
+        PlanError: it is damaged, or from another version.
         OSError: it cannot be read.
     """
     try:
@@ -114,7 +114,7 @@ def read_plan(target: Target) -> FleetPlan | None:
 
 
 def _problem_of(plan: FleetPlan) -> str:
-    """Return a phrase on a value that no plan of rheo has; "" for none."""
+    """Return a phrase about a value that rheo never writes into a plan; "" for none."""
     if wrong := _out_of_range(plan):
         name, value, range_ = wrong
         return f"{name} is {value}, not {range_}"
@@ -142,11 +142,11 @@ def plan_fleet(
         target: the output folder.
         request: lists and options.
         usual_lanes: number of lanes if the request names none.
-        on_progress: called with the number of rows written so far, now and then.
+        on_progress: called from time to time with the number of rows written so far.
 
     Raises:
         ListError: a list cannot be read, or has no usable row.
-        PlanError: the folder has another plan.
+        PlanError: the folder has a different plan.
         OSError: the folder cannot be written.
     """
     check_request(request)
@@ -169,7 +169,7 @@ def _lists_of(plan: FleetPlan) -> set[str]:
 
 
 def _check_no_results(target: Target) -> None:
-    """Raise PlanError if a folder without a plan has results: shards would count as complete."""
+    """Raise PlanError if a folder without a plan has results, which would count as complete."""
     if results := list(filter(_RESULT.fullmatch, target.names())):
         raise PlanError(
             f"the output folder has no plan, but results of another run, such as {min(results)}; "
@@ -207,17 +207,17 @@ def _out_of_range(holder: PlanRequest | FleetPlan) -> tuple[str, object, str] | 
 
 
 def _digest(request: PlanRequest) -> str:
-    """Return a digest of the lists, and of the options that decide what is read from them."""
+    """Return a digest of the lists, and of the options for reading them."""
     columns = replace(request.table, format=None)
     whole = sha256(f"{digest_of(request.sources)} {columns}".encode())
     return f"sha256:{whole.hexdigest()}"
 
 
 def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str | None) -> FleetPlan:
-    """Return an existing plan with the given options, as far as they may change.
+    """Return an existing plan with the given options, if they may change.
 
     Raises:
-        PlanError: the lists, or options that decide about keys and files, are others.
+        PlanError: the lists, or options that determine keys and files, are different.
     """
     if digest not in (None, plan.list_digest):
         raise PlanError(
@@ -271,7 +271,7 @@ def _split(
     if entries == unreadable:
         raise ListError(_no_url(unreadable))
     shards = writer.finish()
-    if lanes is None:  # only --lanes lets a shard wait for another one
+    if lanes is None:  # only --lanes makes a shard wait for another one
         limit = request.lanes or len(shards)
         shards = tuple(replace(shard, lane=number % limit) for number, shard in enumerate(shards))
     return replace(
@@ -300,7 +300,7 @@ def _rows(request: PlanRequest) -> Iterator[Row]:
 
 
 def _check_contact(urls: int, contact: str | None) -> None:
-    """Raise PlanError if that many URLs need a contact, and there is none."""
+    """Raise PlanError if this number of URLs needs a contact, and there is none."""
     if urls > MAX_URLS_WITHOUT_CONTACT and contact is None:
         raise PlanError(
             f"the list has more than {MAX_URLS_WITHOUT_CONTACT:,} URLs; tell site owners how to "

@@ -12,15 +12,15 @@ from .lanes import authority_of, site_of
 def shard_limits(
     plan: FleetPlan, entries: Iterable[FleetEntry], own: Mapping[str, HostLimits]
 ) -> dict[str, HostLimits]:
-    """Return the limits of hosts for a shard.
+    """Return the host limits of a shard.
 
-    All URLs of a site are in one lane, of which one shard runs at a time. A large site has several
-    lanes, each with its part of connections and rate.
+    All URLs of a site are in one lane, which runs one shard at a time. A large site has several
+    lanes, each with its share of connections and rate.
 
     Args:
         plan: plan of the run.
         entries: entries of the shard.
-        own: limits in the settings of the worker, by host or pattern; they win.
+        own: limits in the worker's settings, by host or pattern; they take precedence.
     """
     limits = dict(own)
     if plan.host_rate is None and not plan.split_sites:

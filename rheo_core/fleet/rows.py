@@ -20,11 +20,11 @@ _LOGIN = (
 
 
 class ListError(ValueError):
-    """A list that cannot be used; one sentence."""
+    """A list is unusable; one sentence."""
 
 
 class NoColumnError(ListError):
-    """A list lacks a column that is named, or that holds the URLs."""
+    """A list lacks a named column, or the column of URLs."""
 
 
 class Row(NamedTuple):
@@ -55,11 +55,11 @@ def checked_row(
 
     Args:
         number: number of the row in its list, counted from 1, for the problem.
-        url: what the column of URLs has.
+        url: value of the URL column.
         checksum: `sha256:HEX`, or the digest alone; None or "" for none.
         algorithm: hash algorithm that the column is named after; "": the length decides.
-        name: what the column of names has.
-        size_bytes: size that the list promises.
+        name: value of the name column.
+        size_bytes: size in the list.
         extra: kept columns, with values for JSON.
     """
     try:
@@ -81,7 +81,7 @@ def checked_row(
 def unreadable_row(
     number: int, url: object, problem: str, extra: Mapping[str, object] = _NOTHING
 ) -> Row:
-    """Return a row that stays without a download. Secrets in its URL are removed."""
+    """Return a row that cannot be downloaded, without the secrets in its URL."""
     shown = url if isinstance(url, str) else ""
     shown = redact_url(shown) if "://" in shown else redact_unreadable(shown)
     return Row(
@@ -106,7 +106,7 @@ def _checked_hash(checksum: object, algorithm: str) -> str:
 
 
 def _joined(digest: str | None, url: str) -> str | None:
-    """Return the checksum that counts, of that in the row and those in its URL."""
+    """Return the strongest checksum of the row and its URL."""
     given = [HashConfig.from_checksum_string(digest)] if digest else []
     best = join_hashes(given, [url]).strongest
     return f"{best.algorithm}:{best.expected_hash}" if best else None

@@ -46,13 +46,13 @@ from .worker_loop import run_on_worker_loop
 
 _NO_OPTIONS = WorkerOptions()
 _MAX_HOSTS = 8
-"""Hosts in the facts of a shard, those with most failures first."""
+"""Maximum number of hosts in the facts of a shard, those with the most failures."""
 
 
 def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFacts:
     """Complete a shard, and return its facts. Blocks.
 
-    A complete shard is left alone; one that another worker began is continued.
+    This leaves a complete shard alone, and continues one that another worker began.
 
     Args:
         task: the shard.
@@ -60,9 +60,9 @@ def run_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) -> ShardFact
 
     Raises:
         ShardBusyError: another worker has the shard.
-        ShardError: this worker cannot go on; another may.
+        ShardError: this worker cannot continue, but another may.
         OSError: a file cannot be read or written.
-        ValueError: the output folder or its plan cannot be used, or a package is missing.
+        ValueError: the output folder or its plan is unusable, or a package is missing.
     """
     return run_on_worker_loop(work_on_shard(task, worker))
 
@@ -77,16 +77,16 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
     paths.check()
     facts = await asyncio.to_thread(read_facts, target, task)
     if facts is not None:
-        await asyncio.to_thread(paths.remove)  # a kill may have come just before
+        await asyncio.to_thread(paths.remove)  # a worker may have been killed just before
         return facts
     await asyncio.to_thread(paths.make)
     digest = await asyncio.to_thread(_digest_of_list, target, plan, task)
     with Journal(paths.journal, digest) as journal, _beating(journal):
         facts = await asyncio.to_thread(read_facts, target, task)
-        if facts is None:  # else another worker has completed it just before
+        if facts is None:  # otherwise another worker has just completed it
             if journal.is_continued:
                 await asyncio.to_thread(paths.remove_links)
-            else:  # files of another run, or cut by a loss of power
+            else:  # files of another run, or truncated by a power loss
                 await asyncio.to_thread(paths.sweep, frozenset())
             paths.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, plan, task)
@@ -99,7 +99,7 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
 
 @contextmanager
 def _beating(journal: Journal) -> Iterator[None]:
-    """Show at intervals that this worker is at work, until the context ends."""
+    """Show at intervals that this worker is working, until the context ends."""
 
     async def beat() -> None:
         while True:
@@ -133,7 +133,7 @@ def _crc32_of_list(target: Target, plan: FleetPlan, task: ShardTask) -> int | No
 
 
 def _digest_of_list(target: Target, plan: FleetPlan, task: ShardTask) -> str:
-    """Return what a journal is valid for: exactly these entries."""
+    """Return the identity of a journal, which is valid only for exactly these entries."""
     crc32 = _crc32_of_list(target, plan, task)
     name = shard_list_name(task.shard, task.pass_number, crc32)
     return hashlib.sha256(target.read(name)).hexdigest()
@@ -193,13 +193,13 @@ class _Commit:
             began: start of this worker's work, by the monotonic clock.
 
         Raises:
-            OSError: something cannot be stored. The journal still has all outcomes.
+            OSError: a file cannot be stored. The journal still has all outcomes.
         """
         name = facts_name(self._task.shard, self._task.pass_number)
         facts = self._facts(self._store(), time.monotonic() - began)
         if not self._target.create(name, to_json(facts).encode()):
-            # Another worker, with a scratch folder of its own, was faster. Some of its parts may be
-            # replaced by ours now, so all become ours.
+            # Another worker, with its own scratch folder, was faster. We may have replaced some of
+            # its parts, so we replace them all.
             facts = self._facts(self._store(), time.monotonic() - began)
             self._target.put(name, to_json(facts).encode())
         if self._target.path is not None:
@@ -209,8 +209,8 @@ class _Commit:
     def _store(self) -> dict[str, PartFacts]:
         """Store files and manifest, and sync them.
 
-        Other programs may have gigabytes to sync on the same file system. So only a folder of files
-        is synced by syncfs(2), because one fsync(2) for each would take more time on any disk.
+        Other programs may have gigabytes to sync on the same file system. So this uses syncfs(2)
+        only for a folder of files, because an fsync(2) for each would take longer on any disk.
         """
         ended = [self._outcomes[entry.key] for entry in self._entries]
         completed = [each for each in ended if each.outcome == "completed"]

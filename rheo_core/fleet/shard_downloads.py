@@ -46,8 +46,8 @@ _RESPONSE_SECONDS = 30.0
 _STALL_SECONDS = 30.0
 _NETWORK_SECONDS = 60.0
 _NOTE_SECONDS = 0.1
-"""Interval between writes of the journal. After a kill, only size and hash are known of files that
-ended within it. One write for each end would contend with the disk threads."""
+"""Interval between writes of the journal. After a kill, rheo knows only size and hash of files that
+ended within it. One write per file would contend with the disk threads."""
 _BATCH = 250
 """Entries added at a time, so that the first downloads begin at once."""
 _READ_AHEAD = 4_000
@@ -55,7 +55,7 @@ _READ_AHEAD = 4_000
 
 
 class ShardError(RheoError):
-    """The worker cannot go on with a shard. What has ended is in the journal.
+    """The worker cannot continue a shard. The ended entries are in the journal.
 
     Attributes:
         failure: kind of the failed download behind it; None if there is none.
@@ -98,10 +98,10 @@ class ShardDownloads:
         self._plan = plan
         self._worker = worker
         self._journal = journal
-        self._open: dict[str, FleetEntry] = {}  # those that have not ended, by id of the download
+        self._open: dict[str, FleetEntry] = {}  # entries that have not ended, by id of the download
         self._breaker = Breaker()
         self._giving_up: list[asyncio.Future[list[str]]] = []  # cancellations at hosts
-        self._looking: list[asyncio.Future[None]] = []  # looks at the disk
+        self._looking: list[asyncio.Future[None]] = []  # checks of the disk
         self._manager: DownloadManager | None = None
         self._kept: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
         self._one_ended = asyncio.Event()
@@ -113,7 +113,7 @@ class ShardDownloads:
         """Download all entries; `outcomes` has the result of each.
 
         Raises:
-            ShardError: this worker cannot go on.
+            ShardError: this worker cannot continue.
             OSError: the journal cannot be written.
         """
         if not entries:
@@ -206,7 +206,7 @@ class ShardDownloads:
     def _failed(self, event: DownloadFailedEvent) -> None:
         entry = self._open[event.download_id]
         outcome = outcomes.failed(entry.key, event)
-        # With a route, only the name servers of this host do not answer.
+        # With a default route, only the name servers of this host fail.
         is_lost = outcome.kind == NO_NETWORK and not has_route()
         if outcome.kind == DISK_FULL:
             self._looking.append(asyncio.ensure_future(self._after_full_disk(event, outcome)))
@@ -220,7 +220,7 @@ class ShardDownloads:
             self._give_up(host)
 
     async def _after_full_disk(self, event: DownloadFailedEvent, outcome: EntryOutcome) -> None:
-        """Go on if the disk has room without the file that did not fit."""
+        """Continue if the disk has room without the file that did not fit."""
         try:
             await asyncio.to_thread(remove_partial, self._folder, outcome.key)
             is_worker_stuck = await asyncio.to_thread(is_full, self._folder)
@@ -233,7 +233,7 @@ class ShardDownloads:
             self._note(event.download_id, outcome)
 
     def _skipped(self, event: DownloadSkippedEvent) -> None:
-        """Take note of a file that a killed worker completed, but did not note."""
+        """Record a file that a killed worker completed but did not record."""
         self._kept.append((self._open.pop(event.download_id).key, event))
         self._one_ended.set()
 
@@ -248,7 +248,7 @@ class ShardDownloads:
         self._giving_up.append(asyncio.ensure_future(self._manager.cancel_many(ids)))
 
     def _note_kept(self) -> None:
-        """Note the outcomes of files without one. Blocks."""
+        """Record the outcomes of files without one. Blocks."""
         for key, event in self._kept:
             outcome = outcomes.kept(key, event, self._plan.compute_hash)
             self._journal.note(outcome)

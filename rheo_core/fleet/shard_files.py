@@ -31,11 +31,11 @@ _MEMBER_LINES = 200
 shard needs no state of a compressor, which would take more memory than its data."""
 _LEVEL = 2
 _URL = re.compile(r"https?://[^\x00-\x20\x7f-\x9f]+")
-"""A URL as plans have it. A line break would run what is behind it if the URL is pasted."""
+"""A URL as in plans. If somebody pastes a URL with a line break, a shell would run the rest."""
 
 
 class ShardWriter:
-    """Fills one shard of each lane at a time, and stores those that are full."""
+    """Fills one shard of each lane at a time, and stores full ones."""
 
     def __init__(self, target: Target, shard_size: int) -> None:
         self._target = target
@@ -117,7 +117,7 @@ class _OpenShard:
 
 
 def _line_of(key: str, row: Row) -> str:
-    """Return the line of a row in the list; a row that is too long becomes an unreadable one."""
+    """Return the line of a row in the list. A row that is too long becomes an unreadable one."""
     line = FleetEntry(key, *row).to_line()
     if len(line) <= MAX_LINE_BYTES:
         return line
@@ -127,10 +127,9 @@ def _line_of(key: str, row: Row) -> str:
 
 
 def write_shard(target: Target, shard: int, pass_number: int, entries: Iterable[FleetEntry]) -> int:
-    """Store the list of a further pass, whose entries have their keys already.
+    """Store the list of a retry pass, whose entries already have their keys.
 
-    Returns:
-        CRC-32 of its lines, which is a part of its name.
+    Returns: CRC-32 of its lines, which is part of its name.
 
     Raises:
         OSError: it cannot be stored.
@@ -143,14 +142,14 @@ def write_shard(target: Target, shard: int, pass_number: int, entries: Iterable[
 
 
 def remove_other_lists(target: Target, named: Set[str], pass_number: int = 1) -> None:
-    """Remove lists of planners that were killed, or that another planner overtook.
+    """Remove lists of planners that were killed, or that lost to another planner.
 
-    A planner that is still at work removes its own, because it finds the plan or the pass.
+    A running planner removes its own lists when it finds the plan or the pass.
 
     Args:
         target: the output folder.
         named: paths of the lists that the plan or the pass names.
-        pass_number: 1, or number of the further pass.
+        pass_number: 1, or number of the retry pass.
 
     Raises:
         OSError: they cannot be removed.
@@ -170,7 +169,7 @@ def read_shard(
     Args:
         target: the output folder.
         shard: number of the shard.
-        pass_number: 1, or number of a further pass.
+        pass_number: 1, or number of a retry pass.
         crc32: checksum of the lines, as `FleetPlan.crc32_of` or `FleetPass.crc32_of` returns it.
 
     Raises:

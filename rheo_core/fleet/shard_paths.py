@@ -30,10 +30,10 @@ _JOURNAL = "journal.jsonl"
 class ShardPaths:
     """Paths of one shard."""
 
-    folder: Path  # of its files while they are downloaded
+    folder: Path  # of its files during the download
     journal: Path
     keyed_name: re.Pattern[str]  # of files that belong to the shard
-    is_kept: bool  # the folder is a part of the results
+    is_kept: bool  # the folder is part of the results
     out: Path | None  # the output folder, if it is on a file system
     scratch: Path | None  # folder of the shard in a scratch folder
 
@@ -67,7 +67,7 @@ class ShardPaths:
         return cls(folder, journal, keyed_name, is_kept, target.path, used_scratch)
 
     def check(self) -> None:
-        """Check that the folders, as far as they exist, are where they seem to be.
+        """Check that existing folders are really at their paths.
 
         Raises:
             OSError: a symbolic link in the output folder leads elsewhere, or another user may
@@ -93,22 +93,22 @@ class ShardPaths:
         self.check()
 
     def sweep(self, files: Set[str]) -> None:
-        """Remove what downloads of the shard left in the folder, except for `files`.
+        """Remove leftovers of the shard's downloads from the folder, except for `files`.
 
-        If the folder is a part of the results, it is removed once it is empty.
+        If the folder is part of the results, remove it once it is empty.
         """
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
                 if path.name not in files and self.keyed_name.fullmatch(path.name):
                     path.unlink(missing_ok=True)
         if self.is_kept and not files:
-            with suppress(OSError):  # it does not exist, or holds files of others
+            with suppress(OSError):  # it does not exist, or contains files of others
                 self.folder.rmdir()
 
     def remove_links(self) -> None:
         """Remove symbolic links and pipes with names of the shard's files.
 
-        They would count as downloaded, and what they lead to would become a result.
+        They would count as downloaded, and their targets would become results.
         """
         with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
@@ -118,7 +118,7 @@ class ShardPaths:
                     Path(entry.path).unlink()
 
     def remove(self) -> None:
-        """Remove what only an incomplete shard needs; the journal comes last."""
+        """Remove the files that only an incomplete shard needs, the journal last."""
         if not self.is_kept:
             rmtree(self.folder, ignore_errors=True)
         self.journal.with_suffix(".parquet").unlink(missing_ok=True)
@@ -129,19 +129,19 @@ class ShardPaths:
 
 
 def _own_scratch(out: str, part: str, scratch: Path) -> Path:
-    """Return the folder of a shard in a scratch folder that other shards and runs may use too.
+    """Return the folder of a shard in a scratch folder, which other shards and runs may share.
 
-    No other shard has it, so that its worker can remove it.
+    It belongs to one shard only, so that its worker can remove it.
     """
     digest = hashlib.sha256(os.fsencode(out)).hexdigest()[:16]
     return scratch / f"rheo-{digest}-{part}"
 
 
 def _check_private(folder: Path) -> None:
-    """Check that a folder is of this user alone. Others can guess its name, and create it before.
+    """Check that a folder belongs only to this user. Others can guess its name and create it first.
 
     Raises:
-        OSError: it is not.
+        OSError: it does not.
     """
     status = folder.lstat()
     is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

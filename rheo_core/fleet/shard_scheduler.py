@@ -28,13 +28,13 @@ Work = Callable[[ShardTask], ShardFacts]
 Ended = tuple[int, "Future[ShardFacts]"]
 
 _MAX_ATTEMPTS = 6
-_WINDOW = 1.25  # shards at the executor, by slots; the next ones are there before they are needed
+_WINDOW = 1.25  # shards submitted per slot, so that the next ones arrive before a slot is free
 _DELAYS = (0.0, 1.0, 5.0, 15.0, 30.0)  # seconds before each further attempt
 _BUSY_SECONDS = 5.0
 
 
 class ClusterLostError(Exception):
-    """The executor takes no more work, or has cancelled what it had; one sentence."""
+    """The executor accepts no more work, or has cancelled its work; one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Pace:
     """Intervals of a scheduler, in seconds."""
 
     status: float = 5.0
-    stop: float = 1.0  # between looks for a request to stop
+    stop: float = 1.0  # between checks for a request to stop
 
 
 @dataclass(slots=True)
@@ -59,15 +59,15 @@ class _Lane:
 class ShardScheduler:
     """Runs a plan to its end, or until it is stopped.
 
-    It holds numbers of shards, and nothing of their entries.
+    It stores numbers of shards, but nothing about their entries.
 
     Args:
         target: the output folder.
-        out: path or URL of that folder, as workers know it.
+        out: path or URL of that folder for workers.
         plan: the plan.
         executor: runs the shards.
         slots: number of shards that the executor runs at a time.
-        work: does the work of one shard; it is sent to workers.
+        work: does the work of one shard; the executor sends it to workers.
         on_status: called with each new status.
         dashboard: URL of the engine's own page.
         pace: its intervals.
@@ -183,7 +183,7 @@ class ShardScheduler:
         self._ended.put((lane, future))
 
     def _take_ended(self) -> None:
-        """Wait for the next shard that ends, but not longer than to the next thing to do."""
+        """Wait for the next shard to end, or until something else must be done."""
         try:
             ended = self._ended.get(timeout=self._pace.stop)
         except Empty:
@@ -205,7 +205,7 @@ class ShardScheduler:
             self._advance(lane)
 
     def _advance(self, lane: _Lane) -> None:
-        """Go on with the next shard of a lane."""
+        """Continue with the next shard of a lane."""
         lane.entries -= lane.shards.popleft().entries
         lane.attempts = 0
         if lane.shards:
@@ -214,12 +214,12 @@ class ShardScheduler:
             del self._lanes[lane.number]
 
     def _retry(self, lane: _Lane, error: Exception) -> None:
-        """Give a shard to the executor again, after a while, or give it up for this run."""
+        """Resubmit a shard after a delay, or give it up for this run."""
         shard = lane.shards[0].shard
         self.board.give_back(shard, f"shard {shard}: {_reason(error)}")
-        if isinstance(error, ShardBusyError):  # another worker does it, or will be found dead
+        if isinstance(error, ShardBusyError):  # another worker runs it, or will be found dead
             lane.attempts -= 1
-            if error.is_idle:  # it asks no host of the lane, so the next shards need not wait
+            if error.is_idle:  # it sends no requests, so the next shards of the lane need not wait
                 lane.attempts = 0
                 lane.shards.rotate(-1)
             self._delay(lane, _BUSY_SECONDS)

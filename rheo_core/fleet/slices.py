@@ -75,7 +75,7 @@ class SliceResult:
     shards_done: int = 0
     counts: Counter[str] = field(default_factory=Counter)  # entries of complete shards, by outcome
     bytes: int = 0
-    busy: list[str] = field(default_factory=list)  # shards that another worker has, and which one
+    busy: list[str] = field(default_factory=list)  # shards of other workers, with the worker
     was_stopped: bool = False  # by `rheo fleet stop`
 
     @property
@@ -84,7 +84,7 @@ class SliceResult:
         return self.shards_done == self.shards
 
     def expect(self, shard: PlannedShard) -> None:
-        """Count a shard of the slice. What a further pass tries again has not failed yet."""
+        """Count a shard of the slice. Entries that a later pass tries again have not failed yet."""
         self.shards += 1
         if shard.pass_number > 1:
             self.counts["failed"] -= shard.entries
@@ -123,14 +123,13 @@ class SliceWorker:
         self._result = SliceResult()
 
     async def run(self, slice_: Slice, at_once: int) -> SliceResult:
-        """Complete the slice; a shard that another worker has is left to it.
+        """Complete the slice, except for shards of other workers.
 
         Args:
             slice_: the slice.
             at_once: shards that run at a time.
 
-        Raises:
-            ShardError, OSError, ValueError: as `run_shard`. The other shards stop too.
+        Raises: ShardError, OSError, ValueError: as for `run_shard`. The other shards stop too.
         """
         rest = await asyncio.to_thread(self._incomplete, slice_)
         queue = iter(rest)
@@ -172,7 +171,7 @@ class SliceWorker:
 
 
 async def _all_or_first_error(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all works; the first error ends the others, and is raised as it is."""
+    """Run all work; the first error stops the rest, and is raised unchanged."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         await asyncio.gather(*tasks)

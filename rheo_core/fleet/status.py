@@ -29,11 +29,11 @@ _READERS = 16
 _MAX_ERRORS_SHOWN = 5
 _MAX_NAMES = 10_000
 FRESH_SECONDS = 30.0
-"""A driver stores the status more often than this."""
+"""A driver stores the status at shorter intervals."""
 
 
 class StatusBoard:
-    """Totals of a run in numbers. It holds nothing of its entries."""
+    """Totals of a run, without its entries."""
 
     def __init__(
         self, plan: FleetPlan, passes: Sequence[FleetPass] = (), dashboard: str = ""
@@ -50,8 +50,8 @@ class StatusBoard:
         self.failed: set[int] = set()
         """Shards given up for this run."""
         self.message = ""
-        """Last error of a shard or of the cluster; a complete run is past it."""
-        for each in passes:  # what is tried again counts as not done
+        """Last error of a shard or of the cluster; a complete run has overcome it."""
+        for each in passes:  # entries to try again count as not done
             self._entries_done -= each.entries
             self._entries_before -= each.entries
             self._counts["failed"] -= each.entries
@@ -82,7 +82,7 @@ class StatusBoard:
         self.message = message
 
     def status(self, state: FleetState) -> FleetStatus:
-        """Return the status now."""
+        """Return the current status."""
         now = time.time()
         fresh = self._entries_done - self._entries_before
         return FleetStatus(
@@ -105,7 +105,7 @@ class StatusBoard:
 
 
 def add_counts(total: Counter[str], more: Mapping[str, int]) -> None:
-    """Add numbers by name, such as failures by host; of many names, those with few are dropped."""
+    """Add numbers by name, such as failures by host. If there are many names, drop the smallest."""
     total.update(more)
     if len(total) > 2 * _MAX_NAMES:
         most = dict(total.most_common(_MAX_NAMES))
@@ -114,7 +114,7 @@ def add_counts(total: Counter[str], more: Mapping[str, int]) -> None:
 
 
 def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[PlannedShard]:
-    """Return the shards whose facts exist, by one look at the folder.
+    """Return the shards whose facts exist, by listing the folder once.
 
     Raises:
         OSError: the folder cannot be read.
@@ -126,7 +126,8 @@ def complete_shards(target: Target, planned: Iterable[PlannedShard]) -> list[Pla
 def settled_shards(target: Target, planned: Iterable[PlannedShard]) -> list[PlannedShard]:
     """Return the complete shards that need no worker any more.
 
-    A kill may come after the facts and before the journal and temporary files are removed.
+    A worker may be killed after it writes the facts, but before it removes journal and temporary
+    files.
 
     Raises:
         OSError: the folder cannot be read.
@@ -141,7 +142,7 @@ def facts_at(target: Target, name: str) -> ShardFacts:
 
     Args:
         target: the output folder.
-        name: their path in it.
+        name: path of the facts in it.
 
     Raises:
         OSError: they cannot be read.
@@ -172,7 +173,7 @@ def read_facts_of(target: Target, shards: Iterable[PlannedShard]) -> Iterator[Sh
 
 
 def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
-    """Return the status of a run: that of its driver if it runs, otherwise from the facts.
+    """Return the status of a run, from its driver if it runs, otherwise from the facts.
 
     Raises:
         OSError: the folder cannot be read.
@@ -217,7 +218,7 @@ def status_line(status: FleetStatus) -> str:
 
 
 def error_lines(status: FleetStatus) -> list[str]:
-    """Return the most frequent kinds of errors, one a line, and the last error of a shard."""
+    """Return the most frequent kinds of errors, one per line, and the last error of a shard."""
     kinds = sorted(status.errors.items(), key=lambda pair: -pair[1])
     lines = [f"{printable(kind)}: {count:,}" for kind, count in kinds[:_MAX_ERRORS_SHOWN]]
     if more := len(kinds) - _MAX_ERRORS_SHOWN:

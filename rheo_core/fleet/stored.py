@@ -22,7 +22,7 @@ from rheo_core.domain.fleet import (
 from .targets import Target
 
 MAX_JOURNAL_BYTES = 128 << 20
-"""Bytes of a journal that are read: over a thousand for each entry of the largest shard."""
+"""Maximum bytes of a journal to read: over a thousand for each entry of the largest shard."""
 
 _T = TypeVar("_T")
 
@@ -48,7 +48,7 @@ _LIMITS: dict[type, _Limits] = {
 
 
 def read_value(target: Target, name: str, kind: type[_T]) -> _T:
-    """Return the dataclass `kind` that a file holds.
+    """Read the dataclass `kind` from a file.
 
     Args:
         target: the output folder.
@@ -56,7 +56,7 @@ def read_value(target: Target, name: str, kind: type[_T]) -> _T:
         kind: `FleetPlan`, `FleetPass`, `FleetStatus` or `ShardFacts`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         OSError: it cannot be read.
         StoredFileError: it is damaged, or larger than any of its kind.
     """
@@ -77,7 +77,7 @@ def read_value(target: Target, name: str, kind: type[_T]) -> _T:
 
 
 def journal_lines(file: BufferedReader) -> Iterator[bytes]:
-    """Yield the whole lines of a journal, up to the first that is torn or too long."""
+    """Yield the lines of a journal, up to the first incomplete or overlong one."""
     left = MAX_JOURNAL_BYTES
     while line := file.readline(min(MAX_LINE_BYTES, left)):
         if not line.endswith(b"\n"):

@@ -35,7 +35,7 @@ _OWN_OPTIONS = "it has separate options, such as headers, which a fleet does not
 
 
 def read_rows(source: str, options: TableOptions) -> Iterator[Row]:
-    """Yield the rows of a list while it is read, unreadable ones included.
+    """Yield the rows of a list during the reading, including unreadable ones.
 
     Args:
         source: path or fsspec URL.
@@ -72,7 +72,7 @@ def _rows(source: str, options: TableOptions) -> Iterator[Row]:
 
 
 def _head_of(lines: Iterator[str]) -> list[str]:
-    """Take the first lines, as many as tell the format."""
+    """Take enough first lines to detect the format."""
     head: list[str] = []
     length = 0
     for line in islice(lines, _SNIFFED_LINES):
@@ -129,7 +129,7 @@ def _read_table(delimiters: str) -> "Callable[[Iterator[str], TableOptions, str]
 
 
 class _PartsOfRows(Iterator[str]):
-    """Lines of a table. A quoted cell may go on for many of them, and a row must have an end."""
+    """Lines of a table. A quoted cell may span many lines, so rows have a limit."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -159,7 +159,7 @@ def _read_objects(lines: Iterator[str], options: TableOptions, source: str) -> I
         except ValueError as error:
             yield unreadable_row(number, None, f"this line is not a JSON object: {error}")
             continue
-        if columns is None:  # later objects may lack what this one has
+        if columns is None:  # later objects may lack columns of this one
             names = [*dict.fromkeys([*value, *options.keep])]
             columns = find_columns(names, options, source)
         yield columns.row(number, value)

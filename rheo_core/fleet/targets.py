@@ -41,19 +41,19 @@ class Target(Protocol):
         """Local path of the folder; None in an object store."""
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
-        """Return the content of a file. One that has more than `max_bytes` raises EFBIG."""
+        """Return the content of a file. Raise EFBIG if it has more than `max_bytes`."""
 
     def put(self, name: str, data: bytes) -> None:
         """Create or replace a file atomically."""
 
     def put_file(self, name: str, source: Path) -> None:
-        """Move a local file here, or upload it; replace what has this name. Its data are synced."""
+        """Move or upload a local file, whose data are synced; replace a file of this name."""
 
     def create(self, name: str, data: bytes) -> bool:
         """Create a file atomically; return False, and change nothing, if the name is taken."""
 
     def exists(self, name: str) -> bool:
-        """Return True if there is a file or a folder of this name."""
+        """Return True if a file or folder of this name exists."""
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names in a folder, without its own; an empty list if it does not exist.
@@ -64,7 +64,7 @@ class Target(Protocol):
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Return the bytes of each file in a folder, by name; empty if it does not exist.
 
-        Links are left out, because rheo writes none.
+        Links are omitted, because rheo writes none.
         """
 
     def open(self, name: str) -> BufferedReader:
@@ -75,18 +75,18 @@ class Target(Protocol):
 
 
 def absence_of(target: Target, name: str) -> str:
-    """Return a sentence on a file that `Target.sizes` does not have."""
+    """Return a sentence about a file that `Target.sizes` does not have."""
     return f"{name} is {'not a regular file' if target.exists(name) else 'missing'}"
 
 
 def open_target(out: str) -> Target:
     """Return the output folder `out`, a local path or a URL that fsspec knows.
 
-    A folder on a file system is a `LocalTarget`, however its URL is spelled: fsspec would write
+    A folder on a file system is always a `LocalTarget`, even for a URL, because fsspec would write
     through any link in the folder.
 
     Raises:
-        ValueError: the URL cannot be used, or needs a package; one sentence without a full stop.
+        ValueError: the URL is unusable, or needs a package; one sentence without a full stop.
     """
     if "://" not in out:
         try:
@@ -287,9 +287,9 @@ class RemoteTarget:
 
 
 def check_inside(root: Path, folder: Path) -> None:
-    """Check that no symbolic link leads from `root` to a folder elsewhere.
+    """Check that no symbolic link leads from `root` to another folder.
 
-    An output folder may come from somebody else, who could choose the place of files by a link.
+    An output folder may come from somebody else, who could use a link to redirect files.
 
     Raises:
         OSError: a folder below `root` is a link.
@@ -306,12 +306,12 @@ def _last_part(path: str) -> str:
 
 
 class _StoredFile(RawIOBase):
-    """File in an object store. Reading it raises OSError, whatever the store's library does.
+    """File in an object store. Reading it raises only OSError, unlike some store libraries.
 
-    That library's own files are not all that a BufferedReader is: `readline` takes no limit.
+    The libraries' own files lack parts of BufferedReader: their `readline` takes no limit.
 
     Args:
-        files: the store; some of them close their files when nobody holds them any more.
+        files: the store. Some close their files once nobody references the store.
         path: path of the file there.
         name: its name in messages.
     """
@@ -349,7 +349,7 @@ def find_store(url: str) -> tuple["AbstractFileSystem", str]:
     """Return the file system of a URL, and the path there.
 
     Raises:
-        ValueError: the URL cannot be used, or needs a package; a phrase.
+        ValueError: the URL is unusable, or needs a package; a phrase.
     """
     protocol = url.partition("://")[0].partition("::")[0]
     try:
@@ -363,7 +363,7 @@ def find_store(url: str) -> tuple["AbstractFileSystem", str]:
         package = f"'rheo-tui[fleet,{extra}]'" if extra else getattr(error, "name", None)
         hint = f"pip install {package}" if package else _reason(error)
         raise ValueError(f"it needs a package: {hint}") from None
-    except Exception as error:  # every library of a store has classes of its own
+    except Exception as error:  # every store library has its own classes
         raise ValueError(_reason(error)) from None
 
 
@@ -383,7 +383,7 @@ def open_stored(files: "AbstractFileSystem", path: str, name: str) -> BufferedRe
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Raise errors of a file on a disk with its path, such as those of a write.
+    """Add the path to errors of a local file, such as those of a write.
 
     Args:
         path: path of the file.
@@ -398,7 +398,7 @@ def file_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def store_errors(name: str) -> Iterator[None]:
-    """Raise OSError in place of the errors of a store's own library.
+    """Raise OSError in place of a store library's errors.
 
     Args:
         name: name of the file in messages.

@@ -20,24 +20,24 @@ _T = TypeVar("_T")
 Shape: TypeAlias = "int | list[Shape] | Fields"
 """Kind of a value, list with the shape of its items, or fields of a structure."""
 Fields: TypeAlias = dict[int, Shape]
-"""Shapes by the numbers of fields. All others are passed over. A list has to be among these, since
-other readers do not look at the kind of its items."""
+"""Shapes by the numbers of fields. Other fields are skipped. Lists must be included, because other
+readers do not check the kind of their items."""
 Struct: TypeAlias = dict[int, Any]
 """Values by the numbers of their fields. Text is bytes."""
 
 
 class CompactReader:
-    """Reader of values, one after the other.
+    """Reader of values, one after another.
 
-    Every method raises IndexError if the data end before, TypeError if they are damaged, and
+    Every method raises IndexError if the data end too early, TypeError if they are damaged, and
     ValueError if the lists have more items than allowed.
 
     Args:
         data: the values.
-        max_items: largest number of items in all lists.
+        max_items: maximum number of items in all lists.
 
     Attributes:
-        place: number of bytes that are read.
+        place: number of bytes read.
     """
 
     def __init__(self, data: bytes, max_items: int) -> None:
@@ -95,7 +95,7 @@ class CompactReader:
     def _kinds(self) -> Iterator[int]:
         """Yield the kind of each item of a list."""
         count, kind = divmod(self._byte(), 16)
-        if kind in (1, 2):  # flags take bytes in lists only, and Parquet has no such list
+        if kind in (1, 2):  # flags take bytes only in lists, and Parquet has no such list
             raise TypeError("a list of flags")
         count = self._unsigned(32) if count == _LONG_LIST else count
         self._items += count

@@ -34,13 +34,13 @@ from .stored import StoredFileError, read_value
 from .targets import Target
 
 _LOOK_SECONDS = 0.5
-"""Longest time that one look reads facts; the next one goes on."""
+"""Maximum time to read facts in one look; the next look continues."""
 _READERS = 16
 _CHUNK = 64
 _YIELD_SECONDS = 0.002
-"""Pause between chunks, in which a screen in this process gets Python's lock."""
+"""Pause between chunks, in which a screen in this process gets the GIL."""
 _RACY_SECONDS = 2.0
-"""Age from which the time of a folder proves that it has not changed since it was listed."""
+"""Age after which a folder's time proves that it has not changed since the listing."""
 _MAX_SHOWN = 50
 _PLAN = PLAN_NAME.removeprefix(f"{FOLDER}/")
 _STATUS = STATUS_NAME.removeprefix(f"{FOLDER}/")
@@ -81,7 +81,7 @@ class FleetWatcher:
         self._begin(None, ())
 
     def _begin(self, plan: FleetPlan | None, passes: Sequence[FleetPass]) -> None:
-        """Begin from nothing: the folder has this run and these passes now."""
+        """Start over, because the folder now has this run and these passes."""
         planned = list(planned_shards(plan, passes)) if plan is not None else []
         self._planned = {each.facts_name: each for each in planned}
         self._rows = {name: self._new_row(name) for name in self._planned}
@@ -97,14 +97,14 @@ class FleetWatcher:
         self._hosts: Counter[str] = Counter()
         self._workers: set[str] = set()
         self._journals: dict[str, JournalProgress] = {}  # by the names of facts
-        self._begun: set[str] = set()  # shards at work or stopped at the last look
+        self._begun: set[str] = set()  # shards running or stopped at the last look
         self._entries_meter, self._bytes_meter = RateMeter(), RateMeter()
 
     def look(self) -> FleetView:
-        """Return the run as it is now, as far as half a second suffices to read it.
+        """Return the current state of the run, as far as half a second suffices to read it.
 
         Raises:
-            PlanError: the folder has no plan, or one that cannot be used; one sentence.
+            PlanError: the folder has no plan, or an unusable one; one sentence.
             OSError: the folder cannot be read.
             ValueError: a pass is damaged; one sentence.
         """
@@ -117,7 +117,7 @@ class FleetWatcher:
         return self._view(status, stop_requested=_STOP in heads)
 
     def _read_plan(self, heads: Mapping[str, int]) -> None:
-        """Read plan and passes, unless they are those of the last look."""
+        """Read plan and passes, unless they are unchanged since the last look."""
         now = {name: size for name, size in heads.items() if name == _PLAN or name[:5] == "pass-"}
         if self._board is not None and now == self._heads:
             return
@@ -131,7 +131,7 @@ class FleetWatcher:
     # Complete shards
 
     def _list(self) -> None:
-        """List the facts, unless the folder is the same as at the last look."""
+        """List the facts, unless the folder is unchanged since the last look."""
         if (path := self._target.path) is not None:
             changed = path.stat().st_mtime_ns
             if changed == self._folder_time:
@@ -139,7 +139,7 @@ class FleetWatcher:
             is_settled = time.time() - changed / 1e9 > _RACY_SECONDS
             self._folder_time = changed if is_settled else 0
         listed = self._planned.keys() & set(self._target.names())
-        if not self._read <= listed:  # someone removed facts, so that a shard is done again
+        if not self._read <= listed:  # somebody removed facts, so that a shard runs again
             self._heads = None
             self._read_plan(self._target.sizes(FOLDER))
         self._unread = listed - self._read
@@ -190,7 +190,7 @@ class FleetWatcher:
         )
         self._show(name, row)
 
-    # Shards at work
+    # Running shards
 
     def _status_of_driver(self) -> FleetStatus | None:
         with suppress(FileNotFoundError, StoredFileError):
@@ -213,7 +213,7 @@ class FleetWatcher:
         self._journals = journals
 
     def _running_now(self, status: FleetStatus) -> dict[str, RunningShard]:
-        """Return what the driver has given to its cluster, by the names of facts."""
+        """Return the shards that the driver has submitted, by the names of facts."""
         given: dict[str, RunningShard] = {}
         for running in status.running:
             names = (facts_name(running.shard, number) for number in self._passes)
@@ -222,7 +222,7 @@ class FleetWatcher:
         return given
 
     def _update_rows(self, given: Mapping[str, RunningShard]) -> None:
-        """Update the rows of shards that are at work, or were at the last look."""
+        """Update the rows of shards that are running, or were at the last look."""
         begun = given.keys() | self._journals.keys()
         for name in (begun | self._begun) - self._read:
             row = self._new_row(name)
@@ -247,7 +247,7 @@ class FleetWatcher:
             self._sorted = None
 
     def _sorted_rows(self) -> tuple[ShardRow, ...]:
-        if self._unread:  # sorting them again and again would take most of the time
+        if self._unread:  # sorting them each time would take most of the time
             return tuple(self._rows.values())
         if self._sorted is None or self._sorted[0] != self.order:
             rows = tuple(sorted(self._rows.values(), key=ORDERS[self.order]))
@@ -296,7 +296,7 @@ class FleetWatcher:
         )
 
     def _rates(self, ended: int, size: int) -> tuple[float, float]:
-        """Return entries and bytes a second, after all facts were read."""
+        """Return entries and bytes per second, once all facts are read."""
         if self._unread:
             return 0.0, 0.0
         self._entries_meter.add(ended)

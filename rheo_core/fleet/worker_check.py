@@ -2,10 +2,10 @@
 
 
 def worker_problem() -> str:
-    """Return a sentence on the reason why this process cannot be used; "" for none.
+    """Return a sentence about why this process is unusable; "" if it is usable.
 
-    Its shards would fail one after the other, and each several times. All imports of a shard
-    belong to the check, so that the first shards begin at once.
+    Otherwise its shards would fail one after another, and each several times. The check includes
+    all imports of a shard, so that the first shards begin at once.
     """
     from rheo_core.config import load_settings
     from rheo_core.engine import make_request_rules, with_faults

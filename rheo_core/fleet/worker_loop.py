@@ -1,6 +1,6 @@
-"""The event loop that all shards of a worker process share.
+"""The event loop shared by all shards of a worker process.
 
-Separate loops would contend for Python's global lock at every system call.
+Separate loops would contend for the GIL at every system call.
 """
 
 import asyncio

@@ -236,7 +236,7 @@ class FleetScreen(Screen[None]):
 
     @work(exit_on_error=False)
     async def do_retry(self) -> None:
-        """Plan a further pass, after a question, and say which command runs it."""
+        """Plan a retry pass, after a question, and say which command runs it."""
         if not await self._confirmed("Try again?", _RETRY, yes="plan", no="leave"):
             return
         self.say("Reading the manifests…")

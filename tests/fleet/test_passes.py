@@ -51,13 +51,13 @@ def rows(server: MisbehavingServer) -> list[Row]:
 
 
 def keys_of(target: Target, planned: FleetPass, shard: int) -> list[str]:
-    """Return the keys of a shard in a further pass."""
+    """Return the keys of a shard in a retry pass."""
     entries = read_shard(target, shard, planned.number, planned.crc32_of(shard))
     return [entry.key for entry in entries]
 
 
 def lists_of(target: Target, number: int) -> set[str]:
-    """Return the names of all lists of a further pass."""
+    """Return the names of all lists of a retry pass."""
     return {name for name in target.names(LISTS) if f".p{number}-" in name}
 
 

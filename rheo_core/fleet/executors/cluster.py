@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from rheo_core.version import __version__
 
 SHARDS_AT_ONCE = 2
-"""Shards that a process runs at a time: one goes on while another waits for slow hosts."""
+"""Shards that a process runs at a time: one continues while another waits for slow hosts."""
 
 Question = Callable[[], str]
-"""Function without arguments; each process imports it by its name."""
+"""Function without arguments, which each process imports by name."""
 
 
 class ClusterError(Exception):

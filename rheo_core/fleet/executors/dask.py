@@ -26,7 +26,7 @@ _LOOK_SECONDS = 5.0
 _LOST_SECONDS = 60.0
 """Absence after which a process of this machine is replaced. Its start may take a while."""
 _SETTINGS = {
-    "distributed.worker.profile.enabled": False,  # it would cost time and nobody looks at it
+    "distributed.worker.profile.enabled": False,  # it would cost time, and nobody reads it
     "distributed.admin.tick.interval": "500ms",  # the usual 20 ms cost 4 % of a core
     "distributed.admin.large-graph-warning-threshold": "1 GB",
 }
@@ -55,7 +55,7 @@ def local(processes: int) -> Iterator[Cluster]:
                 n_workers=processes,
                 threads_per_worker=SHARDS_AT_ONCE,
                 security=Security.temporary(),
-                # Any free port: the usual one belongs to another cluster, perhaps.
+                # Any free port, because the usual one may belong to another cluster.
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": False},
                 memory_limit=0,  # Dask can only spill its own data, and it has none
@@ -69,11 +69,11 @@ def local(processes: int) -> Iterator[Cluster]:
 
 @contextmanager
 def _kept_whole(cluster: "LocalCluster") -> Iterator[None]:
-    """Replace processes that are lost for good, until the context ends.
+    """Replace lost processes until the context ends.
 
-    Dask starts a killed process again, but only once: if the new one is killed while it starts, or
-    takes long to start on a busy machine, its place stays empty. A run without any process would
-    never end.
+    Dask restarts a killed process, but only once. If the new one is killed while it starts, or
+    takes long to start on a busy machine, its place stays empty, and a run without any process
+    would never end.
     """
     from tornado.ioloop import PeriodicCallback
 
@@ -92,7 +92,7 @@ async def _replace_lost(cluster: "LocalCluster", missing: dict[Any, float]) -> N
 
     Args:
         cluster: the cluster.
-        missing: start of the absence of each, by name and the monotonic clock; updated.
+        missing: start of each absence on the monotonic clock, by name; updated.
     """
     running = {each["name"] for each in cluster.scheduler_info["workers"].values()}
     now = time.monotonic()
@@ -135,7 +135,7 @@ def connect(address: str) -> Iterator[Cluster]:
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Drop the log of Dask, with its tracebacks for every worker that is lost."""
+    """Drop Dask's log, which has a traceback for every lost worker."""
     handlers = [each for name in _LOGS for each in logging.getLogger(name).handlers]
     levels = [handler.level for handler in handlers]
     for handler in handlers:
@@ -163,7 +163,7 @@ def _described(client: "Client", dashboard: str) -> Cluster:
 
 
 def _ask(client: "Client", question: Question) -> dict[str, str]:
-    """Return the answer of each worker, by address; "" from one that cannot answer."""
+    """Return the answer of each worker by address; "" if it cannot answer."""
     answers = client.run(question, on_error="return")
     return {worker: each if isinstance(each, str) else "" for worker, each in answers.items()}
 

@@ -18,7 +18,7 @@ _MAX_NAMED = 5
 
 
 def check_name(name: str) -> None:
-    """Check that a cluster can have this name.
+    """Check the name of a cluster.
 
     Raises:
         ClusterError: it is neither `local` nor the URL of a scheduler.
@@ -43,8 +43,8 @@ def open_cluster(name: str, processes: int) -> Iterator[Cluster]:
         processes: number of processes of a local cluster.
 
     Raises:
-        ClusterError: its engine is not installed, it does not answer, it has no workers, one of
-            its processes has another version of rheo, or a worker cannot be used.
+        ClusterError: its engine is not installed, it does not answer, it has no workers, one of its
+            processes has another version of rheo, or a worker is unusable.
     """
     check_name(name)
     engine = "dask" if name == LOCAL else urlsplit(name).scheme

@@ -9,12 +9,12 @@ from typing import Any
 from .cluster import SHARDS_AT_ONCE, Cluster, ClusterError, Question, rheo_version
 
 _ATTEMPTS = 5
-"""A Ray server starts a process for each client, by a fork in a program with threads of gRPC. That
-process may die at once: https://github.com/ray-project/ray/issues/63202."""
+"""A Ray server forks a process for each client, although it has gRPC threads. That process may die
+at once: https://github.com/ray-project/ray/issues/63202."""
 
 
 class RayExecutor(Executor):
-    """Executor whose calls are tasks of Ray. A call whose process was killed raises an error."""
+    """Executor whose calls are Ray tasks. A call whose process is killed raises an error."""
 
     def __init__(self, remote: Any) -> None:
         self._remote = remote
@@ -44,7 +44,7 @@ def connect(address: str) -> Iterator[Cluster]:
         reason = str(error).strip().partition("\n")[0].rstrip(".:")
         raise ClusterError(f"no Ray server answers at {address}: {reason}") from error
     try:
-        # No retries by Ray: the driver gives a shard to the cluster again, whatever the engine.
+        # No retries by Ray, because the driver resubmits shards itself.
         call = ray.remote(num_cpus=1 / SHARDS_AT_ONCE, max_retries=0)(_call)
         executor = RayExecutor(call)
         slots = int(ray.cluster_resources().get("CPU", 0)) * SHARDS_AT_ONCE

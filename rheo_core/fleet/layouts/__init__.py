@@ -13,13 +13,14 @@ from .tar import check_tar, store_tar
 
 
 class Layout(NamedTuple):
-    """A form of the files of a shard.
+    """Layout of the files of a shard.
 
     Attributes:
         store: store the completed files of a shard, and return the facts of its large parts, by
             name. It gets the folder of the files, the name of the shard's results, and the
-            completed entries in the order of their keys. What an earlier worker stored is replaced.
-        check: yield a sentence on each difference between stored and expected files. It gets the
+            completed entries in the order of their keys. It replaces the files that an earlier
+            worker stored.
+        check: yield a sentence about each difference between stored and expected files. It gets the
             name of the shard's results.
         archive: kind of the one file that contains all files of a shard, and its suffix; None if
             they are stored one by one.

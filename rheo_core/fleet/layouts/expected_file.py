@@ -13,13 +13,13 @@ class ExpectedFile(NamedTuple):
     name: str
     size: int | None  # bytes
     media_type: str | None
-    checksums: frozenset[str]  # of the manifest and the list; none if its bytes are not compared
+    checksums: frozenset[str]  # from the manifest and the list; empty: do not compare the bytes
 
     def compared(self, file: BufferedReader, size: int, label: str) -> Iterator[str]:
-        """Yield a sentence if the next `size` bytes of a file do not have the checksums.
+        """Yield a sentence if the next `size` bytes of a file do not match the checksums.
 
         Args:
-            file: at the first byte.
+            file: positioned at the first byte.
             size: bytes.
             label: name of the file in the sentence.
         """

@@ -23,7 +23,7 @@ def store_files(
 
 
 def check_files(target: Target, part: str, expected: Iterator[ExpectedFile]) -> Iterator[str]:
-    """Yield a sentence on each file that is missing, left over or different."""
+    """Yield a sentence about each missing, extra or different file."""
     try:
         stored = target.sizes(part)
     except OSError as error:

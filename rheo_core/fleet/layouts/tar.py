@@ -25,7 +25,7 @@ _BUFFER_BYTES = 1 << 20
 def store_tar(
     folder: Path, part: str, outcomes: Sequence[EntryOutcome], target: Target
 ) -> dict[str, PartFacts]:
-    """Write the tar beside the files, then move or upload it."""
+    """Write the tar next to the files, then move or upload it."""
     name, path = f"{part}.tar", folder / "shard.tar"
     with file_errors(path):
         facts = write_tar(path, folder, outcomes)
@@ -37,7 +37,7 @@ def write_tar(path: Path, folder: Path, outcomes: Sequence[EntryOutcome]) -> Par
     """Write a tar; return its size and checksum.
 
     Raises:
-        OSError: a file cannot be read, does not have its size, or the tar cannot be written.
+        OSError: a file cannot be read or has another size, or the tar cannot be written.
     """
     with open_new(path, _BUFFER_BYTES) as file:
         hashing = _HashingFile(file)
@@ -61,9 +61,9 @@ def _add(tar: tarfile.TarFile, folder: Path, outcome: EntryOutcome) -> None:
 
 
 def check_tar(target: Target, part: str, expected: Iterator[ExpectedFile]) -> Iterator[str]:
-    """Yield a sentence on each file that the tar does not have, or that is different.
+    """Yield a sentence about each file that the tar lacks, or that is different.
 
-    It must be a tar of rheo. A library that reads any tar would take memory for long heads.
+    It must be a tar of rheo. A library that reads any tar would allocate memory for long headers.
     """
     tar, place = f"{part}.tar", 0
     with target.open(tar) as file:
@@ -85,7 +85,7 @@ def head_of_member(file: str, media_type: str | None, size: int) -> bytes:
 
 
 def _padding_of_member(size: int) -> int:
-    """Return the number of bytes behind a file of `size` bytes."""
+    """Return the number of padding bytes after a file of `size` bytes."""
     return -size % tarfile.BLOCKSIZE
 
 
@@ -96,7 +96,7 @@ def _member(file: str, media_type: str | None, size: int) -> tarfile.TarInfo:
 
 
 class _HashingFile:
-    """Counts and hashes what is written."""
+    """Counts and hashes the written bytes."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
