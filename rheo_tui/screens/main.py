@@ -246,7 +246,7 @@ class MainScreen(Screen[None]):
         return Context(
             targets=marked or ((first,) if first else ()),
             current=current,
-            on_fold=on_fold and not marked,
+            folded=self.model.finished if on_fold and not marked else 0,
             marked=len(marked),
             total=self.model.lines,
             active=latest.stats.in_progress if latest else 0,
@@ -333,7 +333,7 @@ class MainScreen(Screen[None]):
         action, handler = BY_ID[action_id], self._handlers[action_id]
         context = self.context()
         if targets is not None:
-            context = replace(context, targets=tuple(targets), on_fold=False)
+            context = replace(context, targets=tuple(targets), folded=0)
         if reason := action.disabled(context):
             self.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
@@ -366,7 +366,7 @@ class MainScreen(Screen[None]):
 
     def _unfolded(self, context: Context) -> Context:
         """Return a context with all downloads that the line of finished ones stands for."""
-        if context.on_fold:
+        if context.folded:
             return replace(context, targets=tuple(self.model.finished_rows()))
         return context
 
