@@ -18,7 +18,7 @@ class Context:
 
     targets: tuple[DownloadSnapshot, ...] = ()  # the marked rows shown, or the current row
     current: DownloadSnapshot | None = None
-    on_fold: bool = False  # the cursor stands for all finished downloads; `targets` has one
+    folded: int = 0  # finished downloads for which the cursor stands; `targets` has one of them
     marked: int = 0  # marked rows shown
     total: int = 0
     active: int = 0  # those with a slot
@@ -39,6 +39,11 @@ class Context:
     has_filter: bool = False  # or a tab of the user is open
     own_tabs: int = 0
     read_only: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of targets."""
+        return self.folded or len(self.targets)
 
 
 RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
@@ -222,7 +227,7 @@ needs_details = _needs(lambda context: context.details_open, "open the details f
 needs_pane = _needs(
     lambda context: context.details_open or context.log_open, "open the details or the log first"
 )
-needs_line = _needs(lambda context: context.current or context.on_fold, "nothing selected")
+needs_line = _needs(lambda context: context.current or context.folded, "nothing selected")
 limit_down = _changes(_at_lowest_limit)
 limit_up = _changes(
     _needs(lambda context: context.speed_limit is not None, "there is no speed limit")

@@ -16,7 +16,7 @@ from rheo_tui import action_reasons as reasons
 from rheo_tui.failure_advice import Cause
 from rheo_tui.tabs import OWN_KEYS, TABS
 
-Owner = Literal["screen", "table", "downloads", "filters", "inspector"]
+Owner = Literal["screen", "table", "downloads", "filters", "commands", "inspector"]
 """The object that handles an action: `MainScreen`, `DownloadTable`, `DownloadHandlers`,
 `FilterHandlers` or `Inspector`."""
 Handler = Callable[..., Any]
@@ -157,7 +157,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "set_priority", "#", "Set the priority", "Queue",
         "Enter a number; downloads with a higher priority start first.",
-        disabled=reasons.not_ended, opens_input=True, in_menu=True,
+        disabled=reasons.not_ended, owner="commands", opens_input=True, in_menu=True,
     ),
     Action(
         "move_up", "K", "Move up in the queue", "Queue",
@@ -258,7 +258,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "mark_matching", "&", "Mark by pattern", "List",
         "Mark the downloads shown that match a pattern such as *.iso, or a filter.",
-        disabled=reasons.needs_rows, opens_input=True,
+        disabled=reasons.needs_rows, owner="commands", opens_input=True,
     ),
     Action(
         "range", "v", "Mark a range", "List",
@@ -417,7 +417,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "command", ":", "Enter a command", "App",
         "Examples: :cancel 3fa9, :limit 2M, :at 23:30.",
-        opens_input=True,
+        owner="commands", opens_input=True,
     ),
     Action(
         "palette", "ctrl+p", "Open the palette", "App",

@@ -128,7 +128,7 @@ def equal_command(action: Action, context: Context) -> str:
 
 def targets_text(context: Context) -> str:
     """Return the targets of a context as text; "" for the selection, if it has no short name."""
-    if context.on_fold:
+    if context.folded:
         done = (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
         return f"status:{','.join(status.word for status in done)}"
     if len(context.targets) > _MAX_NAMED:

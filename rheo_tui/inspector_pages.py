@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -31,6 +32,7 @@ from .formatting import (
     limit_in_sight,
     limit_text,
     percent_text,
+    short_path,
     size_pair_text,
     size_text,
     speed_text,
@@ -137,9 +139,9 @@ def _origin_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     if details is not None and details.referer:
         yield "From page", Text(details.referer)
     if row.destination:
-        yield "File", Text(printable(row.destination))
+        yield "File", Text(printable(short_path(Path(row.destination))))
     elif details is not None:
-        yield "Folder", Text(details.folder)
+        yield "Folder", Text(short_path(Path(details.folder)))
     if details is not None and details.media_type:
         yield "Type", Text(details.media_type)
     yield from _server_facts(hops)

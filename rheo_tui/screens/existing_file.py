@@ -1,6 +1,7 @@
 """ExistingFileScreen: decide about files that already exist; NameScreen: enter a new name."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on, work
@@ -14,7 +15,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filenames import number_filename, sanitise_filename
 from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
-from rheo_tui.formatting import count_text
+from rheo_tui.formatting import count_text, short_path
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
@@ -75,7 +76,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
         with Vertical(classes="dialog dialog-small") as dialog:
             dialog.border_title = "Already on the disk"
             yield Static(
-                printable(row.destination or row.name) if is_one else count_text(len(self._rows)),
+                _place_of(row) if is_one else count_text(len(self._rows)),
                 classes="existing-name",
                 markup=False,
             )
@@ -111,3 +112,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
     def on_paste(self, event: events.Paste) -> None:
         """Stop pastes, because they choose nothing."""
         event.stop()
+
+
+def _place_of(row: DownloadSnapshot) -> str:
+    return printable(short_path(Path(row.destination)) if row.destination else row.name)

@@ -18,7 +18,14 @@ from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.file_manager import folder_of, open_path
-from rheo_tui.formatting import clock_text, count_text, duration_text, size_text, speed_text
+from rheo_tui.formatting import (
+    clock_text,
+    count_text,
+    duration_text,
+    short_path,
+    size_text,
+    speed_text,
+)
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.services.protocol import READ_ONLY
 from rheo_tui.status_look import look_of
@@ -360,7 +367,7 @@ def _details(row: DownloadSnapshot, is_there: bool) -> str:
     times = f"added {clock_text(row.added_at)}"
     if row.finished_at:
         times += f", ended {clock_text(row.finished_at)}"
-    place = row.destination or "no file"
+    place = short_path(Path(row.destination)) if row.destination else "no file"
     state = "" if not row.destination else "  (on the disk)" if is_there else "  (not on the disk)"
     lines = (" · ".join(filter(None, parts)), f"{place}{state}", row.url, times)
     return "\n".join(map(printable, lines))

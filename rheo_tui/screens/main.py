@@ -20,18 +20,15 @@ from textual.widgets import Input
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, RheoError
-from rheo_core.domain.filters import SlowPatternError, parse_filter, parse_typed
+from rheo_core.domain.filters import parse_typed
 from rheo_core.domain.text import printable
 from rheo_tui import menus
 from rheo_tui.action_handlers import DownloadHandlers, done_text, unfinished
 from rheo_tui.action_reasons import Context, can_edit, has_file
 from rheo_tui.actions import BY_ID, Action, advice_text, bindings, first_key, handler_table
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
-from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
-from rheo_tui.command_hint import Hint, hint_for
-from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, equal_command, targets_text, without_secrets
-from rheo_tui.completion import complete_command
+from rheo_tui.command_handlers import CommandHandlers
+from rheo_tui.commands import equal_command, targets_text
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
@@ -42,9 +39,9 @@ from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
-from rheo_tui.services.protocol import READ_ONLY, DownloadService, SessionLockedError
+from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
-from rheo_tui.tabs import ALL, TABS, Tab
+from rheo_tui.tabs import ALL, TABS
 from rheo_tui.terminal_notifications import TerminalNotifier
 from rheo_tui.terminal_title import TerminalTitle
 from rheo_tui.toasts import Toasts
@@ -60,6 +57,7 @@ from rheo_tui.widgets.log_pane import LogPane
 from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
 
+from .command_runner import CommandRunner
 from .dialogs import Dialogs
 from .filter_handlers import FilterHandlers
 from .inspector import Inspector
@@ -116,10 +114,20 @@ class MainScreen(Screen[None]):
         self.undo = UndoStack(self.work, self._name_of)
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
-        self._commands = CommandHandlers(service, self._downloads, self.edits)
         self._quits_when_done = False
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
+        self._commands = CommandRunner(
+            self,
+            self,
+            model=self.model,
+            service=service,
+            handlers=CommandHandlers(service, self._downloads, self.edits),
+            filters=self._filters,
+            work=self.work,
+            memory=self.memory,
+            event_log=self.event_log,
+        )
 
     def compose(self) -> ComposeResult:
         """Create header, filter, table with details, log and footer."""
@@ -140,7 +148,7 @@ class MainScreen(Screen[None]):
             yield DetailsPane(self.keymap, id="details")
         yield LogPane(self.event_log, id="log")
         yield CommandLine(
-            self._complete_command, self._command_hint, lambda: self.memory.commands, id="command"
+            self._commands.complete, self._commands.hint, self._commands.history, id="command"
         )
         yield StatusFooter(self.keymap, id="footer")
 
@@ -152,6 +160,7 @@ class MainScreen(Screen[None]):
                 "table": self.table,
                 "downloads": self._downloads,
                 "filters": self._filters,
+                "commands": self._commands,
                 "inspector": self._inspector,
             }
         )
@@ -170,7 +179,8 @@ class MainScreen(Screen[None]):
         self.memory.filter, self.memory.tab = str(self.model.filter), self.model.tab.id
         self.memory.save()
 
-    def _remember_soon(self) -> None:
+    def remember_soon(self) -> None:
+        """Save filter, tab and commands in the background."""
         self.run_worker(asyncio.to_thread(self.remember), exclusive=True, group="memory")
 
     @work(exit_on_error=False)
@@ -256,7 +266,7 @@ class MainScreen(Screen[None]):
         return Context(
             targets=marked or ((first,) if first else ()),
             current=current,
-            on_fold=on_fold and not marked,
+            folded=self.model.finished if on_fold and not marked else 0,
             marked=len(marked),
             total=self.model.lines,
             active=latest.stats.in_progress if latest else 0,
@@ -336,21 +346,21 @@ class MainScreen(Screen[None]):
     def action_run(self, action_id: str) -> None:
         """Run an action, or show why it is disabled."""
         self.on_key()
-        self._run_on(action_id)
+        self.run_on(action_id)
 
-    def _run_on(self, action_id: str, targets: Sequence[DownloadSnapshot] | None = None) -> None:
+    def run_on(self, action_id: str, targets: Sequence[DownloadSnapshot] | None = None) -> None:
         """Run an action on downloads; None: on the marked ones, or on the current one."""
         action, handler = BY_ID[action_id], self._handlers[action_id]
         context = self.context()
         if targets is not None:
-            context = replace(context, targets=tuple(targets), on_fold=False)
+            context = replace(context, targets=tuple(targets), folded=0)
         if reason := action.disabled(context):
             self.toast(f"{action.title}: {reason}.")
         elif iscoroutinefunction(handler):
             if action.owner == "downloads":
                 only = context.targets[0].name if len(context.targets) == 1 else ""
                 name = only if action.takes_targets else ""
-                self._log_command(equal_command(action, context), name)
+                self._commands.log(equal_command(action, context), name)
             context = self._with_all_targets(action, context)
             call = partial(handler, context)
             if action.id == "delete":
@@ -374,9 +384,13 @@ class MainScreen(Screen[None]):
         rows = self.model.rows.values()
         return replace(context, targets=tuple(row for row in rows if row.status in action.acts_on))
 
+    def selection(self) -> Context:
+        """Return the state of the screen, with all downloads of the selection as targets."""
+        return self._unfolded(self.context())
+
     def _unfolded(self, context: Context) -> Context:
         """Return a context with all downloads that the line of finished ones stands for."""
-        if context.on_fold:
+        if context.folded:
             return replace(context, targets=tuple(self.model.finished_rows()))
         return context
 
@@ -419,7 +433,7 @@ class MainScreen(Screen[None]):
 
         def loaded(sentence: str) -> None:
             self.toast(sentence)
-            self._remember_soon()
+            self.remember_soon()
 
         self._dialogs.load(loaded)
 
@@ -488,7 +502,7 @@ class MainScreen(Screen[None]):
             elif choice.action == "copy":
                 self._open_copy_menu(choice.rows)
             else:
-                self._run_on(choice.action, choice.rows)
+                self.run_on(choice.action, choice.rows)
 
         if groups:
             self._dialogs.failures(groups, self.keymap, chosen)
@@ -499,7 +513,7 @@ class MainScreen(Screen[None]):
 
     def do_settings(self) -> None:
         """Open the settings."""
-        self._dialogs.settings(self._save_settings, self._show_settings, self._reload_settings)
+        self._dialogs.settings(self.save_settings, self._show_settings, self._reload_settings)
 
     def do_palette(self) -> None:
         """Open the command palette."""
@@ -558,7 +572,7 @@ class MainScreen(Screen[None]):
         """Save the user's tabs, and open one by its name; "" opens all downloads."""
 
         async def save() -> None:
-            await self._save_settings(self._service.settings.model_copy(update={"tabs": tabs}))
+            await self.save_settings(self._service.settings.model_copy(update={"tabs": tabs}))
             self._filters.open_kept(opened)
 
         self.run_worker(save(), exit_on_error=False)
@@ -589,7 +603,7 @@ class MainScreen(Screen[None]):
 
     def do_menu(self) -> None:
         """Open the menu of everything that can be done with the selection."""
-        context = self._unfolded(self.context())
+        context = self.selection()
         items = menus.action_items(context, self.keymap)
         self._dialogs.menu(menus.heading("", context.targets), items, self.action_run)
 
@@ -599,7 +613,7 @@ class MainScreen(Screen[None]):
 
     def do_copy(self) -> None:
         """Open the menu of facts to copy; the page of the details, too, if they are open."""
-        context = self._unfolded(self.context())
+        context = self.selection()
         has_page = context.details_open and context.current and not context.marked
         details = self.query_one(DetailsPane)
         self._open_copy_menu(context.targets, details if has_page else None)
@@ -631,7 +645,7 @@ class MainScreen(Screen[None]):
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
-        context = self._unfolded(self.context())
+        context = self.selection()
         self._open_limit_menu(context, for_all=not unfinished(context.targets))
 
     def _open_limit_menu(self, context: Context, *, for_all: bool) -> None:
@@ -643,10 +657,10 @@ class MainScreen(Screen[None]):
             elif item == menus.SLOW:
                 self.action_run("slow")
             elif item == menus.OTHER:
-                self.call_after_refresh(self._open_command_line, f"{scope} ")
+                self.call_after_refresh(self._commands.open, f"{scope} ")
             else:
                 targets = "" if for_all else targets_text(context)
-                self._run_line(f"{scope} {item} {targets}".rstrip())
+                self._commands.run(f"{scope} {item} {targets}".rstrip())
 
         rows = context.targets
         title = menus.heading("Limit", rows)
@@ -694,7 +708,7 @@ class MainScreen(Screen[None]):
     def _choose_columns(self, columns: ColumnChoice) -> None:
         self.table.choose_columns(columns)
         self.memory.columns = columns
-        self._remember_soon()
+        self.remember_soon()
 
     @on(DownloadTable.SortRequested)
     def _sort_requested(self, event: DownloadTable.SortRequested) -> None:
@@ -714,7 +728,7 @@ class MainScreen(Screen[None]):
     def _filter_done(self, event: FilterBar.Done) -> None:
         self._filters.apply(event.text)
         self.table.focus()
-        self._remember_soon()
+        self.remember_soon()
         if mistake := parse_typed(event.text)[1]:
             self.toast(f"Filter: {mistake}.", error=True)
 
@@ -756,7 +770,7 @@ class MainScreen(Screen[None]):
     def _footer_clicked(self, event: StatusFooter.Clicked) -> None:
         self.action_run(event.action_id)
 
-    # Settings and the command line
+    # Settings
 
     def _show_settings(self, settings: Settings) -> None:
         self.keymap.clear()
@@ -765,7 +779,8 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).refresh()
         self.post_message(self.SettingsChanged(settings))
 
-    async def _save_settings(self, settings: Settings) -> bool:
+    async def save_settings(self, settings: Settings) -> bool:
+        """Apply settings and save them; return False if they cannot be saved."""
         self._show_settings(settings)
         saving = self._service.change_settings(settings)
         is_saved = await self.client.guard(saving, "The settings apply, but cannot be saved")
@@ -782,119 +797,17 @@ class MainScreen(Screen[None]):
         self._show_settings(self._service.settings)
         return self._service.settings
 
-    def _mark_matching(self, text: str) -> None:
-        condition, moment = parse_filter(text), self.model.moment()
-
-        async def mark(ids: Sequence[str]) -> int:
-            return self.model.mark_matching(ids, lambda row: condition.matches(row, moment))
-
-        async def mark_all() -> str:
-            try:
-                count = await self.work.each("Marking", list(self.model.shown), mark)
-            finally:
-                self._marks_changed()
-            rest = "; stopped before the others" if self.work.is_stopped else ""
-            return f"Marked {count_text(count)} that match “{printable(text)}”{rest}."
-
-        self.run_in_background("mark", mark_all)
-
-    def _toggle_quit_when_done(self) -> None:
+    def toggle_quit_when_done(self) -> None:
+        """Quit when all downloads have ended, or no longer."""
         self._quits_when_done = not self._quits_when_done
         on = self._quits_when_done
         self.query_one(SummaryHeader).show_quits_when_done(on)
         self.toast("The app quits when all downloads have ended." if on else "The app stays open.")
 
-    def do_command(self) -> None:
-        """Open the command line."""
-        self._open_command_line("")
-
-    def do_mark_matching(self) -> None:
-        """Open the command line for a pattern."""
-        self._open_command_line("mark ")
-
-    def do_set_priority(self) -> None:
-        """Open the command line for a priority."""
-        self._open_command_line("priority ")
-
-    def _open_command_line(self, text: str) -> None:
-        self.query_one(StatusFooter).display = False
-        self.query_one(CommandLine).open(text)
-
     @on(CommandLine.Left)
     def _command_line_left(self, event: CommandLine.Left) -> None:
-        footer = self.query_one(StatusFooter)
-        footer.display = True
-        if event.gives_up:
-            footer.hush()
-        self.table.focus()
-
-    def _complete_command(self, line: str) -> str:
-        settings, history = self._service.settings, self.memory.commands
-        return complete_command(line, self.model.rows, history, settings, settings.tabs)
-
-    def _command_hint(self, line: str) -> Hint:
-        context = self._unfolded(self.context())
-        return hint_for(line, self.model.rows, context.targets, self.model.moment())
+        self._commands.left(gives_up=event.gives_up)
 
     @on(CommandLine.Entered)
     def _command_entered(self, event: CommandLine.Entered) -> None:
-        line = event.text.strip().removeprefix(":")
-        if self._run_line(line):
-            self.query_one(CommandLine).close()
-            self.memory.add_command(line)
-            self._remember_soon()
-
-    def _run_line(self, line: str) -> bool:
-        """Run a command and log it; show why it is not valid, and return False."""
-        try:
-            command = parse_command(line, self.model.rows, self.model.moment())
-            self._run_command(command)
-        except (CommandError, SlowPatternError) as error:
-            self.toast(str(error), error=True)
-            return False
-        if not COMMANDS[command.verb].action_id and command.verb != "move":
-            self._log_command(line)  # `_run_on` logs actions
-        return True
-
-    def _log_command(self, command: str, name: str = "") -> None:
-        """Write a command to the log, without secrets; `name` is that of its only download."""
-        self.event_log.note(f":{without_secrets(command)}", name=name)
-
-    def _run_command(self, command: Command) -> None:
-        rows, spec = self.model.rows, COMMANDS[command.verb]
-        match command.verb:
-            case "set":
-                changed = with_setting(self._service.settings, command.text, command.value)
-                self.run_in_background("set", partial(self._set, changed, command.text))
-            case "filter":
-                self._filters.show_and_apply(command.text)
-            case "mark":
-                self._mark_matching(command.text)
-            case "tab":
-                self._filters.open_tab(self._tab_named(command.text))
-            case "quit-when-done":
-                self._toggle_quit_when_done()
-            case _ if (
-                action_id := MOVE_ACTIONS[command.text]
-                if command.verb == "move"
-                else spec.action_id
-            ):
-                targets = command.targets
-                named = None if targets is None else [rows[each] for each in targets]
-                self.call_later(self._run_on, action_id, named)
-            case _:
-                run = partial(self._commands.run, command, rows, self._unfolded(self.context()))
-                self.run_in_background(command.verb, run)
-
-    async def _set(self, settings: Settings, name: str) -> str:
-        if self._service.is_read_only:
-            return f"set: {READ_ONLY}."
-        await self._save_settings(settings)
-        return f"{name} is {setting_text(settings, name)} now."
-
-    def _tab_named(self, name: str) -> Tab:
-        for tab in self._filters.tabs:
-            if name.casefold() == tab.title.casefold():
-                return tab
-        names = ", ".join(tab.title.lower() for tab in self._filters.tabs)
-        raise CommandError(f"There is no tab “{name}”. Tabs: {names}.")
+        self._commands.enter(event.text)

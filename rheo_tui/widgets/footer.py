@@ -71,6 +71,7 @@ class StatusFooter(Widget):
         self._place = self._advice = ""
         self._is_empty = True  # the list has no rows
         self._resumes = False  # the key of `pause` resumes
+        self._count = 1  # downloads that the key of `remove` removes
         self._hits: list[tuple[int, int, str]] = []
 
     @property
@@ -87,8 +88,9 @@ class StatusFooter(Widget):
             advice: what helps the current download, shown instead if there is space for it.
         """
         disabled = frozenset(action.id for action in self._actions if action.disabled(context))
-        if (now := resumes(context)) != self._resumes:
-            self._resumes = now
+        now = resumes(context), context.count
+        if now != (self._resumes, self._count):
+            self._resumes, self._count = now
             self.refresh()
         self.show_disabled(disabled, place, advice, is_empty=not context.total)
 
@@ -187,6 +189,8 @@ class StatusFooter(Widget):
         return key_names(action, self._keymap)[0]
 
     def _words(self, action: Action) -> str:
+        if action.id == "remove" and self._count > 1:
+            return f"{action.label} {self._count:,}"
         return "resume" if self._resumes and action.id == "pause" else action.label
 
     def _rank(self, action: Action) -> tuple[bool, int]:

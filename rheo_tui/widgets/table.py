@@ -145,6 +145,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._current_id: str | None = None
         self._held_until = 0.0
         self._is_loading = True  # until the first snapshot, and while more of the list follows
+        self._is_starting = True  # until the kept downloads run, or the user acts
         self._recheck_at = 0.0
         self._range_keeps_on = False
         self._pressed: str | None = None  # row on which the mouse button was pressed
@@ -187,6 +188,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def hold(self) -> None:
         """Keep rows in their places, because the user presses keys."""
         self.model.held = True
+        self._is_starting = False
         self._held_until = time.monotonic() + _HOLD_SECONDS
 
     def on_mount(self) -> None:
@@ -211,6 +213,9 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._refresh_rows([at for at in visible if model.id_at(at) in change.rows])
             if waiting_changed:
                 self._refresh_rows(self._visible_with(DownloadStatus.QUEUED))
+        stats = snapshot.stats
+        if not snapshot.is_loading and (not stats.queued or stats.in_progress >= snapshot.slots):
+            self._is_starting = False
 
     def resort(self) -> None:
         """Sort again after a change of the order; the cursor keeps its row."""
@@ -237,11 +242,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return status_text(row, self._waiting, time.time(), columns).full
 
     def _reordered(self) -> None:
-        """Keep the cursor on its row, and the row on its line of the screen."""
+        """Keep the cursor on its row, and the row on its line of the screen.
+
+        While the app starts, it stays at the top, because kept downloads that start go there.
+        """
         line = self.cursor - self.scroll_offset.y if self._is_visible(self.cursor) else None
         was_at_top = self.scroll_offset.y == 0
         self.virtual_size = Size(1, self.model.lines + self._header_lines)
-        known = self._current_id is not None
+        known = self._current_id is not None and not self._is_starting
         position = self.model.position(self._current_id or FOLD) if known else None
         last = max(0, self.model.lines - 1)
         self.set_reactive(
@@ -310,6 +318,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the old and the new row."""
+        self._is_starting = False
         if self.model.has_range:
             self._extend_range()
         self._refresh_rows((old, new))

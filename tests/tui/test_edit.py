@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from textual import events
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Label, Static, TextArea
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadError, DownloadStatus, FileConfig
@@ -320,3 +320,17 @@ def test_the_checksum_in_a_link_is_joined_with_that_in_its_field(
 def test_a_checksum_in_a_link_that_is_not_valid_is_named_while_typing() -> None:
     sentence = "sha256 hash has 2 characters instead of 64."
     assert problem_of("link", f"{NEW}#sha256=12", FileConfig(url=URL)) == sentence
+
+
+async def test_the_label_of_the_focused_field_stands_out() -> None:
+    async with running() as app:
+        await app.fill(1)
+        screen = await opened(app)
+        labels = screen.query(Label)
+
+        def bold() -> list[str]:
+            return [str(each.content) for each in labels if each.styles.text_style.bold]
+
+        for label in ("Link", "Name", "Folder"):
+            await app.until(lambda label=label: bold() == [label])
+            await app.press("tab")

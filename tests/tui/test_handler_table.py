@@ -4,6 +4,7 @@ import pytest
 
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.actions import ACTIONS, BY_ID, Owner, handler_table
+from rheo_tui.screens.command_runner import CommandRunner
 from rheo_tui.screens.filter_handlers import FilterHandlers
 from rheo_tui.screens.inspector import Inspector
 from rheo_tui.screens.main import MainScreen
@@ -14,6 +15,7 @@ OWNERS: dict[Owner, type] = {
     "table": DownloadTable,
     "downloads": DownloadHandlers,
     "filters": FilterHandlers,
+    "commands": CommandRunner,
     "inspector": Inspector,
 }
 

@@ -210,6 +210,26 @@ async def test_a_path_is_printable_where_it_is_shown(tmp_path: Path, folder: str
         assert app.app.clipboard == row.destination.replace("\udce9", "\ufffd")
 
 
+async def test_paths_are_short_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    row = ended(1, destination="/home/ann/isos/a.iso", added_at=NOW, finished_at=NOW)
+    service = with_history(ended(2, destination="/home/annabel/b.iso"))
+    async with running(service, size=(100, 40)) as app:
+        service.put(row)
+        await app.update()
+        await app.press("home", "enter")
+        await app.until(lambda: "File       ~/isos/a.iso" in app.screen_text())
+        await app.press("escape", "d")
+        await app.until(lambda: isinstance(app.app.screen, ExistingFileScreen))
+        assert "│  ~/isos/a.iso " in app.screen_text()
+        await app.press("escape")
+        await opened(app)
+        await app.press("enter")
+        await app.until(lambda: "~/isos/a.iso  (not on the disk)" in detail(app))
+        await app.press("down")
+        await app.until(lambda: "/home/annabel/b.iso  (not on the disk)" in detail(app))
+
+
 async def test_marks_take_several_at_once() -> None:
     async with running(with_history(*map(ended, range(5)))) as app:
         shown = await opened(app)

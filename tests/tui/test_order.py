@@ -12,6 +12,7 @@ from rheo_tui.table_model import FOLD, Sort, TableModel
 from rheo_tui.tabs import BY_ID, TABS
 from rheo_tui.totals import Totals
 from tests.tui.driving import running
+from tests.tui.fake_service import FakeService
 from tests.tui.test_table_model import names, row, snapshot
 
 STATUSES = tuple(DownloadStatus)
@@ -210,3 +211,46 @@ async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None
         assert "Go to the next active: no download is active." in app.messages()
         await app.press("N")
         assert "Go to the next failed: no download has failed." in app.messages()
+
+
+async def test_the_cursor_stays_at_the_top_while_kept_downloads_start() -> None:
+    service = FakeService(max_concurrent=2)
+    rows = [row(0, status=DownloadStatus.FAILED), row(1), row(2), row(3)]
+    for each in rows:
+        service.put(each)
+    async with running(service) as app:
+        assert app.table.current == rows[0]
+        service.change(rows[2].id, status=DownloadStatus.IN_PROGRESS)
+        await app.update()
+        assert app.table.current and app.table.current.id == rows[2].id
+        service.change(rows[1].id, status=DownloadStatus.IN_PROGRESS)
+        await app.update()
+        assert app.table.current.id == rows[1].id  # all slots are busy: from now on it keeps it
+        service.change(rows[1].id, status=DownloadStatus.PAUSED)
+        await app.update()
+        assert app.table.current.id == rows[1].id
+
+
+async def test_a_key_ends_the_start() -> None:
+    service = FakeService(max_concurrent=2)
+    rows = [row(0, status=DownloadStatus.FAILED), row(1)]
+    for each in rows:
+        service.put(each)
+    async with running(service) as app:
+        await app.press("down", "up")
+        service.change(rows[1].id, status=DownloadStatus.IN_PROGRESS)
+        await app.update()
+        assert app.table.current and app.table.current.id == rows[0].id
+
+
+async def test_the_footer_names_the_number_that_remove_removes() -> None:
+    async with running() as app:
+        ids = await app.fill(4)
+        for each in ids[1:]:
+            app.service.change(each, status=DownloadStatus.COMPLETED)
+        await app.update()
+        assert "x remove " in app.screen_text()
+        await app.press("G")
+        assert "x remove 3" in app.screen_text()
+        await app.press("enter", "asterisk")
+        assert "x remove 4" in app.screen_text()
