@@ -94,8 +94,9 @@ SELECT_IN_ORDER = (
 UPSERT = (
     f"INSERT INTO downloads ({_NAMES}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
     "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS, "seal"))
+    + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[1:], "seal"))
 )
+"""It leaves the id as it is: to set it, even to the same value, SQLite writes its index again."""
 
 Migration = Callable[[sqlite3.Connection], object]
 """Migration of a file from one version to the next; the caller begins and ends the transaction."""
