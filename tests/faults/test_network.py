@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.servers.far_away import PORT, FarAway, body_of
+from tests.servers.far_away import ADDRESS, PORT, TUNNEL, FarAway, body_of
 
 pytestmark = pytest.mark.skipif(not FarAway.is_possible(), reason="needs network namespaces")
 
@@ -110,6 +110,25 @@ def test_t11_a_running_download_goes_on_from_its_bytes(stage: Stage, address: st
         said = run.stdout.read()
     assert notice and run.returncode == 0 and stage.is_whole(path), said
     assert "the network is back" in said
+
+
+@pytest.mark.parametrize("interface", ["tunnel", TUNNEL])
+def test_t11_the_interface_of_the_options_goes_and_comes_back(stage: Stage, interface: str) -> None:
+    paths = [f"/3000000/f{number}" for number in range(2)]
+    urls = [url(path, ADDRESS) for path in paths]
+    stage.far.open_tunnel()
+    options = ("--retries", "1", "-w", "1", "-x", "1", "--interface", interface)
+    with stage.start(*options, *urls) as run:
+        wait_for_bytes(stage.out / "f0.part", 0)
+        stage.far.close_tunnel()
+        assert run.stdout is not None
+        said = run.stdout.readline()
+        time.sleep(OUTAGE_SECONDS)
+        assert run.poll() is None, said + run.stdout.read()
+        stage.far.open_tunnel()
+        said += run.stdout.read()
+    assert run.returncode == 0 and all(map(stage.is_whole, paths)), said
+    assert "no network (" in said and said.count("retry 1 of 1") <= 1
 
 
 def test_t12_an_unknown_host_fails_at_once_and_alone(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from typing import Self
 
 ADDRESS = "11.0.0.1"  # nobody reaches the real one from these namespaces
 NEAR = "11.0.0.2"
+TUNNEL, TUNNEL_END = "11.0.1.2", "11.0.1.1"
 PORT = 8080
 _PIECE = 64 << 10
 _PIECE_SECONDS = 0.05
@@ -76,6 +77,17 @@ class FarAway:
     def connect(self) -> None:
         """Bring the network back."""
         self.near(f"ip link set near up; ip route add default via {ADDRESS}")
+
+    def open_tunnel(self) -> None:
+        """Give the near side a second interface, `tunnel`, which leads to the server."""
+        link = f"ip link add end type veth peer name tunnel netns {self._near}"
+        self._run(self._far, f"{link}; ip addr add {TUNNEL_END}/24 dev end; ip link set end up")
+        self.near(f"ip addr add {TUNNEL}/24 dev tunnel; ip link set tunnel up")
+        self.near(f"ip route add {ADDRESS} via {TUNNEL_END}")
+
+    def close_tunnel(self) -> None:
+        """Remove the second interface; the default route stays."""
+        self.near("ip link del tunnel")
 
     def silence_names(self) -> None:
         """Drop all look-ups; the route stays, as in a Wi-Fi without Internet."""

@@ -10,7 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
 
-from rheo_core.domain.exceptions import ConnectionFailedError, NoNetworkError
+from rheo_core.domain.exceptions import (
+    ConnectionFailedError,
+    NoNetworkError,
+    RequestOptionsError,
+)
 from rheo_core.infrastructure.http.auth import Login, decode_login
 from rheo_core.infrastructure.http.connection_problems import (
     connection_problem,
@@ -18,7 +22,7 @@ from rheo_core.infrastructure.http.connection_problems import (
     proxy_refusal,
 )
 from rheo_core.infrastructure.http.resolver import Resolver
-from rheo_core.infrastructure.http.routes import Route, socket_options
+from rheo_core.infrastructure.http.routes import Route, SocketOptions, socket_options
 
 from .connection import Scratch, WireConnection
 from .framing import Head
@@ -62,6 +66,7 @@ class Dialer:
     def __init__(self, resolver: Resolver) -> None:
         self._scratch = Scratch()
         self._resolver = resolver
+        self._known_interfaces = set[str]()
 
     async def connect(self, way: Way) -> WireConnection:
         """Return a connection that is ready for the first request.
@@ -94,7 +99,7 @@ class Dialer:
         return await self._connect_to(way.host, way.port, way, is_tls=is_tls)
 
     async def _connect_to(self, host: str, port: int, way: Way, *, is_tls: bool) -> WireConnection:
-        options = socket_options(way.route)
+        options = self._socket_options(way.route, host)
         local = options.local_address
         addresses: list[AddrInfoType] = []
         try:
@@ -112,6 +117,25 @@ class Dialer:
                 problem.is_ipv6_only = all(each[0] == socket.AF_INET6 for each in addresses)
             raise problem from error
         return await self._take(opened, host, way.tls if is_tls else None)
+
+    def _socket_options(self, route: Route, host: str) -> SocketOptions:
+        """Return the options of a route; an interface that is gone is a lost network.
+
+        It may come back, such as that of a VPN. One that never existed is a mistake.
+
+        Raises:
+            NoNetworkError: the interface existed before.
+            RequestOptionsError: it did not, or the options do not go together.
+        """
+        try:
+            options = socket_options(route)
+        except RequestOptionsError as error:
+            if route.interface in self._known_interfaces:
+                raise NoNetworkError(host, str(error)) from None
+            raise
+        if route.interface is not None:
+            self._known_interfaces.add(route.interface)
+        return options
 
     async def _addresses(
         self, host: str, port: int, family: socket.AddressFamily
