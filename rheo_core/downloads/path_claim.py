@@ -319,7 +319,7 @@ class PathClaim:
         return path
 
     async def _begun_elsewhere(self, path: Path) -> Path | None:
-        """Lock the path of any number of a name, if an earlier run of exactly this link began there.
+        """Lock the path of any number of a name, if an earlier run of this exact link began it.
 
         Args:
             path: path without a number.

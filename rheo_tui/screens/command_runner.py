@@ -169,8 +169,8 @@ class CommandRunner:
             case "filter":
                 self._filters.show_and_apply(command.text)
             case "mark":
-                wanted = parse_filter(command.text)
-                mark = partial(self._mark_matching, command.text, wanted, self._model.moment())
+                condition = parse_filter(command.text)
+                mark = partial(self._mark_matching, command.text, condition, self._model.moment())
                 host.run_in_background("mark", mark)
             case "tab":
                 self._filters.open_tab(self._tab_named(command.text))
@@ -194,9 +194,9 @@ class CommandRunner:
         await self._host.save_settings(settings)
         return f"{name} is {setting_text(settings, name)} now."
 
-    async def _mark_matching(self, text: str, wanted: Filter, moment: Moment) -> str:
+    async def _mark_matching(self, text: str, condition: Filter, moment: Moment) -> str:
         async def mark(ids: Sequence[str]) -> int:
-            return self._model.mark_matching(ids, lambda row: wanted.matches(row, moment))
+            return self._model.mark_matching(ids, lambda row: condition.matches(row, moment))
 
         try:
             count = await self._work.each("Marking", list(self._model.shown), mark)
