@@ -174,7 +174,7 @@ async def test_a_failed_download_does_not_keep_its_name(
 async def test_a_retry_takes_another_number_if_its_own_is_taken(
     server: MisbehavingServer, tmp_path: Path, exists: str, filename: str | None, restarts: bool
 ) -> None:
-    """It never adds a second number."""
+    """The new number replaces the former one."""
     folder, session = tmp_path / "files", tmp_path / "session.db"
     name = filename or "same.bin"
     urls = [server.on(f"/{n}/same.bin", serving(BODY + bytes([n]))) for n in range(2)]
