@@ -44,6 +44,7 @@ _HARMLESS = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]*(?:(?!{_LAUNCHER}|{_OURS})\.[
 _PLAIN_URL = re.compile(
     rf"https?://[A-Za-z0-9.:_-]+/(?:[!\"$->@-\[\]-~]*/)?({_HARMLESS.pattern})"  # no ? # \ nor %
 )
+_NUMBER = re.compile(r" \(([0-9]{1,9})\)(?=[^()]*$)")  # see `number_filename`
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 """Letters and marks without width or shape. Many of them in a row hide an extension."""
 _BYTE = re.compile("[\udc80-\udcff]")
@@ -158,6 +159,14 @@ def number_filename(name: str, number: int) -> str:
     tail = f" ({number}){extension}"
     length = _MAX_SAFE_BYTES - len(tail.encode())
     return _not_ours(stem.encode()[:length].decode(errors="ignore") + tail)
+
+
+def split_number(name: str) -> tuple[str, int]:
+    """Return a name without the number of `number_filename`, and the number; 0: it has none."""
+    match = _NUMBER.search(name)
+    if match is None:
+        return name, 0
+    return name[: match.start()] + name[match.end() :], int(match[1])
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -301,6 +301,8 @@ class DownloadController:
             return False
         is_cancelled = record.status is DownloadStatus.CANCELLED and not was.is_terminal
         record.before_removal = was if is_cancelled else None
+        if record.status is DownloadStatus.FAILED and record.config.fetch_url is not None:
+            self.kept.keep(record)  # later, nothing but the link that was replaced would find it
         self._context.lifecycle.removed(record)
         return True
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import DestinationError
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.filenames import number_filename, split_number
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.infrastructure.file_metadata import source_at
 from rheo_core.infrastructure.files import folds_names
@@ -77,10 +77,11 @@ class PathClaim:
         self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        async with self._context.locks.turn(path):  # otherwise two would skip each other's names
+        plain, number = self._without_number(path)
+        async with self._context.locks.turn(plain):  # otherwise two would skip each other's names
             if self._record.name_number and await self._begun_at(path):  # of this link alone
                 return path
-            claimed = await self._claim_number(path, part)
+            claimed = await self._claim_number(plain, number, part)
         if claimed is None:
             await self._check_existing(path)
         return claimed
@@ -156,13 +157,31 @@ class PathClaim:
             assert self.existing is not None
             await check_at_server(self._context, self._record, self.existing)
 
-    async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
-        """Claim the best number of a name; None if `existing` counts as the file."""
+    def _without_number(self, path: Path) -> tuple[Path, int]:
+        """Return a path without the number that an earlier claim gave it, and the number; 0: none.
+
+        A name from a reply stays as it is. The next reply brings it again without a number.
+        """
+        if " (" not in path.name:  # quicker, and true for most
+            return path, 0
+        name, number = self._record.config.get_destination_filename(), split_number(path.name)[1]
+        if not number or number_filename(name, number) != path.name:
+            return path, 0
+        return path.with_name(name), number
+
+    async def _claim_number(self, path: Path, former: int, part: PartFile | None) -> Path | None:
+        """Claim the best number of a name; None if `existing` counts as the file.
+
+        Args:
+            path: path without a number.
+            former: number that the file had in an earlier claim, which is tried first; 0: none.
+            part: part file of that number, or without one.
+        """
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
         is_certain = is_checked = is_checkable(self._record, self.checksum)
         names, owners = self._context.names, self._usable_owners()
-        numbers = self._numbers(path, owners)
+        numbers = self._numbers(path, former, owners)
         for index, number in enumerate(numbers):
             candidate = numbered(path, number)
             was_locked = self.holds(candidate)  # our part file has this name
@@ -173,7 +192,7 @@ class PathClaim:
                     break
                 taken.append(candidate)
                 continue
-            check = await self._check(candidate, None if number else part)
+            check = await self._check(candidate, part if number == former else None)
             self._note(check)
             may_take = self._may_take(check, is_best=not index, has_existing=bool(existing))
             if may_take or check.occupant is Occupant.SHARED:
@@ -212,15 +231,16 @@ class PathClaim:
         self.existing = await find_existing(self._context, self._record, paths, self.checksum)
         return None
 
-    def _numbers(self, path: Path, owners: set[str]) -> Iterator[int]:
+    def _numbers(self, path: Path, former: int, owners: set[str]) -> Iterator[int]:
         """Yield the numbers that the name of the file may have, the best one first; 0: none.
 
         The n-th link with the same name begins with the n-th name.
         """
-        first = self._record.name_number
+        nth = self._record.name_number
         is_renamed = self.strategy is FileExistsStrategy.RENAME
-        if first and (is_renamed or path != self.expected_path):
-            first = 0
+        if nth and (is_renamed or path != self.expected_path):
+            nth = 0
+        first = former or nth
         yield first
         others = self._context.names.numbers(path, owners)
         yield from (number for number in others if number != first)

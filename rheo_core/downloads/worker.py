@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from rheo_core.domain.downloads import DownloadStatus
 from rheo_core.domain.engine_options import DEFAULTS
 from rheo_core.domain.exceptions import (
     DestinationError,
@@ -231,8 +232,17 @@ class DownloadWorker:
         return [
             (self.destination(record), self.names.part_owner(record.config))
             for record in records
-            if names.may_include(*self._place(record))
+            if names.may_include(*self._place(record)) and not self._may_go_on(record)
         ]
+
+    def _may_go_on(self, record: DownloadRecord) -> bool:
+        """Return True if the link of a failed download can continue its data when it is added."""
+        if record.status is not DownloadStatus.FAILED:
+            return False
+        owner = self.names.part_owner(record.config)
+        part = PartFile(self.destination(record), owner, key=self._context.options.key)
+        state = part.found_state()
+        return state is not None and owner.may_continue(state)
 
     def _place(self, record: DownloadRecord) -> tuple[Path, str]:
         """Return the folder and the name of a destination; mostly faster than `destination`."""

@@ -200,7 +200,9 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if self.state.written and not self.owner.may_continue(self.state):
-            if not self.owner.fetched:  # a checksum proved them, but the user has removed it
+            # A checksum that is no longer given proved them, or a program signs its link anew in
+            # each run. Only the bytes of the first link wait for it.
+            if not self.owner.fetched or self.state.fetched:
                 self.state = PartState(self.owner.source)
                 return
             self.close()

@@ -1,7 +1,6 @@
 """PartListings: list the part files of folders, to save searches for them."""
 
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.exceptions import ShortageError
-from rheo_core.domain.filenames import number_filename
+from rheo_core.domain.filenames import number_filename, split_number
 from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
 from rheo_core.infrastructure.files import folder_of
 
@@ -26,8 +25,6 @@ _MAX_NAMES = 20_000
 """Maximum number of names to list, in about 10 ms. A larger folder counts as having part files."""
 
 
-_NUMBER = re.compile(r" \(([0-9]{1,9})\)(?=[^()]*$)")
-"""Number in a name; see `number_filename`."""
 _MAX_NUMBERS_AGE_SECONDS = 5.0
 
 _Numbers = Mapping[str, set[int]]
@@ -86,7 +83,10 @@ class PartListings:
                 self._numbers.clear()
             numbers = await self._disk.submit_to(self._numbering, folder)
             self._numbers[folder] = now, numbers
-        return numbers.get(_unnumbered(number_filename(path.name, 1))[0], ()) if numbers else ()
+        if not numbers:
+            return ()
+        plain, _ = split_number(number_filename(path.name, 1))
+        return numbers.get(folded(plain), ())
 
     def forget(self) -> None:
         """Ignore listings that began before this call, because a part file was left behind."""
@@ -115,18 +115,10 @@ class PartListings:
 def _numbers_in(folder: str) -> _Numbers:
     numbers: dict[str, set[int]] = {}
     for stem in stems_of_parts(folder, _MAX_NAMES) or ():
-        name, number = _unnumbered(stem)
+        plain, number = split_number(stem)
         if number:
-            numbers.setdefault(name, set()).add(number)
+            numbers.setdefault(folded(plain), set()).add(number)
     return numbers
-
-
-def _unnumbered(name: str) -> tuple[str, int]:
-    """Return a name without its number, in the form of `folded`, and the number; 0: none."""
-    match = _NUMBER.search(name)
-    if match is None:
-        return folded(name), 0
-    return folded(name[: match.start()] + name[match.end() :]), int(match[1])
 
 
 def _has_no_part(folder: str) -> bool:

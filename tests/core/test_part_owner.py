@@ -382,6 +382,63 @@ async def test_a_link_is_edited_twice(server: MisbehavingServer, tmp_path: Path)
             assert edited is not None and (edited.url, edited.fetch_url) == (a.url, url)
 
 
+@pytest.mark.parametrize("restarts", ["session", "second run"])
+@pytest.mark.parametrize(
+    ("validator", "start"), [(ETAG, CUT), (DATED, None), ({}, None)], ids=["etag", "date", "none"]
+)
+async def test_a_link_may_be_signed_anew_in_each_run(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    restarts: str,
+    validator: dict[str, str],
+    start: int | None,
+) -> None:
+    folder = tmp_path / "files"
+    session = tmp_path / "session.db" if restarts == "session" else None
+    url = server.url("/get")
+    for token, behaviour in (("b", breaking), ("c", serving)):
+        link = server.on(f"/get?token={token}", behaviour(BODY, **validator))
+        config = FileConfig(url=url, fetch_url=link)
+        async with DownloadManager(
+            download_dir=folder, session_path=session, connections=1, retry_handler=None
+        ) as manager:
+            if manager.get_download_info(config.id) is None:
+                await manager.add([config])
+            else:
+                await manager.edit(config.id, config)
+            await manager.wait_until_complete(timeout=30)
+    assert [request.range_start for request in server.requests] == [None, start]
+    assert names_in(folder) == ["get"] and digests(folder) == {"get": sha256(BODY)}
+
+
+@pytest.mark.parametrize("with_session", [True, False])
+@pytest.mark.parametrize("verb", ["remove", "remove_many", "restore"])
+@pytest.mark.parametrize("validator", [ETAG, DATED], ids=["etag", "date"])
+async def test_bytes_that_only_a_replaced_link_can_continue_go_with_the_failed_download(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    validator: dict[str, str],
+    verb: str,
+    with_session: bool,
+) -> None:
+    folder, session = tmp_path / "files", tmp_path / "session.db" if with_session else None
+    a = FileConfig(url=server.on(A, breaking(BODY, **validator)))
+    async with DownloadManager(
+        download_dir=folder, session_path=session, connections=1, retry_handler=None
+    ) as manager:
+        await manager.add([a])
+        await manager.wait_until_complete(timeout=30)
+        await manager.edit(a.id, FileConfig(url=server.url(B)))  # 404
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, a) is DownloadStatus.FAILED
+        await (manager.remove_many([a.id]) if verb == "remove_many" else manager.remove(a.id))
+        assert bytes_of_a(folder)
+        if verb == "restore":
+            assert await manager.restore(a.id)
+    stay = validator is ETAG or verb == "restore"  # the new link may be added separately
+    assert names_in(folder) == (["get.part", "get.part.state"] if stay else [])
+
+
 EDITS: dict[str, Callable[[str], str]] = {
     "token": lambda url: url.replace("token=a", "token=b"),
     "login": lambda url: url.replace("://", "://me:x@"),

@@ -168,6 +168,55 @@ async def test_a_failed_download_does_not_keep_its_name(
     assert names_in(tmp_path) == NAMES[1:2] + NAMES[:1]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("exists", ["skip", "rename", "overwrite"])
+@pytest.mark.parametrize("filename", [None, "my (1) file.bin"])
+async def test_a_retry_takes_another_number_if_its_own_is_taken(
+    server: MisbehavingServer, tmp_path: Path, exists: str, filename: str | None, restarts: bool
+) -> None:
+    """The new number replaces the former one."""
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+    name = filename or "same.bin"
+    urls = [server.on(f"/{n}/same.bin", serving(BODY + bytes([n]))) for n in range(2)]
+    urls.append(server.url("/2/same.bin"))  # 404
+    configs = [FileConfig(url=url, filename=filename) for url in urls]
+
+    def opened() -> DownloadManager:
+        return DownloadManager(
+            download_dir=folder,
+            session_path=session,
+            file_exists_strategy=FileExistsStrategy(exists),
+            max_concurrent=1,
+        )
+
+    async def retry(manager: DownloadManager) -> None:
+        stem, _, extension = name.rpartition(".")
+        server.on("/2/same.bin", serving(BODY + bytes([2])))
+        await manager.retry(configs[2].id)
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, configs[2]) is DownloadStatus.COMPLETED
+        found = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert found == {
+            name: BODY + bytes([0]),
+            f"{stem} (1).{extension}": BODY + bytes([1]),
+            f"{stem} (2).{extension}": BODY + bytes([3]),
+            f"{stem} (3).{extension}": BODY + bytes([2]),
+        }
+
+    async with opened() as manager:
+        await manager.add(configs)
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, configs[2]) is DownloadStatus.FAILED
+        url = server.on("/3/same.bin", serving(BODY + bytes([3])))
+        await manager.add([FileConfig(url=url, filename=filename)])
+        await manager.wait_until_complete(timeout=30)
+        if not restarts:
+            await retry(manager)
+    if restarts:
+        async with opened() as manager:
+            await retry(manager)
+
+
 @pytest.mark.parametrize("named_by_reply", [False, True])
 async def test_overwrite_replaces_the_same_files_in_every_run(
     server: MisbehavingServer, tmp_path: Path, named_by_reply: bool
