@@ -44,10 +44,9 @@ async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
     status: DownloadStatus,
 ) -> None:
     async with running(size=(80, 24)) as app:
-        first, *_ = await app.fill()
+        (first,) = await app.fill(1)
         app.service.change(first, status=status)
         await app.update()
-        await app.press("slash", *"00000", "enter")  # wherever its state has put it
         screen = await opened(app)
         assert field(screen, "link").value == URL
         field(screen, "link").post_message(events.Paste(NEW))  # not in the box for links

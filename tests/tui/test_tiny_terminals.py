@@ -24,6 +24,7 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.parametrize(("scene", "size"), _ONE_SIZE, ids=_name)
+@pytest.mark.halved("scene")
 async def test_every_screen_survives_a_size(scene: Scene, size: Size) -> None:
     await _check_survival(scene, [size])
 
