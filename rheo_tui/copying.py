@@ -25,7 +25,7 @@ class Fact:
         key: key in the menu.
         title: its name in the menu.
         read: returns it as text; "" if it is not known.
-        needs_config: True if it is not in the row alone.
+        needs_config: True if it needs more than the row.
     """
 
     id: str
@@ -50,7 +50,7 @@ def _hash(row: DownloadSnapshot, config: FileConfig | None) -> str:
 def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
     """Return a curl command in which secrets are replaced."""
     words = ["curl", "--location", "--output", row.name]
-    if any(sign in row.url for sign in "[]{}"):  # they would stand for several URLs
+    if any(sign in row.url for sign in "[]{}"):  # curl would read them as patterns
         words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
