@@ -123,7 +123,7 @@ async def copied(
     rows: Sequence[DownloadSnapshot],
     config_of: Callable[[str], Awaitable[FileConfig | None]],
 ) -> list[str]:
-    """Return a fact about downloads, without those that do not have it."""
+    """Return a fact about downloads, without downloads that do not have it."""
     if not fact.needs_config:
         return list(filter(None, (fact.read(row, None) for row in rows)))
     return list(filter(None, [fact.read(row, await config_of(row.id)) for row in rows]))

@@ -66,7 +66,7 @@ _RENEWS_RANK, _REMARK_RANK = 2, 3
 
 
 class Proposal(NamedTuple):
-    """An entry, and what the user has chosen for it."""
+    """An entry, and the user's choices for it."""
 
     entry: Entry  # as the user has edited it
     key: EntryKey | None = None  # None: there is nothing to choose

@@ -102,7 +102,7 @@ class _Config(NamedTuple):
 
 
 def _take(lines: Lines) -> _Config:
-    """Take the lines of a config; those that set no option only if others follow."""
+    """Take the lines of a config. Take a line without an option only if others follow."""
     first, size, odd = lines.number + 1, 0, 0
     taken: list[str] = []
     words: list[str] = []
