@@ -50,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
-        """Print it; argparse would pass over an output that is full."""
+        """Print the message; argparse would ignore a full output."""
         (file or sys.stdout).write(self.format_help())
         sys.stdout.flush()
 
@@ -206,7 +206,7 @@ def _load_settings(download_dir: Path | None) -> "LoadedSettings":
 
 
 def _refusal_of(session: Path | None) -> str | None:
-    """Return the reason why the session cannot be kept at a path, or None.
+    """Return the reason why a path is unusable for the session, or None.
 
     Args:
         session: the path typed by the user; None is the default path, whose other problems are
@@ -256,10 +256,10 @@ def _run(options: argparse.Namespace, loaded: "LoadedSettings", items: "Iterable
 
 
 def _check_fleet(options: argparse.Namespace) -> None:
-    """Check the output folder of a fleet, as far as that needs no network.
+    """Check the output folder of a fleet, as far as possible without a network.
 
     Raises:
-        _Stop: it cannot be used, or other arguments ask for downloads.
+        _Stop: it is unusable, or other arguments ask for downloads.
     """
     from rheo_core.fleet.planning import PlanError, read_plan
     from rheo_core.fleet.targets import open_target

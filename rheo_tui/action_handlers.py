@@ -24,7 +24,7 @@ from .speed_steps import limit_step
 from .undo import Change, Step, UndoStack
 
 _MAX_HOSTS = 3
-"""Hosts that feedback names."""
+"""Maximum number of hosts to name in feedback."""
 
 Rows = Sequence[DownloadSnapshot]
 
@@ -32,8 +32,8 @@ Rows = Sequence[DownloadSnapshot]
 class DownloadHandlers:
     """Handles the actions whose owner is `downloads`.
 
-    Each `do_` method handles the action of that id for the targets of its context. The text that
-    it returns becomes feedback: what was done, to how many, and what was left out.
+    Each `do_` method handles the action of that id for the targets of its context. The text that it
+    returns becomes feedback: the change, the number of downloads, and the omitted ones.
 
     Args:
         service: changes the downloads.
@@ -100,7 +100,7 @@ class DownloadHandlers:
         return " ".join(sentences) or "No data is left to keep."
 
     async def download_again(self, rows: Rows, decision: Decision) -> str:
-        """Queue downloads again whose files are on the disk."""
+        """Queue downloads again although their files are on the disk."""
         await self._service.add_again(_ids(rows), decision.strategy, decision.names_of(rows))
         return self.done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
 
@@ -122,7 +122,7 @@ class DownloadHandlers:
         return self.done("Resumed", context.targets, context.targets, count=count)
 
     async def do_again(self, context: Context) -> str:
-        """Download completed and skipped files again, beside those that exist."""
+        """Download completed and skipped files again, next to the existing ones."""
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
         done = self.done("Queued again:", rows, context.targets, "are not done")
@@ -139,7 +139,7 @@ class DownloadHandlers:
         return await self._undo.undo()
 
     async def do_redo(self, _: Context) -> str:
-        """Redo the change that was undone last."""
+        """Redo the last undone change."""
         return await self._undo.redo()
 
     async def do_priority_up(self, context: Context) -> str:
@@ -246,7 +246,7 @@ class DownloadHandlers:
         undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
         undone = "Slow mode is on" if was_slow else _limit_sentence(before)
         await self._take(Step(undo, partial(self._set_limit, rate), undone, _limit_sentence(rate)))
-        # The setting holds again after a restart.
+        # The setting applies again after a restart.
         lasts = "" if rate is None else " for all downloads until you quit"
         return f"{_limit_sentence(rate)}{lasts}."
 
@@ -267,14 +267,14 @@ class DownloadHandlers:
     # Changes by id; each pushes its step
 
     async def cancel(self, ids: Sequence[str]) -> int:
-        """Cancel downloads; their partial data is kept until the undo is over."""
+        """Cancel downloads; their partial data is kept while undo is possible."""
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Cancelling", self._service.cancel, ids, from_end=True)
         name = self._undo.only_name(ids)
         return await self._take(Step(undo, redo, "Restored {}", "Cancelled {}", name))
 
     async def remove(self, ids: Sequence[str]) -> int:
-        """Remove downloads from the list; partial data is kept until the undo is over."""
+        """Remove downloads from the list; partial data is kept while undo is possible."""
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Removing", self._service.remove, ids, from_end=True)
         name = self._undo.only_name(ids)
@@ -312,7 +312,7 @@ class DownloadHandlers:
         return await self._take(Step(pause, resume, "Paused {}", "Resumed {}", name))
 
     def _pausing(self, ids: Sequence[str]) -> tuple[Change, Change]:
-        """Return the work that pauses downloads, and that which resumes them."""
+        """Return the work that pauses downloads, and the work that resumes them."""
         service = self._service
         pause = self._each("Pausing", service.pause, ids, from_end=True)
         return pause, self._each("Resuming", service.resume, ids)
@@ -348,7 +348,7 @@ class DownloadHandlers:
         *,
         from_end: bool = False,
     ) -> Change:
-        """Return work in batches; that `from_end` starts none of the later ones meanwhile."""
+        """Return work in batches; `from_end` begins at the end, so that no later one starts."""
         return partial(self._undo.work.each, title, ids, call, from_end=from_end)
 
 
@@ -367,7 +367,7 @@ def _ids(rows: Rows) -> list[str]:
 
 
 def _name_or_count(rows: Rows, count: int) -> str:
-    """Return the name of the only one of `rows`, or the number of those that changed."""
+    """Return the name of the only one of `rows`, or the number of changed ones."""
     return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
 
 
@@ -390,7 +390,7 @@ def done_text(
     *,
     count: int | None = None,
 ) -> str:
-    """Return what was done to `rows`, and how many of `targets` were left out and why.
+    """Return a sentence on the change to `rows`, and on how many of `targets` it omitted and why.
 
     `count` is the number of rows that changed, since some may have ended meanwhile; None: all.
     """

@@ -21,7 +21,7 @@ class Context:
     folded: int = 0  # finished downloads for which the cursor stands; `targets` has one of them
     marked: int = 0  # marked rows shown
     total: int = 0
-    active: int = 0  # those with a slot
+    active: int = 0  # downloads with a slot
     failed: int = 0
     finished: int = 0  # completed or skipped
     running: int = 0  # neither ended nor paused
@@ -36,7 +36,7 @@ class Context:
     speed: float = 0.0  # of all downloads together, bytes/s
     speed_limit: int | None = None  # bytes/s
     is_slow: bool = False
-    has_filter: bool = False  # or a tab of the user is open
+    has_filter: bool = False  # or one of the user's tabs is open
     own_tabs: int = 0
     read_only: bool = False
 

@@ -1,4 +1,4 @@
-"""Registry of actions: keys, footer, help and command palette are made from it.
+"""Registry of actions: the source of keys, footer, help and command palette.
 
 A disabled action keeps its key and gives the reason (`action_reasons.py`).
 """
@@ -42,11 +42,11 @@ class Action:
     help: str
     label: str = ""  # in the footer; empty: not shown there
     disabled: reasons.Reason = field(default=lambda _: "")
-    acts_on: frozenset[DownloadStatus] = frozenset()  # every row in these states, marked or not
+    acts_on: frozenset[DownloadStatus] = frozenset()  # all rows in these states, marked or not
     opens_input: bool = False  # keys typed after its own go to an input
     owner: Owner = "screen"
-    takes_targets: bool = False  # as a command, it acts on the downloads that are named
-    in_menu: bool = False  # in the menu of the selection, though it takes no targets
+    takes_targets: bool = False  # as a command, it acts on the named downloads
+    in_menu: bool = False  # in the menu of the selection, although it takes no targets
     tab: str = ""  # key of a tab, passed to the handler that all tabs share
 
     @property
@@ -484,13 +484,13 @@ _KEY_NAMES = {
 
 
 def key_names(action: Action, keymap: Mapping[str, str]) -> list[str]:
-    """Return the keys of `action` as people read them."""
+    """Return the keys of `action` as shown to people."""
     keys = keymap.get(action.id, action.keys).split(",")
     return [key_name(key.strip()) for key in keys]
 
 
 def first_key(action_id: str, keymap: Mapping[str, str]) -> str:
-    """Return the first key of an action as people read it, for sentences that name it."""
+    """Return the first key of an action as shown to people, for sentences that name it."""
     return key_names(BY_ID[action_id], keymap)[0]
 
 
@@ -500,7 +500,7 @@ def family_keys(actions: Sequence[Action], keymap: Mapping[str, str], width: int
     Args:
         actions: the actions, in the order of their keys.
         keymap: the user's keys by the id of the action.
-        width: most characters; keys that do not fit are left out.
+        width: maximum number of characters; keys that do not fit are omitted.
     """
     keys = [key for action in actions for key in key_names(action, keymap)]
     first, last = keys[0], keys[-1]
@@ -514,12 +514,12 @@ def family_keys(actions: Sequence[Action], keymap: Mapping[str, str], width: int
 
 
 def advice_text(cause: Cause, keymap: Mapping[str, str]) -> str:
-    """Return what helps against a failure, with the user's key for it; "" if nothing is known."""
+    """Return the advice about a failure, with the user's key for it; "" if there is none."""
     return cause.advice.format(key=first_key(cause.action, keymap) if cause.action else "")
 
 
 def key_name(key: str) -> str:
-    """Return a key as people read it."""
+    """Return a key as shown to people."""
     *modifiers, last = key.split("+") if len(key) > 1 else [key]
     shown = _KEY_NAMES.get(last) or format_key(last)
     if modifiers or len(shown) > 1:

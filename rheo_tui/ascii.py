@@ -27,17 +27,17 @@ _BLOCKS_END = 0x25A0
 
 
 def needs_ascii(environ: Mapping[str, str]) -> bool:
-    """Return True if the locale names another encoding than UTF-8; a missing locale names none."""
+    """Return True if the locale names an encoding other than UTF-8; a missing locale names none."""
     locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "UTF-8"
     plain = environ.get("LANG", "") in ("C", "POSIX") and not environ.get("LC_ALL")
-    # Python replaces LC_CTYPE in the C locale (PEP 538), which tells nothing about the terminal.
+    # Python replaces LC_CTYPE in the C locale (PEP 538), which says nothing about the terminal.
     if plain and locale.upper() in ("C.UTF-8", "C.UTF8", "UTF-8"):
         return True
     return not locale.upper().replace("-", "").partition("@")[0].endswith("UTF8")
 
 
 class AsciiFilter(LineFilter):
-    """Replaces every character that is not ASCII by one that takes the same cells."""
+    """Replaces every character that is not ASCII by one of the same width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return the segments in ASCII."""

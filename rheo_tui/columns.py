@@ -95,7 +95,7 @@ class ColumnChoice:
 
     @classmethod
     def of(cls, stored: Mapping[str, object]) -> "ColumnChoice":
-        """Return a choice from stored values, without those that are unknown or not valid."""
+        """Return a choice from stored values, without unknown or invalid ones."""
 
         def ids(name: str) -> tuple[str, ...]:
             value = stored.get(name)
@@ -193,7 +193,7 @@ _LAST_GROUP = len(_GROUPS) - 1
 
 
 def queue_key(row: DownloadSnapshot) -> tuple[object, ...]:
-    """Return the key of the queue order: running and broken first, the latest finished at last."""
+    """Return the key of the queue order: running and broken first, the latest finished last."""
     group = _GROUP_OF[row.status]
     if group == _LAST_GROUP:
         return (group, -(row.finished_at or row.added_at), -row.priority, row.rank)
@@ -231,7 +231,7 @@ def layout(width: int, *, with_priority: bool = False, choice: ColumnChoice = AU
 
     Args:
         width: cells of a row.
-        with_priority: True shows priorities, which is of use only while they differ.
+        with_priority: True shows priorities, which is useful only while they differ.
         choice: the user's choice.
     """
     gap = 2 if width >= _WIDE else 1
@@ -248,7 +248,7 @@ def layout(width: int, *, with_priority: bool = False, choice: ColumnChoice = AU
             break
         widths.pop(dropped, None)
     _share_out(widths, _name_width(widths, width, gap) - _COMFORTABLE_NAME_WIDTH)
-    # Only now, so that a new size changes that of the name alone.
+    # Only now, so that a new size changes only that of the name.
     sized = {each: cells for each, cells in choice.widths if each in widths}
     widths |= sized
     _limit_sized(widths, sized, _name_width(widths, width, gap) - _MIN_NAME_WIDTH)

@@ -27,7 +27,7 @@ class CommandSpec:
         example: a line that uses it, without the colon.
         argument: kind of its argument; "" if it has none.
         takes_targets: True if it acts on downloads.
-        action_id: action that it runs; "" if it has a handler of its own.
+        action_id: action that it runs; "" if it has its own handler.
     """
 
     name: str
@@ -102,7 +102,7 @@ _HIDDEN = frozenset(
     or action.id.startswith("range_")
     or action.id == "palette"
 )
-"""Actions that are of no use on the command line: moves of the cursor, and those that open it."""
+"""Actions that are useless on the command line: cursor moves, and those that open it."""
 MOVE_ACTIONS = {
     action.id.removeprefix("move_"): action.id for action in ACTIONS if action.id[:5] == "move_"
 }
@@ -143,10 +143,10 @@ def split_line(line: str) -> tuple[str, str]:
 
 
 def without_secrets(line: str) -> str:
-    """Return a command as it may be logged and stored.
+    """Return a command in a form that may be logged and stored.
 
-    A text to add may be a curl command with a login, and so may the value of a hook: no rule finds
-    all secrets in these, so nothing of them is shown.
+    A text to add, or the value of a hook, may be a curl command with a login. No rule finds all
+    secrets in these, so they are hidden completely.
     """
     name, argument = split_line(line)
     words, kind = argument.split(), COMMANDS[name].argument if name in COMMANDS else ""

@@ -25,7 +25,7 @@ class Fact:
         key: key in the menu.
         title: its name in the menu.
         read: returns it as text; "" if it is not known.
-        needs_config: True if it is not in the row alone.
+        needs_config: True if it needs more than the row.
     """
 
     id: str
@@ -50,7 +50,7 @@ def _hash(row: DownloadSnapshot, config: FileConfig | None) -> str:
 def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
     """Return a curl command in which secrets are replaced."""
     words = ["curl", "--location", "--output", row.name]
-    if any(sign in row.url for sign in "[]{}"):  # they would stand for several URLs
+    if any(sign in row.url for sign in "[]{}"):  # curl would read them as patterns
         words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
@@ -123,7 +123,7 @@ async def copied(
     rows: Sequence[DownloadSnapshot],
     config_of: Callable[[str], Awaitable[FileConfig | None]],
 ) -> list[str]:
-    """Return a fact about downloads, without those that do not have it."""
+    """Return a fact about downloads, without downloads that do not have it."""
     if not fact.needs_config:
         return list(filter(None, (fact.read(row, None) for row in rows)))
     return list(filter(None, [fact.read(row, await config_of(row.id)) for row in rows]))

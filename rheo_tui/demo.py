@@ -28,7 +28,7 @@ _BLOCK_SIZE = 256 * 1024
 _PIECE_SIZE = 64 * 1024  # bytes given to the socket at once
 _PIECES_PER_SECOND = 10  # of a throttled response; more would only cost CPU
 _CLOSE_SECONDS = 0.1
-_LOOK_SECONDS = 1.0  # between two looks whether all downloads have ended
+_LOOK_SECONDS = 1.0  # between checks whether all downloads have ended
 REST_SECONDS = 20.0
 """Time for a person to look at the ended downloads before they begin again."""
 
@@ -42,7 +42,7 @@ class DemoFile:
     speed: int | None = None  # bytes/s of one connection; None: unlimited
     priority: int = 1
     checksum: Literal["right", "wrong"] | None = None  # the checksum in `configs`
-    failures: int = 0  # requests answered with 503 before it works
+    failures: int = 0  # requests that get 503 before it works
     has_length: bool = True  # False: chunked, without ranges
     missing: bool = False  # 404
     offered_name: str | None = None  # in Content-Disposition

@@ -32,7 +32,7 @@ class Field(NamedTuple):
     example: str = ""
     is_secret: bool = False
     is_long: bool = False  # has several lines
-    note: Callable[[str], str] = lambda _: ""  # what a valid text means, if that may surprise
+    note: Callable[[str], str] = lambda _: ""  # effect of a valid text, if that may surprise
 
 
 def _link(text: str, config: FileConfig) -> Update:
@@ -163,7 +163,8 @@ def texts_of(config: FileConfig) -> dict[str, str]:
 def problem_of(name: str, text: str, config: FileConfig) -> str:
     """Return a sentence if a text is not valid in a field; otherwise "".
 
-    The checksum in a link is not compared with the one in the field Hash, which may change, too.
+    This does not compare the checksum in a link with the one in the field Hash, which may change
+    too.
     """
     try:
         _update(name, text, config, config.model_copy(update={"hash_config": None}))

@@ -17,9 +17,9 @@ QUEUE_ENDS = ("last", "first")
 
 
 class EntryDefaults(NamedTuple):
-    """Options of all downloads that are added together; what their text says goes before.
+    """Options of all downloads that are added together; their text takes precedence.
 
-    The folder is not here, because verdicts depend on it.
+    They do not include the folder, because verdicts depend on it.
     """
 
     priority: int | None = None
@@ -45,7 +45,7 @@ class ChosenFolder(NamedTuple):
 
 
 def parse_folder(text: str, base: Path | None) -> ChosenFolder:
-    """Return the folder that a text names; no text names the download folder.
+    """Return the folder that a text names; "" names the download folder.
 
     Args:
         text: a path below the download folder, or one that begins with `/` or `~`.
@@ -73,7 +73,7 @@ def parse_folder(text: str, base: Path | None) -> ChosenFolder:
 
 
 def parse_priority(text: str) -> int | None:
-    """Return the priority; None for the usual one.
+    """Return the priority; None for the default one.
 
     Raises:
         ValueError: the text is not valid.

@@ -10,7 +10,7 @@ from rheo_core.domain.text import printable
 
 
 class Choice(StrEnum):
-    """Ways to go on with a link whose file exists."""
+    """Choices for a link whose file exists."""
 
     OPEN = "open"
     AGAIN = "again"
@@ -34,7 +34,8 @@ class Decision(NamedTuple):
     def names_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, str]:
         """Return the names of the files by the ids of their downloads; others keep theirs.
 
-        A file that is overwritten is named: no name that only a response has replaces a file.
+        This names a file that is overwritten, because a name from a response must not replace a
+        file.
         """
         if self.choice is Choice.OVERWRITE:
             return {row.id: Path(row.destination).name for row in rows if row.destination}

@@ -56,7 +56,7 @@ _CAUSES = {
     FailureKind.INCOMPLETE: Cause("connection ended early", _RETRY, "retry"),
     FailureKind.TIMEOUT: Cause("", _RETRY, "retry"),
 }
-"""Causes by kind. Without a text of its own, a cause has the short message of the error."""
+"""Causes by kind. A cause without a text has the short message of the error."""
 _ADVICE_FOR_MANY = {
     _LOGIN: (_LOGIN.replace(" it ", " them "), "link"),
     _WRONG_LOGIN: (_WRONG_LOGIN.replace(" it ", " them "), "link"),
@@ -76,14 +76,14 @@ _ALGORITHM_NAMES = {
 
 
 def algorithm_text(algorithm: HashAlgorithm) -> str:
-    """Return the name of an algorithm as people write it: `SHA-256`."""
+    """Return the usual name of an algorithm: `SHA-256`."""
     return _ALGORITHM_NAMES[algorithm]
 
 
 def cause_of(row: DownloadSnapshot) -> Cause:
     """Return the cause of the last failure of `row`; its text is "" if there is none.
 
-    A failure of unknown kind, stored by an earlier version, is its whole message without advice.
+    A failure of unknown kind, stored by an earlier version, gives its whole message without advice.
     """
     if row.status is DownloadStatus.SKIPPED:
         return Cause("", _EXISTING, "existing")

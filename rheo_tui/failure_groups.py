@@ -31,7 +31,7 @@ def failure_groups(rows: Iterable[DownloadSnapshot]) -> list[FailureGroup]:
     for row in rows:
         if row.status is DownloadStatus.FAILED:
             alike[row.error, urlsplit(row.url).hostname or ""].append(row)
-    # Causes are found once for each message, because a list may have failed as a whole.
+    # Each message is classified once, because a whole list may have failed.
     groups: defaultdict[tuple[Cause, str], list[DownloadSnapshot]] = defaultdict(list)
     for (_, host), members in alike.items():
         groups[cause_of(members[0]), host] += members

@@ -20,7 +20,7 @@ _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
 
 
 def folder_of(destination: str, fallback: Path) -> Path:
-    """Return the folder that holds `destination`, or `fallback` if it does not exist."""
+    """Return the folder of `destination`, or `fallback` if it does not exist."""
     folder = Path(destination).absolute().parent if destination else fallback.absolute()
     return folder if os.path.isdir(folder) else fallback.absolute()
 
@@ -77,7 +77,7 @@ def _reason(opener: str, path: Path, errors: bytes, status: int) -> str:
 
 
 def _run(command: list[str], errors: IO[bytes]) -> int:
-    """Run a program and return its exit status; 0 if it goes on running.
+    """Run a program and return its exit status; 0 if it keeps running.
 
     Args:
         command: the program and its arguments.

@@ -6,7 +6,7 @@ from .actions import BY_ID, Action
 
 
 def _as(action_id: str, title: str, help: str, label: str = "") -> Action:
-    """Return an action of the app with its meaning here; its key stays, the user's too."""
+    """Return an action of the app with its meaning here; it keeps its key, even a user's key."""
     return replace(BY_ID[action_id], group="Fleet", title=title, help=help, label=label)
 
 
@@ -54,8 +54,8 @@ FLEET_ACTIONS: tuple[Action, ...] = (
 SHARD_ACTIONS = tuple(
     action for action in FLEET_ACTIONS if action.group != "Move" and action.id != "filter"
 )
-"""Those of the table of shards."""
+"""Actions of the table of shards."""
 FAILED_URL_ACTIONS = tuple(
     action for action in FLEET_ACTIONS if action.id in ("filter", "copy", "clear")
 )
-"""Those of the list of failed URLs."""
+"""Actions of the list of failed URLs."""

@@ -20,7 +20,7 @@ class FleetApp(TerminalApp):
     """The app over a fleet run.
 
     Args:
-        service: reads and steers the run.
+        service: reads and controls the run.
         settings: theme and keys of the user.
         problems: mistakes in the settings, to show at the start.
     """
@@ -60,7 +60,7 @@ class FleetApp(TerminalApp):
         self.main.do_help()
 
     async def action_quit(self) -> None:
-        """Quit; the fleet runs on."""
+        """Quit; the fleet continues."""
         self.close_and_exit()
 
     def close_and_exit(self) -> None:

@@ -26,7 +26,7 @@ class FleetSummary:
 
     Attributes:
         out: the output folder as the user named it, printable.
-        view: the run; None before the first look.
+        view: the run; None before the first reading.
     """
 
     out: str
@@ -57,7 +57,7 @@ def fleet_lines(shown: FleetSummary, width: int, height: int) -> list[list[Span]
 
 
 def rate_text(per_second: float) -> str:
-    """Format entries a second: `1,590/s`, `0.4/s`; "" if nothing moves."""
+    """Format entries per second: `1,590/s`, `0.4/s`; "" if nothing moves."""
     if per_second < 0.05:
         return ""
     return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"

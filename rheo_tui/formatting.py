@@ -21,7 +21,7 @@ _LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 _HIGHEST_DOTS = 0x09
 _LIMIT_IN_SIGHT = 2.0
-"""A higher limit, as a multiple of the peak, is not drawn, because it would flatten the graph."""
+"""Multiple of the peak above which a limit is not drawn, because it would flatten the graph."""
 
 
 def clock_text(timestamp: float | None) -> str:
@@ -32,7 +32,7 @@ def clock_text(timestamp: float | None) -> str:
 
 
 def with_tilde(text: str) -> str:
-    """Return a text with `~` in place of the user's home folder, as people write paths."""
+    """Return a text with `~` in place of the user's home folder."""
     return text.replace(str(user_folder(Path.home)), "~")
 
 
@@ -65,7 +65,7 @@ def bar_text(fraction: float, width: int) -> tuple[str, str]:
 
 
 def moving_bar_text(phase: int, width: int) -> tuple[str, str, str]:
-    """Return a bar for an unknown size: a piece at the place `phase`, and the parts beside it."""
+    """Return a bar for an unknown size: a piece at the place `phase`, and the parts around it."""
     piece = max(width // 4, 1)
     turn = max(width - piece, 1)
     at = phase % (2 * turn)
@@ -112,7 +112,7 @@ def _graph_row(heights: Sequence[int], below: int, line: int = 0) -> str:
 
 
 def _dots(value: float, top: float, most: int) -> int:
-    """Return a height of 0 to `most` dots; what moves has at least one."""
+    """Return a height of 0 to `most` dots; a positive value has at least one."""
     if value <= 0 or top <= 0:
         return 0
     return max(1, min(most, round(value / top * most)))

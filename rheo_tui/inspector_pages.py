@@ -44,7 +44,7 @@ from .status_look import look_of
 _LABEL_WIDTH = 10
 _TWO_COLUMNS_FROM = 90
 _BESIDE_WIDTH, _BESIDE_GAP = 110, 3
-"""Width from which the speed stands beside the connections, and the cells between them."""
+"""Width from which the speed is next to the connections, and the cells between them."""
 _STALLED_SECONDS = 3.0
 GRAPH_ROWS = 5
 """Lines of a graph in a low pane."""

@@ -7,7 +7,7 @@ from rheo_core.domain.text import printable
 from .actions import ACTIONS, BY_ID, Action, key_name
 
 Keymap = Mapping[str, str]
-"""Keys by the id of their action, separated by commas; others have their usual keys."""
+"""Keys by the id of their action, separated by commas; other actions keep their usual keys."""
 
 PRESETS: Mapping[str, Keymap] = {
     "default": {},
@@ -48,7 +48,7 @@ def with_keys(keymap: Keymap, action: Action, keys: list[str]) -> dict[str, str]
     """Return a keymap in which an action has other keys.
 
     Raises:
-        ValueError: a key has a meaning already; the message names it.
+        ValueError: a key already has a meaning; the message names it.
     """
     for key in keys:
         if key in _RESERVED:
@@ -65,11 +65,11 @@ def with_keys(keymap: Keymap, action: Action, keys: list[str]) -> dict[str, str]
 
 
 def preset_of(keymap: Keymap) -> str:
-    """Return the name of the preset that a keymap is; "own" if it is none."""
+    """Return the name of the preset that equals a keymap; "own" for other keymaps."""
     known = {id_: keys for id_, keys in keymap.items() if id_ in BY_ID}
     return next((name for name, preset in PRESETS.items() if preset == known), "own")
 
 
 def shown(key: str) -> str:
-    """Return a key as people read it."""
+    """Return a key as shown to people."""
     return printable(key_name(key))

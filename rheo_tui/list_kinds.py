@@ -24,7 +24,7 @@ _COMMAND = " command"
 
 
 def kind_of(entries: Sequence[Entry]) -> str:
-    """Return what a list is, such as `aria2 list, 208 entries`; "" for no entries."""
+    """Return a description of a list, such as `aria2 list, 208 entries`; "" for no entries."""
     if not entries:
         return ""
     kinds = {_kind(entry.form) for entry in entries if entry.form or entry.config}

@@ -27,7 +27,7 @@ class LongWork:
         self.is_stopped = False
 
     def stop(self) -> bool:
-        """Stop after the present batch; return False if nothing is running."""
+        """Stop after the current batch; return False if nothing is running."""
         self.is_stopped = self._running > 0
         return self.is_stopped
 
@@ -40,7 +40,7 @@ class LongWork:
         from_end: bool = False,
         say: Callable[[str], None] | None = None,
     ) -> int:
-        """Call `call` with one batch of items after the other; return the sum of its results.
+        """Call `call` with one batch of items after another; return the sum of its results.
 
         Args:
             title: the work in a word, such as `Removing`.
@@ -56,7 +56,7 @@ class LongWork:
             starts = range(0, max(len(items), 1), _BATCH_SIZE)
             for turn, start in enumerate(reversed(starts) if from_end else starts, 1):
                 count += await call(items[start : start + _BATCH_SIZE])
-                await asyncio.sleep(0)  # keys and the screen come in between
+                await asyncio.sleep(0)  # let keys and the screen run in between
                 if self.is_stopped:
                     break
                 if time.monotonic() - began >= _SHOW_AFTER_SECONDS:

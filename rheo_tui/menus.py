@@ -22,7 +22,7 @@ class MenuItem:
     Attributes:
         id: the result.
         keys: Textual's names of keys that choose it, separated by commas.
-        shown_keys: the keys as people read them.
+        shown_keys: the keys as shown to people.
         title: text of the choice.
         reason: reason why it is disabled; "" if it is not.
     """
@@ -49,7 +49,8 @@ def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
     """Return speed limits for the selection, or for all downloads together.
 
     Args:
-        present: their limits now, in bytes/s; None: no limit. If there is only one, it is marked.
+        present: their current limits, in bytes/s; None: no limit. If there is only one, it is
+            marked.
         for_all: True for all downloads together.
     """
     rates = [rate for rate in SPEED_LIMITS if rate is not None]

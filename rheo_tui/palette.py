@@ -1,4 +1,4 @@
-"""Command palette, made from the registry of actions."""
+"""Command palette, built from the registry of actions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ from .widgets.choice_list import has_lines
 
 _PAGE_KEYS = ("page_up", "page_down")
 _OF_HELP = 0.9
-"""Factor that puts a word in the help behind the same word in a title."""
+"""Factor that ranks a word in the help below the same word in a title."""
 
 
 class PaletteScreen(Protocol):

@@ -19,7 +19,7 @@ from .existing_files import Choice, Decision
 from .formatting import count_text, short_path, size_pair_text, size_text
 
 EntryKey = tuple[str, str | None, str | None]
-"""URL, name and folder of an entry as the text gives them."""
+"""URL, name and folder of an entry in the text."""
 
 _RENEWABLE = frozenset(
     {
@@ -66,7 +66,7 @@ _RENEWS_RANK, _REMARK_RANK = 2, 3
 
 
 class Proposal(NamedTuple):
-    """An entry, and what the user has chosen for it."""
+    """An entry, and the user's choices for it."""
 
     entry: Entry  # as the user has edited it
     key: EntryKey | None = None  # None: there is nothing to choose
@@ -106,7 +106,7 @@ class Proposal(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """Place in the order of display: first what needs attention. No choice changes it."""
+        """Place in the order of display, which puts entries that need attention first."""
         if self.renews is not None:
             return _RENEWS_RANK
         verdict = self.entry.verdict
@@ -157,7 +157,7 @@ class Choices:
     """The user's choices for entries; they belong to downloads, and stay while the text changes.
 
     Attributes:
-        decisions: skip, or what to do about a file that exists.
+        decisions: skip, or the choice for a file that exists.
         edits: texts of the fields that the user has changed.
     """
 
@@ -200,10 +200,9 @@ def key_of(entry: Entry, subfolder: str | None) -> EntryKey | None:
 
 
 class Renewals:
-    """Finds the downloads that a new link of the same file renews.
+    """Finds the downloads that a new link to the same file renews.
 
-    The file is the same if the URLs differ in their signatures only, or if name and size are
-    equal.
+    The file is the same if the URLs differ only in their signatures, or if name and size are equal.
 
     Args:
         rows: the downloads in the list.
@@ -229,7 +228,7 @@ class Renewals:
         if row is None and config.size_bytes is not None:
             row = index.get(config.size_bytes)
         if row is not None and _has_options(config):
-            # A download sends options to its own host only.
+            # A download sends options only to its own host.
             return row if host_of(row.url) == host_of(config.url) else None
         return row
 
@@ -303,6 +302,6 @@ def folder_words(config: FileConfig | None) -> str:
 
 
 def name_words(entry: Entry) -> str:
-    """Return the name of the file, or the text that was not understood."""
+    """Return the name of the file, or the invalid text."""
     config = entry.config
     return printable(Path(config.get_destination_filename()).name) if config else entry.text

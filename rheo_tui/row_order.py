@@ -55,7 +55,7 @@ class RowOrder:
         return True
 
     def fill_from(self, order: "RowOrder", ids: Iterable[str]) -> None:
-        """Replace all ids by some of another order, given as they stand there."""
+        """Replace all ids by some ids of another order, given in their order there."""
         self._ids = list(ids)
         if len(self._ids) == len(order):
             self._keys = order._keys.copy()  # ten times as fast

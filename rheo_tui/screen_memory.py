@@ -21,7 +21,7 @@ _MAX_BYTES = 1 << 20
 
 @dataclass
 class ScreenMemory:
-    """State of the screen that is worth more than one run.
+    """State of the screen that outlives a run.
 
     Attributes:
         path: the file; None keeps nothing.
@@ -29,7 +29,7 @@ class ScreenMemory:
         tab: id of the tab that is open.
         commands: latest commands, oldest first.
         columns: the choice of columns in the table.
-        lists: paths of the list files that were loaded lately, newest first.
+        lists: paths of recently loaded list files, newest first.
     """
 
     path: Path | None = None
@@ -41,7 +41,7 @@ class ScreenMemory:
 
     @classmethod
     def load(cls, path: Path) -> "ScreenMemory":
-        """Return what the last run left at `path`; nothing if that cannot be read."""
+        """Return the state that the last run left at `path`; an empty one if it is unreadable."""
         memory = cls(path)
         with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
             stored = json.loads(file.read(_MAX_BYTES))

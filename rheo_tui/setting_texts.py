@@ -25,7 +25,7 @@ TABLES: Mapping[str, str] = {
     "keys": '[keys]\npause = "z"',
     "tabs": '[tabs]\nBig = "size>1g !status:done"',
 }
-"""Settings with an inner structure, which a line of text cannot hold, with examples."""
+"""Settings whose structure does not fit into a line of text, with examples."""
 _SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
 _SIZES = frozenset({"chunk_size", "max_size"})
 _LABELS = {name: field.title or name for name, field in Settings.model_fields.items()}
@@ -39,11 +39,11 @@ class Setting:
         name: as in the file.
         label: title for people.
         group: title of its group.
-        text: the value as a person types it.
+        text: the value as typed.
         shown: the value with its unit.
         is_changed: it differs from the default.
         help: meaning, default and name in the file.
-        choices: all values, if there are few; else empty.
+        choices: all values, if there are few; otherwise empty.
     """
 
     name: str
@@ -91,16 +91,16 @@ def changed(
     """Return settings with another value.
 
     Args:
-        settings: the present ones.
+        settings: the current ones.
         name: of the setting.
-        text: the value as a person types it; empty: the default.
+        text: the typed value; empty: the default.
         labels: names of settings for messages, by their names in the file.
 
     Raises:
         ValueError: the value is not valid. The message names the setting and what is allowed.
     """
     value = _typed(name, text.strip())
-    if name == "theme" and (problem := unknown_theme(value)):  # the model does not know them
+    if name == "theme" and (problem := unknown_theme(value)):  # the model does not know the themes
         raise ValueError(problem)
     try:
         # Pass every field, so that no environment variable is read again.
@@ -125,7 +125,7 @@ def _default(field: FieldInfo) -> Any:
 
 
 def choices_of(name: str) -> tuple[str, ...]:
-    """Return the values of a setting that has few; else nothing."""
+    """Return the values of a setting that has few; otherwise nothing."""
     field = Settings.model_fields.get(name)
     if field is None:
         return ()
@@ -180,7 +180,7 @@ def _at_home(path: Path) -> str:
 
 
 def _count(name: str, value: Any) -> str:
-    """Return how much a table holds; its values may be secret."""
+    """Return the size of a table, because its values may be secret."""
     if name == "request":
         value = value.model_fields_set
     one = {"rules": "rule", "request": "option", "hosts": "host", "keys": "key", "tabs": "tab"}[

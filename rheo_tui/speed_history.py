@@ -18,17 +18,17 @@ class Sample(NamedTuple):
 
 
 class SpeedHistory:
-    """Samples of the latest downloads; the cost of a sample grows with those that run."""
+    """Samples of the latest downloads; the cost of a sample grows with the running ones."""
 
     def __init__(self) -> None:
         self._samples: dict[str, deque[Sample]] = {}  # by download, latest last
         self._sampled_at = -1.0
 
     def sample(self, rows: Iterable[DownloadSnapshot], now: float) -> None:
-        """Take samples of rows that run, at most once a second.
+        """Sample running rows, at most once a second.
 
         Args:
-            rows: rows that changed, among them all that run.
+            rows: rows that changed, including all running ones.
             now: seconds of any clock.
         """
         if now - self._sampled_at < 1.0:

@@ -21,7 +21,7 @@ def limit_step(current: int | None, up: bool, speed: float = 0.0) -> int | None:
     Args:
         current: the limit.
         up: True for the next higher one.
-        speed: present speed. Without a limit, the next lower one is the highest step that it
+        speed: current speed. Without a limit, the next lower one is the highest step that it
             reaches, because a higher one would change nothing.
     """
     numbers = [step for step in SPEED_LIMITS if step is not None]

@@ -24,7 +24,7 @@ class StatusText(NamedTuple):
 
     Attributes:
         full: the word, or the reason and its numbers.
-        short: the same for a narrow column, without the words that its glyph says.
+        short: the same for a narrow column, without words that its glyph expresses.
     """
 
     full: str
@@ -55,7 +55,7 @@ def status_text(
         row: the download.
         waiting: reasons why queued downloads wait.
         now: seconds since the epoch, for countdowns.
-        columns: ids of the columns beside, whose facts are left out here.
+        columns: ids of the other columns, whose facts are omitted here.
     """
     label = look_of(row).label
     match row.status:
@@ -133,7 +133,7 @@ def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> 
         attempt += f" in {countdown}"
     cause = row.reason or cause_of(row).text
     if not row.reason and row.failure is not None and (code := row.failure.http_status):
-        # So that the number of tries has space.
+        # To leave space for the number of tries.
         cause = f"HTTP {code}" if "speed" in columns or not columns else code
     if not cause:
         return _alone(f"try {attempt}")

@@ -22,7 +22,7 @@ from .totals import fraction_of
 
 
 class Span(NamedTuple):
-    """A text in one style, named as a component class of the header without its prefix."""
+    """A text in one style, a component class of the header without its prefix."""
 
     text: str
     style: str = "quiet"
@@ -47,7 +47,7 @@ class Summary:
 
     folder: str = ""
     free: int | None = None
-    badge: str = ""  # a word on the kind of session, such as "read-only"
+    badge: str = ""  # the kind of session in a word, such as "read-only"
     busy: int = 0
     slots: int = 0
     connections: int = 0
@@ -150,7 +150,7 @@ def _work(summary: Summary) -> list[Part]:
 
 
 def _limits(summary: Summary) -> list[Part]:
-    """Return what holds the downloads back, or will stop them."""
+    """Return the conditions that delay the downloads, or will stop them."""
     parts = []
     if summary.limit is not None or summary.limit_reason:
         rate = "no limit" if summary.limit is None else f"limit {limit_text(summary.limit)}"
@@ -171,10 +171,10 @@ def _progress_line(summary: Summary, width: int) -> list[Span]:
 
 
 def bar_line(fraction: float | None, parts: Sequence[Part], width: int) -> list[Span]:
-    """Return a bar, and behind it the parts that fit.
+    """Return a bar, followed by the parts that fit.
 
     Args:
-        fraction: what is done, from 0.0 to 1.0; None if there is nothing to do.
+        fraction: part that is done, from 0.0 to 1.0; None if there is nothing to do.
         parts: the parts, in their order.
         width: cells of the line.
     """

@@ -15,12 +15,12 @@ from .tabs import ALL, Tab
 from .totals import Totals
 
 FOLD = ""
-"""Stands for the line of the finished downloads where an id is expected."""
+"""Id of the line of finished downloads."""
 _DONE = frozenset({DownloadStatus.COMPLETED, DownloadStatus.SKIPPED})
 _SEARCH_COST = 50
-"""Rows that are looked at one after the other in the time of one search."""
+"""Number of rows that can be checked one by one in the time of one search."""
 _MIN_BULK = 1000
-"""Changes from which a sort of all rows may be cheaper than a search for each."""
+"""Number of changes above which sorting all rows may be cheaper than a search for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Sort:
     descending: bool = False
 
     def towards(self, column: Column) -> "Sort":
-        """Return the sort by `column`; reversed if it is the column already."""
+        """Return the sort by `column`; reversed if it is already the sort column."""
         if column is QUEUE_ORDER:
             return Sort()
         if column is self.column:
@@ -60,7 +60,7 @@ def _is_done(row: DownloadSnapshot) -> bool:
 
 
 class _Descending:
-    """A value that sorts the other way round."""
+    """A value that sorts in reverse."""
 
     __slots__ = ("_value",)
 
@@ -80,12 +80,12 @@ class _Descending:
 class TableModel:
     """All rows, and the order of those that are shown.
 
-    In queue order, what runs and what is broken comes first, and finished downloads fold into one
-    line at the end (`FOLD`). The cost of `apply` grows with the number of changed rows.
+    In queue order, running and failed downloads come first, and finished ones fold into one line at
+    the end (`FOLD`). The cost of `apply` grows with the number of changed rows.
 
     Attributes:
         held: True keeps rows in their places while they change, because the user works on them.
-        followed: id of the download that stays in the list whatever becomes of it; see `follow`.
+        followed: id of the download that stays in the list in any state; see `follow`.
         own_tabs: the user's tabs, whose downloads are counted.
         problem: sentence on a filter that was dropped because it takes too long; "" for none.
     """
@@ -104,23 +104,23 @@ class TableModel:
         self._in_own_tab: dict[str, set[str]] = {}  # ids of downloads by the id of the tab
         self._full_hosts: frozenset[str] = frozenset()
         self._moment = Moment(0.0)
-        self._all = RowOrder()  # shown or not, so that a new filter needs no sort
+        self._all = RowOrder()  # including hidden ones, so that a new filter needs no sort
         self._listed = RowOrder()
-        self._finished = RowOrder()  # those under the fold
+        self._finished = RowOrder()  # downloads under the fold
         self._unfolded = False  # chosen by the user
-        self._moving: set[str] = set()  # rows whose new place is kept back
+        self._moving: set[str] = set()  # rows whose new place is held back
         self._range: Range | None = None
 
     # Lines
 
     @property
     def folds(self) -> bool:
-        """True if finished downloads have a line of their own instead of being in the list."""
+        """True if finished downloads have one line instead of being in the list."""
         return self.sort.column is QUEUE_ORDER and self.tab is ALL and not self.filter
 
     @property
     def has_fold(self) -> bool:
-        """True if a line stands for the finished downloads; not if there are no others."""
+        """True if one line represents the finished downloads; False if there are no others."""
         return bool(self._listed) and bool(self._finished)
 
     @property
@@ -144,7 +144,7 @@ class TableModel:
 
     @property
     def shown(self) -> list[str]:
-        """Ids of all rows shown, in their order; costs time for each."""
+        """Ids of all rows shown, in their order. This takes time for each."""
         return [*self._listed, *(self._finished if self.is_unfolded else ())]
 
     @property
@@ -183,7 +183,7 @@ class TableModel:
 
         Args:
             fits: returns True for the states to look for.
-            position: the position to start behind; the search goes on at the first row.
+            position: the search starts after this position, and wraps around to the first row.
         """
         shown = self.shown
         start = min(position + 1, len(shown))
@@ -205,9 +205,9 @@ class TableModel:
         self._unfolded = not self._unfolded
 
     def follow(self, download_id: str | None) -> None:
-        """Keep a listed download in the list, whatever the tab and the filter, and unfolded.
+        """Keep a download in the list and unfolded, regardless of tab and filter.
 
-        The one followed before goes to its place. None follows no download.
+        The previously followed download goes to its place. None follows no download.
         """
         before, self.followed = self.followed, download_id
         if before is not None:
@@ -285,7 +285,7 @@ class TableModel:
         return {tab_id: len(ids) for tab_id, ids in self._in_own_tab.items()}
 
     def moment(self) -> Moment:
-        """Return the present time and the hosts that are full."""
+        """Return the current time and the full hosts."""
         return Moment(time.time(), self._full_hosts)
 
     def _settle_safely(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
@@ -303,7 +303,7 @@ class TableModel:
             self.tab = ALL
 
     def _settle(self, row: DownloadSnapshot, old: DownloadSnapshot | None) -> bool:
-        """Move `row` to its place, or keep that back; return True if lines changed."""
+        """Move `row` to its place, or hold that back; return True if lines changed."""
         home, key = self._home(row), self._key(row)
         if self._all.key(row.id) != key:
             self._all.place(row.id, key)
@@ -349,7 +349,7 @@ class TableModel:
         return self._finished if download_id in self._finished else None
 
     def _key(self, row: DownloadSnapshot) -> SortKey:
-        if self.sort.column is QUEUE_ORDER:  # a flat key, because it is kept for each row
+        if self.sort.column is QUEUE_ORDER:  # a flat key, because each row keeps one
             return (*queue_key(row), row.id)
         value = sort_key(self.sort.column.id)(row)
         if value is None:
@@ -371,7 +371,7 @@ class TableModel:
         return bool(self._moving)
 
     def settle(self) -> None:
-        """Move the rows whose new places were kept back."""
+        """Move the rows whose new places were held back."""
         moving, self._moving = self._moving, set()
         if len(moving) > max(_MIN_BULK, len(self.rows) // 8):
             self.rebuild()
@@ -420,7 +420,7 @@ class TableModel:
         self.marked ^= {download_id}
 
     def mark_shown(self) -> None:
-        """Mark the rows shown; remove their marks if all have one."""
+        """Mark the rows shown; if all are marked, unmark them."""
         shown = set(self.shown)
         if shown <= self.marked:
             self.marked -= shown
@@ -443,7 +443,7 @@ class TableModel:
         self.marked.add(download_id)
 
     def extend_range(self, download_id: str) -> None:
-        """Mark the rows from the beginning of the range to a row, and no others of the range."""
+        """Mark the rows from the beginning of the range to a row; unmark the rest of the range."""
         if self._range is None:
             return
         first, last = self.position(self._range.first), self.position(download_id)

@@ -48,7 +48,7 @@ TABS = (
 )  # fmt: skip
 BY_ID = {tab.id: tab for tab in TABS}
 OWN_KEYS = "89"
-"""Keys of the first tabs of the user; the others are opened by a click or by `:tab`."""
+"""Keys of the user's first tabs; a click or `:tab` opens the others."""
 MORE = "…"
 _FIRST_HIDDEN = ("cancelled", "paused", "done", "queued", "failed", "active", "all")
 
@@ -69,8 +69,8 @@ def tabs_in(
 ) -> tuple[list[tuple[Tab, str]], bool]:
     """Return the tabs that fit into `width` cells with a line between them, and if `MORE` follows.
 
-    Each comes with its count as a text. Empty tabs are left out first, then the less important
-    ones; never the current one. `MORE` stands for tabs that are not empty.
+    Each has its count as a text. Empty tabs are omitted first, then the less important ones, but
+    never the current one. `MORE` represents tabs that are not empty.
 
     Args:
         width: cells for all tabs.

@@ -40,7 +40,7 @@ def _is_hung_up(descriptor: int) -> bool:
 
 
 class TerminalApp(App[None]):
-    """Themes, keys and signals, whatever the app shows."""
+    """Themes, keys and signals, for any content of the app."""
 
     TITLE = "rheo"
     CSS_PATH = "styles.tcss"
@@ -81,10 +81,10 @@ class TerminalApp(App[None]):
         return FALLBACKS
 
     def take_settings(self, settings: Settings) -> list[str]:
-        """Apply theme and keys of the settings; return sentences on those that are unknown.
+        """Apply theme and keys of the settings; return sentences about unknown ones.
 
-        Before the first screen is composed, so that the styles are parsed for this theme alone:
-        that is a quarter of the time between the imports and the first screen.
+        Call this before the first screen is composed, so that the styles are parsed only for this
+        theme. That saves a quarter of the time between the imports and the first screen.
         """
         problem = self.use_theme(settings.theme)
         problems = [problem] if problem else []
@@ -114,7 +114,7 @@ class TerminalApp(App[None]):
             screen.add_class(name, update=False)
 
     def use_theme(self, name: str) -> str:
-        """Use a theme, or the usual one if it is unknown; return a sentence on that, or ""."""
+        """Use a theme, or the default one if it is unknown; return a sentence about that, or ""."""
         problem = unknown_theme(name)
         colours = None if self.is_headless else self.console.color_system
         self.theme = theme_for(DARK.name if problem else name, colours)
@@ -161,8 +161,8 @@ class TerminalApp(App[None]):
         self.set_interval(_TERMINAL_CHECK_SECONDS, self._end_with_the_terminal)
 
     def _end_with_the_terminal(self) -> None:
-        # The system signals only the session leader, which may ignore the signal, as nohup(1)
-        # does. Textual would then read the end of the input again and again.
+        # The system signals only the session leader, which may ignore the signal, as nohup(1) does.
+        # Textual would then keep reading the end of the input.
         if not self._quitting and sys.__stdin__ is not None and _is_hung_up(sys.__stdin__.fileno()):
             signal.raise_signal(signal.SIGHUP)
 

@@ -16,15 +16,15 @@ _SAVE_TITLE, _RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"  # xterm's stack of tit
 _NO_PROGRESS, _RUNNING, _PAUSED = 0, 1, 4
 """States of OSC 9;4, as ConEmu defined them."""
 _INTERVAL_SECONDS = 1.0
-"""Time between two titles of one state; some window managers draw each."""
+"""Time between two titles of one state, because some window managers draw each."""
 
 
 class TerminalTitle:
-    """Shows the part that is done, and the speed; `clear` gives the terminal its title back.
+    """Shows progress and speed; `clear` restores the terminal's title.
 
     Args:
         screen: a screen of the app whose terminal is used.
-        environment: tells which terminal it is.
+        environment: variables that identify the terminal.
     """
 
     def __init__(self, screen: DOMNode, environment: Mapping[str, str] = os.environ) -> None:
@@ -81,7 +81,7 @@ class TerminalTitle:
 def shows_progress(environment: Mapping[str, str]) -> bool:
     """Return True for terminals that are known to show the progress of OSC 9;4.
 
-    Others may take it for a notification (OSC 9).
+    Others may treat it as a notification (OSC 9).
     """
     if "TMUX" in environment or environment.get("TERM", "").startswith(("screen", "tmux")):
         return False

@@ -75,17 +75,17 @@ _WITH_16_COLOURS = {DARK.name: "ansi-dark", LIGHT.name: "ansi-light"}
 
 
 def theme_for(name: str, color_system: str | None) -> str:
-    """Return the name of the theme to use in place of `name`, which a terminal may not show.
+    """Return the name of the theme to use for `name`, which a terminal may not support.
 
     Args:
         name: the theme in the settings.
-        color_system: colours of the terminal as rich names them; "standard" has 16.
+        color_system: rich's name for the colours of the terminal; "standard" has 16.
     """
     return _WITH_16_COLOURS.get(name, name) if color_system == "standard" else name
 
 
 def unknown_theme(name: str) -> str:
-    """Return a sentence if there is no such theme; otherwise ""."""
+    """Return a sentence if the theme does not exist; otherwise ""."""
     if name in ALL_NAMES:
         return ""
     close = get_close_matches(name.lower(), ALL_NAMES, n=1)
@@ -95,7 +95,7 @@ def unknown_theme(name: str) -> str:
 
 
 def colour_of(variables: Mapping[str, str], name: str) -> str:
-    """Return a colour of the theme as rich names it, which knows no `ansi_green`; "" for none."""
+    """Return a colour of the theme by its name in rich, which has no `ansi_green`; "" for none."""
     return variables.get(name, "").removeprefix("ansi_")
 
 

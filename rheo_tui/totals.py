@@ -16,15 +16,15 @@ def fraction_of(done: int, total: int, guessed: int | None) -> float | None:
     Args:
         done: bytes that have arrived.
         total: bytes of all downloads, as far as their sizes are known.
-        guessed: bytes that those of unknown size may add; see `Totals.guessed_bytes`.
+        guessed: bytes that downloads of unknown size may add; see `Totals.guessed_bytes`.
     """
     return done / (total + guessed) if total and guessed is not None else None
 
 
 class Totals:
-    """Bytes wanted, done and left, and what else the header and the layout need.
+    """Bytes wanted, done and left, and other numbers for the header and the layout.
 
-    Failed, cancelled and skipped downloads do not count, because their bytes will not come. A
+    Failed, cancelled and skipped downloads do not count, because their bytes will not arrive. A
     download of unknown size counts with the bytes that it has.
 
     Attributes:
@@ -50,7 +50,7 @@ class Totals:
 
     @property
     def guessed_bytes(self) -> int | None:
-        """Bytes that downloads of unknown size may add; None if no size is known to go by."""
+        """Bytes that downloads of unknown size may add; None if no size is known."""
         return self._guess(self.unsized)
 
     @property

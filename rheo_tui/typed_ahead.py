@@ -22,10 +22,10 @@ Input = events.Key | events.Paste
 Handle = Callable[[Input], Awaitable[None]]
 """Gives a key or a paste to the focused widget."""
 
-_KEY_WORK = "key"  # the group of the workers that are made by `key_work`
+_KEY_WORK = "key"  # the group of the workers of `key_work`
 
 _PATIENCE_SECONDS = 1.0
-"""Longest wait for the effect of a key; a widget that closes may lose the word that it is done."""
+"""Maximum wait for the effect of a key, because a closing widget may not report its end."""
 _LOOK_SECONDS = 0.01
 
 W = TypeVar("W", bound=Widget)
@@ -35,9 +35,9 @@ P = ParamSpec("P")
 def while_open(
     method: Callable[Concatenate[W, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[W, P], Coroutine[Any, Any, None]]:
-    """Let a method begin when its widget is built, and end quietly if that is closed meanwhile.
+    """Let a method start when its widget is complete, and end quietly if it is closed meanwhile.
 
-    At other times the widget has no children, or not all of them.
+    At other times, some children of the widget may be missing.
     """
 
     @functools.wraps(method)
@@ -58,7 +58,7 @@ def while_open(
 def key_work(
     method: Callable[Concatenate[W, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[W, P], Worker[None]]:
-    """Run a method as part of the effect of a key: the next key waits until it has ended.
+    """Run a method as part of the effect of a key, so that the next key waits for its end.
 
     Args:
         method: the method of a widget or screen, which may close meanwhile.
@@ -70,7 +70,7 @@ def key_work(
 
 
 class TypedAhead:
-    """Keeps back keys until the effect of the one before is complete.
+    """Holds back keys until the effect of the previous one is complete.
 
     Args:
         app: the app that receives the keys.
@@ -100,14 +100,15 @@ class TypedAhead:
     def _pumps(self) -> list[MessagePump]:
         """Return the queues that a key passes: those of the focused widget and of its parents.
 
-        Twice, because a widget answers a key with a message, such as that of a button.
+        It returns them twice, because a widget answers a key with a message, such as that of a
+        button.
         """
         app = self._app
         path: list[MessagePump] = list((app.focused or app.screen).ancestors_with_self)
         return [*path, app.screen] * 2
 
     def _pass_on(self, pumps: list[MessagePump], turn: int) -> None:
-        """Go through the queues, one after the other, then wait for a dialog to be shown."""
+        """Go through the queues one after another, then wait for a dialog to appear."""
         for at, pump in enumerate(pumps, start=1):
             if pump.call_later(self._pass_on, pumps[at:], turn):
                 return
@@ -115,7 +116,7 @@ class TypedAhead:
             self._app.call_later(self._done, turn)
 
     def _done(self, turn: int) -> None:
-        """Go on to the next key, unless the present one has started work that still runs."""
+        """Continue with the next key, unless the current one has started work that still runs."""
         if self._works():
             self._app.set_timer(_LOOK_SECONDS, lambda: self._look_again(turn))
         else:

@@ -19,7 +19,7 @@ Change = Callable[[], Awaitable[int]]
 class Step:
     """One change, and how to undo and redo it.
 
-    Sentences have `{}` in the place of the downloads: the name of the only one, or their number.
+    In sentences, `{}` is replaced by the name of the only download, or by their number.
     """
 
     undo: Change
@@ -35,11 +35,11 @@ class Step:
 class UndoStack:
     """Keeps the steps of the user.
 
-    A step can be undone for 10 minutes, the time for which the engine keeps partial data and
-    removed downloads. The caller makes a change and then pushes its step.
+    A step can be undone for 10 minutes, as long as the engine keeps partial data and removed
+    downloads. The caller makes a change and then pushes its step.
 
     Args:
-        work: runs changes of many downloads in batches, which the user may stop in between.
+        work: runs changes of many downloads in batches, which the user may stop.
         name_of: returns the name of a download in the list; "" if it is unknown.
 
     Attributes:
@@ -71,28 +71,28 @@ class UndoStack:
         return bool(self._undone)
 
     async def undo(self) -> str:
-        """Undo the last step; return what was done, and what could not be."""
+        """Undo the last step; return a sentence about the result."""
         if not self.can_undo:
             return ""
         step = self._done.pop()
         self.work.is_stopped = False
         count = await step.undo()
         if self.work.is_stopped:
-            self._done.append(step)  # so that the next undo goes on with it
+            self._done.append(step)  # so that the next undo continues with it
             return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
         self._undone.append(step)
         self.returned = step.returning
         return _report("Undo", step, step.undone, count)
 
     async def redo(self) -> str:
-        """Redo the step that was undone last; return what was done, and what could not be."""
+        """Redo the last undone step; return a sentence about the result."""
         if not self._undone:
             return ""
         step = self._undone.pop()
         self.work.is_stopped = False
         count = await step.redo()
         if self.work.is_stopped:
-            self._undone.append(step)  # so that the next redo goes on with it
+            self._undone.append(step)  # so that the next redo continues with it
             return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
         self._done.append(replace(step, time=time.monotonic()))
         return _report("Redo", step, step.redone, count)
@@ -112,7 +112,7 @@ class UndoStack:
 
 
 def _report(name: str, step: Step, sentence: str, count: int) -> str:
-    """Return what `name`, undo or redo, did to `count` of the downloads of a step."""
+    """Return a sentence about what `name`, undo or redo, did to `count` downloads of a step."""
     rest = step.total - count
     changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
     if not count:

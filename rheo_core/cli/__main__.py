@@ -20,7 +20,7 @@ _LOST_OUTPUT = {
 
 
 class _StandardError(io.TextIOWrapper):
-    """Text that may have no reader, or no room. What is lost of it changes no exit status."""
+    """Stream that may have no reader, or no room. Lost text does not change the exit status."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -50,29 +50,29 @@ def report_lost_output(program: str, error: OSError) -> int:
     """Report that standard output cannot be written; return the exit status.
 
     Raises:
-        OSError: it is `error`, which has another cause.
+        OSError: `error` has another cause.
     """
     if error.errno not in {*_LOST_OUTPUT, errno.EPIPE}:
         raise error
     from .exit import ExitCode
 
-    is_wanted = error.errno != errno.EPIPE  # a reader that has enough knows it
+    is_wanted = error.errno != errno.EPIPE  # a reader that has stopped reading knows it
     with suppress(OSError):
         if is_wanted:
             print(f"{program}: cannot write to standard output: {error.strerror}", file=sys.stderr)
-    # What is left of it would fail once more at the end of the interpreter.
+    # The rest of it would fail again when the interpreter exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.DISK if is_wanted else ExitCode.FAILED
 
 
 def take_over() -> None:
-    """Repair what a careless parent process leaves to its children.
+    """Repair the environment that a careless parent process leaves.
 
     If standard streams are closed, files and sockets would get their numbers, and Python has no
-    objects for them. If standard output has no buffer, Python drops what a full disk does not take.
-    If the encoding of standard output lacks a character of a name, an escape is written, as Python
-    does on standard error. Textual paints through `sys.__stderr__`, so that stays as it is. If
-    SIGCHLD is ignored, the system keeps no exit status of a child.
+    objects for them. If standard output has no buffer, Python drops text that does not fit on a
+    full disk. If the encoding of standard output lacks a character of a name, Python writes an
+    escape, as on standard error. Textual paints through `sys.__stderr__`, so that stays unchanged.
+    If SIGCHLD is ignored, the system does not keep the exit status of a child.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass

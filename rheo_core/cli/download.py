@@ -160,7 +160,7 @@ def download(
     items = download_configs.downloads(located, diagnostics, requests, switches, input_lines)
     _make_folder(settings.download_dir)
 
-    from .running import Output, run  # the engine: not needed by commands that failed above
+    from .running import Output, run  # the engine, which commands that failed above do not need
 
     is_verbose = verbose or common.verbose
     shown = Output(input_lines=input_lines, quiet=quiet, verbose=is_verbose, to_output=to_output)
@@ -177,7 +177,7 @@ def _check_usage(
         fail("no URL given; pass one, or a list with --input-file.", ExitCode.USAGE)
     if output == STANDARD_OUTPUT and json_events:
         fail("-o - and --json both write to standard output.", ExitCode.USAGE)
-    if output == STANDARD_OUTPUT and sys.__stdout__ is None:  # as it was when Python started
+    if output == STANDARD_OUTPUT and sys.__stdout__ is None:  # closed when Python started
         fail("-o - writes to standard output, which is closed.", ExitCode.USAGE)
     if dry_run and json_events:
         fail("--dry-run downloads nothing, so --json has no events to print.", ExitCode.USAGE)
@@ -217,7 +217,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _kind(path: Path) -> str:
-    """Describe what is there instead of a folder."""
+    """Describe the object that exists instead of a folder."""
     if not path.is_symlink():
         return "a file"
     try:

@@ -18,7 +18,7 @@ from rheo_core.inputs.arguments import Diagnostics, Item, LocatedEntry, diagnose
 from .exit import ExitCode, fail
 
 InputLines = dict[str, tuple[str, int]]
-"""By the id of a download, its input and the line there."""
+"""Input and line of each download, by its id."""
 
 
 def read_options(
@@ -39,7 +39,7 @@ def read_options(
         links=links,
         patterns=glob,
         folder=settings.download_dir,
-        # Without a dry run the engine looks at existing files when their turn comes.
+        # Without a dry run, the engine checks existing files when their download starts.
         finds_files=dry_run,
         exists=settings.file_exists_strategy,
         list_options=list_options,
@@ -69,10 +69,10 @@ def downloads(
 
     Args:
         located: entries with the place where each was read.
-        diagnostics: reports everything in front of the first download.
+        diagnostics: reports everything before the first download.
         requests: options of requests, for every download.
-        switches: fields of `FileConfig` with the values of flags; one that is not true is unset.
-        input_lines: filled with the input and line of each download; None: nobody needs them.
+        switches: fields of `FileConfig` with the values of flags; a false value means unset.
+        input_lines: receives input and line of each download; None: nobody needs them.
     """
     if input_lines is not None:
         located = _noted(located, input_lines)

@@ -19,7 +19,7 @@ def show_entries(entries: Iterable[LocatedEntry], folder: Path | None) -> ExitCo
     """Write a line for each entry and a summary to standard output.
 
     Args:
-        entries: entries with the place where each was read, which may still be coming in.
+        entries: entries with the place where each was read; more may still arrive.
         folder: the download folder; None: the file goes to standard output.
 
     Returns:

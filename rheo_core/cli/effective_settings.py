@@ -19,11 +19,11 @@ _FLAGS = {
     "speed_limit": "--limit-rate",
     "file_exists_strategy": "--exists",
 }
-"""Flags that have another name than their setting."""
+"""Flags whose name differs from that of their setting."""
 
 
 class CommonOptions(NamedTuple):
-    """Options in front of the name of the command."""
+    """Options before the name of the command."""
 
     download_dir: str | None = None
     workers: str | None = None
@@ -31,9 +31,9 @@ class CommonOptions(NamedTuple):
 
 
 def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
-    """Return the settings in force; flags win. End the command if one of them is not valid.
+    """Return the effective settings; flags take precedence. End the command if one is not valid.
 
-    A mistake in a setting that a flag replaces, or that only the app uses, is just reported.
+    This only reports a mistake in a setting that a flag replaces, or that only the app uses.
     `check_protection` handles the settings of requests.
 
     Args:
@@ -63,13 +63,13 @@ def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
 
 
 def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool) -> None:
-    """End the command if a mistake in the settings closes every host.
+    """End the command if a mistake in the settings blocks every host.
 
-    Mistakes that close some hosts are reported: the engine refuses requests to these.
+    This only reports mistakes that block some hosts, because the engine refuses their requests.
 
     Args:
-        settings: the settings in force.
-        own: options given by flags, which may replace such a setting.
+        settings: the effective settings. own: options given by flags, which may replace such a
+            setting.
         quiet: report only mistakes that end the command.
     """
     from rheo_core.domain.request_rules import RequestRules

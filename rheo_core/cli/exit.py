@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
 
 def reason_of(error: OSError, named: str = "") -> str:
-    """Return the reason of an error, after its file unless the sentence has `named` that one."""
+    """Return the reason of an error, after its file unless the sentence already `named` it."""
     reason = error.strerror or str(error)
     return reason if error.filename in (None, named) else f"{error.filename}: {reason}"
 
@@ -75,13 +75,13 @@ def code_of(failures: Set[FailureKind | None]) -> ExitCode:
     """Return the exit code that failed downloads cause.
 
     Args:
-        failures: kinds of their errors; None stands for downloads that the user cancelled.
+        failures: kinds of their errors; None means downloads that the user cancelled.
     """
     if not failures:
         return ExitCode.DONE
     if FailureKind.DESTINATION in failures:
         return ExitCode.DISK
-    if FailureKind.REQUEST_OPTIONS in failures:  # of a flag, a variable or a setting
+    if FailureKind.REQUEST_OPTIONS in failures:  # from a flag, a variable or a setting
         return ExitCode.USAGE
     return ExitCode.FAILED
 

@@ -85,7 +85,7 @@ def plan(
 def make_plan(
     target: "Target", output: str, request: "PlanRequest", usual_lanes: int
 ) -> "FleetPlan":
-    """Return the plan of an output folder, made now if it has none; end the command if it fails.
+    """Return the plan of an output folder; create it if necessary. End the command on failure.
 
     Args:
         target: the output folder.

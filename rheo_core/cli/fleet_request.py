@@ -19,7 +19,7 @@ _OFF = "off"
 
 
 def open_output(out: str) -> "Target":
-    """Return the output folder; end the command if its URL cannot be used."""
+    """Return the output folder; end the command if its URL is unusable."""
     from rheo_core.fleet.targets import open_target
 
     if out.startswith("memory:"):
@@ -43,7 +43,7 @@ def read_scratch(scratch: str | None) -> Path | None:
 
 
 def existing_plan(target: "Target", out: str) -> FleetPlan:
-    """Return the plan of an output folder; end the command if there is none."""
+    """Return the plan of an output folder; end the command if it has none."""
     from rheo_core.fleet.planning import PlanError, read_plan
 
     try:

@@ -84,7 +84,7 @@ def _check_kinds(kinds: Sequence[str]) -> None:
 
 
 def _plan_pass(target: "Target", plan: "FleetPlan", kinds: list[str] | None) -> str:
-    """Plan a retry pass if all earlier ones are complete; return a sentence on it."""
+    """Plan a retry pass if all earlier ones are complete; return a sentence about it."""
     from rheo_core.fleet.error_kinds import may_pass
     from rheo_core.fleet.passes import plan_pass, planned_shards, read_passes
     from rheo_core.fleet.status import complete_shards

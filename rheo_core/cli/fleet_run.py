@@ -132,12 +132,12 @@ def complete(
     Args:
         target: the output folder.
         output: its path or URL, for messages.
-        plan: returns the plan; its argument returns the number of shards that the cluster runs at
-            a time.
+        plan: returns the plan. Its argument returns the number of shards that the cluster runs at a
+            time.
         cluster: name of the cluster.
         processes: number of processes, if it is local; None: one for each core.
         scratch: folder of the workers for temporary files, an absolute path.
-        quiet: show errors only.
+        quiet: show only errors.
     """
     from rheo_core.fleet.executors import ClusterError, check_name
 
@@ -161,10 +161,10 @@ def complete(
 
 
 class _Needed:
-    """A cluster that is opened when it is needed: a complete run needs none.
+    """A cluster that opens on first use, because a complete run needs none.
 
     Args:
-        stack: ends it.
+        stack: closes the cluster.
         name: its name.
         processes: number of processes, if it is local.
     """
@@ -260,10 +260,9 @@ def _drive(
 
 @contextmanager
 def _caught_signals(scheduler: "ShardScheduler") -> Iterator[list[int]]:
-    """End the run by the first signal, and the process by the second one.
+    """End the run at the first signal, and the process at the second one.
 
-    Yields:
-        The signals that came.
+    Yields: The received signals.
     """
     caught: list[int] = []
 

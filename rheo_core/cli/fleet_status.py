@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rheo_core.fleet.targets import Target
 
 _WATCH_SECONDS = 2.0
-_PLAIN_SECONDS = 60.0  # between lines where no terminal shows them
+_PLAIN_SECONDS = 60.0  # between lines without a terminal
 
 Watch = Annotated[bool, typer.Option("--watch", help="Update the status until the run ends.")]
 Undo = Annotated[
@@ -80,9 +80,9 @@ def show_status(status: "FleetStatus", *, is_error: bool = False) -> None:
 
 
 class Progress:
-    """Shows each status on standard error: on a terminal in one line, elsewhere once a minute.
+    """Shows each status on standard error: on one line of a terminal, elsewhere once a minute.
 
-    A new error of a shard is shown at once, because it may be tried again for a minute.
+    It shows a new error of a shard at once, because rheo may retry the shard for a minute.
     """
 
     def __init__(self) -> None:

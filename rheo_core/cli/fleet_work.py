@@ -75,7 +75,7 @@ def work(
     Jobs of Kubernetes, or GNU parallel.
 
     To continue after an interruption, run the same command: complete shards are left alone.
-    Further passes that `rheo fleet retry --plan-only` has planned belong to the slice too.
+    Retry passes that `rheo fleet retry --plan-only` has planned belong to the slice too.
 
     Exit status: 0 if everything was downloaded, 1 if the slice is complete and some downloads
     failed, 2 if a flag, a variable, a setting or the folder is not valid, 3 if the slice is not
@@ -192,7 +192,7 @@ def _report(facts: "ShardFacts") -> None:
 
 
 def _show_log() -> None:
-    """Show warnings, but not those on single downloads: the manifests have them."""
+    """Show warnings, but not those about single downloads, which the manifests contain."""
     from rheo_core.events.models import IS_EVENT
 
     handler = logging.StreamHandler()
@@ -206,7 +206,7 @@ async def _until_signal(
 ) -> "tuple[SliceResult | None, int]":
     """Return the result of a slice, or None and the signal that ended it.
 
-    What runs keeps its bytes. A second signal ends the process at once.
+    Running downloads keep their bytes. A second signal ends the process at once.
     """
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
     caught: list[int] = []

@@ -20,7 +20,7 @@ from .standard_output import write_all
 _MAX_WAITING = 64
 """Lines that may wait for a slow reader; beyond that, progress events are dropped."""
 _READER_GONE = {errno.EPIPE, errno.ECONNRESET, errno.EIO}
-"""Errors that mean that nobody reads any more; EIO is that of a closed terminal."""
+"""Errors that mean that the reader is gone; EIO means a closed terminal."""
 
 
 SCHEMA_VERSION = 1
@@ -43,12 +43,12 @@ STATUSES: dict[str, DownloadStatus] = {
 
 
 class JsonLines:
-    """Writer with a thread of its own, so that a slow reader does not delay downloads.
+    """Writer with a separate thread, so that a slow reader does not delay downloads.
 
     Create it on the event loop.
 
     Args:
-        input_lines: inputs and lines by the id of a download, which are dropped when it ends.
+        input_lines: inputs and lines by the id of a download; an entry is dropped when it ends.
     """
 
     def __init__(self, input_lines: InputLines) -> None:
@@ -77,7 +77,7 @@ class JsonLines:
         """Wait until all events are written. Add none afterwards.
 
         Args:
-            timeout: longest wait in seconds; None for no limit.
+            timeout: maximum wait in seconds; None: no limit.
         """
         self._lines.put(None)
         try:
@@ -91,7 +91,7 @@ class JsonLines:
         while (line := self._lines.get()) is not None:
             if has_reader:
                 has_reader = self._write(line)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits
             self._loop.call_soon_threadsafe(self._written.set)
 
     def _write(self, line: bytes) -> bool:
@@ -106,7 +106,7 @@ class JsonLines:
 
 
 def _line_of(event: DownloadEvent, place: tuple[str, int] | None) -> bytes:
-    """Return an event as JSON, with the fields that only this output has."""
+    """Return an event as JSON, with the fields specific to this output."""
     text = json_line(event)
     source, line = place or (None, None)
     more = {"status": STATUSES.get(event.event_type), "input": source, "line": line}

@@ -25,7 +25,7 @@ _LISTS = ("-i", "--input-file")
 
 @contextmanager
 def _printable_errors() -> Iterator[None]:
-    """Make messages of the parser printable; it escapes control characters, not invisible ones."""
+    """Make parser messages printable; the parser escapes only control characters."""
     try:
         yield
     except TyperException as error:
@@ -34,7 +34,7 @@ def _printable_errors() -> Iterator[None]:
 
 
 class DownloadByDefault(TyperGroup):
-    """Group of commands that takes a URL in place of a command for `download`."""
+    """Group of commands in which a URL instead of a command means `download`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert `download` if there are URLs or lists and no command, so that its flags work."""
@@ -46,12 +46,12 @@ class DownloadByDefault(TyperGroup):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, and make an argument in a message of its parser safe to show."""
+        """Run the command, and make arguments in messages of its parser safe to show."""
         with _printable_errors():
             return super().invoke(ctx)
 
     def _names_command(self, args: list[str]) -> bool:
-        """Return True if a command follows the options of the group; values do not count."""
+        """Return True if a command follows the options of the group, ignoring their values."""
         takes_value = {
             name: not getattr(flag, "is_flag", True) for flag in self.params for name in flag.opts
         }
@@ -78,7 +78,7 @@ app = typer.Typer(
 
 
 def _drop_unread_output() -> None:
-    """Drop output that nobody reads any more.
+    """Drop output without a reader.
 
     Otherwise the interpreter flushes it at exit, fails, and exits with 120 instead of our code.
     """

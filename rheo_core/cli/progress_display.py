@@ -50,7 +50,7 @@ class Reporter(ABC):
         """Announce downloads.
 
         Args:
-            names: what to call each download, by id.
+            names: name of each download, by id.
         """
         self.expected += len(names)
         self._names |= names
@@ -67,7 +67,7 @@ class Reporter(ABC):
 
     @abstractmethod
     def say(self, line: str) -> None:
-        """Show a line of text, which may hold any characters."""
+        """Show a line of text, which may contain any characters."""
 
     @abstractmethod
     def close(self) -> None:
@@ -78,12 +78,12 @@ class Reporter(ABC):
         self._names[download_id] = name
 
     def name(self, event: DownloadEvent) -> str:
-        """Return what to call the download of `event`."""
+        """Return the name of the download of `event`."""
         return self._names.get(event.download_id, event.download_id[:8])
 
 
 class PlainReporter(Reporter):
-    """Writes a line for each important event; with `quiet`, for failures only."""
+    """Writes a line for each important event; with `quiet`, only for failures."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class PlainReporter(Reporter):
 
 
 class LiveReporter(Reporter):
-    """Draws a bar for all downloads and one for each active download, below lines on the others."""
+    """Draws a bar for all downloads and one for each active download, below other lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class LiveReporter(Reporter):
 
 
 class _LossyStream:
-    """Wrapper of a stream that may lose its terminal. Then it drops what is written."""
+    """Wrapper of a stream that may lose its terminal. It then drops the written text."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -209,7 +209,7 @@ def _make_progress() -> "Progress":
     from rich.table import Column
 
     def column(field: str, table_column: Column) -> TextColumn:
-        # Names are data: with markup on, a name such as `[/]` would end the program.
+        # Names are data. With markup, a name such as `[/]` would end the program.
         return TextColumn(f"{{task.fields[{field}]}}", markup=False, table_column=table_column)
 
     return Progress(

@@ -38,7 +38,7 @@ _LOGIN_HINTS = {
 
 
 def line_of(event: DownloadEvent, name: str) -> str | None:
-    """Return the line on `event`; None for events that get none."""
+    """Return the line for `event`; None for events without a line."""
     if type(event) not in _REPORTED:
         return None
     status, detail, _ = describe(event)
@@ -46,7 +46,7 @@ def line_of(event: DownloadEvent, name: str) -> str | None:
 
 
 def _hint(event: DownloadEvent) -> str:
-    """Return the flag that helps: one that logs in, or saves what the server sent all the same."""
+    """Return the flag that helps: one that logs in, or saves the server's response anyway."""
     if not isinstance(event, DownloadFailedEvent):
         return ""
     if is_web_page(event):
@@ -57,7 +57,7 @@ def _hint(event: DownloadEvent) -> str:
 
 
 class RunCounts:
-    """Counts of the downloads that ended.
+    """Counts of the ended downloads.
 
     Attributes:
         failures: kinds of errors; None if the user cancelled a download.
@@ -87,7 +87,7 @@ class RunCounts:
         return self._counts.total()
 
     def summary(self) -> str:
-        """Return a line on all downloads, with the size of the complete files."""
+        """Return a line about all downloads, with the size of the complete files."""
         words = ("completed", "failed", "skipped", "cancelled")
         counts = [
             (self._counts[kind], word) for kind, word in zip(TERMINAL_EVENTS, words, strict=True)

@@ -22,7 +22,7 @@ _ASK = "-"
 
 
 class RequestFlags(NamedTuple):
-    """Values of the flags; None, False and empty for those that are missing."""
+    """Values of the flags; missing flags are None, False or empty."""
 
     headers: list[str] | None
     user_agent: str | None
@@ -57,8 +57,7 @@ class RequestFlags(NamedTuple):
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in RequestOptions.model_fields
-            # An empty value, such as a variable that a script did not set, is a value: it must not
-            # pass for a missing flag.
+            # An empty value, such as a variable that a script did not set, is not a missing flag.
             if name not in ("headers", "ip_version") and getattr(self, name) not in (None, False)
         }
         if self.headers:
@@ -81,9 +80,9 @@ class RequestFlags(NamedTuple):
 
 
 def _check_file(flag: str, file: Path | None) -> None:
-    """End the command if there is no such file.
+    """End the command if the file does not exist.
 
-    The message leaves out its name: in curl it may be a cookie, or have a password behind it.
+    The message omits the name, because in curl it may be a cookie, or end with a password.
     """
     if file is not None and (not os.path.exists(file) or os.path.isdir(file)):
         hint = " To send a cookie itself, use --header." if "=" in str(file) else ""

@@ -32,13 +32,13 @@ class RunLimits(NamedTuple):
 def read_run_limits(
     at: str | None, stop_after: str | None, strategy: FileExistsStrategy
 ) -> RunLimits:
-    """Return the limits that two flags ask for; end the command if one is not valid.
+    """Return the limits of the two flags; end the command if one is not valid.
 
     Args:
         at: value of --at.
         stop_after: value of --stop-after.
-        strategy: action if a file exists. If it fetches the file again, no number of runs with
-            --stop-after would finish a list that is longer than SIZE.
+        strategy: action if a file exists. If it downloads the file again, runs with --stop-after
+            would never finish a list larger than SIZE.
     """
     if stop_after is not None and not strategy.keeps_existing:
         fail(

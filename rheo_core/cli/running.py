@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from rheo_core.downloads import DownloadManager
 
 _READ_AHEAD = 4_000
-"""Downloads that wait or run before more of a list is read, so that memory does not grow with the
-list. The number is large so that a busy host at the top does not hide idle hosts further down."""
+"""Number of waiting and running downloads above which the reading of a list pauses, so that memory
+does not grow with the list. It is large, so that a busy host at the top does not hide idle hosts
+further down."""
 _JSON_GRACE_SECONDS = 2.0
-"""Time for a reader of events to catch up after the user interrupted."""
+"""Time for a reader of events to catch up after an interrupt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,12 @@ def run(
     *,
     insecure: frozenset[str] = frozenset(),
 ) -> ExitCode:
-    """Download items and report on them and on diagnostics.
+    """Download items, and report about them and about diagnostics.
 
     Args:
         items: downloads and diagnostics, read while the downloads run.
         diagnostics: reports what is not downloaded.
-        settings: the settings in force. Their download folder exists.
+        settings: the effective settings. Their download folder exists.
         output: kinds of output.
         limits: start and end of the run.
         insecure: hosts whose certificates are not checked.
@@ -195,7 +196,7 @@ class _Run:
         )
 
     async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:
-        """Queue items a little ahead of what runs, and wait until all have ended."""
+        """Queue items a little ahead of the running ones, and wait until all have ended."""
         await self._wait_for_start()
         while items := await reader.take():
             configs = [item for item in items if isinstance(item, FileConfig)]
@@ -274,12 +275,12 @@ class _Interruption:
 def _catch_signals(reporter: Reporter) -> _Interruption:
     """Note Ctrl+C, SIGTERM or a closed terminal; a second one ends the process.
 
-    A signal that the parent process ignores stays ignored: nohup(1) does that with SIGHUP, and
-    shells with the Ctrl+C of what a script runs in the background.
+    A signal that the parent process ignores stays ignored: nohup(1) ignores SIGHUP, and shells
+    ignore Ctrl+C for background jobs of scripts.
 
-    These handlers outlive the loop. With those of asyncio, which do not, a Ctrl+C at the last
-    moment would print a traceback. At its very end the interpreter restores the default action
-    of each signal that has a handler; ignored ones cannot replace the exit status.
+    These handlers outlive the loop. asyncio's handlers do not, so a Ctrl+C at the last moment would
+    print a traceback. At its end, the interpreter restores the default action of each signal that
+    has a handler; ignored signals cannot replace the exit status.
     """
     interruption = _Interruption()
     loop = asyncio.get_running_loop()

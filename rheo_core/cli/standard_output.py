@@ -19,7 +19,7 @@ _READ_BYTES = 1 << 20
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """Make a folder for the file, in $TMPDIR, and remove it at the end."""
+    """Create a folder for the file in $TMPDIR, and remove it at the end."""
     try:
         folder = TemporaryDirectory(prefix="rheo-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -33,8 +33,8 @@ def temporary_folder() -> Iterator[str]:
 def copy_to_output(folder: Path) -> None:
     """Write the file in a folder to standard output; end the command if that fails.
 
-    Only whole files are written, so that a retry or a wrong checksum changes nothing that another
-    program has read already.
+    This writes only complete files, so that a retry or a wrong checksum cannot affect data that
+    another program has already read.
     """
     _end_on_signals()
     for path in folder.rglob("*"):
@@ -45,13 +45,14 @@ def copy_to_output(folder: Path) -> None:
 
 
 def _end_on_signals() -> None:
-    """End the command on Ctrl+C and the like, because the reader may take nothing for ever.
+    """End the command on Ctrl+C and similar signals, because the reader may never read.
 
-    The handlers of the run do nothing any more. A signal that is ignored stays so, as there.
+    The handlers of the run have no effect any more. Ignored signals stay ignored, as during the
+    run.
     """
 
     def end(number: int, _: object) -> NoReturn:
-        raise SystemExit(code_of_signal(number))  # the folder of the file is removed on the way
+        raise SystemExit(code_of_signal(number))  # this also removes the folder of the file
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -62,18 +63,19 @@ def _write(data: bytes) -> None:
     try:
         write_all(sys.stdout.fileno(), data)
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader has enough, and needs no sentence
+        if error.errno == errno.EPIPE:  # the reader has stopped reading, so no message is needed
             raise
         fail(f"cannot write to standard output: {error.strerror}.", ExitCode.DISK)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, also if another program that shares the pipe made it non-blocking.
+    """Write all of `data`, even if another program that shares the pipe made it non-blocking.
 
-    Not through sys.stdout: without a buffer (PYTHONUNBUFFERED), it drops what does not fit.
+    This does not use sys.stdout, which without a buffer (PYTHONUNBUFFERED) drops bytes that do not
+    fit.
 
     Raises:
-        OSError: the descriptor cannot be written.
+        OSError: the descriptor is not writable.
     """
     rest = memoryview(data)
     while rest:

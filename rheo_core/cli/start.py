@@ -9,9 +9,9 @@ _is_ours = False
 
 
 def begin_imports() -> None:
-    """Turn off the garbage collector, and the plugins of pydantic.
+    """Turn off garbage collection, and the plugins of pydantic.
 
-    Imports make no garbage, and looking for it costs a tenth of the start. pydantic reads the
+    Imports produce no garbage, and searching for it takes a tenth of the start. pydantic reads the
     metadata of all installed packages to find plugins, which takes 4 ms.
     """
     global _is_ours
@@ -22,9 +22,9 @@ def begin_imports() -> None:
 
 
 def end_imports() -> None:
-    """Turn on the garbage collector. Commands of the user do not inherit our variable.
+    """Turn on garbage collection. The user's commands do not inherit our variable.
 
-    Models that are built later find no plugins either.
+    Models built later find no plugins either.
     """
     global _is_ours
     from pydantic.plugin import _loader as plugins  # imported already
@@ -34,4 +34,4 @@ def end_imports() -> None:
     if _is_ours:
         _is_ours = False
         del os.environ[_PLUGINS]
-        plugins._plugins = {}  # else those of all packages are looked for, and imported, now
+        plugins._plugins = {}  # otherwise pydantic would now search all packages and import them

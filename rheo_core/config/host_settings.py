@@ -1,8 +1,8 @@
 """Settings for one host: limits and request options.
 
 A table `[hosts."example.org"]` accepts every option in `domain/request_options.py`. If the table
-leaves an option out, the host inherits it from the table of a wider pattern (`*.example.org`), or
-else from `request`. `RequestRules` combines them.
+omits an option, the host inherits it from the table of a wider pattern (`*.example.org`), or else
+from `request`. `RequestRules` combines them.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ def pattern_of(name: str) -> str:
 
 
 def name_each_once(tables: object) -> object:
-    """Refuse two tables for the same host: one would silently replace the other."""
+    """Refuse two tables for the same host, because one would silently replace the other."""
     names = tables if isinstance(tables, dict) else {}
     for pattern, count in Counter(pattern_of(str(name)) for name in names).items():
         if pattern and count > 1:

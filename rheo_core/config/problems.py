@@ -19,21 +19,21 @@ from .settings import Settings
 
 _MAX_VALUE_LENGTH = 60
 _DEPTHS = {"keys": 2, "request": 2, "hosts": 3}
-"""Number of names that lead to a value in a table; elsewhere it is one."""
+"""Number of names that lead to a value, for tables; elsewhere it is one."""
 _QUOTES = 'write hosts in quotes, as in [hosts."example.org"]'
 _VERBS = ("contains", "ends", "has", "names", "should")
 """First words of messages whose subject is the value."""
 _OF_NUMBERS = ("int", "float", "less_than", "greater_than")
 """Beginnings of the types of pydantic's errors about numbers."""
 _SECRET = frozenset({"request", "hosts", "headers", "referer", "user", "bearer", "proxy"})
-"""Names of values that a sentence must not show, and of tables that may contain them."""
+"""Names of values that a message must not show, and of tables that may contain them."""
 _COMMANDS = frozenset({"on_complete", "on_error"})
 
 
 def explain(
     error: ValidationError, names: Mapping[str, str] | None = None
 ) -> dict[tuple[str, ...], str]:
-    """Return a sentence, without its full stop, on each value that is not valid.
+    """Return a sentence about each invalid value, without its full stop.
 
     Args:
         error: The error that creating `Settings` raised.
@@ -90,7 +90,7 @@ def with_full_stop(sentence: str) -> str:
 
 
 def unknown_setting(name: str) -> str:
-    """Return a sentence, without its full stop, on an unknown name."""
+    """Return a sentence about an unknown name, without its full stop."""
     return _unknown(redact_unreadable(name), name, Settings)
 
 
@@ -104,9 +104,9 @@ def _unknown(shown: str, name: str, model: type[BaseModel]) -> str:
 
 
 def _may_be_secret(path: tuple[str, ...], value: object) -> bool:
-    """Check whether a value may be secret: an option of requests, a command with a token.
+    """Check whether a value may be secret, such as a request option or a command with a token.
 
-    Tables and lists are those of `[[rules]]` and `[keys]`, into which options of requests stray.
+    Tables and lists belong to `[[rules]]` and `[keys]`, and may contain misplaced request options.
     """
     if isinstance(value, dict | list | tuple) or (path and path[0] in _COMMANDS):
         return True

@@ -21,7 +21,7 @@ SettingPath = tuple[str, ...]
 
 TABLES = ("request", "hosts")
 BOUNDS = frozenset({"max_size"})
-"""Settings that only a user who wants to be safe gives: the default is to go without."""
+"""Settings that only careful users set, because the default does not protect."""
 _STRAYING = _OPTIONS.union(TABLES, BOUNDS)
 _PREFIX = "rheo_"
 _OTHER_WORDS = {
@@ -34,14 +34,15 @@ _OTHER_WORDS = {
 }
 """Other names for options of requests."""
 _OF_OTHERS = frozenset({"id", "url", "status", "path", "size", "hash", "error", "version"})
-"""Names of variables to ignore: rheo sets them for its hooks, which may run rheo. The last one is
-common in container images and scripts, for the version to install."""
+"""Names of variables to ignore, because rheo sets them for its hooks, which may run rheo. The last
+one is common in container images and scripts, for the version to install."""
 _ALIKE = 0.75
-"""Similarity to a setting from which a name counts as a typing mistake; `connect_via` does not."""
+"""Minimum similarity to a setting for a name to count as a typing mistake; `connect_via` does
+not."""
 
 
 def unclear_at(place: SettingPath, sentence: str, settings: Collection[str]) -> Unclear | None:
-    """Return the requests that a mistake at this place stops; None if it stops none.
+    """Return the requests that a mistake at this place blocks; None if it blocks none.
 
     A whole file (`()`), a table and an unknown name may concern any request. A host that is not
     valid may be any host.
@@ -72,7 +73,7 @@ def _option(names: list[str]) -> str:
 
 
 def _may_protect(name: str, settings: Collection[str]) -> bool:
-    """Check whether a name at the top of the file may be meant for a setting of requests.
+    """Check whether a name at the top of the file may be meant as a request setting.
 
     A name is harmless only if it looks like another setting.
     """
@@ -86,7 +87,7 @@ def _may_protect(name: str, settings: Collection[str]) -> bool:
 
 
 def misplaced(values: Mapping[str, Any]) -> Iterator[SettingPath]:
-    """Yield the places of bounds, options of requests and their tables in other tables.
+    """Yield the places of bounds, request options and their tables inside other tables.
 
     In TOML everything below `[keys]` belongs to that table, even `request.proxy = …`.
     """
@@ -109,7 +110,7 @@ def _strays(place: SettingPath, value: object) -> Iterator[SettingPath]:
 
 
 def unclear_variables(settings: Collection[str]) -> Iterator[Unclear]:
-    """Yield the requests that RHEO_* variables stop because they look like an option of requests.
+    """Yield the requests that RHEO_* variables block because they look like a request option.
 
     Variables with other unknown names may belong to hooks and scripts.
     """
@@ -143,8 +144,8 @@ def variables_at_odds(settings: Collection[str]) -> dict[str, list[str]]:
 
 
 def closing_sentence(variable: str, name: str, settings: Collection[str]) -> str | None:
-    """Return a sentence on an unknown variable if it looks like an option of requests."""
-    # A table as JSON has one purpose, even if its name is misspelt.
+    """Return a sentence about an unknown variable if it looks like a request option."""
+    # A table in JSON has only one purpose, even if its name is misspelt.
     if os.environ[variable].lstrip().startswith("{") and (table := nearest(name, TABLES)):
         return f"{printable(variable)} is not a setting; did you mean RHEO_{table.upper()}?"
     if option := _option_meant(name, settings):
@@ -159,7 +160,7 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 
 
 def _option_meant(name: str, settings: Collection[str]) -> str:
-    """Return the option of requests that the name of a variable resembles; "" if none."""
+    """Return the request option that the name of a variable resembles; "" if none."""
     for option in RequestOptions.model_fields:
         if f"_{option}_" in f"_{name}_":
             return option

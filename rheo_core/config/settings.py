@@ -134,7 +134,7 @@ GROUPS = {
 class Settings(BaseSettings):
     """Settings of the user. Immutable. `RHEO_<NAME>` variables supply missing values.
 
-    `unclear` holds variables that look like an option of requests but are not: `RHEO_PROXY`.
+    `unclear` contains variables that look like a request option but are not: `RHEO_PROXY`.
     """
 
     model_config = SettingsConfigDict(

@@ -43,15 +43,15 @@ _OF_THE_APP = frozenset({"theme", "show_log", "keys", "tabs"})
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Settings in force, and the mistakes in their sources.
+    """The effective settings, and the mistakes in their sources.
 
     Attributes:
         settings: the settings; their `unclear` lists the requests that are refused.
-        problems: a sentence on each mistake, including those of the environment, and on doubtful
-            names.
+        problems: a sentence about each mistake, including those of the environment, and about
+            doubtful names.
         environment_problems: mistakes in the environment alone.
-        faults: mistakes in the file that end the command, because no flag and no variable replaces
-            the setting. Neither `unclear` settings nor those of the app are among them.
+        faults: mistakes in the file that end the command, because neither a flag nor a variable
+            replaces the setting. They do not include `unclear` settings or settings of the app.
     """
 
     settings: Settings
@@ -68,7 +68,7 @@ class _Mistake(NamedTuple):
 
     @property
     def unclear(self) -> Unclear | None:
-        """The requests that it stops; None if it stops none."""
+        """The requests that it blocks; None if it blocks none."""
         return unclear_at(self.place, self.sentence, Settings.model_fields)
 
 
@@ -87,7 +87,7 @@ class _Source:
         return (*(each.sentence for each in self.mistakes), *self.remarks)
 
     def unclear(self, overridden: Container[str]) -> list[Unclear]:
-        """Return the requests that the mistakes stop, except in settings that are `overridden`."""
+        """Return the requests that the mistakes block, except in settings that are `overridden`."""
         closed = (
             mistake.unclear
             for mistake in self.mistakes
@@ -117,9 +117,9 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
     """Return settings from overrides, then the environment, then the file, then defaults.
 
     In `request` and `hosts` this order applies to each option. Invalid values in the file or the
-    environment are left out and reported in `problems`. If they may concern requests, they are in
-    `settings.unclear` too, and those requests fail. A file with mistakes stays unchanged; its last
-    content with mistakes is copied to a backup.
+    environment are dropped and reported in `problems`. If they may concern requests, they are also
+    in `settings.unclear`, and those requests fail. A file with mistakes stays unchanged, and its
+    last content with mistakes is copied to a backup.
 
     Args:
         path: the settings file, which need not exist; None for the default path.
@@ -151,7 +151,7 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
 
 
 def _merged(lower: Settings, upper: Settings) -> dict[str, Any]:
-    """Return the values of both; `upper` wins."""
+    """Return the values of both; `upper` takes precedence."""
     values = {name: getattr(lower, name) for name in lower.model_fields_set}
     values |= {name: getattr(upper, name) for name in upper.model_fields_set}
     values["request"] = upper.request.over(lower.request)
@@ -170,20 +170,20 @@ def _options_for(settings: Settings, host: str) -> RequestOptions:
 def save_settings(
     settings: Settings, path: Path | None = None, *, only: Iterable[str] | None = None
 ) -> None:
-    """Write the settings that differ from the defaults, readable by the user alone. Blocks.
+    """Write the settings that differ from the defaults, readable only by the user. Blocks.
 
     Comments, order and spelling of an existing file stay (decision 0027).
 
     Args:
         settings: the values to save.
         path: the settings file; None for the default path. A missing one is created.
-        only: names of the settings to write; the others stay as the file has them, mistakes
-            included. Without it the file holds these settings and nothing else, those from a flag
-            or the environment included.
+        only: names of the settings to write; the others stay unchanged in the file, even mistakes.
+            Without it, the file contains exactly these settings, including those from a flag or the
+            environment.
 
     Raises:
-        OSError: the file could not be written, it holds settings of requests that cannot be
-            understood, or a table to be written has a mistake inside; an earlier file is untouched.
+        OSError: the file could not be written, it contains invalid request settings, or a table to
+            write has a mistake inside; an earlier file is untouched.
     """
     from .toml_text import edit  # tomlkit: only when something is saved
 
@@ -193,7 +193,7 @@ def save_settings(
     names = frozenset((*Settings.model_fields, *file.written) if only is None else only)
     reasons = [each.sentence for each in settings.unclear]
     if only is not None:
-        # A broken limit that was left out would mean no limit from then on, unnoticed.
+        # Without a broken limit, there would silently be no limit from then on.
         reasons = [each.sentence for each in file.unclear(BOUNDS)]  # those stay in the file
         reasons += [
             each.sentence for each in file.mistakes if each.place[1:] and each.place[0] in names
@@ -206,7 +206,7 @@ def save_settings(
 
 
 def _content(settings: Settings, file: _Source, names: Container[str]) -> dict[str, Any]:
-    """Return what the file is to hold if the settings `names` are saved to it."""
+    """Return the new content of the file if the settings `names` are saved to it."""
     content = {name: value for name, value in file.written.items() if name not in names}
     read, values = _dumped(_layer(file.values)), _dumped(settings)
     defaults = _dumped(_layer({}))
@@ -219,7 +219,7 @@ def _content(settings: Settings, file: _Source, names: Container[str]) -> dict[s
 
 
 def _dumped(settings: Settings) -> dict[str, Any]:
-    """Return all settings as TOML can hold them; it has no None, which is `off`."""
+    """Return all settings as TOML values; None becomes `off`, because TOML has no None."""
     values = settings.model_dump(mode="json", context=REVEAL)
     values["rules"] = [
         rule.model_dump(mode="json", exclude_defaults=True) for rule in settings.rules
@@ -230,7 +230,7 @@ def _dumped(settings: Settings) -> dict[str, Any]:
 
 
 def _as_spelled(value: Any, read: Any, written: Any) -> Any:
-    """Return `value` as the file spells it, if `read`, its value there, is the same: `"5M"`."""
+    """Return the file's spelling of `value`, such as `"5M"`, if `read` has the same value."""
     if written is not None and read == value:
         return written
     if isinstance(value, dict) and isinstance(read, dict) and isinstance(written, dict):
@@ -252,7 +252,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _leads_nowhere(path: Path) -> bool:
-    """Return True if a link leads nowhere, or one on the way to no folder: not mounted, perhaps."""
+    """Return True if a link is dangling, or leads through a missing folder: perhaps not mounted."""
     if os.path.islink(path) and not os.path.exists(path):
         return True
     return any(os.path.islink(each) and not os.path.isdir(each) for each in path.parents)
@@ -290,7 +290,7 @@ def _read_environment() -> _Source:
 def _check(
     values: dict[str, Any], names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
-    """Return the valid values, and a sentence on each other value by its place."""
+    """Return the valid values, and a sentence about each other value by its place."""
     # pydantic-settings reads `Request` as `request`, and one of them if both are set.
     unknown = values.keys() - Settings.model_fields.keys()
     bad: dict[SettingPath, str] = {(name,): unknown_setting(name) for name in unknown}
@@ -365,7 +365,7 @@ def _reason(error: Exception) -> str:
 def _back_up(path: Path, data: bytes) -> None:
     """Copy a file with mistakes to a backup, which replaces an earlier one.
 
-    Otherwise correcting it in several steps would leave a copy of each step.
+    Otherwise a correction in several steps would leave a copy of each step.
     """
     is_copy = re.compile(re.escape(path.name) + _COPY_ENDING).fullmatch
     with suppress(OSError):

@@ -12,10 +12,10 @@ logger = logging.getLogger(__name__)
 
 
 def edit(text: str, values: Mapping[str, Any]) -> str:
-    """Return a TOML text that holds exactly `values`, with as much of `text` as possible.
+    """Return a TOML text with exactly these `values`, and as much of `text` as possible.
 
-    The values matter more than the comments: if the result does not read back as `values`, or
-    tomlkit cannot read `text`, the comments are dropped.
+    The values matter more than the comments. If the result does not read back as `values`, or
+    tomlkit cannot read `text`, the comments are lost.
 
     Args:
         text: a TOML text; "" to begin a new one.
@@ -32,13 +32,13 @@ def edit(text: str, values: Mapping[str, Any]) -> str:
             edited = tomlkit.dumps(document)
             if tomllib.loads(edited) == values:
                 return edited
-        except Exception:  # tomlkit has faults in rare places, of any kind
+        except Exception:  # tomlkit has rare bugs of any kind
             logger.warning("A TOML file cannot be edited in place: its comments are lost.")
     return tomli_w.dumps(values)
 
 
 def _update_table(table: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Change a table of tomlkit, which holds `old`, to hold `new`."""
+    """Change a tomlkit table with the values `old` to the values `new`."""
     for name in old.keys() - new.keys():
         del table[name]
     for name, value in new.items():
@@ -59,7 +59,7 @@ def _update_list(items: Any, old: Sequence[Any], new: Sequence[Any]) -> None:
 
 
 def _are_alike(*values: Any) -> bool:
-    """Check for tables only or no table: a list of tables is another thing in TOML."""
+    """Check that a list has only tables or no tables, which TOML treats differently."""
     return len({isinstance(value, dict) for value in values}) == 1
 
 

@@ -50,12 +50,12 @@ def table(example: str) -> BeforeValidator:
 
 
 def read_json(text: str, expected: str) -> Any:
-    """Return the value of a JSON text in which no object has a key twice.
+    """Return the value of a JSON text; refuse objects with a repeated key.
 
-    Of two proxies, the one that counts would be a guess (RFC 8259 4). TOML refuses them too.
+    If there were two proxies, one would be a guess (RFC 8259 4). TOML refuses this too.
 
     Raises:
-        ValueError: `expected`, or the key that is there twice.
+        ValueError: the message is `expected`, or names the repeated key.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_repetition)
@@ -79,7 +79,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def lines(value: object) -> object:
-    """Return lines; text from the environment or the app has `;` between them, or is `off`."""
+    """Return lines; in text from the environment or the app, `;` separates them, or it is `off`."""
     if not isinstance(value, str):
         return value
     return () if off_is_none(value) is None else [line.strip() for line in value.split(";")]
@@ -111,7 +111,7 @@ TabName = Annotated[str, AfterValidator(_tab_name)]
 """Name of a tab of the app."""
 
 FilterText = Annotated[str, AfterValidator(_filter_text)]
-"""A filter, as `parse_filter` reads it."""
+"""A filter for `parse_filter`."""
 
 SpanLine = Annotated[str, AfterValidator(_span_line)]
 """A line of the schedule."""

@@ -1,8 +1,8 @@
 """Assemble the parts of a `DownloadManager`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.domain.schedule import parse_schedule
@@ -53,6 +53,21 @@ class Parts(NamedTuple):
     notifications: DesktopNotifications | None  # None: the user wants none
     disk_space: DiskSpaceWatch | None  # None: a full disk is a failure
     network: NetworkWatch | None  # None: a missing network is a failure
+
+    def watchers(self) -> list[Coroutine[Any, Any, None]]:
+        """Return the work to run in the background while the manager is open."""
+        watchers = [
+            self.reporter.run(),
+            self.total_limit.run(),
+            self.limits.stop_when_spent(),
+            self.control.kept.run(),
+            self.control.discard_left(self.session),
+        ]
+        if self.disk_space is not None:
+            watchers.append(self.disk_space.run())
+        if self.network is not None:
+            watchers.append(self.network.run())
+        return watchers
 
 
 def assemble(

@@ -205,18 +205,7 @@ class DownloadManager:
         if parts.notifications is not None:
             parts.notifications.open()
         parts.pool.start(paused=paused)
-        watchers = [
-            parts.reporter.run(),
-            parts.total_limit.run(),
-            parts.limits.stop_when_spent(),
-            parts.control.kept.run(),
-            parts.control.discard_left(parts.session),
-        ]
-        if parts.disk_space is not None:
-            watchers.append(parts.disk_space.run())
-        if parts.network is not None:
-            watchers.append(parts.network.run())
-        self._watchers = [asyncio.create_task(watcher) for watcher in watchers]
+        self._watchers = [asyncio.create_task(watcher) for watcher in parts.watchers()]
         self._drain_seconds = _DRAIN_SECONDS
         self._loop = asyncio.get_running_loop()
         self._state = _State.OPEN

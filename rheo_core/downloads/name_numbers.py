@@ -130,7 +130,7 @@ class NameNumbers:
         return self._parts.get(path, {}).get(link)
 
     def numbers(self, path: Path, owners: Set[str]) -> Iterator[int]:
-        """Yield the numbers from 0, without those that were passed over.
+        """Yield the numbers from 0, without those that `pass_over` recorded.
 
         Args:
             path: path without a number.

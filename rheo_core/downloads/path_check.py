@@ -26,7 +26,7 @@ class PathCheck(NamedTuple):
     occupant: Occupant
     identity: Identity | None = None  # of a file
     source: str | None = None  # of the download that wrote the file, if it is known
-    link: str = ""  # that began the part file beside it, if it is known; see `PartState`
+    link: str = ""  # that began the part file next to it, if known; see `PartState`
     may_borrow: bool = False  # that is another link of this object; see `PartOwner.may_borrow`
 
 

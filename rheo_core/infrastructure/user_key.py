@@ -69,7 +69,7 @@ def user_key(*, warns: bool = True) -> bytes:
 
 
 def kept_user_key() -> bytes:
-    """Return the user's key as it is stored; it is created on first use. Blocks.
+    """Return the stored key of the user; create it on first use. Blocks.
 
     Raises:
         OSError: it cannot be read or stored.

@@ -21,11 +21,11 @@ _OPTIONS = {"patterns": "glob"}  # names of flags that differ from the field of 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A sentence on something that is not downloaded."""
+    """A sentence about something that is not downloaded."""
 
     text: str
-    is_problem: bool = True  # False if something valid is left out
-    is_warning: bool = False  # shown even if only errors are
+    is_problem: bool = True  # False if a valid entry is left out
+    is_warning: bool = False  # shown even if only errors are shown
 
 
 Item = FileConfig | Diagnostic
@@ -70,7 +70,7 @@ def _read(
             with file, decoded(file) as text:
                 for entry in read_entries(bounded_lines(text), known, options):
                     yield f"{name}, line {entry.line}", entry
-                    if lists:  # after the last list nobody needs them
+                    if lists:  # nobody needs them after the last list
                         _note_id(fresh, entry)
         except OSError as error:
             problem = f"cannot be read{' any further' if entry else ''}: {_reason(error)}"
@@ -92,7 +92,7 @@ def explain_entry(entry: Entry) -> str:
 
 
 def diagnose(where: str, entry: Entry) -> Iterator[Item]:
-    """Yield the download of an entry and a diagnostic on it, as far as there are any."""
+    """Yield the download of an entry and a diagnostic about it, if there are any."""
     if entry.verdict is Verdict.NO_URL:
         yield Diagnostic(f"{where}: {entry.problem}", is_problem=False)
     elif entry.config is None:
@@ -112,7 +112,7 @@ def _note_id(ids: set[str], entry: Entry) -> None:
 
 
 def _open(name: str) -> BufferedReader:
-    if not name:  # as of an unset variable; its path would be the current folder
+    if not name:  # such as an unset variable; its path would be the current folder
         raise ValueError("the name of a list is empty")
     try:
         # Not sys.stdin: a thread stuck in a read would hold its lock when Python exits.
@@ -145,7 +145,7 @@ class Diagnostics:
         return self._count[True]
 
     def report(self, diagnostic: Diagnostic, write: Callable[[str], None]) -> None:
-        """Pass the text of a diagnostic to `write`, unless there were too many already."""
+        """Pass the text of a diagnostic to `write`, unless there were already too many."""
         self._count[diagnostic.is_problem] += 1
         self.warnings += diagnostic.is_warning
         is_shown = diagnostic.is_problem or diagnostic.is_warning or not self._quiet

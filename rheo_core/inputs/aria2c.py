@@ -34,7 +34,7 @@ _FLAGS = frozenset(
         "truncate-console-readout", "use-head", "version",
     }
 )  # fmt: skip
-"""Options whose value may be left out."""
+"""Options with an optional value."""
 _WITH_VALUE = frozenset(
     {
         "all-proxy", "all-proxy-passwd", "all-proxy-user", "async-dns-server",
@@ -85,7 +85,7 @@ def downloads(
 
     Args:
         line: number of its first line.
-        words: those after `aria2c`.
+        words: the words after `aria2c`.
         ignored: notes on other words, to be shown with the download.
         folder: download folder; None if it is unknown.
     """

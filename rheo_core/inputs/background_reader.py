@@ -15,7 +15,7 @@ _READ_AHEAD = 1_000
 
 
 class BackgroundReader(Generic[T]):
-    """Reads in a thread of its own. Create it on the event loop.
+    """Reads in a separate thread. Create it on the event loop.
 
     If nobody takes the rest, the thread ends with the process.
     """
@@ -50,7 +50,7 @@ class BackgroundReader(Generic[T]):
     def _take_now(self) -> list[T]:
         taken: list[T] = []
         with suppress(Empty):
-            while len(taken) < _READ_AHEAD:  # items may arrive as fast as they are taken
+            while len(taken) < _READ_AHEAD:  # items may arrive as fast as the loop takes them
                 taken.append(self._read.get_nowait())
         return taken
 

@@ -33,10 +33,10 @@ def sniff(text: str) -> bool:
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the files that these lines name, with all their checksums. Do not check signatures.
 
-    If the address of the list is missing, yield one candidate that says so.
+    If the URL of the list is missing, yield one candidate that says so.
 
     Raises:
-        InputError: the address is not an http(s) URL.
+        InputError: it is not an http(s) URL.
     """
     held: dict[str, Candidate] = {}
     for name, candidate in _listed(lines, options):
@@ -51,7 +51,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _with_more(first: Candidate, candidate: Candidate) -> Candidate:
-    """Return the first line about a file with the checksum of a later one, or with its mistake.
+    """Add the checksum of a later line to the first line about a file, or its mistake.
 
     A name may be repeated any number of times: equal checksums are kept once, and nothing is kept
     after a mistake or two checksums that differ.

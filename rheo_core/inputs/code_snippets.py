@@ -1,7 +1,7 @@
 """Recognise and refuse program code, request headers and commands of other programs.
 
-rheo does not pick out their URLs, because it would lose the file name, the login and the headers
-around a URL, and because a Referer is not a download.
+rheo does not extract their URLs, because it would lose the file name, the login and the headers,
+and because a Referer is not a download.
 """
 
 import re
@@ -17,7 +17,7 @@ _MAX_LINES = 500
 list."""
 _MAX_CHARACTERS = 1 << 20
 _MAX_STATEMENT_LENGTH = 20_000
-"""Characters of a line whose brackets are counted. Longer ones are data."""
+"""Maximum characters of a line in which to count brackets. Longer lines are data."""
 _POWERSHELL_DOWNLOAD = (
     r"(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm|Start-BitsTransfer"
     r"|curl(?:\.exe)?\s+-Uri|wget\s+-Uri)\b"
@@ -77,7 +77,7 @@ _LOOP = re.compile(r"(?:for|while|until|if)\b.*(?:;\s*(?:do|then)\b|\bdo\b\s*$)"
 _WITH_OPTION = re.compile(  # lines of pip have `--hash` too
     r"(?!https?:)(?:[^\s\"'<(]*/)?(?P<program>[a-z_][\w.+-]*|GET|HEAD|POST)(?=\s).*?\s-{1,2}(?!hash\b)[A-Za-z][\w-]*(?=[\s=]|$)"
     r"|.*\s--(?!hash\b)[a-z][\w-]*(?=[\s=]|$)"
-    # the rest of a command whose lines are torn apart
+    # the rest of a command whose lines were separated
     r"|(?:-[A-Za-z]|-[#gijkLNORsSv46]{2,9}|--(?!hash\b)[a-z][\w-]*)(?=[\s=])"
     r"|.*?\b(?P<named>(?i:curl|wget2?|aria2c))(?i:\.exe)?[\"']?\s+(?:\S+\s+){0,9}?[\"']?-{1,2}[A-Za-z]"
 )
@@ -197,7 +197,7 @@ def _take_message(lines: Lines, *, may_have_body: bool) -> None:
 
 
 def _whole_statement(text: str, lines: Lines) -> str:
-    """Take the further lines of a statement: after a continuation, or with open brackets.
+    """Take the other lines of a statement: after a continuation, or with open brackets.
 
     If the brackets do not close, give back all lines but the first.
     """

@@ -14,7 +14,7 @@ class Syntax(NamedTuple):
     Attributes:
         letters: long names by the letters after a single dash.
         takes_value: checks whether a long option needs a value; None if it is unknown.
-        names: all long names. An abbreviation that begins only one of them stands for it.
+        names: all long names. An abbreviation stands for the only one that it begins.
         splits_at_equals: True for a program that reads `--name=value`.
     """
 
@@ -24,7 +24,7 @@ class Syntax(NamedTuple):
     splits_at_equals: bool = True
 
     def full_name(self, name: str) -> str:
-        """Return the long name for an abbreviation; other names as they are."""
+        """Return the long name for an abbreviation; other names unchanged."""
         if self.takes_value(name) is not None:
             return name
         longer = [each for each in self.names if each.startswith(name)]
@@ -47,8 +47,8 @@ def getopt_syntax(
 def read_options(words: Sequence[str], syntax: Syntax) -> Iterator[tuple[str, str]]:
     """Yield the options of a command: the long name of each, and its value or "".
 
-    Other words, such as URLs, come with the name "". An unknown option may have a value, so the
-    word after it counts as one unless it looks like a URL or an option. Otherwise `--frobnicate 5`
+    Other words, such as URLs, have the name "". An unknown option may have a value, so the next
+    word counts as its value unless it looks like a URL or an option. Otherwise `--frobnicate 5`
     would download from a host `5`.
     """
     rest = deque(words)

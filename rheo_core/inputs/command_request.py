@@ -17,7 +17,7 @@ from .shell_words import REPLACED
 
 _HOST = re.compile(r"[\w.-]+(:\d+)?(?=[/?#]|$)|\[[\dA-Fa-f:.]+\]")
 _ODATA = re.compile(r"(?<=[?&])\$[a-z]+(?==)|(?<=/)\$(?:metadata|value|count|batch|ref)\b")
-"""Words of OData in a URL. On Windows they stand in double quotes too, and mean no variable."""
+"""Words of OData in a URL. On Windows they also occur in double quotes, and are not variables."""
 _HTTPS = re.compile(r"https://", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"#\d")
 
@@ -30,18 +30,18 @@ class CommandRequest:
         program: name of the program, for messages.
         name_option: its option for the name of a file, for messages.
         folder_option: its option for a folder, for messages.
-        outputs: names in the order of the URLs; None: named by the URL.
+        outputs: names in the order of the URLs; None: the URL names the file.
         login: `NAME:PASSWORD` for the server.
-        schemes: `basic`, `digest` or both, by which the login may be sent. Without digest, it is
-            sent at once; otherwise the server has to ask for it.
-        scheme: of URLs that name none.
+        schemes: `basic`, `digest` or both, for sending the login. Without digest, it is sent at
+            once; otherwise the server has to ask for it.
+        scheme: of URLs without one.
         wishes: fields of `RequestOptions`.
         check_existing: compare an existing file with the size on the server.
         is_literal: True if its URLs contain no patterns.
         https_option: an option that allows https only, for messages; "" for none.
-        replaced: starts of what a shell would have replaced in its words.
+        replaced: starts of the parts that a shell would have replaced in its words.
         ignored: names of options that have no effect.
-        problem: the reason why nothing of it is downloaded; "" for none.
+        problem: the reason for downloading nothing; "" for none.
     """
 
     program: str
@@ -51,7 +51,7 @@ class CommandRequest:
     outputs: list[str | None] = field(default_factory=list)
     folder: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
-    option_headers: dict[str, str] = field(default_factory=dict)  # of options that stand for one
+    option_headers: dict[str, str] = field(default_factory=dict)  # from options such as `-A`
     unsent: set[str] = field(default_factory=set)  # names of headers, in lower case
     cookies: list[str] = field(default_factory=list)  # they share one header field
     query: list[str] = field(default_factory=list)  # parameters added to each URL
@@ -86,7 +86,7 @@ class CommandRequest:
         self.ignored.append(f"{label} and the word after it" if value and is_unknown else label)
 
     def add_header(self, option: str, text: str) -> None:
-        """Add a header line; one without a value keeps back what an option or the URL gives."""
+        """Add a header line; one without a value removes the header of an option or the URL."""
         name, colon, value = text.partition(":")
         name = name.strip()
         if not colon and name:
@@ -97,7 +97,7 @@ class CommandRequest:
             self.unsent.add(name.lower())
 
     def downloads(self, line: int) -> Iterator[Candidate]:
-        """Yield the downloads. Their texts contain nothing of the headers."""
+        """Yield the downloads. Their texts do not contain the headers."""
         form = f"{self.program} command"
         candidate = Candidate(line, form, form=form, ignored=self.ignored)
         try:
@@ -150,7 +150,7 @@ class CommandRequest:
             candidate = candidate._replace(is_copy=True)
 
     def _problem_of_replaced(self) -> str:
-        """Return a sentence if a value that is sent, a place or a route is unknown."""
+        """Return a sentence if a sent value, a place or a route is unknown."""
         sent = (*(value for _, value in self.headers), *self.option_headers.values())
         places = (self.folder, *(name or "" for name in self.outputs))
         wishes = map(str, self.wishes.values())
@@ -174,7 +174,7 @@ class CommandRequest:
         if login is not None and "digest" not in self.schemes:
             encoded = b64encode(login.encode(errors="surrogateescape")).decode()
             options["Authorization"] = f"Basic {encoded}"
-        named = {name.lower() for name, _ in self.headers}  # they replace those of options
+        named = {name.lower() for name, _ in self.headers}  # they replace headers of options
         left = ((n, v) for n, v in options.items() if n.lower() not in named | self.unsent)
         return [*self.headers, *left]
 
@@ -217,7 +217,7 @@ def _has_login(url: str) -> bool:
 
 
 def _without_login(url: str) -> str:
-    """Return `url` without its login, because the command has one that counts instead."""
+    """Return `url` without its login, because the login of the command replaces it."""
     scheme, authority, rest = split_authority(url)
     host = authority.rpartition("@")[2]
     return url if "\\" in authority else f"{scheme}://{host}{rest}"  # such a URL is refused

@@ -12,7 +12,7 @@ from .string_literals import without_strings
 
 _NAMES = r"(?:curl|wget2?|aria2c)"
 _PATH = r"(?:(?:[A-Za-z]:)?[^\s:'\"]*[/\\])?"
-_PROGRAM = (  # Windows and macOS accept capital letters; prose begins with some, too
+_PROGRAM = (  # Windows and macOS accept capital letters, which also begin prose
     rf"{_PATH}(?:{_NAMES}(?:\.exe)?(?=[ \t\r\n]|$)"
     rf"|(?i:{_NAMES}(?:\.exe)?)"
     r"(?=[ \t]+[\"'\u2018-\u201f\u00ab]?(?:[-\u2010-\u2015\u2212]|https?:)))"
@@ -50,7 +50,7 @@ _IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
 def sniff(text: str) -> bool:
-    """Check whether a line is a command: behind a prompt, `sudo` and the like, or `cd …;`."""
+    """Check whether a line is a command: after a prompt, `sudo` and similar words, or `cd …;`."""
     return _is_command(_visible(text)) and not _ESCAPED_QUOTE.search(text)
 
 
@@ -64,7 +64,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the downloads of the commands of a line."""
     first = line = lines.number + 1
     lines.give_back(_BEFORE.sub("", _visible(next(lines)).lstrip(), count=1))
-    settings: list[str] = []  # of the commands before, such as `export https_proxy=…`
+    settings: list[str] = []  # of earlier commands, such as `export https_proxy=…`
     has_any = False
     try:
         for words, has_more, replaced in read_commands(lines, _is_command):

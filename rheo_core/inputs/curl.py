@@ -33,12 +33,12 @@ def requests(words: list[str]) -> Iterator[CommandRequest]:
     """Yield the requests of a command: one for each part up to `--next`.
 
     Args:
-        words: those after `curl`.
+        words: the words after `curl`.
     """
     request, data = CommandRequest("curl"), _Data()
     for name, value in read_options(words, SYNTAX):
         if name == "next":
-            if request.urls:  # otherwise curl goes on with the options
+            if request.urls:  # otherwise curl continues with the options
                 yield data.applied(request)
                 request, data = CommandRequest("curl"), _Data()
         elif name in DATA:
@@ -75,7 +75,7 @@ class _Data:
 
 
 def _parameter(name: str, value: str) -> str:
-    """Return a parameter of a query as curl writes it (`--data-urlencode` in its manual)."""
+    """Return a query parameter in curl's form (`--data-urlencode` in its manual)."""
     if name == "data-raw" or (name == "url-query" and value.startswith("+")):
         return value.removeprefix("+") if name == "url-query" else value
     if name in ("data-urlencode", "url-query"):
@@ -148,7 +148,7 @@ def _take(request: CommandRequest, name: str, value: str) -> None:
 
 
 def _refusal(name: str, value: str) -> str:
-    """Return the reason why a request with this option is not supported; "" if it may be."""
+    """Return the reason for refusing a request with this option; "" if it is supported."""
     match name:
         case "head":
             return "-I requests headers only; there is nothing to download"
@@ -192,7 +192,7 @@ def _wish(name: str, value: str) -> dict[str, Any]:
 
 
 def _take_protocols(request: CommandRequest, name: str, value: str) -> None:
-    """Take the protocols that a URL or a redirect may have, such as `=https` or `-all,https`."""
+    """Parse the protocols that a URL or a redirect may have, such as `=https` or `-all,https`."""
     both = {"http", "https"}
     allowed = set(both)
     for item in value.lower().replace(" ", "").split(","):
@@ -211,7 +211,7 @@ def _take_protocols(request: CommandRequest, name: str, value: str) -> None:
 
 
 def _take_certificate(request: CommandRequest, value: str) -> None:
-    """Take a file name; a password may follow after a colon that is not escaped."""
+    """Parse a file name; a password may follow an unescaped colon."""
     file = _UP_TO_COLON.match(value)
     name = file[0] if file else value
     if len(name) < len(value):

@@ -21,22 +21,22 @@ _GLUED = re.compile(r"-[\w#]\S+")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _MAX_AHEAD = 100
-"""Lines of options in front of the first `url`."""
+"""Maximum lines of options before the first `url`."""
 _MAX_ODD = 3
-"""Lines within a config that set no option. Behind more of them, other text begins."""
+"""Maximum lines within a config that set no option. After more of them, other text begins."""
 
 _MAX_LETTERS = 50
 
 
 def sniff(text: str) -> bool:
-    """Check whether a line sets an option of curl: one in quotes or behind a dash, or a URL."""
+    """Check whether a line sets a curl option: one in quotes or after a dash, or a URL."""
     if text.startswith("-"):
         return _GLUED.fullmatch(text) is None and len(_words(text) or ()) > 1
     return _is_quoted(text) or _URL.fullmatch(text) is not None
 
 
 def may_begin(text: str) -> bool:
-    """Check whether a line is an option of curl, but perhaps of something else, too."""
+    """Check whether a line is a curl option, but may also be something else."""
     words = _words(text) or [""]
     return takes_value(words[0].removeprefix("--")) is not None
 
@@ -44,7 +44,7 @@ def may_begin(text: str) -> bool:
 def end_without_url(lines: Lines) -> int:
     """Return the number of the last of the next lines of options; 0 if a `url` is among them.
 
-    A `url:` has to have an option with a `=` or a dash beside it, because YAML has such lines.
+    A `url:` must be next to an option with a `=` or a dash, because YAML has such lines.
     """
     taken: list[str] = []
     has_url = is_plain = False
@@ -66,7 +66,7 @@ def end_without_url(lines: Lines) -> int:
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the downloads of a config. Without a `url`, its lines are of another format.
+    """Yield the downloads of a config. Without a `url`, its lines have another format.
 
     Raises:
         InputError: it is too long.
@@ -85,7 +85,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     while lines.number < end:
         text = (line := next(lines)).strip()
         is_code = code_snippets.sniff(text)
-        if _is_quoted(text) and not is_code:  # a URL in it may be a header or the like
+        if _is_quoted(text) and not is_code:  # a URL in it may be a header or similar
             problem = "this line sets a curl option, but has no url"
             yield Candidate(lines.number, _FORM, problem=problem, form=_FORM)
         elif text and text[0] != "#":
@@ -98,11 +98,11 @@ class _Config(NamedTuple):
 
     taken: list[str]
     words: list[str]
-    odd: int  # number of the first line within it that sets no option; 0: none
+    odd: int  # number of its first line that sets no option; 0: none
 
 
 def _take(lines: Lines) -> _Config:
-    """Take the lines of a config; those that set no option only if others follow."""
+    """Take the lines of a config. Take a line without an option only if others follow."""
     first, size, odd = lines.number + 1, 0, 0
     taken: list[str] = []
     words: list[str] = []
@@ -147,7 +147,7 @@ def _is_quoted(text: str) -> bool:
 def _words(text: str) -> list[str] | None:
     """Return a line as words of a curl command; None if it sets no option.
 
-    Values of unknown options are left out, because they may look like URLs.
+    It omits values of unknown options, because they may look like URLs.
     """
     if not text or text[0] == "#":
         return []
@@ -157,7 +157,7 @@ def _words(text: str) -> list[str] | None:
         return None
     name, value, rest = match["name"], match["value"] or "", (match["rest"] or "").lstrip()
     if rest and rest[0] != "#" and match["sign"].isspace():
-        return None  # prose; behind a sign, curl reads the value up to the blank
+        return None  # prose; after a sign, curl reads the value up to the blank
     if name[0] == "-" != name[1:2]:
         if len(name) > 2:
             return None

@@ -14,7 +14,7 @@ LETTERS = {
     "p": "proxytunnel", "q": "disable", "R": "remote-time", "V": "version", "Z": "parallel",
     ":": "next",
 }  # fmt: skip
-"""Long names of options that have a letter too."""
+"""Long names of options that also have a letter."""
 
 WITH_VALUE = frozenset(
     {
@@ -74,7 +74,7 @@ FLAGS = frozenset(
         "verbose", "version", "xattr",
     }
 )  # fmt: skip
-"""Options without a value; each may have `no-` in front."""
+"""Options without a value; each may begin with `no-`."""
 
 NEEDLESS = frozenset(
     {
@@ -114,7 +114,7 @@ PROTECTS = frozenset(
 """Options by which users protect themselves: how a login is sent, routes, trust, a size.
 
 Without one of them, a request would send more than curl does, trust somebody else, or take another
-way; so nothing is sent. An option that only permits more, such as `--insecure`, is ignored.
+route, so rheo sends nothing. An option that only permits more, such as `--insecure`, is ignored.
 """
 
 

@@ -31,9 +31,9 @@ _WORDS = {Verdict.ON_DISK: "already there", Verdict.NO_URL: "no URL"}
 
 
 class Entry(NamedTuple):
-    """A requested download. Comments and blank lines make no entry.
+    """A requested download. Comments and blank lines are not entries.
 
-    A line may request several. `form` and `note` hold no secrets. A tuple, because creating a
+    A line may request several. `form` and `note` contain no secrets. A tuple, because creating a
     frozen dataclass takes several times as long, and a long list creates a million of them.
     """
 

@@ -27,7 +27,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the links of a feed, which is the rest of the text, each once.
 
     Raises:
-        InputError: the user did not ask for links, none matches, or an address is missing.
+        InputError: the user did not ask for links, none matches, or a URL is missing.
     """
     first = lines.number + 1
     if options.links is None:
@@ -64,7 +64,7 @@ def _links(number: int, feed: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _folder_of(base: str) -> str:
-    """Return the address of a bucket: that of its listing as a folder, without the query."""
+    """Return the URL of a bucket: its listing as a folder, without the query."""
     parts = urlsplit(base)
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
     return urlunsplit(parts._replace(path=path, query="", fragment="")) if base else ""

@@ -24,8 +24,8 @@ class Format(NamedTuple):
 
     Attributes:
         sniff: recognises its first line, stripped of white space.
-        read: reads lines from this one on, gives back the first line of another format, and
-            raises nothing but InputError.
+        read: reads lines from this one on, gives back the first line of another format, and raises
+            only InputError.
     """
 
     sniff: Callable[[str], bool]
@@ -60,7 +60,8 @@ def read_markup(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 def _later_formats() -> tuple[Format, ...]:
     """Return formats that may follow each other in a text, in the order in which they are tried.
 
-    A list of URLs comes before them. Their readers are imported for the first line that is not one.
+    Lists of URLs are tried before them. Their readers are imported at the first line that is not a
+    URL.
     """
     from . import (
         checksum_list,
@@ -90,8 +91,8 @@ def _later_formats() -> tuple[Format, ...]:
 def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the candidates of a text.
 
-    In prose, which begins with a line of words, lines without a URL are counted. In a list each
-    of them is a mistake.
+    In prose, which begins with a line of words, this counts lines without a URL. In a list, each of
+    them is a mistake.
 
     Raises:
         InputError: the rest cannot be read.
@@ -115,7 +116,7 @@ def read_candidates(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         if is_first and reader is plain_text.read_line:
             is_prose = plain_text.sniff(text)
         if is_prose and reader is url_list.read and (refused := _refused(text)):
-            reader = refused  # `URL --option`, which a list refuses too
+            reader = refused  # `URL --option`, which lists refuse too
         if is_prose and reader in (url_list.read, plain_text.read_line):
             reader = plain_text.read_line
             if not plain_text.names_url(text) and not plain_text.is_relative(text, options):
@@ -142,7 +143,7 @@ def _reader(text: str, *, is_first: bool) -> Reader:
 
 
 def _refused(text: str) -> Reader | None:
-    """Return the reader of a line that is refused whole; None for other lines."""
+    """Return the reader that refuses a whole line; None for other lines."""
     from . import code_snippets
 
     return code_snippets.read if code_snippets.sniff(text) else None

@@ -31,9 +31,10 @@ _WISHES = frozenset(RequestOptions.model_fields)
 _ARRAY = re.compile(r"(?:\[\s*)+(?:$|[\"{])")
 _POST_DATA = frozenset({"postdata", "post_data"})
 _BODIES = frozenset({"body", "data", "form", "json"})
-"""Data of a request beside its method. Without one, they are usually facts about a file."""
+"""Data of a request besides its method. Without a method, they are usually facts about a file."""
 _MAX_COUNTED_LENGTH = 1 << 16
-"""Characters of a line whose brackets are counted. A longer one is taken for a whole value."""
+"""Maximum characters of a line in which to count brackets. A longer line counts as a whole
+value."""
 
 
 def sniff(text: str) -> bool:
@@ -60,7 +61,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _whole_value(text: str, lines: Lines) -> str:
-    """Return a JSON value that begins on a line, with the lines that it goes on to.
+    """Return a JSON value that begins on a line, with the lines that it spans.
 
     Raises:
         InputError: it is too long.
@@ -130,7 +131,7 @@ def _check_sends_nothing(value: dict[str, Any]) -> None:
     """Check that an object describes no request other than a GET.
 
     Raises:
-        ValueError: it does. The message contains no data.
+        ValueError: it describes one. The message contains no data.
     """
     by_name = {name.lower(): (name, content) for name, content in value.items() if content}
     method = str(by_name.get("method", ("", ""))[1])

@@ -30,19 +30,19 @@ _CUT_SHORT = (  # errors of expat for a text that ends too early
     errors.codes[errors.XML_ERROR_NO_ELEMENTS],
     errors.codes[errors.XML_ERROR_UNCLOSED_TOKEN],
 )
-# Places of elements in Metalink 4 (RFC 5854 4.1) and in Metalink 3. In other places they mean
-# something else: the hash of a signature is not that of the file.
+# Places of elements in Metalink 4 (RFC 5854 4.1) and in Metalink 3. In other places they have other
+# meanings: the hash of a signature is not that of the file.
 _FILES = {("file",), ("files", "file")}  # within the root element
-_HASHES = {("hash",), ("verification", "hash")}  # this and the following: within the file
+_HASHES = {("hash",), ("verification", "hash")}  # this and the following ones: within the file
 _PIECES = {("pieces",), ("verification", "pieces")}
 _URLS = {("url",), ("resources", "url")}
 _TORRENT = "bittorrent"
-"""Type of a URL of a torrent, instead of the file itself, in Metalink 3."""
+"""Type of a URL in Metalink 3 that leads to a torrent, not to the file itself."""
 _CHUNK = 64 << 10  # characters
 _MAX_DEPTH = 100
-"""Nesting of elements; the formats need 5. The time grows with the square of this."""
+"""Maximum nesting of elements; the formats need 5. The time grows with its square."""
 _MAX_DIGITS = 18
-"""Digits of a size; one with more becomes a shorter one, which is refused as impossible."""
+"""Maximum digits of a size. A longer one is cut, but still refused as impossible."""
 _LOWEST_RANK = 1_000_000  # after all priorities that RFC 5854 4.2.15 allows
 
 
@@ -73,7 +73,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _chunks(lines: Lines) -> Iterator[str]:
-    """Yield the text in large parts: on each, expat 2.5 examines the whole open element again.
+    """Yield the text in large parts, because expat 2.5 examines the whole open element for each.
 
     Raises:
         ValueError: it is too long.
@@ -134,7 +134,7 @@ class _File:
 
 
 class _Files:
-    """Target of the XML parser that collects files; `done` holds the complete ones."""
+    """Target of the XML parser that collects files; `done` contains the complete ones."""
 
     def __init__(self, before: int) -> None:
         self.parser: Any = None
@@ -242,7 +242,7 @@ def _candidate(file: _File) -> Candidate:
 
 
 def _unused_hashes(file: _File) -> list[str]:
-    """Return notes on hashes that are not used: of an unknown type, or without a value.
+    """Return notes on unused hashes: with an unknown type, or without a value.
 
     RFC 5854 requires the type.
     """

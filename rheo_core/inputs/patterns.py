@@ -8,9 +8,9 @@ from operator import add
 from typing import Any
 
 MAX_URLS = 100_000
-"""URLs from all patterns of a text together."""
+"""Maximum number of URLs from all patterns of a text."""
 MAX_CHARACTERS = 64 << 20
-"""Characters of these URLs, and of all but the first URLs of commands, with their headers."""
+"""Maximum characters of these URLs, and of all URLs of a command after the first, with headers."""
 
 _MAX_DIGITS = 18
 _UNREADABLE = 10**40  # Python does not print numbers of more than 4,300 digits
@@ -37,13 +37,13 @@ class Budget:
         self._is_reported = False
 
     def take(self, urls: int, characters: int) -> bool:
-        """Spend a part of the budget; return False if it does not suffice.
+        """Spend part of the budget; return False if it does not suffice.
 
-        After the first refusal everything is refused, because a list with holes is hard to repair.
+        After the first refusal, refuse everything, because a list with gaps is hard to repair.
 
         Args:
             urls: number of URLs from a pattern; 0 for one more URL of a command.
-            characters: characters of all of them.
+            characters: total number of characters.
         """
         self.is_over |= urls > self._urls or characters > self._characters
         if not self.is_over:
@@ -79,7 +79,7 @@ def expand(url: str) -> tuple[int, Iterator[tuple[str, Sequence[str]]]] | None:
         pattern in `url`.
 
     Raises:
-        ValueError: in one sentence: a range goes down, or there are too many URLs.
+        ValueError: a range goes down, or there are too many URLs; one sentence.
     """
     texts: list[str] = []
     choices: list[_Choices] = []

@@ -41,7 +41,7 @@ from .reader_api import (
     with_next_hashes,
 )
 
-_BYTE_ORDER_MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
+_BYTE_ORDER_MARKS = {  # UTF-32 first, because its mark begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
@@ -52,14 +52,14 @@ _PAGE_CODEC = re.compile(
     r"utf-8|ascii|cp(125\d|866|874|949)|iso8859-\d+|koi8-[ru]|mac-(roman|cyrillic)"
     r"|gb(k|2312|18030)|big5|euc_(jp|kr)|shift_jis|iso2022_jp"
 )
-"""Codecs of the encodings that browsers know and that keep ASCII (WHATWG Encoding, 4.2). Others of
-Python, such as `idna` and `unicode_escape`, change the text or fail."""
+"""Codecs for encodings that browsers support and that keep ASCII (WHATWG Encoding, 4.2). Other
+Python codecs, such as `idna` and `unicode_escape`, change the text or fail."""
 _LABELS = {"iso8859-1": "windows-1252", "ascii": "windows-1252"}
-"""Encodings that browsers take for another one (WHATWG Encoding, 4.2 Names and labels)."""
+"""Encodings that browsers treat as another one (WHATWG Encoding, 4.2 Names and labels)."""
 _PAGE = re.compile(rb"\s*<(?![?]xml|metalink)[!?A-Za-z]", re.IGNORECASE)
 _PAGE_ENCODING = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _BUGS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Errors that no text should cause. One entry is not worth the whole app."""
+"""Errors that no text should cause. A single entry must not stop the whole app."""
 _MAX_SHOWN_LENGTH = 500
 _ADDRESS = re.compile(r"\w+:/")
 _WORD = re.compile(r"\S+")
@@ -70,16 +70,16 @@ _PLACEHOLDER = re.compile(r"#(\d)")
 _MAX_IGNORED = 10
 _log = logging.getLogger(__name__)
 _MAX_DIGEST_START = 32
-_BATCH_SIZE = 1000  # entries read in one hop to a thread
+_BATCH_SIZE = 1000  # entries read in one call to a thread
 
 
 def read_entries(
     lines: Iterable[str], known: Container[str] = (), options: ReadOptions = ReadOptions()
 ) -> Iterator[Entry]:
-    """Yield an entry for each requested download while the lines come in.
+    """Yield an entry for each requested download while the lines arrive.
 
     Recognise the formats of docs/INPUTS.md by their content. Skip blank lines, lines that begin
-    with `#`, and a byte order mark. No text makes this raise.
+    with `#`, and a byte order mark. This never raises because of the text.
 
     Args:
         lines: The lines, with or without their line ends.
@@ -121,7 +121,7 @@ async def read_entries_file(
 
 
 async def collect_entries(coming: Iterable[Entry]) -> list[Entry]:
-    """Return all entries. The event loop runs on, also while a long text brings none."""
+    """Return all entries. The event loop keeps running, even if a long text has none."""
     reading = iter(coming)
     entries: list[Entry] = []
     while batch := await asyncio.to_thread(list, islice(reading, _BATCH_SIZE)):
@@ -130,10 +130,10 @@ async def collect_entries(coming: Iterable[Entry]) -> list[Entry]:
 
 
 def decoded(file: BufferedReader) -> TextIO:
-    """Return an open file as text: UTF-8, unless a mark or a declaration at its head differs.
+    """Return an open file as text: UTF-8, unless a mark or a declaration at its beginning differs.
 
-    Wait for the first bytes. In a web page, bytes that are not UTF-8 are of windows-1252, as in
-    browsers. In other texts they are replaced, and their lines are not valid.
+    Wait for the first bytes. In a web page, bytes that are not UTF-8 count as windows-1252, as in
+    browsers. In other texts they are replaced, and their lines are invalid.
 
     Raises:
         OSError: it cannot be read, or begins with binary data.
@@ -160,7 +160,7 @@ def decoded(file: BufferedReader) -> TextIO:
 
 
 def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode bytes that are not UTF-8, as browsers do with pages that declare nothing."""
+    """Decode bytes that are not UTF-8, as browsers do in pages without a declaration."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     wrong = error.object[error.start : error.end]
@@ -186,8 +186,8 @@ class _Reader:
     def __init__(self, known: Container[str], options: ReadOptions) -> None:
         self._known = known
         self._options = options
-        # Line numbers by the hash of what tells downloads apart, so that the URLs of a long list
-        # are not kept. Two of a million share a hash of 64 bits once in thirty million lists.
+        # Line numbers by a hash of the identity of a download, so that the URLs of a long list are
+        # not kept. Two of a million share a 64-bit hash once in thirty million lists.
         self._first_line: dict[int, int] = {}
         self._checksums: dict[int, str] = {}  # starts, by the same hashes
         self._budget = Budget()
@@ -291,7 +291,7 @@ class _Reader:
         return admitted._replace(config=config)
 
     def _verdict_on(self, config: FileConfig, line: int) -> tuple[Verdict, str, str]:
-        """Return the verdict, the reason against the entry, and the path of an existing file."""
+        """Return the verdict, the problem of the entry, and the path of an existing file."""
         checksum = config.hash_config
         if self._known and config.id in self._known:
             unused = f"; this {checksum.algorithm} hash is not used" if checksum else ""
@@ -306,7 +306,8 @@ class _Reader:
             self._checksums[identity] = _start_of(checksum)
         folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
-        # With a size or a checksum the download compares: a wrong file must not pass for it.
+        # With a size or a checksum, the download compares the file, so that a wrong one does not
+        # pass.
         is_compared = strategy is FileExistsStrategy.SKIP and (
             config.hash_config or config.pieces or config.sidecar or config.size_bytes is not None
         )
@@ -320,14 +321,14 @@ class _Reader:
 
 
 def _start_of(checksum: HashConfig) -> str:
-    """Return as much of a checksum as tells it from others, for a long list."""
+    """Return enough of a checksum to distinguish it from others, to save memory in a long list."""
     return f"{checksum.algorithm}:{checksum.expected_hash[:_MAX_DIGEST_START]}"
 
 
 def _repeated(checksum: HashConfig | None, first: str) -> tuple[Verdict, str]:
     """Return the verdict on a repeated entry, and how its checksum differs from the first one.
 
-    The first entry may be running, so that a checksum which should count cannot be added to it.
+    The first entry may be running already, so the checksum cannot be added to it.
     """
     if checksum is None or (start := _start_of(checksum)) == first:
         return Verdict.DUPLICATE, ""
@@ -365,7 +366,7 @@ def _with_values(outside: Untrusted, values: Sequence[str]) -> Untrusted:
 def _shown(text: str, *, is_valid: bool) -> str:
     text = text[:_MAX_REDACTED_LENGTH]
     text = text if is_valid else _without_logins(text)
-    text = redact(text)  # before the cut: half a login looks like a host
+    text = redact(text)  # before shortening, because half a login looks like a host
     return printable(shorten(text, _MAX_SHOWN_LENGTH))
 
 
@@ -381,7 +382,7 @@ def _without_logins(text: str) -> str:
 
 
 def _note(candidate: Candidate, admitted: Admitted | None) -> str:
-    """Return a note on options that the entry does not get, or on its start time."""
+    """Return a note on ignored options of the entry, or on its start time."""
     ignored = admitted.ignored if admitted else ()
     start = admitted.config.start_at if admitted else None
     if not (candidate.ignored or ignored or candidate.wants or start):  # the usual case
@@ -408,7 +409,7 @@ def _length(candidate: Candidate) -> int:
 
 
 def _identity(config: FileConfig) -> str:
-    """Return a text that is unique like the id, but cheap if there is only a URL."""
+    """Return a text that is as unique as the id, but cheap if there is only a URL."""
     folder, name = config.destination_subdir, config.filename
     url = config.url.partition("#")[0]
     if config.download_dir is not None:

@@ -42,7 +42,7 @@ def sniff(text: str) -> bool:
 
 
 def names_url(text: str) -> bool:
-    """Check whether a line names an address of any scheme."""
+    """Check whether a line contains a URL of any scheme."""
     return "://" in text
 
 
@@ -62,13 +62,13 @@ def _relative(number: int, text: str, base: str) -> Candidate:
 
 
 def left_out(line: int, text: str, count: int, *, is_all: bool) -> Candidate:
-    """Return the candidate that stands for all lines of a text without a URL.
+    """Return the candidate for all lines of a text without a URL.
 
     Args:
         line: number of the first.
         text: the first.
         count: number of these lines.
-        is_all: True if nothing else was found in the text.
+        is_all: True if the text contains nothing else.
     """
     if is_all:
         return Candidate(line, text, problem="there is no http or https URL in this text")
@@ -107,7 +107,7 @@ def urls_in(text: str) -> Iterator[str]:
     for word in separated(text).split():
         if (begin := _BEGIN.search(word)) is None:
             continue
-        # Cut in front of the URL: linkify finds none after a letter, `=` or a backtick.
+        # Cut before the URL, because linkify finds none after a letter, `=` or a backtick.
         before, address = word[: begin.start()][-1:], word[begin.start() :]
         if len(address) > _MAX_WORD_LENGTH:
             yield address
@@ -129,7 +129,7 @@ def _linked(address: str) -> list[str]:
 
 
 def _within_brackets(address: str) -> str:
-    """Return an address up to a full-width bracket that closes one in front of it."""
+    """Return a URL up to a full-width bracket that closes one before it."""
     if address.isascii():
         return address
     for at, letter in enumerate(address):
@@ -140,7 +140,7 @@ def _within_brackets(address: str) -> str:
 
 
 def _without_end(url: str, before: str) -> str:
-    """Return `url` without trailing marks that linkify takes for a part of it."""
+    """Return `url` without trailing marks that linkify treats as part of it."""
     if before and before in _EMPHASIS:
         url = url.rstrip(before)
     while url[-1] in _TRAILING or (url[-1] in _BRACKETS and _BRACKETS[url[-1]] not in url):

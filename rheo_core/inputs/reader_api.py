@@ -23,16 +23,17 @@ INVISIBLE = (
     "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
 )
-"""Invisible characters that copies from pages, letters and paths have around a line."""
+"""Invisible characters around a line that was copied from a page, a letter or a path."""
 SUBSTITUTE = "\ufffd"
 """Letter in place of bytes that are not UTF-8."""
 WRONG_ENCODING = "this line is not UTF-8; save the list as UTF-8"
 MAX_DOCUMENT_LENGTH = 16 << 20
-"""Characters of a Metalink or a web page, which are read whole."""
+"""Maximum characters of a Metalink or a web page, which is read whole."""
 MAX_LINE_LENGTH = MAX_DOCUMENT_LENGTH
-"""Characters. Many a page is one line. A longer line is not text; nothing after it is read."""
+"""Maximum characters of a line, because some pages are one line. A longer line is not text, and
+ends the reading."""
 _MAX_REPEATS = 10
-"""Times that the characters of a text may be given back, on average, to look ahead once more."""
+"""Average number of times that readers may give back a character, to look ahead again."""
 
 
 class InputError(RheoError):
@@ -54,9 +55,9 @@ class ReadOptions:
     """Options for reading a text.
 
     Args:
-        base: address of a page or a checksum list; links and names in it are relative to this.
-        links: links to take from a page: a shell pattern (`*.iso`) for the name or the whole
-            address. None: a page is not read as a list.
+        base: URL of a page or a checksum list; links and names in it are relative to this.
+        links: links to take from a page: a shell pattern (`*.iso`) for the name or the whole URL.
+            None: do not read pages as lists.
         patterns: expand `[001-120]` and `{a,b}` in URLs.
         folder: download folder; absolute folders in aria2 lists are relative to it. None if it is
             unknown.
@@ -81,14 +82,14 @@ class ReadOptions:
 
 
 class Candidate(NamedTuple):
-    """A request for a download, not checked yet."""
+    """An unchecked request for a download."""
 
     line: int
     text: str
     outside: Untrusted = NOTHING
-    problem: str = ""  # set if it is already known to be of no use
+    problem: str = ""  # set if it is already known to be useless
     form: str = ""
-    ignored: Sequence[str] = ()  # names of options that are not supported
+    ignored: Sequence[str] = ()  # names of unsupported options
     wants: str = ""
     may_be_pattern: bool = False
     is_copy: bool = False  # differs from the previous one in URL and name only
@@ -97,7 +98,7 @@ class Candidate(NamedTuple):
 
 
 class Lines(Iterator[str]):
-    """Iterator over lines that counts them and takes back lines of another reader."""
+    """Iterator over lines that counts them, and takes back lines for another reader."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._rest = iter(lines)
@@ -113,7 +114,8 @@ class Lines(Iterator[str]):
     def may_look_ahead(self) -> bool:
         """False if lines were given back so often that the time would no longer be linear.
 
-        Readers ask before they look for an end that may be missing, such as a closing bracket.
+        Readers check this before they search for an end that may be missing, such as a closing
+        bracket.
         """
         return self._given_back <= _MAX_REPEATS * self._taken
 
@@ -131,14 +133,14 @@ class Lines(Iterator[str]):
         return line
 
     def give_back(self, *lines: str) -> None:
-        """Return the last `lines` to be read again."""
+        """Give back the last `lines`, to read them again."""
         self._returned.extend(reversed(lines))
         self.number -= len(lines)
         self._given_back += sum(map(len, lines)) + len(lines)
 
 
 def with_next_hashes(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines. Those of pip that go on with `--hash` are one; empty ones keep the numbers.
+    """Yield lines. Join pip's lines that continue with `--hash`; empty lines keep the numbers.
 
     `Lines` ends the text if they are longer than one line may be.
     """
@@ -191,7 +193,7 @@ def with_hint(number: int, url: str, line: str, form: str = "") -> Candidate:
 
 
 def base_of(options: ReadOptions, line: int) -> str | None:
-    """Return the address that the user gave for a page or a list.
+    """Return the URL that the user gave for a page or a list.
 
     Raises:
         InputError: it is not an http(s) URL. Its line is `line`.
@@ -216,7 +218,7 @@ def destination_fields(path: str, what: str) -> dict[str, str]:
     folders, _, name = path.replace("\\", "/").rpartition("/")
     if name in {"", "."} or "\x00" in path:
         raise ValueError(f"{what} {printable(path[:200])!r} must name a file")
-    if SUBSTITUTE in path:  # in place of bytes; two names could become one
+    if SUBSTITUTE in path:  # in place of bytes, so two names could become one
         raise ValueError(WRONG_ENCODING)
     fields = {"filename": sanitise_filename(name)}
     if safe := folder_path(folders):

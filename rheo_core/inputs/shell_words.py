@@ -14,7 +14,7 @@ MAX_LINES = 500
 _MAX_CHARACTERS = 1 << 20
 
 _BASH = re.compile(
-    # PowerShell continues a line with a backtick. Copied commands have blanks behind the backslash.
+    # PowerShell continues a line with a backtick. Copied commands have blanks after the backslash.
     r"(?P<blank>(?:[ \t\r]|[\\`][ \t]*\r?\n)+)"
     r"|(?P<end>\n)|(?P<stop>\d?>+|[;&|<>]+)"
     r"|\$'(?P<ansi>[^'\\]*(?:\\.[^'\\]*)*)'"
@@ -52,10 +52,10 @@ _ARGUMENT = re.compile(r"(\\*)(\"{1,2})|([ \t\r\n]+)|([^\\\" \t\r\n]+|\\+)")
 def read_commands(
     lines: Lines, is_command: Callable[[str, int], bool]
 ) -> Iterator[tuple[list[str], bool, frozenset[str]]]:
-    """Yield the words of each command on the next line, and whether text after it was skipped.
+    """Yield the words of each command on the next line, and True if text after it was skipped.
 
-    The third value has the starts of what bash would replace in the words: `$USER`, `${TOKEN`,
-    a backtick. In single quotes they are ordinary letters.
+    The third value contains the starts of parts that bash would replace: `$USER`, `${TOKEN`, a
+    backtick. In single quotes they are ordinary letters.
 
     If `is_command` recognises the text after `;` or `&`, it is the next command. Otherwise it is
     given back to `lines`. The target of a pipe or a redirection is skipped.
@@ -89,13 +89,13 @@ class _Text:
         self.replaced = set[str]()
 
     def extend(self, quote: str = "") -> None:
-        """Add one more line, or all up to that in which a quote closes.
+        """Add the next line, or all lines up to the one in which a quote closes.
 
         Args:
             quote: the open quote. If it is never closed, give back all lines but the first.
 
         Raises:
-            ValueError: there is no further line, or the command is too long.
+            ValueError: there are no more lines, or the command is too long.
         """
         parts, size = [self.text], len(self.text)
         is_over = quote != "" and not self._lines.may_look_ahead
@@ -118,7 +118,7 @@ class _Text:
         raise ValueError(f"the command does not end within {MAX_LINES} lines")
 
     def skip_blanks(self, at: int) -> int:
-        """Return the index of the next character from `at` on that is not white space."""
+        """Return the index of the next character from `at` that is not white space."""
         blank = _BLANKS.match(self.text, at)
         return at if blank is None else blank.end()
 
@@ -135,7 +135,7 @@ def _ended(line: str) -> str:
 
 
 _Read = tuple[list[str], int | None, bool]
-"""Words of a command, index of the next one or None, and whether text was skipped."""
+"""Words of a command, index of the next command or None, and True if text was skipped."""
 
 
 class _Words:
@@ -196,7 +196,7 @@ def _read_bash(source: _Text, at: int) -> _Read:
 
 
 def _starts_of_replaced(kind: str, piece: str, text: str, at: int) -> Iterator[str]:
-    """Yield the starts of what bash replaces in a piece of a word that begins at `at`."""
+    """Yield the starts of the parts that bash replaces in a piece of a word that begins at `at`."""
     if piece == "$" and (match := REPLACED.match(text, at)):  # the name is the next piece
         yield match[0]
     elif kind == "double":
@@ -211,7 +211,7 @@ def _is_inside(text: str, at: int) -> bool:
 
 
 def _leave(at: int, stop: str) -> tuple[int | None, bool]:
-    """Return the index of the next command or None, and whether text was skipped."""
+    """Return the index of the next command or None, and True if text was skipped."""
     is_skipped = stop != "||" and bool(set(stop) & set("|<>"))
     return (None, True) if is_skipped else (at, False)
 

@@ -13,7 +13,7 @@ from .reader_api import Candidate, Lines, ReadOptions
 _FORM = "shortcut"
 _HEADS_BEFORE_URL = frozenset({"[internetshortcut]", "[desktop entry]"})
 _HEADS = _HEADS_BEFORE_URL | {"[default]", "[{000214a0-0000-0000-c000-000000000046}]"}
-"""Heads of sections; Windows and its browsers write the others, in any order."""
+"""Section headers; Windows and its browsers write the others, in any order."""
 _PAIR = re.compile(r"([\w.@\[\]-]+)\s*=(.*)")
 WEBLOC_ROOT = "plist"
 """First element of a .webloc in XML, in lower case."""
@@ -36,11 +36,11 @@ _PLIST_ERRORS = (
     TypeError,
     ValueError,
 )
-"""Errors that `plistlib` raises for damaged property lists, beside those of the XML parser."""
+"""Errors that `plistlib` raises for damaged property lists, besides those of the XML parser."""
 
 
 def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
-    """Yield the URL of a .url or .desktop. Its other URLs are those of icons and pages."""
+    """Yield the URL of a .url or .desktop. Its other URLs lead to icons and pages."""
     first, url = lines.number + 1, ""
     for line in lines:
         text = line.strip()

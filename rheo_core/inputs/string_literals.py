@@ -6,7 +6,7 @@ import re
 def without_strings(code: str, quotes: str) -> str:
     """Remove the strings in a line, in linear time.
 
-    Behind a quote that does not close, no other of its kind closes either: they are all escaped.
+    After a quote that does not close, no other of its kind closes either, because all are escaped.
 
     Args:
         code: the line.

@@ -28,7 +28,7 @@ _HASH = re.compile(r"(md5|sha-?(?:1|256|384|512)|blake2b)(?:[ _-]?(?:sum|hash|ch
 _DELIMITERS = ",;|\t"
 _CELL = re.compile(rf"[^{_DELIMITERS}]+")
 _NO_NAME = re.compile(r"[:/\n]")
-"""A line with one of these is not the head of a table."""
+"""A line with one of these is not the header of a table."""
 _URL_CELL = re.compile(rf"\"?{_URL.pattern}\"?", re.IGNORECASE)
 _MAX_ROW_LINES = 100
 """Lines of one row. A quote that never closes must not swallow a long table."""
@@ -37,7 +37,7 @@ _BLANK_BEFORE = re.compile(r"[,;|]\s")
 
 
 def sniff(text: str) -> bool:
-    """Check whether a line is the head of a table that has a column of URLs."""
+    """Check whether a line is the header of a table with a column of URLs."""
     if _NO_NAME.search(text) or set(_DELIMITERS).isdisjoint(text):
         return False
     if not any(_URL_CELL.fullmatch(text, *cell.span()) for cell in _CELL.finditer(text)):
@@ -77,10 +77,10 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 
 
 def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]:
-    """Return the cells of a row; one in quotes may go on to the next lines (RFC 4180 2.6).
+    """Return the cells of a row; one in quotes may span several lines (RFC 4180 2.6).
 
-    Raises:
-        csv.Error: a cell is too long, or its quote does not close. Only its first line is taken.
+    Raises: csv.Error: a cell is too long, or its quote does not close. Only its first line is
+        consumed.
     """
     taken: list[str] = []
     is_closed = True
@@ -130,7 +130,7 @@ def _is_known(name: str) -> bool:
 
 
 def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
-    """Return a row whose URL is complete, if the user gave the address of the table."""
+    """Complete the URL of a row, if the user gave the URL of the table."""
     url = candidate.outside.url
     if candidate.problem or options.base is None or "://" in url:
         return candidate

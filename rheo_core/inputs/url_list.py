@@ -89,7 +89,7 @@ def _separated(number: int, text: str) -> list[Candidate]:
 
 
 def _ends_in_cell(text: str, url: str) -> bool:
-    """Check whether a URL is a cell of a table, or prose without a blank follows it."""
+    """Check whether a URL is a table cell, or is followed by prose without a blank."""
     following = text[text.rfind(url) + len(url) :][:1]
     return following in f"\t{SIGNS}" or not following.isascii()
 
@@ -175,9 +175,9 @@ def _with_options(
 
 
 def _proxies_last(pairs: list[tuple[str, str]], url: str) -> list[tuple[str, str]]:
-    """Sort the best proxy for a URL behind all others: that of its scheme, then that for all.
+    """Move the best proxy for a URL to the end: the one for its scheme, or else the one for all.
 
-    The other one is better than none, because a redirect may lead to its scheme.
+    The others stay, because a redirect may lead to their scheme.
     """
     own, other = ("https-proxy", "http-proxy")[:: 1 if _HTTPS.match(url) else -1]
     order = {other: 1, "all-proxy": 2, own: 3}
@@ -228,7 +228,7 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 _PROTECTS = frozenset({"async-dns-server", "multiple-interface", "no-proxy"})
-"""Options by which users protect themselves. Without them, nothing may be sent."""
+"""Options by which users protect themselves. Without them, rheo must not send anything."""
 _WISHES: dict[str, Callable[[str], dict[str, Any]]] = {
     "all-proxy": lambda value: {"proxy": value or DIRECT},
     "http-proxy": lambda value: {"proxy": value or DIRECT},

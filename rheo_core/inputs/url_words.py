@@ -25,12 +25,12 @@ def has_separator(text: str) -> bool:
 
 
 def separated(text: str) -> str:
-    """Return a text with a space after each URL that a sign ends; a sign before a URL stays.
+    """Add a space after each URL that a sign ends; a sign before a URL stays.
 
-    Commas, semicolons and bars end one before another URL, before white space, and after an
-    extension before a number, as in tables. Elsewhere they belong to it: `/tile/12,34`, and
-    `?url=http://a,http://b` for a service that takes several. Languages without blanks go on right
-    behind a file.
+    Commas, semicolons and bars end a URL before another URL, before white space, and, as in tables,
+    between an extension and a number. Elsewhere they belong to it: `/tile/12,34`, and
+    `?url=http://a,http://b` for a service that takes several. Languages without blanks continue
+    directly after a file name.
     """
     if not text.isascii():
         text = " ".join(map(_without_prose, _BEFORE_SCHEME.sub(" ", text).split(" ")))
@@ -44,7 +44,7 @@ def _without_prose(word: str) -> str:
     """Return a word with a space before prose that follows a file: `a.iso和`."""
     rest = word.partition("://")[2]
     host, slash, _ = rest.partition("/")
-    # Parts instead of one pattern, which would try every `://` with every `/` of a long word.
+    # Several patterns, because one would try every `://` with every `/` of a long word.
     match = _BEFORE_PROSE.search(word, len(word) - len(rest) + len(host) + 1) if slash else None
     if match is None or not is_file_name(f"x{match[0]}") or is_file_name(word):
         return word
@@ -56,7 +56,7 @@ def _between(word: str) -> str:
     start = 0
     for sign in _BETWEEN.finditer(word):
         if _WITHIN.search(word, start, sign.start()):
-            break  # the other signs are behind it too
+            break  # the other signs follow it too
         parts.append(word[start : sign.start()])
         start = sign.start()
     return " ".join([*parts, word[start:]])
@@ -68,10 +68,10 @@ def without_comment(text: str) -> str:
 
 
 def with_encoded_blanks(text: str) -> str | None:
-    """Return a line that is one URL with blanks in its path, encoded; None for other lines.
+    """Encode a line that is one URL with blanks in its path; return None for other lines.
 
-    Only the last word may end like a file, and none may begin like an option or a URL. Otherwise
-    the words behind the first are something else, such as a title.
+    Only the last word may end like a file, and no word may begin like an option or a URL. Otherwise
+    the words after the first are something else, such as a title.
     """
     first, *others = text.split()
     if not others or not _EXTENSION.search(_QUERY.split(others[-1], maxsplit=1)[0]):

@@ -21,9 +21,9 @@ _LINKS = {
     "track": "src", "video": "src",
 }  # fmt: skip
 _MAX_LENGTH_OF_LINKS = 64 << 20
-"""Characters of all links of a page with their base, which a page chooses and repeats for each."""
+"""Maximum characters of all links of a page, each with the base that the page chooses."""
 
-# Possessive, and up to the end of the page if a tag does not end: nothing is searched twice.
+# Possessive, and up to the end of the page if a tag does not end, to search nothing twice.
 _HIDDEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)(?=[\s/>]).*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE
 )
@@ -42,8 +42,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the links of a page, which is the rest of the text, each once.
 
     Raises:
-        InputError: the user did not ask for links, none matches, the address of the page is
-            missing, or it is too large.
+        InputError: the user did not ask for links, none matches, the URL of the page is missing, or
+            the page is too large.
     """
     first = lines.number + 1
     if options.links is None:
@@ -86,7 +86,7 @@ def whole_page(lines: Lines) -> str:
 
 
 def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Yield the tags that may hold links: line, name and attributes of each."""
+    """Yield the tags that may contain links: line, name and attributes of each."""
     page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
     counted = 0
     for match in _TAG.finditer(page):
@@ -96,7 +96,7 @@ def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
 
 
 def attributes_of(text: str) -> dict[str, str]:
-    """Return the attributes of a tag by their names in lower case; the first of a name counts."""
+    """Return the attributes of a tag by lower-case name; the first one of a name counts."""
     attributes: dict[str, str] = {}
     for attribute in _ATTRIBUTE.finditer(text):
         value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
@@ -105,7 +105,7 @@ def attributes_of(text: str) -> dict[str, str]:
 
 
 def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
-    """Return the base of relative links: the address of the page and its first `<base>`."""
+    """Return the base of relative links, from the URL of the page and its first `<base>`."""
     bases = (each["href"] for _, tag, each in tags if tag == "base" and "href" in each)
     try:
         return resolve(base or "", next(bases, ""))
@@ -115,7 +115,7 @@ def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) 
 
 def absolute_link(number: int, link: str, base_url: str) -> str:
     """Return the absolute URL of a link; "" if it does not lead to a file over HTTP."""
-    if link[:1] in {"", "#"}:  # no link, or a place in the page itself
+    if link[:1] in {"", "#"}:  # not a link, or an anchor in the page itself
         return ""
     try:
         url = urldefrag(resolve(base_url, link)).url

@@ -89,7 +89,7 @@ _PROTECTS = frozenset(
         "https-enforce", "ocsp", "pinnedpubkey",
     }
 )  # fmt: skip
-"""Options by which users protect themselves. Without them, nothing may be sent."""
+"""Options by which users protect themselves. Without them, rheo must not send anything."""
 _STRICT_PROTOCOLS = frozenset({"tlsv1_3", "pfs"})
 _FILES = {
     "bind-address": "interface",
@@ -99,7 +99,7 @@ _FILES = {
     "private-key": "client_key",
 }
 _PROXY = re.compile(r"\s*https?_?proxy\s*=\s*(?P<proxy>.*?)\s*", re.IGNORECASE)
-"""A line of wgetrc, as `-e` has it."""
+"""A line of wgetrc, as in `-e`."""
 _SETTING = re.compile(r"\s*([\w-]+)\s*=\s*(.*?)\s*")
 _OF_WGETRC = {name.replace("-", ""): name for name in _WITH_VALUE | _FLAGS} | {
     "dirprefix": "directory-prefix",
@@ -117,7 +117,7 @@ def requests(words: list[str]) -> Iterator[CommandRequest]:
     """Yield the request of a command. Each of its URLs is a file.
 
     Args:
-        words: those after `wget`.
+        words: the words after `wget`.
     """
     request = CommandRequest("wget", name_option="-O", folder_option="-P", is_literal=True)
     request.schemes = set(_ON_REQUEST)
@@ -137,7 +137,7 @@ def requests(words: list[str]) -> Iterator[CommandRequest]:
 
 
 def _executed(option: tuple[str, str]) -> tuple[str, str]:
-    """Return the option that a line of wgetrc (`-e`) stands for, and its value; others as is."""
+    """Return option and value of a wgetrc line (`-e`); other options unchanged."""
     name, line = option
     setting = _SETTING.fullmatch(line) if name == "execute" else None
     if setting is None or not setting[2] or _PROXY.fullmatch(line):

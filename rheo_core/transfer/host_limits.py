@@ -26,7 +26,7 @@ _MAX_REFUSALS = 1000
 
 @dataclass(slots=True)
 class KnownHost:
-    """Connections of a host, and what it has taught about its limit."""
+    """Connections of a host, and the facts known about its limit."""
 
     in_use: int = 0
     learned: int | None = None  # connections when it refused another one; None: it never refused

@@ -151,7 +151,7 @@ class RateLimits:
         self._note_change()
 
     def grant(self, count: int) -> int:
-        """Take `count` bytes from the budget, or what is left. Return the number."""
+        """Take `count` bytes from the budget, or the rest of it. Return the number."""
         if self._left is not None:
             count = min(count, max(self._left, 0))
             self._left -= count

@@ -195,18 +195,8 @@ class Transfer:
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as reply:
-            head, hop, stats = reply.head, reply.last_hop, self._stats
-            stats.reply_status = hop.status
-            stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)
-            self._context.checks.robots_tag(head)
-            if not head.partial:
-                await self._check_page(reply, part)
-                reply.check_whole()
-            # Set it before anything can fail, because a download that waits for room needs it.
-            expected = self._record.config.size_bytes
-            self._record.total_bytes = expected if head.total is None else head.total
-            if head.total is not None:
-                self._context.checks.size(head.total)
+            head = reply.head
+            await self._check_head(reply, part)
             if head.partial:
                 part.take_over()
                 part.state = part.state.with_promise(head.promised, head.validator)
@@ -223,12 +213,7 @@ class Transfer:
                 self._is_anew = False
                 if part is not before and part.state.is_beginning_of(head):
                     return False, part
-                part.expect(head.total, head.validator, head.promised, head.modified, head.type)
-                if head.type is not None:
-                    self._stats.media_type = head.type
-                self.sources.primary.version = head.validator
-                if not part.fits_in_memory(head.total):
-                    await self._disk.run(part.begin)
+                await self._begin_version(part, head)
             elif part.state.total is None:  # the first response did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
@@ -246,6 +231,30 @@ class Transfer:
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
+
+    async def _check_head(self, reply: Request, part: PartFile) -> None:
+        """Record the facts of a response head, and refuse a response that is not the file."""
+        head, hop, stats = reply.head, reply.last_hop, self._stats
+        stats.reply_status = hop.status
+        stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)
+        self._context.checks.robots_tag(head)
+        if not head.partial:
+            await self._check_page(reply, part)
+            reply.check_whole()
+        # Set it before anything can fail, because a download that waits for room needs it.
+        expected = self._record.config.size_bytes
+        self._record.total_bytes = expected if head.total is None else head.total
+        if head.total is not None:
+            self._context.checks.size(head.total)
+
+    async def _begin_version(self, part: PartFile, head: ResponseHead) -> None:
+        """Prepare a part file for the whole file that a response offers."""
+        part.expect(head.total, head.validator, head.promised, head.modified, head.type)
+        if head.type is not None:
+            self._stats.media_type = head.type
+        self.sources.primary.version = head.validator
+        if not part.fits_in_memory(head.total):
+            await self._disk.run(part.begin)
 
     async def _drop_short(self, part: PartFile, size: int, known: int) -> NoReturn:
         """Drop a body that is shorter than an earlier response said, because one of them is wrong.

@@ -93,7 +93,7 @@ class AddScreen(ModalScreen[str]):
         self._client = client
         self._preview = EntryPreview(client, edits, rows, draft, self._check, _KEYS)
         self._text = text
-        self.report = ""  # what was added, if that closed the box
+        self.report = ""  # the added downloads, if that closed the box
         self._timer: Timer | None = None
         self._is_adding = False
         self._checking = asyncio.Lock()
@@ -152,7 +152,7 @@ class AddScreen(ModalScreen[str]):
         await self._check()
 
     async def _check(self) -> None:
-        """Show proposals for the text as it is now, unless they are shown already."""
+        """Show proposals for the current text, unless they are already shown."""
         async with self._checking:
             await self._check_text()
 
@@ -216,7 +216,7 @@ class AddScreen(ModalScreen[str]):
         self._after(proposals, text, defaults)
 
     def _after(self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults) -> None:
-        """Close if nothing in `text` is left to do; otherwise keep the rest."""
+        """Close if `text` needs no more work; otherwise keep the rest."""
         if not proposals:
             self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
             return

@@ -18,10 +18,10 @@ _TITLE_WIDTH = 12
 
 
 class ColumnsScreen(ModalScreen[None]):
-    """Passes each change on at once, so that the table behind it shows the effect.
+    """Passes on each change at once, so that the table behind it shows the effect.
 
     Args:
-        choice: the present choice.
+        choice: the current choice.
         choose: applies and keeps another choice.
     """
 
@@ -51,7 +51,7 @@ class ColumnsScreen(ModalScreen[None]):
             yield KeysLine(_KEYS)
 
     def on_mount(self) -> None:
-        """Show the present choice."""
+        """Show the current choice."""
         self._show(0)
 
     @property

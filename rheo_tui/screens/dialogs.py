@@ -36,7 +36,7 @@ class Dialogs:
         client: reaches the engine.
         edits: edits downloads, so that this can be undone.
         rows: all downloads by their ids.
-        memory: keeps the lists that were loaded lately.
+        memory: keeps the recently loaded lists.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Dialogs:
     def add(self, text: str, say: Callable[[str], None]) -> None:
         """Open the box for links with `text`, or with the text left in it.
 
-        Once it has closed, pass what it added to `say`.
+        Once it has closed, pass the sentence about added downloads to `say`.
         """
         from rheo_tui.proposals import EntryDraft
 
@@ -81,7 +81,7 @@ class Dialogs:
         self._app.push_screen(screen, left)
 
     def load(self, say: Callable[[str], None]) -> None:
-        """Open the dialog that loads a list; pass what it added to `say`."""
+        """Open the dialog that loads a list; pass the sentence about added downloads to `say`."""
         from .load import LoadScreen
 
         def loaded(count: int | None) -> None:
@@ -94,7 +94,7 @@ class Dialogs:
     def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[bool], None]) -> None:
         """Open the dialog that edits `rows`; several get the fields that the user changes.
 
-        Then call `closed` with True if it was saved, with False if what was typed is kept.
+        Then call `closed` with True if it was saved, with False if the typed texts are kept.
         """
         from rheo_tui.edit_fields import FIELDS, SHARED_FIELDS, edited
 
@@ -127,7 +127,7 @@ class Dialogs:
     async def replace_links(
         self, rows: Sequence[DownloadSnapshot], say: Callable[[str], None]
     ) -> None:
-        """Open the dialog that replaces the links of `rows`; pass what it did to `say`."""
+        """Open the dialog that replaces the links of `rows`; pass its result to `say`."""
         from .links import Link, LinksScreen
 
         service = self._edits.service

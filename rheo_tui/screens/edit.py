@@ -23,7 +23,7 @@ Draft = Mapping[str, str]
 
 
 class HeaderArea(TextArea):
-    """An area for headers; Tab goes on to the next field."""
+    """An area for headers; Tab moves to the next field."""
 
     def on_paste(self, event: events.Paste) -> None:
         """Keep a paste here, so that the app does not open the box for links."""
@@ -31,14 +31,14 @@ class HeaderArea(TextArea):
 
 
 class EditScreen(ModalScreen[Draft | None]):
-    """Edits one download; returns what was typed and not saved, or None after it was saved.
+    """Edits one download; returns the unsaved texts, or None after saving.
 
     Args:
         name: name of the download.
         load: returns its options; None if it is gone.
-        save: saves the texts that have changed, by field; returns 0 if that is too late, and
-            raises ValueError if they are not valid together.
-        draft: what was typed and not saved before.
+        save: saves the changed texts, by field; returns 0 if it is too late, and raises ValueError
+            if they are not valid together.
+        draft: texts that were typed but not saved before.
         fields: names of the fields to show.
         first: name of the field with the cursor; "" for the first of `fields`.
     """
@@ -86,7 +86,7 @@ class EditScreen(ModalScreen[Draft | None]):
 
     @work(exit_on_error=False)
     async def on_mount(self) -> None:
-        """Show the present values where the user has typed nothing yet."""
+        """Show the current values in fields where the user has typed nothing yet."""
         if self._first:
             self.query_one(f"#edit-{self._first}").focus()
         config = await self._load()
@@ -143,7 +143,7 @@ class EditScreen(ModalScreen[Draft | None]):
                 return
         try:
             saved = await self._save(self._texts_changed(config))
-        except Exception as error:  # show any error here; the app runs on
+        except Exception as error:  # show any error here; the app continues
             reason = printable(str(error)).rstrip(".") or type(error).__name__
             self._show_problem("", f"{reason}.")
             return
@@ -153,7 +153,7 @@ class EditScreen(ModalScreen[Draft | None]):
             self.dismiss(None)
 
     def action_close(self) -> None:
-        """Close; what was typed comes back the next time."""
+        """Close; the typed texts come back the next time."""
         if self._config is None:
             self.dismiss(self._draft)
             return

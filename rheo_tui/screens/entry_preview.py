@@ -69,7 +69,7 @@ class EntryPreview(Vertical):
 
     @dataclass
     class LineWanted(Message):
-        """The user wants to correct a line that was not understood."""
+        """The user wants to correct an invalid line."""
 
         line: int
 
@@ -89,7 +89,7 @@ class EntryPreview(Vertical):
         self._draft = draft
         self._until_checked = until_checked
         self._keys = keys
-        self._entries: Sequence[Entry] = ()  # as they were read
+        self._entries: Sequence[Entry] = ()  # as read from the text
         self._nothing = ""
         self._free: int | None = None
         self.is_stopped = False
@@ -111,7 +111,7 @@ class EntryPreview(Vertical):
         yield KeysLine(self._keys, id="entry-keys")
 
     def on_mount(self) -> None:
-        """Fill the fields as they were left."""
+        """Fill the fields with the texts of the last time."""
         for fields in self.query(DefaultFields):  # none if the app closes meanwhile
             fields.fill(self._draft.defaults)
 
@@ -135,7 +135,7 @@ class EntryPreview(Vertical):
         """Show entries with the user's choices.
 
         Args:
-            entries: the entries as they were read.
+            entries: the entries as read from the text.
             nothing: the sentence to show if there are none.
         """
         for name in _OPTION_PROMPTS:
@@ -151,7 +151,7 @@ class EntryPreview(Vertical):
         await self._propose(from_top=True)
 
     async def _propose(self, *, from_top: bool) -> None:
-        """Make proposals of the entries and the choices, and show them."""
+        """Build proposals from the entries and the choices, and show them."""
         proposals = await self._with_edits(self._entries)
         proposals = await self._with_renewals(proposals)
         self.proposals = sorted(proposals, key=lambda proposal: proposal.rank)
@@ -178,7 +178,7 @@ class EntryPreview(Vertical):
         ]
 
     async def _with_renewals(self, proposals: list[Proposal]) -> list[Proposal]:
-        # In a thread, because a long list makes it take longer than a key may.
+        # In a thread, because a long list takes longer than a key may.
         rows = list(self._rows.values())
         renewed = await asyncio.to_thread(renewals_of, proposals, rows)
         for at, row in renewed.items():
@@ -254,7 +254,7 @@ class EntryPreview(Vertical):
             table.cursor += 1
 
     def _decide(self, some: Sequence[Proposal], decision: Decision | None) -> None:
-        """Note a decision on proposals, or take theirs back, and show it."""
+        """Record a decision on proposals, or revoke it, and show it."""
         decisions = self._draft.choices.decisions
         keys = {proposal.key for proposal in some if proposal.key}
         for key in keys:
@@ -379,7 +379,7 @@ class EntryPreview(Vertical):
         self.is_stopped = False
 
     def stop(self) -> None:
-        """Stop adding after the present batch; the downloads added so far stay."""
+        """Stop adding after the current batch; the downloads added so far stay."""
         self.is_stopped = True
         self._client.work.stop()
 

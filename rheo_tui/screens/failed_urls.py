@@ -40,7 +40,7 @@ class FailedUrls(CursorView[FailedEntry]):
 
     @dataclass
     class NearEnd(Message):
-        """Less than one screen of the entries read so far is left below."""
+        """Less than one screen of loaded entries is left below."""
 
         def can_replace(self, message: Message) -> bool:
             """Return True for another message of this kind."""
@@ -154,7 +154,7 @@ class FailedUrlsScreen(ModalScreen[None]):
     @on(FailedUrls.NearEnd)
     def _near_end(self) -> None:
         if self._has_more:
-            self._has_more = False  # until the next page is here
+            self._has_more = False  # until the next page arrives
             self._read_more()
 
     # In the group of the search, because a new search makes this page useless.

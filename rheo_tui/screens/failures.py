@@ -45,7 +45,7 @@ class GroupAction(NamedTuple):
 
 
 class FailuresScreen(ModalScreen[GroupAction | None]):
-    """Returns what the user wants to do with a group, or None.
+    """Returns the user's action on a group, or None.
 
     Args:
         groups: the failures; at least one.

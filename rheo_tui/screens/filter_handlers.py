@@ -18,7 +18,7 @@ from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
 
 _LONG_LIST = 10_000
-"""Downloads from which a filter takes longer than a key may wait."""
+"""Number of downloads above which filtering takes longer than a key may wait."""
 _TYPING_SECONDS = 0.1
 
 
@@ -100,7 +100,7 @@ class FilterHandlers:
         self.open_tab(next(named, ALL))
 
     def type(self, text: str) -> None:
-        """Filter at once; in a long list, when the user pauses, so that no key has to wait."""
+        """Filter at once, or in a long list when the user pauses, so that no key has to wait."""
         self._stop_typing()
         if len(self._model.rows) <= _LONG_LIST:
             self._filter_by(text)

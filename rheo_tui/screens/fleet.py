@@ -26,7 +26,7 @@ from .confirm import ConfirmScreen
 
 _INTRO = "The fleet does not need this app, which only reads and writes its output folder."
 _PATIENCE_SECONDS = 10.0
-"""Time from which a store that does not answer is reported."""
+"""Time after which a store that does not answer is reported."""
 _TRY_AGAIN_SECONDS = 5.0
 _STOP = "Running shards finish, and no new ones start. The run can continue later."
 _RETRY = "Plan another pass over temporary errors, such as timeouts?"
@@ -34,10 +34,10 @@ _NOTHING_YET = "nothing has been read yet"
 
 
 class FleetScreen(Screen[None]):
-    """Shows a run, and reads it again and again.
+    """Shows a run, and keeps reading it.
 
     Args:
-        service: reads and steers the run.
+        service: reads and controls the run.
         keymap: the user's keys.
     """
 
@@ -56,7 +56,7 @@ class FleetScreen(Screen[None]):
         self._service = service
         self._keymap = keymap
         self.view: FleetView | None = None
-        """The run at the last look."""
+        """The run at the last reading."""
         self._problem = ""
         self._looks_now = asyncio.Event()
 
@@ -72,7 +72,7 @@ class FleetScreen(Screen[None]):
         yield StatusFooter(self._keymap, SHARD_ACTIONS, id="footer")
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._watch()
         self.call_after_refresh(self._show_titles)
 
@@ -115,7 +115,7 @@ class FleetScreen(Screen[None]):
 
     def _show(self, view: FleetView) -> None:
         self._show_problem(view.problem)
-        if view == self.view and not view.shards_running:  # only the times of running ones pass
+        if view == self.view and not view.shards_running:  # only the times of running shards change
             return
         self.view = view
         self.query_one(FleetHeader).show(view)
@@ -222,7 +222,7 @@ class FleetScreen(Screen[None]):
 
     @work(exit_on_error=False)
     async def do_pause(self) -> None:
-        """Ask the workers to stop, after a question; or take that back."""
+        """Ask the workers to stop, after a confirmation, or withdraw this."""
         try:
             if self.view is not None and self.view.stop_requested:
                 await self._service.take_stop_back()
@@ -236,7 +236,7 @@ class FleetScreen(Screen[None]):
 
     @work(exit_on_error=False)
     async def do_retry(self) -> None:
-        """Plan a retry pass, after a question, and say which command runs it."""
+        """Plan a retry pass, after a confirmation, and show the command that runs it."""
         if not await self._confirmed("Try again?", _RETRY, yes="plan", no="leave"):
             return
         self.say("Reading the manifests…")
@@ -261,5 +261,5 @@ class FleetScreen(Screen[None]):
         self.app.action_suspend_process()
 
     def do_quit(self) -> None:
-        """Quit; the fleet runs on."""
+        """Quit; the fleet continues."""
         self.app.call_later(self.app.action_quit)

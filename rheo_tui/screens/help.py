@@ -50,7 +50,7 @@ class HelpScreen(ModalScreen[None]):
         below: the screen or dialog that is open; the keys of a dialog come first.
         keymap: the user's keys.
         actions: the actions of the main screen.
-        intro: one sentence on them.
+        intro: one sentence about them.
     """
 
     BINDINGS: ClassVar = [("escape", "leave", "Close")]
@@ -79,7 +79,7 @@ class HelpScreen(ModalScreen[None]):
             yield KeysLine("↑↓ PgUp PgDn scroll · Esc close")
 
     def on_mount(self) -> None:
-        """Say if there is more below."""
+        """Show whether there is more below."""
         scroll = self.query_one(VerticalScroll)
         for name in ("scroll_y", "virtual_size"):
             self.watch(scroll, name, self._show_more)
@@ -202,7 +202,7 @@ class HelpScreen(ModalScreen[None]):
 def dialog_lines(dialog: Screen[Any]) -> list[Line]:
     """Return the keys of a dialog with their effects: those that it shows, then all others.
 
-    Keys of lists and text inputs that Textual hides are left out.
+    This omits keys of lists and text inputs that Textual hides.
     """
     lines_shown = (each.lines for each in dialog.query(KeysLine) if each.display)
     shown = [(keys, title) for keys, title in chain.from_iterable(lines_shown) if keys and title]

@@ -63,7 +63,7 @@ class HistoryScreen(ModalScreen[None]):
         super().__init__()
         self._client = client
         self._text = ""  # the search whose rows are shown
-        self._failed = False  # True shows failures only
+        self._failed = False  # True shows only failures
         self._totals = HistoryTotals()
         self._has_more = False
 
@@ -102,14 +102,14 @@ class HistoryScreen(ModalScreen[None]):
         self.query_one(Input).focus()
 
     def action_failures(self) -> None:
-        """Show failures only, or all ended downloads."""
+        """Show only failures, or all ended downloads."""
         self._failed = not self._failed
         self._search(self._text, pause=False)
 
     @work(exclusive=True, group="search", exit_on_error=False)
     async def _search(self, text: str, *, pause: bool = True) -> None:
         async def search() -> None:
-            await self._client.opened()  # `h` may come before that
+            await self._client.opened()  # the user may press `h` before that
             service = self._client.service
             rows = await service.history(text, _PAGE_SIZE, failed=self._failed)
             self._totals = await service.history_totals(text)
@@ -124,7 +124,7 @@ class HistoryScreen(ModalScreen[None]):
     @on(HistoryList.NearEnd)
     def _near_end(self) -> None:
         if self._has_more:
-            self._has_more = False  # until the next page is here
+            self._has_more = False  # until the next page arrives
             self._load_more()
 
     # In the group of the search, because a new search makes this page useless.
@@ -222,7 +222,7 @@ class HistoryScreen(ModalScreen[None]):
         )
 
     async def _decision_on(self, rows: Sequence[DownloadSnapshot]) -> Decision | None:
-        """Ask what to do about files on the disk; None if nothing is to be queued."""
+        """Ask what to do about files on the disk; return None to queue nothing."""
         from .existing_file import ExistingFileScreen
 
         decision = await self.app.push_screen_wait(ExistingFileScreen(rows))
@@ -354,7 +354,7 @@ def _is_there(row: DownloadSnapshot) -> bool:
 
 
 def _details(row: DownloadSnapshot, is_there: bool) -> str:
-    """Return the facts about an ended download that its line leaves out."""
+    """Return the facts about an ended download that its line omits."""
     spent = (row.finished_at or 0) - (row.started_at or 0) if row.started_at else 0
     parts = [
         look_of(row).label,

@@ -52,7 +52,7 @@ class Inspector:
         return self._screen.query_one(DownloadTable)
 
     def sample(self, downloads: Iterable[DownloadSnapshot]) -> None:
-        """Record the present speeds of downloads."""
+        """Record the current speeds of downloads."""
         self._speeds.sample(downloads, time.monotonic())
 
     def show(self) -> None:
@@ -84,7 +84,7 @@ class Inspector:
         self._pane.show(seen)
 
     async def _fetch(self, download_id: str) -> None:
-        """Ask the service for the details of the download in view, and of no other."""
+        """Ask the service for the details of the shown download only."""
         if not self._client.ready:
             return
         details = await self._service.details(download_id)

@@ -47,10 +47,10 @@ class KeyEditorScreen(ModalScreen[None]):
         self._apply = apply
         self._rows: list[Action | None] = []  # None: title of a group
         self._waits_for: Action | None = None  # the action that gets the next key
-        self._keeps_keys = False  # the next key comes in addition
+        self._keeps_keys = False  # the next key is added to the others
 
     def compose(self) -> ComposeResult:
-        """Create the list, and a line for what happens."""
+        """Create the list, and a line for messages."""
         with Vertical(classes="dialog dialog-settings") as dialog:
             dialog.border_title = "Keys"
             yield ChoiceList(id="keys-list", compact=True, markup=False)
@@ -110,7 +110,7 @@ class KeyEditorScreen(ModalScreen[None]):
         self._wait(keeps_keys=False)
 
     def action_add_key(self) -> None:
-        """Wait for a further key of the current action."""
+        """Wait for another key of the current action."""
         self._wait(keeps_keys=True)
 
     def _wait(self, *, keeps_keys: bool) -> None:
@@ -119,7 +119,7 @@ class KeyEditorScreen(ModalScreen[None]):
             self._tell(_WAITING.format(self._current.title))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return False while a key is awaited: it is a choice, not a command."""
+        """Return False while a key is awaited, because it is a choice, not a command."""
         return self._waits_for is None
 
     async def on_event(self, event: events.Event) -> None:

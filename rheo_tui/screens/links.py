@@ -29,12 +29,12 @@ class Link(NamedTuple):
 
 
 class LinksScreen(ModalScreen[str | None]):
-    """Edits the links, one a line; returns the text if it was not saved, otherwise None.
+    """Edits the links, one per line; returns the text if it was not saved, otherwise None.
 
     Args:
         links: the downloads, one for each line.
         save: gives downloads new links, by id, and queues them; returns their number.
-        text: text that was not saved before; "" for the present links.
+        text: unsaved text of the last time; "" for the current links.
     """
 
     BINDINGS: ClassVar = [("escape", "close", "Close"), ("ctrl+s", "save", "Save, retry")]
@@ -95,7 +95,7 @@ class LinksScreen(ModalScreen[str | None]):
         else:
             try:
                 count = await self._save(changed)
-            except Exception as error:  # show any error here; the app runs on
+            except Exception as error:  # show any error here; the app continues
                 reason = printable(str(error)).rstrip(".") or type(error).__name__
                 self._show_problem(f"{reason}.")
                 return
@@ -105,21 +105,20 @@ class LinksScreen(ModalScreen[str | None]):
                 self._show_problem("These downloads are no longer in the list.")
 
     def action_close(self) -> None:
-        """Close; what was typed comes back the next time."""
+        """Close; the typed text comes back the next time."""
         text = self.query_one(TextArea).text
         self.dismiss("" if text == self._present else text)
 
 
 def read_links(text: str, links: Sequence[Link]) -> tuple[dict[str, FileConfig], dict[int, str]]:
-    """Read one link a line.
+    """Read one link per line.
 
     Args:
         text: the links, as the user edited them.
         links: the downloads, in the order of the lines.
 
-    Returns:
-        Configs with the links that have changed, by id; and sentences on mistakes by line, counted
-        from 1. Line 0 stands for the whole text.
+    Returns: Configs with the links that have changed, by id; and sentences on mistakes by line,
+        counted from 1. Line 0 means the whole text.
     """
     lines = text.rstrip().splitlines()
     if len(lines) != len(links):

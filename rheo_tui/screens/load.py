@@ -43,7 +43,7 @@ class LoadScreen(ModalScreen[int]):
         client: reaches the engine.
         edits: edits downloads, so that this can be undone.
         rows: all downloads in the list by their ids.
-        memory: keeps the lists that were loaded lately.
+        memory: keeps the recently loaded lists.
     """
 
     BINDINGS: ClassVar = [
@@ -79,7 +79,7 @@ class LoadScreen(ModalScreen[int]):
             yield LineInput(
                 placeholder="such as ~/links.txt",
                 suggester=SlowCompleter(_completed),
-                select_on_focus=False,  # what is typed next goes on with the path
+                select_on_focus=False,  # typed text continues the path
                 id="path",
                 compact=True,
             )
@@ -159,7 +159,7 @@ class LoadScreen(ModalScreen[int]):
         await self._read()
 
     async def _read(self, *, again: bool = False) -> None:
-        """Show the entries of the file, unless they are shown already.
+        """Show the entries of the file, unless they are already shown.
 
         Args:
             again: True to read it again, because it may have changed.
@@ -190,7 +190,7 @@ class LoadScreen(ModalScreen[int]):
         self._read_for = request
 
     async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
-        """Return the entries of a file, the sentence if there are none, and what the file is."""
+        """Return the entries of a file, the sentence if there are none, and its kind."""
         path = _expanded(text)
         if await asyncio.to_thread(path.is_dir):
             return [], "Choose a file in this folder.", ""
@@ -242,7 +242,7 @@ class LoadScreen(ModalScreen[int]):
         await self._after(proposals, count)
 
     def _is_choosing(self) -> bool:
-        """Focus the paths to choose from, if the present one is not yet that of a list."""
+        """Focus the paths to choose from, if the current path is not that of a list yet."""
         picker = self.query_one(PathPicker)
         if picker.display:
             picker.focus()

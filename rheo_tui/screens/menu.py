@@ -18,7 +18,7 @@ from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH = 5
-_USUAL_WIDTH = 72  # of an item, before the size of the dialog is known
+_USUAL_WIDTH = 72  # of an item, until the size of the dialog is known
 _KEYS = "Enter choose · Esc close"
 
 
@@ -46,7 +46,7 @@ class MenuScreen(ModalScreen[str | None]):
             yield KeysLine(_KEYS)
 
     def _option(self, item: MenuItem, width: int = _USUAL_WIDTH) -> Option:
-        """Return an item; a reason that is too long for its line follows in lines of its own."""
+        """Return an item; a reason that is too long for its line follows on separate lines."""
         keys = set_cell_size(item.shown_keys, self._key_width)
         text = Text(keys, "" if item.reason else "bold", no_wrap=True)
         text.append(item.title)

@@ -109,7 +109,7 @@ class SessionLockedScreen(ModalScreen[DownloadService | None]):
         self._show_problem("")
         try:
             self.dismiss(await self._open(path, read_only=read_only))
-        except Exception as error:  # show any error here; the app runs on
+        except Exception as error:  # show any error here; the app continues
             self._show_problem(f"{printable(str(error)) or type(error).__name__}.")
 
     def _show_input(self, shown: bool) -> None:

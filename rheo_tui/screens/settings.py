@@ -37,7 +37,7 @@ class SettingsScreen(ModalScreen[None]):
     """Lists the settings; the one under the cursor can be changed.
 
     Args:
-        settings: the present ones.
+        settings: the current ones.
         file: the settings file; None if settings are not saved.
         apply: applies and saves settings; returns False if they could not be saved.
         preview: shows the colours of settings that are not applied yet.
@@ -68,7 +68,7 @@ class SettingsScreen(ModalScreen[None]):
         self._shown: list[Setting | None] = []  # rows of the list; None: title of a group
         self._edited: Setting | None = None
         self._is_from_list = False  # True if the list had the focus before the value
-        self._drafts: dict[str, str] = {}  # values that were typed and not saved, by name
+        self._drafts: dict[str, str] = {}  # unsaved values, by name
 
     def compose(self) -> ComposeResult:
         """Create the search, the list and the place to change a value."""
@@ -115,7 +115,7 @@ class SettingsScreen(ModalScreen[None]):
     # The list
 
     def _show(self, name: str | None = None) -> None:
-        """Show the settings that match the search, with the cursor on `name` if it is there."""
+        """Show the settings that match the search, with the cursor on `name` if it matches."""
         words = self._search.value
         self._shown = []
         options: list[Option] = []
@@ -257,7 +257,7 @@ class SettingsScreen(ModalScreen[None]):
 
     @on(Input.Submitted, "#settings-value")
     async def action_save(self) -> None:
-        """Save the value that is being typed."""
+        """Save the typed value."""
         if self._edited is not None and not self._edited.choices:
             await self._save(self._edited, self._value.value)
 
@@ -286,7 +286,7 @@ class SettingsScreen(ModalScreen[None]):
         self._show(name)
 
     def action_leave(self) -> None:
-        """Leave the value, then the search, then the screen; what was typed stays as a draft."""
+        """Leave the value, then the search, then the screen; the typed value stays as a draft."""
         if self._edited is not None:
             if self._drafts.get(self._edited.name) == self._edited.text:
                 del self._drafts[self._edited.name]

@@ -23,12 +23,12 @@ class Edits:
         self._undo = undo
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Download from another URL from now on; see `DownloadService.replace_url`."""
+        """Use another URL for a download; see `DownloadService.replace_url`."""
         before = await self.service.config_of(download_id)
         if before is None:
             return False
         step = Step(
-            partial(self._edit, download_id, before),  # its checksum may have changed, too
+            partial(self._edit, download_id, before),  # its checksum may also have changed
             partial(self._replace_url, download_id, url),
             "Restored the previous URL of {}",
             "Replaced the URL of {}",
@@ -41,7 +41,7 @@ class Edits:
         return await self._edit_all(configs, "Restored the options of {}", "Edited {}")
 
     async def renew(self, links: Mapping[str, FileConfig]) -> int:
-        """Fetch downloads from other URLs from now on, and keep their bytes; return their number.
+        """Use other URLs for downloads, and keep their bytes; return their number.
 
         Args:
             links: configs with the new URLs, and perhaps new options, by the ids of the downloads.

@@ -24,8 +24,8 @@ def known_ids(rows: Mapping[str, DownloadSnapshot]) -> set[str]:
 def with_owners(entries: "list[Entry]", rows: Mapping[str, DownloadSnapshot]) -> "list[Entry]":
     """Return `entries` with verdicts that consider which download owns an existing file.
 
-    The user may want the file of a completed download again. A file of another download does not
-    stand for an entry, because the entry gets the next number.
+    The user may want the file of a completed download again. A file of another download is not the
+    file of an entry, because the entry gets the next number.
     """
     from rheo_core.inputs import Verdict
 

@@ -39,9 +39,9 @@ class EventLog:
         self.written += 1
 
     def write_many(self, event: ManyDownloadsEvent) -> None:
-        """Write the line for an event of many downloads; add its number to that of the line before.
+        """Write the line for an event of many downloads, or add its number to the previous line.
 
-        Long work makes one such event for each of its batches.
+        Long work creates one such event for each batch.
         """
         if self._many is not None and self.lines and self.lines[-1] is self._many[0]:
             before = self._many[1]
@@ -53,7 +53,7 @@ class EventLog:
         self._many = line, event
 
     def note(self, text: str, level: Level = "info", name: str = "") -> None:
-        """Append a message of the app itself, which may be about the download of a name."""
+        """Append a message of the app itself, perhaps about the download with a name."""
         self.write(LogLine(time.time(), printable(text), level, name=printable(name)))
 
     def of(self, download_id: str) -> list[LogLine]:

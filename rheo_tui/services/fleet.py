@@ -27,10 +27,10 @@ from rheo_tui.formatting import count_text
 T = TypeVar("T")
 
 PAGE_SIZE = 500
-"""Failed URLs that are read at a time."""
+"""Number of failed URLs to read at a time."""
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 2.0, 60.0
 _PAUSE_SHARE = 20.0
-"""Pause between two looks, as a multiple of the time that one takes."""
+"""Pause between two readings, as a multiple of the time of one."""
 
 
 class FleetError(Exception):
@@ -68,7 +68,7 @@ class FailedPages:
 
 
 class FleetService:
-    """Reads and steers a run. Its coroutines can be cancelled while a store hangs.
+    """Reads and controls a run. Its coroutines can be cancelled while a store hangs.
 
     Args:
         out: path of the output folder, or its URL.
@@ -77,7 +77,7 @@ class FleetService:
     def __init__(self, out: str) -> None:
         self.out = out
         self.pause = _MIN_PAUSE_SECONDS
-        """Seconds to wait before the next look."""
+        """Seconds to wait before the next reading."""
         self._order = next(iter(ORDERS))
         self._reading, self._acting = DiskThreads(1), DiskThreads(1)
         self._target: Target | None = None
@@ -90,11 +90,11 @@ class FleetService:
 
     @property
     def command(self) -> str:
-        """The command that goes on with the run."""
+        """The command that continues the run."""
         return f"rheo fleet run -o {shlex.quote(self.shown_out)}"
 
     async def look(self) -> FleetView:
-        """Return the run as it is now, as far as it could be read in half a second.
+        """Return the current state of the run, as far as it could be read in half a second.
 
         Raises:
             NotAFleetError: the folder has no plan.
@@ -130,7 +130,7 @@ class FleetService:
         return url or entry.url
 
     async def stop(self) -> None:
-        """Ask all workers to stop: running shards finish, and no new ones start.
+        """Ask all workers to stop. Running shards finish, and no new ones start.
 
         Raises:
             FleetError: the folder cannot be written.
@@ -146,7 +146,7 @@ class FleetService:
         await self._run(self._acting, lambda: self._opened().remove(STOP_NAME))
 
     async def plan_retry(self) -> str:
-        """Plan another pass over temporary errors; return a sentence on it.
+        """Plan another pass over temporary errors; return a sentence about it.
 
         Raises:
             FleetError: the run is not complete, or its manifests cannot be read.
@@ -202,7 +202,7 @@ class FleetService:
             raise FleetError("Manifests need pyarrow: pip install 'rheo-tui[fleet]'.") from None
         except ValueError as error:
             raise FleetError(f"{printable(redact(str(error)))}.") from None
-        except Exception as error:  # the libraries of stores raise what they like; watching goes on
+        except Exception as error:  # store libraries raise any error; watching continues
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             reason = printable(redact(reason))
             raise FleetError(f"Cannot use {self.shown_out}: {reason}.") from None

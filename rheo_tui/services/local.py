@@ -41,14 +41,15 @@ if TYPE_CHECKING:
     from rheo_core.inputs import Entry, ReadOptions
 
 T = TypeVar("T")
-"""Lines of a paste that are checked in one turn of the event loop, which takes 2 ms."""
+"""Number of pasted lines to check in one turn of the event loop, which takes 2 ms."""
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
 _MAX_SINGLE_EVENTS = 200
-"""Downloads of one call that have an event each. More would push all others out of the log."""
+"""Maximum number of downloads of one call with an event each. More would push all others out of the
+log."""
 
 _MAX_QUIET_SECONDS = 2.0
-"""Time for which a call that changes many downloads keeps its changes back."""
+"""Time for which a call that changes many downloads holds back its changes."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -172,7 +173,7 @@ class LocalService:
         return self._manager.details(download_id)
 
     async def config_of(self, download_id: str) -> FileConfig | None:
-        """Return the options of a download, secrets included, with its present priority."""
+        """Return the options of a download, secrets included, with its current priority."""
         config = await self._manager.find_config(download_id, to_show=True)
         row = self._rows_now().get(download_id)
         if config is None or row is None:  # unknown, or only in the history
@@ -180,7 +181,7 @@ class LocalService:
         return config.model_copy(update={"priority": row.priority})
 
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
-        """Give a download that is not completed other options; return its id from now on."""
+        """Give a download that is not completed other options; return its new id."""
         return await self._manager.edit(download_id, config)
 
     async def history(
@@ -205,8 +206,8 @@ class LocalService:
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`.
 
-        While a call changes many downloads, none are returned: sorting the list again and again
-        would take longer than the call.
+        Return none while a call changes many downloads, because sorting the list each time would
+        take longer than the call.
         """
         if time.monotonic() < self._quiet_until:
             return replace(self._manager.snapshot(_NEVER), revision=since)
@@ -220,7 +221,7 @@ class LocalService:
         return _drain(self._events)
 
     async def check(self, text: str, options: "ReadOptions | None" = None) -> "list[Entry]":
-        """Return the entries in `text`; the event loop runs on meanwhile."""
+        """Return the entries in `text`; the event loop keeps running meanwhile."""
         from rheo_core.inputs import read_entries
 
         known, options = known_ids(self._rows_now()), self._with_folder(options)
@@ -287,8 +288,8 @@ class LocalService:
         """Queue ended downloads again, with another strategy or name if there is one.
 
         Raises:
-            DownloadManagerError: a URL held a secret, which the history does not keep, or another
-                user's session asked for a proxy or the like.
+            DownloadManagerError: a URL had a secret, which the history does not keep, or another
+                user's session asked for a proxy or a similar option.
         """
         configs = [await self._manager.find_config(download_id) for download_id in ids]
         if any(config and is_redacted(config.url) for config in configs):
@@ -336,7 +337,7 @@ class LocalService:
         return await self._manager.accept_html(download_id)
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Download from `url` from now on; False if the download is unknown or completed."""
+        """Use `url` for a download; False if the download is unknown or completed."""
         return await self._manager.replace_url(download_id, url)
 
     async def remove(self, ids: Sequence[str]) -> int:
@@ -422,7 +423,7 @@ class LocalService:
         return event.count
 
     async def change_settings(self, settings: Settings) -> None:
-        """Apply settings to downloads that start from now on, and save them.
+        """Apply settings to downloads that start afterwards, and save them.
 
         If downloads wait for a correction of the settings file, read it again afterwards.
         """
@@ -506,7 +507,8 @@ class LocalService:
     ) -> Iterator["_Changed"]:
         """Report a call that changes many downloads as one event of `event_type`.
 
-        The engine makes no event of these types meanwhile. The caller says how many it changed.
+        Meanwhile, the engine creates no events of these types. The caller sets the number of
+        changed downloads.
         """
         result = _Changed()
         if len(changed) <= _MAX_SINGLE_EVENTS:

@@ -27,7 +27,7 @@ ShowToast = Callable[[str, bool], None]
 class EngineClient:
     """Keeps the main screen up to date with the service.
 
-    Errors of the engine become a toast and a line of the event log; the app runs on.
+    Errors of the engine become a toast and a line of the event log; the app continues.
 
     Attributes:
         ready: True while the engine is open.
@@ -94,7 +94,7 @@ class EngineClient:
         """
         if not (self.ready or self._is_starting):
             return None
-        async with self._polling:  # two at a time would get the same changes
+        async with self._polling:  # two calls at a time would get the same changes
             return await self._poll(name_of)
 
     async def _poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
@@ -162,7 +162,7 @@ class EngineClient:
         await self.service.move([config.id for config in configs], "top")
 
     async def add_items(self, items: "Iterable[Item]") -> None:
-        """Queue items while they are read; log the bad ones and report their number."""
+        """Queue items while they are read; log invalid ones and report their number."""
         from rheo_core.inputs.arguments import Diagnostic, Diagnostics
         from rheo_core.inputs.background_reader import BackgroundReader
 

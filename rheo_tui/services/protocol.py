@@ -43,7 +43,7 @@ class SessionLockedError(RheoError):
 
 @dataclass(frozen=True, slots=True)
 class ManyDownloadsEvent:
-    """One event instead of the same one for each of many downloads."""
+    """One event in place of the same event for each of many downloads."""
 
     event_type: DownloadEventType
     count: int  # of downloads
@@ -55,12 +55,12 @@ class Deletion:
     """Result of a deletion of files."""
 
     ids: tuple[str, ...] = ()  # downloads whose files were deleted, and which left the list
-    in_trash: int = 0  # files of them that the user finds in the trash
-    problems: tuple[str, ...] = ()  # sentences about files that stay
+    in_trash: int = 0  # number of their files in the trash
+    problems: tuple[str, ...] = ()  # sentences about files that were not deleted
 
 
 class ServiceFactory(Protocol):
-    """Makes the service of another session."""
+    """Creates the service of another session."""
 
     def __call__(self, path: Path, *, read_only: bool) -> "DownloadService":
         """Return a service over the session file `path` that is not started yet."""
@@ -111,11 +111,11 @@ class DownloadService(Protocol):
     async def details(self, download_id: str) -> DownloadDetails | None:
         """Return facts about one download that its snapshot leaves out; None if it is unknown.
 
-        Ask only for the download in view.
+        Ask only for the shown download.
         """
 
     async def config_of(self, download_id: str) -> FileConfig | None:
-        """Return the options of a download, secrets included, with its present priority.
+        """Return the options of a download, secrets included, with its current priority.
 
         None if the download is unknown.
         """
@@ -123,8 +123,7 @@ class DownloadService(Protocol):
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed other options; keep its bytes and its place.
 
-        Returns:
-            Its id from now on, which changes with its name and folder; None if it is unknown or
+        Returns: Its new id, which changes with its name and folder; None if it is unknown or
             completed.
 
         Raises:
@@ -151,7 +150,7 @@ class DownloadService(Protocol):
         """Return new messages for the user, such as about a damaged session; each one once."""
 
     def take_events(self) -> Sequence[DownloadEvent | ManyDownloadsEvent]:
-        """Return new events, oldest first, each one once; progress events are left out.
+        """Return new events, oldest first, each one once, without progress events.
 
         A call that changes many downloads is one `ManyDownloadsEvent`.
         """
@@ -196,11 +195,11 @@ class DownloadService(Protocol):
         Args:
             ids: the downloads.
             exists: strategy for the existing file; None: as before.
-            names: names of the files by id; the others, or all, are named as before.
+            names: names of the files by id; other files keep their names.
         """
 
     async def pause(self, ids: Sequence[str]) -> int:
-        """Pause downloads that have not ended, keep their partial data; return their number."""
+        """Pause downloads that have not ended, and keep their partial data; return their number."""
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Put paused downloads back into the queue; return their number."""
@@ -230,7 +229,7 @@ class DownloadService(Protocol):
         """
 
     async def replace_url(self, download_id: str, url: str) -> bool:
-        """Download from `url` from now on; keep partial data if it belongs to the same file.
+        """Use `url` for a download; keep partial data if it belongs to the same file.
 
         Return False if the download is unknown or completed.
 
@@ -251,7 +250,7 @@ class DownloadService(Protocol):
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads and remove these downloads from the list.
 
-        The files go to the trash. Where there is none, they are held until the undo is over.
+        The files go to the trash. Without a trash, they are held while undo is possible.
         """
 
     async def restore_files(self, ids: Sequence[str]) -> int:
@@ -308,7 +307,7 @@ class DownloadService(Protocol):
     async def reload_settings(self) -> Sequence[str]:
         """Read the settings file again, apply it and return its problems.
 
-        Settings that would block hosts which are not blocked now are not applied.
+        Settings that would block more hosts than now are not applied.
         """
 
     async def set_speed_limit(

@@ -24,7 +24,7 @@ _INTERVAL_SECONDS = 2.0
 class ReadOnlyService:
     """Implements `DownloadService` over a session file, which it reads again after each change.
 
-    The file holds active downloads as queued, with their progress of a few seconds ago.
+    The file contains active downloads as queued, with progress a few seconds old.
 
     Args:
         settings: current settings.
@@ -47,17 +47,17 @@ class ReadOnlyService:
 
     @property
     def settings_file(self) -> Path | None:
-        """None: this session saves no settings."""
+        """None, because this session saves no settings."""
         return None
 
     @property
     def keeps_list(self) -> bool:
-        """True: the other process keeps the list."""
+        """True, because the other process keeps the list."""
         return True
 
     @property
     def is_read_only(self) -> bool:
-        """True: nothing can be changed."""
+        """True, because nothing can be changed."""
         return True
 
     async def start(self) -> None:
@@ -94,7 +94,7 @@ class ReadOnlyService:
         return record.config if record else None
 
     async def details(self, download_id: str) -> DownloadDetails | None:
-        """Return what the file says about a download."""
+        """Return the facts in the file about a download."""
         record = self._tracker.get(download_id)
         if record is None:
             return None
@@ -118,7 +118,7 @@ class ReadOnlyService:
         return problems
 
     def take_events(self) -> tuple[DownloadEvent, ...]:
-        """Return no events, because the session file holds none."""
+        """Return no events, because the session file contains none."""
         return ()
 
     async def _refuse(self, *_: object, **__: object) -> NoReturn:

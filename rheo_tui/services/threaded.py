@@ -15,8 +15,8 @@ class ThreadedService:
     """Forward every call to a service that runs on its own event loop, in its own thread.
 
     At full speed one turn of the engine's loop takes 10 ms and more, and a key press needs a dozen
-    turns of the app's loop until its effect is visible. Receiving and writing release Python's
-    lock, so two loops make progress where one made keys wait (docs/PERFORMANCE.md).
+    turns of the app's loop until its effect is visible. Receiving and writing release the GIL, so
+    both loops make progress. With one loop, keys had to wait (docs/PERFORMANCE.md).
 
     mypy accepts this proxy as a `DownloadService` because of `__getattr__`. Annotate variables
     that hold it as `DownloadService`, so that their calls are checked.

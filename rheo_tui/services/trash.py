@@ -26,22 +26,22 @@ _LEFTOVER_SECONDS = 3600
 
 
 def delete_file(path: Path) -> Path | None:
-    """Move a file to the trash; where there is none, rename it to a hidden name beside it.
+    """Move a file to the trash; without a trash, rename it to a hidden name next to it.
 
     Returns:
         The hidden path, which the caller removes later; None if the file is in the trash.
 
     Raises:
-        OSError: there is no such file, it is not a regular file, or it cannot be moved.
+        OSError: the file does not exist, is not a regular file, or cannot be moved.
     """
-    if not stat.S_ISREG(path.lstat().st_mode):  # nobody downloads links and folders
+    if not stat.S_ISREG(path.lstat().st_mode):  # downloads are neither links nor folders
         raise OSError(f"{path.name} is not a file")
     try:
         # Imported late, because it looks for GLib.
         from send2trash import send2trash
 
         send2trash(path)
-    except Exception:  # each desktop has errors of its own
+    except Exception:  # each desktop has its own errors
         held = path.with_name(f"{_HELD}{secrets.token_hex(8)}")
         path.rename(held)
         return held
@@ -77,7 +77,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 class HeldFiles:
-    """Deleted files that are not in the trash, by download, until their undo is over."""
+    """Deleted files that are not in the trash, by download, while undo is possible."""
 
     def __init__(self) -> None:
         self._paths: dict[str, tuple[Path, Path]] = {}  # held files, and their former paths

@@ -11,7 +11,7 @@ _RESTART = "Correct it, then start rheo-tui again"  # a process cannot re-read i
 
 
 class ClosedBar(Static):
-    """A bar that is hidden unless downloads wait for a correction of the settings."""
+    """A bar, hidden unless downloads wait for a correction of the settings."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)

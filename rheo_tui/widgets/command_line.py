@@ -26,7 +26,7 @@ class CommandLine(Vertical):
 
     Args:
         complete: returns a line with its likeliest rest, or "".
-        hint: returns what a line would do, or what it needs.
+        hint: returns the effect of a line, or its missing parts.
         history: returns earlier commands, oldest first.
     """
 
@@ -56,7 +56,7 @@ class CommandLine(Vertical):
         self._complete = complete
         self._hint = hint
         self._history = history
-        self._draft = ""  # typed before the arrow keys took an earlier command
+        self._draft = ""  # the typed text before the arrow keys chose an earlier command
         self._back = 0  # number of steps into the history
         self._typing = Timer(self, 0.0, pause=True)  # until the user pauses
 
@@ -89,7 +89,7 @@ class CommandLine(Vertical):
         self.post_message(self.Left(gives_up))
 
     def on_key(self, event: events.Key) -> None:
-        """Take the suggestion on Tab, which never leaves the line; walk the history."""
+        """Accept the suggestion on Tab, which never leaves the line; go through the history."""
         field = self.query_one(LineInput)
         if event.key in ("tab", "shift+tab"):
             if event.key == "tab":
@@ -120,7 +120,7 @@ class CommandLine(Vertical):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self._typing.stop()
-        if self.display:  # later, because it may look at all downloads
+        if self.display:  # later, because it may check all downloads
             show = partial(self._show_hint, event.value)
             self._typing = self.set_timer(_TYPING_SECONDS, show)
 

@@ -35,7 +35,7 @@ class CursorView(LineView[T], can_focus=True):
         """Another line is under the cursor."""
 
         def can_replace(self, message: Message) -> bool:
-            """Return True for another message of this kind; only the last one counts."""
+            """Return True for another message of this kind, because only the last one matters."""
             return isinstance(message, CursorView.CursorMoved)
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -85,7 +85,7 @@ class CursorView(LineView[T], can_focus=True):
         self.cursor = len(self._items) - 1
 
     def line_at(self, event: events.Click) -> int | None:
-        """Return the number of the line that was clicked; None beside all lines."""
+        """Return the number of the clicked line; None outside all lines."""
         offset = event.get_content_offset(self)
         at = None if offset is None else self.scroll_offset.y + offset.y
         return at if at is not None and at < len(self._items) else None
@@ -99,7 +99,7 @@ class CursorView(LineView[T], can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Render one line, the one under the cursor in its own style."""
+        """Render one line; the line under the cursor has its own style."""
         strip = super().render_line(y)
         if self.scroll_offset.y + y != self.cursor or not self._items or not self.has_focus:
             return strip

@@ -38,7 +38,7 @@ class DefaultFields(Vertical):
     """Inputs for folder, priority, start and place; a narrow one shows the focused input only.
 
     Args:
-        folder: the download folder, for completion and as what an empty field means.
+        folder: the download folder, for completion and for an empty field.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +81,7 @@ class DefaultFields(Vertical):
 
     @property
     def keys(self) -> str:
-        """Keys of an input for one line, after what the focused field takes."""
+        """Keys of an input for one line, after the values of the focused field."""
         focused = (name for name in FIELDS if self.input(name).has_focus)
         name = next(focused, "")
         takes = [FIELDS[name][2]] if name else []

@@ -108,7 +108,7 @@ class DetailsPane(Vertical):
 
     @property
     def text(self) -> str:
-        """The open page as plain text, with no line broken; "" if it shows no download."""
+        """The open page as plain text, without broken lines; "" if it shows no download."""
         if self._shown is None:
             return ""
         page = self.page.render(self._shown, lambda _: Style(), _COPIED_WIDTH)
@@ -118,7 +118,7 @@ class DetailsPane(Vertical):
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
     def show(self, seen: Inspected | None) -> None:
-        """Show a download, or that none is selected."""
+        """Show a download, or a hint that none is selected."""
         before, self._shown = self._shown, seen
         self._update()
         if seen is not None and (before is None or before.row.id != seen.row.id):

@@ -34,7 +34,7 @@ _GLYPHS = {
     Outcome.SKIP: "–",
 }
 _GLYPH_CELLS = 3
-"""Cells of the bar of the cursor, the glyph and the blank behind it; a click there skips a line."""
+"""Cells of the cursor's bar, the glyph and the blank after it. A click there skips a line."""
 _SIZE_WIDTH, _HOST_WIDTH, _FOLDER_WIDTH = 9, 22, 16
 _WIDE, _MEDIUM = 100, 56
 """Widths from which there is space for host and folder, and for the size."""
@@ -105,7 +105,7 @@ def keys_for(proposal: Proposal | None) -> str:
 
 
 class EntryTable(CursorView[Proposal]):
-    """Shows proposals, those that need attention first."""
+    """Shows proposals, first those that need attention."""
 
     COMPONENT_CLASSES: ClassVar = {
         "entries--quiet",
@@ -127,11 +127,11 @@ class EntryTable(CursorView[Proposal]):
 
     @dataclass
     class Chosen(Message):
-        """The user chose what becomes of the line under the cursor, or of all existing files."""
+        """The user made a choice for the line under the cursor, or for all existing files."""
 
         choice: Choice
         for_all: bool = False
-        toggles: bool = False  # take the choice back if the line has it already
+        toggles: bool = False  # revoke the choice if the line already has it
 
     @dataclass
     class Asked(Message):

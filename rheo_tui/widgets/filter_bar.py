@@ -33,9 +33,9 @@ class _Mistake(Highlighter):
 
 
 class FilterBar(Vertical):
-    """A bar that is hidden while there is no filter.
+    """A bar, hidden while there is no filter.
 
-    While it has the focus, a second line has an arrow at a mistake, with a sentence on it.
+    While it has the focus, a second line shows an arrow at a mistake, with a sentence about it.
 
     Args:
         complete: returns a filter with its likeliest rest, or "".
@@ -90,7 +90,7 @@ class FilterBar(Vertical):
         self.show_mistake(None)
 
     def show_count(self, shown: int, total: int) -> None:
-        """Show the number of rows left, and of all rows."""
+        """Show the number of matching rows, and of all rows."""
         self._count = f"{shown:,} of {total:,}"
         if self._mistake.column is None:
             self.query_one("#filter-count", Static).update(self._count)

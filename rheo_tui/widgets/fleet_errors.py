@@ -27,13 +27,13 @@ class FleetErrors(Widget):
         self._shown: tuple[Counts, Counts] = ((), ())
 
     def show(self, errors: Counts, hosts: Counts) -> None:
-        """Show numbers by kind and by host, the greatest first."""
+        """Show numbers by kind and by host, largest first."""
         if (errors, hosts) != self._shown:
             self._shown = errors, hosts
             self.refresh()
 
     def render(self) -> Text:
-        """Render what fits."""
+        """Render the lines that fit."""
         width, height = self.size
         errors, hosts = self._shown
         if not errors:
@@ -54,7 +54,7 @@ class FleetErrors(Widget):
         return Text("\n", no_wrap=True, end="").join(lines[:height])
 
     def _lines(self, title: str, counts: Counts, width: int, height: int) -> list[Text]:
-        """Return a title and the counts that fit, with the number of those that do not."""
+        """Return a title and the counts that fit, with the number of the others."""
         get = self.get_component_rich_style
         lines = [Text(f" {fit(title, width - 1)}", get("errors--title"))]
         space = max(height - 1, 0)

@@ -17,19 +17,19 @@ _FIRST = (
     *("help", "quit", "add", "pause", "menu", "filter", "open", "retry"),
     *("pause_all", "cancel", "resume_all", "edit", "folder"),
 )
-"""Actions that stay when there is little space, the most important first.
+"""Actions that stay when space is short, the most important first.
 
-Disabled ones give way before all others, so that the keys are those that help now.
+Disabled ones give way first, so that the shown keys are useful now.
 """
 _MAX_LINES = 5
 _GAP = 2
 _MIN_KEYS_WIDTH = 24
-"""Cells that the keys keep beside an advice."""
+"""Cells reserved for the keys next to an advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One sentence on what a key did, or why it did nothing."""
+    """One sentence about what a key did, or why it did nothing."""
 
     text: str = ""
     is_error: bool = False
@@ -39,7 +39,7 @@ class Feedback:
 class StatusFooter(Widget):
     """Shows feedback and keys from the registry; a click on a key runs its action.
 
-    A long sentence takes the lines that it needs, and the keys give way.
+    A long sentence takes as much space as it needs, and the keys give way.
     """
 
     COMPONENT_CLASSES: ClassVar = {
@@ -85,7 +85,7 @@ class StatusFooter(Widget):
         Args:
             context: the state that decides.
             place: the place in the list, shown while there is no feedback.
-            advice: what helps the current download, shown instead if there is space for it.
+            advice: advice for the current download, shown instead if there is space for it.
         """
         disabled = frozenset(action.id for action in self._actions if action.disabled(context))
         now = resumes(context), context.count
@@ -148,7 +148,7 @@ class StatusFooter(Widget):
         return list(text.wrap(self.app.console, width))[:_MAX_LINES]
 
     def render(self) -> Text:
-        """Render the sentence and, if its last line leaves space, the keys behind it."""
+        """Render the sentence and, if its last line leaves space, the keys after it."""
         width = max(self.size.width, 1)
         *before, line = self._sentence(width)
         gap = _GAP if line.cell_len else 0

@@ -23,7 +23,7 @@ from .choice_list import ChoiceList
 
 _SIZE_WIDTH, _TIME_WIDTH, _SHORT_TIME_WIDTH = 8, 16, 10
 _MARKS_WIDTH = 3
-"""Cells of the mark, the glyph and the blank behind it."""
+"""Cells of the mark, the glyph and the blank after it."""
 _MIN_URL_WIDTH = 46
 _MEDIUM, _WIDE = 52, 72
 """Widths from which there is space for the source, and for the time of day."""
@@ -100,14 +100,14 @@ class HistoryList(ChoiceList):
         return marked or [row for row in (self.current,) if row is not None]
 
     def show(self, rows: Sequence[DownloadSnapshot]) -> None:
-        """Replace the rows shown; marks of those that are still shown stay."""
+        """Replace the rows shown; rows that are still shown keep their marks."""
         self.rows = list(rows)
         self.marked &= {row.id for row in rows}
         self._lay_out()
         self.highlighted = 0 if rows else None
 
     def append(self, rows: Sequence[DownloadSnapshot]) -> None:
-        """Append rows, without those that are shown already."""
+        """Append rows, except those that are already shown."""
         known = {row.id for row in self.rows}
         fresh = [row for row in rows if row.id not in known]
         self.rows += fresh
@@ -190,7 +190,7 @@ class HistoryList(ChoiceList):
 
 
 def _time_text(timestamp: float, width: int) -> str:
-    """Return date and time, or the one of them that says more if `width` is too small."""
+    """Return date and time, or the more useful one if `width` is too small."""
     when = clock_text(timestamp)[: -len(":00")]
     day, _, minute = when.partition(" ")
     if width >= _TIME_WIDTH:

@@ -15,7 +15,7 @@ _KEY = re.compile(r"(?:\S+\+)?(?:\S|\W+|\d-\d|F\d+|Enter|Esc|Tab|Space|Del|Backs
 class KeysLine(Static):
     """Shows keys with a dot between them; a line never begins or ends with the dot.
 
-    The last key, which closes the dialog, stays where others have no space.
+    The last key, which closes the dialog, stays even if others have no space.
 
     Args:
         keys: such as `Enter save · Esc close`.
@@ -27,7 +27,7 @@ class KeysLine(Static):
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """Keys with their effects, also those without a place on the screen."""
+        """Keys with their effects, including those without a place on the screen."""
         return [_divided(item) for item in self._keys.split(_DOT)]
 
     def show(self, keys: str) -> None:
@@ -76,7 +76,7 @@ def lines_of(items: Sequence[str], width: int, most: int | None = None) -> list[
     Args:
         items: at least one.
         width: cells of a line.
-        most: most lines; items before the last give way. None: as many as are needed.
+        most: maximum number of lines; items before the last give way. None: no maximum.
     """
     lines = _broken(items, width)
     while most is not None and len(lines) > most and len(items) > 1:

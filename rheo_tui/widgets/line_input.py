@@ -20,7 +20,7 @@ class PlainInput(Input):
 
 
 class Completer(Suggester):
-    """Suggests what a function returns; the rest stands dim behind the cursor."""
+    """Suggests the result of a function; the rest is dim after the cursor."""
 
     def __init__(self, complete: Callable[[str], str]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -32,7 +32,7 @@ class Completer(Suggester):
 
 
 class SlowCompleter(Suggester):
-    """Suggests what a function returns that reads the disk, and so runs in a thread."""
+    """Suggests the result of a function that reads the disk, and so runs in a thread."""
 
     def __init__(self, complete: Callable[[str], str]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -50,13 +50,13 @@ class LineInput(PlainInput):
         """The user pressed Esc."""
 
     def take_suggestion(self) -> None:
-        """Take the suggestion for the text as it is now, which may not be shown yet."""
+        """Accept the suggestion for the current text, which may not be shown yet."""
         if isinstance(self.suggester, Completer) and self.cursor_at_end:
             self.value = self.suggester.complete(self.value) or self.value
             self.cursor_position = len(self.value)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Insert a paste of one plain line; Textual's input would drop further lines."""
+        """Insert a paste of one plain line; Textual's input would drop other lines."""
         if "://" in event.text or len(event.text.splitlines()) > 1:
             event.prevent_default()
 

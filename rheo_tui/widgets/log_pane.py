@@ -18,7 +18,7 @@ from .line_view import LineView
 
 _MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 12, 36
 _MIN_TEXT_WIDTH = 24
-"""Cells for a text that is wrapped; where there are fewer, it is cut."""
+"""Minimum cells for wrapping a text; with fewer cells, it is cut."""
 _TIME_WIDTH, _GAP = 10, 2
 _MIN_FOLDED = 4
 _CONSOLE = Console()
@@ -86,9 +86,9 @@ class LogPane(LineView[_Part], can_focus=True):
 
 
 def _folded(lines: Iterable[LogLine]) -> Iterator[LogLine]:
-    """Yield one line for many in a row that say the same of several downloads.
+    """Yield one line for consecutive lines that report the same about several downloads.
 
-    Failures stay, because their names matter.
+    Failures stay separate, because their names matter.
     """
     for _, run in groupby(lines, key=lambda line: (line.text, bool(line.download_id))):
         same = list(run)

@@ -22,12 +22,12 @@ class PathPicker(ChoiceList):
     """Shows paths; Enter or a click chooses one.
 
     Args:
-        recent: returns the lists that were loaded lately, newest first.
+        recent: returns the recently loaded lists, newest first.
     """
 
     @dataclass
     class Chosen(Message):
-        """The user chose a path; one of a folder ends with a slash."""
+        """The user chose a path; the path of a folder ends with a slash."""
 
         path: str
 

@@ -45,7 +45,7 @@ class RowStyles:
     cursor: Style  # added to the whole row
     cursor_bar: Style
     mark: Style
-    hit: Style  # added to what the filter looks for
+    hit: Style  # added to the text that matches the filter
     quiet: Style
     track: Style
     done_bar: Style
@@ -68,7 +68,7 @@ class RowPainter:
 
     Args:
         styles: styles of the theme.
-        find_hits: returns the parts of a name that the filter looks for.
+        find_hits: returns the parts of a name that match the filter.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class RowPainter:
         self.styles = styles
         self._find_hits = find_hits
         background = styles.base.bgcolor
-        # Made once, because a Style takes longer than the rest of a bar.
+        # Created once, because a Style takes longer than the rest of a bar.
         self._bars = {
             name: Style(color=colour.color, bgcolor=background)
             for name, colour in styles.by_status.items()
@@ -92,7 +92,7 @@ class RowPainter:
             row: the download.
             width: length of the strip in cells.
             layout: columns of the row.
-            look: what else the row shows.
+            look: the other contents of the row.
         """
         segments: list[Segment] = []
         x = 0
@@ -111,7 +111,7 @@ class RowPainter:
     def paint_fold(
         self, text: str, more: str, is_unfolded: bool, width: int, cursor: bool
     ) -> Strip:
-        """Return the line that stands for the finished downloads.
+        """Return the line that represents the finished downloads.
 
         Args:
             text: their number in words.
@@ -159,7 +159,7 @@ class RowPainter:
         text = self._plain_text(row, place.column.id, look)
         align = fit_right if place.column.right else fit
         if place.column.id == "folder":
-            align = fit_middle  # the end says more
+            align = fit_middle  # the end is more informative
         quiet = place.column.id in {"host", "priority", "size", "folder", "id"}
         return [Segment(align(text, width), styles.quiet if quiet else styles.base)]
 
@@ -253,7 +253,7 @@ def _status_start(
 
 
 def left_text(row: DownloadSnapshot, countdown: str) -> str:
-    """Return the time left of an active download, or the `countdown` of one that waits."""
+    """Return the time left of an active download, or the `countdown` of a waiting one."""
     return duration_text(row.eta_seconds) if row.status.is_active else countdown
 
 

@@ -33,7 +33,7 @@ _GLYPHS = {
     ShardState.DONE: ("✓", "done"),
 }
 _GLYPH_CELLS = 3
-"""Cells of the bar of the cursor, the glyph and the blank behind it."""
+"""Cells of the cursor's bar, the glyph and the blank after it."""
 _NARROW, _MEDIUM, _WIDE = 50, 76, 100
 """Widths from which there is space for state and done, for rate and time, and for the worker."""
 _MIN_BAR, _MAX_BAR = 4, 40
@@ -44,7 +44,7 @@ class Widths(NamedTuple):
 
     shard: int
     state: int
-    bar: int  # with the percent behind it
+    bar: int  # including the percentage after it
     done: int
     failed: int
     rate: int
@@ -166,17 +166,17 @@ class ShardTable(CursorView[ShardRow]):
 
 
 def shard_text(row: ShardRow) -> str:
-    """Return number and pass of a shard as file names have them: `000123`, `000123.p2`."""
+    """Return number and pass of a shard as in file names: `000123`, `000123.p2`."""
     return f"{row.shard:06d}" + (f".p{row.pass_number}" if row.pass_number > 1 else "")
 
 
 def state_text(row: ShardRow) -> str:
-    """Return the state of a shard in a word, or the attempt at it."""
+    """Return the state of a shard in a word, or the number of the attempt."""
     return f"attempt {row.attempt}" if row.attempt > 1 else str(row.state)
 
 
 def _time_text(row: ShardRow) -> str:
-    """Return the time that a shard took, or that it runs."""
+    """Return the time that a shard took, or has been running."""
     if row.since is not None:
         return duration_text(max(0.0, time.time() - row.since))
     return duration_text(row.seconds)

@@ -16,7 +16,7 @@ from rheo_tui.tabs import ALL, MORE, Tab, tab_text, tabs_in
 class TabBar(Widget):
     """Shows the tabs that fit; a click opens one.
 
-    In a narrow terminal, a line between them takes the place of the blanks around them.
+    In a narrow terminal, lines between them replace the blanks around them.
     """
 
     COMPONENT_CLASSES: ClassVar = {
@@ -50,7 +50,7 @@ class TabBar(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """Render the tabs; what is broken and what runs has a colour."""
+        """Render the tabs; failed and running downloads have a colour."""
         style = self.get_component_rich_style
         (tabs, is_cut), text = self._tabs(), Text(no_wrap=True, end="")
         pad, line = (" ", " ") if self._is_wide(tabs) else ("", "│")

@@ -42,7 +42,7 @@ _MIN_TITLED_HEIGHT = 12
 _HOLD_SECONDS = 2.0
 """Time after a key in which rows keep their places while they change."""
 _RECHECK_SHARE = 0.02
-"""Part of the time that a filter by age may take, because it looks at all rows."""
+"""Maximum part of the time for a filter by age, because it checks all rows."""
 _STEPS_PER_SECOND = 4
 """Steps of the moving piece in the bar of an unknown size."""
 _READING = "Reading your list…"
@@ -85,7 +85,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         row: DownloadSnapshot | None
 
         def can_replace(self, message: Message) -> bool:
-            """Return True for another message of this kind; only the last one counts."""
+            """Return True for another message of this kind, because only the last one matters."""
             return isinstance(message, DownloadTable.CursorMoved)
 
     @dataclass
@@ -167,7 +167,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def is_marking(self) -> bool:
-        """True if the cursor marks rows until the range is ended."""
+        """True if the cursor marks rows until the range ends."""
         return self.model.has_range and self._range_keeps_on
 
     @property
@@ -182,7 +182,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _header_lines(self) -> int:
-        """Number of lines of titles, which a low screen has no space for."""
+        """Number of lines of titles; a low screen has no space for them."""
         return int(self.size.height >= _MIN_TITLED_HEIGHT)
 
     def hold(self) -> None:
@@ -236,7 +236,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def status_of(self, row: DownloadSnapshot) -> str:
-        """Return status and reason of `row` in words, without what the details show anyway."""
+        """Return status and reason of `row` in words, without facts that the details show."""
         is_running = row.status is DownloadStatus.IN_PROGRESS
         columns = COLUMNS if is_running else {}
         return status_text(row, self._waiting, time.time(), columns).full
@@ -263,7 +263,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._refresh_lines()
 
     def _refresh_lines(self) -> None:
-        """Draw all lines that look different, because rows may be anywhere now."""
+        """Draw all changed lines, because rows may have moved anywhere."""
         self._repaint({y: self.render_line(y) for y in range(self.size.height)})
 
     def _tick(self) -> None:
@@ -297,7 +297,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return position in self._visible_positions()
 
     def _refresh_rows(self, positions: Iterable[int]) -> None:
-        """Draw visible rows that look different; drawing is most of the work."""
+        """Draw only visible rows that changed, because drawing is most of the work."""
         visible = self._visible_positions()
         top = self.scroll_offset.y - self._header_lines
         width = self._width
@@ -440,7 +440,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.cursor = position
 
     def go_to_first(self, ids: Iterable[str]) -> None:
-        """Move the cursor to the first of some downloads that is shown, if any is."""
+        """Move the cursor to the first shown one of some downloads, if there is one."""
         positions = (self.model.position(each) for each in ids)
         position = next((each for each in positions if each is not None), None)
         if position is not None:
@@ -474,12 +474,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Marked())
 
     def do_mark_all(self) -> None:
-        """Mark all rows shown; if they are marked, remove their marks."""
+        """Mark all rows shown; if all are marked, unmark them."""
         self.model.mark_shown()
         self.post_message(self.Marked())
 
     def do_invert_marks(self) -> None:
-        """Mark the rows shown that are not marked, and no others of them."""
+        """Invert the marks of the rows shown."""
         self.model.invert_marks()
         self.post_message(self.Marked())
 
@@ -539,7 +539,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Activated())
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Note the row on which a drag may begin."""
+        """Remember the row on which a drag may begin."""
         self._has_dragged = False
         offset = event.get_content_offset_capture(self)
         is_title = offset.y < self._header_lines
@@ -582,7 +582,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _edge_at(self, x: int) -> _Edge | None:
         """Return the edge of a title at `x`, or None.
 
-        The name takes the rest. So an edge moves with the mouse if it sizes the column beside it
+        The name takes the rest. So an edge moves with the mouse if it sizes the adjacent column
         that is farther from the name.
         """
         is_behind_name = False
@@ -627,7 +627,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return layout(width - 1, with_priority=differ, choice=self.columns)
 
     def notify_style_update(self) -> None:
-        """Paint everything again after a change of theme."""
+        """Repaint everything after a change of theme."""
         super().notify_style_update()
         self._painter = None
         self._strips.clear()
