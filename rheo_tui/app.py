@@ -112,11 +112,14 @@ class RheoApp(TerminalApp):
 
     def on_paste(self, event: events.Paste) -> None:
         """Open the box for links with a paste that no input took."""
-        from .screens.add import AddScreen  # late, because the first screen does not need it
+        from .screens.add import AddScreen  # late, because the first screen does not need them
+        from .screens.help import HelpScreen
 
         text = "\n".join(event.text.splitlines())
         if not text.strip():
             return
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss()  # the links go to the screen below
         if isinstance(self.screen, AddScreen):
             self.screen.insert(text)
         else:

@@ -26,7 +26,7 @@ from rheo_tui.actions import (
 from rheo_tui.key_choices import keys_of
 from rheo_tui.themes import colour_of
 from rheo_tui.widgets.keys_line import KeysLine
-from rheo_tui.widgets.line_input import PlainInput
+from rheo_tui.widgets.line_input import ShortInput
 
 _INTRO = (
     "Keys act on the marked downloads, or on the current one if none is marked. "
@@ -72,7 +72,7 @@ class HelpScreen(ModalScreen[None]):
         """Create the search and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "Help"
-            yield PlainInput(placeholder="type to search", id="help-search", compact=True)
+            yield ShortInput(placeholder="type to search", id="help-search", compact=True)
             yield Static(self._intro, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)

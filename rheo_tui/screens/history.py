@@ -41,7 +41,7 @@ _SEARCH_DELAY_SECONDS = 0.12
 _FILES_STAY = "Files on the disk and downloads in the list are kept."
 _KEYS = (
     "/ search · ! failures · Space mark · Enter details · A again · f folder · y copy · d forget · "
-    "D forget all · Esc close"
+    "D all · Esc close"
 )
 
 

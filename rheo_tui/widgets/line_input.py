@@ -43,8 +43,17 @@ class SlowCompleter(Suggester):
         return await asyncio.to_thread(self._complete, value) or None
 
 
-class LineInput(PlainInput):
+class ShortInput(PlainInput):
     """An input that passes pastes of several lines or of URLs to the app."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Insert a paste of one plain line; Textual's input would drop further lines."""
+        if "://" in event.text or len(event.text.splitlines()) > 1:
+            event.prevent_default()
+
+
+class LineInput(ShortInput):
+    """An input that completes its text, and that Esc leaves."""
 
     class Left(Message):
         """The user pressed Esc."""
@@ -54,11 +63,6 @@ class LineInput(PlainInput):
         if isinstance(self.suggester, Completer) and self.cursor_at_end:
             self.value = self.suggester.complete(self.value) or self.value
             self.cursor_position = len(self.value)
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Insert a paste of one plain line; Textual's input would drop other lines."""
-        if "://" in event.text or len(event.text.splitlines()) > 1:
-            event.prevent_default()
 
     def on_key(self, event: events.Key) -> None:
         """Post `Left` on Esc."""

@@ -318,7 +318,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the old and the new row."""
-        self._is_starting = False
+        self._is_starting &= old == new  # it is called for the first place too
         if self.model.has_range:
             self._extend_range()
         self._refresh_rows((old, new))

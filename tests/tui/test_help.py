@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from textual import events
 from textual.widgets import Input, OptionList, TextArea
 
 from rheo_core.domain.exceptions import HttpStatusError
+from rheo_tui.screens.add import AddScreen
 from rheo_tui.screens.failures import FailuresScreen
 from rheo_tui.screens.help import HelpScreen
 from rheo_tui.screens.key_editor import KeyEditorScreen
@@ -35,7 +37,7 @@ def lines(app: Driver) -> list[str]:
         (["a"], "f1", "Ctrl+J        New line"),
         (["e"], "f1", "Enter Ctrl+S  Save"),
         (["o"], "f1", "↓             Choose a path"),
-        (["h"], "?", "d Del   Delete"),
+        (["h"], "?", "d Del   Forget"),
         (["|"], "?", "0        Auto"),
         (["s"], "?", "Enter  Sort"),
         (["."], "?", "Enter  Choose"),
@@ -151,3 +153,18 @@ async def test_no_title_is_cut(width: int, opening: str) -> None:
         await app.press(*opening, "f1")
         assert "Show failures by cause" in " ".join(lines(app))
         assert not any(re.search(r"\w…", line) for line in lines(app))  # "Shift+↑ …" are keys
+
+
+@pytest.mark.parametrize("opening", [["?"], ["a", "f1"]])
+async def test_links_that_are_pasted_into_the_help_are_added(opening: list[str]) -> None:
+    async with running() as app:
+        await app.press(*opening)
+        assert isinstance(app.app.screen, HelpScreen)
+        app.app.post_message(events.Paste("limit"))
+        await app.until(lambda: app.app.screen.query_one(Input).value == "limit")
+        app.app.post_message(events.Paste("https://example.org/a.iso"))
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        await app.until(lambda: "1 to add" in app.screen_text())
+        assert app.app.screen.query_one(TextArea).text == "https://example.org/a.iso"
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)

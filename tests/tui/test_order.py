@@ -244,7 +244,7 @@ async def test_a_key_ends_the_start() -> None:
 
 
 async def test_the_footer_names_the_number_that_remove_removes() -> None:
-    async with running() as app:
+    async with running(size=(120, 36)) as app:
         ids = await app.fill(4)
         for each in ids[1:]:
             app.service.change(each, status=DownloadStatus.COMPLETED)
