@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from rheo_core.domain.text import printable, redact_url
 
+from .shared_timer import SharedTimer, TimeLimit
+
 _log = logging.getLogger(__name__)
 _MAX_OUTPUT_BYTES = 1 << 20
 """Limit for a command's output in the log; the rest is read and dropped."""
@@ -59,7 +61,7 @@ class CommandRunner:
         try:
             if self._is_closed:  # while it was being started
                 await _terminate(process)
-            async with asyncio.timeout(timeout):
+            with TimeLimit(SharedTimer(timeout)):
                 await process.wait()
             problem = _problem(program, process.returncode or 0)
         except TimeoutError:

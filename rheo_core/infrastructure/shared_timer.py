@@ -5,6 +5,20 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+_LATE_SECONDS = 1.0
+
+
+def was_stopped(due: float, now: float) -> bool:
+    """Check whether the program was stopped (Ctrl+Z) at a time at which it wanted to run.
+
+    A limit then begins anew, because nothing could be received meanwhile.
+
+    Args:
+        due: the time, by the loop's clock.
+        now: the present time.
+    """
+    return now - due > _LATE_SECONDS
+
 
 class SharedTimer:
     """Calls back after a fixed time, unless it is stopped earlier.
@@ -38,6 +52,8 @@ class SharedTimer:
     def _ring(self) -> None:
         """Call all whose time has come, and wait for the next one."""
         loop = asyncio.get_running_loop()
+        if self._handle is not None and was_stopped(self._handle.when(), loop.time()):
+            self._ends = dict.fromkeys(self._ends, loop.time() + self._seconds)
         while self._ends:
             callback, end = next(iter(self._ends.items()))
             if end > loop.time():

@@ -9,6 +9,7 @@ import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.infrastructure.http import Response
+from rheo_core.infrastructure.shared_timer import was_stopped
 
 _MIN_SOCKET_BODY_BYTES = 16 << 10
 """aiohttp reads smaller bodies, because they arrive with the head or soon after."""
@@ -263,7 +264,13 @@ class SocketBody(asyncio.BufferedProtocol):
                     )
                 patience = min(patience, left)
             self._waiter = self._loop.create_future()
-            await asyncio.wait({self._waiter}, timeout=patience)
+            timer = self._loop.call_later(patience, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+            if was_stopped(timer.when(), now := self._loop.time()):
+                self._active_at = now
         self._transport.pause_reading()
         if self._lost is not None and not self._filled:
             raise aiohttp.ClientOSError(*self._lost.args) from self._lost

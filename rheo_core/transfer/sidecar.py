@@ -3,7 +3,6 @@
 `downloads/attempt.py` decides whether a download needs one.
 """
 
-import asyncio
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.domain.units import size_text
 from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
+from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 
 from .body import body_of
 from .connection_permit import ConnectionPermit
@@ -136,12 +136,14 @@ async def _fetch_text(
 
     async with permit as note_answer:
         try:
-            with translated_errors(exchange.origin_host, timeouts, limit):
-                async with asyncio.timeout(limit):
-                    reply = await exchange.open(go_on_to)
-                    _check_status(reply)
-                    note_answer()
-                    return await _text_of(reply, timeouts.read)
+            with (
+                translated_errors(exchange.origin_host, timeouts, limit),
+                TimeLimit(SharedTimer(limit)),
+            ):
+                reply = await exchange.open(go_on_to)
+                _check_status(reply)
+                note_answer()
+                return await _text_of(reply, timeouts.read)
         except DownloadError as error:
             permit.is_refusal(permit.host, error)
             raise

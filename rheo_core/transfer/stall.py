@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
+from rheo_core.infrastructure.shared_timer import was_stopped
 from rheo_core.tracking.record import DownloadRecord
 
 _GRACE_SECONDS = 0.1
@@ -33,7 +34,7 @@ class StallWatch:
         self._seconds = seconds
         self._speed = speed
         self._last = self._base = record.stats.transferred
-        self._last_at = self._base_at = now
+        self._last_at = self._base_at = self._checked_at = now
 
     def check(self, now: float, host: str) -> None:
         """Check that enough bytes arrived; call this often.
@@ -44,7 +45,8 @@ class StallWatch:
         count = self._record.stats.transferred
         if count != self._last:
             self._last, self._last_at = count, now
-        if self._seconds is None or self._is_throttled():
+        is_late, self._checked_at = was_stopped(self._checked_at, now), now
+        if self._seconds is None or is_late or self._is_throttled():
             self._base = count
             self._last_at = self._base_at = now
             return

@@ -1,11 +1,18 @@
 """One timer of the loop for all that wait for the same time."""
 
 import asyncio
+import socket
+import time
 
 import pytest
 
 from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 from tests.waiting import Until
+
+
+def stop_the_loop() -> None:
+    """Keep the loop away from its timers, as SIGSTOP does."""
+    time.sleep(1.2)
 
 
 async def test_each_is_called_at_its_time_and_not_after_a_stop(until: Until) -> None:
@@ -98,3 +105,25 @@ async def test_an_error_of_the_block_passes_a_limit_that_has_expired() -> None:
         except asyncio.CancelledError:
             raise ValueError("mine") from None
     assert (task := asyncio.current_task()) is not None and not task.cancelling()
+
+
+async def test_a_limit_begins_anew_after_a_stop_of_the_program() -> None:
+    """What came meanwhile is read first: a loop that was away calls its timers before that."""
+    reader, writer = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    reader.setblocking(False)
+    with reader, writer, TimeLimit(SharedTimer(0.1)):
+        reading = asyncio.create_task(loop.sock_recv(reader, 1))
+        await asyncio.sleep(0)
+        writer.send(b"x")
+        stop_the_loop()
+        assert await reading == b"x"
+
+
+async def test_a_limit_after_a_stop_ends() -> None:
+    timer = SharedTimer(0.1)
+    with pytest.raises(TimeoutError), TimeLimit(timer) as limit:
+        await asyncio.sleep(0)
+        stop_the_loop()
+        await asyncio.sleep(30)
+    assert limit.has_expired

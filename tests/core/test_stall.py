@@ -73,6 +73,15 @@ def test_patience_begins_when_a_limit_lets_go() -> None:
         watched.goes_on(2, 0)
 
 
+def test_patience_begins_anew_after_a_stop_of_the_program() -> None:
+    watched = Watched()
+    watched.goes_on(9, 0)
+    watched.now += 3600
+    watched.goes_on(10, 0)
+    with pytest.raises(DownloadTimeoutError, match="less than 100 bytes/s"):
+        watched.goes_on(2, 0)
+
+
 def test_endless_patience() -> None:
     Watched(seconds=None).goes_on(1000, 0)
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 import signal
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.waiting import Until
 
 BODY = body_of(1_200_000)
 FIRST = 6 * 65536
+SHORT_LIMIT = 2.0
 MOMENTS = effort("SIGNALS", 2)
 HANG = """
 import os, threading
@@ -85,6 +87,32 @@ async def test_l20_interrupted_at_any_moment(
         assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"], moment
         for request in server.requests_for(path)[1:]:
             assert request.range_start == (kept or None), moment
+
+
+@pytest.mark.parametrize("sent", [-1, 0, FIRST], ids=["no head", "no body", "a part"])
+async def test_l24_what_comes_while_the_program_is_stopped_is_in_time(
+    server: MisbehavingServer, home: Home, tmp_path: Path, sent: int
+) -> None:
+    """Ctrl+Z for longer than a limit; the bytes wait in the socket."""
+
+    async def stop(exchange: Exchange) -> None:
+        if sent >= 0:
+            await exchange.head(Content_Length=len(BODY), **V1)
+            await exchange.send(BODY[:sent])
+        process.send_signal(signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(2 * SHORT_LIMIT, process.send_signal, signal.SIGCONT)
+        if sent < 0:
+            await exchange.head(Content_Length=len(BODY), **V1)
+        await exchange.send(BODY[max(sent, 0) :])
+
+    limits = {"stall_timeout": SHORT_LIMIT, "response_timeout": SHORT_LIMIT}
+    home = replace(home, settings={**home.settings, **limits})
+    line = ("download", server.on("/file.bin", stop), "--retries", "0", "-x", "1", "-o", tmp_path)
+    process = await home.start(COMMAND, *line)
+    result = await ended(process)
+    assert result.code == 0, result
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert len(server.requests) == 1
 
 
 COMMITTING = """

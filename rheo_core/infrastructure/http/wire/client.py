@@ -1,6 +1,7 @@
 """HTTP client: connection pool, requests and responses."""
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -30,6 +31,7 @@ from rheo_core.infrastructure.http.base import (
 from rheo_core.infrastructure.http.resolver import GuardedResolver, Resolver
 from rheo_core.infrastructure.http.routes import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.tls import context_of
+from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
 
 from .connection import WireBody, WireConnection
 from .dialer import Dialer, Way, bracketed, host_of, port_of, proxy_login
@@ -253,10 +255,10 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     async def _connect(self) -> WireConnection:
         seconds = self._timeouts.connect
         try:
-            async with asyncio.timeout(seconds) as limit:
+            with TimeLimit(SharedTimer(math.inf if seconds is None else seconds)) as limit:
                 return await self._client.connect(self._way)
         except TimeoutError as error:
-            if not limit.expired():
+            if not limit.has_expired:
                 raise
             raise DownloadTimeoutError(
                 "no connection", seconds, peer=f"to {self._way.host}"
