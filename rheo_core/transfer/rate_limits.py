@@ -18,7 +18,7 @@ _MIN_PORTIONS_PER_SECOND = 20
 """Minimum for one bucket. Fewer portions make the flow uneven, and more take time."""
 
 _MIN_PORTIONS_PER_TAKER = 5
-"""Portions per second for each of many connections."""
+"""Minimum for each connection if there are many."""
 
 _MIN_PORTION_BYTES = 1 << 10
 

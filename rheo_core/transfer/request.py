@@ -203,7 +203,10 @@ class Request:
 def _range_headers(
     segment: Segment, total: int | None, version: Validator | None
 ) -> dict[str, str]:
-    """Return headers for a range if a strong validator guards it (RFC 9110 13.1.5) or need not."""
+    """Return headers for a range, which a strong validator guards (RFC 9110 13.1.5) if necessary.
+
+    Return none if the whole file is requested, or if such a validator is missing.
+    """
     if segment.received == 0 and segment.end == total:
         return {}
     last = "" if segment.end in (None, total) else str(segment.end - 1)

@@ -15,8 +15,8 @@ from .host_limits import HostLimiter
 from .validators import Validator
 
 _MAX_REFUSALS = 2
-"""Maximum number of refusals in a row by one host. One refusal may concern its link, two concern
-the host."""
+"""Refusals in a row after which a host is left out. One may concern its link, two concern the
+host."""
 
 
 @dataclass(slots=True, eq=False)

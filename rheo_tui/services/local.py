@@ -45,8 +45,7 @@ T = TypeVar("T")
 _MAX_EVENTS = 2000
 """Events kept for a late reader; the oldest are dropped first."""
 _MAX_SINGLE_EVENTS = 200
-"""Maximum number of downloads of one call with an event each. More would push all others out of the
-log."""
+"""Downloads of one call that get an event each. More would push all others out of the log."""
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
