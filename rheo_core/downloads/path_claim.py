@@ -78,7 +78,7 @@ class PathClaim:
         self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        async with self._context.locks.turn(path):  # otherwise two would skip each other's names
+        async with self._context.locks.turn(path):  # else two would pass over each other's names
             if self._record.name_number and await self._begun_at(path):  # of this link alone
                 return path
             claimed = await self._claim_number(path, part)
@@ -158,7 +158,7 @@ class PathClaim:
             await check_at_server(self._context, self._record, self.existing)
 
     async def _claim_number(self, path: Path, part: PartFile | None) -> Path | None:
-        """Claim the best number of a name; None if `existing` counts as the file."""
+        """Claim the best number of a name; None if `existing` stands for the download."""
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
         is_checked = is_checkable(self._record, self.checksum)
@@ -318,9 +318,9 @@ class PathClaim:
         return path
 
     async def _own_instead_of(self, shared: Path, path: Path) -> Path | None:
-        """Lock the path that an earlier run of exactly this link began, instead of a shared one."""
+        """Lock the path that an earlier run of this very link began, instead of a shared one."""
         names = self._context.names
-        if not names.has_all_parts(path):  # otherwise n links check n * n part files
+        if not names.has_all_parts(path):  # else n links of one name look at n * n part files
             for number in count():
                 check = await self._check(numbered(path, number))
                 if check.occupant is Occupant.NOTHING:

@@ -61,9 +61,9 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
 def _storable_config(record: DownloadRecord) -> FileConfig:
     """Return the config to store. No secret outlives its use.
 
-    A download that may continue needs its secrets after a restart, and rheo identifies the source
-    of partial data by its whole URL. A completed download keeps the secrets in its URL while it is
-    in the list, because its id comes from the URL. The history keeps none.
+    A download that may continue needs its secrets after a restart, and the source of partial data
+    is known by its whole URL. One that is done keeps those
+    in its URL while it is in the list, because its id comes from the URL. The history keeps none.
     """
     if not record.status.is_terminal or record.is_kept:
         return record.config

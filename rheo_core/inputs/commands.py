@@ -45,7 +45,7 @@ _IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
 def sniff(text: str) -> bool:
-    """Check whether a line is a command: after a prompt, `sudo` and similar words, or `cd …;`."""
+    """Check whether a line is a command: behind a prompt, `sudo` and the like, or `cd …;`."""
     return _COMMAND.match(_visible(text)) is not None and not _ESCAPED_QUOTE.search(text)
 
 

@@ -181,7 +181,7 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if self.state.written and not self.owner.may_continue(self.state):
-            if not self.owner.fetched:  # a checksum proved them, but the user has removed it
+            if not self.owner.fetched:  # a checksum proved them, and the user gives none any more
                 self.state = PartState(self.owner.source)
                 return
             self.close()

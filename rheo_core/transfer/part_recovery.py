@@ -33,7 +33,7 @@ _READ_BYTES = 1 << 20
 
 
 def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> StateFile | None:
-    """Remove leftovers of a commit that a crash or a power loss interrupted.
+    """Remove leftovers of a commit that a crash or a loss of power interrupted.
 
     The finished file may still have several names, and the state may be lost, because the first
     one is not synced. Return the remaining state.

@@ -50,7 +50,7 @@ class PartState:
     is_rejected: bool = False  # complete but not as promised, except `written`
     media_type: str | None = None  # of the first response, such as text/html, in lower case
     link: str = ""  # of the download, with its signature; see `exact_source_of`
-    fetched: str = ""  # link that the bytes came from; empty: `link`
+    fetched: str = ""  # link that brought the bytes; empty: `link`
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 

@@ -55,8 +55,8 @@ def reject(part: PartFile) -> None:
     try:
         part.flush_buffer()
     finally:
-        part.buffered = None  # no other attempt may continue from it, even if the write fails
-    owner = part.owner  # with total 0 it would count as complete
+        part.buffered = None  # no other attempt may continue from it, even if it cannot be written
+    owner = part.owner  # with total 0 it would count as whole
     part.state = PartState(owner.source, is_rejected=True, link=owner.link, fetched=owner.fetched)
     part.write_state()
 

@@ -89,7 +89,7 @@ class CommandLine(Vertical):
         self.post_message(self.Left(gives_up))
 
     def on_key(self, event: events.Key) -> None:
-        """Accept the suggestion on Tab, which never leaves the line; go through the history."""
+        """Take the suggestion on Tab, which never leaves the line; walk the history."""
         field = self.query_one(LineInput)
         if event.key in ("tab", "shift+tab"):
             if event.key == "tab":

@@ -57,8 +57,8 @@ def widths_for(width: int, digits: int, *, has_folders: bool) -> Widths:
 
     Args:
         width: cells of a line.
-        digits: number of digits of the highest line number.
-        has_folders: True if an entry has its own folder.
+        digits: those of the highest line number.
+        has_folders: True if an entry has a folder of its own.
     """
     size = _SIZE_WIDTH if width >= _MEDIUM else 0
     host = _HOST_WIDTH if width >= _WIDE else 0

@@ -56,7 +56,7 @@ class LineInput(PlainInput):
             self.cursor_position = len(self.value)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Insert a paste of one plain line; Textual's input would drop other lines."""
+        """Insert a paste of one plain line; Textual's input would drop further lines."""
         if "://" in event.text or len(event.text.splitlines()) > 1:
             event.prevent_default()
 

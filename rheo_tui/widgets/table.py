@@ -255,7 +255,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._refresh_lines()
 
     def _refresh_lines(self) -> None:
-        """Draw all changed lines, because rows may have moved anywhere."""
+        """Draw all lines that look different, because rows may be anywhere now."""
         drawn, width = self._drawn, self.size.width
         changed = [y for y in range(self.size.height) if self.render_line(y) != drawn.get(y)]
         if changed:

@@ -109,7 +109,7 @@ def parse_head(raw: bytes, *, is_tunnel: bool = False) -> Head:
     if is_tunnel and _SUCCESS.match(raw):
         raw = _FRAMING_LINES.sub(b"", raw)  # a client must ignore them (RFC 9110 9.3.6)
     fields, names_and_values = _parse(raw)
-    # As one text, because a field has no line end, and its name is ASCII.
+    # In one piece: a field holds no line end, and its name is ASCII.
     texts = b"\n".join(names_and_values).decode("utf-8", "surrogateescape").split("\n")
     # White space around a value does not belong to it (RFC 9110 5.5); llhttp keeps it at the end.
     values = map(str.strip, texts[1::2], repeat(" \t"))
@@ -164,7 +164,7 @@ class _Fields:
 
 
 def _parse(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
-    """Return the facts of a head, and its names and values alternately."""
+    """Return the facts of a head, and its names and values in turn."""
     if raw.count(b"\n") - 2 > MAX_FIELDS:
         raise ProtocolError(f"malformed response: its head has more than {MAX_FIELDS:,} fields")
     if len(raw) > MAX_LINE_BYTES and max(map(len, raw.split(b"\n"))) > MAX_LINE_BYTES:
@@ -213,7 +213,7 @@ def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
 
 
 def _without_oddities(raw: bytes) -> bytes:
-    """Drop what browsers ignore: folds, lines that are not fields, a repeated length.
+    """Drop what browsers pass over: folds, lines that are not fields, one length given twice.
 
     Raises:
         ProtocolError: such a line may concern the framing.
