@@ -108,7 +108,7 @@ async def test_an_error_of_the_block_passes_a_limit_that_has_expired() -> None:
 
 
 async def test_a_limit_begins_anew_after_a_stop_of_the_program() -> None:
-    """What came meanwhile is read first: a loop that was away calls its timers before that."""
+    """A loop that was away calls its timers first, and reads what has come afterwards."""
     reader, writer = socket.socketpair()
     loop = asyncio.get_running_loop()
     reader.setblocking(False)
