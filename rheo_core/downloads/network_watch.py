@@ -19,6 +19,9 @@ from rheo_core.infrastructure.http.private_networks import may_be_private
 _log = logging.getLogger(__name__)
 _LOST = (ConnectionFailedError, DownloadTimeoutError, IncompleteError)
 """Failures that a lost network may cause."""
+_MAX_LOOK_UP_SECONDS = 30.0
+"""Time after which a look-up without an answer has failed (resolv.conf(5): 5 s, twice, for each
+of up to three servers)."""
 _SAME_LOSS_LOOKS = 3
 """Checks within which another failure belongs to the same outage. Only an attempt shows its end."""
 
@@ -46,9 +49,10 @@ class NetworkWatch:
         self._lost_at = 0.0  # the loop's clock, as all times here
         self._probed_at = -math.inf  # when it last seemed to be back
         self._is_seen = False  # the route or a name server is missing
-        self._unreached: dict[str, float] = {}  # host -> its first failure since it last answered
+        self._unreached: dict[str, float] = {}  # host -> start of its first failing attempt
         self._unanswered: dict[str, None] = {}  # names that no name server answered for
         self._answered_at = -math.inf  # last answer of any other host, while some are unreached
+        self._last_answer = "", -math.inf  # of any host
         self._has_given_up = False
 
     @property
@@ -60,26 +64,28 @@ class NetworkWatch:
         """Return True if downloads of this host (with its port) wait for the network."""
         return self._lost.is_set() and host in self._unreached
 
-    def is_lost(self, error: Exception, host: str) -> bool:
+    def is_lost(self, error: Exception, host: str, began: float) -> bool:
         """Return True if an attempt failed because there is no network.
 
         Args:
             error: reason of the failure.
             host: the host of the download, with its port.
+            began: start of the attempt, by the loop's clock.
         """
         if not isinstance(error, _LOST):
             return False
         if self._has_given_up or not self._is_without_network(error, host):
             return False
         now = asyncio.get_running_loop().time()
-        since = self._unreached.setdefault(host, now)
-        if self._answered_at > since and network.has_route():
+        since = self._unreached.setdefault(host, max(began, now - _MAX_LOOK_UP_SECONDS))
+        is_loss_known = self._lost.is_set()
+        if not is_loss_known and self._has_answered(host, since) and network.has_route():
             return False  # other hosts answer while this one fails
         if isinstance(error, NoNetworkError) and error.is_look_up:
             self._unanswered[error.host] = None
         is_without_route = self._had_route and not network.has_route()
         self._is_seen = self._is_seen or bool(self._unanswered) or is_without_route
-        if not self._lost.is_set():
+        if not is_loss_known:
             self._lost.set()
             if now - self._probed_at > _SAME_LOSS_LOOKS * self._tuning.network_look_seconds:
                 self._lost_at = now
@@ -88,12 +94,14 @@ class NetworkWatch:
 
     def note_answer(self, host: str) -> None:
         """Take note that a host (with its port) has answered."""
+        now = asyncio.get_running_loop().time()
+        self._last_answer = host, now
         if not self._unreached:  # almost always
             return
         self._unreached.pop(host, None)
         if may_be_private(host.rpartition(":")[0]):
             return  # it answers without the Internet too
-        self._answered_at = asyncio.get_running_loop().time()
+        self._answered_at = now
         self._has_given_up = False
         if self._lost.is_set():
             self._end()
@@ -113,6 +121,12 @@ class NetworkWatch:
                     self._probed_at = asyncio.get_running_loop().time()
                 self._unreached.clear()
                 self._end()
+
+    def _has_answered(self, host: str, since: float) -> bool:
+        """Return True if another public host has answered since this one fails."""
+        other, at = self._last_answer
+        is_other = other != host and not may_be_private(other.rpartition(":")[0])
+        return self._answered_at > since or (is_other and at > since)
 
     def _is_without_network(self, error: DownloadError, host: str) -> bool:
         if isinstance(error, NoNetworkError):

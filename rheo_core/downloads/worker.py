@@ -373,7 +373,7 @@ class DownloadWorker:
             self._context.lifecycle.put_off(record, error.problem)
             return 0.0
         host = record.redirect_host or host_of(record.config.source)
-        if self.network is not None and self.network.is_lost(error, host):
+        if self.network is not None and self.network.is_lost(error, host, record.attempt_began):
             self._context.requester.client.drop_idle()  # the old connections are dead
             self._context.lifecycle.put_off(record, "no network")
             return 0.0

@@ -130,6 +130,12 @@ class DownloadRecord:
         stats.meter = _Meter(self.bytes_downloaded)
         stats.started_at = stats.started_at or time.time()
 
+    @property
+    def attempt_began(self) -> float:
+        """Start of the running attempt, seconds of the monotonic clock; now if there is none."""
+        meter = self._meter
+        return time.monotonic() if meter is None else meter.began
+
     def end_attempt(self) -> None:
         """Stop the clock of the attempt."""
         stats = self.stats_or_none

@@ -8,6 +8,7 @@ from contextlib import suppress
 import aiohttp
 
 from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
+from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import Response
 from rheo_core.infrastructure.shared_timer import was_stopped
 
@@ -17,6 +18,7 @@ _MIN_SOCKET_BODY_BYTES = 16 << 10
 _PEEK_BYTES = 512
 """Number of bytes for which `peek` waits, but no longer than for a batch."""
 
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 _OVERFLOW_BYTES = 64 << 10
 
 Count = Callable[[int], bool]
@@ -33,13 +35,16 @@ class StreamBody:
         self._is_chunked = "Transfer-Encoding" in reply.headers
         self._chunks: list[bytes] = []
         self._uncounted = 0  # bytes not yet passed to `count`
+        closed = self._protocol.closed if self._protocol is not None else None
+        if closed is not None:
+            closed.add_done_callback(self._note_loss)
 
     async def peek(self) -> bytes:
         """Return the first bytes, which `fill` returns again; call it first of all."""
         patience = time.monotonic() + self._max_batch_seconds
         with suppress(aiohttp.ClientError):  # `fill` raises it again, after these bytes
             while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
-                if not (chunk := await self._read(-1)):
+                if not (chunk := await self._next(_OVERFLOW_BYTES)):
                     break
                 self._chunks.append(chunk)
                 self._uncounted += len(chunk)
@@ -52,9 +57,7 @@ class StreamBody:
             return self.rest()
         patience = time.monotonic() + self._max_batch_seconds
         while collected < capacity and time.monotonic() < patience:
-            chunk = await self._read(capacity - collected)
-            if not chunk:
-                self._check_end()
+            if not (chunk := await self._next(capacity - collected)):
                 break
             self._chunks.append(chunk)
             collected += len(chunk)
@@ -70,6 +73,7 @@ class StreamBody:
         if not self._content.is_eof():
             return None
         data = bytes(self.rest()) + self._content.read_nowait(-1)
+        self._check_decoded()
         self._check_end()
         if len(data) == length:
             return data
@@ -77,27 +81,50 @@ class StreamBody:
         self._uncounted = len(data)
         return None
 
-    async def _read(self, size: int) -> bytes:
-        """Return up to `size` of the next bytes, all that came for -1; empty at the end.
+    async def _next(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; b"" at the end.
 
-        Once a connection is lost, aiohttp raises that before the bytes that came first.
+        aiohttp raises the loss of a connection before the bytes that came first.
         """
-        if self._content.exception() is not None and self._content._buffer:
-            return self._content._read_nowait(size)
-        return await (self._content.readany() if size == -1 else self._content.read(size))
+        try:
+            if self._content.exception() is not None and self._content._buffer:
+                chunk = self._content._read_nowait(size)
+            else:
+                chunk = await self._content.read(size)
+        except RuntimeError as error:  # the connection is closed, and nobody told the stream
+            raise aiohttp.ClientPayloadError from error
+        self._check_decoded()
+        if not chunk:
+            self._check_end()
+        return chunk
 
-    def _check_end(self) -> None:
-        """Check that the body ended as its head says.
+    def _note_loss(self, closed: asyncio.Future[None]) -> None:
+        """Tell the stream that its connection is closed.
+
+        aiohttp does not, if a chunk is malformed that came later than the head.
+        """
+        closed.exception()  # retrieved
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientPayloadError())
+
+    def _check_decoded(self) -> None:
+        """Check that chunks were decoded.
 
         llhttp does not recognise `chunked` followed by a tab or a fold as a coding. aiohttp removes
         them, and returns the framing as if it were the file.
 
         Raises:
-            ProtocolError: the chunks were not decoded.
-            aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
+            ProtocolError: they were not.
         """
         if self._is_chunked and self._content._http_chunk_splits is None:
             raise ProtocolError("malformed response: its Transfer-Encoding is not supported")
+
+    def _check_end(self) -> None:
+        """Check that the body ended in order.
+
+        Raises:
+            aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
+        """
         lost = self._protocol.exception() if self._protocol is not None else None
         if isinstance(lost, aiohttp.ClientOSError):
             raise lost
@@ -276,14 +303,30 @@ class SocketBody(asyncio.BufferedProtocol):
             raise aiohttp.ClientOSError(*self._lost.args) from self._lost
 
 
+def _check_head(reply: aiohttp.ClientResponse) -> None:
+    """Refuse a head that llhttp accepts although the end of the body is in doubt, as the wire does.
+
+    Raises:
+        ProtocolError: it does.
+    """
+    if not reply.headers:  # what follows may be the rest of the head
+        raise ProtocolError("malformed response: it has no header field")
+    for name in reply.headers:
+        plain = name.strip(" \t").lower()
+        if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
+            raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
+    has_framing = any(name in reply.headers for name in _FRAMING)
+    if not has_framing and not reply.raw_headers[-1][1]:  # the head ends at `X:\r\r\n` for llhttp
+        raise ProtocolError("malformed response: its last header field is empty")
+
+
 def body_of_aiohttp(
     reply: Response, stall_timeout: float | None, max_batch_seconds: float
 ) -> StreamBody | SocketBody:
     """Return the body of a response of aiohttp; see `body_of`."""
     if not isinstance(reply, aiohttp.ClientResponse):
         raise TypeError(f"{type(reply).__name__} is not a response of a known client")
-    if not reply.headers:  # what follows may be the rest of the head
-        raise ProtocolError("malformed response: it has no header field")
+    _check_head(reply)
     length = reply.content_length
     if (
         length is None

@@ -1,10 +1,36 @@
 """The client on aiohttp, for those who bring a session: its time limits and its errors."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import aiohttp
 import pytest
 
+from rheo_core import FileConfig
+from rheo_core.domain import DownloadStatus, RetryConfig
 from rheo_core.domain.exceptions import ConnectionFailedError
+from rheo_core.downloads import RetryHandler
+from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.infrastructure.http.base import is_of_aiohttp
+from tests.core.engine import error_of, fetch, names_in, status_of
+from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer
+from tests.servers.scenarios import in_turn, raw
+
+CHUNKS = b"5\r\nabcde\r\n5\r\nfghij\r\n0\r\n\r\n"
+LOST = "connection lost before the transfer was complete"
+
+
+async def failure(
+    server: MisbehavingServer, folder: Path, behaviour: Behaviour, **options: Any
+) -> str:
+    """Return the error of a download that leaves no file."""
+    config = FileConfig(url=server.on("/f", behaviour))
+    async with AiohttpClient() as client:
+        manager, _ = await fetch(folder, [config], client=client, **options)
+    assert status_of(manager, config) is DownloadStatus.FAILED
+    assert "f" not in names_in(folder)
+    return error_of(manager, config)
 
 
 class OwnError(aiohttp.ClientError):
@@ -21,3 +47,73 @@ def test_errors_of_aiohttp(error: Exception) -> None:
 @pytest.mark.parametrize("error", [OSError(), TimeoutError(), ConnectionFailedError("a", "b")])
 def test_other_errors(error: Exception) -> None:
     assert not is_of_aiohttp(error)
+
+
+@pytest.mark.parametrize("coding", ["chunked\t", "chunked\r\n ", "chunked \t"])
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+async def test_chunks_that_aiohttp_does_not_decode_are_refused_before_their_end(
+    server: MisbehavingServer, tmp_path: Path, coding: str, status: str
+) -> None:
+    """Content-Range ends the body sooner."""
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Range: bytes 0-9/10\r\nTransfer-Encoding: {coding}\r\n\r\n"
+    )
+    error = await failure(server, tmp_path, raw(head.encode() + CHUNKS))
+    assert error == "malformed response: its Transfer-Encoding is not supported"
+
+
+async def test_such_chunks_are_not_added_to_a_part_file(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    fields = b'ETag: "1"\r\nAccept-Ranges: bytes\r\n'
+    first = b"HTTP/1.1 200 OK\r\n%sContent-Length: 300000\r\n\r\n%s" % (fields, bytes(100_000))
+    second = (
+        b"HTTP/1.1 206 Partial Content\r\n%sContent-Range: bytes 100000-299999/300000\r\n"
+        b"Transfer-Encoding: chunked\t\r\n\r\n30d40\r\n%s\r\n0\r\n\r\n"
+    ) % (fields, bytes(200_000))
+    retries = RetryHandler(RetryConfig(max_retries=1, base_delay=0.01))
+    behaviour = in_turn(raw(first), raw(second))
+    error = await failure(server, tmp_path, behaviour, retry_handler=retries)
+    assert error == "malformed response: its Transfer-Encoding is not supported"
+
+
+async def test_a_doubled_carriage_return_behind_an_empty_field_ends_no_head(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nX:\r\r\nContent-Length: 10\r\n\r\nabcdefghij"
+    error = await failure(server, tmp_path, raw(reply))
+    assert error == "malformed response: its last header field is empty"
+
+
+@pytest.mark.parametrize("rest", [b"5\r\nabcde\r\nX\r\n", b"0\r\nno field\r\n\r\n"])
+@pytest.mark.parametrize("pause", [0.0, 0.002, 0.05])
+async def test_a_malformed_chunk_behind_the_head_ends_the_download_at_once(
+    server: MisbehavingServer, tmp_path: Path, rest: bytes, pause: float
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(pause)  # so that it comes in a packet of its own
+        await exchange.send(rest)
+        await exchange.close()
+
+    error = await failure(server, tmp_path, behave, stall_timeout=None)
+    assert LOST in error or error.startswith("malformed response: Invalid")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Transfer_Encoding: chunked",
+        "transfer_encoding: Chunked",
+        "Transfer-Encoding : gzip",
+        "Transfer-Encoding\t: gzip, chunked",
+        "transfer-encoding : chun ked",
+        "Content-Length : 5",
+    ],
+)
+async def test_a_name_that_may_be_about_the_framing_is_refused(
+    server: MisbehavingServer, tmp_path: Path, line: str
+) -> None:
+    reply = f"HTTP/1.1 200 OK\r\n{line}\r\n\r\n".encode() + CHUNKS
+    error = await failure(server, tmp_path, raw(reply))
+    assert error.startswith("malformed response: ")

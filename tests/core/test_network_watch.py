@@ -62,6 +62,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def watch(patience: float | None = None) -> NetworkWatch:
     return NetworkWatch(patience, lambda: None, TUNING)
 
@@ -81,7 +85,7 @@ async def test_without_a_route_no_failure_is_that_of_a_host(
 ) -> None:
     network_watch = watch()
     world.route = False
-    assert network_watch.is_lost(error, A)
+    assert network_watch.is_lost(error, A, now())
     assert network_watch.must_wait(A) and not network_watch.must_wait(B)  # that one may try
 
 
@@ -93,17 +97,17 @@ async def test_with_a_route_other_failures_are_those_of_a_host(
     world: World, error: DownloadError
 ) -> None:
     network_watch = watch()
-    assert not network_watch.is_lost(error, A)
-    assert network_watch.is_lost(SILENT, A)
+    assert not network_watch.is_lost(error, A, now())
+    assert network_watch.is_lost(SILENT, A, now())
 
 
 async def test_an_address_of_ipv6_says_nothing_about_a_network_of_ipv4(world: World) -> None:
     error = NoNetworkError("a.example", "network is unreachable")
     error.is_ipv6_only = True
     network_watch = watch()
-    assert not network_watch.is_lost(error, A)
+    assert not network_watch.is_lost(error, A, now())
     world.route = False
-    assert network_watch.is_lost(error, A)
+    assert network_watch.is_lost(error, A, now())
 
 
 @pytest.mark.parametrize("route", [True, False])
@@ -120,7 +124,7 @@ async def test_an_unreachable_network_is_tried_again_until_the_patience_ends(
     network_watch = watch(patience=0.2)
     looking = asyncio.create_task(network_watch.run())
     tries = 0
-    while network_watch.is_lost(UNREACHABLE, A):
+    while network_watch.is_lost(UNREACHABLE, A, now()):
         tries += 1
         await until(lambda: not network_watch.must_wait(A))
     looking.cancel()
@@ -131,22 +135,22 @@ async def test_an_unreachable_network_is_tried_again_until_the_patience_ends(
 async def test_a_status_is_never_a_lost_network(world: World) -> None:
     network_watch = watch()
     world.route = False
-    assert not network_watch.is_lost(HttpStatusError(503), A)
+    assert not network_watch.is_lost(HttpStatusError(503), A, now())
 
 
 async def test_a_local_server_needs_no_route(world: World) -> None:
     network_watch = watch()
     world.route = False
     refused = ConnectionFailedError("127.0.0.1", "connection refused")
-    assert not network_watch.is_lost(refused, "127.0.0.1:80")
+    assert not network_watch.is_lost(refused, "127.0.0.1:80", now())
 
 
 async def test_a_machine_that_never_had_a_route_judges_by_the_error(world: World) -> None:
     """Such as one that reaches the Internet over a proxy in its own network."""
     world.route = False
     network_watch = watch()
-    assert not network_watch.is_lost(DownloadTimeoutError("no data", 1), A)
-    assert network_watch.is_lost(UNREACHABLE, A)
+    assert not network_watch.is_lost(DownloadTimeoutError("no data", 1), A, now())
+    assert network_watch.is_lost(UNREACHABLE, A, now())
 
 
 async def test_a_local_host_that_needs_no_route_does_not_wait_for_one(
@@ -156,7 +160,7 @@ async def test_a_local_host_that_needs_no_route_does_not_wait_for_one(
     network_watch = watch()
     looking = asyncio.create_task(network_watch.run())
     flapping = NoNetworkError("10.5.0.1", "network is unreachable")
-    assert network_watch.is_lost(flapping, "10.5.0.1:80")
+    assert network_watch.is_lost(flapping, "10.5.0.1:80", now())
     await until(lambda: not network_watch.must_wait("10.5.0.1:80"))
     looking.cancel()
 
@@ -165,7 +169,7 @@ async def test_a_local_host_waits_for_a_route_that_it_had(world: World, until: U
     network_watch = watch()
     looking = asyncio.create_task(network_watch.run())
     world.route = False  # both went away, and will come back together
-    assert network_watch.is_lost(NoNetworkError("10.5.0.1", "down"), "10.5.0.1:80")
+    assert network_watch.is_lost(NoNetworkError("10.5.0.1", "down"), "10.5.0.1:80", now())
     seen = world.route_looks
     await until(lambda: world.route_looks > seen + 3)
     assert network_watch.must_wait("10.5.0.1:80")
@@ -178,7 +182,7 @@ async def test_name_servers_of_a_network_without_a_route_end_the_wait(
     world.route = world.names = False
     network_watch = watch()
     looking = asyncio.create_task(network_watch.run())
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     await until(lambda: world.looks > 1)
     assert network_watch.must_wait(A) and network_watch.is_waited_for
     world.names = True
@@ -189,26 +193,69 @@ async def test_name_servers_of_a_network_without_a_route_end_the_wait(
 
 async def test_a_host_fails_alone_if_another_answers_meanwhile(world: World) -> None:
     network_watch = watch()
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     network_watch.note_answer(B)
     assert not network_watch.must_wait(A)
-    assert not network_watch.is_lost(SILENT, A)
+    assert not network_watch.is_lost(SILENT, A, now())
     network_watch.note_answer(A)  # that mends it
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
+
+
+async def test_an_answer_during_the_look_up_means_that_the_host_fails_alone(world: World) -> None:
+    network_watch, began = watch(), now()
+    await asyncio.sleep(0.01)
+    network_watch.note_answer(B)
+    assert not network_watch.is_lost(SILENT, A, began)
+    assert not network_watch.is_lost(SILENT, A, now())  # its next attempt
+    world.route = False
+    assert network_watch.is_lost(SILENT, A, now())
+
+
+@pytest.mark.parametrize("host", [A, "127.0.0.1:80", "10.5.0.1:80"])
+async def test_an_answer_of_itself_or_nearby_during_the_look_up_means_nothing(
+    world: World, host: str
+) -> None:
+    network_watch, began = watch(), now()
+    await asyncio.sleep(0.01)
+    network_watch.note_answer(host)
+    assert network_watch.is_lost(SILENT, A, began)
+
+
+async def test_an_answer_before_the_look_up_means_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network_watch, began = watch(), now()
+    network_watch.note_answer(B)
+    await asyncio.sleep(0.01)
+    assert network_watch.is_lost(SILENT, A, now())
+    monkeypatch.setattr(network_watch_module, "_MAX_LOOK_UP_SECONDS", 0.0)
+    network_watch = watch()
+    network_watch.note_answer(B)
+    await asyncio.sleep(0.01)
+    assert network_watch.is_lost(SILENT, A, began)  # of a long attempt
+
+
+async def test_a_host_that_fails_alone_waits_once_the_network_is_lost(world: World) -> None:
+    network_watch, began = watch(), now()
+    await asyncio.sleep(0.01)
+    network_watch.note_answer(B)
+    assert not network_watch.is_lost(SILENT, A, began)
+    assert network_watch.is_lost(SILENT, "c.example:80", now())
+    assert network_watch.is_lost(SILENT, A, now())
 
 
 async def test_a_local_answer_says_nothing_about_the_internet(world: World) -> None:
     network_watch = watch()
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     network_watch.note_answer("127.0.0.1:80")
-    assert network_watch.must_wait(A) and network_watch.is_lost(SILENT, A)
+    assert network_watch.must_wait(A) and network_watch.is_lost(SILENT, A, now())
 
 
 async def test_the_wait_ends_with_the_network(world: World, until: Until) -> None:
     network_watch = watch()
     world.names = False
     looking = asyncio.create_task(network_watch.run())
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     await until(lambda: world.looks > 1)
     assert network_watch.must_wait(A)
     world.names = True
@@ -222,12 +269,12 @@ async def test_the_wait_ends_with_the_patience_and_begins_again_after_an_answer(
     network_watch = watch(patience=0.03)
     world.names = False
     looking = asyncio.create_task(network_watch.run())
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     await until(lambda: not network_watch.must_wait(A))
-    assert not network_watch.is_lost(SILENT, A)
+    assert not network_watch.is_lost(SILENT, A, now())
     network_watch.note_answer(B)
     network_watch.note_answer(A)
-    assert network_watch.is_lost(SILENT, A)
+    assert network_watch.is_lost(SILENT, A, now())
     looking.cancel()
 
 

@@ -132,7 +132,6 @@ async def test_chunks_are_never_saved_with_their_framing(
         assert (tmp_path / "f").read_bytes() == body
 
 
-@STRICTER_CLIENT
 @pytest.mark.parametrize("line", ["Transfer_Encoding: chunked", "transfer_encoding: Chunked"])
 @pytest.mark.parametrize("length", ["", "Content-Length: 15"])
 async def test_a_coding_with_a_changed_name_leaves_the_framing_in_doubt(
@@ -142,7 +141,7 @@ async def test_a_coding_with_a_changed_name_leaves_the_framing_in_doubt(
     config = FileConfig(url=server.on("/f", raw(answer)))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "failed"
-    assert "Transfer_Encoding" in error_of(manager, config)
+    assert "transfer_encoding" in error_of(manager, config).lower()
     assert not (tmp_path / "f").exists()
 
 
