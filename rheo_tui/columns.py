@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import PurePath
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
@@ -51,6 +52,39 @@ class Layout:
 
     places: tuple[PlacedColumn, ...]
     ids: frozenset[str]
+
+    def column_at(self, x: int) -> Column | None:
+        """Return the column whose title is at cell `x`, or None."""
+        for place in self.places:
+            if place.x <= x <= place.x + place.width and place.column.id != "mark":
+                return place.column
+        return None
+
+    def edge_at(self, x: int) -> "Edge | None":
+        """Return the edge of a title at cell `x`, or None.
+
+        The name takes the rest. So an edge moves with the mouse if it sizes the column beside it
+        that is farther from the name.
+        """
+        is_behind_name = False
+        for left, right in pairwise(self.places):
+            is_behind_name |= left.column.id == "name"
+            if left.column.id != "mark" and left.x + left.width <= x < right.x:
+                return Edge(right, x, -1) if is_behind_name else Edge(left, x, 1)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Edge of a title that the mouse drags."""
+
+    place: PlacedColumn  # the column that it sizes
+    x: int  # where the drag began
+    sign: int  # 1: a move to the right makes it wider; -1: narrower
+
+    def width_at(self, x: int) -> int:
+        """Return the width of the column while the mouse is at cell `x`."""
+        return self.place.width + self.sign * (x - self.x)
 
 
 COLUMNS = {

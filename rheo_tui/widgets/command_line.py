@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from rheo_core.domain.text import printable
 from rheo_tui.command_hint import Hint
+from rheo_tui.commands import COMMANDS
 
 from .line_input import Completer, LineInput
 
@@ -89,10 +90,15 @@ class CommandLine(Vertical):
         self.post_message(self.Left(gives_up))
 
     def on_key(self, event: events.Key) -> None:
-        """Accept the suggestion on Tab, which never leaves the line; go through the history."""
+        """Accept the suggestion on Tab, which never leaves the line; go through the history.
+
+        On an empty line, Tab lists the commands.
+        """
         field = self.query_one(LineInput)
         if event.key in ("tab", "shift+tab"):
-            if event.key == "tab":
+            if not field.value:
+                self._say(Hint("  ".join(COMMANDS)))
+            elif event.key == "tab":
                 field.take_suggestion()
         elif event.key in ("up", "down"):
             self._walk(field, 1 if event.key == "up" else -1)
@@ -110,7 +116,9 @@ class CommandLine(Vertical):
         field.cursor_position = len(field.value)
 
     def _show_hint(self, line: str) -> None:
-        hint = self._hint(line)
+        self._say(self._hint(line))
+
+    def _say(self, hint: Hint) -> None:
         name = "command--mistake" if hint.is_error else "command--hint"
         style = self.get_component_rich_style(name, partial=True)
         text = Text(f"  {printable(hint.text)}", style, no_wrap=True, overflow="ellipsis")

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from textwrap import wrap
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 from textual import events
 from textual.cache import LRUCache
@@ -17,21 +16,20 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
-from rheo_core.domain.text import printable
 from rheo_tui.actions import first_key
 from rheo_tui.columns import (
     AUTOMATIC,
     COLUMNS,
     Column,
     ColumnChoice,
+    Edge,
     Layout,
-    PlacedColumn,
     layout,
 )
 from rheo_tui.formatting import size_text
+from rheo_tui.list_hint import list_hint
 from rheo_tui.status_text import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
-from rheo_tui.tabs import ALL
 
 from .row import RowLook, RowPainter, RowStyles, header_line, hint_line, left_text
 
@@ -45,19 +43,9 @@ _RECHECK_SHARE = 0.02
 """Maximum part of the time for a filter by age, because it checks all rows."""
 _STEPS_PER_SECOND = 4
 """Steps of the moving piece in the bar of an unknown size."""
-_READING = "Reading your list…"
 _STATUS_STYLES = (
     "queued", "active", "retrying", "paused", "done", "failed", "skipped", "cancelled",
 )  # fmt: skip
-_EMPTY_READ_ONLY = ("No downloads yet", "", "Downloads that the other process adds appear here.")
-
-
-class _Edge(NamedTuple):
-    """Edge of a title that the mouse drags."""
-
-    place: PlacedColumn  # the column that it sizes
-    x: int  # where the drag began
-    sign: int  # 1: a move to the right makes it wider; -1: narrower
 
 
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -151,7 +139,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._pressed: str | None = None  # row on which the mouse button was pressed
         self._has_dragged = False
         self.columns = columns
-        self._edge: _Edge | None = None  # edge of a title that is dragged
+        self._edge: Edge | None = None  # edge of a title that is dragged
 
     # Rows
 
@@ -513,7 +501,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         if offset.y < self._header_lines:
             if self._has_dragged:
                 return
-            if (column := self._column_at(offset.x)) is not None:
+            if (column := self._layout(self._width).column_at(offset.x)) is not None:
                 self.post_message(self.SortRequested(column))
             return
         self.hold()
@@ -543,7 +531,9 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._has_dragged = False
         offset = event.get_content_offset_capture(self)
         is_title = offset.y < self._header_lines
-        self._edge = self._edge_at(offset.x) if is_title and event.button == 1 else None
+        self._edge = (
+            self._layout(self._width).edge_at(offset.x) if is_title and event.button == 1 else None
+        )
         if self._edge:
             self.capture_mouse()
         row = None if is_title else self.model.row_at(self._position_at(event))
@@ -579,22 +569,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         elif self._has_dragged:
             self.end_range()
 
-    def _edge_at(self, x: int) -> _Edge | None:
-        """Return the edge of a title at `x`, or None.
-
-        The name takes the rest. So an edge moves with the mouse if it sizes the adjacent column
-        that is farther from the name.
-        """
-        is_behind_name = False
-        for left, right in pairwise(self._layout(self._width).places):
-            is_behind_name |= left.column.id == "name"
-            if left.column.id != "mark" and left.x + left.width <= x < right.x:
-                return _Edge(right, x, -1) if is_behind_name else _Edge(left, x, 1)
-        return None
-
-    def _drag_edge(self, edge: _Edge, x: int) -> None:
-        width = edge.place.width + edge.sign * (x - edge.x)
-        columns = self.columns.sized(edge.place.column.id, width)
+    def _drag_edge(self, edge: Edge, x: int) -> None:
+        columns = self.columns.sized(edge.place.column.id, edge.width_at(x))
         if columns != self.columns:
             self._has_dragged = True
             self.choose_columns(columns)
@@ -608,12 +584,6 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Return the position of the row under the mouse; it may be outside the list."""
         offset = event.get_content_offset_capture(self)
         return self.scroll_offset.y + offset.y - self._header_lines
-
-    def _column_at(self, x: int) -> Column | None:
-        for place in self._layout(self._width).places:
-            if place.x <= x <= place.x + place.width and place.column.id != "mark":
-                return place.column
-        return None
 
     # Painting
 
@@ -713,7 +683,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         if not width:  # a terminal of a column or two, or before the first layout
             return Strip.blank(0)
         if not self.model.lines:
-            lines = [part for line in self._hint() for part in wrap(line, width) or [""]]
+            hint = list_hint(
+                self.model,
+                self._keymap,
+                is_loading=self._is_loading,
+                read_only=self._is_read_only,
+            )
+            lines = [part for line in hint for part in wrap(line, width) or [""]]
             return hint_line(lines, y, self.size.height, width, styles)
         if y < self._header_lines:
             return header_line(self.model.sort, width, self._layout(width), styles)
@@ -760,27 +736,5 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _is_animated(self) -> bool:
         return self.app.animation_level != "none"
 
-    def _empty(self) -> tuple[str, ...]:
-        add, load = self._key_of("add"), self._key_of("load")
-        return (
-            "Nothing to download yet",
-            "",
-            "Paste links anywhere,",
-            f"press {add} to type them,",
-            f"or press {load} to load a list.",
-        )
-
     def _key_of(self, action: str) -> str:
         return first_key(action, self._keymap)
-
-    def _hint(self) -> tuple[str, ...]:
-        if self._is_loading:
-            return (f"{_READING} {len(self.model.rows):,}" if self.model.rows else _READING,)
-        if not self.model.rows:
-            return _EMPTY_READ_ONLY if self._is_read_only else self._empty()
-        tab = "" if self.model.tab is ALL else f" in the tab “{self.model.tab.title}”"
-        if not self.model.filter:
-            return (f"Nothing{tab}", "", f"Press {self._key_of('tab_all')} to show all downloads.")
-        condition = printable(str(self.model.filter))
-        clear = f"Press {self._key_of('clear')} to show all downloads."
-        return (f"No download{tab} matches {condition}", "", clear)

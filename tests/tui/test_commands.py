@@ -338,3 +338,14 @@ async def test_the_target_of_a_command_is_named_in_a_tiny_terminal() -> None:
         await app.press("colon", *"cancel", "space", *first[:4])
         await app.until(lambda: "file-00000.iso, 10.0 MB" in app.screen_text())
         assert f"cancel {first[:4]}" in app.screen_text()
+
+
+async def test_tab_on_an_empty_line_lists_the_commands() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.press("colon")
+        assert "Tab completes" in app.screen_text()
+        await app.press("tab")
+        assert "  pause  resume  priority  limit  at  move" in app.screen_text().split("\n")[-1]
+        assert app.main.query_one("#command-text", Input).value == ""
+        await app.press("p", "backspace")
+        await app.until(lambda: "Tab completes" in app.screen_text())
