@@ -96,7 +96,7 @@ UPSERT = (
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[1:], "seal"))
 )
-"""It leaves the id as it is: to set it, even to the same value, SQLite writes its index again."""
+"""Statement that writes a row. An update that set the id would make SQLite write its index again."""
 
 Migration = Callable[[sqlite3.Connection], object]
 """Migration of a file from one version to the next; the caller begins and ends the transaction."""
