@@ -96,7 +96,7 @@ UPSERT = (
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[1:], "seal"))
 )
-"""Leaves the id as it is, because SQLite rewrites its index even for the same value."""
+"""Writes a row, but not the id, because SQLite rewrites its index even for the same value."""
 
 Migration = Callable[[sqlite3.Connection], object]
 """Migration of a file from one version to the next; the caller begins and ends the transaction."""
