@@ -4,7 +4,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from typing import NamedTuple
+from asyncio.sslproto import SSLProtocol
+from typing import Any, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
@@ -180,12 +181,13 @@ class Dialer:
             assert way.tls is not None
             inner = WireConnection(self._scratch, way.host)
             transport = await asyncio.get_running_loop().start_tls(
-                connection.transport,
+                _for_inner_tls(connection.transport),
                 inner,
                 way.tls,
                 server_hostname=_name_for_tls(way.host),
             )
-            assert transport is not None
+            if transport is None:  # lost meanwhile
+                raise ConnectionFailedError(way.host, "the server closed the connection")
             inner.connection_made(transport)
         except BaseException as error:
             connection.close()
@@ -197,6 +199,32 @@ class Dialer:
     async def close(self) -> None:
         """Stop looking up names."""
         await self._resolver.close()
+
+
+class _OuterTls:
+    """Transport of asyncio to an https proxy, for TLS inside it.
+
+    If the inner handshake fails, asyncio before 3.13 raises TypeError instead of its error, because
+    `_force_close` passes an argument to a function without parameters.
+    """
+
+    _start_tls_compatible = True
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _force_close(self, exc: Exception | None) -> None:
+        self._transport.abort()
+
+
+def _for_inner_tls(transport: asyncio.Transport) -> asyncio.Transport:
+    """Return a transport on which `start_tls` works; other loops need no help."""
+    if type(transport).__module__ != SSLProtocol.__module__:
+        return transport
+    return cast("asyncio.Transport", _OuterTls(transport))
 
 
 async def _ask_proxy(connection: WireConnection, request: str) -> Head:
