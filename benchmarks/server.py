@@ -53,7 +53,7 @@ class Server:
         self._ports = {"http": _free_port(), "https": _free_port()}
         self.authority = self._folder / "authority.pem"
         self.requests = self._folder / "requests.log"
-        """Has a line for each reply to a listed work; made new for each run."""
+        """Has a line for each response to a listed work; made new for each run."""
 
     def url(self, work: Work, name: str) -> str:
         limited = "limited/" if work.limited else ""

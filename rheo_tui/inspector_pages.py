@@ -154,22 +154,22 @@ def _origin_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
 def _server_facts(hops: tuple[Hop, ...]) -> Iterator[Fact]:
     if not hops or not hops[-1].status:
         return
-    reply = {name.lower(): value for name, value in hops[-1].reply}
-    if server := reply.get("server"):
+    response = {name.lower(): value for name, value in hops[-1].response}
+    if server := response.get("server"):
         yield "Server", Text(server)
     if hops[-1].status in (200, 206):
-        yield "Resumable", Text(_resumable(hops[-1].status, reply))
-    if validator := reply.get("etag") or reply.get("last-modified"):
+        yield "Resumable", Text(_resumable(hops[-1].status, response))
+    if validator := response.get("etag") or response.get("last-modified"):
         yield "Version", Text(validator)
 
 
-def _resumable(status: int, reply: Mapping[str, str]) -> str:
-    etag = reply.get("etag", "")
-    if reply.get("accept-ranges", "").lower() == "none" and status != 206:
+def _resumable(status: int, response: Mapping[str, str]) -> str:
+    etag = response.get("etag", "")
+    if response.get("accept-ranges", "").lower() == "none" and status != 206:
         return "no: the server does not support ranges"
     if etag and not etag.startswith("W/"):
         return "yes: it has a strong ETag"
-    if "last-modified" in reply:
+    if "last-modified" in response:
         return "yes, if its date identifies the version"
     return "no: the ETag is weak" if etag else "no: the server sends neither ETag nor date"
 
@@ -423,9 +423,9 @@ def request(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
         for name, value in hop.request:
             table.add_row(Text(name, style("label")), Text(value))
         look = "bad" if hop.status >= 400 or not hop.status else "good"
-        answer = f"{hop.status} {hop.reason}".strip() if hop.status else "no reply"
-        table.add_row(Text("Reply", style("title")), Text(answer, style(look)))
-        for name, value in hop.reply:
+        answer = f"{hop.status} {hop.reason}".strip() if hop.status else "no response"
+        table.add_row(Text("Response", style("title")), Text(answer, style(look)))
+        for name, value in hop.response:
             table.add_row(Text(name, style("label")), Text(value))
     return table
 

@@ -244,8 +244,8 @@ class NoNetworkError(ConnectionFailedError):
 
     kind = FailureKind.NO_NETWORK
 
-    def __init__(self, host: str, problem: str, *, is_look_up: bool = False) -> None:
-        self.is_look_up = is_look_up  # True if a name server should have answered for `host`
+    def __init__(self, host: str, problem: str, *, is_lookup: bool = False) -> None:
+        self.is_lookup = is_lookup  # True if a name server should have answered for `host`
         self.is_ipv6_only = False  # True if all addresses of `host` are of IPv6
         super().__init__(host, problem)
 

@@ -34,7 +34,7 @@ class Hop(NamedTuple):
     status: int  # 0: no response came
     reason: str
     request: tuple[tuple[str, str], ...]  # header fields
-    reply: tuple[tuple[str, str], ...]
+    response: tuple[tuple[str, str], ...]
 
 
 class DownloadDetails(NamedTuple):

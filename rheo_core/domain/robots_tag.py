@@ -1,6 +1,6 @@
 """X-Robots-Tag: parse the directives, and find those that forbid collecting a file.
 
-`fleet/shard_downloads.py` decides if they count, and `transfer/reply_checks.py` refuses the file.
+`fleet/shard_downloads.py` decides if they count. `transfer/response_checks.py` refuses the file.
 """
 
 from collections.abc import Iterable

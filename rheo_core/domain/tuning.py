@@ -21,7 +21,7 @@ class Tuning:
         max_batch_seconds: received bytes are written after this time, even if they are few.
         buffer_bytes: data that all connections together collect before they write. Each has two
             buffers.
-        reply_patience_seconds: time without a response after which a download says that it waits
+        response_patience_seconds: time without a response after which a download says that it waits
             for one.
         sidecar_seconds: limit for fetching one checksum file. A trickle of bytes is not a stall,
             and a slot waits for the end.
@@ -56,7 +56,7 @@ class Tuning:
     speed_after_seconds: float = 1.0
     max_batch_seconds: float = 1.0
     buffer_bytes: int = 32 << 20
-    reply_patience_seconds: float = 5.0
+    response_patience_seconds: float = 5.0
     sidecar_seconds: float = 60.0
     lead_seconds: float = 5.0
     passing_seconds: float = 5.0

@@ -32,7 +32,7 @@ from .destination import check_inside
 from .existing_file_check import has_size
 from .file_naming import fitted, is_surely_short
 from .path_check import Occupant
-from .path_claim import PathClaim, ReplyIsOpenError, special_problem
+from .path_claim import PathClaim, ResponseIsOpenError, special_problem
 from .verification import Verification, compute_hash, is_hashed
 
 T = TypeVar("T")
@@ -138,10 +138,10 @@ class Attempt:
     async def _fetch_named(self, path: Path) -> PartFile:
         """Fetch all bytes; close the response first if its name needs a wait or a request."""
         while True:
-            self._claim.has_reply = False
+            self._claim.has_response = False
             try:
                 return await self._fetch(await self._open(path))
-            except ReplyIsOpenError as error:
+            except ResponseIsOpenError as error:
                 path = error.path
 
     async def _fetch(self, part: PartFile) -> PartFile:
@@ -150,7 +150,7 @@ class Attempt:
 
         async def place(head: ResponseHead) -> PartFile:
             nonlocal part
-            claim.name_in_reply, claim.has_reply = head.name, True
+            claim.name_in_response, claim.has_response = head.name, True
             path = self._path_by(head, part.destination)
             if path is not None:
                 part = await self._open_instead_of(part, path)
@@ -184,7 +184,7 @@ class Attempt:
     def _path_by(self, head: ResponseHead, path: Path) -> Path | None:
         """Return the path of the file after a response; None if it does not change."""
         folders, config = self._context.folders, self._record.config
-        return folders.path_by_reply(config, path, head.name, head.type)
+        return folders.path_by_response(config, path, head.name, head.type)
 
     async def _open_instead_of(self, part: PartFile, path: Path) -> PartFile:
         """Claim another path after a response, and open its part file."""
@@ -217,7 +217,9 @@ class Attempt:
             part = self._part(path, claim.lender)
         if is_other:
             await self._adopt(part, requested)
-        if claim.occupant is Occupant.SPECIAL and (claim.name_in_reply or record.config.filename):
+        if claim.occupant is Occupant.SPECIAL and (
+            claim.name_in_response or record.config.filename
+        ):
             raise special_problem(path)  # otherwise the server may still choose another name
         if not part.is_open and (is_other or claim.occupant is not Occupant.NOTHING):
             context.lifecycle.explain(record, "checking the bytes on the disk")
@@ -289,7 +291,7 @@ class Attempt:
                 if overwrite or not await self._accepts_file(part.destination, size):
                     await self._context.disk.run(part.checkpoint, part.state.written)
                     raise
-            self._claim.has_reply = False
+            self._claim.has_response = False
             path = await self._claim.claim(part.destination)
             if path is None:
                 await self._discard(part)

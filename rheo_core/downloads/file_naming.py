@@ -50,7 +50,7 @@ class Folders:
             return config.folder_below(self.base)
         return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
 
-    def path_by_reply(
+    def path_by_response(
         self, config: FileConfig, path: Path, name: str | None, type: str | None
     ) -> Path | None:
         """Return the path of a file after a response; None if it does not change.

@@ -124,7 +124,7 @@ class Lifecycle:
             average_speed_bps=record.average_speed_bps or 0.0,
             validation=stats.validation,
             computed_hash=stats.computed_hash,
-            http_status=stats.reply_status,
+            http_status=stats.response_status,
             media_type=stats.media_type and printable(stats.media_type),
             final_url=stats.final_url and redact(stats.final_url),
             attempts=stats.attempt,

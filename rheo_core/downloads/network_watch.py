@@ -19,8 +19,8 @@ from rheo_core.infrastructure.http.private_networks import may_be_private
 _log = logging.getLogger(__name__)
 _LOST = (ConnectionFailedError, DownloadTimeoutError, IncompleteError)
 """Failures that a lost network may cause."""
-_MAX_LOOK_UP_SECONDS = 30.0
-"""Time after which a look-up without an answer has failed (resolv.conf(5): 5 s, twice, for each
+_MAX_LOOKUP_SECONDS = 30.0
+"""Time after which a lookup without an answer has failed (resolv.conf(5): 5 s, twice, for each
 of up to three servers)."""
 _SAME_LOSS_LOOKS = 3
 """Checks within which another failure belongs to the same outage. Only an attempt shows its end."""
@@ -77,11 +77,11 @@ class NetworkWatch:
         if self._has_given_up or not self._is_without_network(error, host):
             return False
         now = asyncio.get_running_loop().time()
-        since = self._unreached.setdefault(host, max(began, now - _MAX_LOOK_UP_SECONDS))
+        since = self._unreached.setdefault(host, max(began, now - _MAX_LOOKUP_SECONDS))
         is_loss_known = self._lost.is_set()
         if not is_loss_known and self._has_answered(host, since) and network.has_route():
             return False  # other hosts answer while this one fails
-        if isinstance(error, NoNetworkError) and error.is_look_up:
+        if isinstance(error, NoNetworkError) and error.is_lookup:
             self._unanswered[error.host] = None
         is_without_route = self._had_route and not network.has_route()
         self._is_seen = self._is_seen or bool(self._unanswered) or is_without_route

@@ -19,7 +19,7 @@ from .name_numbers import UNKNOWN_OWNER
 from .path_check import Occupant, PathCheck, PathCheckRequest
 
 
-class ReplyIsOpenError(Exception):
+class ResponseIsOpenError(Exception):
     """A claim has to wait for another download, or to ask the server.
 
     The connection of the open response may be the only one that the host may have.
@@ -35,8 +35,8 @@ class PathClaim:
     Attributes:
         strategy: of the download, for a file that exists.
         checksum: from the user or a checksum file.
-        name_in_reply: the name that the server gave, if any.
-        has_reply: a response is open, and counts as a connection to its host.
+        name_in_response: the name that the server gave, if any.
+        has_response: a response is open, and counts as a connection to its host.
         expected_path: the path before any response, if it is used. It is the only path that the
             user asked for, with its folder and name.
         occupant: contents of the path that was claimed last.
@@ -52,8 +52,8 @@ class PathClaim:
         self._record = record
         self.strategy = record.config.file_exists_strategy or context.resolver.default_strategy
         self.checksum: HashConfig | None = None
-        self.name_in_reply: str | None = None
-        self.has_reply = False
+        self.name_in_response: str | None = None
+        self.has_response = False
         self.expected_path: Path | None = None
         self.occupant: Occupant | None = None
         self.existing: Path | None = None
@@ -72,7 +72,7 @@ class PathClaim:
         nothing is at `path` yet, `part` is prepared for it.
 
         Raises:
-            ReplyIsOpenError: close the response, and claim the path again.
+            ResponseIsOpenError: close the response, and claim the path again.
         """
         self._best, self.lender = None, ""
         if self.strategy is FileExistsStrategy.ERROR:
@@ -132,8 +132,8 @@ class PathClaim:
     async def _claim_strictly(self, path: Path) -> Path | None:
         locks, lifecycle = self._context.locks, self._context.lifecycle
         if not await self.try_lock(path):
-            if self.has_reply:
-                raise ReplyIsOpenError(path)
+            if self.has_response:
+                raise ResponseIsOpenError(path)
             lifecycle.explain(self._record, "another download is writing this file")
             # The other download may need the reserved connection, and would wait for ever.
             self._context.hosts.end_reservation(self._record.id)
@@ -152,15 +152,15 @@ class PathClaim:
         host.
         """
         if self._record.config.check_existing and not is_checkable(self._record, self.checksum):
-            if self.has_reply:
-                raise ReplyIsOpenError(path)
+            if self.has_response:
+                raise ResponseIsOpenError(path)
             assert self.existing is not None
             await check_at_server(self._context, self._record, self.existing)
 
     def _without_number(self, path: Path) -> tuple[Path, int]:
         """Return a path without the number that an earlier claim gave it, and the number; 0: none.
 
-        A name from a reply stays as it is. The next reply brings it again without a number.
+        A name from a response stays as it is. The next response brings it again without a number.
         """
         if " (" not in path.name:  # quicker, and true for most
             return path, 0

@@ -120,7 +120,7 @@ class DownloadWorker:
                 client,
                 request_rules,
                 response_timeout=options.response_timeout,
-                patience=options.tuning.reply_patience_seconds,
+                patience=options.tuning.response_patience_seconds,
             ),
             disk=disk,
             reading=reading,

@@ -43,7 +43,7 @@ class AttemptStats:
     failure: Failure | None = None  # kind of that error; None with one of an earlier version
     http_status: int | None = None  # of that error
     media_type: str | None = None  # of the file, from the last accepted response
-    reply_status: int | None = None  # HTTP status of the last accepted response
+    response_status: int | None = None  # HTTP status of the last accepted response
     final_url: str | None = None  # URL that sent it, after redirects; may have secrets
     validation: ValidationResult | None = None
     computed_hash: str | None = None  # `sha256:…`, if `FileConfig.compute_hash` asks for it

@@ -28,11 +28,11 @@ Count = Callable[[int], bool]
 class StreamBody:
     """Body read by aiohttp: chunked, of unknown length, or short."""
 
-    def __init__(self, reply: aiohttp.ClientResponse, max_batch_seconds: float) -> None:
-        self._content = reply.content
+    def __init__(self, response: aiohttp.ClientResponse, max_batch_seconds: float) -> None:
+        self._content = response.content
         self._max_batch_seconds = max_batch_seconds
-        self._protocol = reply.connection.protocol if reply.connection else None
-        self._is_chunked = "Transfer-Encoding" in reply.headers
+        self._protocol = response.connection.protocol if response.connection else None
+        self._is_chunked = "Transfer-Encoding" in response.headers
         self._chunks: list[bytes] = []
         self._uncounted = 0  # bytes not yet passed to `count`
         closed = self._protocol.closed if self._protocol is not None else None
@@ -149,21 +149,21 @@ class SocketBody(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        reply: aiohttp.ClientResponse,
+        response: aiohttp.ClientResponse,
         length: int,
         stall_timeout: float | None,
         max_batch_seconds: float,
     ) -> None:
-        connection = reply.connection
+        connection = response.connection
         assert connection is not None
         assert connection.transport is not None and connection.protocol is not None
         self._transport = connection.transport
         self._owner = connection.protocol
-        self._content = reply.content
-        self._host = reply.url.host or ""
+        self._content = response.content
+        self._host = response.url.host or ""
         self._stall_timeout = stall_timeout
         self._max_batch_seconds = max_batch_seconds
-        early = reply.content.read_nowait(-1)
+        early = response.content.read_nowait(-1)
         self._has_surplus = len(early) > length
         self._front, self._back = bytearray(early[:length]), bytearray()
         self._filled = self._uncounted = len(self._front)
@@ -303,38 +303,40 @@ class SocketBody(asyncio.BufferedProtocol):
             raise aiohttp.ClientOSError(*self._lost.args) from self._lost
 
 
-def _check_head(reply: aiohttp.ClientResponse) -> None:
+def _check_head(response: aiohttp.ClientResponse) -> None:
     """Refuse a head that llhttp accepts although the end of the body is in doubt, as the wire does.
 
     Raises:
         ProtocolError: it does.
     """
-    if not reply.headers:  # what follows may be the rest of the head
+    if not response.headers:  # what follows may be the rest of the head
         raise ProtocolError("malformed response: it has no header field")
-    for name in reply.headers:
+    for name in response.headers:
         plain = name.strip(" \t").lower()
         if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
             raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
-    has_framing = any(name in reply.headers for name in _FRAMING)
-    if not has_framing and not reply.raw_headers[-1][1]:  # the head ends at `X:\r\r\n` for llhttp
+    has_framing = any(name in response.headers for name in _FRAMING)
+    if (
+        not has_framing and not response.raw_headers[-1][1]
+    ):  # the head ends at `X:\r\r\n` for llhttp
         raise ProtocolError("malformed response: its last header field is empty")
 
 
 def body_of_aiohttp(
-    reply: Response, stall_timeout: float | None, max_batch_seconds: float
+    response: Response, stall_timeout: float | None, max_batch_seconds: float
 ) -> StreamBody | SocketBody:
     """Return the body of a response of aiohttp; see `body_of`."""
-    if not isinstance(reply, aiohttp.ClientResponse):
-        raise TypeError(f"{type(reply).__name__} is not a response of a known client")
-    _check_head(reply)
-    length = reply.content_length
+    if not isinstance(response, aiohttp.ClientResponse):
+        raise TypeError(f"{type(response).__name__} is not a response of a known client")
+    _check_head(response)
+    length = response.content_length
     if (
         length is None
         or length < _MIN_SOCKET_BODY_BYTES
-        or "Transfer-Encoding" in reply.headers
-        or reply.connection is None
-        or reply.connection.transport is None
-        or reply.content.exception() is not None  # lost already: the first read raises it
+        or "Transfer-Encoding" in response.headers
+        or response.connection is None
+        or response.connection.transport is None
+        or response.content.exception() is not None  # lost already: the first read raises it
     ):
-        return StreamBody(reply, max_batch_seconds)
-    return SocketBody(reply, length, stall_timeout, max_batch_seconds)
+        return StreamBody(response, max_batch_seconds)
+    return SocketBody(response, length, stall_timeout, max_batch_seconds)

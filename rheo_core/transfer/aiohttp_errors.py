@@ -18,7 +18,7 @@ from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import (
     cause_of,
     certificate_problem,
-    failed_look_up,
+    failed_lookup,
     is_unreachable,
     proxy_refusal,
     reason_of,
@@ -48,7 +48,7 @@ def translation_of_aiohttp(
         case aiohttp.ClientConnectorDNSError():
             # The error has the name of a proxy; `host` is that of the request.
             name = error.host or host
-            return failed_look_up(name, error.os_error, is_proxy=name != host)
+            return failed_lookup(name, error.os_error, is_proxy=name != host)
         case aiohttp.ClientOSError():
             if is_unreachable(cause_of(error)):
                 return NoNetworkError(host, _os_problem(error))

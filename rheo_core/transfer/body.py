@@ -22,24 +22,24 @@ Count = Callable[[int], bool]
 Body: TypeAlias = "StreamBody | SocketBody | WireBody"
 
 
-def body_of(reply: Response, stall_timeout: float | None, max_batch_seconds: float) -> Body:
+def body_of(response: Response, stall_timeout: float | None, max_batch_seconds: float) -> Body:
     """Return the body of a response whose head has just arrived, without an `await` in between.
 
     Args:
-        reply: of a `WireClient` or of aiohttp.
+        response: of a `WireClient` or of aiohttp.
         stall_timeout: seconds without a byte after which reading fails; None: never.
         max_batch_seconds: time after which any received bytes are returned, even if they are few.
 
     Raises:
         ProtocolError: the end of the head is ambiguous.
     """
-    if isinstance(reply, WireResponse):
-        reply.body.stall_timeout = stall_timeout
-        reply.body.max_batch_seconds = max_batch_seconds
-        return reply.body
+    if isinstance(response, WireResponse):
+        response.body.stall_timeout = stall_timeout
+        response.body.max_batch_seconds = max_batch_seconds
+        return response.body
     from .aiohttp_body import body_of_aiohttp  # aiohttp is imported already
 
-    return body_of_aiohttp(reply, stall_timeout, max_batch_seconds)
+    return body_of_aiohttp(response, stall_timeout, max_batch_seconds)
 
 
 async def receive(

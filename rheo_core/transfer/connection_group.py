@@ -37,7 +37,7 @@ _JOIN_THRESHOLD_TIMES = 4
 connection takes to start, but at least `Tuning.min_join_threshold_seconds`."""
 
 _SCANTY_BYTES = 4 << 10
-_MAX_SCANTY_REPLIES = 16
+_MAX_SCANTY_RESPONSES = 16
 """The attempt fails after this number of responses in a row that each brought less than
 `_SCANTY_BYTES` of the requested range. No server gets thousands of requests for one file."""
 
@@ -57,7 +57,7 @@ class ConnectionGroup:
         self._ranges_work: bool | None = None  # None: unknown yet
         self._last_error: Exception | None = None
         self._idle: ConnectionPermit | None = None  # counted, and not in use
-        self._scanty_replies = 0  # in a row
+        self._scanty_responses = 0  # in a row
         self._promising: ResponseHead | None = None  # the last 206 with a checksum of the whole
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -70,7 +70,7 @@ class ConnectionGroup:
             self._began,
         )
 
-    async def run(self, segment: Segment, reply: Request) -> None:
+    async def run(self, segment: Segment, request: Request) -> None:
         """Work until all segments are complete. The first one already has its response.
 
         Afterwards all received bytes are in the part file, even after an error. Its state lists
@@ -80,11 +80,11 @@ class ConnectionGroup:
             RangeRefusedError: only a new start can help.
             DownloadError: the last connection failed.
         """
-        if reply.head.partial:
+        if request.head.partial:
             self._ranges_work = True
         primary = self._context.sources.primary
         self._context.record.stats.transfer_details = self.details
-        self._start(segment, primary, self._receive_first(segment, reply))
+        self._start(segment, primary, self._receive_first(segment, request))
         checkpoints = Checkpoints(self._context, self._disk, self._part)
         try:
             while self._tasks:
@@ -146,36 +146,36 @@ class ConnectionGroup:
         self._tasks[self._loop.create_task(work)] = segment, source
         self._context.record.stats.connections = len(self._tasks)
 
-    async def _receive_first(self, segment: Segment, reply: Request) -> None:
+    async def _receive_first(self, segment: Segment, request: Request) -> None:
         """Receive the first response; keep its permit for another connection until `run` ends."""
         try:
-            await self._receive(segment, reply)
+            await self._receive(segment, request)
         finally:
-            self._idle = reply.permit
+            self._idle = request.permit
 
-    async def _receive(self, segment: Segment, reply: Request) -> None:
+    async def _receive(self, segment: Segment, request: Request) -> None:
         context = self._context
         try:
             is_over = await receive(
-                reply.body,
+                request.body,
                 self._part,
                 segment,
                 context.record,
                 disk=self._disk,
-                throttle=context.throttle(reply.permit.host),
+                throttle=context.throttle(request.permit.host),
                 batch_bytes=context.batch_bytes,
                 check_growth=context.checks.growth,
-                ends_at=reply.head.end,
+                ends_at=request.head.end,
             )
         finally:
             segment.is_busy = False
-        end = reply.head.end
+        end = request.head.end
         if is_over and end is not None and segment.written < end:
             raise IncompleteError(segment.written, end)
         if end is None:
             segment.end = segment.written
-        elif segment.end is None and reply.head.total is not None:
-            self._segments.note_total(reply.head.total)
+        elif segment.end is None and request.head.total is not None:
+            self._segments.note_total(request.head.total)
         self._check_yield(segment)
 
     def _check_yield(self, segment: Segment) -> None:
@@ -186,10 +186,10 @@ class ConnectionGroup:
         """
         is_scanty = segment.written - segment.began_with < _SCANTY_BYTES
         if segment.is_complete or not is_scanty:
-            self._scanty_replies = 0
+            self._scanty_responses = 0
             return
-        self._scanty_replies += 1
-        if self._scanty_replies >= _MAX_SCANTY_REPLIES:
+        self._scanty_responses += 1
+        if self._scanty_responses >= _MAX_SCANTY_RESPONSES:
             raise IncompleteError(segment.written, segment.end)
 
     async def _fetch_segment(
@@ -200,20 +200,20 @@ class ConnectionGroup:
         request = context.request(source, segment, state, counted)
         requested_at = self._loop.time()
         try:
-            async with await request.open() as reply:
+            async with await request.open():
                 self._segments.note_join(self._loop.time() - requested_at)
-                if not reply.head.partial:
-                    context.checks.page(reply.head, state)
-                    reply.check_version()
+                if not request.head.partial:
+                    context.checks.page(request.head, state)
+                    request.check_version()
                     raise RangeRefusedError(
                         "the server answers a range request with the whole file"
                     )
-                if reply.head.promised is not None:
-                    self._promising = reply.head
+                if request.head.promised is not None:
+                    self._promising = request.head
                 if self._ranges_work is None:  # other connections need not wait for the next check
                     self._ranges_work = True
                     self._start_more()
-                await self._receive(segment, reply)
+                await self._receive(segment, request)
         finally:
             if counted is not None:
                 self._idle = counted

@@ -15,8 +15,8 @@ from .connection_permit import ConnectionPermit
 from .host_limits import HostLimiter
 from .part_state import Key, PartState
 from .rate_limits import RateLimits, Throttle
-from .reply_checks import ReplyChecks
 from .request import Request
+from .response_checks import ResponseChecks
 from .segments import Segment
 from .sources import Source, Sources
 from .validators import Validator
@@ -85,7 +85,7 @@ class TransferContext:
         self.options = options
         self.record = record
         self.explain = explain
-        self.checks = ReplyChecks(
+        self.checks = ResponseChecks(
             record, options.max_size, options.refused_robots_tags, verified_at_end=verified_at_end
         )
         self.sources = Sources(record.config.sources, hosts, options.connections)

@@ -128,13 +128,17 @@ class Request:
             self._source.url, range_headers, self._timeouts, self._options
         )
         self._requester.recent.note(self.permit.download_id, self._exchange.hops)
-        reply = await self._exchange.open(self._go_on_to)
-        self.body = body_of(reply, self._timeouts.read, self._tuning.max_batch_seconds)
+        response = await self._exchange.open(self._go_on_to)
+        self.body = body_of(response, self._timeouts.read, self._tuning.max_batch_seconds)
         self._is_answered = True
-        _check_coding(reply)
+        _check_coding(response)
         self._offset = self._segment.received if range_headers else None
         self.head = parse_response_head(
-            reply.status, reply.reason or "", reply.headers, _length(reply), self._offset
+            response.status,
+            response.reason or "",
+            response.headers,
+            _length(response),
+            self._offset,
         )
         if self.head.partial:
             self._check_page(self.head, self._state)
@@ -216,15 +220,15 @@ def _range_headers(
     return {} if version.if_range is None else {**headers, "If-Range": version.if_range}
 
 
-def _check_coding(reply: Response) -> None:
+def _check_coding(response: Response) -> None:
     """Refuse transfer codings that were not requested (RFC 9112 6.1)."""
-    if "Transfer-Encoding" not in reply.headers:
+    if "Transfer-Encoding" not in response.headers:
         return
-    codings = ", ".join(reply.headers.getall("Transfer-Encoding"))
+    codings = ", ".join(response.headers.getall("Transfer-Encoding"))
     if codings and codings.strip(" \t").lower() != "chunked":
         raise ProtocolError(f"transfer coding {quoted(codings)!r} is not supported")
 
 
-def _length(reply: Response) -> int | None:
+def _length(response: Response) -> int | None:
     """Return the length of the body from its header (RFC 9112 6.3: chunked coding overrides it)."""
-    return None if "Transfer-Encoding" in reply.headers else reply.content_length
+    return None if "Transfer-Encoding" in response.headers else response.content_length

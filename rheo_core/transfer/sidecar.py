@@ -140,10 +140,10 @@ async def _fetch_text(
                 translated_errors(exchange.origin_host, timeouts, limit),
                 TimeLimit(SharedTimer(limit)),
             ):
-                reply = await exchange.open(go_on_to)
-                _check_status(reply)
+                response = await exchange.open(go_on_to)
+                _check_status(response)
                 note_answer()
-                return await _text_of(reply, timeouts.read)
+                return await _text_of(response, timeouts.read)
         except DownloadError as error:
             permit.is_refusal(permit.host, error)
             raise
@@ -151,27 +151,27 @@ async def _fetch_text(
             await exchange.close(None)
 
 
-def _check_status(reply: Response) -> None:
+def _check_status(response: Response) -> None:
     """Raise the error of a response after which the file may exist later."""
-    error = status_error(reply.status, reply.reason or "", reply.headers)
-    if _POLICY.should_retry_status(reply.status, has_wait=error.retry_after is not None):
+    error = status_error(response.status, response.reason or "", response.headers)
+    if _POLICY.should_retry_status(response.status, has_wait=error.retry_after is not None):
         raise error
 
 
-async def _text_of(reply: Response, stall_timeout: float | None) -> str:
-    if reply.status not in _WHOLE:
+async def _text_of(response: Response, stall_timeout: float | None) -> str:
+    if response.status not in _WHOLE:
         return ""
-    body = body_of(reply, stall_timeout, DEFAULT_TUNING.max_batch_seconds)
+    body = body_of(response, stall_timeout, DEFAULT_TUNING.max_batch_seconds)
     try:
         text = b""
         while chunk := await body.fill(_MAX_BYTES + 1 - len(text), lambda _: False):
             text += chunk
             _check_size(text)
-        if reply.content_length not in (None, len(text)):
-            raise IncompleteError(len(text), reply.content_length)
+        if response.content_length not in (None, len(text)):
+            raise IncompleteError(len(text), response.content_length)
     finally:
         body.close()
-    text = _decoded(text, ", ".join(reply.headers.getall("Content-Encoding", ())))
+    text = _decoded(text, ", ".join(response.headers.getall("Content-Encoding", ())))
     encoding = "utf-16" if text.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
     return text.decode(encoding, errors="replace")
 

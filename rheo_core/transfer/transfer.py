@@ -123,7 +123,7 @@ class Transfer:
             part.state = replace(part.state, validator=NO_VALIDATOR)
             self._is_anew = True
         else:
-            await self._begin_again(part)
+            await self._empty(part)
         return await self.run(part)
 
     async def _rounds(self, part: PartFile) -> PartFile:
@@ -131,7 +131,7 @@ class Transfer:
         self.part = part
         for _ in range(_MAX_ROUNDS + self.sources.count):
             before, part = self._stats.transferred, self.part
-            if part.state.is_whole and self._needs_no_reply(part):
+            if part.state.is_whole and self._needs_no_response(part):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
             try:
@@ -167,7 +167,7 @@ class Transfer:
                 return part
         raise ProtocolError("the server keeps sending different responses")
 
-    def _needs_no_reply(self, part: PartFile) -> bool:
+    def _needs_no_response(self, part: PartFile) -> bool:
         """Return True if a complete part file needs no confirmation by the server.
 
         In this case a hash or pieces will verify it, or this run received it. Otherwise rheo asks
@@ -194,9 +194,9 @@ class Transfer:
         was_whole, known = part.state.is_whole, None
         is_anew = self._is_anew or not part.state.written
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
-        async with await self._open_first(segment, part.state) as reply:
-            head = reply.head
-            await self._check_head(reply, part)
+        async with await self._open_first(segment, part.state) as request:
+            head = request.head
+            await self._check_head(request, part)
             if head.partial:
                 part.take_over()
                 part.state = part.state.with_promise(head.promised, head.validator)
@@ -213,14 +213,14 @@ class Transfer:
                 self._is_anew = False
                 if part is not before and part.state.is_beginning_of(head):
                     return False, part
-                await self._begin_version(part, head)
+                await self._prepare_part(part, head)
             elif part.state.total is None:  # the first response did not have the size
                 part.state = replace(part.state, total=head.total)
             if head.partial and head.total is not None:
                 await self._disk.run(part.file.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
                 part.hashing.use(part.state.promised.algorithm, instead=False)
-            await self._receive(reply, part)
+            await self._receive(request, part)
         size = part.size
         if known is not None and size < known:
             await self._drop_short(part, size, known)
@@ -232,22 +232,22 @@ class Transfer:
             await self._check_whole(part, size)
         return True, part
 
-    async def _check_head(self, reply: Request, part: PartFile) -> None:
+    async def _check_head(self, request: Request, part: PartFile) -> None:
         """Record the facts of a response head, and refuse a response that is not the file."""
-        head, hop, stats = reply.head, reply.last_hop, self._stats
-        stats.reply_status = hop.status
+        head, hop, stats = request.head, request.last_hop, self._stats
+        stats.response_status = hop.status
         stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)
         self._context.checks.robots_tag(head)
         if not head.partial:
-            await self._check_page(reply, part)
-            reply.check_whole()
+            await self._check_page(request, part)
+            request.check_whole()
         # Set it before anything can fail, because a download that waits for room needs it.
         expected = self._record.config.size_bytes
         self._record.total_bytes = expected if head.total is None else head.total
         if head.total is not None:
             self._context.checks.size(head.total)
 
-    async def _begin_version(self, part: PartFile, head: ResponseHead) -> None:
+    async def _prepare_part(self, part: PartFile, head: ResponseHead) -> None:
         """Prepare a part file for the whole file that a response offers."""
         part.expect(head.total, head.validator, head.promised, head.modified, head.type)
         if head.type is not None:
@@ -272,14 +272,14 @@ class Transfer:
         await self._disk.run(part.begin)
         raise IncompleteError(size, known)
 
-    async def _receive(self, reply: Request, part: PartFile) -> None:
+    async def _receive(self, request: Request, part: PartFile) -> None:
         """Fetch the missing ranges."""
         state, record = part.state, self._record
         record.resume_from(state.offset)
         self._announce()
         total = state.total
         if total is not None and part.fits_in_memory(total) and not self._context.may_be_limited:
-            data = await reply.body.whole(total)
+            data = await request.body.whole(total)
             if data is not None:  # no further connection is needed
                 part.buffer(data)
                 self.sources.note(self.sources.primary, 0, len(data))
@@ -287,7 +287,7 @@ class Transfer:
                 return
         segments = SegmentMap(total, state.written, self._context.options.tuning)
         await ConnectionGroup(self._context, self._disk, part, segments).run(
-            segments.first(), reply
+            segments.first(), request
         )
         if not part.is_buffering:
             part.state = part.state.with_written(segments.written())
@@ -297,21 +297,22 @@ class Transfer:
         try:
             self._context.checks.size(size)
         except ProtocolError:
-            await self._begin_again(part)
+            await self._empty(part)
             raise
 
-    async def _begin_again(self, part: PartFile) -> None:
+    async def _empty(self, part: PartFile) -> None:
+        """Remove all bytes of a part file, and what is known about its version."""
         part.expect(None, NO_VALIDATOR)
         await self._disk.run(part.begin)
 
-    async def _check_page(self, reply: Request, part: PartFile) -> None:
+    async def _check_page(self, request: Request, part: PartFile) -> None:
         """Refuse a web page sent instead of the file."""
-        head, checks = reply.head, self._context.checks
+        head, checks = request.head, self._context.checks
         try:
             checks.page(head, part.state)
             if checks.is_in_danger(head, part.state):
                 on_disk = await self._disk.run(part.beginning)
-                checks.beginning(head, await reply.body.peek(), on_disk)
+                checks.beginning(head, await request.body.peek(), on_disk)
         except WebPageError:
             self._check_replaced(part)  # its message explains more if the link is new
             raise

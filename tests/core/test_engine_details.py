@@ -77,8 +77,8 @@ async def test_redirects_and_heads_without_secrets(
     assert (first.status, last.status) == (302, 200)
     assert ("Authorization", "***") in first.request and ("X-Key", "***") in first.request
     assert ("Accept-Encoding", "identity") in first.request
-    assert ("Set-Cookie", "***") in first.reply
-    assert ("Etag" if IS_AIOHTTP else "ETag", '"v1"') in last.reply  # aiohttp spells known names
+    assert ("Set-Cookie", "***") in first.response
+    assert ("Etag" if IS_AIOHTTP else "ETag", '"v1"') in last.response  # aiohttp spells known names
     assert details.expected_hash == f"sha256:{sha256(BODY)}"
     assert details.referer == "http://a/b"
     assert details.folder == str(tmp_path)
@@ -103,9 +103,9 @@ async def test_a_large_head_is_not_kept_whole(
         details = manager.details(config.id)
     assert details is not None and len(details.hops) == 3
     for hop in details.hops:
-        assert len(hop.reply) <= 101
-        assert sum(len(name) + len(value) for name, value in hop.reply) < 8_300
-        assert re.fullmatch(r"[\d,]+ more", hop.reply[-1][1])
+        assert len(hop.response) <= 101
+        assert sum(len(name) + len(value) for name, value in hop.response) < 8_300
+        assert re.fullmatch(r"[\d,]+ more", hop.response[-1][1])
     assert len(details.hops[1].url) < 8_300
     final_url = journal.last("completed").final_url
     assert final_url == end[: 8 << 10] + "…"
@@ -119,8 +119,8 @@ async def test_a_small_head_is_kept_whole(server: MisbehavingServer, tmp_path: P
         await manager.wait_until_complete(timeout=20)
         details = manager.details(config.id)
     assert details is not None
-    assert {(name, "y" * 50) for name in many} <= set(details.hops[0].reply)
-    assert "…" not in dict(details.hops[0].reply)
+    assert {(name, "y" * 50) for name in many} <= set(details.hops[0].response)
+    assert "…" not in dict(details.hops[0].response)
 
 
 async def test_a_failed_request_is_kept_and_old_ones_are_not(

@@ -1,4 +1,4 @@
-"""Name look-ups: names that nobody answers for delay neither the others nor the end."""
+"""Name lookups: names that nobody answers for delay neither the others nor the end."""
 
 import asyncio
 import errno
@@ -19,7 +19,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import ProtocolError, ShortageError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http import lookup_threads, resolver
-from rheo_core.infrastructure.http.lookup_threads import LookUpThreads
+from rheo_core.infrastructure.http.lookup_threads import LookupThreads
 from rheo_core.infrastructure.http.resolver import GuardedResolver, SystemResolver
 from tests.core.engine import error_of, fetch, quick_retries, serving, status_of
 from tests.faults.program import Home
@@ -31,7 +31,7 @@ BODY = body_of(30_000)
 
 
 class SilentNames:
-    """The system's look-ups, of which those of `silent` names get no answer until `go_on`.
+    """The system's lookups, of which those of `silent` names get no answer until `go_on`.
 
     A name server that does not answer cannot be had without rights on the machine's network.
     """
@@ -64,7 +64,7 @@ class SilentNames:
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentNames]:
     silent = SilentNames()
     monkeypatch.setattr(socket, "getaddrinfo", silent)
-    monkeypatch.setattr(resolver, "_threads", LookUpThreads())
+    monkeypatch.setattr(resolver, "_threads", LookupThreads())
     yield silent
     silent.go_on.set()
 
@@ -222,7 +222,7 @@ async def test_the_name_of_a_socks_proxy_is_waited_for_as_long_as_for_a_connecti
 
 
 async def test_who_has_left_the_line_is_not_looked_up(until: Until) -> None:
-    threads = LookUpThreads(threads=1)
+    threads = LookupThreads(threads=1)
     go_on, done = threading.Event(), []
     first = asyncio.create_task(threads.run("a", go_on.wait))
     await until(lambda: threads._busy["a"] == 1)
@@ -240,14 +240,14 @@ async def test_idle_threads_end_and_come_again(
     until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookup_threads, "_IDLE_SECONDS", 0.01)
-    threads = LookUpThreads()
+    threads = LookupThreads()
     for _ in range(2):
         assert await asyncio.gather(*(threads.run(str(n), lambda: 1) for n in range(9))) == [1] * 9
         await until(lambda: threads._count == 0)
 
 
 async def test_no_thread_to_be_had_is_a_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = LookUpThreads()
+    threads = LookupThreads()
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

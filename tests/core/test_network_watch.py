@@ -25,12 +25,12 @@ from rheo_core.downloads import network_watch as network_watch_module
 from rheo_core.downloads.network_watch import NetworkWatch
 from rheo_core.infrastructure import network
 from rheo_core.infrastructure.http import Timeouts
-from rheo_core.infrastructure.http.connection_problems import failed_look_up
+from rheo_core.infrastructure.http.connection_problems import failed_lookup
 from rheo_core.transfer.errors import translation
 
 Until = Callable[..., Awaitable[None]]
 TUNING = Tuning(network_look_seconds=0.01)
-SILENT = NoNetworkError("a.example", "no name server answers", is_look_up=True)
+SILENT = NoNetworkError("a.example", "no name server answers", is_lookup=True)
 UNREACHABLE = NoNetworkError("a.example", "network is unreachable")
 A, B = "a.example:443", "b.example:443"
 
@@ -201,7 +201,7 @@ async def test_a_host_fails_alone_if_another_answers_meanwhile(world: World) -> 
     assert network_watch.is_lost(SILENT, A, now())
 
 
-async def test_an_answer_during_the_look_up_means_that_the_host_fails_alone(world: World) -> None:
+async def test_an_answer_during_the_lookup_means_that_the_host_fails_alone(world: World) -> None:
     network_watch, began = watch(), now()
     await asyncio.sleep(0.01)
     network_watch.note_answer(B)
@@ -212,7 +212,7 @@ async def test_an_answer_during_the_look_up_means_that_the_host_fails_alone(worl
 
 
 @pytest.mark.parametrize("host", [A, "127.0.0.1:80", "10.5.0.1:80"])
-async def test_an_answer_of_itself_or_nearby_during_the_look_up_means_nothing(
+async def test_an_answer_of_itself_or_nearby_during_the_lookup_means_nothing(
     world: World, host: str
 ) -> None:
     network_watch, began = watch(), now()
@@ -221,14 +221,14 @@ async def test_an_answer_of_itself_or_nearby_during_the_look_up_means_nothing(
     assert network_watch.is_lost(SILENT, A, began)
 
 
-async def test_an_answer_before_the_look_up_means_nothing(
+async def test_an_answer_before_the_lookup_means_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network_watch, began = watch(), now()
     network_watch.note_answer(B)
     await asyncio.sleep(0.01)
     assert network_watch.is_lost(SILENT, A, now())
-    monkeypatch.setattr(network_watch_module, "_MAX_LOOK_UP_SECONDS", 0.0)
+    monkeypatch.setattr(network_watch_module, "_MAX_LOOKUP_SECONDS", 0.0)
     network_watch = watch()
     network_watch.note_answer(B)
     await asyncio.sleep(0.01)
@@ -295,8 +295,8 @@ def test_errors_of_the_system_that_are_those_of_a_host(number: int) -> None:
     ("number", "kind"),
     [(socket.EAI_AGAIN, NoNetworkError), (socket.EAI_NONAME, HostNotFoundError)],
 )
-def test_look_ups_fail_by_the_name_server_or_by_the_name(number: int, kind: type) -> None:
-    assert type(failed_look_up("h", socket.gaierror(number, ""))) is kind
+def test_lookups_fail_by_the_name_server_or_by_the_name(number: int, kind: type) -> None:
+    assert type(failed_lookup("h", socket.gaierror(number, ""))) is kind
 
 
 async def test_a_waiting_download_says_so_and_counts_no_attempt(

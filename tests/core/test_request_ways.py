@@ -344,7 +344,7 @@ async def test_a_public_name_of_a_private_address(
 
 @ON_LINUX
 async def test_a_private_place_that_is_known_from_the_user(town: Town) -> None:
-    """Neither a connection that is kept alive nor a look-up of before opens it to a redirect."""
+    """Neither a connection that is kept alive nor a lookup of before opens it to a redirect."""
     town.server_of("inner.example").on("/mine", serving(BODY))
     assert await town.fetch(town.url("inner.example", "/mine")) == ""
     told = await town.problem("files.example", "inner.example")
@@ -353,7 +353,7 @@ async def test_a_private_place_that_is_known_from_the_user(town: Town) -> None:
 
 
 class Flipping(Book):
-    """`rebound.example` is public at first; each later look-up tells another address."""
+    """`rebound.example` is public at first; each later lookup tells another address."""
 
     def __init__(self, *later: str) -> None:
         super().__init__()
@@ -428,7 +428,7 @@ def test_which_addresses_are_private(host: str, is_inside: bool) -> None:
     assert private_networks.is_private(host) is is_inside
 
 
-async def test_one_look_up_answers_all_who_ask_at_once() -> None:
+async def test_one_lookup_answers_all_who_ask_at_once() -> None:
     book = SlowBook()
     resolver = GuardedResolver(book)
     answers = await asyncio.gather(*(resolver.resolve("files.example", port) for port in (80, 443)))
@@ -437,7 +437,7 @@ async def test_one_look_up_answers_all_who_ask_at_once() -> None:
     assert book.asked == ["files.example"]
 
 
-async def test_a_look_up_that_failed_is_not_kept() -> None:
+async def test_a_lookup_that_failed_is_not_kept() -> None:
     book = SlowBook(failures=1)
     resolver = GuardedResolver(book)
     both = [resolver.resolve("files.example") for _ in range(2)]

@@ -90,11 +90,11 @@ class FarAway:
         self.near("ip link del tunnel")
 
     def silence_names(self) -> None:
-        """Drop all look-ups; the route stays, as in a Wi-Fi without Internet."""
+        """Drop all lookups; the route stays, as in a Wi-Fi without Internet."""
         self._dns.write_text("silent")
 
     def answer_names(self) -> None:
-        """Answer look-ups: `broken.*` with SERVFAIL, `unknown.*` with NXDOMAIN."""
+        """Answer lookups: `broken.*` with SERVFAIL, `unknown.*` with NXDOMAIN."""
         self._dns.write_text("answer")
 
     @property

@@ -1,4 +1,4 @@
-"""Host names for the loopback interface: what name look-ups answer in a test."""
+"""Host names for the loopback interface: what name lookups answer in a test."""
 
 import socket
 

@@ -14,7 +14,7 @@ from tests.waiting import Until
 
 BODY = body_of(30_000)
 LIMIT = 0.4
-SOON = Tuning(reply_patience_seconds=0.05)
+SOON = Tuning(response_patience_seconds=0.05)
 
 
 async def silent(exchange: Exchange) -> None:

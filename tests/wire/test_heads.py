@@ -1,4 +1,4 @@
-"""Heads: whether the connection is kept after them, and those that begin no reply."""
+"""Heads: whether the connection is kept after them, and those that begin no response."""
 
 import re
 from contextlib import suppress

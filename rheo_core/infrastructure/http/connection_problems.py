@@ -50,16 +50,16 @@ def connection_problem(error: Exception, host: str) -> DownloadError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateError(host, quoted(error.verify_message or error))
     if isinstance(error, socket.gaierror):
-        return failed_look_up(host, error)
+        return failed_lookup(host, error)
     if isinstance(error, OSError) and is_unreachable(error):
         return NoNetworkError(host, reason_of(error))
     return ConnectionFailedError(host, reason_of(error))
 
 
-def failed_look_up(host: str, error: OSError, *, is_proxy: bool = False) -> ConnectionFailedError:
+def failed_lookup(host: str, error: OSError, *, is_proxy: bool = False) -> ConnectionFailedError:
     """Return the error for a failed lookup of the name of a server or a proxy."""
     if is_silent(error):
-        return NoNetworkError(host, "no name server answers", is_look_up=True)
+        return NoNetworkError(host, "no name server answers", is_lookup=True)
     return HostNotFoundError(host, is_proxy=is_proxy)
 
 

@@ -159,15 +159,15 @@ def _read_line(fields: list[str]) -> tuple[URL, Morsel[str]]:
     return URL.build(scheme="https", host=host), morsel
 
 
-def store_cookies(jar: CookieJar, reply: Response) -> None:
+def store_cookies(jar: CookieJar, response: Response) -> None:
     """Store the cookies of a response, except those for a public suffix or with a false name.
 
     A cookie for a suffix such as `co.uk` would reach unrelated sites (RFC 6265 5.3, step 5). A
     host that is a public suffix itself, such as a name without a dot, may set its own cookies.
     """
-    fields = reply.headers.getall("Set-Cookie", ())
-    accepted = [checked for field in fields if (checked := _checked(field, reply.url, jar))]
-    jar.update_cookies_from_headers(accepted, reply.url)
+    fields = response.headers.getall("Set-Cookie", ())
+    accepted = [checked for field in fields if (checked := _checked(field, response.url, jar))]
+    jar.update_cookies_from_headers(accepted, response.url)
     if any('"' in field for field in accepted):
         _keep_quotes(jar)
 

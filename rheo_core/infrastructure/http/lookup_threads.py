@@ -28,7 +28,7 @@ class _Job:
     loop: asyncio.AbstractEventLoop
 
 
-class LookUpThreads:
+class LookupThreads:
     """Threads for blocking lookups, shared by all event loops, with a limit for each host.
 
     A lookup cannot be stopped. The system gives up after about half a minute. The threads are

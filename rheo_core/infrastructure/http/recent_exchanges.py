@@ -20,7 +20,7 @@ _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
 """Every other field of a request may be a secret of the user."""
-_HIDDEN_IN_REPLIES = frozenset(
+_HIDDEN_IN_RESPONSES = frozenset(
     {
         "authentication-info", "proxy-authenticate", "set-cookie", "set-cookie2",
         "www-authenticate",
@@ -35,13 +35,13 @@ class SentHop(NamedTuple):
     request: Mapping[str, str]
     status: int = 0
     reason: str = ""
-    reply: Mapping[str, str] | None = None
+    response: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, url: str, request: Mapping[str, str], reply: Response) -> "SentHop":
+    def of(cls, url: str, request: Mapping[str, str], response: Response) -> "SentHop":
         """Return the hop of a response, with only the useful part of its head."""
-        reason = (reply.reason or "")[:_MAX_TEXT_LENGTH]
-        return cls(url, request, reply.status, reason, _kept(reply.headers))
+        reason = (response.reason or "")[:_MAX_TEXT_LENGTH]
+        return cls(url, request, response.status, reason, _kept(response.headers))
 
     def redirected(self) -> "SentHop":
         """Shorten the URL of this hop, for when it is no longer the last one."""
@@ -96,13 +96,13 @@ def _shown(hop: SentHop) -> Hop:
         redact_url(hop.url),
         hop.status,
         quoted(hop.reason),
-        tuple(_fields(hop.request.items(), is_reply=False)),
-        tuple(_fields(hop.reply.items() if hop.reply else (), is_reply=True)),
+        tuple(_fields(hop.request.items(), is_response=False)),
+        tuple(_fields(hop.response.items() if hop.response else (), is_response=True)),
     )
 
 
-def _fields(fields: Iterable[tuple[str, str]], *, is_reply: bool) -> Iterable[tuple[str, str]]:
+def _fields(fields: Iterable[tuple[str, str]], *, is_response: bool) -> Iterable[tuple[str, str]]:
     for name, value in fields:
         known = name.lower()
-        is_shown = known not in _HIDDEN_IN_REPLIES if is_reply else known in _SHOWN_IN_REQUESTS
+        is_shown = known not in _HIDDEN_IN_RESPONSES if is_response else known in _SHOWN_IN_REQUESTS
         yield printable(name), printable(redact(value)) if is_shown else HIDDEN

@@ -24,19 +24,19 @@ _AUTHORITY = re.compile(r"(?:[A-Za-z]+:)?//[^/?#\\\s]*")
 _SAFE_CHARACTERS = "\t" + "".join(map(chr, range(0x21, 0x7F)))  # tabs are removed
 
 
-def next_url(url: str, reply: Response) -> str | None:
+def next_url(url: str, response: Response) -> str | None:
     """Return the target of a redirect; None if the response is not a redirect.
 
     Args:
         url: URL of the request.
-        reply: its response.
+        response: its response.
 
     Raises:
         ProtocolError: the response has several targets, or one that is not an http(s) URL.
     """
-    if reply.status not in _REDIRECTS:
+    if response.status not in _REDIRECTS:
         return None
-    locations = set(reply.headers.getall("Location", ()))
+    locations = set(response.headers.getall("Location", ()))
     if len(locations) > 1:
         raise ProtocolError("the redirect has more than one target")
     location = locations.pop() if locations else ""

@@ -70,7 +70,7 @@ class Requester:
         rules: RequestRules | None = None,
         *,
         response_timeout: float | None = DEFAULT_RESPONSE_TIMEOUT_SECONDS,
-        patience: float = DEFAULT_TUNING.reply_patience_seconds,
+        patience: float = DEFAULT_TUNING.response_patience_seconds,
     ) -> None:
         # It warns about odd cookie names, which servers choose and nobody can change.
         logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
@@ -191,12 +191,12 @@ class Exchange:
         url, policy = self._policy.url, self._policy
         try:
             while True:
-                reply = await self._send(url)
-                if "Set-Cookie" in reply.headers:
-                    self._store_cookies(reply)
-                target = next_url(url, reply)
+                response = await self._send(url)
+                if "Set-Cookie" in response.headers:
+                    self._store_cookies(response)
+                target = next_url(url, response)
                 if target is None:
-                    return reply
+                    return response
                 await self.close(None)
                 self.hops[-1] = self.hops[-1].redirected()
                 url = policy.follow(url, target, self._requester.rules)
@@ -240,9 +240,9 @@ class Exchange:
         try:
             with TimeLimit(self._requester.limits) as limit:
                 if self._policy.origin is not None or request_kwargs:
-                    reply = await self._send_guarded(sent, request_kwargs)
+                    response = await self._send_guarded(sent, request_kwargs)
                 else:
-                    reply = await sent.__aenter__()
+                    response = await sent.__aenter__()
         except TimeoutError as error:
             if limit.has_expired:
                 seconds = self._requester.response_timeout
@@ -251,18 +251,18 @@ class Exchange:
                 ) from error
             raise
         self._sent = sent
-        self.hops[-1] = SentHop.of(url, headers, reply)
-        if reply.status == _PROXY_LOGIN_REQUIRED and url.startswith("http:"):
-            self._check_proxy(reply, request_kwargs.get("proxy"))
-        return reply
+        self.hops[-1] = SentHop.of(url, headers, response)
+        if response.status == _PROXY_LOGIN_REQUIRED and url.startswith("http:"):
+            self._check_proxy(response, request_kwargs.get("proxy"))
+        return response
 
     @staticmethod
-    def _check_proxy(reply: Response, proxy: str | None) -> None:
+    def _check_proxy(response: Response, proxy: str | None) -> None:
         """Raise the error of a 407, which for an http URL comes from the proxy if there is one."""
         if proxy is not None:
             sent_login = urlsplit(proxy).username is not None
             raise proxy_refusal(
-                reply.status, reply.reason or "", reply.headers, sent_login=sent_login
+                response.status, response.reason or "", response.headers, sent_login=sent_login
             )
 
     async def _send_guarded(
@@ -349,7 +349,7 @@ class Exchange:
         if any(pairs):
             headers["Cookie"] = "; ".join(filter(None, pairs))
 
-    def _store_cookies(self, reply: Response) -> None:
+    def _store_cookies(self, response: Response) -> None:
         """Store the cookies of a redirect for the next hops.
 
         If the cookies come from a file, all requests with that file get them.
@@ -358,7 +358,7 @@ class Exchange:
 
         if self._jar is None:
             self._jar = new_jar()
-        store_cookies(self._jar, reply)
+        store_cookies(self._jar, response)
 
     def _choose_route(
         self, url: str, options: RequestOptions, request_kwargs: dict[str, Any]

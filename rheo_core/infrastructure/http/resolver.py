@@ -11,7 +11,7 @@ from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.shortage_errors import check_descriptors
 
-from .lookup_threads import LookUpThreads
+from .lookup_threads import LookupThreads
 from .private_networks import OriginHost, note_addresses
 
 REDIRECT_ORIGIN: ContextVar[OriginHost | None] = ContextVar("REDIRECT_ORIGIN", default=None)
@@ -45,7 +45,7 @@ so on. So a name with 250 addresses that refuse would cost 31,000 connections, t
 owner chose."""
 _CACHE_SECONDS = 10.0
 _MAX_CACHED = 1000
-_threads = LookUpThreads()  # shared by the process, because connectors come and go
+_threads = LookupThreads()  # shared by the process, because connectors come and go
 
 _NUMERIC_NAME = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -119,7 +119,7 @@ def _limit_addresses(addresses: list[ResolveResult]) -> list[ResolveResult]:
 
 
 @dataclass(slots=True)
-class _LookUp:
+class _Lookup:
     """Lookup shared by callers with the same name."""
 
     began: float  # seconds, monotonic
@@ -139,7 +139,7 @@ class GuardedResolver:
 
     def __init__(self, inner: Resolver | None = None) -> None:
         self._inner = inner or SystemResolver()
-        self._cache: dict[tuple[str, int], _LookUp] = {}
+        self._cache: dict[tuple[str, int], _Lookup] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -161,26 +161,26 @@ class GuardedResolver:
 
     async def _look_up(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
         key, now = (host, family), time.monotonic()
-        look_up = self._cache.get(key)
-        if look_up is None or now - look_up.began >= _CACHE_SECONDS:
+        lookup = self._cache.get(key)
+        if lookup is None or now - lookup.began >= _CACHE_SECONDS:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
-            look_up = _LookUp(now, asyncio.create_task(self._query(host, family)))
-            self._cache[key] = look_up
-        look_up.waiting += 1
+            lookup = _Lookup(now, asyncio.create_task(self._query(host, family)))
+            self._cache[key] = lookup
+        lookup.waiting += 1
         try:
-            return await asyncio.shield(look_up.answer)
+            return await asyncio.shield(lookup.answer)
         except Exception:
-            self._forget(key, look_up)  # the next caller tries again
+            self._forget(key, lookup)  # the next caller tries again
             raise
         finally:
-            look_up.waiting -= 1
-            if not look_up.waiting and not look_up.answer.done():  # all callers were cancelled
-                look_up.answer.cancel()
-                self._forget(key, look_up)
+            lookup.waiting -= 1
+            if not lookup.waiting and not lookup.answer.done():  # all callers were cancelled
+                lookup.answer.cancel()
+                self._forget(key, lookup)
 
-    def _forget(self, key: tuple[str, int], look_up: _LookUp) -> None:
-        if self._cache.get(key) is look_up:
+    def _forget(self, key: tuple[str, int], lookup: _Lookup) -> None:
+        if self._cache.get(key) is lookup:
             del self._cache[key]
 
     async def _query(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:

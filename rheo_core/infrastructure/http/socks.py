@@ -26,7 +26,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.text import printable
 
-from .connection_problems import failed_look_up, is_unreachable, proxy_problem
+from .connection_problems import failed_lookup, is_unreachable, proxy_problem
 from .idle_connections import drop_unfit
 from .resolver import GuardedResolver, Resolver
 
@@ -90,7 +90,7 @@ class SocksConnector(ProxyConnector):
                 )
                 return await _by_first_address(addresses, connect)
         except socket.gaierror as error:
-            raise failed_look_up(self._proxy_name, error, is_proxy=True) from error
+            raise failed_lookup(self._proxy_name, error, is_proxy=True) from error
 
 
 async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver) -> socket.socket:

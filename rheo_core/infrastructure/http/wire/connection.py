@@ -68,7 +68,7 @@ class WireConnection(asyncio.BufferedProtocol):
         self._answer: asyncio.Future[None] | None = None
         self._tls: ssl.SSLObject | None = None
         self._is_tunnel = False
-        self._awaits_reply = False
+        self._awaits_response = False
         self._is_closed = False
 
     # Called by the transport
@@ -86,7 +86,7 @@ class WireConnection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self.body is not None:
             self.body.receive(nbytes)
-        elif self._awaits_reply:
+        elif self._awaits_response:
             self._take_head(bytes(self.scratch.view[:nbytes]))
         else:  # no request asked for it, so it must not pass as the next response
             self.close()
@@ -104,7 +104,7 @@ class WireConnection(asyncio.BufferedProtocol):
             exc = exc or problem
         if self.body is not None:
             self.body.end(exc)
-        elif self._awaits_reply and self._head is None and self._error is None:
+        elif self._awaits_response and self._head is None and self._error is None:
             closed = ConnectionFailedError(self.host, "the server closed the connection")
             self._answered(exc or closed)
 
@@ -167,7 +167,7 @@ class WireConnection(asyncio.BufferedProtocol):
             ProtocolError: the response is malformed.
             DownloadError: the connection is lost.
         """
-        self._awaits_reply, self._is_tunnel = True, is_tunnel
+        self._awaits_response, self._is_tunnel = True, is_tunnel
         self._head, self._error, self._raw, self._interim_bytes = None, None, b"", 0
         if self._is_closed:
             self._lost(None)
@@ -189,7 +189,7 @@ class WireConnection(asyncio.BufferedProtocol):
         if self._tls is not None and body is not None and body.is_over and not self._is_closed:
             self._receive_rest()  # an unrequested response may wait in TLS
         self.body = self._head = None
-        self._awaits_reply = False
+        self._awaits_response = False
         is_clean = body is not None and body.is_over and not body.has_surplus
         if self._is_closed or head is None or not head.keeps_alive or not is_clean:
             self.close()

@@ -114,7 +114,7 @@ class Dialer:
             )
         except OSError as error:
             problem = connection_problem(error, host)
-            if isinstance(problem, NoNetworkError) and not problem.is_look_up:
+            if isinstance(problem, NoNetworkError) and not problem.is_lookup:
                 problem.is_ipv6_only = all(each[0] == socket.AF_INET6 for each in addresses)
             raise problem from error
         return await self._take(opened, host, way.tls if is_tls else None)

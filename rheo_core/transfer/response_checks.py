@@ -25,7 +25,7 @@ from .part_state import PartState
 from .response_head import ResponseHead
 
 
-class ReplyChecks:
+class ResponseChecks:
     """Refuses responses that cannot be the file of a download.
 
     Args:
