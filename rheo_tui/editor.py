@@ -26,7 +26,8 @@ def edit_file(app: App[None], path: Path) -> str:
         app: has the terminal.
         path: need not exist; its folder is created.
 
-    Returns: A sentence about why it was not opened, or "".
+    Returns:
+        A sentence about why it was not opened, or "".
     """
     command = editor()
     if command is None:
@@ -46,7 +47,8 @@ def edit_file(app: App[None], path: Path) -> str:
 def _ending_with_the_app() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     """Pass signals that end the app on to the editor, because the app ends after it.
 
-    Yields: A function that takes the editor. It also gets the signals that arrived while it
+    Yields:
+        A function that takes the editor. It also gets the signals that arrived while it
         started.
     """
     before = {number: signal.getsignal(number) for number in _END}

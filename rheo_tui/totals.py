@@ -22,7 +22,7 @@ def fraction_of(done: int, total: int, guessed: int | None) -> float | None:
 
 
 class Totals:
-    """Bytes wanted, done and left, and other numbers for the header and the layout.
+    """Bytes of all downloads, done and left, and other numbers for the header and the layout.
 
     Failed, cancelled and skipped downloads do not count, because their bytes will not arrive. A
     download of unknown size counts with the bytes that it has.

@@ -262,7 +262,8 @@ def _drive(
 def _caught_signals(scheduler: "ShardScheduler") -> Iterator[list[int]]:
     """End the run at the first signal, and the process at the second one.
 
-    Yields: The received signals.
+    Yields:
+        The received signals.
     """
     caught: list[int] = []
 

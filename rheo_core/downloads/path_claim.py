@@ -175,7 +175,7 @@ class PathClaim:
         Args:
             path: path without a number.
             former: number that the file had in an earlier claim, which is tried first; 0: none.
-            part: part file of that number, or without one.
+            part: part file to prepare for that number; None to prepare none.
         """
         existing: list[Path] = []
         taken: list[Path] = []  # names that other downloads of this run hold
@@ -196,11 +196,7 @@ class PathClaim:
             self._note(check)
             may_take = self._may_take(check, is_best=not index, has_existing=bool(existing))
             if may_take or check.occupant is Occupant.SHARED:
-                is_own = check.occupant is Occupant.OURS or check.source == self.source
-                own = None if is_own else await self._begun_elsewhere(path)
-                if own is not None and not was_locked:
-                    self.unlock(candidate)
-                return own or candidate
+                return await self._own_or(candidate, path, check, was_locked=was_locked)
             if check.occupant is Occupant.NOTHING:  # after the last existing file; none is ours
                 self.unlock(candidate)  # the next link of this name goes there
                 break
@@ -230,6 +226,25 @@ class PathClaim:
         paths = (*existing, *taken)
         self.existing = await find_existing(self._context, self._record, paths, self.checksum)
         return None
+
+    async def _own_or(
+        self, candidate: Path, path: Path, check: PathCheck, *, was_locked: bool
+    ) -> Path:
+        """Return the path where an earlier run of this link began, or else `candidate`.
+
+        Args:
+            candidate: locked path that the file may have.
+            path: path without a number.
+            check: contents of `candidate`.
+            was_locked: keep the lock of `candidate` even if it is not used.
+        """
+        is_own = check.occupant is Occupant.OURS or check.source == self.source
+        own = None if is_own else await self._begun_elsewhere(path)
+        if own is None:
+            return candidate
+        if not was_locked:
+            self.unlock(candidate)
+        return own
 
     def _numbers(self, path: Path, former: int, owners: set[str]) -> Iterator[int]:
         """Yield the numbers that the name of the file may have, the best one first; 0: none.
@@ -324,7 +339,7 @@ class PathClaim:
         return owners or {UNKNOWN_OWNER}
 
     async def _passes_over_own(self, path: Path) -> bool:
-        """Return True if another download is skipping our file, and so holds it."""
+        """Return True if another download holds the lock of our file, because it skips it."""
         if self.strategy is not FileExistsStrategy.SKIP:
             return False
         source = await self._context.disk.run(source_at, path)
@@ -339,7 +354,7 @@ class PathClaim:
         return path
 
     async def _begun_elsewhere(self, path: Path) -> Path | None:
-        """Lock the path of any number of a name, if an earlier run of this exact link began it.
+        """Lock the path, with any number, where an earlier run of this exact link began.
 
         Args:
             path: path without a number.
@@ -365,14 +380,14 @@ class PathClaim:
 
     async def _check(self, path: Path, part: PartFile | None = None) -> PathCheck:
         """Check a path; prepare `part` for it if nothing is there."""
-        context, is_wanted = self._context, part is not None
+        context, prepare = self._context, part is not None
         if part is None:
             owner = context.names.part_owner(self._record.config, self.checksum)
             part = PartFile(path, owner, key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
         follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
         check = await context.disk.submit_to(
-            context.path_checks, PathCheckRequest(part, is_wanted, is_free, follow)
+            context.path_checks, PathCheckRequest(part, prepare, is_free, follow)
         )
         if check.may_borrow and not (self.may_borrow and not context.names.has_link(check.link)):
             is_part = check.occupant is Occupant.SHARED

@@ -266,7 +266,7 @@ class DownloadWorker:
     async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
         """Move the partial data of a download that is not running to the path of `config`.
 
-        `end_move` follows as soon as the session knows the path.
+        Call `end_move` as soon as the session has the new path.
 
         Raises:
             DestinationError: the data cannot be moved, or the file exists there, so the data would
@@ -298,7 +298,7 @@ class DownloadWorker:
             self._context.locks.release(path)
 
     async def end_move(self, record: DownloadRecord) -> None:
-        """Leave the partial data of a download that was moved under its new name alone."""
+        """Remove the former name of partial data after `move_part`."""
         await self._with_part(record, PartFile.end_adoption)
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:

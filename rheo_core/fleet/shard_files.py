@@ -129,7 +129,8 @@ def _line_of(key: str, row: Row) -> str:
 def write_shard(target: Target, shard: int, pass_number: int, entries: Iterable[FleetEntry]) -> int:
     """Store the list of a retry pass, whose entries already have their keys.
 
-    Returns: CRC-32 of its lines, which is part of its name.
+    Returns:
+        CRC-32 of its lines, which is part of its name.
 
     Raises:
         OSError: it cannot be stored.

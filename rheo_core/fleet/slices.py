@@ -129,7 +129,8 @@ class SliceWorker:
             slice_: the slice.
             at_once: shards that run at a time.
 
-        Raises: ShardError, OSError, ValueError: as for `run_shard`. The other shards stop too.
+        Raises:
+            ShardError, OSError, ValueError: as for `run_shard`. The other shards stop too.
         """
         rest = await asyncio.to_thread(self._incomplete, slice_)
         queue = iter(rest)

@@ -45,7 +45,8 @@ class CommandRunner:
             variables: added to the environment of this process.
             timeout: seconds after which this ends the command and its processes.
 
-        Returns: A phrase about the failure; None if the exit code was 0.
+        Returns:
+            A phrase about the failure; None if the exit code was 0.
         """
         program = printable(command[0])
         output = _Output()

@@ -63,8 +63,8 @@ def _storable_config(record: DownloadRecord) -> FileConfig:
 
     A download that may continue needs its secrets after a restart, and rheo identifies the source
     of partial data by its whole URL. A download that has ended keeps the secrets in its URL while
-    it is in the list, because its id comes from the URL. Unless it is completed, it also keeps
-    those in the link that replaced the URL, because a retry needs them. The history keeps none.
+    it is in the list, because its id comes from the URL. Unless it is completed, it also keeps the
+    secrets in the link that replaced the URL, because a retry needs them. The history keeps none.
     """
     if not record.status.is_terminal or record.is_kept:
         return record.config

@@ -96,7 +96,7 @@ UPSERT = (
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[1:], "seal"))
 )
-"""Writes a row, but not the id, because SQLite rewrites its index even for the same value."""
+"""Insert or update a row. An update leaves out the id, because SQLite would rewrite its index."""
 
 Migration = Callable[[sqlite3.Connection], object]
 """Migration of a file from one version to the next; the caller begins and ends the transaction."""
@@ -243,7 +243,8 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] | No
     Each step is a transaction that includes its version number. So an interrupted migration
     resumes at the right step.
 
-    Raises: sqlite3.Error: a step failed; the previous steps are stored.
+    Raises:
+        sqlite3.Error: a step failed; the previous steps are stored.
     """
     steps = MIGRATIONS if migrations is None else migrations
     for number in range(version_of(connection), len(steps)):

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from types import TracebackType
 
 _LATE_SECONDS = 1.0
+"""Delay of a timer from which the program counts as stopped."""
 
 
 def was_stopped(due: float, now: float) -> bool:
-    """Check whether the program was stopped (Ctrl+Z) at a time at which it wanted to run.
+    """Return True if the program was stopped (Ctrl+Z) when a timer was due.
 
-    A limit then begins anew, because nothing could be received meanwhile.
+    Time limits then start over, because the program could not receive anything meanwhile.
 
     Args:
-        due: the time, by the loop's clock.
-        now: the present time.
+        due: time of the timer, by the loop's clock.
+        now: present time, by the same clock.
     """
     return now - due > _LATE_SECONDS
 

@@ -79,7 +79,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
 def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]:
     """Return the cells of a row; one in quotes may span several lines (RFC 4180 2.6).
 
-    Raises: csv.Error: a cell is too long, or its quote does not close. Only its first line is
+    Raises:
+        csv.Error: a cell is too long, or its quote does not close. Only its first line is
         consumed.
     """
     taken: list[str] = []

@@ -41,9 +41,9 @@ class StreamBody:
 
     async def peek(self) -> bytes:
         """Return the first bytes, which `fill` returns again; call it first of all."""
-        patience = time.monotonic() + self._max_batch_seconds
+        deadline = time.monotonic() + self._max_batch_seconds
         with suppress(aiohttp.ClientError):  # `fill` raises it again, after these bytes
-            while self._uncounted < _PEEK_BYTES and time.monotonic() < patience:
+            while self._uncounted < _PEEK_BYTES and time.monotonic() < deadline:
                 if not (chunk := await self._next(_OVERFLOW_BYTES)):
                     break
                 self._chunks.append(chunk)
@@ -55,8 +55,8 @@ class StreamBody:
         collected, self._uncounted = self._uncounted, 0
         if collected and count(collected):
             return self.rest()
-        patience = time.monotonic() + self._max_batch_seconds
-        while collected < capacity and time.monotonic() < patience:
+        deadline = time.monotonic() + self._max_batch_seconds
+        while collected < capacity and time.monotonic() < deadline:
             if not (chunk := await self._next(capacity - collected)):
                 break
             self._chunks.append(chunk)
@@ -84,14 +84,14 @@ class StreamBody:
     async def _next(self, size: int) -> bytes:
         """Return the next bytes, at most `size`; b"" at the end.
 
-        aiohttp raises the loss of a connection before the bytes that came first.
+        aiohttp raises the loss of a connection before it returns the bytes received earlier.
         """
         try:
             if self._content.exception() is not None and self._content._buffer:
                 chunk = self._content._read_nowait(size)
             else:
                 chunk = await self._content.read(size)
-        except RuntimeError as error:  # the connection is closed, and nobody told the stream
+        except RuntimeError as error:  # the connection is closed, but not the stream
             raise aiohttp.ClientPayloadError from error
         self._check_decoded()
         if not chunk:
@@ -99,9 +99,10 @@ class StreamBody:
         return chunk
 
     def _note_loss(self, closed: asyncio.Future[None]) -> None:
-        """Tell the stream that its connection is closed.
+        """Report the end of the connection to the stream.
 
-        aiohttp does not, if a chunk is malformed that came later than the head.
+        aiohttp does not do this if it closes the connection because of a malformed chunk that
+        arrived after the head.
         """
         closed.exception()  # retrieved
         if not self._content.is_eof() and self._content.exception() is None:
@@ -114,13 +115,13 @@ class StreamBody:
         them, and returns the framing as if it were the file.
 
         Raises:
-            ProtocolError: they were not.
+            ProtocolError: the chunks were not decoded.
         """
         if self._is_chunked and self._content._http_chunk_splits is None:
             raise ProtocolError("malformed response: its Transfer-Encoding is not supported")
 
     def _check_end(self) -> None:
-        """Check that the body ended in order.
+        """Check that the body ended cleanly.
 
         Raises:
             aiohttp.ClientOSError: the connection ended with a reset instead of a FIN.
@@ -304,10 +305,12 @@ class SocketBody(asyncio.BufferedProtocol):
 
 
 def _check_head(response: aiohttp.ClientResponse) -> None:
-    """Refuse a head that llhttp accepts although the end of the body is in doubt, as the wire does.
+    """Refuse a head that leaves the end of the body in doubt, as `WireClient` does.
+
+    llhttp accepts it.
 
     Raises:
-        ProtocolError: it does.
+        ProtocolError: the head is ambiguous.
     """
     if not response.headers:  # what follows may be the rest of the head
         raise ProtocolError("malformed response: it has no header field")

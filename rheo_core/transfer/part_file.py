@@ -166,7 +166,7 @@ class PartFile:
             other.close()
 
     def end_adoption(self) -> None:
-        """Do the second half of `adopt`, after everything leads to the new name."""
+        """Do the second half of `adopt`, after the session has the new name."""
         if self.open_existing():
             self.close()
 
@@ -200,8 +200,8 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take(self._opener.resume_or_create(stop or threading.Event()))
         if self.state.written and not self.owner.may_continue(self.state):
-            # A checksum that is no longer given proved them, or a program signs its link anew in
-            # each run. Only the bytes of the first link wait for it.
+            # Either a former checksum proved them, or a program signs its link anew in each run.
+            # Only the bytes of the first link are kept for it.
             if not self.owner.fetched or self.state.fetched:
                 self.state = PartState(self.owner.source)
                 return

@@ -23,8 +23,6 @@ _LOOKS_BEFORE = 16
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
 """Maximum number of names to list, in about 10 ms. A larger folder counts as having part files."""
-
-
 _MAX_NUMBERS_AGE_SECONDS = 5.0
 
 _Numbers = Mapping[str, set[int]]
@@ -74,7 +72,7 @@ class PartListings:
     async def numbers(self, path: Path) -> Collection[int]:
         """Return the numbers of a file name that have part files, as far as they are known.
 
-        A folder is listed when its first file is looked for. In most, no part file has a number.
+        The first call for a folder lists it. In most folders, no part file has a number.
         """
         folder, now = folder_of(str(path)), time.monotonic()
         listed, numbers = self._numbers.get(folder, (now, None))

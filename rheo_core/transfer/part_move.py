@@ -1,9 +1,9 @@
 """Move a part file to another name in two steps, so that a crash between them loses no byte.
 
-An edit changes the name of a part file, and the row of the session that leads to it. They cannot
-change at once. So `begin_move` gives the part file the new name beside the old one, with a state
-under both, and each state names the other. Then the session is saved. `end_move` removes the name
-that no row leads to. After a crash, this is the one that is not opened. All functions block.
+An edit changes the name of a part file, and the session row that leads to it. They cannot change
+together. So `begin_move` gives the part file the new name in addition to the old one. Each name has
+a state, which contains the other name. Then the session is saved, and `end_move` removes the name
+that no row leads to. After a crash, the name that is opened first stays. All functions block.
 """
 
 import os
@@ -34,19 +34,20 @@ WriteState = Callable[[PartPaths, PartState], None]
 def begin_move(
     descriptor: int | None, state: PartState, old: PartPaths, new: PartPaths, write: WriteState
 ) -> None:
-    """Give a part file of ours the name `new` too; without links, instead of `old`.
+    """Give our part file the name `new` too, or instead of `old` if links are not supported.
 
     Args:
         descriptor: the open file; None if only its state exists.
         state: its state.
         old: its present paths.
         new: paths without files.
-        write: writes the states.
+        write: writes a state.
 
     Raises:
-        OSError: it cannot get the name. It still has the old one.
+        OSError: the file cannot get the new name. It keeps the old one.
     """
-    # Bytes without a state count as foreign, and two names as a hard link of another program.
+    # The states come first, because bytes without a state count as foreign, and without `moved`,
+    # a second name counts as a hard link of another program.
     write(old, replace(state, moved=text_of(new.part)))
     write(new, replace(state, moved=text_of(old.part)))
     if descriptor is not None:
@@ -57,7 +58,7 @@ def begin_move(
 def end_move(
     paths: PartPaths, state_file: StateFile, owner: PartOwner, key: Key
 ) -> StateFile | None:
-    """Leave a part file that was being moved at `paths` alone; return the state that remains.
+    """End a move at `paths`: remove the other name, and return the state without it.
 
     Raises:
         FileInUseError: another program uses the file.
@@ -69,22 +70,22 @@ def end_move(
     remove_leftover(unfinished(other.state), STATE_MARK)
     left = other.find_state(key)
     if left is not None and owner.has_written(left) and _leads_to(left, state_file):
-        _bring(other, paths, owner, key)
+        _remove_other_name(other, paths, owner, key)
         unlink_same(other.state, left.identity)
     write_state(paths.state, replace(state, moved=None), paths.part.name, key, durable=True)
     return paths.find_state(key)
 
 
 def _leads_to(state_file: StateFile, other: StateFile) -> bool:
-    """Return True if a state names `other` as the place that its part file moves from or to."""
+    """Return True if a state contains the name of `other` as the other name of its part file."""
     state = state_file.state
     if state is None or state.moved is None:
         return False
     return identity_at(PartPaths(path_of(state.moved)).state) == other.identity
 
 
-def _bring(other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key) -> None:
-    """Remove the other name of a part file, after it has this one."""
+def _remove_other_name(other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key) -> None:
+    """Remove the other name of a part file, and give it this one if it is missing."""
     try:
         descriptor = open_locked(other.part)
     except FileNotFoundError:
@@ -92,10 +93,10 @@ def _bring(other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key) -> No
     try:
         status = os.fstat(descriptor)
         is_marked = has_mark(descriptor, owner.source, key())
-        found = identity_at(paths.part)
-        if found == identity_of(status):
-            unlink_same(other.part, found)
-        elif found is None and stat.S_ISREG(status.st_mode) and is_marked is not False:
+        present = identity_at(paths.part)
+        if present == identity_of(status):
+            unlink_same(other.part, present)
+        elif present is None and stat.S_ISREG(status.st_mode) and is_marked is not False:
             give_name(descriptor, other.part, paths.part)
     finally:
         os.close(descriptor)

@@ -116,21 +116,21 @@ class PartNames:
         return not stems.isdisjoint((folded(name), folded(shortened)))
 
 
-def stems_of_parts(folder: Path | str, most: int | None = None) -> set[str] | None:
+def stems_of_parts(folder: Path | str, max_names: int | None = None) -> set[str] | None:
     """Return the stems of the names of all part files in a folder; None: unknown.
 
     Args:
         folder: the folder.
-        most: number of names to list; None: all. If there are more, the stems are unknown.
+        max_names: limit of names in the folder; None: no limit. With more, the stems are unknown.
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in islice(entries, most and most + 1)]
+            names = [entry.name for entry in islice(entries, max_names and max_names + 1)]
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError:
         return None
-    if most is not None and len(names) > most:
+    if max_names is not None and len(names) > max_names:
         return None
     parts = [
         name.removesuffix(".state").removesuffix(".part") for name in names if is_part_name(name)

@@ -117,7 +117,8 @@ def read_links(text: str, links: Sequence[Link]) -> tuple[dict[str, FileConfig],
         text: the links, as the user edited them.
         links: the downloads, in the order of the lines.
 
-    Returns: Configs with the links that have changed, by id; and sentences on mistakes by line,
+    Returns:
+        Configs with the links that have changed, by id; and sentences on mistakes by line,
         counted from 1. Line 0 means the whole text.
     """
     lines = text.rstrip().splitlines()

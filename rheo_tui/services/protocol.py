@@ -123,7 +123,8 @@ class DownloadService(Protocol):
     async def edit(self, download_id: str, config: FileConfig) -> str | None:
         """Give a download that is not completed other options; keep its bytes and its place.
 
-        Returns: Its new id, which changes with its name and folder; None if it is unknown or
+        Returns:
+            Its new id, which changes with its name and folder; None if it is unknown or
             completed.
 
         Raises:

@@ -306,7 +306,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Repaint the old and the new row."""
-        self._is_starting &= old == new  # it is called for the first place too
+        if old != new:  # Textual also calls this for the initial value
+            self._is_starting = False
         if self.model.has_range:
             self._extend_range()
         self._refresh_rows((old, new))

@@ -109,10 +109,10 @@ class WireConnection(asyncio.BufferedProtocol):
             self._answered(exc or closed)
 
     def _receive_rest(self) -> Exception | None:
-        """Receive the bytes that TLS still holds, because asyncio drops them if the connection
-        ends.
+        """Receive the bytes that TLS still holds, because asyncio drops them at the end.
 
-        Returns: The reason if this is not a proper end; None after close_notify (RFC 9112 9.8), and
+        Returns:
+            The reason if this is not a proper end; None after close_notify (RFC 9112 9.8), and
             without TLS.
         """
         if self._tls is None:
@@ -357,8 +357,7 @@ class WireBody:
         return self.rest()
 
     async def whole(self, length: int) -> memoryview | None:
-        """Return a body of `length` bytes; None if it needs more than one batch or has another
-        length.
+        """Return a body of `length` bytes that arrives within one batch, else None.
 
         Call this only before the first `fill`, which returns bytes that arrived meanwhile.
         """

@@ -120,13 +120,13 @@ class Dialer:
         return await self._take(opened, host, way.tls if is_tls else None)
 
     def _socket_options(self, route: Route, host: str) -> SocketOptions:
-        """Return the options of a route; an interface that is gone is a lost network.
+        """Return the options of a route; treat an interface that disappeared as a lost network.
 
-        It may come back, such as that of a VPN. One that never existed is a mistake.
+        It may come back, for example that of a VPN. One that never existed is a mistake.
 
         Raises:
             NoNetworkError: the interface existed before.
-            RequestOptionsError: it did not, or the options do not go together.
+            RequestOptionsError: it never existed, or the options conflict.
         """
         try:
             options = socket_options(route)

@@ -198,7 +198,8 @@ def _problem(raw: bytes, error: httptools.HttpParserError) -> str:
 def _parse_strictly(raw: bytes) -> tuple[_Fields, Iterable[bytes]]:
     """Parse a head with llhttp; see `_parse`.
 
-    Raises: httptools.HttpParserError: llhttp refuses it, or accepts what other programs may not.
+    Raises:
+        httptools.HttpParserError: llhttp refuses it, or accepts what other programs may not.
     """
     unique: dict[bytes, bytes] = {}  # its method takes a third of a function's time
     fields, names = _Fields(raw, unique.__setitem__), b"".join(unique)
@@ -219,7 +220,7 @@ def _without_oddities(raw: bytes) -> tuple[bytes, bool]:
     """Drop what browsers ignore: folds, lines that are not fields, a repeated length.
 
     Returns:
-        The head, and whether lines were dropped that are not fields, or that are only white space.
+        The head, and True if dropped lines were not fields, or contained only white space.
 
     Raises:
         ProtocolError: such a line may concern the framing.
