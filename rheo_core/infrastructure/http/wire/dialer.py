@@ -1,7 +1,6 @@
 """Open connections: addresses, proxies and TLS."""
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
@@ -23,13 +22,17 @@ from rheo_core.infrastructure.http.connection_problems import (
     proxy_refusal,
 )
 from rheo_core.infrastructure.http.resolver import Resolver
-from rheo_core.infrastructure.http.routes import Route, SocketOptions, socket_options
+from rheo_core.infrastructure.http.routes import (
+    EYEBALLS_SECONDS,
+    Route,
+    SocketOptions,
+    address_info,
+    family_of,
+    socket_options,
+)
 
 from .connection import Scratch, WireConnection
 from .framing import Head
-
-_EYEBALLS_SECONDS = 0.25
-"""Head start of one address before the next is tried in parallel (RFC 8305 5)."""
 
 
 class Way(NamedTuple):
@@ -107,9 +110,9 @@ class Dialer:
             addresses = await self._addresses(host, port, options.family)
             opened = await aiohappyeyeballs.start_connection(
                 addresses,
-                local_addr_infos=[_address_info(*local)] if local else None,
+                local_addr_infos=[address_info(*local)] if local else None,
                 socket_factory=options.factory,
-                happy_eyeballs_delay=_EYEBALLS_SECONDS,
+                happy_eyeballs_delay=EYEBALLS_SECONDS,
                 interleave=1,
             )
         except OSError as error:
@@ -141,12 +144,12 @@ class Dialer:
     async def _addresses(
         self, host: str, port: int, family: socket.AddressFamily
     ) -> list[AddrInfoType]:
-        if _family_of(host) is not None:
-            return [_address_info(host, port)]
+        if family_of(host) is not None:
+            return [address_info(host, port)]
         addresses = await self._resolver.resolve(host, port, family)
         if not addresses:
             raise ConnectionFailedError(host, "host name not found")
-        return [_address_info(each["host"], each["port"]) for each in addresses]
+        return [address_info(each["host"], each["port"]) for each in addresses]
 
     async def _take(
         self, opened: socket.socket, host: str, tls: ssl.SSLContext | None
@@ -255,28 +258,6 @@ def proxy_login(proxy: SplitResult) -> str:
         return ""
     login = Login(decode_login(proxy.username), decode_login(proxy.password or ""))
     return f"Proxy-Authorization: {login.basic}\r\n"
-
-
-def _address_info(address: str, port: int) -> AddrInfoType:
-    """Return an address as `getaddrinfo` does.
-
-    Raises:
-        OSError: the zone of an IPv6 address is not an interface of this machine.
-    """
-    if _family_of(address) == socket.AF_INET6:
-        bare, _, zone = address.partition("%")
-        scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (bare, port, 0, scope)
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
-
-
-def _family_of(host: str) -> socket.AddressFamily | None:
-    """Return the family of an address; None for a name."""
-    try:
-        version = ipaddress.ip_address(host).version
-    except ValueError:
-        return None
-    return socket.AF_INET6 if version == 6 else socket.AF_INET
 
 
 def _name_for_tls(host: str) -> str:
