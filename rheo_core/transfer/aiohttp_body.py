@@ -319,9 +319,8 @@ def _check_head(response: aiohttp.ClientResponse) -> None:
         if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
             raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
     has_framing = any(name in response.headers for name in _FRAMING)
-    if (
-        not has_framing and not response.raw_headers[-1][1]
-    ):  # the head ends at `X:\r\r\n` for llhttp
+    _, last_value = response.raw_headers[-1]
+    if not has_framing and not last_value:  # the head ends at `X:\r\r\n` for llhttp
         raise ProtocolError("malformed response: its last header field is empty")
 
 
