@@ -10,7 +10,7 @@ import aiohttp
 from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import Response
-from rheo_core.infrastructure.shared_timer import was_stopped
+from rheo_core.infrastructure.shared_timer import was_suspended
 
 _MIN_SOCKET_BODY_BYTES = 16 << 10
 """aiohttp reads smaller bodies, because they arrive with the head or soon after."""
@@ -297,7 +297,7 @@ class SocketBody(asyncio.BufferedProtocol):
                 await self._waiter
             finally:
                 timer.cancel()
-            if was_stopped(timer.when(), now := self._loop.time()):
+            if was_suspended(timer.when(), now := self._loop.time()):
                 self._active_at = now
         self._transport.pause_reading()
         if self._lost is not None and not self._filled:
