@@ -93,7 +93,7 @@ class NetworkWatch:
         return True
 
     def note_answer(self, host: str) -> None:
-        """Take note that a host (with its port) has answered."""
+        """Record that a host (with its port) has answered."""
         now = asyncio.get_running_loop().time()
         self._last_answer = host, now
         if not self._unreached:  # almost always
