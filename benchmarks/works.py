@@ -16,8 +16,11 @@ Scheme = Literal["http", "https"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Files to fetch. A `listed` work has all its URLs in one file and is stopped soon after its
-    first byte: what counts is how long a long list takes to begin, and its memory."""
+    """Files to fetch.
+
+    A `listed` work has all its URLs in one file and is stopped soon after its first byte. It
+    measures how long a long list takes to begin, and its memory.
+    """
 
     name: str
     title: str

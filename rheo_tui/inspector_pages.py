@@ -216,7 +216,7 @@ def _speed(row: DownloadSnapshot) -> str:
 
 
 def connections(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
-    """Return the segment map, a line for each connection, and the speed beside or below."""
+    """Return the segment map, a line for each connection, and the speed next to them or below."""
     row = seen.row
     transfer = seen.details.transfer if seen.details else None
     lines: list[RenderableType] = [_title(seen, style), Text()]

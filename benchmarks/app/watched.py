@@ -66,8 +66,10 @@ class Engine(_Watched):
 
 
 class App(_Watched):
-    """The app on a terminal that nobody looks at; its output is only kept, so that looking costs
-    nothing while something is measured."""
+    """The app on a terminal without a viewer.
+
+    Its output is only kept, so that drawing it does not affect a measurement.
+    """
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         self.painted: list[tuple[float, bytes]] = []  # monotonic seconds, what came

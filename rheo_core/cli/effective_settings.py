@@ -68,8 +68,8 @@ def check_protection(settings: "Settings", own: "RequestOptions", *, quiet: bool
     This only reports mistakes that block some hosts, because the engine refuses their requests.
 
     Args:
-        settings: the effective settings. own: options given by flags, which may replace such a
-            setting.
+        settings: the effective settings.
+        own: options given by flags, which may replace such a setting.
         quiet: report only mistakes that end the command.
     """
     from rheo_core.domain.request_rules import RequestRules

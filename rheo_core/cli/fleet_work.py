@@ -71,8 +71,9 @@ def work(
     allow_downgrade: AllowDowngrade = False,
     quiet: Quiet = False,
 ) -> None:
-    """Work on one of N slices of a planned run, without Dask or Ray: for arrays of Slurm, Indexed
-    Jobs of Kubernetes, or GNU parallel.
+    """Work on one of N slices of a planned run, without Dask or Ray.
+
+    Use this in Slurm arrays, in Indexed Jobs of Kubernetes, or with GNU parallel.
 
     To continue after an interruption, run the same command: complete shards are left alone.
     Retry passes that `rheo fleet retry --plan-only` has planned belong to the slice too.

@@ -40,7 +40,7 @@ def as_servers_compare(name: str) -> str:
 def for_any_origin(headers: Headers) -> Headers:
     """Return the headers that every server may see. All others count as secrets.
 
-    Every server may see only the origin of a referer.
+    Of a referer, only the origin is included.
     """
     shared = (
         (name, referring_origin(value) if name.lower() == "referer" else value)

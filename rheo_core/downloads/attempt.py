@@ -312,7 +312,7 @@ class Attempt:
         return True
 
     async def _discard(self, part: PartFile) -> NoReturn:
-        """Remove the part file, because an existing file stands for the download."""
+        """Remove the part file, because an existing file counts as the download's file."""
         assert self._claim.existing is not None
         await self._context.disk.run(part.discard)
         raise _FileIsThereError(self._claim.existing)
@@ -327,7 +327,7 @@ class Attempt:
 
 
 class _FileIsThereError(Exception):
-    """A file stands for the download, and the strategy is SKIP."""
+    """An existing file counts as the download's file, because the strategy is SKIP."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

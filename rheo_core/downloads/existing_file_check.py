@@ -48,12 +48,13 @@ async def find_existing(
     """Return the first of `paths` with the expected size and checksums, without any request.
 
     If none of these is known, return the first path, unless this download began there and the
-    server reported another size. For the rest of this run the file belongs to this download, so the
-    next link with this name gets the next number.
+    server reported another size, because its bytes cost a transfer. For the rest of this run the
+    file belongs to this download, so the next link with this name gets the next number.
 
     Args:
         context: parts shared by all attempts.
-        record: the download. paths: existing files, one or more.
+        record: the download.
+        paths: existing files, one or more.
         expected: checksum from the user, a list or a checksum file.
 
     Raises:

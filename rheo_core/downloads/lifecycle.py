@@ -41,7 +41,7 @@ class RecordStore(Protocol):
     """Saves changes that must outlive the process (`Session`)."""
 
     def note(self, record: DownloadRecord) -> None:
-        """Take note of a change; this returns at once."""
+        """Record a change; this returns at once."""
 
     def drop(self, download_id: str) -> None:
         """Forget a download; this returns at once."""

@@ -93,7 +93,7 @@ class NetworkWatch:
         return True
 
     def note_answer(self, host: str) -> None:
-        """Take note that a host (with its port) has answered."""
+        """Record that a host (with its port) has answered."""
         now = asyncio.get_running_loop().time()
         self._last_answer = host, now
         if not self._unreached:  # almost always
@@ -123,7 +123,7 @@ class NetworkWatch:
                 self._end()
 
     def _has_answered(self, host: str, since: float) -> bool:
-        """Return True if another public host has answered since this one fails."""
+        """Return True if another public host has answered after `since`."""
         other, at = self._last_answer
         is_other = other != host and not may_be_private(other.rpartition(":")[0])
         return self._answered_at > since or (is_other and at > since)

@@ -181,7 +181,7 @@ class Session:
                 raise
 
     def note(self, record: DownloadRecord) -> None:
-        """Take note that a download changed; its state at the time of the next write is saved."""
+        """Record that a download changed; its state at the time of the next write is saved."""
         if self._is_read_only:
             return
         self._changed[record.id] = record

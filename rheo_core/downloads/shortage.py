@@ -69,7 +69,7 @@ class Shortage:
         return True
 
     def over(self) -> None:
-        """Take note that a download made progress."""
+        """Record that a download made progress."""
         self._alone_since = None
 
     def _grow(self) -> None:

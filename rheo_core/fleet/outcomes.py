@@ -40,7 +40,7 @@ def failed(key: str, event: DownloadFailedEvent) -> EntryOutcome:
     )
 
 
-def kept(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryOutcome:
+def unrecorded(key: str, event: DownloadSkippedEvent, algorithm: str | None) -> EntryOutcome:
     """Return the outcome of a file that a killed worker completed but did not record. Blocks.
 
     Args:

@@ -66,8 +66,7 @@ def _values_of(array: "pyarrow.Array") -> list[object]:
 
 
 def _value_of(scalar: "pyarrow.Scalar") -> object:
-    """Return a value. One that does not fit into Python's type becomes text, or None without a
-    text.
+    """Return a value; as text, or None without a text, if it does not fit into Python's type.
 
     Arrow's times have more years and digits than Python's, and their zones may be unknown here.
     Some writers store text that is not UTF-8.

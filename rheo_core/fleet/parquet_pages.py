@@ -90,7 +90,8 @@ def batches(
     Args:
         file: the file.
         table: the same, open in pyarrow.
-        rows: maximum number of rows in a batch. columns: names of columns.
+        rows: maximum number of rows in a batch.
+        columns: names of columns.
 
     Raises:
         ValueError: a page is too large, or the file is damaged; a phrase.
@@ -194,8 +195,8 @@ class _Pages:
         """Check all pages.
 
         Raises:
-            ValueError: a page, a value or the total of all lists is too large. LookupError,
-                OverflowError, TypeError: something is damaged.
+            ValueError: a page, a value or the total of all lists is too large.
+            LookupError, OverflowError, TypeError: something is damaged.
         """
         if column[_VALUES] == 0:
             return  # pyarrow reads no page, and there may be none

@@ -103,7 +103,7 @@ class ShardDownloads:
         self._giving_up: list[asyncio.Future[list[str]]] = []  # cancellations at hosts
         self._looking: list[asyncio.Future[None]] = []  # checks of the disk
         self._manager: DownloadManager | None = None
-        self._kept: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
+        self._unrecorded: list[tuple[str, DownloadSkippedEvent]] = []  # files without an outcome
         self._one_ended = asyncio.Event()
         self._flushing: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -124,7 +124,7 @@ class ShardDownloads:
             self._flush()
         if self._failure.done():
             self._failure.result()
-        await asyncio.to_thread(self._note_kept)
+        await asyncio.to_thread(self._note_unrecorded)
 
     async def _download(self, entries: Sequence[FleetEntry]) -> None:
         async with self._new_manager(entries) as manager:
@@ -234,7 +234,7 @@ class ShardDownloads:
 
     def _skipped(self, event: DownloadSkippedEvent) -> None:
         """Record a file that a killed worker completed but did not record."""
-        self._kept.append((self._open.pop(event.download_id).key, event))
+        self._unrecorded.append((self._open.pop(event.download_id).key, event))
         self._one_ended.set()
 
     def _cancelled(self, event: DownloadCancelledEvent) -> None:
@@ -247,10 +247,10 @@ class ShardDownloads:
         ids = [id_ for id_, entry in self._open.items() if authority_of(entry.url) == host]
         self._giving_up.append(asyncio.ensure_future(self._manager.cancel_many(ids)))
 
-    def _note_kept(self) -> None:
+    def _note_unrecorded(self) -> None:
         """Record the outcomes of files without one. Blocks."""
-        for key, event in self._kept:
-            outcome = outcomes.kept(key, event, self._plan.compute_hash)
+        for key, event in self._unrecorded:
+            outcome = outcomes.unrecorded(key, event, self._plan.compute_hash)
             self._journal.note(outcome)
             self.outcomes[key] = outcome
         self._journal.flush()

@@ -173,7 +173,7 @@ def give_name(descriptor: int, source: Path, target: Path) -> None:
 
 
 def add_name(descriptor: int, source: Path, target: Path) -> bool:
-    """Give the open file the name `target` beside `source`, or instead if links are not supported.
+    """Give the open file the name `target` too, or instead of `source` without support for links.
 
     Return True if it has both names now. The errors are those of `give_name`.
     """

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from rheo_core.domain.text import printable, redact_url
 
-from .shared_timer import SharedTimer, TimeLimit
+from .shared_timer import TimeLimit
 
 _log = logging.getLogger(__name__)
 _MAX_OUTPUT_BYTES = 1 << 20
@@ -62,7 +62,7 @@ class CommandRunner:
         try:
             if self._is_closed:  # while it was being started
                 await _terminate(process)
-            with TimeLimit(SharedTimer(timeout)):
+            with TimeLimit.after(timeout):
                 await process.wait()
             problem = _problem(program, process.returncode or 0)
         except TimeoutError:

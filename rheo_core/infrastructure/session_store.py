@@ -115,7 +115,7 @@ class SessionStore:
 
         Args:
             path: the file, such as `session.db`.
-            read_only: take no lock and change nothing, because another process may write meanwhile.
+            read_only: take no lock and change nothing. Another process may write meanwhile.
             on_rows: takes pieces of the list while a writer reads and checks it; `load` may
                 leave these rows out. In a damaged session some rows may never be passed.
 

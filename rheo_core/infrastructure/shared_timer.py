@@ -1,16 +1,18 @@
 """SharedTimer: one event-loop timer for all callers that wait for the same time."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 _LATE_SECONDS = 1.0
-"""Delay of a timer from which the program counts as stopped."""
+"""Delay of a timer above which the program counts as suspended."""
 
 
-def was_stopped(due: float, now: float) -> bool:
-    """Return True if the program was stopped (Ctrl+Z) when a timer was due.
+def was_suspended(due: float, now: float) -> bool:
+    """Return True if the program was suspended (Ctrl+Z) when a timer was due.
 
     Time limits then start over, because the program could not receive anything meanwhile.
 
@@ -28,11 +30,11 @@ class SharedTimer:
     instead of a timer.
 
     Args:
-        seconds: time until the call.
+        seconds: time until the call; None: never call.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = math.inf if seconds is None else seconds
         self._ends: dict[Callable[[], object], float] = {}  # monotonic clock; the first ends first
         self._handle: asyncio.TimerHandle | None = None
 
@@ -53,7 +55,7 @@ class SharedTimer:
     def _ring(self) -> None:
         """Call all whose time has come, and wait for the next one."""
         loop = asyncio.get_running_loop()
-        if self._handle is not None and was_stopped(self._handle.when(), loop.time()):
+        if self._handle is not None and was_suspended(self._handle.when(), loop.time()):
             self._ends = dict.fromkeys(self._ends, loop.time() + self._seconds)
         while self._ends:
             callback, end = next(iter(self._ends.items()))
@@ -79,7 +81,12 @@ class TimeLimit:
         self._cancellations = 0  # of the task before this block
         self.has_expired = False
 
-    def __enter__(self) -> "TimeLimit":
+    @classmethod
+    def after(cls, seconds: float | None) -> Self:
+        """Return a limit with its own timer; None: no limit."""
+        return cls(SharedTimer(seconds))
+
+    def __enter__(self) -> Self:
         self._task = task = asyncio.current_task()
         assert task is not None
         self._cancellations = task.cancelling()

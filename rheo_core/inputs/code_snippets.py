@@ -92,7 +92,7 @@ _PROGRAMS = re.compile(
 _HAS_URL = re.compile(r"https?:(?://|\\/)", re.IGNORECASE)
 _OPENS = re.compile(r".{0,200}?(?:[\w$]\(|[\w$\])]\s*:?=\s*\{|\)\s*\{)")
 """First line of code over several lines: `fetch(`, `options = {`, `func main() {`."""
-_CONTINUES = re.compile(r"(?:[\\^]|\s`)\s*$")  # a backtick behind a letter is of Markdown
+_CONTINUES = re.compile(r"(?:[\\^]|\s`)\s*$")  # a backtick after a letter is Markdown
 _ADVICE = "copy as cURL instead"
 
 

@@ -45,7 +45,7 @@ _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _OPERANDS = re.compile(r"[^\n;&|<>#]*+(?>(?:(?<!\s)#[^\n;&|<>#]*+)*)")
 _WORD = re.compile(r"[^\W\d_]+[,:!?]?")
 _OF_COMMAND = re.compile(r"[-\u2010-\u2015\u2212]{1,2}\w|.*[\\`^]")
-"""An option, an escaped character, or the end of a line that goes on."""
+"""An option, an escaped character, or the end of a line that continues."""
 _IS_PROGRAM = re.compile(rf"{_PATH}(?P<program>(?i:{_NAMES}))(?i:\.exe)?")
 
 
@@ -55,7 +55,7 @@ def sniff(text: str) -> bool:
 
 
 def sniff_prose(text: str) -> bool:
-    """Check whether a line begins like a command, but goes on in prose: `curl is a tool: …`."""
+    """Check whether a line begins like a command, but is prose: `curl is a tool: …`."""
     text = _visible(text)
     return (match := _COMMAND.match(text)) is not None and _is_prose(match)
 
@@ -89,9 +89,9 @@ def _is_command(text: str, at: int = 0) -> bool:
 
 
 def _is_prose(start: re.Match[str]) -> bool:
-    """Check whether the words behind the name of a program are prose.
+    """Check whether the words after the name of a program are prose.
 
-    A command without options has only URLs and hosts. A single word may be a host.
+    Without options, a command takes only URLs and hosts. A single word may be a host.
     """
     text, end = start.string, start.end()
     begin = _BEFORE.match(text, start.start())

@@ -10,7 +10,7 @@ import aiohttp
 from rheo_core.domain.exceptions import DownloadTimeoutError, ProtocolError
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.http import Response
-from rheo_core.infrastructure.shared_timer import was_stopped
+from rheo_core.infrastructure.shared_timer import was_suspended
 
 _MIN_SOCKET_BODY_BYTES = 16 << 10
 """aiohttp reads smaller bodies, because they arrive with the head or soon after."""
@@ -297,7 +297,7 @@ class SocketBody(asyncio.BufferedProtocol):
                 await self._waiter
             finally:
                 timer.cancel()
-            if was_stopped(timer.when(), now := self._loop.time()):
+            if was_suspended(timer.when(), now := self._loop.time()):
                 self._active_at = now
         self._transport.pause_reading()
         if self._lost is not None and not self._filled:
@@ -319,9 +319,8 @@ def _check_head(response: aiohttp.ClientResponse) -> None:
         if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
             raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
     has_framing = any(name in response.headers for name in _FRAMING)
-    if (
-        not has_framing and not response.raw_headers[-1][1]
-    ):  # the head ends at `X:\r\r\n` for llhttp
+    _, last_value = response.raw_headers[-1]
+    if not has_framing and not last_value:  # the head ends at `X:\r\r\n` for llhttp
         raise ProtocolError("malformed response: its last header field is empty")
 
 

@@ -146,7 +146,7 @@ class _Writer:
 
     @property
     def end(self) -> int | None:
-        """Offset behind the last byte that may be written; None: the end of the body decides.
+        """Offset after the last byte that may be written; None: the end of the body decides.
 
         A chunked body may be longer than the range in its head (RFC 9110 14.4).
         """

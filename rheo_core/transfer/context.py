@@ -125,8 +125,8 @@ class TransferContext:
     def _version_of(self, source: Source, state: PartState) -> Validator | None:
         """Return the validator that responses of `source` must match; None: accept any.
 
-        RFC 9110 8.8.1 does not compare validators across URLs. Without a hash of the file, rheo
-        still assumes that two sources have the same file, but only if their validators agree.
+        Validators of different URLs are not comparable (RFC 9110 8.8.1). Without a hash of the
+        file, rheo still assumes that two sources have the same file if their validators agree.
         """
         own = source.version
         if own is None and source is self.sources.original:

@@ -35,7 +35,7 @@ class _Listing(NamedTuple):
 
 
 class PartListings:
-    """List folders in a thread, every half second while downloads start there.
+    """Lists folders in a thread, every half second while downloads start there.
 
     A part file may have one of five names, and looking for all of them takes as long as creating a
     small file. The listing shows new part files of other programs within a second, and those of

@@ -65,9 +65,9 @@ class PartOwner(NamedTuple):
 def source_of(url: str) -> str:
     """Return the id of a source: a hash of its URL without signature and fragment.
 
-    RFC 9110 8.8.1 does not compare validators across URLs. But with a new signature, a URL still
-    names the same object, and an ETag confirms this. A date does not, because many objects of a
-    server may share it.
+    Validators of different URLs are not comparable (RFC 9110 8.8.1). But with a new signature, a
+    URL still names the same object, and an ETag confirms this. A date does not, because many
+    objects of a server may share it.
     """
     return hashlib.sha256(_encoded(unsigned(url))).hexdigest()[:_SOURCE_DIGITS]
 

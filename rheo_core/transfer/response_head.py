@@ -47,7 +47,7 @@ class ResponseHead(NamedTuple):
     """Facts from the head of a response."""
 
     start: int  # offset of the body's first byte in the file
-    end: int | None  # offset behind its last byte
+    end: int | None  # offset after its last byte
     total: int | None  # size of the whole file, bytes
     validator: Validator
     name: str | None  # from Content-Disposition, made safe

@@ -20,7 +20,7 @@ from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.domain.units import size_text
 from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http import Exchange, Requester, Response, Timeouts
-from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
+from rheo_core.infrastructure.shared_timer import TimeLimit
 
 from .body import body_of
 from .connection_permit import ConnectionPermit
@@ -138,7 +138,7 @@ async def _fetch_text(
         try:
             with (
                 translated_errors(exchange.origin_host, timeouts, limit),
-                TimeLimit(SharedTimer(limit)),
+                TimeLimit.after(limit),
             ):
                 response = await exchange.open(go_on_to)
                 _check_status(response)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import DownloadTimeoutError
-from rheo_core.infrastructure.shared_timer import was_stopped
+from rheo_core.infrastructure.shared_timer import was_suspended
 from rheo_core.tracking.record import DownloadRecord
 
 _GRACE_SECONDS = 0.1
@@ -45,7 +45,7 @@ class StallWatch:
         count = self._record.stats.transferred
         if count != self._last:
             self._last, self._last_at = count, now
-        is_late, self._checked_at = was_stopped(self._checked_at, now), now
+        is_late, self._checked_at = was_suspended(self._checked_at, now), now
         if self._seconds is None or is_late or self._is_throttled():
             self._base = count
             self._last_at = self._base_at = now

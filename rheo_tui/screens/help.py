@@ -35,7 +35,7 @@ _INTRO = (
 _COLUMN_WIDTH = 34  # at least
 _KEY_WIDTH = 12  # so that two columns fit in 80 cells
 _FOUND_KEY_WIDTH = 13
-_FOUND_WIDTH = 26  # of titles, beside their explanations
+_FOUND_WIDTH = 26  # of titles next to their explanations
 _HERE = "In this dialog"
 _MORE = " ↓ more · PgDn "
 

@@ -308,7 +308,7 @@ class DownloadService(Protocol):
     async def reload_settings(self) -> Sequence[str]:
         """Read the settings file again, apply it and return its problems.
 
-        Settings that would block more hosts than now are not applied.
+        Settings that would block a host that is not blocked now are not applied.
         """
 
     async def set_speed_limit(

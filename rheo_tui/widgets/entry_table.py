@@ -55,12 +55,12 @@ class Widths(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """Cells that the lines would fill."""
+    """Cells that the lines would fill, and True if an entry has its own folder."""
 
     line: int = 1
     name: int = 0
-    folder: int = 0
     verdict: int = 0
+    has_folders: bool = False
 
 
 def _needs_of(proposals: Sequence[Proposal]) -> Needs:
@@ -68,8 +68,8 @@ def _needs_of(proposals: Sequence[Proposal]) -> Needs:
     return Needs(
         len(str(max((each.entry.line for each in proposals), default=1))),
         max((cell_len(name_words(each.entry)) for each in some), default=0),
-        max((cell_len(folder_words(each.entry.config)) for each in proposals), default=0),
         max((cell_len(each.brief) for each in some), default=0),
+        any(folder_words(each.entry.config) for each in proposals),
     )
 
 
@@ -81,7 +81,7 @@ def widths_for(width: int, needs: Needs) -> Widths:
     """
     size = _SIZE_WIDTH if width >= _MEDIUM else 0
     host = _HOST_WIDTH if width >= _WIDE else 0
-    folder = _FOLDER_WIDTH if needs.folder and width >= _WIDE else 0
+    folder = _FOLDER_WIDTH if needs.has_folders and width >= _WIDE else 0
     line = needs.line if width >= _MEDIUM else 0
     fixed = _GLYPH_CELLS + sum(each + 2 for each in (line, size, host, folder) if each)
     rest = max(width - fixed - 2, 2)

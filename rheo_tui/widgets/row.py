@@ -33,8 +33,6 @@ _GLYPH_CELLS = 2
 """Cells of the glyph of a status and the blank after it."""
 _FAINT = frozenset({DownloadStatus.SKIPPED, DownloadStatus.CANCELLED})
 
-FindHits = Callable[[str], list[tuple[int, int]]]
-
 
 @dataclass(frozen=True, slots=True)
 class RowStyles:

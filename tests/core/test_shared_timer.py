@@ -98,7 +98,7 @@ async def test_a_cancellation_by_others_wins_over_the_limit() -> None:
 
 
 async def test_an_error_of_the_block_passes_a_limit_that_has_expired() -> None:
-    with pytest.raises(ValueError, match="mine"), TimeLimit(SharedTimer(60.0)) as limit:
+    with pytest.raises(ValueError, match="mine"), TimeLimit.after(60.0) as limit:
         limit._expire()
         try:
             await asyncio.sleep(30)
@@ -107,12 +107,20 @@ async def test_an_error_of_the_block_passes_a_limit_that_has_expired() -> None:
     assert (task := asyncio.current_task()) is not None and not task.cancelling()
 
 
+async def test_a_limit_without_a_time_never_expires() -> None:
+    with TimeLimit.after(None) as limit:
+        await asyncio.sleep(0)
+        stop_the_loop()
+        await asyncio.sleep(0.01)
+    assert not limit.has_expired
+
+
 async def test_a_limit_begins_anew_after_a_stop_of_the_program() -> None:
     """Data that arrived during the stop is read before the limit fires again."""
     reader, writer = socket.socketpair()
     loop = asyncio.get_running_loop()
     reader.setblocking(False)
-    with reader, writer, TimeLimit(SharedTimer(0.1)):
+    with reader, writer, TimeLimit.after(0.1):
         reading = asyncio.create_task(loop.sock_recv(reader, 1))
         await asyncio.sleep(0)
         writer.send(b"x")

@@ -1,5 +1,7 @@
-"""Output folders of somebody else: whatever a file holds, memory stays bounded and one sentence
-names the file."""
+"""Output folders of somebody else.
+
+For any content of a file, memory stays bounded and one sentence names the file.
+"""
 
 import errno
 import gzip

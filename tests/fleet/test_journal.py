@@ -1,5 +1,7 @@
-"""Journals: cut anywhere, of another run, locked by another worker; what they say is believed only
-as far as the files are there."""
+"""Journals: cut anywhere, of another run, locked by another worker.
+
+Their lines count only as far as the files exist.
+"""
 
 import hashlib
 import os

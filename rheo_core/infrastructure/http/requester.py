@@ -1,7 +1,6 @@
 """Send GET requests with the user's headers, logins, proxies and TLS; follow redirects."""
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
@@ -76,7 +75,7 @@ class Requester:
         logging.getLogger("aiohttp.internal").setLevel(logging.ERROR)
         self.client = client
         self.response_timeout = response_timeout
-        self.limits = SharedTimer(math.inf if response_timeout is None else response_timeout)
+        self.limits = SharedTimer(response_timeout)
         self.patience = SharedTimer(patience)
         self.recent = RecentExchanges()
         self.use_rules(rules or RequestRules())

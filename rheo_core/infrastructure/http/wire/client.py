@@ -1,7 +1,6 @@
 """HTTP client: connection pool, requests and responses."""
 
 import asyncio
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -31,7 +30,7 @@ from rheo_core.infrastructure.http.base import (
 from rheo_core.infrastructure.http.resolver import GuardedResolver, Resolver
 from rheo_core.infrastructure.http.routes import USUAL_ROUTE, Route
 from rheo_core.infrastructure.http.tls import context_of
-from rheo_core.infrastructure.shared_timer import SharedTimer, TimeLimit
+from rheo_core.infrastructure.shared_timer import TimeLimit
 
 from .connection import WireBody, WireConnection
 from .dialer import Dialer, Way, bracketed, host_of, port_of, proxy_login
@@ -255,7 +254,7 @@ class WireRequest(AbstractAsyncContextManager["WireResponse"]):
     async def _connect(self) -> WireConnection:
         seconds = self._timeouts.connect
         try:
-            with TimeLimit(SharedTimer(math.inf if seconds is None else seconds)) as limit:
+            with TimeLimit.after(seconds) as limit:
                 return await self._client.connect(self._way)
         except TimeoutError as error:
             if not limit.has_expired:

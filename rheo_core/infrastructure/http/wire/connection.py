@@ -13,7 +13,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.infrastructure.http.connection_problems import connection_problem
 from rheo_core.infrastructure.http.idle_connections import has_bytes
-from rheo_core.infrastructure.shared_timer import was_stopped
+from rheo_core.infrastructure.shared_timer import was_suspended
 
 from .framing import (
     BEGINNING,
@@ -409,7 +409,7 @@ class WireBody:
                 await self._waiter
             finally:
                 timer.cancel()
-            if was_stopped(timer.when(), now := self._loop.time()):
+            if was_suspended(timer.when(), now := self._loop.time()):
                 self._active_at = now
         if not self.is_over:
             self._transport.pause_reading()
