@@ -284,11 +284,10 @@ class DownloadHandlers:
         """Delete the files of completed downloads, and remove these from the list."""
         name = self._undo.only_name(ids)
         deletion = await self._service.delete_files(ids)
-        stay = "; files in the trash stay there" if deletion.in_trash else ""
         step = Step(
             partial(self._service.restore_files, deletion.ids),
             partial(self._delete_files, deletion.ids),
-            f"Restored {{}}{stay}",
+            "Restored {}",
             "Deleted the files of {}",
             name,
             deletion.ids,
@@ -377,8 +376,7 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
         return ""
     what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
-        stays = "it" if len(deleted) == 1 else "them"
-        return f"Moved {what} to the trash; undo leaves {stays} there."
+        return f"Moved {what} to the trash."
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."
 
 
