@@ -656,8 +656,9 @@ class MainScreen(Screen[None]):
                 self._open_limit_menu(context, for_all=True)
             elif item == menus.SLOW:
                 self.action_run("slow")
-            elif item == menus.OTHER:
-                self.call_after_refresh(self._commands.open, f"{scope} ")
+            elif item.startswith(menus.OTHER):
+                typed = item.removeprefix(menus.OTHER)
+                self._commands.open(f"{scope} {typed}")
             else:
                 targets = "" if for_all else targets_text(context)
                 self._commands.run(f"{scope} {item} {targets}".rstrip())
