@@ -167,14 +167,12 @@ class DownloadHandlers:
             lambda some: self._service.change_priority(some, by),
             "Changed the priority of {}",
         )
-        if len(rows) == 1:
-            return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
-        return self.done(
-            "Raised the priority of" if by > 0 else "Lowered the priority of",
-            rows,
-            targets,
-            count=count,
-        )
+        if not rows:
+            return self.done("Priority is the same for", rows, targets, count=count)
+        priorities = [max(1, row.priority + by) for row in rows]
+        lowest, highest = min(priorities), max(priorities)
+        now = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+        return self.done(f"Priority is {now} for", rows, targets, count=count)
 
     async def _prioritise(
         self, rows: Rows, call: Callable[[Sequence[str]], Awaitable[int]], redone: str
