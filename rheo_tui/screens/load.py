@@ -212,6 +212,10 @@ class LoadScreen(ModalScreen[int]):
         line.update(text)
         line.display = bool(text)
 
+    @on(EntryPreview.LineWanted)
+    def _say_line(self, event: EntryPreview.LineWanted) -> None:
+        self._preview.say(f"Correct line {event.line:,} in the file; Ctrl+S reads it again.")
+
     # Adding
 
     @on(Input.Submitted)
@@ -255,6 +259,8 @@ class LoadScreen(ModalScreen[int]):
 
     async def _after(self, proposals: Sequence[Proposal], added: int) -> None:
         """Close if everything was added; otherwise show the rest."""
+        if not proposals:  # the sentence in their place says why
+            return
         bad = [each.entry for each in proposals if each.outcome is Outcome.INVALID]
         undecided = [each.entry for each in proposals if each.outcome is Outcome.UNDECIDED]
         if self._preview.ask() and not undecided:

@@ -62,7 +62,7 @@ async def test_the_keys_are_those_of_the_focused_part_and_say_what_a_field_takes
             shown.append(str(keys.content))
         assert shown == [
             "Enter add · Ctrl+J new line · Tab entries, folder · Esc close",
-            "Space skip · Enter edit · Ctrl+S add",
+            "Space skip · Enter edit · Ctrl+S add · Esc close",
             "such as isos or ~/isos · Enter add · Tab next · → complete · Esc close",
             "1 or more · Enter add · Tab next · Esc close",
             "now, paused or 23:30 · Enter add · Tab next · → complete · Esc close",
