@@ -409,11 +409,12 @@ class DownloadController:
         if record.status.is_terminal:
             return False
         record.keep_partial = keep_partial
-        ran = not self._context.queue.remove(record.id) and await self._context.pool.stop(record.id)
+        if not self._context.queue.remove(record.id):
+            await self._context.pool.stop(record.id)
         record.keep_partial = True
         if record.status.is_terminal:  # it ended before the stop took effect
             return False
-        if not keep_partial and not (ran and record.status.is_active):
+        if not keep_partial:  # the attempt discards a part file only after it has opened it
             await self._context.worker.discard(record)
         return True
 

@@ -21,7 +21,7 @@ from rheo_core.domain.exceptions import (
     ShortageError,
 )
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig, PieceHashes
-from rheo_core.infrastructure.files import folder_of
+from rheo_core.infrastructure.files import folder_of, remove_leftover, unfinished
 from rheo_core.infrastructure.identity import check_at, unlink_open
 from rheo_core.infrastructure.user_key import user_key
 
@@ -32,7 +32,7 @@ from .part_names import PartPaths, state_at, states_of, usual_paths
 from .part_opening import OpenPart, PartOpener
 from .part_owner import PartOwner
 from .part_recovery import can_resume
-from .part_state import Key, PartState
+from .part_state import STATE_MARK, Key, PartState
 from .part_state_file import PartStateFile
 from .running_hash import RunningHash
 from .segments import WrittenRange
@@ -424,6 +424,7 @@ class PartFile:
             if self._file is not None:
                 unlink_open(self.path, self._file.descriptor)
         self.remove_state()
+        remove_leftover(unfinished(self._paths.state), STATE_MARK)  # of a crash before its rename
         self.close()
 
     def remove_state(self) -> None:

@@ -288,3 +288,34 @@ async def test_every_one_of_many_removed_downloads_returns(tmp_path: Path) -> No
     assert sum([await manager.restore(config.id) for config in configs]) == len(configs)
     assert manager.stats.queued == len(configs)
     await manager.close()
+
+
+@pytest.mark.parametrize("verb", ["cancel", "remove"])
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+@pytest.mark.parametrize("change", ["edit", "priority", "link", "resume"])
+async def test_the_bytes_go_before_the_next_attempt_has_opened_them(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    until: Until,
+    gate: Gate,
+    change: str,
+    turns: int,
+    verb: str,
+) -> None:
+    config = FileConfig(url=server.on("/f", gate))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await half_done(manager, gate, config, until)
+        server.on("/f", silent)
+        id_: str | None = config.id
+        if change == "link":
+            await manager.replace_url(config.id, server.on("/g", silent))
+        elif change == "resume":
+            await manager.pause(config.id)
+            await manager.resume(config.id)
+        else:
+            update = {"edit": {"filename": "g"}, "priority": {"priority": 3}}[change]
+            id_ = await manager.edit(config.id, config.model_copy(update=update))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await getattr(manager, verb)(id_)
+    assert names_in(tmp_path) == []

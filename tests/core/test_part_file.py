@@ -593,6 +593,18 @@ def test_release_without_a_checkpoint_keeps_nothing(part: PartFile) -> None:
     part.release(keep=True)
 
 
+@pytest.mark.parametrize("written", [0, 1, 10, None])
+def test_discard_removes_a_state_that_a_crash_did_not_rename(
+    part: PartFile, written: int | None
+) -> None:
+    begun(part)
+    unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
+    unfinished.write_bytes(part.state_path.read_bytes()[:written])
+    unfinished.chmod(0o600)
+    PartFile(part.destination, PartOwner("source")).discard()
+    assert names_in(part.path.parent) == []
+
+
 def test_discard_of_what_is_not_open(part: PartFile) -> None:
     begun(part)
     PartFile(part.destination, PartOwner("source")).discard()

@@ -51,7 +51,7 @@ def keyless(state: PartState, version: int) -> bytes:
     body = encode_state(state, "", b"").split(b"\n")[2]
     if version == 4:
         fields = json.loads(body)
-        del fields["media_type"]
+        fields.pop("media_type", None)
         body = json.dumps(fields).encode()
     checksum_ = hashlib.sha256(body).hexdigest().encode()
     return b"\n".join((b"rheo part state %d" % version, checksum_, body))
