@@ -8,7 +8,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from rheo_core.domain.untrusted import Untrusted
 
 from .reader_api import Candidate, InputError, Lines, ReadOptions, base_of
-from .web_page import absolute_link, attributes_of, matches, whole_page
+from .web_page import (
+    absolute_link,
+    attributes_of,
+    check_length_of_links,
+    matches,
+    whole_page,
+)
 
 _FORM = "link of a feed"
 ROOTS = frozenset({"rss", "rdf", "feed", "urlset", "sitemapindex", "listbucketresult", "playlist"})
@@ -27,7 +33,8 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     """Yield the links of a feed, which is the rest of the text, each once.
 
     Raises:
-        InputError: the user did not ask for links, none matches, or a URL is missing.
+        InputError: the user did not ask for links, none matches, a URL is missing, or the
+            feed or its links are too long.
     """
     first = lines.number + 1
     if options.links is None:
@@ -36,16 +43,19 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         )
         raise InputError(first, problem, "links")
     base = base_of(options, first) or ""
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes, because a base may make each URL long
+    size = 0
     for number, element, link in _links(first, whole_page(lines)):
+        size += len(base) + len(link)
+        check_length_of_links(number, size)
         if element == "Key":
             url = absolute_link(
                 number, f"./{quote(link, errors='surrogatepass')}", _folder_of(base)
             )
         else:
             url = absolute_link(number, link, base)
-        if url not in seen and matches(url, options.links):
-            seen.add(url)
+        if hash(url) not in seen and matches(url, options.links):
+            seen.add(hash(url))
             yield Candidate(number, url, Untrusted(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this feed matches {options.links[:80]!r}", "links")

@@ -49,16 +49,13 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if options.links is None:
         problem = "this is a web page; choose links from it with a pattern such as *.iso or *"
         raise InputError(first, problem, "links")
-    tags = list(_tags(first, whole_page(lines)))
-    base_url = _base_url_of(base_of(options, first), tags)
+    page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), whole_page(lines))
+    base_url = _base_url_of(base_of(options, first), page)
     seen: set[int] = set()  # hashes, because a base may make each URL long
     size = 0
-    for number, tag, attributes in tags:
-        link = attributes.get(_LINKS.get(tag, ""), "")
-        size += len(base_url) + len(link) if link else 0
-        if size > _MAX_LENGTH_OF_LINKS:
-            problem = f"the links of a page may have at most {_MAX_LENGTH_OF_LINKS:,} characters"
-            raise InputError(number, f"{problem}; the rest is ignored")
+    for number, link in _links(first, page):
+        size += len(base_url) + len(link)
+        check_length_of_links(number, size)
         url = absolute_link(number, link, base_url)
         if hash(url) in seen or not matches(url, options.links):
             continue
@@ -66,6 +63,17 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield Candidate(number, url, Untrusted(url), form=_FORM)
     if not seen:
         raise InputError(first, f"no link of this page matches {options.links[:80]!r}", "links")
+
+
+def check_length_of_links(number: int, size: int) -> None:
+    """Check the length of all links of a page or feed together.
+
+    Raises:
+        InputError: there are too many characters, because a base may make each link long.
+    """
+    if size > _MAX_LENGTH_OF_LINKS:
+        problem = f"the links of a page may have at most {_MAX_LENGTH_OF_LINKS:,} characters"
+        raise InputError(number, f"{problem}; the rest is ignored")
 
 
 def whole_page(lines: Lines) -> str:
@@ -85,14 +93,16 @@ def whole_page(lines: Lines) -> str:
     return "".join(parts)
 
 
-def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Yield the tags that may contain links: line, name and attributes of each."""
-    page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
+def _links(number: int, page: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of each link."""
     counted = 0
     for match in _TAG.finditer(page):
-        number += page.count("\n", counted, match.start())
-        counted = match.start()
-        yield number, match["tag"].lower(), attributes_of(match["attributes"])
+        name = _LINKS.get(match["tag"].lower())
+        link = attributes_of(match["attributes"]).get(name, "") if name is not None else ""
+        if link:
+            number += page.count("\n", counted, match.start())
+            counted = match.start()
+            yield number, link
 
 
 def attributes_of(text: str) -> dict[str, str]:
@@ -104,9 +114,11 @@ def attributes_of(text: str) -> dict[str, str]:
     return attributes
 
 
-def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
-    """Return the base of relative links, from the URL of the page and its first `<base>`."""
-    bases = (each["href"] for _, tag, each in tags if tag == "base" and "href" in each)
+def _base_url_of(base: str | None, page: str) -> str:
+    """Return the base of relative links: the URL of the page and its first `<base>`."""
+    matches = (match for match in _TAG.finditer(page) if match["tag"].lower() == "base")
+    attributes_of_each = (attributes_of(match["attributes"]) for match in matches)
+    bases = (attributes["href"] for attributes in attributes_of_each if "href" in attributes)
     try:
         return resolve(base or "", next(bases, ""))
     except ValueError:

@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path, PurePath
@@ -334,6 +335,31 @@ def test_the_base_of_a_page_is_not_repeated_without_end(
     assert last.line == len(entries) + 2
     told = "the links of a page may have at most 4,000,000 characters; the rest is ignored"
     assert last.problem == told
+
+
+def test_the_base_of_a_feed_is_not_repeated_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_page, "_MAX_LENGTH_OF_LINKS", 4_000_000)
+    base = "http://x/" + "a/" * 20_000
+    feed = ["<urlset>", *(f"<loc>{number}.iso</loc>" for number in range(40_000))]
+    *entries, last = read_entries(feed, (), ReadOptions(links="*.iso", base=base))
+    assert 95 < len(entries) < 100
+    assert last.line == len(entries) + 2
+    assert "at most 4,000,000 characters" in last.problem
+
+
+@pytest.mark.parametrize("tag", ["<a >", "<a href=b>", "<img x=y>", "<base>"])
+def test_tags_of_a_page_are_not_kept(tag: str) -> None:
+    """A page of 16 MiB took 840 MB."""
+    count = 100_000
+    page = [f"<html>{tag * count}", "<a href=http://x/a.iso>"]
+    tracemalloc.start()
+    try:
+        (entry,) = read_entries(page, (), ReadOptions(links="*.iso", base="http://x/"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert entry.config is not None
+    assert peak < 8 * len(page[0])
 
 
 @pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 100_000])

@@ -132,11 +132,16 @@ class _Addresses:
 
     async def connect(self, **_: object) -> socket.socket:
         """Return a socket that is connected to the first address that accepts it."""
-        return await aiohappyeyeballs.start_connection(
-            [address_info(each["host"], each["port"]) for each in self._addresses],
-            happy_eyeballs_delay=EYEBALLS_SECONDS,
-            interleave=1,
-        )
+        try:
+            return await aiohappyeyeballs.start_connection(
+                [address_info(each["host"], each["port"]) for each in self._addresses],
+                happy_eyeballs_delay=EYEBALLS_SECONDS,
+                interleave=1,
+            )
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise OSError("none of its addresses accepts a connection") from None
 
 
 def _login(proxy: SplitResult) -> tuple[str | None, str | None]:
