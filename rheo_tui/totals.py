@@ -4,8 +4,10 @@ from collections import Counter
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
 
+from .size_guess import SizeGuess
+
 _NOT_COUNTED = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
-_STANDING = frozenset({DownloadStatus.PAUSED, DownloadStatus.COMPLETED})
+_PAUSED, _COMPLETED = DownloadStatus.PAUSED, DownloadStatus.COMPLETED
 
 
 def fraction_of(done: int, total: int, guessed: int | None) -> float | None:
@@ -34,13 +36,12 @@ class Totals:
         unknown: number of unfinished downloads of unknown size.
         connections: connections that receive data now.
         completed_bytes: size of the completed downloads.
-        sized: number of downloads of known size.
-        unsized: number of the others.
     """
 
     def __init__(self) -> None:
         self.total_bytes = self.done_bytes = self.left_bytes = self.completed_bytes = 0
-        self.unknown = self.connections = self.sized = self.unsized = 0
+        self.unknown = self.connections = 0
+        self._sizes = SizeGuess()
         self._priorities: Counter[int] = Counter()
 
     @property
@@ -51,23 +52,17 @@ class Totals:
     @property
     def guessed_bytes(self) -> int | None:
         """Bytes that downloads of unknown size may add; None if no size is known."""
-        return self._guess(self.unsized)
+        return self._sizes.unknown_bytes
 
     @property
     def guessed_left_bytes(self) -> int | None:
         """Bytes of `guessed_bytes` that will arrive; those of paused downloads do not count."""
-        return self._guess(self.unknown)
+        return self._sizes.left_bytes
 
     @property
     def fraction(self) -> float | None:
         """See `fraction_of`."""
         return fraction_of(self.done_bytes, self.total_bytes, self.guessed_bytes)
-
-    def _guess(self, downloads: int) -> int | None:
-        """Return the bytes of some downloads of unknown size, as if they had the mean size."""
-        if not downloads:
-            return 0
-        return downloads * self.total_bytes // self.sized if self.sized else None
 
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
@@ -84,19 +79,17 @@ class Totals:
         size = done if row.total_bytes is None else row.total_bytes
         self.total_bytes += sign * size
         self.done_bytes += sign * min(done, size)
-        if row.status is DownloadStatus.COMPLETED:
+        is_completed, is_paused = row.status is _COMPLETED, row.status is _PAUSED
+        known = size if is_completed else row.total_bytes
+        self._sizes.count(row.name, known, sign, is_paused=is_paused)
+        if is_completed:
             self.completed_bytes += sign * size
-            self.sized += sign
             return
-        if row.total_bytes is None:
-            self.unsized += sign
-        else:
-            self.sized += sign
         self._priorities[row.priority] += sign
         if not self._priorities[row.priority]:
             del self._priorities[row.priority]
         if row.status.is_active:
             self.connections += sign * row.connections
-        if row.status not in _STANDING:
+        if not is_paused:
             self.left_bytes += sign * max(size - done, 0)
             self.unknown += sign * (row.total_bytes is None)

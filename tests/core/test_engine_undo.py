@@ -313,7 +313,9 @@ async def test_the_bytes_go_before_the_next_attempt_has_opened_them(
             await manager.pause(config.id)
             await manager.resume(config.id)
         else:
-            update = {"edit": {"filename": "g"}, "priority": {"priority": 3}}[change]
+            update: dict[str, str | int] = (
+                {"filename": "g"} if change == "edit" else {"priority": 3}
+            )
             id_ = await manager.edit(config.id, config.model_copy(update=update))
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -156,6 +156,30 @@ def test_totals_count_what_will_come() -> None:
     assert totals.priorities_differ
 
 
+def test_downloads_of_unknown_size_count_as_large_as_others_of_their_kind() -> None:
+    totals = Totals()
+    for at, (name, size) in enumerate(
+        [("a.jpg", 40), ("b.JPG", 60), ("x.iso", 6000), ("c.jpg", None), ("d.jpg", None),
+         ("y.iso", None), ("z.iso", None), ("of-no-kind", None), ("." + "long" * 9, None)]
+    ):  # fmt: skip
+        status = DownloadStatus.PAUSED if name == "z.iso" else DownloadStatus.QUEUED
+        totals.add(row(at, name=name, total_bytes=size, status=status))
+    mean = (40 + 60 + 6000) // 3
+    assert totals.guessed_bytes == 2 * 50 + 2 * 6000 + 2 * mean
+    assert totals.guessed_left_bytes == 2 * 50 + 6000 + 2 * mean
+
+
+def test_any_number_of_extensions_is_counted_in_bounded_memory() -> None:
+    totals = Totals()
+    rows = [row(at, name=f"f.{at}", total_bytes=at % 7 or None) for at in range(5000)]
+    for each in rows:
+        totals.add(each)
+    assert len(totals._sizes._kinds) == 100
+    for each in rows:
+        totals.remove(each)
+    assert (totals.guessed_bytes, totals.total_bytes) == (0, 0)
+
+
 def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
     totals = Totals()
 
@@ -173,8 +197,8 @@ def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
     assert numbers() == (None, None)  # 7 of nobody knows how many
     done = row(3, status=DownloadStatus.COMPLETED, bytes_downloaded=93)
     totals.add(done)
-    assert numbers() == (300, 100 / 400)
-    assert totals.guessed_left_bytes == 200  # the paused one does not move
+    assert numbers() == (279, 100 / 379)
+    assert totals.guessed_left_bytes == 186  # the paused one does not move
     for each in unknown:
         totals.remove(each)
     assert numbers() == (0, 1.0)
