@@ -9,15 +9,20 @@ import io
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Protocol
+
+import platformdirs
 
 from rheo_core.domain.exceptions import ShortageError
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _MAX_BYTES = 64 << 20
 """Limit for a file that is read whole. The largest useful one, a CA bundle, has a tenth of it."""
+_MAX_LIST_BYTES = 1 << 20
+"""Limit for the list of the user's folders. A usual one has 1 KB."""
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _NOWHERE = Path("/nonexistent/rheo")
@@ -40,6 +45,18 @@ def user_folder(find: Callable[[], Path], fallback: Path = _NOWHERE) -> Path:
         return find()
     except RuntimeError:
         return fallback.absolute()
+
+
+def downloads_folder() -> Path:
+    """Return the user's download folder.
+
+    platformdirs reads the desktop's list of folders whole, so a huge one counts as none.
+    """
+    folders = user_folder(platformdirs.user_config_path) / "user-dirs.dirs"
+    with suppress(OSError):
+        if folders.stat().st_size > _MAX_LIST_BYTES:
+            return user_folder(lambda: Path.home() / "Downloads", Path("Downloads"))
+    return user_folder(platformdirs.user_downloads_path, Path("Downloads"))
 
 
 def open_regular(path: Path) -> BufferedReader:

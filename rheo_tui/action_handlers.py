@@ -167,14 +167,12 @@ class DownloadHandlers:
             lambda some: self._service.change_priority(some, by),
             "Changed the priority of {}",
         )
-        if len(rows) == 1:
-            return f"Priority of {printable(rows[0].name)} is {max(1, rows[0].priority + by)}."
-        return self.done(
-            "Raised the priority of" if by > 0 else "Lowered the priority of",
-            rows,
-            targets,
-            count=count,
-        )
+        if not rows:
+            return self.done("Priority is the same for", rows, targets, count=count)
+        priorities = [max(1, row.priority + by) for row in rows]
+        lowest, highest = min(priorities), max(priorities)
+        now = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+        return self.done(f"Priority is {now} for", rows, targets, count=count)
 
     async def _prioritise(
         self, rows: Rows, call: Callable[[Sequence[str]], Awaitable[int]], redone: str
@@ -284,11 +282,10 @@ class DownloadHandlers:
         """Delete the files of completed downloads, and remove these from the list."""
         name = self._undo.only_name(ids)
         deletion = await self._service.delete_files(ids)
-        stay = "; files in the trash stay there" if deletion.in_trash else ""
         step = Step(
             partial(self._service.restore_files, deletion.ids),
             partial(self._delete_files, deletion.ids),
-            f"Restored {{}}{stay}",
+            "Restored {}",
             "Deleted the files of {}",
             name,
             deletion.ids,
@@ -377,8 +374,7 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
         return ""
     what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
-        stays = "it" if len(deleted) == 1 else "them"
-        return f"Moved {what} to the trash; undo leaves {stays} there."
+        return f"Moved {what} to the trash."
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."
 
 

@@ -58,7 +58,7 @@ _OWN = (
     ),
     CommandSpec(
         "priority", f"NUMBER {_TARGETS}",
-        "Set the priority, 1 or higher; downloads with a higher one start first.",
+        "Set the priority; higher numbers start first.",
         "priority 5 name:*.iso", "number", takes_targets=True,
     ),
     CommandSpec(

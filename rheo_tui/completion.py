@@ -13,6 +13,8 @@ from .setting_texts import TABLES, choices_of
 from .tabs import TABS
 from .themes import ALL_NAMES
 
+_VALUES = frozenset(("number", "rate", "time"))
+"""Kinds of arguments before the targets that have no ids."""
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
@@ -70,6 +72,8 @@ def complete_command(
         return _first(before, last, MOVE_ACTIONS)
     if spec.argument == "tab":
         return _first(before, last, (*(tab.title.lower() for tab in TABS), *tabs))
+    if is_first and spec.argument in _VALUES:
+        return ""
     if not last or not (spec.takes_targets or spec.argument in ("filter", "url")):
         return ""
     may_be_id = spec.argument != "filter" and set(last.lower()) <= _HEXADECIMAL

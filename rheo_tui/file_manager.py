@@ -13,9 +13,12 @@ from typing import IO
 
 from rheo_core.domain.text import printable
 
+from .formatting import short_path
+
 _MOMENT_SECONDS = 1.0
 _MAX_SAID = 4096  # bytes of a program's errors
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+_NO_DESKTOP = "No desktop here"
 _OPENERS = ("open",) if sys.platform == "darwin" else ("xdg-open", "gio")
 
 
@@ -32,7 +35,8 @@ async def open_path(path: Path, copy: Callable[[str], None]) -> str:
 
     Args:
         path: the file or folder.
-        copy: gets the path if it cannot be opened, as over ssh, so that the user can paste it.
+        copy: sends the path to the terminal's clipboard (OSC 52, which some terminals ignore) if
+            it cannot be opened, as over ssh, so that the user can paste it.
     """
     path = await asyncio.to_thread(path.absolute)
     if not await asyncio.to_thread(path.exists):
@@ -41,7 +45,10 @@ async def open_path(path: Path, copy: Callable[[str], None]) -> str:
     if not problem:
         return ""
     copy(str(path))
-    return f"Cannot open {printable(str(path))}: {problem}. Its path was copied."
+    if problem == _NO_DESKTOP:
+        return f"{problem}. Sent {printable(short_path(path))} to the terminal's clipboard."
+    where = printable(str(path))
+    return f"Cannot open {where}: {problem}. Sent its path to the terminal's clipboard."
 
 
 def _open(path: Path) -> str:
@@ -63,7 +70,7 @@ def _open(path: Path) -> str:
 
 def _no_desktop() -> str:
     has_desktop = sys.platform == "darwin" or any(map(os.environ.get, _DISPLAYS))
-    return "" if has_desktop else "this session has no desktop"
+    return "" if has_desktop else _NO_DESKTOP
 
 
 def _reason(opener: str, path: Path, errors: bytes, status: int) -> str:

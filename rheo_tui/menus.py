@@ -25,6 +25,8 @@ class MenuItem:
         shown_keys: the keys as shown to people.
         title: text of the choice.
         reason: reason why it is disabled; "" if it is not.
+        takes_digits: True if digits choose it too, and begin what the user types there. They follow
+            the id in the result.
     """
 
     id: str
@@ -32,6 +34,7 @@ class MenuItem:
     shown_keys: str
     title: str
     reason: str = ""
+    takes_digits: bool = False
 
 
 def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
@@ -56,12 +59,11 @@ def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
     rates = [rate for rate in SPEED_LIMITS if rate is not None]
     items = [MenuItem("off", "0", "0", _marked("No limit", present, {None}))]
     items += [
-        MenuItem(
-            rate_input(rate), str(number), str(number), _marked(limit_text(rate), present, {rate})
-        )
-        for number, rate in enumerate(rates, 1)
+        MenuItem(rate_input(rate), "", "", _marked(limit_text(rate), present, {rate}))
+        for rate in rates
     ]
-    items.append(MenuItem(OTHER, "colon,:", ":", "Another limit…"))
+    other = "Another limit: type it, such as 300k"
+    items.append(MenuItem(OTHER, "colon,:", "1-9", other, takes_digits=True))
     if not for_all:
         items.append(MenuItem(ALL, "a", "a", "All downloads together…"))
     items.append(MenuItem(SLOW, "t", "t", "Slow mode on or off"))

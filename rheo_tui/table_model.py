@@ -21,6 +21,8 @@ _SEARCH_COST = 50
 """Number of rows that can be checked one by one in the time of one search."""
 _MIN_BULK = 1000
 """Number of changes above which sorting all rows may be cheaper than a search for each."""
+_UNSEEN_SECONDS = 0.5
+"""Time in which a person cannot see that rows have moved, and press another key instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ class Range:
 
     first: str
     before: frozenset[str]  # marks before it began
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Place of a row before it moved by itself."""
+
+    home: RowOrder | None
+    key: SortKey
+    time: float  # of the monotonic clock, when it moved
 
 
 def _is_done(row: DownloadSnapshot) -> bool:
@@ -109,6 +120,7 @@ class TableModel:
         self._finished = RowOrder()  # downloads under the fold
         self._unfolded = False  # chosen by the user
         self._moving: set[str] = set()  # rows whose new place is held back
+        self._former: dict[str, Former] = {}  # of rows that moved a moment ago
         self._range: Range | None = None
 
     # Lines
@@ -215,10 +227,40 @@ class TableModel:
 
     # Changes
 
+    def hold(self) -> frozenset[str]:
+        """Keep rows in their places from now on; return the ids of those that go back.
+
+        Rows that moved a moment ago go back until `settle`, because the user aims at the place
+        where they were.
+        """
+        if self.held:
+            return frozenset()
+        self._forget_former()
+        self.held, former, self._former = True, self._former, {}
+        for download_id, place in former.items():
+            self._move(download_id, self._present_home(download_id), place.home, place.key)
+        self._moving.update(former)
+        return frozenset(former)
+
+    def _forget_former(self) -> None:
+        """Forget the former places of rows whose move the user may have seen."""
+        since = time.monotonic() - _UNSEEN_SECONDS
+        self._former = {row_id: at for row_id, at in self._former.items() if at.time >= since}
+
+    def _move_by_itself(self, download_id: str, home: RowOrder | None, key: SortKey) -> None:
+        """Move a row that no key has moved."""
+        present = self._present_home(download_id)
+        before = None if present is None else present.key(download_id)
+        if not self.held:
+            former = Former(present, before or key, time.monotonic())
+            self._former.setdefault(download_id, former)
+        self._move(download_id, present, home, key)
+
     def apply(self, snapshot: Snapshot) -> Change:
         """Apply the changes of a snapshot; return the parts to repaint."""
         self._full_hosts = snapshot.full_hosts
         self._moment = self.moment()
+        self._forget_former()
         removed = list(snapshot.removed)
         if snapshot.reset:
             listed = {row.id for row in snapshot.downloads}
@@ -245,6 +287,7 @@ class TableModel:
             self.totals.remove(row)
             self.marked.discard(download_id)
             self._moving.discard(download_id)
+            self._former.pop(download_id, None)
             if download_id == self.followed:
                 self.followed = None
             for ids in self._in_own_tab.values():
@@ -317,7 +360,10 @@ class TableModel:
         ):
             self._moving.add(row.id)
             return False
-        self._move(row.id, present, home, key)
+        if old is not None and row.order == old.order:
+            self._move_by_itself(row.id, home, key)
+        else:  # new, or moved by the user
+            self._move(row.id, present, home, key)
         return True
 
     def _keeps_back(self, row: DownloadSnapshot, old: DownloadSnapshot) -> bool:
@@ -379,7 +425,7 @@ class TableModel:
         self._moment = self.moment()
         try:
             for row in (self.rows[download_id] for download_id in moving):
-                self._move(row.id, self._present_home(row.id), self._home(row), self._key(row))
+                self._move_by_itself(row.id, self._home(row), self._key(row))
         except SlowPatternError as error:
             self._drop_filter(error)
             self.refilter()
@@ -398,6 +444,7 @@ class TableModel:
             self._drop_filter(error)
             self._fill()
         self._moving.clear()
+        self._former.clear()
 
     def _fill(self) -> None:
         rows, moment = self.rows, self._moment

@@ -45,8 +45,8 @@ def code_of_run(
 
     Args:
         failures: see `code_of`.
-        is_finished: all downloads ended and all events are written, so a later stop or signal
-            does not count.
+        is_finished: all downloads and their commands ended, and all events are written, so a
+            later stop or signal does not count.
         is_stopped: --stop-after stopped the run.
         signalled: number of the signal that interrupted the run, if one did.
         lost_events: True if events are missing from the output of --json.

@@ -26,7 +26,7 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
     nothing is wrong but the run is not complete.
     """
     from rheo_core.fleet.checking import problems
-    from rheo_core.fleet.status import read_status
+    from rheo_core.fleet.status import status_of_facts
 
     from .fleet_request import existing_plan, open_output
 
@@ -37,7 +37,7 @@ def check(output: ExistingOut, *, deep: Deep = False) -> None:
         for count, problem in enumerate(problems(target, plan, deep=deep), 1):
             if count <= _MAX_SHOWN:
                 typer.echo(printable(problem))
-        status = read_status(target, plan)
+        status = status_of_facts(target, plan)
     except ImportError:
         fail("manifests need pyarrow: pip install 'rheo-tui[fleet]'.", ExitCode.USAGE)
     except OSError as error:

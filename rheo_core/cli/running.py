@@ -166,7 +166,8 @@ class _Run:
             stopped = stopping.done()
             stopping.cancel()
             await manager.close()
-        if self._is_read and counts.ended == reporter.expected:
+        is_all_there = self._is_read and counts.ended == reporter.expected
+        if is_all_there and not self._has_hooks:
             finished = True  # everything ended before the interrupt
         if lines is not None:
             finished = finished and await _unless(interrupted, lines.finish())
@@ -181,7 +182,8 @@ class _Run:
             if not finished:
                 reason = "Stopped by --stop-after" if stopped else "Interrupted"
                 # The folder of a file for standard output is removed.
-                advice = "" if output.to_output else " Run the same command again to resume."
+                is_kept = not (output.to_output or is_all_there)
+                advice = " Run the same command again to resume." if is_kept else ""
                 reporter.say(f"{reason}.{advice}")
         problem = None if lines is None else lines.problem
         if finished and problem is not None:
@@ -194,6 +196,10 @@ class _Run:
             lost_events=problem is not None,
             bad_input=self._diagnostics.problems > 0,
         )
+
+    @property
+    def _has_hooks(self) -> bool:
+        return bool(self._settings.on_complete or self._settings.on_error)
 
     async def _download(self, reader: BackgroundReader[Item], manager: "DownloadManager") -> None:
         """Queue items a little ahead of the running ones, and wait until all have ended."""

@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import platformdirs
 from pydantic import (
     BeforeValidator,
     Field,
@@ -34,7 +33,7 @@ from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.rules import Rule, read_rules
 from rheo_core.domain.units import MAX_FILE_BYTES
-from rheo_core.user_files import user_folder
+from rheo_core.user_files import downloads_folder
 
 from .host_settings import HostPattern, HostSettings, name_each_once
 from .protection import unclear_variables
@@ -143,7 +142,7 @@ class Settings(BaseSettings):
 
     download_dir: Annotated[Path, BeforeValidator(_folder)] = Field(
         title="Folder",
-        default_factory=lambda: user_folder(platformdirs.user_downloads_path, Path("Downloads")),
+        default_factory=downloads_folder,
         description="Download folder; ~ is your home folder",
     )
     max_concurrent: int = Field(

@@ -95,6 +95,7 @@ NOTHING = Untrusted("")
 """Value for an unreadable text."""
 
 _ASKS, _NOT_USED = "asks for ", ": not used"
+_USES, _AS_REQUESTED = "uses ", ", as requested"
 
 
 class Admitted(NamedTuple):
@@ -141,7 +142,7 @@ def admit(
         config,
         ignored,
         f"{_ASKS}{', '.join(refused)}{_NOT_USED}" if refused else "",
-        f"uses {', '.join(used.values())}, as requested" if used else "",
+        f"{_USES}{', '.join(used.values())}{_AS_REQUESTED}" if used else "",
     )
 
 
@@ -149,6 +150,14 @@ def brief_refusal(refused: str) -> str:
     """Return `Admitted.refused` with the cause first, for a column that may cut off the end."""
     options = refused.removeprefix(_ASKS).removesuffix(_NOT_USED)
     return f"not used: {options}" if options else ""
+
+
+def asked_options(sentence: str) -> frozenset[str]:
+    """Return the options in `Admitted.refused` or `Admitted.used`, in words."""
+    for start, end in ((_ASKS, _NOT_USED), (_USES, _AS_REQUESTED)):
+        if sentence.startswith(start):
+            return frozenset(sentence.removeprefix(start).removesuffix(end).split(", "))
+    return frozenset()
 
 
 def _make_names_safe(fields: dict[str, Any]) -> None:

@@ -262,8 +262,10 @@ class DownloadController:
         again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of the removed one it replaces
         await self._context.worker.move_part(record, again.config)
-        await self._context.lifecycle.save_renamed(record, again)  # a crash finds the part file
-        await self._context.worker.end_move(again)
+        # A crash finds the part file by the row of the session. So both names stay if the row
+        # cannot be saved; the next attempt ends the move.
+        if await self._context.lifecycle.save_renamed(record, again):
+            await self._context.worker.end_move(again)
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

@@ -46,7 +46,7 @@ class RecordStore(Protocol):
     def drop(self, download_id: str) -> None:
         """Forget a download; this returns at once."""
 
-    async def save_changes(self) -> None:
+    async def save_changes(self) -> bool:
         """Save what was noted."""
 
 
@@ -240,12 +240,16 @@ class Lifecycle:
         self.note(record)
         self._publish(record, DownloadRemovedEvent)
 
-    async def save_renamed(self, record: DownloadRecord, again: DownloadRecord) -> None:
-        """Save that another record, with another id, takes the place of this one."""
-        if self._store is not None:
-            self._store.drop(record.id)
-            self._store.note(again)
-            await self._store.save_changes()
+    async def save_renamed(self, record: DownloadRecord, again: DownloadRecord) -> bool:
+        """Save that another record, with another id, takes the place of this one.
+
+        Return False if the session could not be written, so that it still has this one.
+        """
+        if self._store is None:
+            return True
+        self._store.drop(record.id)
+        self._store.note(again)
+        return await self._store.save_changes()
 
     def renamed(self, record: DownloadRecord) -> None:
         """Report that another record takes the place of this one; see `save_renamed`."""

@@ -325,28 +325,32 @@ class Session:
         if not is_empty:
             self._log_due = now + self._tuning.session_retry_seconds
 
-    async def save_changes(self) -> None:
-        """Write what was noted at once instead of at the next regular write."""
-        await self._flush()
+    async def save_changes(self) -> bool:
+        """Write what was noted at once instead of at the next regular write.
 
-    async def _flush(self) -> None:
-        """Write noted changes; keep them for the next time if that fails."""
+        Return False if the session could not be written; the next regular write tries again.
+        """
+        return await self._flush()
+
+    async def _flush(self) -> bool:
+        """Write noted changes; keep them for the next time and return False if that fails."""
         if self._is_read_only:
-            return
+            return True
         async with self._writing:
             self._note_progress()
             changed, self._changed = self._changed, {}
             outdated, self._outdated = self._outdated, set()
             if not changed and not outdated:
-                return
+                return True
             try:
                 await self._write(_in_order(changed.values()), outdated - changed.keys())
             except Exception as error:  # even a bug must not lose changes or stop the writer
                 self._put_back(changed, outdated)
                 self._report(error)
-            else:
-                self._is_failing = False
-                self._has_written()
+                return False
+            self._is_failing = False
+            self._has_written()
+            return True
 
     async def _write(self, records: Sequence[DownloadRecord], deleted: Set[str]) -> None:
         """Write records in pieces. Rows are deleted with the last one: new names come first."""

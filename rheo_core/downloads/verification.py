@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
+from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.text import printable, system_reason
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
@@ -28,9 +29,11 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
+from .retry import ErrorCategoriser
 from .validation import compare
 
 _log = logging.getLogger(__name__)
+_ERRORS = ErrorCategoriser(RetryPolicy())
 _MAX_ROUNDS = 2
 """Times that each source is asked to replace bad pieces."""
 
@@ -145,21 +148,25 @@ class Verification:
 
         Raises:
             HashMismatchError: no source has it, or the user knows no checksum of the whole file.
+            DownloadError: a source failed for now, so another attempt may bring the right file.
         """
         wrong: set[str] = set()
         sources = self._transfer.sources
         is_known = self._expected is not None and self._pieces is None
         while is_known and (digest := self._digest()) not in wrong:
             host = printable(sources.primary.name)
+            self._record.stats.wrong_sources |= {sources.primary.url}
             if not sources.drop_primary():
                 break
             wrong.add(digest)
             try:
                 why = f"{host} sent the wrong file; trying a mirror"
                 part = await self._fetch_anew(part, why)
-            except (DestinationError, ShortageError):
+            except (DestinationError, HostFullError, ShortageError):
                 raise
-            except DownloadError:
+            except DownloadError as error:
+                if _ERRORS.is_transient(error):
+                    raise
                 part = self._transfer.part or part
                 break
             if await self._is_valid(part):

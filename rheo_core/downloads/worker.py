@@ -380,6 +380,7 @@ class DownloadWorker:
         record.stats.failures += 1
         delay = self._next_delay(error, record.stats.failures)
         if delay is None:
+            record.stats.wrong_sources = frozenset()  # the next retry of the user asks all
             self.names.release(record)
             self._context.lifecycle.failed(record, self._explained(record, error))
         else:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from rheo_core.domain.fleet import (
     JOURNALS,
@@ -182,18 +183,37 @@ def read_status(target: Target, plan: FleetPlan) -> FleetStatus:
     stored: FleetStatus | None = None
     with suppress(FileNotFoundError, StoredFileError):
         stored = read_value(target, STATUS_NAME, FleetStatus)
-    if stored and stored.state == "running" and abs(time.time() - stored.updated) < FRESH_SECONDS:
+    plain = StatusBoard(plan, read_passes(target)).status("running")
+    if stored is not None and _is_of_driver(stored, plain):
         return stored
+    found = status_of_facts(target, plan)
+    if stored is None or found.state == "complete":  # such a run is past its last error
+        return found
+    return replace(found, message=stored.message)
+
+
+def status_of_facts(target: Target, plan: FleetPlan) -> FleetStatus:
+    """Return the status of a run from its facts, whatever a driver says.
+
+    Raises:
+        OSError: the folder cannot be read.
+        ValueError: a file of it is damaged; one sentence.
+    """
     passes = read_passes(target)
     board = StatusBoard(plan, passes)
     complete = complete_shards(target, planned_shards(plan, passes))
     for facts in read_facts_of(target, complete):
         board.add(facts, is_earlier=True)
-    if stored is not None:
-        board.message = stored.message
     stopped = board.status("stopped")
     state: FleetState = "complete" if stopped.shards_done == stopped.shards else "stopped"
     return board.status(state)
+
+
+def _is_of_driver(stored: FleetStatus, plain: FleetStatus) -> bool:
+    """Check that a stored status is that of a driver of this run that runs now."""
+    is_fresh = stored.state == "running" and abs(time.time() - stored.updated) < FRESH_SECONDS
+    has_same_size = (stored.shards, stored.entries) == (plain.shards, plain.entries)
+    return is_fresh and has_same_size and 0 <= stored.shards_done <= stored.shards
 
 
 def store_status(target: Target, status: FleetStatus) -> None:

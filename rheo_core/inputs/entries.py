@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.text import printable
-from rheo_core.domain.untrusted import brief_refusal
+from rheo_core.domain.untrusted import asked_options, brief_refusal
 
 _QUOTED_URL = re.compile(r"^URL '[^']*' ")
 
@@ -58,6 +58,11 @@ class Entry(NamedTuple):
     def brief_refusal(self) -> str:
         """Options that were refused, the cause first."""
         return brief_refusal(self.refused)
+
+    @property
+    def asks_for(self) -> frozenset[str]:
+        """Options in words that need the user's permission, refused or used."""
+        return asked_options(self.refused or self.used)
 
     @property
     def place(self) -> str:

@@ -50,6 +50,7 @@ class AttemptStats:
     meter: _Meter | None = None  # set while an attempt runs
     transfer_details: Callable[[], TransferDetails] | None = None  # set while a transfer runs
     redirect_host: str | None = None  # host and port of the last redirect
+    wrong_sources: frozenset[str] = frozenset()  # URLs whose file did not match its hash
 
 
 @dataclass(slots=True, eq=False)

@@ -4,7 +4,7 @@
 source that refuses ranges.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rheo_core.domain.exceptions import DownloadError
@@ -44,9 +44,22 @@ class Sources:
 
     Mirrors after the first `MAX_MIRRORS` are not used, because each may cost a request in each
     attempt.
+
+    Args:
+        urls: the original one, then the mirrors.
+        hosts: counts the connections.
+        max_connections: to one source.
+        wrong: those of `urls` that brought a wrong file in an earlier attempt. They are left out
+            unless all are wrong.
     """
 
-    def __init__(self, urls: Sequence[str], hosts: HostLimiter, max_connections: int) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        hosts: HostLimiter,
+        max_connections: int,
+        wrong: Collection[str] = (),
+    ) -> None:
         self._all = [Source(url, max_connections) for url in urls[: 1 + MAX_MIRRORS]]
         self.count = len(self._all)
         self._hosts = hosts
@@ -54,6 +67,10 @@ class Sources:
         self.only: Source | None = None  # the only one to use; None: all
         self._brought: list[tuple[Source, int, int]] = []  # start and end (exclusive) of ranges
         self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
+        if wrong and not all(source.url in wrong for source in self._all):
+            for source in self._all:
+                source.max_connections *= source.url not in wrong
+            self.primary = next(self.usable())
 
     def usable(self) -> Iterator[Source]:
         """Return the sources that are not left out, in the given order.

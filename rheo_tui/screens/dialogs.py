@@ -162,7 +162,7 @@ class Dialogs:
 
         text = (
             f"Delete {count_text(count, 'file')} and remove their downloads from the list? "
-            "Undo does not bring files back from the trash."
+            "Undo brings them back for 10 minutes, unless the trash is emptied."
         )
         return await self._app.push_screen_wait(
             ConfirmScreen("Delete files?", text, yes="delete", no="keep")

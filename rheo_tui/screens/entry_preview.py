@@ -192,7 +192,9 @@ class EntryPreview(Vertical):
 
     def say(self, text: str) -> None:
         """Show a sentence in place of the count."""
-        self.query_one(".verdict-count", Static).update(text)
+        count = self.query_one(".verdict-count", Static)
+        count.update(text)
+        count.remove_class("-one-line")
 
     def _say_progress(self, text: str) -> None:
         self.say(f"{text} · Esc stops")

@@ -68,9 +68,8 @@ class LoadScreen(ModalScreen[int]):
         self._is_adding = False
         self._reading = asyncio.Lock()
         self._read_for: tuple[str, ReadOptions] | None = None
-        self._used: list[tuple[str, str]] | None = (
-            None  # the options that the user saw when F8 was pressed
-        )
+        self._asked = frozenset[tuple[str, str]]()  # places and options that the user has seen
+        self._has_changed = False  # the options differ from those that the user allowed
 
     def compose(self) -> ComposeResult:
         """Create the path, the paths to choose from, and the table."""
@@ -99,7 +98,7 @@ class LoadScreen(ModalScreen[int]):
 
     @on(Input.Changed, "#path")
     def _path_changed(self) -> None:
-        self._preview.allows = False  # the user allowed the previous list
+        self._preview.allows = self._has_changed = False  # the user allowed the previous list
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -150,7 +149,7 @@ class LoadScreen(ModalScreen[int]):
 
     def action_allow(self) -> None:
         """Use the options of the list, or stop using them."""
-        self._preview.allows, self._used = not self._preview.allows, None
+        self._preview.allows, self._has_changed = not self._preview.allows, False
         self._changed()
 
     @work(exclusive=True, group="check")
@@ -176,6 +175,13 @@ class LoadScreen(ModalScreen[int]):
         if text:
             self._preview.say("Reading the file…")
             entries, nothing, about = await self._entries_of(text, options)
+        asked = frozenset((entry.place, option) for entry in entries for option in entry.asks_for)
+        if options.list_options and not asked <= self._asked:
+            self._preview.allows, self._has_changed = False, True
+            message = "The options in the file have changed. Press F8 again to use them."
+            self.app.notify(message, severity="warning", markup=False)
+            await self._read_path(again=True)
+            return
         self._show_kind(about if entries else "")
         picker = self.query_one(PathPicker)
         if entries or not await asyncio.to_thread(_may_be_path, text):
@@ -186,8 +192,7 @@ class LoadScreen(ModalScreen[int]):
                 nothing = _CHOOSE
         self.set_class(picker.display, "-picking")
         await self._preview.show(entries, nothing)
-        self._used = [(entry.place, entry.used) for entry in entries if entry.used]
-        self._read_for = request
+        self._asked, self._read_for = asked, request
 
     async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
         """Return the entries of a file, the sentence if there are none, and its kind."""
@@ -207,6 +212,10 @@ class LoadScreen(ModalScreen[int]):
         line.update(text)
         line.display = bool(text)
 
+    @on(EntryPreview.LineWanted)
+    def _say_line(self, event: EntryPreview.LineWanted) -> None:
+        self._preview.say(f"Correct line {event.line:,} in the file; Ctrl+S reads it again.")
+
     # Adding
 
     @on(Input.Submitted)
@@ -220,10 +229,9 @@ class LoadScreen(ModalScreen[int]):
     @key_work
     async def _submit(self) -> None:
         try:
-            seen = self._used if self._read_for else None
             await self._read(again=True)
-            if self._preview.allows and seen not in (None, self._used):
-                await self._ask_again()
+            if self._has_changed:  # the options that the user allowed; the next Enter adds
+                self._has_changed = False
                 return
             proposals, defaults = self._preview.proposals, self._preview.defaults()
             if defaults is None or self._is_choosing() or self._preview.is_stopped:
@@ -249,15 +257,10 @@ class LoadScreen(ModalScreen[int]):
             picker.action_first()
         return picker.display
 
-    async def _ask_again(self) -> None:
-        """Show a list that has changed, without using its options."""
-        self._preview.allows, self._used = False, None
-        await self._read()
-        message = "The options in the file have changed. Press F8 again to use them."
-        self.app.notify(message, severity="warning", markup=False)
-
     async def _after(self, proposals: Sequence[Proposal], added: int) -> None:
         """Close if everything was added; otherwise show the rest."""
+        if not proposals:  # the sentence in their place says why
+            return
         bad = [each.entry for each in proposals if each.outcome is Outcome.INVALID]
         undecided = [each.entry for each in proposals if each.outcome is Outcome.UNDECIDED]
         if self._preview.ask() and not undecided:

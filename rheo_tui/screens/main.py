@@ -372,7 +372,7 @@ class MainScreen(Screen[None]):
             self.call_later(handler)
 
     async def _delete(self, call: Callable[[], Awaitable[str]], context: Context) -> str:
-        """Delete files by `call`; ask before several, because undo leaves them in the trash."""
+        """Delete files by `call`; ask before several, because the trash may be emptied."""
         count = sum(map(has_file, context.targets))
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
@@ -656,8 +656,9 @@ class MainScreen(Screen[None]):
                 self._open_limit_menu(context, for_all=True)
             elif item == menus.SLOW:
                 self.action_run("slow")
-            elif item == menus.OTHER:
-                self.call_after_refresh(self._commands.open, f"{scope} ")
+            elif item.startswith(menus.OTHER):
+                typed = item.removeprefix(menus.OTHER)
+                self._commands.open(f"{scope} {typed}")
             else:
                 targets = "" if for_all else targets_text(context)
                 self._commands.run(f"{scope} {item} {targets}".rstrip())

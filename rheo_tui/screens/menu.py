@@ -19,11 +19,12 @@ from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH = 5
 _USUAL_WIDTH = 72  # of an item, until the size of the dialog is known
+_DIGITS = frozenset("123456789")
 _KEYS = "Enter choose · Esc close"
 
 
 class MenuScreen(ModalScreen[str | None]):
-    """Returns the id of the chosen item, or None.
+    """Returns the id of the chosen item, perhaps with the digit that chose it; or None.
 
     Args:
         title: what the menu acts on.
@@ -81,13 +82,14 @@ class MenuScreen(ModalScreen[str | None]):
         """Choose the item of a key; a disabled one stays open."""
         names = {event.key, event.character or event.key}
         for item in self._items:
-            if names & {key.strip() for key in item.keys.split(",")}:
+            digit = event.key if item.takes_digits and event.key in _DIGITS else ""
+            if digit or names & {key.strip() for key in item.keys.split(",")}:
                 event.stop()
                 event.prevent_default()
                 if item.reason:
                     self.query_one(KeysLine).show(f"{item.title}: {item.reason}.")
                 else:
-                    self.dismiss(item.id)
+                    self.dismiss(item.id + digit)
                 return
 
     def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:

@@ -361,16 +361,14 @@ class LocalService:
             try:
                 if not await self._manager.has_own_file(row.id):
                     raise OSError("it is no longer the downloaded file")
-                held = await asyncio.to_thread(delete_file, path)
+                file = await asyncio.to_thread(delete_file, path)
             except OSError as error:
                 reason = printable(error.strerror or str(error)).lower()
                 problems.append(f"Cannot delete {printable(path.name)}: {reason}.")
                 continue
             deleted.append(row.id)
-            if held is None:
-                in_trash += 1
-            else:
-                self._held.add(row.id, held, path)
+            in_trash += file.in_trash
+            self._held.add(row.id, file)
         await self.remove(deleted)
         return Deletion(tuple(deleted), in_trash, tuple(problems))
 
@@ -379,9 +377,10 @@ class LocalService:
         return [info for info in infos if info.status is DownloadStatus.COMPLETED]
 
     async def restore_files(self, ids: Sequence[str]) -> int:
-        """Undo `delete_files`: restore downloads and held files."""
-        self._problems += await self._held.give_back(ids)
-        return await self.restore(ids)
+        """Undo `delete_files`: restore files and their downloads."""
+        returned, problems = await self._held.give_back(ids)
+        self._problems += problems
+        return await self.restore(returned)
 
     async def forget(
         self,

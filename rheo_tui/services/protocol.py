@@ -255,9 +255,9 @@ class DownloadService(Protocol):
         """
 
     async def restore_files(self, ids: Sequence[str]) -> int:
-        """Undo `delete_files`: restore downloads and held files; return the number of downloads.
+        """Undo `delete_files`: restore files and their downloads; return their number.
 
-        Files in the trash stay there.
+        A download whose file is gone stays out of the list.
         """
 
     async def forget(

@@ -24,6 +24,7 @@ from rheo_tui.proposals import Outcome, Proposal, folder_words, name_words
 from .cursor_view import CursorView
 
 _ADD = "Ctrl+S add"
+_CLOSE = "Esc close"
 _GLYPHS = {
     Outcome.INVALID: "✗",
     Outcome.NO_URL: "·",
@@ -92,16 +93,16 @@ def widths_for(width: int, needs: Needs) -> Widths:
 def keys_for(proposal: Proposal | None) -> str:
     """Return the keys that make sense on a line."""
     if proposal is None:
-        return f"{_ADD} · Esc close"
+        return f"{_ADD} · {_CLOSE}"
     entry = proposal.entry
     if entry.config is None:
-        return f"Enter go to the line · {_ADD}"
+        return f"Enter correct the line · {_ADD} · {_CLOSE}"
     if entry.verdict is Verdict.ON_DISK:
-        return f"o overwrite · r rename · s skip · a again · v open · A O S all · {_ADD}"
+        return f"o overwrite · r rename · s skip · a again · {_ADD} · A O S all · v open · {_CLOSE}"
     if entry.verdict is not Verdict.OK:
-        return f"Enter edit · {_ADD}"
+        return f"Enter edit · {_ADD} · {_CLOSE}"
     renews = " · a add as new" if proposal.renews is not None else ""
-    return f"Space skip · Enter edit{renews} · {_ADD}"
+    return f"Space skip · Enter edit{renews} · {_ADD} · {_CLOSE}"
 
 
 class EntryTable(CursorView[Proposal]):

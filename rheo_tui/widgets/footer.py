@@ -21,6 +21,8 @@ _FIRST = (
 
 Disabled ones give way first, so that the shown keys are useful now.
 """
+_WITH_ADVICE = ("retry", "menu")
+"""Actions that come before those next to an advice, because the download has failed."""
 _MAX_LINES = 5
 _GAP = 2
 _MIN_KEYS_WIDTH = 24
@@ -197,7 +199,8 @@ class StatusFooter(Widget):
         name = action.id
         if name == "resume_all" and "pause_all" in self._disabled:
             name = "pause_all"  # takes its place
-        place = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+        first = (*_WITH_ADVICE, *_FIRST) if self._advice else _FIRST
+        place = first.index(name) if name in first else len(first)
         return action.id in self._disabled, place
 
     def _width(self, action: Action) -> int:

@@ -5,6 +5,7 @@
 
 from collections import deque
 from dataclasses import replace
+from itertools import islice, takewhile
 from pathlib import Path
 
 from rheo_core.domain import Snapshot
@@ -16,8 +17,8 @@ from rheo_tui.totals import Totals
 from .header_lines import HeaderLines
 
 _MAX_SAMPLES = 120
-_MEAN_SAMPLES = 10
-"""Samples, one a second, whose mean predicts the time left; one alone would make it jump."""
+_MIN_MEAN_SAMPLES, _MEAN_SAMPLES = 3, 10
+"""Samples, one a second, whose mean predicts the time left; fewer would make it jump."""
 
 
 class SummaryHeader(HeaderLines):
@@ -81,9 +82,12 @@ class SummaryHeader(HeaderLines):
         self._samples.append(self._shown.speed)
         if not any(self._samples):
             self._samples.clear()
-        recent = list(self._samples)[-_MEAN_SAMPLES:]
-        mean = sum(recent) / len(recent) if recent else 0.0
-        self._show(samples=tuple(self._samples), mean_speed=mean)
+        self._show(samples=tuple(self._samples), mean_speed=self._mean_speed())
+
+    def _mean_speed(self) -> float:
+        """Return the mean of the last seconds since data flows; 0.0 before there are enough."""
+        recent = list(takewhile(bool, islice(reversed(self._samples), _MEAN_SAMPLES)))
+        return sum(recent) / len(recent) if len(recent) >= _MIN_MEAN_SAMPLES else 0.0
 
     def lines(self) -> list[list[Span]]:
         """Return the lines that fit."""

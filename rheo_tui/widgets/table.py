@@ -131,6 +131,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._painter: RowPainter | None = None
         self._waiting = Waiting()
         self._current_id: str | None = None
+        self._lost_id: str | None = None  # row that was under the cursor until it left the list
         self._held_until = 0.0
         self._is_loading = True  # until the first snapshot, and while more of the list follows
         self._is_starting = True  # until the kept downloads run, or the user acts
@@ -175,8 +176,12 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def hold(self) -> None:
         """Keep rows in their places, because the user presses keys."""
-        self.model.held = True
         self._is_starting = False
+        returned, lost, self._lost_id = self.model.hold(), self._lost_id, None
+        if returned:
+            if lost in returned:  # it was under the cursor a moment ago
+                self._current_id = lost
+            self._reordered()
         self._held_until = time.monotonic() + _HOLD_SECONDS
 
     def on_mount(self) -> None:
@@ -239,6 +244,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(1, self.model.lines + self._header_lines)
         known = self._current_id is not None and not self._is_starting
         position = self.model.position(self._current_id or FOLD) if known else None
+        if known and position is None:
+            self._lost_id = self._current_id
         last = max(0, self.model.lines - 1)
         self.set_reactive(
             DownloadTable.cursor, min(self.cursor, last) if position is None else position

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rheo_core.cli.fleet_status import Progress
 from rheo_core.cli.main import app
 from rheo_core.domain.fleet import (
     PLAN_NAME,
+    STATUS_NAME,
     STOP_NAME,
     FleetPlan,
     FleetStatus,
@@ -225,6 +227,18 @@ def test_a_check_tells_what_is_missing(planned: Path) -> None:
         "part-000002.json does not name a manifest",
         "3 of 3 shards complete; 3 problems",
     ]
+
+
+@pytest.mark.parametrize("shards", [3, 0, -1])
+def test_a_check_counts_the_shards_itself(planned: Path, shards: int) -> None:
+    """A stored status is that of anybody who can write into the folder."""
+    now = time.time()
+    status = FleetStatus("running", now, now, shards=shards, shards_done=shards, entries=shards)
+    (planned / STATUS_NAME).parent.mkdir(exist_ok=True)
+    (planned / STATUS_NAME).write_text(to_json(status))
+    checked = fleet("check", planned, "--deep")
+    assert (checked.exit_code, checked.stdout) == (3, "0 of 3 shards complete; 0 problems\n")
+    assert fleet("status", planned).exit_code == 3
 
 
 def test_a_further_pass_needs_a_complete_run(planned: Path) -> None:

@@ -1,5 +1,6 @@
 """Names, defaults, limits and precedence of the settings."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,18 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.chunk_size == 4 * 1024 * 1024
     assert settings.log_level is LogLevel.WARNING
     assert settings.keys == {}
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(1 << 20, True), (1 << 30, False)])
+def test_a_huge_list_of_the_users_folders_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, is_read: bool
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folders = tmp_path / "user-dirs.dirs"
+    folders.write_text('XDG_DOWNLOAD_DIR="$HOME/isos"\n')
+    os.truncate(folders, size)
+    name = "isos" if is_read else "Downloads"
+    assert Settings().download_dir == tmp_path / "home" / name
 
 
 def test_every_setting_is_described() -> None:

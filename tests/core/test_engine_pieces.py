@@ -486,6 +486,50 @@ async def test_a_mirror_that_fails_does_not_hide_a_wrong_file(
 
 
 @pytest.mark.parametrize(
+    ("fault", "ranges"),
+    [
+        (cut(BODY, len(BODY) // 2, ETag='"m1"'), [None, len(BODY) // 2]),
+        (answer("503 Busy"), [None, None]),
+        (answer("429 Too Many Requests", Retry_After=0), [None, None]),
+    ],
+    ids=["break", "503", "429"],
+)
+async def test_a_passing_fault_of_the_right_mirror_is_retried(
+    server: MisbehavingServer, tmp_path: Path, fault: Behaviour, ranges: list[int | None]
+) -> None:
+    """The wrong source is not asked again, and the bytes of the right one are kept."""
+    mirror = in_turn(fault, serving(BODY, ETag='"m1"'))
+    config = FileConfig(
+        url=server.on("/f", serving(OTHER, ETag='"other"')),
+        mirrors=(server.on("/m/f", mirror),),
+        hash_config=wanted(BODY),
+    )
+    options: dict[str, Any] = {"connections": 1, "retry_handler": quick_retries(1)}
+    manager, journal = await fetch(tmp_path, [config], **options)
+    assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
+    assert journal.names().count("retrying") == 1
+    assert len(server.requests_for("/f")) == 1
+    assert [request.range_start for request in server.requests_for("/m/f")] == ranges
+
+
+async def test_after_a_failure_every_source_is_asked_again(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(
+        url=server.on("/f", in_turn(serving(OTHER), serving(BODY))),
+        mirrors=(server.on("/m/f", answer("503 Busy")),),
+        hash_config=wanted(BODY),
+    )
+    async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=30)
+        assert "HTTP 503" in error_of(manager, config)
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=30)
+    assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
+
+
+@pytest.mark.parametrize(
     "mirror",
     [
         pytest.param(serving(BODY + b"more", ETag='"v1"'), id="another length"),

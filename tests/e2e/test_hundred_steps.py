@@ -167,7 +167,7 @@ async def steer(person: Person) -> None:
     await person.press("u", "Restored the place of next-1.dat")
     await person.press(CTRL_END, "Moved next-1.dat")
     await person.press("u", "Restored the place of next-1.dat")
-    await person.press("+", "Priority of next-1.dat is 2", "Pri")
+    await person.press("+", "Priority is 2 for next-1.dat", "Pri")
     await person.press("u", "Restored the place of next-1.dat", gone="Pri ")
     await person.press("p", "Paused next-1.dat", "5 Paused 1")
     await person.press("p", "Resumed next-1.dat", "5 Paused 0")
@@ -184,10 +184,10 @@ async def steer(person: Person) -> None:
 
 async def limit(person: Person) -> None:
     await person.press("g" + "L", "Limit held-1.iso", "100 kB/s")
-    await person.press("4", "Speed limit is 1 MB/s for held-1.iso")
+    await person.press("1M" + ENTER, "Speed limit is 1 MB/s for held-1.iso")
     await person.press("u", "Restored the speed limit of held-1.iso")
     await person.press("La", "Limit all downloads together")
-    await person.press("5", "limit 2 MB/s")
+    await person.press("2M" + ENTER, "limit 2 MB/s")
     await person.press("]", "limit 5 MB/s")
     await person.press("u", "limit 2 MB/s")
     await person.press("t", "slow mode")

@@ -35,6 +35,7 @@ IS_PAUSED = False
 import asyncio, sys
 from pathlib import Path
 from rheo_core import DownloadManager
+from rheo_core.infrastructure.session_errors import SessionStoreError
 
 async def run(folder, *arguments):
     session = Path(folder, "state", "session.db")
@@ -44,7 +45,10 @@ async def run(folder, *arguments):
     await manager.close()
 
 def main():
-    asyncio.run(run(*sys.argv[1:]))
+    try:
+        asyncio.run(run(*sys.argv[1:]))
+    except SessionStoreError as error:
+        sys.exit(str(error))
 """
 EDIT = (
     OPENED
@@ -166,3 +170,22 @@ async def test_l07_killed_while_an_edit_moves_the_bytes(
         assert starts and all(starts), f"fetched again after a kill at {call} {number}: {starts}"
         names_after.add(name)
     assert names_after == {"f.bin", target}  # kills before the row was saved, and after it
+
+
+@needs_strace
+@pytest.mark.parametrize("number", range(1, 40, 3))  # from the opening of the session on
+async def test_both_names_stay_while_the_session_has_no_room(
+    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, number: int
+) -> None:
+    """Only SQLite writes at offsets here, so the part file moves, but its row stays the old one."""
+    share_key(home.path / "state")
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    config = await begun(server, folder, until, DownloadStatus.PAUSED, HEADERS["etag"])
+    full = strace("-e", f"inject=pwrite64:error=ENOSPC:when={number}+", log=log)
+    await home.run(ONE_THREAD + EDIT, folder, config.id, "other.bin", "sub", before=full)
+    asked = len(server.requests)
+    result = await home.run(FINISH, folder)
+    assert (result.code, result.err, result.out.split()) == (0, "", ["1", "completed"])
+    (name,) = files_in(folder)
+    assert (folder / "files" / name).read_bytes() == BODY
+    assert [request.range_start for request in server.requests[asked:]] == [SEEN]

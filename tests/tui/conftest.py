@@ -10,7 +10,7 @@ from textual.css import stylesheet
 from textual.css.model import RuleSet
 from textual.css.parse import parse
 
-from rheo_tui import typed_ahead
+from rheo_tui import table_model, typed_ahead
 from rheo_tui.app import RheoApp
 from tests.waiting import until_idle
 
@@ -61,6 +61,18 @@ def idle_event_loop() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quiet_environment(no_settings: None) -> None:
     """Start every app with the default settings."""
+
+
+@pytest.fixture(autouse=True)
+def seen_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let keys act on rows where they are now, however little time has passed since they moved."""
+    monkeypatch.setattr(table_model, "_UNSEEN_SECONDS", -1.0)
+
+
+@pytest.fixture
+def unseen_rows(seen_rows: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let keys act on rows where they were, however busy the machine is."""
+    monkeypatch.setattr(table_model, "_UNSEEN_SECONDS", 60.0)
 
 
 @pytest.fixture

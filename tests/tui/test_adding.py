@@ -15,6 +15,7 @@ from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
+from tests.tui.test_typed_ahead import type_at_once
 
 PASTE = "https://example.org/a.iso\rftp://example.org/b\r\rhttps://example.org/a.iso\rno [/b] url"
 
@@ -61,7 +62,7 @@ async def test_the_keys_are_those_of_the_focused_part_and_say_what_a_field_takes
             shown.append(str(keys.content))
         assert shown == [
             "Enter add · Ctrl+J new line · Tab entries, folder · Esc close",
-            "Space skip · Enter edit · Ctrl+S add",
+            "Space skip · Enter edit · Ctrl+S add · Esc close",
             "such as isos or ~/isos · Enter add · Tab next · → complete · Esc close",
             "1 or more · Enter add · Tab next · Esc close",
             "now, paused or 23:30 · Enter add · Tab next · → complete · Esc close",
@@ -260,6 +261,28 @@ async def test_a_list_file_with_other_options_must_be_allowed_again(
         assert "Press F8 again to use them" in app.messages()
         assert not app.called("add")
         await app.press("enter")  # without the proxy
+        await app.until(lambda: app.called("add"))
+
+
+@pytest.mark.parametrize("keys", [["f8", "enter"], ["f8"]], ids=["at once", "one by one"])
+async def test_options_that_were_never_shown_are_not_used(tmp_path: Path, keys: list[str]) -> None:
+    path = tmp_path / "1.txt"
+    path.write_text(f"{ASKING}\n")
+    async with running(size=(120, 40)) as app:
+        await app.press("o")
+        app.app.screen.query_one(Input).value = str(path)
+        await app.until(lambda: words(app) and "not used" in words(app)[0])
+        path.write_text(f"{ASKING.replace('evil', 'worse')}\n")
+        type_at_once(app, *keys)
+        await app.until(lambda: "Press F8 again to use them" in app.messages())
+        await app.until(lambda: "asks for proxy http://worse:3128" in words(app)[0])
+        if keys[-1] != "enter":
+            await app.press("enter")
+        await app.update()
+        assert not app.called("add")
+        await app.press("f8")
+        await app.until(lambda: "uses proxy http://worse:3128" in words(app)[0])
+        await app.press("enter")
         await app.until(lambda: app.called("add"))
 
 

@@ -131,6 +131,10 @@ EXAMPLES = {
         ("retry !host:dl", "retry !host:dl.example.org"),
         ("retry 7", "retry 7c000000"),
         ("limit 2M sp", "limit 2M speed<"),
+        ("limit 3", ""),  # never an id in the place of a number
+        ("priority 7", ""),
+        ("priority 7 7", "priority 7 7c000000"),
+        ("at 7", ""),
         ("set max_c", "set max_concurrent"),
         ("set max_concurrent ", "set max_concurrent 3"),
         ("set theme nor", "set theme nord"),
@@ -349,3 +353,10 @@ async def test_tab_on_an_empty_line_lists_the_commands() -> None:
         assert app.main.query_one("#command-text", Input).value == ""
         await app.press("p", "backspace")
         await app.until(lambda: "Tab completes" in app.screen_text())
+
+
+async def test_the_hint_on_priorities_says_what_a_higher_number_does() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        await app.press("#")
+        assert "higher numbers start first." in app.screen_text()

@@ -261,3 +261,13 @@ async def test_resume_all_takes_the_place_of_pause_all() -> None:
         assert "P pause all" in footer(app) and "S resume all" not in footer(app)
         await app.press("P", "down")
         assert "S resume all" in footer(app) and "P pause all" not in footer(app)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 503])
+async def test_the_keys_for_a_failed_download_stay_next_to_the_advice(status: int) -> None:
+    async with running(size=(80, 24)) as app:
+        ids = await app.fill(1)
+        app.service.fail(ids[0], HttpStatusError(status, "Refused"))
+        await app.update()
+        assert "ress e " in footer(app) or "Press r " in footer(app)
+        assert "r retry" in footer(app) and ". menu" in footer(app)

@@ -18,7 +18,7 @@ from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.services.local import LocalService
-from rheo_tui.services.trash import delete_file, remove_leftovers
+from rheo_tui.services.trash import DeletedFile, delete_file, remove_leftovers, restore_file
 from rheo_tui.undo import UndoStack
 from rheo_tui.widgets.footer import StatusFooter
 from tests.core.engine import names_in, serving
@@ -53,15 +53,16 @@ def no_trash(_: object) -> None:
     raise PermissionError("no trash here")
 
 
-async def test_files_go_to_the_trash_and_the_row_returns(
+async def test_files_go_to_the_trash_and_return_with_undo(
     service: LocalService,
     server: MisbehavingServer,
     tmp_path: Path,
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trash = tmp_path / "trash"
-    trash.mkdir()
+    trash = tmp_path / "data" / "Trash" / "files"
+    trash.mkdir(parents=True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(send2trash, "send2trash", lambda path: path.rename(trash / path.name))
     ids = await done(service, server, until, "a", "b")
     undo = UndoStack()
@@ -70,8 +71,19 @@ async def test_files_go_to_the_trash_and_the_row_returns(
     assert (deletion.ids, deletion.in_trash, deletion.problems) == (tuple(ids), 2, ())
     assert names_in(tmp_path / "files") == []
     assert names_in(trash) == ["a", "b"]
-    assert await undo.undo() == "Restored 2 downloads; files in the trash stay there."
-    assert len((await service.snapshot()).downloads) == 2
+    (trash / "b").unlink()  # the user empties the trash
+    (trash / "b").write_text("another b")
+    undone = await undo.undo()
+    assert undone == "Restored 1 download; skipped 1 that has changed or is gone."
+    (row,) = (await service.snapshot()).downloads
+    assert (row.id, row.status) == (ids[0], DownloadStatus.COMPLETED)
+    assert (tmp_path / "files" / "a").read_text() == "a"
+    assert service.take_problems() == ["Cannot restore b: it was not found in the trash."]
+    assert (
+        await undo.redo()
+        == "Deleted the files of 1 download; skipped 1 that has changed or is gone."
+    )
+    assert names_in(trash) == ["a", "b"]
 
 
 async def test_without_a_trash_files_return_with_undo(
@@ -230,14 +242,17 @@ def test_the_trash_of_the_desktop_gets_the_file(tmp_path: Path) -> None:
     file = tmp_path / "a.iso"
     file.write_text("x")
     code = "import sys, pathlib; from rheo_tui.services.trash import delete_file; "
-    code += "print(delete_file(pathlib.Path(sys.argv[1])))"
+    code += "print(delete_file(pathlib.Path(sys.argv[1])).now)"
     env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
     ran = subprocess.run(
         [sys.executable, "-c", code, str(file)], env=env, capture_output=True, text=True, check=True
     )
-    assert ran.stdout == "None\n"
-    assert not file.exists()
-    assert [path.name for path in (tmp_path / "data" / "Trash" / "files").iterdir()] == ["a.iso"]
+    trashed = tmp_path / "data" / "Trash" / "files" / "a.iso"
+    assert ran.stdout == f"{trashed}\n"
+    assert trashed.exists() and not file.exists()
+    assert restore_file(DeletedFile(file, trashed, True, trashed.lstat())) == file
+    assert file.exists()
+    assert not list(trashed.parents[1].rglob("*.*"))
 
 
 async def test_a_download_again_keeps_the_file_that_is_there(
@@ -299,7 +314,7 @@ async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path
         await app.until(lambda: opened == [Path(path)])
         await app.press("delete")
         footer = app.main.query_one(StatusFooter).render().plain
-        assert "Moved file-00000.iso to the trash; undo leaves it there · u undo" in footer
+        assert "Moved file-00000.iso to the trash · u undo" in footer
         await app.press("u")
         assert first in app.service.rows
         await app.press("G", "A")
@@ -325,7 +340,7 @@ async def test_several_files_are_deleted_only_after_a_question(marks_them: bool)
         await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
         await app.press("y")
         await app.until(lambda: list(app.service.rows) == ids[3:])
-        assert "Moved 3 files to the trash; undo leaves them there" in app.messages()
+        assert "Moved 3 files to the trash" in app.messages()
 
 
 async def test_pause_and_resume_all_and_undo() -> None:

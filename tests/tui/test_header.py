@@ -75,3 +75,20 @@ async def test_a_change_looks_no_style_up_again(monkeypatch: pytest.MonkeyPatch)
         header.render_lines(header.size.region)
         assert header.render().plain != before
         assert looked_up == []
+
+
+@pytest.mark.parametrize(
+    ("speeds", "left"),
+    [((100, 100), ""), ((100,) * 3, "10 s"), ((100,) * 9 + (0,), ""), ((100,) * 9 + (0, 50), ""),
+     ((100,) * 9 + (0, 50, 50, 50), "20 s"), ((900,) * 20 + (100,) * 10, "10 s")],
+)  # fmt: skip
+async def test_the_time_left_follows_from_the_seconds_since_data_flows(
+    speeds: tuple[float, ...], left: str
+) -> None:
+    async with running(size=(120, 36)) as app:
+        header = app.main.query_one(SummaryHeader)
+        header._samples.clear()
+        for speed in speeds:
+            header._show(speed=speed, left=1000)
+            header._sample()
+        assert header._shown.time_left == left

@@ -74,6 +74,12 @@ async def test_priority_and_place() -> None:
         assert app.table.model.shown == [third, first, second]
         await app.press("-")
         assert app.service.rows[third].priority == 1
+        await app.press("*", "+")
+        await app.until(lambda: "Priority is 2 for 3 downloads" in app.messages())
+        await app.press("*", "G", "+")
+        await app.until(lambda: "Priority is 3 for file-00002.iso" in app.messages())
+        await app.press("*", "-")
+        await app.until(lambda: "Priority is 1 to 2 for 3 downloads" in app.messages())
 
 
 async def test_retry_all_failed() -> None:
@@ -274,8 +280,25 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
         monkeypatch.setenv("DISPLAY", ":0")
         await app.press("f")
-        await app.until(lambda: "is not installed. Its path was copied." in app.messages())
+        await app.until(lambda: "is not installed. Sent its path" in app.messages())
         assert app.app.clipboard == str(tmp_path)
+
+
+async def test_without_a_desktop_the_path_is_sent_and_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Downloads"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("rheo_tui.file_manager.shutil.which", lambda _: None)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    async with running(FakeService(download_dir=folder), size=(80, 24)) as app:
+        await app.press("f")
+        sentence = "No desktop here. Sent ~/Downloads to the terminal's clipboard."
+        await app.until(lambda: app.messages() == sentence)
+        assert app.main.query_one(StatusFooter).size.height == 1
+        assert app.app.clipboard == str(folder)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +310,6 @@ async def test_copy_and_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
             ":0",
             "xdg-open failed: no� program",
         ),
-        ("no program", "", "this session has no desktop"),
     ],
 )
 async def test_a_desktop_that_cannot_open_a_folder_is_reported(
@@ -302,7 +324,7 @@ async def test_a_desktop_that_cannot_open_a_folder_is_reported(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     async with running(FakeService(download_dir=tmp_path)) as app:
         await app.press("f")
-        expected = f"Cannot open {tmp_path}: {reason}. Its path was copied."
+        expected = f"Cannot open {tmp_path}: {reason}. Sent its path to the terminal's clipboard."
         await app.until(lambda: expected in app.messages())
         assert app.app.clipboard == str(tmp_path)
         opener.write_text("#!/bin/sh\nexit 0\n")

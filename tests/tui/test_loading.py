@@ -10,6 +10,7 @@ from rheo_core.inputs import read_entries
 from rheo_tui.list_kinds import kind_of
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.load import LoadScreen
+from rheo_tui.widgets.entry_table import EntryTable
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.path_picker import PathPicker
 from tests.tui.driving import Driver, running
@@ -117,6 +118,27 @@ async def test_a_wrong_path_says_so_and_offers_what_begins_like_it() -> None:
         await app.until(lambda: "Cannot read “liq”: No such file" in str(count.content))
         assert not offered(app)
         assert isinstance(app.app.screen, LoadScreen)
+
+
+@pytest.mark.usefixtures("folder")
+async def test_enter_keeps_the_sentence_on_a_path_that_cannot_be_read() -> None:
+    async with running() as app:
+        await app.press("o", "q", "enter")
+        count = app.app.screen.query_one(".verdict-count", Static)
+        assert str(count.content).startswith("Cannot read “q”: No such file")
+
+
+async def test_what_to_do_about_the_rest_is_never_cut(folder: Path) -> None:
+    (folder / "mixed").write_text("http://h/a\nhttp://\n")
+    async with running(size=(40, 24)) as app:
+        await app.press("o", *"mixed", "enter")
+        await app.until(lambda: app.called("add") == [["http://h/a"]])
+        await app.until(lambda: "the table." in app.screen_text())
+        await app.press("tab")
+        table, keys = app.app.screen.query_one(EntryTable), app.app.screen.query_one(KeysLine)
+        assert table.has_focus and keys.lines[-1] == ("Esc", "close")
+        await app.press("enter")
+        assert "Correct line 2 in the file" in app.screen_text()
 
 
 @pytest.mark.usefixtures("folder")

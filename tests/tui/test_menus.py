@@ -155,10 +155,10 @@ async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> No
 async def test_a_limit_for_the_selection_or_for_all() -> None:
     async with running(size=(100, 40)) as app:
         first, *_ = await app.fill(3)
-        await app.press("L", "4")
+        await app.press("L", *["down"] * 4, "enter")
         await app.until(lambda: app.called("limit_each") == [(1_000_000, [first])])
         assert app.main.event_log.lines[-1].text == f":limit 1M {first[:8]}"
-        await app.press("L", "a", "5")
+        await app.press("L", "a", *"2M", "enter")
         await app.until(lambda: app.called("set_speed_limit") == [2_000_000])
         await app.press("L", "a", "0")
         await app.until(lambda: app.called("set_speed_limit") == [2_000_000, None])
@@ -169,6 +169,9 @@ async def test_a_limit_for_the_selection_or_for_all() -> None:
         await app.until(lambda: line.display)
         await app.press(*"3M", "enter")
         await app.until(lambda: (3_000_000, [first]) in app.called("limit_each"))
+        await app.press("L", *"300k", "enter")
+        await app.until(lambda: (300_000, [first]) in app.called("limit_each"))
+        await app.until(lambda: "Speed limit is 300 kB/s for file-00000.iso" in app.messages())
 
 
 async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
@@ -180,7 +183,7 @@ async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
         assert isinstance(app.app.screen, MenuScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
         assert "Limit all downloads together (Ended: file-00000.iso" in shown
-        await app.press("4")
+        await app.press(*"1M", "enter")
         await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")
 

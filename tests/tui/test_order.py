@@ -254,3 +254,51 @@ async def test_the_footer_names_the_number_that_remove_removes() -> None:
         assert "x remove 3" in app.screen_text()
         await app.press("enter", "asterisk")
         assert "x remove 4" in app.screen_text()
+
+
+@pytest.mark.usefixtures("unseen_rows")
+def test_rows_that_moved_a_moment_ago_go_back_for_the_first_key() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0), row(1), row(2)]))
+    model.apply(changed([row(2, status=DownloadStatus.FAILED)], 2))
+    model.apply(changed([row(1, status=DownloadStatus.COMPLETED)], 3))
+    assert names(model) == ["file-2", "file-0"]
+    assert model.hold() == {row(1).id, row(2).id}
+    assert names(model) == ["file-0", "file-1", "file-2"]
+    assert not model.hold()  # the next key
+    model.settle()
+    assert names(model) == ["file-2", "file-0"]
+
+
+def test_rows_that_the_user_has_seen_move_stay() -> None:
+    model = TableModel()
+    model.apply(snapshot([row(0), row(1)]))
+    model.apply(changed([row(1, status=DownloadStatus.FAILED)], 2))
+    assert not model.hold()
+    assert names(model) == ["file-1", "file-0"]
+
+
+@pytest.mark.usefixtures("unseen_rows")
+@pytest.mark.parametrize("tab", ["all", "queued"])
+async def test_the_first_key_acts_on_the_rows_that_were_drawn(tab: str) -> None:
+    async with running() as app:
+        ids = await app.fill()
+        app.main._filters.open_tab(BY_ID[tab])
+        app.service.change(ids[2], status=DownloadStatus.FAILED)  # moves up, or leaves
+        app.service.change(ids[0], status=DownloadStatus.COMPLETED)  # leaves the cursor
+        await app.update()
+        assert app.table.current and app.table.current.id != ids[0]
+        await app.press("x")
+        assert app.called("remove") == [[ids[0]]]
+
+
+@pytest.mark.usefixtures("unseen_rows")
+async def test_a_row_that_moved_up_is_not_hit_by_an_arrow() -> None:
+    async with running() as app:
+        ids = await app.fill()
+        await app.press("G")
+        app.table.model.held = False
+        app.service.change(ids[1], status=DownloadStatus.FAILED)
+        await app.update()
+        await app.press("up", "x")
+        assert app.called("remove") == [[ids[1]]]

@@ -3,16 +3,19 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiohttp.abc import ResolveResult
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
-from tests.clients import IS_AIOHTTP
+from tests.clients import IS_AIOHTTP, opened_client
 from tests.core.engine import error_of, fetch, status_of
+from tests.servers.names import Names
 
 pytestmark = pytest.mark.skipif(IS_AIOHTTP, reason="the connector of aiohttp-socks is another one")
 
@@ -84,3 +87,41 @@ async def test_a_login_that_cannot_be_sent_is_refused(tmp_path: Path, login: str
     assert status_of(manager, config) == "failed"
     assert error_of(manager, config).startswith("the login of the SOCKS proxy: ")
     assert login.partition(":")[2][:3] not in error_of(manager, config)
+
+
+class TwoAddresses(Names):
+    """The name of the proxy leads to an address that never answers, and then to another one."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        (found,) = await super().resolve(host, port, family)
+        silent: ResolveResult = {**found, "host": "127.0.0.2"}
+        return [silent, found]
+
+
+@contextmanager
+def silent_port(address: str, port: int) -> Iterator[None]:
+    """Fill the queue of a port, so that the system drops all further attempts to connect."""
+    with ExitStack() as sockets:
+        server = sockets.enter_context(socket.socket())
+        server.bind((address, port))
+        server.listen(0)
+        for _ in range(6):
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect((address, port))
+        yield
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2 and its queue")
+async def test_a_silent_address_of_the_proxy_does_not_hold_up_the_next_one(tmp_path: Path) -> None:
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndata"
+    answer = saying(GREETING, GRANTED + b"\1\0\0\0\0\0\0", body)
+    async with socks(answer) as port, opened_client(TwoAddresses()) as client:
+        with silent_port("127.0.0.2", port):
+            options = RequestOptions(proxy=f"socks5://proxy.example:{port}")
+            config = FileConfig(url="http://files.example/f", request=options)
+            manager, _ = await fetch(tmp_path, [config], client=client, connect_timeout=20)
+    assert status_of(manager, config) == "completed", error_of(manager, config)

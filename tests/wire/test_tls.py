@@ -5,8 +5,10 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -132,3 +134,90 @@ def test_authorities_of_the_system_are_no_pipe(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
     with pytest.raises(RequestOptionsError, match=r"SSL_CERT_FILE .*/pipe: it is a pipe"):
         create_ssl_context()
+
+
+@asynccontextmanager
+async def https_proxy(authority: Authority, answer: bytes | int) -> AsyncIterator[str]:
+    """Run an https proxy whose tunnels lead to a port of this machine, or say something and end."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        if isinstance(answer, int):
+            inner_reader, inner = await asyncio.open_connection("127.0.0.1", answer)
+            await asyncio.gather(forward(reader, inner), forward(inner_reader, writer))
+            return
+        if answer:
+            await reader.read(1)
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.serving("127.0.0.1"))
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def error_by_proxy(
+    authority: Authority, folder: Path, url: str, answer: bytes | int
+) -> str | None:
+    """Return the error of a download through an https proxy; None for a complete file."""
+    async with (
+        opened_client(ssl=authority.trusting()) as client,
+        https_proxy(authority, answer) as proxy,
+    ):
+        config = FileConfig(url=url, request=RequestOptions(proxy=proxy))
+        manager, _ = await fetch(folder, [config], client=client)
+    is_whole = (folder / "f").exists() and (folder / "f").read_bytes() == BODY
+    return None if is_whole else error_of(manager, config)
+
+
+async def test_tls_through_an_https_proxy(
+    authority: Authority, secure: MisbehavingServer, tmp_path: Path
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(REPLIES["length"])
+
+    url = secure.on("/f", behave)
+    port = urlsplit(url).port
+    assert port is not None
+    assert await error_by_proxy(authority, tmp_path, url, port) is None
+
+
+async def test_a_certificate_behind_an_https_proxy_is_checked(
+    authority: Authority, tmp_path: Path
+) -> None:
+    async with MisbehavingServer(ssl=Authority().serving("127.0.0.1")) as server:
+        url = server.on("/f", Exchange.close)
+        port = urlsplit(url).port
+        assert port is not None
+        error = await error_by_proxy(authority, tmp_path, url, port)
+    assert error is not None and "certificate refused: " in error
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"", "127.0.0.1: the server closed the connection"),
+        (b"HTTP/1.1 400 Bad\r\n\r\n", "127.0.0.1: the server does not answer with TLS"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", "127.0.0.1: the server refuses the TLS handshake; "),
+        (b"\x16\x03\x03\xff\xff" + b"a" * 1000, "127.0.0.1: TLS handshake failed ("),
+    ],
+    ids=["end", "http", "alert", "garbage"],
+)
+async def test_a_failed_handshake_behind_an_https_proxy(
+    authority: Authority,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    answer: bytes,
+    problem: str,
+) -> None:
+    error = await error_by_proxy(authority, tmp_path, "https://127.0.0.1:9/f", answer)
+    assert error is not None and error.startswith(problem)
+    assert "bug" not in caplog.text

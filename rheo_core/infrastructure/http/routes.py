@@ -11,6 +11,8 @@ from aiohappyeyeballs import AddrInfoType
 
 from rheo_core.domain.exceptions import RequestOptionsError
 
+EYEBALLS_SECONDS = 0.25
+"""Head start of one address before the next is tried in parallel (RFC 8305 5)."""
 _IP_BOUND_IF = 25  # macOS, netinet/in.h
 _IPV6_BOUND_IF = 125
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
@@ -75,6 +77,28 @@ def socket_options(route: Route) -> SocketOptions:
         )
     _check_address(route.interface)
     return SocketOptions(_FAMILIES[version], local_address=(route.interface, 0))
+
+
+def address_info(address: str, port: int) -> AddrInfoType:
+    """Return an address as `getaddrinfo` does.
+
+    Raises:
+        OSError: the zone of an IPv6 address is not an interface of this machine.
+    """
+    if family_of(address) == socket.AF_INET6:
+        bare, _, zone = address.partition("%")
+        scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (bare, port, 0, scope)
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
+
+
+def family_of(host: str) -> socket.AddressFamily | None:
+    """Return the family of an address; None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET6 if version == 6 else socket.AF_INET
 
 
 def _version(text: str) -> int | None:

@@ -4,9 +4,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import aiohappyeyeballs
 import python_socks
 from aiohttp.abc import ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
@@ -29,6 +30,7 @@ from rheo_core.domain.text import printable
 from .connection_problems import failed_lookup, is_unreachable, proxy_problem
 from .idle_connections import drop_unfit
 from .resolver import GuardedResolver, Resolver
+from .routes import EYEBALLS_SECONDS, address_info
 
 T = TypeVar("T")
 
@@ -111,15 +113,30 @@ async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver)
     name = parts.hostname or ""
     login = _login(parts)
     try:
-        addresses = await resolver.resolve(name, family=socket.AF_UNSPEC)
-
-        async def connect(address: str) -> socket.socket:
-            opened = Proxy(ProxyType.SOCKS5, address, parts.port or 1080, *login, rdns=True)
-            return await opened.connect(host, port)
-
-        return await _by_first_address(addresses, connect)
+        addresses = await resolver.resolve(name, parts.port or 1080, family=socket.AF_UNSPEC)
+        way = cast("Proxy", _Addresses(addresses))
+        opened = Proxy(ProxyType.SOCKS5, name, parts.port or 1080, *login, rdns=True, forward=way)
+        return await opened.connect(host, port)
     except (*_ERRORS, OSError, ValueError) as error:
         raise _problem(error, name) from error
+
+
+class _Addresses:
+    """Addresses of a proxy, in the role of a proxy before it, because one may be silent.
+
+    The package would wait for the first address as long as for all.
+    """
+
+    def __init__(self, addresses: Iterable[ResolveResult]) -> None:
+        self._addresses = sorted(addresses, key=_is_of_ipv6)
+
+    async def connect(self, **_: object) -> socket.socket:
+        """Return a socket that is connected to the first address that accepts it."""
+        return await aiohappyeyeballs.start_connection(
+            [address_info(each["host"], each["port"]) for each in self._addresses],
+            happy_eyeballs_delay=EYEBALLS_SECONDS,
+            interleave=1,
+        )
 
 
 def _login(proxy: SplitResult) -> tuple[str | None, str | None]:

@@ -1,10 +1,10 @@
 """Open connections: addresses, proxies and TLS."""
 
 import asyncio
-import ipaddress
 import socket
 import ssl
-from typing import NamedTuple
+from asyncio.sslproto import SSLProtocol
+from typing import Any, NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
@@ -22,13 +22,17 @@ from rheo_core.infrastructure.http.connection_problems import (
     proxy_refusal,
 )
 from rheo_core.infrastructure.http.resolver import Resolver
-from rheo_core.infrastructure.http.routes import Route, SocketOptions, socket_options
+from rheo_core.infrastructure.http.routes import (
+    EYEBALLS_SECONDS,
+    Route,
+    SocketOptions,
+    address_info,
+    family_of,
+    socket_options,
+)
 
 from .connection import Scratch, WireConnection
 from .framing import Head
-
-_EYEBALLS_SECONDS = 0.25
-"""Head start of one address before the next is tried in parallel (RFC 8305 5)."""
 
 
 class Way(NamedTuple):
@@ -106,9 +110,9 @@ class Dialer:
             addresses = await self._addresses(host, port, options.family)
             opened = await aiohappyeyeballs.start_connection(
                 addresses,
-                local_addr_infos=[_address_info(*local)] if local else None,
+                local_addr_infos=[address_info(*local)] if local else None,
                 socket_factory=options.factory,
-                happy_eyeballs_delay=_EYEBALLS_SECONDS,
+                happy_eyeballs_delay=EYEBALLS_SECONDS,
                 interleave=1,
             )
         except OSError as error:
@@ -140,12 +144,12 @@ class Dialer:
     async def _addresses(
         self, host: str, port: int, family: socket.AddressFamily
     ) -> list[AddrInfoType]:
-        if _family_of(host) is not None:
-            return [_address_info(host, port)]
+        if family_of(host) is not None:
+            return [address_info(host, port)]
         addresses = await self._resolver.resolve(host, port, family)
         if not addresses:
             raise ConnectionFailedError(host, "host name not found")
-        return [_address_info(each["host"], each["port"]) for each in addresses]
+        return [address_info(each["host"], each["port"]) for each in addresses]
 
     async def _take(
         self, opened: socket.socket, host: str, tls: ssl.SSLContext | None
@@ -180,12 +184,13 @@ class Dialer:
             assert way.tls is not None
             inner = WireConnection(self._scratch, way.host)
             transport = await asyncio.get_running_loop().start_tls(
-                connection.transport,
+                _for_inner_tls(connection.transport),
                 inner,
                 way.tls,
                 server_hostname=_name_for_tls(way.host),
             )
-            assert transport is not None
+            if transport is None:  # lost meanwhile
+                raise ConnectionFailedError(way.host, "the server closed the connection")
             inner.connection_made(transport)
         except BaseException as error:
             connection.close()
@@ -197,6 +202,32 @@ class Dialer:
     async def close(self) -> None:
         """Stop looking up names."""
         await self._resolver.close()
+
+
+class _OuterTls:
+    """Transport of asyncio to an https proxy, for TLS inside it.
+
+    If the inner handshake fails, asyncio before 3.13 raises TypeError instead of its error, because
+    `_force_close` passes an argument to a function without parameters.
+    """
+
+    _start_tls_compatible = True
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _force_close(self, exc: Exception | None) -> None:
+        self._transport.abort()
+
+
+def _for_inner_tls(transport: asyncio.Transport) -> asyncio.Transport:
+    """Return a transport on which `start_tls` works; other loops need no help."""
+    if type(transport).__module__ != SSLProtocol.__module__:
+        return transport
+    return cast("asyncio.Transport", _OuterTls(transport))
 
 
 async def _ask_proxy(connection: WireConnection, request: str) -> Head:
@@ -227,28 +258,6 @@ def proxy_login(proxy: SplitResult) -> str:
         return ""
     login = Login(decode_login(proxy.username), decode_login(proxy.password or ""))
     return f"Proxy-Authorization: {login.basic}\r\n"
-
-
-def _address_info(address: str, port: int) -> AddrInfoType:
-    """Return an address as `getaddrinfo` does.
-
-    Raises:
-        OSError: the zone of an IPv6 address is not an interface of this machine.
-    """
-    if _family_of(address) == socket.AF_INET6:
-        bare, _, zone = address.partition("%")
-        scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (bare, port, 0, scope)
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
-
-
-def _family_of(host: str) -> socket.AddressFamily | None:
-    """Return the family of an address; None for a name."""
-    try:
-        version = ipaddress.ip_address(host).version
-    except ValueError:
-        return None
-    return socket.AF_INET6 if version == 6 else socket.AF_INET
 
 
 def _name_for_tls(host: str) -> str:
