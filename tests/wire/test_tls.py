@@ -182,7 +182,7 @@ async def test_tls_through_an_https_proxy(
     authority: Authority, secure: MisbehavingServer, tmp_path: Path
 ) -> None:
     async def behave(exchange: Exchange) -> None:
-        await exchange.send(REPLIES["length"])
+        await exchange.send(RESPONSES["length"])
 
     url = secure.on("/f", behave)
     port = urlsplit(url).port
