@@ -19,7 +19,7 @@ IS_AIOHTTP = os.environ.get("TEST_CLIENT") == "aiohttp"
 """Engines of the tests use aiohttp's sessions, as those of users may."""
 
 STRICTER_CLIENT = pytest.mark.skipif(
-    IS_AIOHTTP, reason="aiohttp refuses replies that curl and browsers take"
+    IS_AIOHTTP, reason="aiohttp refuses responses that curl and browsers take"
 )
 
 

@@ -80,8 +80,8 @@ async def test_such_chunks_are_not_added_to_a_part_file(
 async def test_a_doubled_carriage_return_behind_an_empty_field_ends_no_head(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    reply = b"HTTP/1.1 200 OK\r\nX:\r\r\nContent-Length: 10\r\n\r\nabcdefghij"
-    error = await failure(server, tmp_path, raw(reply))
+    response = b"HTTP/1.1 200 OK\r\nX:\r\r\nContent-Length: 10\r\n\r\nabcdefghij"
+    error = await failure(server, tmp_path, raw(response))
     assert error == "malformed response: its last header field is empty"
 
 
@@ -114,6 +114,6 @@ async def test_a_malformed_chunk_behind_the_head_ends_the_download_at_once(
 async def test_a_name_that_may_be_about_the_framing_is_refused(
     server: MisbehavingServer, tmp_path: Path, line: str
 ) -> None:
-    reply = f"HTTP/1.1 200 OK\r\n{line}\r\n\r\n".encode() + CHUNKS
-    error = await failure(server, tmp_path, raw(reply))
+    response = f"HTTP/1.1 200 OK\r\n{line}\r\n\r\n".encode() + CHUNKS
+    error = await failure(server, tmp_path, raw(response))
     assert error.startswith("malformed response: ")

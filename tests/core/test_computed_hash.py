@@ -1,4 +1,4 @@
-"""Hashes computed without one to compare with, and facts of the reply in the completed event."""
+"""Hashes computed without one to compare with, and facts of the response in the completed event."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ async def completed(folder: Path, config: FileConfig, **options: Any) -> Any:
 
 
 def chunked(body: bytes) -> Behaviour:
-    """A reply without a length."""
+    """A response without a length."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.head(Connection="close")
@@ -132,7 +132,9 @@ async def test_a_file_that_changes_between_two_attempts(
     assert event.computed_hash == f"sha256:{sha256(other)}"
 
 
-async def test_the_event_has_facts_of_the_reply(server: MisbehavingServer, tmp_path: Path) -> None:
+async def test_the_event_has_facts_of_the_response(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
     end = server.on("/end?token=c4nary", serving(LARGE, Content_Type="Image/JPEG; q=1"))
 
     async def redirect(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""Checksums in the headers of a reply (RFC 9530, RFC 3230, RFC 1864, object stores)."""
+"""Checksums in the headers of a response (RFC 9530, RFC 3230, RFC 1864, object stores)."""
 
 import base64
 import hashlib
@@ -163,7 +163,7 @@ def test_a_coding_is_part_of_what_is_stored(header: tuple[str, str]) -> None:
     assert digest_of(headers, partial=False) == digest_of(lines(header), partial=False) is not None
 
 
-def test_an_uncoded_reply_may_say_so() -> None:
+def test_an_uncoded_response_may_say_so() -> None:
     headers = {"Content-Encoding": "Identity", "x-amz-checksum-sha1": b64("sha")}
     assert digest_of(headers, partial=False) == promised("sha")
 

@@ -216,7 +216,7 @@ async def test_everything_stops_after_so_many_bytes(
         await asyncio.wait_for(manager.wait_until_stopped(), 20)
         await manager.wait_until_complete(timeout=20)  # paused ones are not waited for
         received = sum(record_of(manager, config).stats.transferred for config in configs)
-        assert 4_000_000 <= received < 4_600_000  # heads of replies bring some along
+        assert 4_000_000 <= received < 4_600_000  # heads of responses bring some along
         stopped = [c for c in configs if status_of(manager, c) is DownloadStatus.PAUSED]
         assert stopped and len(stopped) + manager.stats.completed == 3
         told = "stopped at the data limit"

@@ -559,7 +559,7 @@ async def test_a_mirror_that_is_refused_all_the_same(
 async def test_a_mirror_that_changes_is_held_against_itself(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """Its second reply has another validator than its first: it is left out."""
+    """Its second response has another validator than its first: it is left out."""
     mirror = in_turn(
         cut_range(BODY, 50_000, ETag='"m1"'), serving(OTHER, ETag='"m2"'), answer("500 No")
     )
@@ -635,7 +635,7 @@ async def test_pieces_outlive_the_process(
     assert sha256((tmp_path / "files" / "f").read_bytes()) == sha256(BODY)
 
 
-async def test_a_repair_goes_on_with_the_part_file_that_a_broken_reply_named(
+async def test_a_repair_goes_on_with_the_part_file_that_a_broken_response_named(
     server: MisbehavingServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The original has the damage, and then gives the file another name and breaks off."""

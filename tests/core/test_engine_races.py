@@ -241,7 +241,7 @@ async def test_left_the_moment_it_was_taken_from_the_queue(tmp_path: Path, turns
     assert [config.id for config in manager._parts.queue] == [file.id for file in files]
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in response"])
 async def test_a_download_that_waits_for_a_name_keeps_no_connection_from_its_owner(
     server: MisbehavingServer, tmp_path: Path, until: Until, named: bool
 ) -> None:
@@ -276,7 +276,7 @@ async def test_a_download_that_waits_for_a_name_keeps_no_connection_from_its_own
 
 
 @pytest.mark.parametrize("strategy", list(FileExistsStrategy))
-async def test_two_links_whose_replies_swap_their_names_get_them(
+async def test_two_links_whose_responses_swap_their_names_get_them(
     server: MisbehavingServer, tmp_path: Path, strategy: FileExistsStrategy
 ) -> None:
     def named(name: str, body: bytes) -> Callable[[Exchange], Awaitable[None]]:

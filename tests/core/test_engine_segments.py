@@ -224,7 +224,7 @@ async def test_a_server_that_allows_two_connections(
 
     async def limited(exchange: Exchange) -> None:
         nonlocal busy, refused
-        for _ in range(20):  # the end of a reply is seen before the request that follows it
+        for _ in range(20):  # the end of a response is seen before the request that follows it
             if busy < 2:
                 break
             await asyncio.sleep(0.005)
@@ -416,7 +416,7 @@ async def test_small_or_quick_downloads_stay_with_one(
 class Unsized:
     """Answers ranges without the size of the file, a piece at a time; cuts off the whole file.
 
-    From `told_from` on, the replies have the size.
+    From `told_from` on, the responses have the size.
     """
 
     def __init__(self, body: bytes, piece: int, told_from: int | None = None) -> None:

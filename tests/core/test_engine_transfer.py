@@ -183,7 +183,7 @@ async def test_what_one_process_began_the_next_one_ends(
     assert server.requests[1].headers["range"] == "bytes=2000000-"
 
 
-async def test_names_come_from_the_reply(server: MisbehavingServer, tmp_path: Path) -> None:
+async def test_names_come_from_the_response(server: MisbehavingServer, tmp_path: Path) -> None:
     header = "attachment; filename=\"plain.pdf\"; filename*=UTF-8''%e2%82%ac%20rates.pdf"
     url = server.on("/get?id=1", serving(b"x", Content_Disposition=header))
     manager, _ = await fetch(tmp_path, [FileConfig(url=url)])

@@ -226,7 +226,7 @@ def put_special(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "link to nothing", "link that is too long"])
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])
-@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in response"])
 @pytest.mark.parametrize("size", [100, 1_000_000])
 @pytest.mark.parametrize("wishes", [{}, {"hash_config": known()}], ids=["", "hash"])
 async def test_what_is_not_a_file_fails_before_any_byte_is_written(
@@ -250,7 +250,7 @@ async def test_what_is_not_a_file_fails_before_any_byte_is_written(
     assert not journal.names(progress=True).count("progress")
 
 
-@pytest.mark.parametrize("named", ["in the URL", "by the user", "by the reply"])
+@pytest.mark.parametrize("named", ["in the URL", "by the user", "by the response"])
 @pytest.mark.parametrize("size", [100, 1_000_000])
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])
 async def test_a_link_to_a_file_is_not_overwritten(
@@ -260,7 +260,9 @@ async def test_a_link_to_a_file_is_not_overwritten(
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     (tmp_path / "a.bin").symlink_to(victim)
-    told = {"Content_Disposition": "attachment; filename=a.bin"} if named == "by the reply" else {}
+    told = (
+        {"Content_Disposition": "attachment; filename=a.bin"} if named == "by the response" else {}
+    )
     config = FileConfig(
         url=server.on("/a.bin" if named == "in the URL" else "/get", serving(b"x" * size, **told)),
         filename="a.bin" if named == "by the user" else None,
@@ -270,7 +272,7 @@ async def test_a_link_to_a_file_is_not_overwritten(
     assert victim.read_bytes() == b"mine" and (tmp_path / "a.bin").readlink() == victim
     if strategy == "skip":
         assert status_of(manager, config) is DownloadStatus.SKIPPED
-    elif named == "by the reply":  # a name that nobody asked for: it gets a number
+    elif named == "by the response":  # a name that nobody asked for: it gets a number
         assert (tmp_path / "a (1).bin").read_bytes() == b"x" * size
     else:
         assert "a.bin: exists and is not a regular file" in error_of(manager, config)
@@ -279,7 +281,7 @@ async def test_a_link_to_a_file_is_not_overwritten(
 
 
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])
-async def test_a_folder_named_like_the_url_stops_no_file_that_the_reply_names(
+async def test_a_folder_named_like_the_url_stops_no_file_that_the_response_names(
     server: MisbehavingServer, tmp_path: Path, strategy: str
 ) -> None:
     (tmp_path / "download").mkdir()
@@ -323,7 +325,7 @@ def put_in_the_way(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["short file", "link to a short file", "link to the right file", "fifo"]
 )
-@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in response"])
 async def test_a_file_that_took_the_name_is_refused_again_and_costs_no_byte(
     server: MisbehavingServer, tmp_path: Path, kind: str, named: bool
 ) -> None:
@@ -403,7 +405,7 @@ async def test_the_size_in_the_state_of_another_download_says_nothing(
     assert status_of(manager, config) is DownloadStatus.SKIPPED
 
 
-async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_reply_names(
+async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_response_names(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     (tmp_path / "a").write_bytes(BODY)
@@ -419,7 +421,7 @@ async def test_one_connection_is_enough_to_ask_for_the_size_of_a_file_that_a_rep
     assert names_in(tmp_path) == ["a", "b"]
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in reply"])
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in response"])
 async def test_links_of_one_name_wait_for_no_answer_of_the_server(
     server: MisbehavingServer, tmp_path: Path, named: bool
 ) -> None:

@@ -271,7 +271,7 @@ async def test_more_than_was_granted_is_paid_later(clock: Clock) -> None:
     limits, began = RateLimits(100_000), clock.now
     throttle = limits.throttle("d", None, "a.org:443")
     granted = await asyncio.ensure_future(_within(clock, throttle.take(1_000)))
-    throttle.settle(granted, 1_000_000)  # a reply's head brought it along
+    throttle.settle(granted, 1_000_000)  # a response's head brought it along
     await clock.run(connection(clock, limits).run(1_000))
     assert clock.now - began == pytest.approx(10, rel=0.03)
 

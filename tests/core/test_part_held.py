@@ -253,7 +253,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
 
 
 def test_a_new_version_drops_what_is_held(part: PartFile) -> None:
-    """A second reply, which comes in pieces, must not end as the first one."""
+    """A second response, which comes in pieces, must not end as the first one."""
     part.expect(3, WEAK)
     part.begin()
     part.write(0, b"new")

@@ -204,7 +204,7 @@ async def test_the_command_keeps_off_too(
 
 
 def test_only_an_empty_part_file_goes_without_a_state(tmp_path: Path) -> None:
-    """A crash before the first reply leaves an empty one; bytes may be somebody else's."""
+    """A crash before the first response leaves an empty one; bytes may be somebody else's."""
     (tmp_path / "a.part").touch()
     (tmp_path / "b.part").write_bytes(b"mine")
     for name in ("a", "b"):

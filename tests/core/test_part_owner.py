@@ -149,7 +149,7 @@ async def test_bytes_of_another_file_stay_under_their_name(
 
 
 @pytest.mark.parametrize("headers", [ETAG, DATED], ids=["etag", "date"])
-async def test_a_name_in_a_reply_takes_the_next_number_too(
+async def test_a_name_in_a_response_takes_the_next_number_too(
     server: MisbehavingServer, tmp_path: Path, headers: dict[str, Any]
 ) -> None:
     named = {"Content_Disposition": "attachment; filename=real.bin"}
@@ -269,19 +269,19 @@ async def test_pieces_of_another_link_leave_a_whole_part_file_alone(
     assert {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)} == before
 
 
-@pytest.mark.parametrize("reply", ["refusal", "other"])
+@pytest.mark.parametrize("response", ["refusal", "other"])
 async def test_damaged_bytes_of_another_link_are_left_alone(
-    server: MisbehavingServer, tmp_path: Path, reply: str
+    server: MisbehavingServer, tmp_path: Path, response: str
 ) -> None:
     await begun_by_a(server, tmp_path, **ETAG)
     part = tmp_path / "get.part"
     part.write_bytes(b"x" + BODY[1:CUT])
     before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
     other = serving(OTHER, **DIFFERENT)
-    b = FileConfig(url=server.on(B, answer("403 No", b"") if reply == "refusal" else other))
+    b = FileConfig(url=server.on(B, answer("403 No", b"") if response == "refusal" else other))
     await fetch(tmp_path, [b], connections=1, retry_handler=None)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    assert digests(tmp_path) == ({} if reply == "refusal" else {"get (1)": sha256(OTHER)})
+    assert digests(tmp_path) == ({} if response == "refusal" else {"get (1)": sha256(OTHER)})
 
 
 NUMBERED = {"token": "/get?token=", "id": "/get?id="}

@@ -91,7 +91,7 @@ async def test_nothing_follows_a_batch_that_was_not_written(
     part.release(keep=False)
 
 
-async def test_bytes_behind_the_end_of_a_reply_do_not_count(
+async def test_bytes_behind_the_end_of_a_response_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second connection that takes the rest would begin behind them, and leave a hole."""
@@ -139,9 +139,9 @@ async def test_bytes_that_come_after_a_cancellation_overwrite_none_that_are_bein
     monkeypatch.setattr(part, "write", write_when_told)
     segment = SegmentMap(TOTAL).first()
     record = DownloadRecord.of(FileConfig(url=server.on("/f", behave)))
-    async with WireClient() as client, client.get(server.url("/f")) as reply:
+    async with WireClient() as client, client.get(server.url("/f")) as response:
         receiving = asyncio.create_task(
-            received(reply.body, part, segment, record, disk, ends_at=TOTAL)
+            received(response.body, part, segment, record, disk, ends_at=TOTAL)
         )
         await is_writing.wait()
         receiving.cancel()

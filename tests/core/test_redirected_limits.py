@@ -35,10 +35,10 @@ def bytes_of(manager: DownloadManager, config: FileConfig) -> int:
 
 
 class Cdn:
-    """A good server that counts the replies it gives at a time.
+    """A good server that counts the responses it gives at a time.
 
     Args:
-        most: replies at a time that it bears; it answers any other with `refusal`.
+        most: responses at a time that it bears; it answers any other with `refusal`.
         is_open: whether bodies come at once, or once `go_on` is set.
     """
 

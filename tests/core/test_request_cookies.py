@@ -193,8 +193,8 @@ async def test_a_deleted_cookie_of_a_file_is_not_sent(
 )
 async def test_a_prefix_of_a_name_is_a_promise(url: str, field: str, stored: bool) -> None:
     jar = new_jar()
-    reply: Any = SimpleNamespace(url=URL(url), headers=CIMultiDict({"Set-Cookie": field}))
-    store_cookies(jar, reply)
+    response: Any = SimpleNamespace(url=URL(url), headers=CIMultiDict({"Set-Cookie": field}))
+    store_cookies(jar, response)
     assert len(jar) == stored
 
 
@@ -277,7 +277,7 @@ async def test_many_odd_lines_are_counted(
 
 
 def _sent(field: str, *, origin: str, to: str) -> str:
-    """Return the cookies for `to` after a reply of `origin` with a Set-Cookie field."""
+    """Return the cookies for `to` after a response of `origin` with a Set-Cookie field."""
     jar = new_jar()
     headers = CIMultiDict([("Set-Cookie", field)])
     store_cookies(jar, SimpleNamespace(url=URL(origin), headers=headers))
@@ -339,11 +339,11 @@ async def test_without_tls_nobody_replaces_a_secure_cookie(field: str, sent: str
     """RFC 6265bis 5.7, as curl and browsers do."""
     jar, host = new_jar(), "a.example.org"
 
-    def reply(url: str, field: str) -> Any:
+    def response(url: str, field: str) -> Any:
         return SimpleNamespace(url=URL(url), headers=CIMultiDict({"Set-Cookie": field}))
 
-    store_cookies(jar, reply(f"https://{host}/", "sid=user; Path=/; Secure"))
-    store_cookies(jar, reply(f"http://{host}/deep/er/f", field))
+    store_cookies(jar, response(f"https://{host}/", "sid=user; Path=/; Secure"))
+    store_cookies(jar, response(f"http://{host}/deep/er/f", field))
     cookies = cookie_header(jar, f"https://{host}/deep/er/f")
     assert sorted(cookies.split("; ")) == sorted(sent.split("; "))
 

@@ -42,8 +42,8 @@ class Guarded:
             await exchange.serve(BODY, ETag='"1"')
             return
         lines = "".join(f"WWW-Authenticate: {offer}\r\n" for offer in self._offers)
-        reply = f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n"
-        await exchange.send(reply.encode(errors="surrogateescape"))
+        response = f"HTTP/1.1 401 No\r\n{lines}Content-Length: 0\r\n\r\n"
+        await exchange.send(response.encode(errors="surrogateescape"))
 
     def _is_right(self, said: str, target: str) -> bool:
         import hashlib

@@ -282,8 +282,8 @@ async def test_the_client_on_aiohttp_sends_such_a_login_too() -> None:
     async with MisbehavingServer() as way, AiohttpClient() as client:
         way.on("http://files.invalid/a", serving(BODY))
         proxy = way.url("").replace("://", "://caf%e9:p%ff@")
-        async with client.get("http://files.invalid/a", proxy=proxy) as reply:
-            assert reply.status == 200
+        async with client.get("http://files.invalid/a", proxy=proxy) as response:
+            assert response.status == 200
         sent = way.requests[0].headers["proxy-authorization"].removeprefix("Basic ")
         assert b64decode(sent) == b"caf\xe9:p\xff"
 

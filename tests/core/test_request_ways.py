@@ -389,7 +389,7 @@ async def test_a_name_that_becomes_private_between_two_hops(
         target = f"http://{to}:{port}/secret"
 
         async def lead(exchange: Exchange) -> None:
-            # Somebody else looks the name up while the first reply is under way.
+            # Somebody else looks the name up while the first response is under way.
             await book.resolve("rebound.example", 80)
             await redirect(target)(exchange)
 

@@ -1,4 +1,4 @@
-"""A reply's head: what may be done with its body."""
+"""A response's head: what may be done with its body."""
 
 import math
 from collections.abc import Mapping

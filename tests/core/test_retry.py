@@ -64,7 +64,7 @@ def test_policy() -> None:
     assert not both.should_retry_status(404)
 
 
-def _reply_error(status: int) -> aiohttp.ClientResponseError:
+def _response_error(status: int) -> aiohttp.ClientResponseError:
     request = cast("aiohttp.RequestInfo", SimpleNamespace(real_url=URL("http://x/")))
     return aiohttp.ClientResponseError(request, (), status=status)
 
@@ -79,8 +79,8 @@ _HERE = Path("a")
         (exceptions.HttpStatusError(503), "TRANSIENT"),
         (exceptions.HttpStatusError(404), "PERMANENT"),
         (exceptions.HttpStatusError(418), "PERMANENT"),
-        (_reply_error(503), "TRANSIENT"),
-        (_reply_error(404), "PERMANENT"),
+        (_response_error(503), "TRANSIENT"),
+        (_response_error(404), "PERMANENT"),
         (exceptions.ConnectionFailedError("x", "refused"), "TRANSIENT"),
         (exceptions.DownloadTimeoutError("no data", 3), "TRANSIENT"),
         (exceptions.IncompleteError(1, 2), "TRANSIENT"),

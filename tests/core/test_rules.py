@@ -160,7 +160,7 @@ async def test_nothing_is_written_to_the_folder_that_was_only_guessed(
 async def test_a_broken_one_goes_on_in_its_folder(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """Over two starts that know nothing of each other: only the reply tells the type."""
+    """Over two starts that know nothing of each other: only the response tells the type."""
     facts = {"ETag": '"v1"', "Content_Type": "video/mp4"}
 
     async def broken(exchange: Exchange) -> None:
@@ -185,7 +185,7 @@ async def test_a_broken_one_goes_on_in_its_folder(
 async def test_another_attempt_stays_in_the_folder_of_the_first(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """The second reply has another type: the bytes are where they were begun."""
+    """The second response has another type: the bytes are where they were begun."""
 
     async def changing(exchange: Exchange) -> None:
         if exchange.number == 1:

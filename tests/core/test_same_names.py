@@ -31,21 +31,23 @@ def bodies(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def place(server: MisbehavingServer, *, named_by_reply: bool = False) -> list[FileConfig]:
+def place(server: MisbehavingServer, *, named_by_response: bool = False) -> list[FileConfig]:
     """Put files of one name on the server; the first is the slowest."""
 
-    def reply(number: int) -> Callable[[Exchange], Any]:
+    def response(number: int) -> Callable[[Exchange], Any]:
         async def serve(exchange: Exchange) -> None:
             await asyncio.sleep(0.02 * (COUNT - number))
             told = {"Content_Disposition": "attachment; filename=same.txt"}
-            await exchange.serve(f"file {number}".encode(), **(told if named_by_reply else {}))
+            await exchange.serve(f"file {number}".encode(), **(told if named_by_response else {}))
 
         return serve
 
-    last = "get" if named_by_reply else "same.txt"
+    last = "get" if named_by_response else "same.txt"
     return [
         FileConfig(
-            url=server.on(f"/{number}/{last}{number if named_by_reply else ''}", reply(number))
+            url=server.on(
+                f"/{number}/{last}{number if named_by_response else ''}", response(number)
+            )
         )
         for number in range(COUNT)
     ]
@@ -76,10 +78,10 @@ async def test_the_nth_link_is_the_nth_name_and_a_second_run_asks_nothing(
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-async def test_names_from_replies_are_found_again_by_their_links(
+async def test_names_from_responses_are_found_again_by_their_links(
     server: MisbehavingServer, tmp_path: Path, workers: int
 ) -> None:
-    configs = place(server, named_by_reply=True)
+    configs = place(server, named_by_response=True)
     await fetch(tmp_path, configs, max_concurrent=8)
     before = bodies(tmp_path)
     assert sorted(before) == sorted(NAMES)
@@ -91,7 +93,7 @@ async def test_names_from_replies_are_found_again_by_their_links(
 async def test_one_link_that_was_added_twice_is_one_file(
     server: MisbehavingServer, tmp_path: Path, is_one_run: bool
 ) -> None:
-    """With another name of its own it is another download, but its reply names the same file."""
+    """With another name of its own it is another download, but its response names the same file."""
     told = {"Content_Disposition": "attachment; filename=same.txt"}
     url = server.on("/get", lambda exchange: exchange.serve(b"the file", **told))
     twice = [FileConfig(url=url, filename="same.txt"), FileConfig(url=url)]
@@ -217,11 +219,11 @@ async def test_a_retry_takes_another_number_if_its_own_is_taken(
             await retry(manager)
 
 
-@pytest.mark.parametrize("named_by_reply", [False, True])
+@pytest.mark.parametrize("named_by_response", [False, True])
 async def test_overwrite_replaces_the_same_files_in_every_run(
-    server: MisbehavingServer, tmp_path: Path, named_by_reply: bool
+    server: MisbehavingServer, tmp_path: Path, named_by_response: bool
 ) -> None:
-    configs = place(server, named_by_reply=named_by_reply)
+    configs = place(server, named_by_response=named_by_response)
     for _ in range(3):
         await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
         assert names_in(tmp_path) == sorted(NAMES)
@@ -229,7 +231,7 @@ async def test_overwrite_replaces_the_same_files_in_every_run(
 
 @pytest.mark.parametrize("strategy", ["skip", "overwrite", "rename"])
 @pytest.mark.parametrize("names", [0, 40], ids=["new folder", "folder with foreign files"])
-async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
+async def test_many_links_that_responses_give_one_name_look_at_few_files_each(
     server: MisbehavingServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -261,13 +263,13 @@ async def test_many_links_that_replies_give_one_name_look_at_few_files_each(
         assert copies == (2 if strategy == "rename" else 1) or (strategy, names) == ("skip", 40)
 
 
-async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
+async def test_overwrite_replaces_no_file_of_a_number_that_a_response_caused(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """Nobody asked for that name, only for the one of the reply."""
+    """Nobody asked for that name, only for the one of the response."""
     (tmp_path / "same (1).txt").write_bytes(b"mine")
     for _ in range(2):
-        configs = place(server, named_by_reply=True)[:2]
+        configs = place(server, named_by_response=True)[:2]
         await fetch(tmp_path, configs, max_concurrent=8, file_exists_strategy=OVERWRITE)
         assert bodies(tmp_path).pop("same (1).txt") == b"mine"
         assert names_in(tmp_path) == ["same (1).txt", "same (2).txt", "same.txt"]
@@ -278,7 +280,7 @@ async def test_overwrite_replaces_no_file_of_a_number_that_a_reply_caused(
     ["attachment; filename=thesis.txt", "inline; filename*=UTF-8''thesis.txt",
      "filename=thesis.txt"],
 )  # fmt: skip
-async def test_overwrite_replaces_no_file_that_only_a_reply_named(
+async def test_overwrite_replaces_no_file_that_only_a_response_named(
     server: MisbehavingServer, tmp_path: Path, disposition: str
 ) -> None:
     """Otherwise a server would choose which file of the user is lost."""
@@ -292,7 +294,7 @@ async def test_overwrite_replaces_no_file_that_only_a_reply_named(
     assert not has_attributes or names_in(tmp_path) == ["thesis (1).txt", "thesis.txt"]
 
 
-async def test_overwrite_replaces_no_file_of_a_name_in_a_reply_that_appears_meanwhile(
+async def test_overwrite_replaces_no_file_of_a_name_in_a_response_that_appears_meanwhile(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     gate = Gate(BODY, 10, Content_Disposition="attachment; filename=thesis.bin")
@@ -306,7 +308,7 @@ async def test_overwrite_replaces_no_file_of_a_name_in_a_reply_that_appears_mean
     assert bodies(tmp_path).pop("thesis.bin") == b"mine"
 
 
-async def test_overwrite_replaces_no_file_in_a_folder_that_only_a_reply_chose(
+async def test_overwrite_replaces_no_file_in_a_folder_that_only_a_response_chose(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     (tmp_path / "pictures").mkdir()
@@ -343,7 +345,7 @@ async def test_overwrite_replaces_no_foreign_file_with_the_name_of_the_nth_link(
         assert bodies(tmp_path) == expected
 
 
-async def test_overwrite_replaces_no_file_of_a_number_while_a_reply_holds_the_name(
+async def test_overwrite_replaces_no_file_of_a_number_while_a_response_holds_the_name(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     gate = Gate(BODY, 10, Content_Disposition="attachment; filename=same.txt")
@@ -438,11 +440,11 @@ async def test_two_spellings_of_one_name_are_two_files(
     if folding_disk[0][0] == folding_disk[1][0]:
         expected[1] = b"x" * size
 
-    def reply(body: bytes) -> Callable[[Exchange], Any]:
+    def response(body: bytes) -> Callable[[Exchange], Any]:
         return lambda exchange: exchange.serve(body, ETag='"1"')
 
     configs = [
-        FileConfig(url=server.on(f"/{number}", reply(body)), filename=name)
+        FileConfig(url=server.on(f"/{number}", response(body)), filename=name)
         for number, (name, body) in enumerate(zip(folding_disk, expected, strict=True))
     ]
     for _ in range(2):  # the second run finds both

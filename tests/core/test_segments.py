@@ -176,8 +176,8 @@ def test_near_the_end_patience_is_short(
     assert (pieces.laggard(idle, compare=is_unlimited) is not None) is is_laggard
 
 
-def test_a_server_that_pauses_in_each_reply_is_waited_for() -> None:
-    """Each reply brings half of its range, then pauses for 3 s: few takeovers, not all."""
+def test_a_server_that_pauses_in_each_response_is_waited_for() -> None:
+    """Each response brings half of its range, then pauses for 3 s: few takeovers, not all."""
     pieces = SegmentMap(900_000)
     pieces.join_seconds = 0.01
     now, segment = 0.0, pieces.first()

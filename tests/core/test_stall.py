@@ -102,7 +102,7 @@ async def test_a_trickle_fails_the_attempt(server: MisbehavingServer, tmp_path: 
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 
-@pytest.mark.parametrize("piece", [INTERIM, b"x"], ids=["interim replies", "slow head"])
+@pytest.mark.parametrize("piece", [INTERIM, b"x"], ids=["interim responses", "slow head"])
 @pytest.mark.parametrize("hops", [0, 1])
 async def test_a_head_without_end_fails_the_attempt(
     server: MisbehavingServer, tmp_path: Path, piece: bytes, hops: int

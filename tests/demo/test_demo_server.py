@@ -27,12 +27,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.mark.parametrize("file", [PLAIN, EMPTY, CHUNKED, NAMED], ids=lambda file: file.path)
 async def test_whole_file(demo: DemoServer, session: aiohttp.ClientSession, file: DemoFile) -> None:
-    async with session.get(demo.url(file.path)) as reply:
-        body = await reply.read()
-    assert reply.status == 200
+    async with session.get(demo.url(file.path)) as response:
+        body = await response.read()
+    assert response.status == 200
     assert len(body) == file.size
     assert hashlib.sha256(body).hexdigest() == demo.sha256(file.path)
-    assert (reply.content_length is None) == (not file.has_length)
+    assert (response.content_length is None) == (not file.has_length)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ async def test_whole_file(demo: DemoServer, session: aiohttp.ClientSession, file
 async def test_ranges(
     demo: DemoServer, session: aiohttp.ClientSession, asked: str, start: int, stop: int
 ) -> None:
-    async with session.get(demo.url(PLAIN.path)) as reply:
-        whole = await reply.read()
-    headers = {"Range": asked, "If-Range": reply.headers["ETag"]}
-    async with session.get(demo.url(PLAIN.path), headers=headers) as reply:
-        assert reply.status == 206
-        assert reply.headers["Content-Range"] == f"bytes {start}-{stop - 1}/700001"
-        assert await reply.read() == whole[start:stop]
+    async with session.get(demo.url(PLAIN.path)) as response:
+        whole = await response.read()
+    headers = {"Range": asked, "If-Range": response.headers["ETag"]}
+    async with session.get(demo.url(PLAIN.path), headers=headers) as response:
+        assert response.status == 206
+        assert response.headers["Content-Range"] == f"bytes {start}-{stop - 1}/700001"
+        assert await response.read() == whole[start:stop]
 
 
 @pytest.mark.parametrize(
@@ -70,36 +70,36 @@ async def test_ranges(
 async def test_ranges_that_are_not_served(
     demo: DemoServer, session: aiohttp.ClientSession, headers: dict[str, str], status: int
 ) -> None:
-    async with session.get(demo.url(PLAIN.path), headers=headers) as reply:
-        assert reply.status == status
+    async with session.get(demo.url(PLAIN.path), headers=headers) as response:
+        assert response.status == status
         if status == 416:
-            assert reply.headers["Content-Range"] == "bytes */700001"
+            assert response.headers["Content-Range"] == "bytes */700001"
 
 
 async def test_no_ranges_without_a_length(demo: DemoServer, session: aiohttp.ClientSession) -> None:
-    async with session.get(demo.url(CHUNKED.path), headers={"Range": "bytes=5-"}) as reply:
-        assert reply.status == 200
-        assert len(await reply.read()) == CHUNKED.size
+    async with session.get(demo.url(CHUNKED.path), headers={"Range": "bytes=5-"}) as response:
+        assert response.status == 200
+        assert len(await response.read()) == CHUNKED.size
 
 
 async def test_busy_twice_then_works(demo: DemoServer, session: aiohttp.ClientSession) -> None:
     statuses = []
     for method in ("GET", "HEAD", "GET", "GET", "GET"):
-        async with session.request(method, demo.url(BUSY.path)) as reply:
-            statuses.append((method, reply.status))
+        async with session.request(method, demo.url(BUSY.path)) as response:
+            statuses.append((method, response.status))
     assert statuses == [("GET", 503), ("HEAD", 200), ("GET", 503), ("GET", 200), ("GET", 200)]
 
 
 @pytest.mark.parametrize("path", ["/gone.bin", "/never-heard-of"])
 async def test_missing(demo: DemoServer, session: aiohttp.ClientSession, path: str) -> None:
-    async with session.get(demo.url(path)) as reply:
-        assert reply.status == 404
+    async with session.get(demo.url(path)) as response:
+        assert response.status == 404
 
 
 async def test_offered_name(demo: DemoServer, session: aiohttp.ClientSession) -> None:
-    async with session.head(demo.url(NAMED.path)) as reply:
-        assert reply.content_disposition is not None
-        assert reply.content_disposition.filename == "jährlich.pdf"
+    async with session.head(demo.url(NAMED.path)) as response:
+        assert response.content_disposition is not None
+        assert response.content_disposition.filename == "jährlich.pdf"
 
 
 async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
@@ -109,8 +109,8 @@ async def test_speed_is_kept(session: aiohttp.ClientSession) -> None:
     async with DemoServer([paced, free]) as slow_server:
 
         async def fetch(file: DemoFile) -> None:
-            async with session.get(slow_server.url(file.path)) as reply:
-                await reply.read()
+            async with session.get(slow_server.url(file.path)) as response:
+                await response.read()
             ended.append(file.path)
 
         await asyncio.gather(fetch(paced), fetch(free))
@@ -122,10 +122,10 @@ async def test_quiet_when_a_client_goes(
 ) -> None:
     left, kept = DemoFile("/left.bin", 9 * MB, 1 * MB), DemoFile("/kept.bin", 500_000, 1 * MB)
     async with DemoServer([left, kept]) as demo:
-        async with session.get(demo.url(left.path)) as reply:
-            await reply.content.readany()
-        async with session.get(demo.url(kept.path)) as reply:  # takes five of its writes
-            await reply.read()
+        async with session.get(demo.url(left.path)) as response:
+            await response.content.readany()
+        async with session.get(demo.url(kept.path)) as response:  # takes five of its writes
+            await response.read()
     assert caplog.records == []
 
 
@@ -135,10 +135,10 @@ async def test_closes_at_once_and_cuts_what_runs(
 ) -> None:
     file = DemoFile("/slow.bin", 50 * MB, speed=100_000, has_length=has_length)
     async with asyncio.timeout(30), DemoServer([file]) as demo:  # it would last minutes
-        reply = await session.get(demo.url(file.path))
-        await reply.content.readany()
+        response = await session.get(demo.url(file.path))
+        await response.content.readany()
     with pytest.raises(aiohttp.ClientError):
-        await reply.read()
+        await response.read()
 
 
 async def test_closes_at_once_when_a_client_does_not_read() -> None:

@@ -19,7 +19,7 @@ LIMIT = 15.0
 """Seconds after which a download that has not ended counts as hanging."""
 
 PATIENT = Tuning(min_takeover_seconds=LIMIT)
-"""A connection whose reply waits for a busy machine keeps its range: else one more request came."""
+"""A connection that waits for a busy machine keeps its range; otherwise one more request came."""
 
 MOST_REQUESTS = 12
 """Three attempts with up to four requests each; rows that know better say so."""

@@ -13,7 +13,7 @@ import pytest
 from tests.core.engine import EAGER
 from tests.faults.oracle import Scene, checksum
 from tests.servers.misbehaving import V1, Behaviour, Exchange, Headers, body_of
-from tests.servers.scenarios import cut, in_chunks, parts, raw, reply, whole, without_ranges
+from tests.servers.scenarios import cut, in_chunks, parts, raw, response, whole, without_ranges
 
 TEXT = b"plain text, again and again. " * 40_000
 ZIPPED = gzip.compress(body_of(60_000), mtime=0)
@@ -47,9 +47,9 @@ async def test_e02_an_archive_labelled_as_encoded_stays_an_archive(
     config = scene.config(hash_config=checksum(ZIPPED))
     type_and_coding = ("Content-Type: application/x-tar", "Content-Encoding: gzip")
     if chunks:
-        sent = reply(b"".join(in_chunks(ZIPPED)), *type_and_coding, "Transfer-Encoding: chunked")
+        sent = response(b"".join(in_chunks(ZIPPED)), *type_and_coding, "Transfer-Encoding: chunked")
     else:
-        sent = reply(ZIPPED, *type_and_coding, f"Content-Length: {len(ZIPPED)}")
+        sent = response(ZIPPED, *type_and_coding, f"Content-Length: {len(ZIPPED)}")
     (await scene.fetch(raw(sent), ZIPPED, config=config)).completed(ZIPPED, requests=1)
 
 
@@ -140,7 +140,7 @@ async def test_e04_a_part_that_is_encoded_on_the_way_is_not_used(
 
 
 async def test_e04_connections_of_one_file_have_one_coding(scene: Scene) -> None:
-    """Segments are asked for while the first reply still comes."""
+    """Segments are asked for while the first response still comes."""
     data = body_of(3_000_000)
     parted = encoded_on_the_way(data, is_longer=True)
 
@@ -171,7 +171,7 @@ async def test_e04_a_range_that_nobody_asked_for_tells_no_length_of_an_encoded_b
         "Content-Encoding: gzip",
         "Transfer-Encoding: chunked",
     )
-    answer = raw(reply(b"".join(in_chunks(sent)), *head, status=f"HTTP/1.1 {status}"))
+    answer = raw(response(b"".join(in_chunks(sent)), *head, status=f"HTTP/1.1 {status}"))
     outcome = await scene.fetch(answer, sent)
     if status.startswith("200"):
         outcome.completed(sent)
@@ -224,14 +224,14 @@ async def test_e05_encoded_bytes_that_are_cut_off_fail(scene: Scene, coding: str
     ],
 )
 async def test_e07_transfer_codings_nobody_asked_for(scene: Scene, coding: str) -> None:
-    sent = raw(reply(b"".join(in_chunks(ZIPPED)), f"Transfer-Encoding: {coding}"))
+    sent = raw(response(b"".join(in_chunks(ZIPPED)), f"Transfer-Encoding: {coding}"))
     body = body_of(60_000)  # what such a body would decode to
     outcome = await scene.fetch(sent, body)
     outcome.failed()
 
 
 async def test_e07_chunked_in_any_case_is_chunked(scene: Scene) -> None:
-    sent = raw(reply(b"".join(in_chunks(ZIPPED)), "transfer-encoding:  CHUNKED "))
+    sent = raw(response(b"".join(in_chunks(ZIPPED)), "transfer-encoding:  CHUNKED "))
     (await scene.fetch(sent, ZIPPED)).completed(ZIPPED, requests=1)
 
 

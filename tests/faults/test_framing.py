@@ -17,7 +17,7 @@ from tests.servers.scenarios import (
     in_turn,
     parts,
     raw,
-    reply,
+    response,
     whole,
 )
 
@@ -59,10 +59,10 @@ async def test_b03_nothing_after_the_head(scene: Scene, size: int, reset: bool) 
 @pytest.mark.parametrize("keep_alive", [True, False])
 async def test_b05_more_bytes_than_promised(scene: Scene, size: int, keep_alive: bool) -> None:
     body = body_of(size)
-    injected = reply(b"evil", "Content-Length: 4")
+    injected = response(b"evil", "Content-Length: 4")
 
     async def generous(exchange: Exchange) -> None:
-        await exchange.send(reply(body, f"Content-Length: {size}") + injected)
+        await exchange.send(response(body, f"Content-Length: {size}") + injected)
         if not keep_alive:
             await exchange.close()
 
@@ -72,9 +72,9 @@ async def test_b05_more_bytes_than_promised(scene: Scene, size: int, keep_alive:
 async def test_b05_a_connection_with_bytes_left_over_is_not_used_again(scene: Scene) -> None:
     url = scene.server.on("/second.bin", whole(b"good"))
     second = FileConfig(url=url)
-    injected = reply(b"evil", "Content-Length: 4")
+    injected = response(b"evil", "Content-Length: 4")
     scene.server.on(
-        scene.path, raw(reply(BODY, f"Content-Length: {SMALL}") + injected, then_close=False)
+        scene.path, raw(response(BODY, f"Content-Length: {SMALL}") + injected, then_close=False)
     )
     async with scene.manager(max_concurrent=1) as manager:
         await manager.add([scene.config(), second])
@@ -88,7 +88,7 @@ def unasked(body: bytes, total: int, status: str, framing: str, *, late: bool) -
     """Name all `total` bytes in the head of a body that tells its own end."""
     place = f"Content-Range: bytes 0-{total - 1}/{total}"
     is_chunked = framing == "chunked"
-    head = reply(b"", place, CHUNKED if is_chunked else "Connection: close", status=status)
+    head = response(b"", place, CHUNKED if is_chunked else "Connection: close", status=status)
     data = b"".join(in_chunks(body)) if is_chunked else body
 
     async def behave(exchange: Exchange) -> None:
@@ -138,7 +138,7 @@ async def test_b29_of_a_longer_body_what_its_head_says_is_the_file(
 @pytest.mark.parametrize("reset", [False, True])
 async def test_b06_cut_within_a_chunk(scene: Scene, reset: bool) -> None:
     async def cut_chunk(exchange: Exchange) -> None:
-        await exchange.send(reply(b"ea60\r\n" + BODY[:1000], CHUNKED))
+        await exchange.send(response(b"ea60\r\n" + BODY[:1000], CHUNKED))
         await (exchange.reset() if reset else exchange.close())
 
     (await scene.fetch(cut_chunk, BODY)).failed("connection", requests=3)
@@ -168,7 +168,7 @@ async def test_b08_cut_before_the_last_chunk_ended(scene: Scene, last: bytes) ->
 )
 async def test_b09_chunk_sizes_that_are_none(scene: Scene, size: str) -> None:
     chunk = size.encode() + b"\r\nbody\r\n0\r\n\r\n"
-    outcome = await scene.fetch(raw(reply(chunk, CHUNKED)), b"body")
+    outcome = await scene.fetch(raw(response(chunk, CHUNKED)), b"body")
     if size == "00000000000000000000004":  # as RFC 9112, section 7.1 has it
         outcome.completed(b"body")
     else:
@@ -179,7 +179,7 @@ async def test_b09_chunk_sizes_that_are_none(scene: Scene, size: str) -> None:
 @pytest.mark.parametrize("length", [SMALL, 10, SMALL + 10_000, 0])
 async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None:
     """The coding counts (RFC 9112 6.3), and the connection is not used again."""
-    both = reply(b"".join(in_chunks(BODY)), f"Content-Length: {length}", CHUNKED)
+    both = response(b"".join(in_chunks(BODY)), f"Content-Length: {length}", CHUNKED)
     scene.server.on("/second.bin", whole(b"good"))
     second = FileConfig(url=scene.server.url("/second.bin"))
     scene.server.on(scene.path, raw(both, then_close=False))
@@ -195,11 +195,11 @@ async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None
 @sizes
 async def test_b12_the_length_twice(scene: Scene, size: int) -> None:
     body, lengths = body_of(size), [f"Content-Length: {size}"] * 2
-    (await scene.fetch(raw(reply(body, *lengths)), body)).completed(body, requests=1)
+    (await scene.fetch(raw(response(body, *lengths)), body)).completed(body, requests=1)
     scene.final.unlink(missing_ok=True)
     scene.server.requests.clear()
     for other in (10, size + 10):
-        contradicting = reply(body, lengths[0], f"Content-Length: {other}")
+        contradicting = response(body, lengths[0], f"Content-Length: {other}")
         (await scene.fetch(raw(contradicting), body)).failed()
         scene.server.requests.clear()
 
@@ -209,14 +209,14 @@ async def test_b12_the_length_twice(scene: Scene, size: int) -> None:
     ["-6", "crap", "6badness", "+6", "6_0", "６", "36893488147419103232", "0x6", "6, 7", "6 6", ""],
 )
 async def test_b14_a_length_that_is_none(scene: Scene, length: str) -> None:
-    cut_off = reply(b"cut", "X: y").replace(b"X: y", f"Content-Length: {length}".encode())
+    cut_off = response(b"cut", "X: y").replace(b"X: y", f"Content-Length: {length}".encode())
     outcome = await scene.fetch(raw(cut_off), b"cut off before the end")
     outcome.failed()
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 async def test_b15_a_body_until_the_connection_ends(scene: Scene, version: str) -> None:
-    sent = raw(reply(BODY, "Connection: close", status=f"{version} 200 OK"))
+    sent = raw(response(BODY, "Connection: close", status=f"{version} 200 OK"))
     outcome = await scene.fetch(sent, BODY)
     outcome.completed(BODY, requests=1)
     assert outcome.journal.last("started").total_bytes is None
@@ -224,36 +224,36 @@ async def test_b15_a_body_until_the_connection_ends(scene: Scene, version: str) 
 
 async def test_b15_only_a_checksum_proves_such_a_body_whole(scene: Scene) -> None:
     config = scene.config(hash_config=checksum(BODY))
-    cut_off = raw(reply(BODY[:1000], "Connection: close"))
+    cut_off = raw(response(BODY[:1000], "Connection: close"))
     (await scene.fetch(cut_off, BODY, config=config)).failed("hash mismatch")
     scene.server.requests.clear()
-    sent = raw(reply(BODY, "Connection: close"))
+    sent = raw(response(BODY, "Connection: close"))
     (await scene.fetch(sent, BODY, config=config)).completed(BODY)
 
 
 async def test_b15_a_size_that_the_user_knows_is_checked(scene: Scene) -> None:
     config = scene.config(size_bytes=SMALL)
-    cut_off = raw(reply(BODY[:1000], "Connection: close"))
+    cut_off = raw(response(BODY[:1000], "Connection: close"))
     (await scene.fetch(cut_off, BODY, config=config)).failed("1,000 bytes")
 
 
 async def test_b15_a_reset_is_no_end_of_such_a_body(scene: Scene) -> None:
     async def broken(exchange: Exchange) -> None:
-        await exchange.send(reply(BODY[:1000], "Connection: close"))
+        await exchange.send(response(BODY[:1000], "Connection: close"))
         await exchange.reset()
 
     (await scene.fetch(broken, BODY)).failed("connection")
 
 
 @pytest.mark.parametrize("code", ["100 Continue", "102 Processing", "103 Early Hints", "104 X"])
-async def test_b18_many_interim_replies(scene: Scene, code: str) -> None:
+async def test_b18_many_interim_responses(scene: Scene, code: str) -> None:
     interim = f"HTTP/1.1 {code}\r\nLink: </x>\r\n\r\n".encode() * 1000
-    sent = raw(interim, reply(BODY, f"Content-Length: {SMALL}"), then_close=False)
+    sent = raw(interim, response(BODY, f"Content-Length: {SMALL}"), then_close=False)
     (await scene.fetch(sent, BODY)).completed(BODY, requests=1)
 
 
 @pytest.mark.parametrize("code", ["100 Continue", "101 Switching Protocols", "103 Early Hints"])
-async def test_b18_nothing_but_an_interim_reply(scene: Scene, code: str) -> None:
+async def test_b18_nothing_but_an_interim_response(scene: Scene, code: str) -> None:
     (await scene.fetch(raw(f"HTTP/1.1 {code}\r\n\r\n".encode()))).failed()
 
 
@@ -275,7 +275,7 @@ async def test_b18_nothing_but_an_interim_reply(scene: Scene, code: str) -> None
         b"HTTP/1.1 600 Odd \x1b[31mred\r\nContent-Length: 2\r\n\r\nhi",
     ],
 )
-async def test_b20_what_is_no_reply(scene: Scene, sent: bytes) -> None:
+async def test_b20_what_is_no_response(scene: Scene, sent: bytes) -> None:
     (await scene.fetch(raw(sent))).failed()
 
 
@@ -329,7 +329,7 @@ def half_closing(body: bytes, *, chunks: bool) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         framing = CHUNKED if chunks else f"Content-Length: {len(body)}"
         content = b"".join(in_chunks(body)) if chunks else body
-        await exchange.send(reply(content, framing, "Connection: close"))
+        await exchange.send(response(content, framing, "Connection: close"))
         exchange.writer.write_eof()
         await exchange.reader.read()  # until the client has closed
         await exchange.close()
@@ -350,11 +350,11 @@ async def test_b23_a_server_that_is_done_before_the_slow_client(
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "until close"])
-async def test_b24_a_reply_in_single_bytes(scene: Scene, framing: str) -> None:
+async def test_b24_a_response_in_single_bytes(scene: Scene, framing: str) -> None:
     body = BODY[:300]
     lines = {"length": "Content-Length: 300", "chunked": CHUNKED}.get(framing, "Connection: close")
     content = b"".join(in_chunks(body, 7)) if framing == "chunked" else body
-    data = reply(content, lines, 'ETag: "v1"', "Content-Disposition: attachment")
+    data = response(content, lines, 'ETag: "v1"', "Content-Disposition: attachment")
     drip = dripping(data, len(data))
 
     async def behave(exchange: Exchange) -> None:
@@ -366,7 +366,7 @@ async def test_b24_a_reply_in_single_bytes(scene: Scene, framing: str) -> None:
 
 
 async def test_b24_a_head_split_anywhere(scene: Scene) -> None:
-    data = reply(b"body", "Content-Length: 4", 'ETag: "v1"')
+    data = response(b"body", "Content-Length: 4", 'ETag: "v1"')
     for split in range(1, len(data)):
 
         async def behave(exchange: Exchange, split: int = split) -> None:

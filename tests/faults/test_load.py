@@ -183,7 +183,7 @@ async def test_t07_every_second_request_fails(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("size", [60_000, 1_600_000])
-async def test_t07_every_reply_breaks_off_after_some_bytes(scene: Scene, size: int) -> None:
+async def test_t07_every_response_breaks_off_after_some_bytes(scene: Scene, size: int) -> None:
     body = body_of(size)
 
     async def unreliable(exchange: Exchange) -> None:

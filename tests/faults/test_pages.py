@@ -34,7 +34,7 @@ from tests.servers.scenarios import (
     page,
     raw,
     redirect,
-    reply,
+    response,
     whole,
 )
 from tests.waiting import Until
@@ -406,7 +406,7 @@ async def test_a_page_may_be_what_was_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("reply", "is_taken"),
+    ("response", "is_taken"),
     [
         (page(SIGN_IN, Content_Disposition="attachment"), True),
         (page(SIGN_IN, Content_Disposition='attachment; filename="a.zip"'), True),
@@ -428,11 +428,11 @@ async def test_a_page_may_be_what_was_asked_for(
         (PAGES["page without a length"], False),
     ],
 )
-async def test_the_reply_says_whether_it_is_a_page(
-    server: MisbehavingServer, tmp_path: Path, reply: Behaviour, is_taken: bool
+async def test_the_response_says_whether_it_is_a_page(
+    server: MisbehavingServer, tmp_path: Path, response: Behaviour, is_taken: bool
 ) -> None:
     server.on("/login?next=file", page(SIGN_IN))
-    config = FileConfig(url=server.on("/a.zip", reply))
+    config = FileConfig(url=server.on("/a.zip", response))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == ("completed" if is_taken else "failed")
     assert names_in(tmp_path) == (["a.zip"] if is_taken else [])
@@ -533,7 +533,7 @@ async def test_a_bad_mirror_does_not_keep_a_broken_connection_from_a_retry(
 
 
 class Expiring:
-    """The first reply sends all in two portions; requests in between get a page."""
+    """The first response sends all in two portions; requests in between get a page."""
 
     def __init__(self, *, breaks: bool) -> None:
         self.asked = asyncio.Event()
@@ -659,7 +659,7 @@ async def test_t04_a_page_is_recognised_however_its_type_is_written(
     server: MisbehavingServer, tmp_path: Path, lines: list[str]
 ) -> None:
     body = b"<!DOCTYPE html><title>Sign in</title>"
-    sent = reply(body, *lines, f"Content-Length: {len(body)}")
+    sent = response(body, *lines, f"Content-Length: {len(body)}")
     config = FileConfig(url=server.on("/a.zip", raw(sent)))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "failed"

@@ -10,7 +10,7 @@ from tests.core.engine import quick_retries
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
-from tests.servers.scenarios import answer, raw, redirect, reply, whole
+from tests.servers.scenarios import answer, raw, redirect, response, whole
 from tests.servers.tls import Authority
 
 BODY = body_of(60_000)
@@ -54,14 +54,14 @@ async def test_d02_a_few_hops_are_followed(scene: Scene) -> None:
 async def test_d03_no_clear_place_to_go(scene: Scene, status: str, lines: tuple[str, ...]) -> None:
     scene.server.on("/a", whole(BODY))
     scene.server.on("/b", whole(BODY))
-    sent = reply(b"", "Content-Length: 0", *lines, status=f"HTTP/1.1 {status}")
+    sent = response(b"", "Content-Length: 0", *lines, status=f"HTTP/1.1 {status}")
     outcome = await scene.fetch(raw(sent, then_close=False), BODY)
     outcome.failed(requests=1)
 
 
 async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
     scene.server.on("/a", whole(BODY))
-    sent = reply(b"", "Content-Length: 0", *["Location: /a"] * 2, status="HTTP/1.1 302 Found")
+    sent = response(b"", "Content-Length: 0", *["Location: /a"] * 2, status="HTTP/1.1 302 Found")
     (await scene.fetch(raw(sent, then_close=False), BODY)).completed(BODY, requests=2)
 
 
@@ -237,7 +237,7 @@ async def test_d09_a_redirect_does_not_name_the_file(
         ('attachment; filename=".."', "file.bin"),
     ],
 )
-async def test_d09_the_name_in_the_last_reply_is_made_safe(
+async def test_d09_the_name_in_the_last_response_is_made_safe(
     scene: Scene, disposition: str, name: str
 ) -> None:
     scene.server.on("/.hidden", whole(BODY, Content_Disposition=disposition))

@@ -233,7 +233,7 @@ async def test_r17_nothing_is_written_beyond_the_end(
 
 @sizes
 @pytest.mark.parametrize("framing", ["chunked", "until close"])
-async def test_r17_nothing_is_written_beyond_the_range_that_a_reply_names(
+async def test_r17_nothing_is_written_beyond_the_range_that_a_response_names(
     broken: Scene, size: int, framing: str
 ) -> None:
     """Without a length only Content-Range says where the part ends, and others follow it."""

@@ -11,7 +11,7 @@ from tests.servers.scenarios import Hold, answer, in_turn, parts, redirect, whol
 
 SMALL = 60_000
 ALL_THERE: Headers = {"Transfer_Encoding": "chunked", **V1}
-"""Of a reply that brings the whole body, but not the word that it is the whole."""
+"""Of a response that brings the whole body, but not the word that it is the whole."""
 OLD, NEW = body_of(SMALL, "old"), body_of(SMALL, "new")
 CUT = 20_000
 
@@ -68,7 +68,7 @@ async def test_r25_200_at_the_full_size(broken: Scene, current: bytes, etag: Hea
 
 
 @pytest.mark.parametrize("said", ["none", "bytes"])
-async def test_r26_the_reply_counts_and_not_accept_ranges(broken: Scene, said: str) -> None:
+async def test_r26_the_response_counts_and_not_accept_ranges(broken: Scene, said: str) -> None:
     headers = {"Accept-Ranges": said, **V1}
     then = (parts if said == "none" else whole)(OLD, **headers)
     outcome = await broken.resume(OLD, CUT, then, headers=headers)

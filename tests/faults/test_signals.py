@@ -46,7 +46,7 @@ SAID = "Interrupted. Run the same command again"
 
 
 class Trap:
-    """Send a signal after `moment` bytes of the first reply, and then no more of it."""
+    """Send a signal after `moment` bytes of the first response, and then no more of it."""
 
     def __init__(self, moment: int, number: signal.Signals) -> None:
         self.victim: Running | None = None

@@ -117,7 +117,7 @@ async def test_nobody_waits_for_room_on_a_disk_that_is_too_small(
 
 
 @pytest.mark.parametrize("framing", ["close", "chunked"])
-@pytest.mark.parametrize("begun", [False, True], ids=["at once", "after a reply with a size"])
+@pytest.mark.parametrize("begun", [False, True], ids=["at once", "after a response with a size"])
 async def test_a_body_without_an_end_does_not_fill_the_disk(
     server: MisbehavingServer, home: Home, disk: Path, framing: str, begun: bool
 ) -> None:

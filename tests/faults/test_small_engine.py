@@ -20,7 +20,7 @@ from tests.waiting import Until
 MB = 1_000_000
 LOOKS = Tuning(disk_look_seconds=0.2)
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
-"""The first comes with the head of the reply and is read by the HTTP library; the second is not."""
+"""The first comes with the response head and is read by the HTTP library; the second is not."""
 
 
 @pytest.fixture

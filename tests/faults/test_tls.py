@@ -17,7 +17,7 @@ from tests.core.engine import error_of, status_of
 from tests.faults.oracle import Scene
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
-from tests.servers.scenarios import chunked, cut, in_turn, parts, raw, reply, whole
+from tests.servers.scenarios import chunked, cut, in_turn, parts, raw, response, whole
 from tests.servers.tls import Authority, only_tls_1_0, plain_listener
 
 SMALL, LARGE = 60_000, 1_600_000
@@ -254,7 +254,7 @@ async def test_b17_chunks_that_end_early(scene: Scene, secure: MisbehavingServer
 async def test_b17_a_body_until_close_notify_is_whole(
     scene: Scene, secure: MisbehavingServer
 ) -> None:
-    (await scene.fetch(raw(reply(BODY, "Connection: close")), BODY)).completed(BODY, requests=1)
+    (await scene.fetch(raw(response(BODY, "Connection: close")), BODY)).completed(BODY, requests=1)
 
 
 def tear(exchange: Exchange) -> None:

@@ -49,13 +49,13 @@ class Hold:
 
 
 class Tap:
-    """A good server that holds every reply after `first` bytes, until `opened` is set.
+    """A good server that holds every response after `first` bytes, until `opened` is set.
 
     Args:
         body: what it holds.
-        first: bytes of each reply that come at once.
-        framing: how a reply tells its end: "length", "chunked", or "close" with the connection.
-        headers: more headers of every reply.
+        first: bytes of each response that come at once.
+        framing: how a response tells its end: "length", "chunked", or "close" with the connection.
+        headers: more headers of every response.
     """
 
     def __init__(self, body: bytes, first: int, framing: str = "length", **headers: Any) -> None:
@@ -161,7 +161,7 @@ def parts(
         content_range: said instead of the truth; `{start}`, `{last}` and `{total}` are filled in.
         at_most: bytes in one part.
         chunked: send the part without Content-Length.
-        headers: more headers of every reply.
+        headers: more headers of every response.
     """
 
     async def behave(exchange: Exchange) -> None:
@@ -215,8 +215,8 @@ def redirect(location: str, status: str = "302 Found") -> Behaviour:
     return answer(status, Location=location)
 
 
-def reply(body: bytes, *lines: str, status: str = "HTTP/1.1 200 OK") -> bytes:
-    """A whole reply with these header lines, as it goes over the wire."""
+def response(body: bytes, *lines: str, status: str = "HTTP/1.1 200 OK") -> bytes:
+    """A whole response with these header lines, as it goes over the wire."""
     return "\r\n".join((status, *lines, "", "")).encode("latin-1") + body
 
 

@@ -274,7 +274,7 @@ async def test_the_file_that_is_shown_is_overwritten_if_the_user_says_so(
     monkeypatch: pytest.MonkeyPatch,
     has_attributes: bool,
 ) -> None:
-    """Its name is that of a reply, which by itself replaces no file of another origin."""
+    """Its name is that of a response, which by itself replaces no file of another origin."""
     folder = tmp_path / "files"
     (folder / "thesis.txt").write_text("the user's")
     if not has_attributes:

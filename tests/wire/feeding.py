@@ -1,4 +1,4 @@
-"""A connection that is fed by hand, so that a reply can be cut anywhere."""
+"""A connection that is fed by hand, so that a response can be cut anywhere."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ SCRATCH = Scratch()
 
 
 class Received(NamedTuple):
-    """A reply as the connection understood it."""
+    """A response as the connection understood it."""
 
     head: Head
     body: bytes
@@ -43,10 +43,10 @@ class HandFed(asyncio.Transport):
 
 
 async def receive(pieces: Iterable[bytes], *, closes: bool) -> Received:
-    """Feed a reply in pieces to a connection; return what it makes of it.
+    """Feed a response in pieces to a connection; return what it makes of it.
 
     Raises:
-        DownloadError: the connection refuses the reply, or it ends too early.
+        DownloadError: the connection refuses the response, or it ends too early.
     """
     transport = HandFed()
     connection = WireConnection(SCRATCH, "host.example")

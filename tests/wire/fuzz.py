@@ -1,6 +1,6 @@
 """Fuzz the wire against the strict model: `make fuzz`. It ends at the first difference.
 
-atheris (libFuzzer) follows the branches that a reply takes, where hypothesis draws from a list.
+atheris (libFuzzer) follows the branches that a response takes, where hypothesis draws from a list.
 """
 
 import sys
@@ -18,29 +18,29 @@ with atheris.instrument_imports(
         leniently,
         read,
         strictly,
-        valid_replies,
+        valid_responses,
     )
 
 _MAX_CUTS = 6
 
 
 def compare(data: bytes) -> None:
-    """Compare one reply; the first byte tells how many of the next ones are its cuts."""
+    """Compare one response; the first byte tells how many of the next ones are its cuts."""
     count = min(data[0] % (_MAX_CUTS + 1), len(data) - 1) if data else 0
-    cuts, reply = list(data[1 : 1 + count]), data[1 + count :]
-    taken, expected = read(reply, cuts), strictly(reply)
+    cuts, response = list(data[1 : 1 + count]), data[1 + count :]
+    taken, expected = read(response, cuts), strictly(response)
     if expected is not None:
-        assert taken == expected, (reply, cuts)
+        assert taken == expected, (response, cuts)
     elif taken is not None:
-        assert taken == leniently(reply), (reply, cuts)
+        assert taken == leniently(response), (response, cuts)
 
 
 def main() -> None:
     """Run until the time of `-max_total_time` is over; other arguments are libFuzzer's, too."""
     with tempfile.TemporaryDirectory() as folder:
         seeds = Path(folder)
-        for number, (reply, _) in enumerate(valid_replies()):
-            (seeds / str(number)).write_bytes(b"\0" + reply)
+        for number, (response, _) in enumerate(valid_responses()):
+            (seeds / str(number)).write_bytes(b"\0" + response)
         words = seeds.with_suffix(".dict")
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in (*LINES, *CHUNKS) if word))
         try:

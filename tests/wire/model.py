@@ -10,14 +10,14 @@ CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*((?:;" + TOKEN + rb"(?:=" + 
 
 
 class Refused(Exception):
-    """The reply is not what RFC 9112 describes, or is cut off."""
+    """The response is not what RFC 9112 describes, or is cut off."""
 
 
 def body_of(raw: bytes) -> bytes:
-    """Return the body of a reply on a connection that ends behind it.
+    """Return the body of a response on a connection that ends behind it.
 
     Raises:
-        Refused: the reply is malformed or cut off.
+        Refused: the response is malformed or cut off.
     """
     while True:
         head, found, rest = raw.partition(b"\r\n\r\n")
@@ -96,11 +96,11 @@ def _check_trailers(rest: bytes) -> None:
 
 
 def forgiven(raw: bytes) -> bytes:
-    """Return a reply with what the wire forgives in a head put right.
+    """Return a response with what the wire forgives in a head put right.
 
     That is: an empty line before it, line ends without CR, another version of HTTP, control
     characters in the reason, folds, white space behind a name, and lines that are not fields if the
-    reply gives the end of its body.
+    response gives the end of its body.
 
     Raises:
         Refused: it is not forgiven.

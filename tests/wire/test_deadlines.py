@@ -33,7 +33,7 @@ def endless(piece: bytes) -> Behaviour:
 
 HEADLESS = {
     "nothing": silent,
-    "interim replies": endless(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "interim responses": endless(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
     "fields": endless(b"X: y\r\n"),
     "bytes": endless(b"H"),
 }
@@ -113,7 +113,7 @@ async def test_a_server_that_is_silent_in_the_tls_handshake_ends_the_attempt(
     assert status_of(manager, config) == "failed"
 
 
-async def test_the_reason_is_told_while_a_reply_is_awaited(
+async def test_the_reason_is_told_while_a_response_is_awaited(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
     ready = asyncio.Event()

@@ -211,7 +211,7 @@ def test_chunks_of_http_1_0_end_the_connection(version: str) -> None:
     ],
 )
 @pytest.mark.parametrize("behind", [b"", head("HTTP/1.1 200 OK", "Content-Length: 4") + b"next"])
-async def test_a_head_that_begins_no_reply_is_refused(raw: bytes, behind: bytes) -> None:
+async def test_a_head_that_begins_no_response_is_refused(raw: bytes, behind: bytes) -> None:
     with pytest.raises(ProtocolError):
         await receive([raw + behind], closes=True)
 
@@ -223,7 +223,7 @@ INTERIM = head("HTTP/1.1 103 Early Hints", "Link: </x>")
     ("before", "is_taken"),
     [(b"", True), (INTERIM * 5000, True), (INTERIM * (2 * MAX_HEAD_BYTES // len(INTERIM)), False)],
 )
-async def test_heads_of_one_reply_have_a_limit_together(before: bytes, is_taken: bool) -> None:
+async def test_heads_of_one_response_have_a_limit_together(before: bytes, is_taken: bool) -> None:
     whole = before + head("HTTP/1.1 200 OK", "Content-Length: 4") + b"next"
     pieces = [whole[at : at + 10_000] for at in range(0, len(whole), 10_000)]
     if is_taken:
@@ -244,10 +244,10 @@ async def test_another_protocol_is_refused_at_its_first_bytes(begin: bytes) -> N
             await receive(pieces, closes=False)
 
 
-async def test_blank_lines_before_a_reply_are_passed_over() -> None:
-    reply = head("HTTP/1.1 200 OK", "Content-Length: 4") + b"body"
-    received = await receive([b"\r\n", reply], closes=True)
-    assert received == await receive([reply], closes=True)
+async def test_blank_lines_before_a_response_are_passed_over() -> None:
+    response = head("HTTP/1.1 200 OK", "Content-Length: 4") + b"body"
+    received = await receive([b"\r\n", response], closes=True)
+    assert received == await receive([response], closes=True)
 
 
 STATUS_LINES = [

@@ -115,8 +115,8 @@ BODIES = st.lists(st.sampled_from(CHUNKS), max_size=4).map(b"".join)
 
 
 @st.composite
-def replies(draw: st.DrawFn) -> bytes:
-    """Return a reply that is right or nearly so."""
+def responses(draw: st.DrawFn) -> bytes:
+    """Return a response that is right or nearly so."""
     lines = draw(st.lists(st.sampled_from(LINES), max_size=4))
     raw = draw(STATUSES) + draw(ENDS)
     for line in lines:
@@ -124,51 +124,51 @@ def replies(draw: st.DrawFn) -> bytes:
     return raw + draw(ENDS) + draw(BODIES)
 
 
-def read(reply: bytes, cuts: list[int]) -> bytes | None:
-    """Return the body that the wire takes from a reply in pieces; None if it refuses it."""
-    edges = [0, *sorted(cut % (len(reply) + 1) for cut in cuts), len(reply)]
-    pieces = [reply[a:b] for a, b in pairwise(edges)]
+def read(response: bytes, cuts: list[int]) -> bytes | None:
+    """Return the body that the wire takes from a response in pieces; None if it refuses it."""
+    edges = [0, *sorted(cut % (len(response) + 1) for cut in cuts), len(response)]
+    pieces = [response[a:b] for a, b in pairwise(edges)]
     try:
         return asyncio.run(receive(pieces, closes=True)).body
     except DownloadError:
         return None
 
 
-def strictly(reply: bytes) -> bytes | None:
+def strictly(response: bytes) -> bytes | None:
     try:
-        return model.body_of(reply)
+        return model.body_of(response)
     except model.Refused:
         return None
 
 
-def leniently(reply: bytes) -> bytes | None:
+def leniently(response: bytes) -> bytes | None:
     try:
-        return model.body_of(model.forgiven(reply))
+        return model.body_of(model.forgiven(response))
     except model.Refused:
         return None
 
 
 @settings(max_examples=EXAMPLES)
-@given(reply=replies(), cuts=st.lists(st.integers(0, 400), max_size=6))
-def test_the_same_bytes_or_none(reply: bytes, cuts: list[int]) -> None:
-    taken = read(reply, cuts)
-    expected = strictly(reply)
+@given(response=responses(), cuts=st.lists(st.integers(0, 400), max_size=6))
+def test_the_same_bytes_or_none(response: bytes, cuts: list[int]) -> None:
+    taken = read(response, cuts)
+    expected = strictly(response)
     if expected is not None:
         assert taken == expected
     elif taken is not None:
-        assert taken == leniently(reply)
+        assert taken == leniently(response)
 
 
 @settings(max_examples=EXAMPLES)
-@given(reply=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=4))
-def test_noise_raises_nothing_else(reply: bytes, cuts: list[int]) -> None:
-    read(reply, cuts)
-    read(b"HTTP/1.1 200 OK\r\n" + reply, cuts)
-    read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + reply, cuts)
+@given(response=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_noise_raises_nothing_else(response: bytes, cuts: list[int]) -> None:
+    read(response, cuts)
+    read(b"HTTP/1.1 200 OK\r\n" + response, cuts)
+    read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + response, cuts)
 
 
-def valid_replies() -> list[tuple[bytes, bytes]]:
-    """Return replies of each framing, and their bodies."""
+def valid_responses() -> list[tuple[bytes, bytes]]:
+    """Return responses of each framing, and their bodies."""
     chunks = b"".join(
         b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:1], BODY[1:300], BODY[300:])
     )
@@ -187,14 +187,16 @@ def valid_replies() -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("kind", range(7))
 def test_random_cuts_give_the_same_bytes(kind: int) -> None:
-    reply, body = valid_replies()[kind]
+    response, body = valid_responses()[kind]
     chance = random.Random(kind)
 
     async def cut_all() -> None:
         for _ in range(10_000 // 7 + 1):
-            edges = sorted(chance.choices(range(len(reply) + 1), k=chance.randrange(1, 40)))
-            pieces = [reply[a:b] for a, b in zip([0, *edges], [*edges, len(reply)], strict=True)]
-            received = await receive(pieces, closes=b"Connection: close" in reply)
+            edges = sorted(chance.choices(range(len(response) + 1), k=chance.randrange(1, 40)))
+            pieces = [
+                response[a:b] for a, b in zip([0, *edges], [*edges, len(response)], strict=True)
+            ]
+            received = await receive(pieces, closes=b"Connection: close" in response)
             assert received.body == body
             assert received.may_go_on is (kind != 4)
 
@@ -203,24 +205,24 @@ def test_random_cuts_give_the_same_bytes(kind: int) -> None:
 
 @pytest.mark.parametrize("kind", range(7))
 def test_each_single_cut_gives_the_same_bytes(kind: int) -> None:
-    reply, body = valid_replies()[kind]
+    response, body = valid_responses()[kind]
 
     async def cut_all() -> None:
-        for at in range(len(reply) + 1):
-            received = await receive([reply[:at], reply[at:]], closes=True)
+        for at in range(len(response) + 1):
+            received = await receive([response[:at], response[at:]], closes=True)
             assert received.body == body
 
     asyncio.run(cut_all())
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 3])
-def test_a_reply_that_is_cut_off_is_never_whole(kind: int) -> None:
-    reply, body = valid_replies()[kind]
+def test_a_response_that_is_cut_off_is_never_whole(kind: int) -> None:
+    response, body = valid_responses()[kind]
 
     async def cut_all() -> None:
-        for at in range(len(reply)):
+        for at in range(len(response)):
             with pytest.raises(DownloadError):
-                await receive([reply[:at]], closes=True)
-        assert (await receive([reply], closes=True)).body == body
+                await receive([response[:at]], closes=True)
+        assert (await receive([response], closes=True)).body == body
 
     asyncio.run(cut_all())

@@ -10,7 +10,7 @@ from rheo_core.infrastructure.http.wire import WireClient
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import error_of, fetch, serving, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
-from tests.servers.scenarios import raw, reply, whole
+from tests.servers.scenarios import raw, response, whole
 
 BODY = body_of(3_000)
 
@@ -67,12 +67,12 @@ async def test_fields_of_a_request_are_not_kept(server: MisbehavingServer) -> No
     assert sys.getrefcount(secret) == before
 
 
-# Replies that curl, wget and browsers save
+# Responses that curl, wget and browsers save
 
 
 @STRICTER_CLIENT
 @pytest.mark.parametrize("count", [128, 129, 1000])
-async def test_a_reply_may_have_many_fields(
+async def test_a_response_may_have_many_fields(
     server: MisbehavingServer, tmp_path: Path, count: int
 ) -> None:
     config = FileConfig(url=server.on("/f", whole(BODY, **{f"X-{n}": n for n in range(count)})))
@@ -81,10 +81,10 @@ async def test_a_reply_may_have_many_fields(
 
 
 @pytest.mark.parametrize("status", ["203 Non-Authoritative Information", "200", "200 "])
-async def test_replies_that_bring_a_file(
+async def test_responses_that_bring_a_file(
     server: MisbehavingServer, tmp_path: Path, status: str
 ) -> None:
-    answer = reply(BODY, f"Content-Length: {len(BODY)}", status=f"HTTP/1.1 {status}")
+    answer = response(BODY, f"Content-Length: {len(BODY)}", status=f"HTTP/1.1 {status}")
     config = FileConfig(url=server.on("/f", raw(answer)))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "completed", error_of(manager, config)
@@ -108,7 +108,7 @@ async def test_a_part_that_nobody_asked_for_is_a_file_if_it_is_the_whole(
 ) -> None:
     framing = "Connection: close" if length is None else f"Content-Length: {length}"
     lines = [framing, f"Content-Range: {place}"] if place else [framing]
-    answer = reply(BODY, *lines, status="HTTP/1.1 206 Partial Content")
+    answer = response(BODY, *lines, status="HTTP/1.1 206 Partial Content")
     config = FileConfig(url=server.on("/f", raw(answer)))
     manager, _ = await fetch(tmp_path, [config])
     assert (status_of(manager, config) == "completed") is is_file, error_of(manager, config)
@@ -125,7 +125,7 @@ async def test_chunks_are_never_saved_with_their_framing(
 ) -> None:
     body = body_of(size)
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (size, body)
-    config = FileConfig(url=server.on("/f", raw(reply(chunks, f"Transfer-Encoding: {line}"))))
+    config = FileConfig(url=server.on("/f", raw(response(chunks, f"Transfer-Encoding: {line}"))))
     manager, _ = await fetch(tmp_path, [config])
     if not IS_AIOHTTP or (tmp_path / "f").exists():
         assert status_of(manager, config) == "completed", error_of(manager, config)
@@ -137,7 +137,7 @@ async def test_chunks_are_never_saved_with_their_framing(
 async def test_a_coding_with_a_changed_name_leaves_the_framing_in_doubt(
     server: MisbehavingServer, tmp_path: Path, line: str, length: str
 ) -> None:
-    answer = reply(b"5\r\nhello\r\n0\r\n\r\n", *filter(None, [line, length]))
+    answer = response(b"5\r\nhello\r\n0\r\n\r\n", *filter(None, [line, length]))
     config = FileConfig(url=server.on("/f", raw(answer)))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "failed"
@@ -161,7 +161,7 @@ async def test_trailers_say_nothing_about_the_body(
 ) -> None:
     body = body_of(size)
     chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (size, body, trailer.encode())
-    config = FileConfig(url=server.on("/f", raw(reply(chunks, "Transfer-Encoding: chunked"))))
+    config = FileConfig(url=server.on("/f", raw(response(chunks, "Transfer-Encoding: chunked"))))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "completed", error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == body
@@ -172,7 +172,7 @@ async def test_the_size_of_a_chunk_may_be_padded(
     server: MisbehavingServer, tmp_path: Path, space: str
 ) -> None:
     chunks = b"5%b\r\nhello\r\n0%b\r\n\r\n" % (space.encode(), space.encode())
-    config = FileConfig(url=server.on("/f", raw(reply(chunks, "Transfer-Encoding: chunked"))))
+    config = FileConfig(url=server.on("/f", raw(response(chunks, "Transfer-Encoding: chunked"))))
     manager, _ = await fetch(tmp_path, [config])
     assert status_of(manager, config) == "completed", error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == b"hello"

@@ -9,9 +9,9 @@ from rheo_core import DownloadManager, FileConfig
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import Journal, error_of, quick_retries, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import answer, reply, whole
+from tests.servers.scenarios import answer, response, whole
 
-STRAY = reply(b"stray", "Content-Length: 5")
+STRAY = response(b"stray", "Content-Length: 5")
 BODIES = {name: body_of(2_000, name) for name in "abcd"}
 
 
@@ -48,16 +48,16 @@ async def fetch_in_turn(
     [
         STRAY,
         STRAY * 3,
-        reply(b"", "Content-Length: 0", status="HTTP/1.1 408 Request Timeout"),
+        response(b"", "Content-Length: 0", status="HTTP/1.1 408 Request Timeout"),
         b"\r\n",
         b"x",
         b"HTTP/1.1 100 Continue\r\n\r\n",
         b"HTTP/1.1 200",
     ],
-    ids=["a reply", "three", "408", "an empty line", "a byte", "interim", "half a reply"],
+    ids=["a response", "three", "408", "an empty line", "a byte", "interim", "half a response"],
 )
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
-async def test_bytes_on_an_idle_connection_are_no_reply(
+async def test_bytes_on_an_idle_connection_are_no_response(
     server: MisbehavingServer, tmp_path: Path, unasked: bytes, seconds: float
 ) -> None:
     for name, body in BODIES.items():
@@ -65,13 +65,13 @@ async def test_bytes_on_an_idle_connection_are_no_reply(
     await fetch_in_turn(server, tmp_path, 0.04)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()}.items() <= BODIES.items()
     if IS_AIOHTTP:
-        return  # its parser may hold a part of a reply that nobody asked for
+        return  # its parser may hold a part of a response that nobody asked for
     assert {path.name for path in tmp_path.iterdir()} == set(BODIES)
     assert [each.target for each in server.requests] == ["/a", "/b", "/c", "/d"]
     assert server.connections == 4
 
 
-async def test_bytes_that_come_with_the_next_request_are_not_its_reply(
+async def test_bytes_that_come_with_the_next_request_are_not_its_response(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     """The engine is busy while they arrive, so only a look at the socket shows them."""
@@ -163,13 +163,13 @@ async def test_half_a_head_is_asked_for_again_on_a_new_connection_alone(
 
 SURPLUS = {
     "bytes": b"EXTRA",
-    "a reply": STRAY,
-    "a chunked reply": reply(b"5\r\nstray\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
-    "a reply without an end": reply(b"stray", "Server: x"),
-    "an upgrade": reply(
+    "a response": STRAY,
+    "a chunked response": response(b"5\r\nstray\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "a response without an end": response(b"stray", "Server: x"),
+    "an upgrade": response(
         b"", "Upgrade: h2c", "Connection: upgrade", status="HTTP/1.1 101 Switching Protocols"
     ),
-    "an empty line and a reply": b"\r\n" + STRAY,
+    "an empty line and a response": b"\r\n" + STRAY,
 }
 
 
@@ -184,9 +184,9 @@ async def test_bytes_behind_a_whole_body_fail_no_file_of_any_size(
     body = body_of(size)
     if framing == "chunked":
         chunks = b"%x\r\n%b\r\n" % (size, body) if size else b""
-        raw = reply(chunks + b"0\r\n\r\n", "Transfer-Encoding: chunked")
+        raw = response(chunks + b"0\r\n\r\n", "Transfer-Encoding: chunked")
     else:
-        raw = reply(body, f"Content-Length: {size}")
+        raw = response(body, f"Content-Length: {size}")
 
     async def generous(exchange: Exchange) -> None:
         await exchange.send(raw + SURPLUS[surplus])

@@ -20,14 +20,14 @@ from rheo_core.infrastructure.http.tls import context_of, create_ssl_context, tl
 from tests.clients import IS_AIOHTTP, opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
-from tests.servers.scenarios import reply
+from tests.servers.scenarios import response
 from tests.servers.tls import Authority
 
 BODY = body_of(200_000)
-REPLIES = {
-    "close": reply(BODY, "Connection: close"),
-    "length": reply(BODY, f"Content-Length: {len(BODY)}"),
-    "chunked": reply(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), "Transfer-Encoding: chunked"),
+RESPONSES = {
+    "close": response(BODY, "Connection: close"),
+    "length": response(BODY, f"Content-Length: {len(BODY)}"),
+    "chunked": response(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), "Transfer-Encoding: chunked"),
 }
 SLOW = 400_000
 """Bytes a second. Reading pauses for most of the time, so the end comes while it does."""
@@ -60,7 +60,7 @@ async def hang_up(exchange: Exchange, *, notify: bool) -> None:
     protocol._transport.close()
 
 
-@pytest.mark.parametrize("framing", REPLIES)
+@pytest.mark.parametrize("framing", RESPONSES)
 @pytest.mark.parametrize("notify", [True, False], ids=["close_notify", "none"])
 @pytest.mark.parametrize("limit", [None, SLOW], ids=["fast", "slow"])
 async def test_bytes_before_an_end_are_not_lost(
@@ -72,7 +72,7 @@ async def test_bytes_before_an_end_are_not_lost(
     limit: int | None,
 ) -> None:
     async def behave(exchange: Exchange) -> None:
-        await exchange.send(REPLIES[framing])
+        await exchange.send(RESPONSES[framing])
         await hang_up(exchange, notify=notify)
 
     config = FileConfig(url=secure.on("/f", behave))
@@ -88,23 +88,23 @@ async def test_bytes_before_an_end_are_not_lost(
     assert len(secure.requests) == 1
 
 
-async def test_a_reply_that_waits_in_tls_is_not_that_to_the_next_request(
+async def test_a_response_that_waits_in_tls_is_not_that_to_the_next_request(
     authority: Authority, secure: MisbehavingServer
 ) -> None:
     async def generous(exchange: Exchange) -> None:
-        await exchange.send(REPLIES["length"] + reply(b"stray", "Content-Length: 5"))
+        await exchange.send(RESPONSES["length"] + response(b"stray", "Content-Length: 5"))
 
     async def good(exchange: Exchange) -> None:
-        await exchange.send(reply(b"good", "Content-Length: 4"))
+        await exchange.send(response(b"good", "Content-Length: 4"))
 
     first, second = secure.on("/f", generous), secure.on("/g", good)
     tls = authority.trusting()
     async with WireClient() as client:
-        async with client.get(first, ssl=tls) as response:
+        async with client.get(first, ssl=tls) as received:
             await asyncio.sleep(0.05)  # all of it is here
-            assert bytes(await response.body.fill(len(BODY), lambda _: False)) == BODY
-        async with client.get(second, ssl=tls) as response:
-            assert bytes(await response.body.fill(100, lambda _: False)) == b"good"
+            assert bytes(await received.body.fill(len(BODY), lambda _: False)) == BODY
+        async with client.get(second, ssl=tls) as received:
+            assert bytes(await received.body.fill(100, lambda _: False)) == b"good"
 
 
 @pytest.mark.parametrize("kind", ["usual", "authority", "insecure", "certificate"])
@@ -182,7 +182,7 @@ async def test_tls_through_an_https_proxy(
     authority: Authority, secure: MisbehavingServer, tmp_path: Path
 ) -> None:
     async def behave(exchange: Exchange) -> None:
-        await exchange.send(REPLIES["length"])
+        await exchange.send(RESPONSES["length"])
 
     url = secure.on("/f", behave)
     port = urlsplit(url).port

@@ -15,7 +15,7 @@ from tests.servers.misbehaving import Exchange, MisbehavingServer
 LONG = "r" * 99_000
 BODY = b"x" * 300_000
 
-REPLIES = {
+RESPONSES = {
     "reason": f"404 {LONG}",
     "transfer coding": f"200 OK\r\nTransfer-Encoding: {LONG}",
     "location": f"302 Found\r\nContent-Length: 0\r\nLocation: http://({LONG}/",
@@ -44,9 +44,9 @@ def kept(value: Any) -> int:
     return sum(map(kept, value)) if isinstance(value, list | tuple) else 0
 
 
-@pytest.mark.parametrize("name", REPLIES)
+@pytest.mark.parametrize("name", RESPONSES)
 @pytest.mark.parametrize("resumed", [False, True])
-async def test_no_record_keeps_long_words_of_a_reply(
+async def test_no_record_keeps_long_words_of_a_response(
     server: MisbehavingServer, tmp_path: Path, name: str, *, resumed: bool
 ) -> None:
     async def serve(exchange: Exchange) -> None:
@@ -55,7 +55,7 @@ async def test_no_record_keeps_long_words_of_a_reply(
             await exchange.send(BODY[:200_000])
             await exchange.close()
             return
-        await exchange.send(f"HTTP/1.1 {REPLIES[name]}\r\n\r\n".encode("latin-1"))
+        await exchange.send(f"HTTP/1.1 {RESPONSES[name]}\r\n\r\n".encode("latin-1"))
         await exchange.close()
 
     config = FileConfig(url=server.on("/a.bin", serve))
