@@ -40,6 +40,7 @@ from .formatting import (
 from .services.event_log import LogLine
 from .speed_history import Sample
 from .status_look import look_of
+from .status_text import retries_text
 
 _LABEL_WIDTH = 10
 _TWO_COLUMNS_FROM = 90
@@ -118,9 +119,7 @@ def _state_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
         place = f", place {details.place:,} of {details.waiting:,} in the queue"
     yield "Priority", Text(f"{row.priority}{place}")
     if row.attempt:
-        ended = row.status is DownloadStatus.FAILED
-        turn = max(row.failures if ended else row.failures + 1, 1)
-        yield "Attempt", Text(f"{turn} of {max(row.max_attempts, turn)}")
+        yield "Retries", Text(retries_text(row))
     for name, moment in (
         ("Added", row.added_at or None),
         ("Started", row.started_at),

@@ -127,17 +127,26 @@ def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
 
 
 def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> StatusText:
-    turn = max(row.failures, 1) + 1
-    attempt = f"{turn} of {max(row.max_attempts, turn)}"
+    turn = retries_text(row)
     if "left" not in columns and (countdown := countdown_text(row, now)):
-        attempt += f" in {countdown}"
+        turn += f" in {countdown}"
     cause = row.reason or cause_of(row).text
     if not row.reason and row.failure is not None and (code := row.failure.http_status):
-        # To leave space for the number of tries.
+        # To leave space for the number of retries.
         cause = f"HTTP {code}" if "speed" in columns or not columns else code
     if not cause:
-        return _alone(f"try {attempt}")
-    return StatusText(f"{cause} · try {attempt}", f"{cause} · {attempt}")
+        return _alone(f"retry {turn}")
+    return StatusText(f"{cause} · retry {turn}", f"{cause} · {turn}")
+
+
+def retries_text(row: DownloadSnapshot) -> str:
+    """Return the number of the present or next retry, and how many there may be: `2 of 5`.
+
+    Events count retries in the same way.
+    """
+    is_over = row.status is DownloadStatus.FAILED
+    retry = max(row.failures - is_over, int(row.status is DownloadStatus.RETRYING))
+    return f"{retry} of {max(row.max_attempts - 1, retry)}"
 
 
 def countdown_text(row: DownloadSnapshot, now: float, waiting: Waiting | None = None) -> str:

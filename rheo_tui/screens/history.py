@@ -49,7 +49,8 @@ class HistoryScreen(ModalScreen[None]):
     """Shows the history; loads a page at a time, because the history may be long."""
 
     BINDINGS: ClassVar = [
-        ("escape,h,q", "dismiss", "Close"),
+        ("escape", "leave", "Close"),
+        ("h,q", "dismiss", "Close"),
         ("slash", "search", "Search"),
         ("exclamation_mark", "failures", "Failures only"),
         ("A,r", "again", "Download again"),
@@ -180,6 +181,13 @@ class HistoryScreen(ModalScreen[None]):
         detail = self.query_one("#history-detail", Static)
         detail.display = not detail.display
         self._show_details()
+
+    def action_leave(self) -> None:
+        """Close the details, or the history if they are closed."""
+        if self.query_one("#history-detail").display:
+            self._toggle_details()
+        else:
+            self.dismiss()
 
     @on(ChoiceList.OptionHighlighted)
     def _show_details(self) -> None:

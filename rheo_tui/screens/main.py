@@ -115,6 +115,7 @@ class MainScreen(Screen[None]):
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._quits_when_done = False
+        self._retried: DownloadSnapshot | None = None  # as it was, while the feedback is about it
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
@@ -248,6 +249,7 @@ class MainScreen(Screen[None]):
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
         self._show_problem()
+        self._say_failed_again()
         self._filters.show_tabs(snapshot.stats)
         self.query_one(ClosedBar).apply(snapshot)
         self._filters.show_count()
@@ -365,6 +367,8 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
+            elif action.id == "retry" and len(context.targets) == 1:
+                call = partial(self._retry, call, context.targets[0])
             self.run_in_background(action.title, call)
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
@@ -376,6 +380,20 @@ class MainScreen(Screen[None]):
         count = sum(map(has_file, context.targets))
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
+
+    async def _retry(self, call: Callable[[], Awaitable[str]], row: DownloadSnapshot) -> str:
+        """Retry a download by `call`; the feedback changes if it fails again."""
+        text = await call()
+        self._retried = row
+        return text
+
+    def _say_failed_again(self) -> None:
+        """Correct the feedback on a retry if the download has failed again meanwhile."""
+        before, said = self._retried, self.query_one(StatusFooter).said
+        row = self.model.rows.get(before.id) if before and said else None
+        if row and row is not before and row.status is DownloadStatus.FAILED:
+            self._retried = None
+            self.toast(f"{printable(row.name)} failed again: {cause_of(row).text}.", error=True)
 
     def _with_all_targets(self, action: Action, context: Context) -> Context:
         """Return a context with all downloads that an action changes."""
@@ -397,6 +415,7 @@ class MainScreen(Screen[None]):
     def on_key(self) -> None:
         """Remove old feedback, and keep rows in their places while the user works on them."""
         self.query_one(StatusFooter).hush()
+        self._retried = None
         self.table.hold()
 
     def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
@@ -412,6 +431,7 @@ class MainScreen(Screen[None]):
             self.table.go_to_first(returned)
             if text:
                 self.toast(text, can_undo=self.undo.count > steps)
+                self._say_failed_again()
         except Exception as error:
             self.client.report(title, error)
             await self.refresh_from_engine()

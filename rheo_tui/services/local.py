@@ -350,8 +350,15 @@ class LocalService:
     async def restore(self, ids: Sequence[str]) -> int:
         """Undo `remove` or `cancel`; return the number of downloads restored."""
         with self._as_one_event(ids, DownloadEventType.QUEUED, DownloadEventType.PAUSED) as event:
-            event.count = len(await self._manager.restore_many(ids))
-        return event.count
+            restored = await self._manager.restore_many(ids)
+            event.count = sum(map(self._is_to_run, restored))
+        return len(restored)
+
+    def _is_to_run(self, download_id: str) -> bool:
+        info = self._manager.get_download_info(download_id)
+        return info is not None and not (
+            info.status.is_terminal or info.status is DownloadStatus.PAUSED
+        )
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads and remove these downloads from the list."""

@@ -230,6 +230,12 @@ def _joined(segments: list[Segment]) -> list[Segment]:
     return joined
 
 
+def status_fits(words: str, layout: Layout) -> bool:
+    """Return True if a status fits into its own column."""
+    (width,) = (place.width for place in layout.places if place.column.id == "status")
+    return cell_len(printable(words)) + _GLYPH_CELLS <= width
+
+
 def _status_start(
     words: str, place: PlacedColumn, layout: Layout, before: Sequence[Segment]
 ) -> int:

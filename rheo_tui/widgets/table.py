@@ -31,12 +31,20 @@ from rheo_tui.list_hint import list_hint
 from rheo_tui.status_text import Waiting, countdown_text, status_text
 from rheo_tui.table_model import FOLD, TableModel
 
-from .row import RowLook, RowPainter, RowStyles, header_line, hint_line, left_text
+from .row import (
+    RowLook,
+    RowPainter,
+    RowStyles,
+    header_line,
+    hint_line,
+    left_text,
+    status_fits,
+)
 
 _MARK_CELLS = 2
 """Cells at the left edge in which a click marks a row."""
 _RIGHT_BUTTON = 3
-_MIN_TITLED_HEIGHT = 12
+_MIN_TITLED_HEIGHT = 9
 _HOLD_SECONDS = 2.0
 """Time after a key in which rows keep their places while they change."""
 _RECHECK_SHARE = 0.02
@@ -725,10 +733,15 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _row(self, row: DownloadSnapshot, position: int, width: int) -> Strip:
         columns, now = self._layout(width), time.time()
+        status = status_text(row, self._waiting, now, columns.ids)
+        left = left_text(row, countdown_text(row, now, self._waiting))
+        if row.status is DownloadStatus.RETRYING and not status_fits(status.short, columns):
+            # Without the countdown in its own column, the status may take the empty ones.
+            status, left = status_text(row, self._waiting, now, columns.ids - {"left"}), ""
         is_moving = row.total_bytes is None and row.status is DownloadStatus.IN_PROGRESS
         look = RowLook(
-            status=status_text(row, self._waiting, now, columns.ids),
-            left=left_text(row, countdown_text(row, now, self._waiting)),
+            status=status,
+            left=left,
             marked=row.id in self.model.marked,
             cursor=position == self.cursor,
             phase=int(now * _STEPS_PER_SECOND) if is_moving and self._is_animated else 0,

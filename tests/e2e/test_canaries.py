@@ -171,12 +171,12 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
         await terminal.until(lambda: "✗" in terminal.line_with("lost.bin"), "the failure")
         assert session_holds(session)  # the one place: it may have to go on after a restart
         terminal.type(ENTER)
-        await terminal.shows("Attempt")  # the details
+        await terminal.shows("Retries")  # the details
         for arguments in children():
             if b"rheo" not in arguments:
                 check(arguments, "arguments of a child")
         terminal.type(ENTER)
-        await terminal.until(lambda: "Attempt" not in terminal.text, "the list")
+        await terminal.until(lambda: "Retries" not in terminal.text, "the list")
         terminal.type(",")
         await terminal.shows("Parallel downloads")
         terminal.type("\x1b")

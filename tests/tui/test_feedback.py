@@ -1,6 +1,7 @@
 """The line at the bottom: what a key did, to how many, and what was left out."""
 
 import time
+from collections.abc import Sequence
 
 import pytest
 from textual.widgets import Input
@@ -16,6 +17,7 @@ from rheo_tui.widgets.footer import StatusFooter
 from rheo_tui.widgets.header import SummaryHeader
 from rheo_tui.widgets.tab_bar import TabBar
 from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
 
 
 def footer(app: Driver) -> str:
@@ -271,3 +273,34 @@ async def test_the_keys_for_a_failed_download_stay_next_to_the_advice(status: in
         await app.update()
         assert "ress e " in footer(app) or "Press r " in footer(app)
         assert "r retry" in footer(app) and ". menu" in footer(app)
+
+
+async def test_a_retry_that_fails_again_says_so_until_the_next_key() -> None:
+    async with running() as app:
+        ids = await app.fill(1)
+        app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        await app.press("r")
+        assert footer(app).startswith(" Queued again: file-00000.iso")
+        app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        assert footer(app).startswith(" file-00000.iso failed again: 401 needs a login.")
+        await app.press("r", "down")
+        app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        assert "failed again" not in footer(app)
+
+
+async def test_a_retry_that_fails_before_its_feedback_says_so_too() -> None:
+    class AtOnce(FakeService):
+        async def retry(self, ids: Sequence[str]) -> int:
+            count = await super().retry(ids)
+            self.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+            return count
+
+    async with running(AtOnce()) as app:
+        ids = await app.fill(1)
+        app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        await app.press("r")
+        await app.until(lambda: "failed again: 401 needs a login." in footer(app))

@@ -191,8 +191,10 @@ async def test_details_say_where_the_file_is_and_whether_it_is_there(tmp_path: P
         assert "done · 5 B · at 2.0 MB/s" in detail(app)
         await app.press("down")
         await app.until(lambda: f"{tmp_path / 'b'}  (not on the disk)" in detail(app))
-        await app.press("enter")
+        await app.press("escape")  # the details first, as in the list
         assert not app.app.screen.query_one("#history-detail").display
+        await app.press("escape")
+        assert app.app.screen is app.main
 
 
 @pytest.mark.parametrize("folder", ["\u0645\u06cc\u200c\u062e\u0648", "\udce9t\udce9", "\u202edir"])

@@ -48,3 +48,21 @@ async def test_rows_are_made_once_for_the_screen_and_for_the_service(tmp_path: P
         assert {row.id: row for row in late.downloads} == {second: rows[second]}
     finally:
         await service.close()
+
+
+async def test_only_what_waits_again_is_logged_as_queued(tmp_path: Path) -> None:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    await service.start()
+    try:
+        configs = [FileConfig(url=f"http://x.invalid/{n}", start_at=4e9) for n in range(300)]
+        ids = [config.id for config in configs]
+        await service.add(configs)
+        await service.cancel(ids[:100])
+        await service.pause(ids[100:150])
+        await service.remove(ids)
+        service.take_events()
+        assert await service.restore(ids) == 300
+        (event,) = service.take_events()
+        assert isinstance(event, ManyDownloadsEvent) and event.count == 150
+    finally:
+        await service.close()

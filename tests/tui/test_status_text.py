@@ -7,7 +7,7 @@ import pytest
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
-from rheo_tui.status_text import Waiting, countdown_text, status_text
+from rheo_tui.status_text import Waiting, countdown_text, retries_text, status_text
 from tests.tui.failed import facts_of
 
 
@@ -151,10 +151,30 @@ def test_a_retry_shows_cause_and_turn() -> None:
         max_attempts=6,
         **facts_of(HttpStatusError(503, "Service Unavailable")),
     )
-    assert status_text(retrying, Waiting(), 0.0).full == "HTTP 503 · try 3 of 6 in 12 s"
-    assert status_text(retrying, Waiting(), 0.0, {"left", "speed"}).full == "HTTP 503 · try 3 of 6"
-    assert status_text(retrying, Waiting(), 0.0, {"left"}).full == "503 · try 3 of 6"
+    assert status_text(retrying, Waiting(), 0.0).full == "HTTP 503 · retry 2 of 5 in 12 s"
+    assert (
+        status_text(retrying, Waiting(), 0.0, {"left", "speed"}).full == "HTTP 503 · retry 2 of 5"
+    )
+    assert status_text(retrying, Waiting(), 0.0, {"left"}).full == "503 · retry 2 of 5"
     assert countdown_text(retrying, 0.0) == "12 s"
+
+
+@pytest.mark.parametrize(
+    ("status", "failures", "text"),
+    [
+        (DownloadStatus.IN_PROGRESS, 0, "0 of 5"),
+        (DownloadStatus.RETRYING, 0, "1 of 5"),  # stored by an earlier version
+        (DownloadStatus.RETRYING, 1, "1 of 5"),
+        (DownloadStatus.IN_PROGRESS, 1, "1 of 5"),
+        (DownloadStatus.FAILED, 6, "5 of 5"),
+        (DownloadStatus.FAILED, 0, "0 of 5"),
+        (DownloadStatus.FAILED, 9, "8 of 8"),  # the setting has become lower
+    ],
+)
+def test_retries_are_counted_as_in_the_events(
+    status: DownloadStatus, failures: int, text: str
+) -> None:
+    assert retries_text(row()._replace(status=status, failures=failures, max_attempts=6)) == text
 
 
 def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:

@@ -122,7 +122,7 @@ async def test_states_and_reasons_in_words() -> None:
         lines = "\n".join(app.lines())
         assert "● downloading" in lines
         assert "○ queued" in lines
-        assert "12 s  ↻ try 3 of 6" in lines
+        assert "12 s  ↻ retry 2 of 5" in lines
         app.service.fail(second, "404 Not Found")
         app.service.change(first, status=DownloadStatus.COMPLETED, speed_bps=0.0)
         await app.update()
@@ -222,3 +222,26 @@ async def test_a_cause_takes_the_empty_cells_before_it() -> None:
         assert two.index("✗") == title.index("Progress") and two.rstrip().endswith("…")
         assert "50%" in three.partition("✗")[0] and three.index("✗") > three.index("50%")
         assert {len(line) for line in (one, two, three)} == {len(lines[0])}
+
+
+async def test_the_titles_stay_above_the_details() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill(2)
+        await app.press("enter")
+        assert app.main.query_one("#details").display
+        assert app.lines()[0].split()[:2] == ["Name", "Size"]
+
+
+async def test_the_cause_of_a_retry_takes_the_empty_cells_too() -> None:
+    async with running(size=(80, 24)) as app:
+        ids = await app.fill(1)
+        app.service.change(
+            ids[0],
+            status=DownloadStatus.RETRYING,
+            retry_at=time.time() + 12.2,
+            failures=4,
+            max_attempts=6,
+            reason="connection refused",
+        )
+        await app.update()
+        assert any("↻ connection refused · 4 of 5 in 12 s" in line for line in app.lines())
