@@ -88,7 +88,9 @@ class TransferContext:
         self.checks = ResponseChecks(
             record, options.max_size, options.refused_robots_tags, verified_at_end=verified_at_end
         )
-        self.sources = Sources(record.config.sources, hosts, options.connections)
+        self.sources = Sources(
+            record.config.sources, hosts, options.connections, record.stats.wrong_urls
+        )
         self._requester = requester
         self._hosts = hosts
         self._limits = limits
