@@ -112,7 +112,7 @@ async def test_the_same_wrong_file_after_a_fault_ends_the_download(
 async def test_progress_of_the_mirror_gives_new_retries(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
-    """The wrong file was longer than what the mirror has sent so far; that is no progress lost."""
+    """The wrong file was longer than what the mirror has sent, which is still progress."""
 
     async def yielding(exchange: Exchange) -> None:
         start = exchange.request.range_start or 0
