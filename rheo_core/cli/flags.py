@@ -216,7 +216,9 @@ Auth = Annotated[
 ]
 Bearer = Annotated[
     str | None,
-    typer.Option(metavar="TOKEN", help="Bearer token to send. -: prompt for it."),
+    typer.Option(
+        metavar="TOKEN", help="Bearer token to send instead of a --user login. -: prompt for it."
+    ),
 ]
 Netrc = Annotated[
     bool, typer.Option("--netrc", help="Look up logins in ~/.netrc or the file $NETRC.")

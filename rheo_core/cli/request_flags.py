@@ -54,6 +54,9 @@ class RequestFlags(NamedTuple):
         _check_file("--cert", self.client_cert)
         if self.client_key is not None and self.client_cert is None:
             fail("--key needs --cert.", ExitCode.USAGE)
+        logins = self._logins()
+        if len(logins) > 1:
+            fail(f"{' and '.join(logins)} cannot be used together.", ExitCode.USAGE)
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in RequestOptions.model_fields
@@ -77,6 +80,16 @@ class RequestFlags(NamedTuple):
             message = details["msg"].removeprefix("Value error, ").removeprefix("Input ")
             subject = "it " if message.startswith("should") else ""
             fail(f"{flag}: {subject}{message}.", ExitCode.USAGE)
+
+    def _logins(self) -> list[str]:
+        """Return the flags that set the Authorization header, each of which excludes the others."""
+        names = {text.partition(":")[0].strip().lower() for text in self.headers or ()}
+        flags = {
+            "--user": self.user is not None,
+            "--bearer": self.bearer is not None,
+            "--header Authorization": "authorization" in names,
+        }
+        return [flag for flag, is_given in flags.items() if is_given]
 
 
 def _check_file(flag: str, file: Path | None) -> None:

@@ -49,7 +49,8 @@ class LoadedSettings:
         settings: the settings; their `unclear` lists the requests that are refused.
         problems: a sentence about each mistake, including those of the environment, and about
             doubtful names.
-        environment_problems: mistakes in the environment alone.
+        environment_problems: mistakes in the environment that end the command, because no flag
+            replaces the setting.
         faults: mistakes in the file that end the command, because neither a flag nor a variable
             replaces the setting. They do not include `unclear` settings or settings of the app.
     """
@@ -137,15 +138,19 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
-    replaced = {*overridden, *environment.values, *_OF_THE_APP}
+    replaced = {*overridden, *_OF_THE_APP}
     return LoadedSettings(
         settings=settings.closed_by((*unclear, *environment.unclear(overridden))),
         problems=(*file.problems, *environment.problems),
-        environment_problems=tuple(each.sentence for each in environment.mistakes),
+        environment_problems=tuple(
+            each.sentence
+            for each in environment.mistakes
+            if not each.place or each.place[0] not in replaced
+        ),
         faults=tuple(
             each.sentence
             for each in file.mistakes
-            if each.unclear is None and each.place[0] not in replaced
+            if each.unclear is None and each.place[0] not in replaced | environment.values.keys()
         ),
     )
 

@@ -408,6 +408,7 @@ class HashMismatchError(FileValidationError):
         page: media type of the web page that the server sent; None: no page.
         was_there: rheo did not download the file, because it existed already.
         is_promised: the expected digest comes from the server's headers.
+        mirror_problem: error of the mirror that should have replaced the file.
     """
 
     def __init__(
@@ -421,6 +422,7 @@ class HashMismatchError(FileValidationError):
         page: str | None = None,
         was_there: bool = False,
         is_promised: bool = False,
+        mirror_problem: str = "",
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
@@ -437,6 +439,8 @@ class HashMismatchError(FileValidationError):
             problem += "; the expected hash is from the server's headers"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
+        if mirror_problem:
+            problem += f"; the mirror failed: {mirror_problem}"
         if was_there:
             problem += _FILE_UNCHANGED
         which = f"the existing {file_path.name}" if was_there else file_path.name

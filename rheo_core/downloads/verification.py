@@ -16,7 +16,6 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.media_types import is_page
-from rheo_core.domain.retry import RetryPolicy
 from rheo_core.domain.text import printable, system_reason
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
@@ -29,11 +28,9 @@ from rheo_core.transfer import (
 )
 
 from .attempt_context import AttemptContext
-from .retry import ErrorCategoriser
 from .validation import compare
 
 _log = logging.getLogger(__name__)
-_ERRORS = ErrorCategoriser(RetryPolicy())
 _MAX_ROUNDS = 2
 """Times that each source is asked to replace bad pieces."""
 
@@ -144,31 +141,25 @@ class Verification:
     async def _fetch_from_others(self, part: PartFile) -> PartFile:
         """Return the file of the first source that has the correct one.
 
-        If two sources have the same wrong file, give up: the checksum belongs to another version.
+        Later attempts do not ask the sources with a wrong file either. If two sources have the same
+        wrong file, give up: the checksum belongs to another version.
 
         Raises:
             HashMismatchError: no source has it, or the user knows no checksum of the whole file.
-            DownloadError: a source failed for now, so another attempt may bring the right file.
+            DownloadError: the next source failed.
         """
-        wrong: set[str] = set()
-        sources = self._transfer.sources
+        sources, stats = self._transfer.sources, self._record.stats
         is_known = self._expected is not None and self._pieces is None
-        while is_known and (digest := self._digest()) not in wrong:
-            host = printable(sources.primary.name)
-            self._record.stats.wrong_sources |= {sources.primary.url}
+        while is_known and (digest := self._digest()) not in stats.wrong_hashes:
+            wrong = sources.primary
             if not sources.drop_primary():
                 break
-            wrong.add(digest)
-            try:
-                why = f"{host} sent the wrong file; trying a mirror"
-                part = await self._fetch_anew(part, why)
-            except (DestinationError, HostFullError, ShortageError):
-                raise
-            except DownloadError as error:
-                if _ERRORS.is_transient(error):
-                    raise
-                part = self._transfer.part or part
-                break
+            stats.wrong_hashes |= {digest}
+            stats.wrong_urls |= {wrong.url}
+            stats.best_offset = 0  # of the wrong file
+            self._record.resume_from(0)
+            why = f"{printable(wrong.name)} sent the wrong file; trying a mirror"
+            part = await self._fetch_anew(part, why)
             if await self._is_valid(part):
                 return part
         raise await self._rejected(part)
@@ -241,6 +232,8 @@ class Verification:
     async def _rejected(self, part: PartFile) -> HashMismatchError:
         """Drop the whole file; return the error."""
         came = part.state.media_type
+        stats = self._record.stats
+        stats.wrong_urls = stats.wrong_hashes = frozenset()  # another attempt would ask them all
         await self._drop(part)
         result = self._record.stats.validation
         assert result is not None

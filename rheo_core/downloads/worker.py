@@ -19,6 +19,9 @@ from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
     DownloadError,
+    FileExistsError,
+    FileValidationError,
+    HashMismatchError,
     HostFullError,
     HttpStatusError,
     ShortageError,
@@ -380,7 +383,6 @@ class DownloadWorker:
         record.stats.failures += 1
         delay = self._next_delay(error, record.stats.failures)
         if delay is None:
-            record.stats.wrong_sources = frozenset()  # the next retry of the user asks all
             self.names.release(record)
             self._context.lifecycle.failed(record, self._explained(record, error))
         else:
@@ -391,7 +393,18 @@ class DownloadWorker:
         return delay
 
     def _explained(self, record: DownloadRecord, error: Exception) -> Exception:
-        """Return the error; it distinguishes a refused login from a missing one."""
+        """Return the error; it distinguishes a refused login from a missing one.
+
+        If a mirror should have replaced a wrong file, its failure does not hide the wrong file.
+        """
+        stats = record.stats
+        if stats.wrong_urls and stats.validation is not None and _is_of_source(error):
+            return HashMismatchError(
+                expected_hash=stats.validation.expected_hash,
+                calculated_hash=stats.validation.calculated_hash,
+                file_path=self.destination(record),
+                mirror_problem=str(error),
+            )
         if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
             return error
         if not self.recent_exchanges.sent_login(record.id):
@@ -421,6 +434,12 @@ class DownloadWorker:
         except CALLBACK_ERRORS:
             _log.exception("the retry handler failed")
             return 0
+
+
+def _is_of_source(error: Exception) -> bool:
+    """Return True if the source of a download caused an error, not this computer or a check."""
+    ours = (DestinationError, FileExistsError, FileValidationError, ShortageError)
+    return isinstance(error, DownloadError) and not isinstance(error, ours)
 
 
 def _discard_each(parts: Iterable[PartFile]) -> None:

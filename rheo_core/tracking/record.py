@@ -49,8 +49,9 @@ class AttemptStats:
     computed_hash: str | None = None  # `sha256:…`, if `FileConfig.compute_hash` asks for it
     meter: _Meter | None = None  # set while an attempt runs
     transfer_details: Callable[[], TransferDetails] | None = None  # set while a transfer runs
-    redirect_host: str | None = None  # host and port of the last redirect
-    wrong_sources: frozenset[str] = frozenset()  # URLs whose file did not match its hash
+    redirect_host: str | None = None  # host and port of the last redirect, or of another source
+    wrong_urls: frozenset[str] = frozenset()  # sources with a wrong file; not asked again
+    wrong_hashes: frozenset[str] = frozenset()  # checksums of their files
 
 
 @dataclass(slots=True, eq=False)

@@ -89,7 +89,7 @@ class TransferContext:
             record, options.max_size, options.refused_robots_tags, verified_at_end=verified_at_end
         )
         self.sources = Sources(
-            record.config.sources, hosts, options.connections, record.stats.wrong_sources
+            record.config.sources, hosts, options.connections, record.stats.wrong_urls
         )
         self._requester = requester
         self._hosts = hosts

@@ -4,7 +4,7 @@
 source that refuses ranges.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from rheo_core.domain.exceptions import DownloadError
@@ -46,11 +46,10 @@ class Sources:
     attempt.
 
     Args:
-        urls: the original one, then the mirrors.
+        urls: of the file, the preferred one first.
         hosts: counts the connections.
-        max_connections: to one source.
-        wrong: those of `urls` that brought a wrong file in an earlier attempt. They are left out
-            unless all are wrong.
+        max_connections: of each source.
+        wrong: URLs that are left out, because their file was wrong.
     """
 
     def __init__(
@@ -58,19 +57,18 @@ class Sources:
         urls: Sequence[str],
         hosts: HostLimiter,
         max_connections: int,
-        wrong: Collection[str] = (),
+        wrong: Set[str] = frozenset(),
     ) -> None:
-        self._all = [Source(url, max_connections) for url in urls[: 1 + MAX_MIRRORS]]
+        right = [url for url in urls if url not in wrong]
+        self._all = [Source(url, max_connections) for url in right[: 1 + MAX_MIRRORS]]
         self.count = len(self._all)
+        self._preferred = urls[0]
+        self._max_connections = max_connections
         self._hosts = hosts
         self.original = self.primary = self._all[0]
         self.only: Source | None = None  # the only one to use; None: all
         self._brought: list[tuple[Source, int, int]] = []  # start and end (exclusive) of ranges
         self._refusals: dict[str, list[DownloadError]] = {}  # in a row, by host
-        if wrong and not all(source.url in wrong for source in self._all):
-            for source in self._all:
-                source.max_connections *= source.url not in wrong
-            self.primary = next(self.usable())
 
     def usable(self) -> Iterator[Source]:
         """Return the sources that are not left out, in the given order.
@@ -85,10 +83,32 @@ class Sources:
             and self._is_accepting(source.final_host)
         )
 
+    @property
+    def has_replaced(self) -> bool:
+        """True if the preferred URL had a wrong file, so that another one takes its place."""
+        return self.original.url != self._preferred
+
     def drop_primary(self) -> bool:
-        """Stop asking the primary source; return True if another is left."""
-        self.primary.max_connections = 0
-        return next(self.usable(), None) is not None
+        """Drop the primary source, because its file is wrong; return True if another is left.
+
+        The others get another turn, because they may have been left out for their version, or for
+        a passing fault.
+        """
+        self._all.remove(self.primary)
+        for source in self._all:
+            source.max_connections = self._max_connections
+        following = next(self.usable(), None)
+        if following is None:
+            return False
+        self.original = self.primary = following
+        return True
+
+    def begin_with(self, source: Source) -> bool:
+        """Drop the sources before this one; return True if there were any."""
+        before = self._all.index(source)
+        del self._all[:before]
+        self.original = self.primary = source
+        return before > 0
 
     def refused(self, host: str, error: DownloadError) -> None:
         """Record that a host has refused a request."""

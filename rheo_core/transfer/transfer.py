@@ -16,6 +16,7 @@ from rheo_core.domain.exceptions import (
     WebPageError,
 )
 from rheo_core.domain.text import shorten
+from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
@@ -24,6 +25,7 @@ from .connection_group import ConnectionGroup
 from .context import TransferContext, TransferOptions
 from .host_limits import HostLimiter
 from .part_file import PartFile
+from .part_owner import exact_source_of
 from .part_state import PartState
 from .rate_limits import RateLimits
 from .request import Request
@@ -100,7 +102,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", self._limit) from error
         finally:
             original = self.sources.original
-            has_moved = original.final_host != original.host
+            has_moved = original.final_host != host_of(self._record.config.source)
             self._stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
@@ -131,6 +133,7 @@ class Transfer:
         self.part = part
         for _ in range(_MAX_ROUNDS + self.sources.count):
             before, part = self._stats.transferred, self.part
+            self._drop_wrong_sources(part.state)
             if part.state.is_whole and self._needs_no_response(part):
                 self.is_unasked = not self._came_now(part.state)
                 return self._whole(part)
@@ -211,7 +214,9 @@ class Transfer:
                 before, part = part, await self._choose_part(head)
                 self.part = part
                 self._is_anew = False
-                if part is not before and part.state.is_beginning_of(head):
+                if part is not before and (
+                    part.state.is_beginning_of(head) or self._drop_wrong_sources(part.state)
+                ):
                     return False, part
                 await self._prepare_part(part, head)
             elif part.state.total is None:  # the first response did not have the size
@@ -253,8 +258,26 @@ class Transfer:
         if head.type is not None:
             self._stats.media_type = head.type
         self.sources.primary.version = head.validator
+        if self.sources.has_replaced:
+            part.state = replace(part.state, fetched=self._link_of(self.sources.primary))
         if not part.fits_in_memory(head.total):
             await self._disk.run(part.begin)
+
+    def _drop_wrong_sources(self, state: PartState) -> bool:
+        """Drop the sources that had a wrong file before the one that the bytes came from.
+
+        An earlier run found that out. If the user has replaced the link since, the new one is
+        asked first. Return True if there were any.
+        """
+        brought = state.fetched
+        if not state.written or brought is None or self._record.config.fetch_url is not None:
+            return False
+        usable = self.sources.usable()
+        source = next((each for each in usable if self._link_of(each) == brought), None)
+        return source is not None and self.sources.begin_with(source)
+
+    def _link_of(self, source: Source) -> str:
+        return exact_source_of(source.url, self._context.options.key())
 
     async def _drop_short(self, part: PartFile, size: int, known: int) -> NoReturn:
         """Drop a body that is shorter than an earlier response said, because one of them is wrong.

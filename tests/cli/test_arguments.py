@@ -170,6 +170,33 @@ def test_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "RHEO_TIMEOUT = 'soon'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("FILE_EXISTS_STRATEGY", ("--exists", "skip")),
+        ("MAX_CONCURRENT", ("-w", "2")),
+        ("CONNECTIONS", ("-x", "2")),
+        ("SPEED_LIMIT", ("--limit-rate", "5M")),
+        ("MAX_SIZE", ("--max-size", "5M")),
+        ("MAX_RETRIES", ("--retries", "1")),
+        ("RESPONSE_TIMEOUT", ("--response-timeout", "5")),
+        ("NETWORK_TIMEOUT", ("--network-timeout", "5")),
+        ("SERVER_TIME", ("--server-time",)),
+        ("KEYS", ()),
+    ],
+)
+def test_a_bad_variable_that_a_flag_replaces_is_only_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, flags: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(f"RHEO_{name}", "oops")
+    result = run("download", "http://127.0.0.1:9/a", "-o", tmp_path, "--dry-run", *flags)
+    assert result.exit_code == 0, result.stderr
+    assert f"rheo: Environment: RHEO_{name} = 'oops' is not valid" in result.stderr
+    if flags:
+        result = run("download", "http://127.0.0.1:9/a", "-o", tmp_path, "--dry-run")
+        assert result.exit_code == 2
+
+
 def settings_file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "config" / "rheo" / "settings.toml"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,13 @@ import pytest
 
 from rheo_core.events import DownloadEventType
 from rheo_tui.demo import MB, DemoFile, DemoServer
-from tests.core.engine import names_in, serving
+from tests.core.engine import names_in, serving, sha256
 from tests.fork_server import stop_reading
 from tests.programs import limited
 from tests.servers.demo import is_whole
 from tests.servers.misbehaving import MisbehavingServer, body_of
+from tests.servers.scenarios import Hold, in_turn
+from tests.waiting import Until
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Run = Callable[..., Awaitable[Any]]
@@ -432,3 +434,41 @@ async def test_stops_after_so_many_bytes_and_goes_on(
     assert again.code == 0, again.err
     (whole,) = folder.iterdir()
     assert is_whole(whole, demo, MARKUP)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, "--stop-after"])
+async def test_an_interrupted_mirror_is_resumed_without_the_wrong_file(
+    server: MisbehavingServer,
+    start: Start,
+    rheo: Run,
+    folder: Path,
+    tmp_path: Path,
+    until: Until,
+    end: signal.Signals | str,
+) -> None:
+    body, half = body_of(3_000_000), 1_500_000
+    hold, part = Hold(body, half, ETag='"right"'), folder / "big.part"
+    wrong = server.on("/w", serving(body_of(3_000_000, "other"), ETag='"wrong"'))
+    right = server.on("/b", in_turn(hold, serving(body, ETag='"right"')))
+    (tmp_path / "big.meta4").write_text(
+        f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="big">
+        <hash type="sha-256">{sha256(body)}</hash>
+        <url priority="1">{wrong}</url><url priority="2">{right}</url></file></metalink>"""
+    )
+    arguments = ("download", "-i", tmp_path / "big.meta4", "-o", folder, "-x", 1)
+    if isinstance(end, str):
+        assert (await rheo(*arguments, end, "4M")).code == 3  # a third of the right one
+    else:
+        process = await start(*arguments)
+        async with asyncio.timeout(30):
+            await server.wait_for_requests(2)
+            await until(lambda: 0 < part.stat().st_size <= half)  # not the whole wrong file
+            process.send_signal(end)
+            await process.communicate()
+        assert process.returncode == 128 + end
+    kept = part.stat().st_size
+    done = await rheo(*arguments)
+    assert done.code == 0, done.err
+    assert (folder / "big").read_bytes() == body
+    assert [request.range_start for request in server.requests_for("/b")] == [None, kept]
+    assert len(server.requests_for("/w")) == 1

@@ -162,6 +162,13 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["--bearer", ""], "--bearer: it should not be empty"),
         (["--auth", "ntlm"], "--auth: it should be 'basic', 'digest' or 'any'."),
         (["-4", "-6"], "-4 and -6 cannot be used together."),
+        (["-u", "me:c4nary", "--bearer", "T"], "--user and --bearer cannot be used together."),
+        (["-u", "me", "-H", "authorization : T"], "--user and --header Authorization cannot be"),
+        (["--bearer", "-", "-H", "Authorization: T"], "--bearer and --header Authorization cannot"),
+        (
+            ["--netrc", "-u", "me:c4nary", "--bearer", "T", "-H", "Authorization:"],
+            "--user and --bearer and --header Authorization cannot be used together.",
+        ),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
         (["-u", "me"], "--user: cannot ask for the secret without a terminal."),
         (["--bearer", "-"], "--bearer: cannot ask"),

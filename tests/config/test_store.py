@@ -265,9 +265,12 @@ def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RHEO_KEYS", "{")
     monkeypatch.setenv("RHEO_THEME", "")
     loaded = load_settings(path)
+    with_flag = load_settings(path, max_concurrent=2)
     assert loaded.settings == build_settings_without_environment(monkeypatch, max_concurrent=4)
-    assert len(loaded.environment_problems) == 3
-    assert loaded.problems == loaded.environment_problems
+    assert len(loaded.problems) == 3
+    of_the_engine, of_the_app = loaded.problems[:2], loaded.problems[2]
+    assert loaded.environment_problems == of_the_engine and "RHEO_KEYS" in of_the_app
+    assert with_flag.environment_problems == of_the_engine[1:]
     assert "RHEO_MAX_CONCURRENT = 'many'" in loaded.problems[0]
     assert "1 to 4,096" in loaded.problems[0]
 

@@ -109,3 +109,37 @@ async def test_l07_killed_at_every_step(
     assert (
         killed > len(steps) // 4
     )  # checkpoints depend on time, so runs have different numbers of calls
+
+
+@needs_strace
+async def test_l07_killed_while_a_mirror_replaces_a_wrong_file(
+    server: MisbehavingServer, home: Home, tmp_path: Path
+) -> None:
+    wrong = server.on("/wrong/file.bin", paced(body_of(len(BODY), "other"), ETag='"w"'))
+    mirror = server.on("/file.bin", paced(BODY, ETag='"v1"'))
+    link = (wrong, "--mirror", mirror, "--hash", f"sha256:{sha256(BODY)}", "-x", 1)
+
+    async def run(folder: Path, *before: str) -> Ended:
+        program = HASTE + ONE_THREAD + COMMAND
+        return await home.run(program, "download", *link, "-o", folder, before=before)
+
+    log = tmp_path / "log"
+    whole = await run(tmp_path / "count" / "files", *strace("-e", f"trace={CALLS}", log=log))
+    assert whole.code == 0, whole.err
+    of_mirror = 0
+    for step in some_steps(log, KILLS // 2):
+        folder = tmp_path / "-".join(map(str, step)) / "files"
+        result = await run(folder, *kill_at(step, log))
+        assert result.code == code_after(step, log), (step, result)
+        kept, before = kept_in(folder), len(server.requests)
+        is_of_mirror = bool(kept) and state_of(folder / "file.bin.part").fetched is not None
+        result = await run(folder)
+        assert result.code == 0, f"not done after a kill at {step}: {result}"
+        assert (folder / "file.bin").read_bytes() == BODY, f"wrong bytes after a kill at {step}"
+        assert names_in(folder) == ["file.bin"], f"orphans after a kill at {step}"
+        if is_of_mirror:
+            of_mirror += 1
+            asked = server.requests[before:]
+            assert [request.target for request in asked] == ["/file.bin"] * len(asked)
+            assert [r.range_start for r in asked if is_fetched_again(r, kept)] == []
+    assert of_mirror
