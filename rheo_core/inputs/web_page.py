@@ -49,11 +49,11 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if options.links is None:
         problem = "this is a web page; choose links from it with a pattern such as *.iso or *"
         raise InputError(first, problem, "links")
-    tags = list(_tags(first, whole_page(lines)))
-    base_url = _base_url_of(base_of(options, first), tags)
+    page = _visible(whole_page(lines))
+    base_url = _base_url_of(base_of(options, first), page)
     seen: set[int] = set()  # hashes, because a base may make each URL long
     size = 0
-    for number, tag, attributes in tags:
+    for number, tag, attributes in _tags(first, page):
         link = attributes.get(_LINKS.get(tag, ""), "")
         size += len(base_url) + len(link) if link else 0
         if size > _MAX_LENGTH_OF_LINKS:
@@ -85,9 +85,13 @@ def whole_page(lines: Lines) -> str:
     return "".join(parts)
 
 
+def _visible(page: str) -> str:
+    """Return a page without comments, scripts and styles, with the same line numbers."""
+    return _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
+
+
 def _tags(number: int, page: str) -> Iterator[tuple[int, str, dict[str, str]]]:
     """Yield the tags that may contain links: line, name and attributes of each."""
-    page = _HIDDEN.sub(lambda hidden: "\n" * hidden[0].count("\n"), page)
     counted = 0
     for match in _TAG.finditer(page):
         number += page.count("\n", counted, match.start())
@@ -104,9 +108,14 @@ def attributes_of(text: str) -> dict[str, str]:
     return attributes
 
 
-def _base_url_of(base: str | None, tags: list[tuple[int, str, dict[str, str]]]) -> str:
-    """Return the base of relative links, from the URL of the page and its first `<base>`."""
-    bases = (each["href"] for _, tag, each in tags if tag == "base" and "href" in each)
+def _base_url_of(base: str | None, page: str) -> str:
+    """Return the base of relative links, from the URL of the page and its first `<base>`.
+
+    It may come after links. A second search for tags takes less memory than a list of all.
+    """
+    found = (match for match in _TAG.finditer(page) if match["tag"].lower() == "base")
+    attributes = (attributes_of(each["attributes"]) for each in found)
+    bases = (each["href"] for each in attributes if "href" in each)
     try:
         return resolve(base or "", next(bases, ""))
     except ValueError:
