@@ -321,7 +321,7 @@ def test_blanks_of_a_line_are_read_once(pieces: str) -> None:
     assert not code_snippets.sniff(pieces.format(" " * 1_000_000))
 
 
-@pytest.mark.parametrize("tag", ["<a >", "<a href=b>", "<img\n>", "<base>"])
+@pytest.mark.parametrize("tag", ["<a >", "<a href=b>", "<img\n>", "<base >"])
 def test_tags_of_a_page_do_not_wait_in_memory(tag: str) -> None:
     """A page of 16 MiB took 840 MB."""
     page = "<html>" + tag * 100_000 + '<a href="a.iso"><base href="http://h/x/">'
