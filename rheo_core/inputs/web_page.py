@@ -115,7 +115,10 @@ def attributes_of(text: str) -> dict[str, str]:
 
 
 def _base_url_of(base: str | None, page: str) -> str:
-    """Return the base of relative links: the URL of the page and its first `<base>`."""
+    """Return the base of relative links, from the URL of the page and its first `<base>`.
+
+    It may come after links. A second search for tags takes less memory than a list of all.
+    """
     matches = (match for match in _TAG.finditer(page) if match["tag"].lower() == "base")
     attributes_of_each = (attributes_of(match["attributes"]) for match in matches)
     bases = (attributes["href"] for attributes in attributes_of_each if "href" in attributes)
