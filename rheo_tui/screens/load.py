@@ -277,6 +277,7 @@ class LoadScreen(ModalScreen[int]):
             parts.append(f"{files} already; choose in the table.")
         if added:
             await self._preview.show([*bad, *undecided], "")
+            self._read_for = self._path, self._preview.options  # the rest stays until the next add
         # No toast, which would cover the keys of the table.
         self._preview.say(" ".join(parts) or "The file contains nothing new to add.")
 

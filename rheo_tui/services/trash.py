@@ -19,6 +19,7 @@ from rheo_core.domain.filenames import number_filename
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
 from rheo_core.infrastructure.files import rename_without_clobbering
+from rheo_core.user_files import user_folder
 
 _HELD = ".rheo-deleted-"
 _HELD_NAME = re.compile(rf"{re.escape(_HELD)}[0-9a-f]{{16}}")
@@ -85,7 +86,7 @@ def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
 
 def _trash_folders(path: Path) -> tuple[Path, ...]:
     """Return the folders of trashed files for `path` (freedesktop.org Trash specification)."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    data = os.environ.get("XDG_DATA_HOME") or user_folder(Path.home) / ".local" / "share"
     top, user = path.parent.resolve(), os.geteuid()
     while not top.is_mount():
         top = top.parent

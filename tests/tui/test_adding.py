@@ -476,12 +476,3 @@ async def test_links_that_were_left_are_wrapped_for_the_width_of_the_box() -> No
         await app.press("escape", "a")
         await app.until(lambda: "│1  http://127.0.0.1:8929/files/rep" in app.screen_text())
         assert "│   ort-210.txt" in app.screen_text()
-
-
-async def test_the_other_fields_stay_while_the_folder_is_edited() -> None:
-    async with running(size=(80, 24)) as app:
-        await app.press("a")
-        app.app.screen.query_one("#default-folder", Input).focus()
-        await app.pilot.pause()
-        line = next(line for line in app.screen_text().splitlines() if "Folder" in line)
-        assert all(word in line for word in ("Priority", "1", "Start", "now", "Place", "last"))

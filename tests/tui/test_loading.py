@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 from rheo_core.inputs import read_entries
 from rheo_tui.list_kinds import kind_of
 from rheo_tui.screen_memory import ScreenMemory
+from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.entry_table import EntryTable
 from rheo_tui.widgets.keys_line import KeysLine
@@ -139,6 +140,7 @@ async def test_what_to_do_about_the_rest_is_never_cut(folder: Path) -> None:
         assert table.has_focus and keys.lines[-1] == ("Esc", "close")
         await app.press("enter")
         assert "Correct line 2 in the file" in app.screen_text()
+        assert len(app.app.screen.query_one(EntryPreview).proposals) == 1  # only the rest
 
 
 @pytest.mark.usefixtures("folder")
