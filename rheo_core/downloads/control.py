@@ -261,11 +261,14 @@ class DownloadController:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of the removed one it replaces
-        await self._context.worker.move_part(record, again.config)
+        moved = await self._context.worker.begin_move(record, again.config)
         # A crash finds the part file by the row of the session. So both names stay if the row
         # cannot be saved; the next attempt ends the move.
-        if await self._context.lifecycle.save_renamed(record, again):
-            await self._context.worker.end_move(again)
+        is_saved = await self._context.lifecycle.save_renamed(record, again)
+        if moved is not None and is_saved:
+            await self._context.worker.end_move(again, moved)
+        elif moved is not None:
+            moved.close()
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

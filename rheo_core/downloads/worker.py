@@ -266,10 +266,11 @@ class DownloadWorker:
             for path, _ in free:
                 locks.release(path)
 
-    async def move_part(self, record: DownloadRecord, config: FileConfig) -> None:
+    async def begin_move(self, record: DownloadRecord, config: FileConfig) -> PartFile | None:
         """Move the partial data of a download that is not running to the path of `config`.
 
-        Call `end_move` as soon as the session has the new path.
+        Returns:
+            The part file for `end_move`, if there is one. It is locked until you close it.
 
         Raises:
             DestinationError: the data cannot be moved, or the file exists there, so the data would
@@ -279,7 +280,7 @@ class DownloadWorker:
         strategy = config.file_exists_strategy or self.resolver.default_strategy
         is_skipped = strategy is FileExistsStrategy.SKIP and record.bytes_downloaded > 0
 
-        def move(part: PartFile) -> None:
+        def move(part: PartFile) -> PartFile | None:
             if config.destination_subdir is not None:
                 check_inside(path, config.destination_subdir)
             if is_skipped and os.path.lexists(path):
@@ -288,21 +289,21 @@ class DownloadWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
-            PartFile(path, part.owner, key=self._context.options.key).begin_adoption(earlier)
+            return PartFile(path, part.owner, key=self._context.options.key).begin_move(earlier)
 
         if path == earlier:
-            return
+            return None
         if not self._context.locks.try_acquire(path):
             raise DestinationError(path, "another download is writing this file")
         try:
-            await self._with_part(record, move)
+            return await self._with_part(record, move)
         finally:
             self._context.part_listings.forget()
             self._context.locks.release(path)
 
-    async def end_move(self, record: DownloadRecord) -> None:
-        """Remove the former name of partial data after `move_part`."""
-        await self._with_part(record, PartFile.end_adoption)
+    async def end_move(self, record: DownloadRecord, moved: PartFile) -> None:
+        """Remove the former name of partial data, after the session has the new path."""
+        await self._with_part(record, lambda part: part.end_move(moved))
 
     async def keep_unverified(self, record: DownloadRecord) -> Path | None:
         """Rename data that failed its check. Return None if there is no such data.

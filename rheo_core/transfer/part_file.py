@@ -17,6 +17,7 @@ from pathlib import Path
 from rheo_core.domain.exceptions import (
     DestinationError,
     DiskFullError,
+    FileInUseError,
     ProtocolError,
     ShortageError,
 )
@@ -131,44 +132,51 @@ class PartFile:
         return next((each.total for each in states if each.total is not None), None)
 
     def adopt(self, earlier: Path) -> None:
-        """Move the part file of this download from another name to this one.
+        """Move the part file of this download from another name to this one at once.
+
+        Arguments and errors are those of `begin_move`.
+        """
+        if (moved := self.begin_move(earlier)) is not None:
+            self.end_move(moved)
+
+    def begin_move(self, earlier: Path) -> "PartFile | None":
+        """Move the part file of this download from another name to this one; see `part_move.py`.
+
+        If foreign files have the names here, the part file gets another name, as in `open`.
 
         Args:
             earlier: path of the finished file under the other name.
-        """
-        self.begin_adoption(earlier)
-        self.end_adoption()
 
-    def begin_adoption(self, earlier: Path) -> None:
-        """Do the first half of `adopt`; see `part_move.py`.
-
-        If foreign files have the names here, the part file gets another name, as in `open`.
+        Returns:
+            The part file, open and so locked for other programs, for `end_move`. None if there is
+            nothing to move.
 
         Raises:
             DestinationError: it cannot be moved. It stays in its place.
         """
         other = PartFile(earlier, self.owner, key=self._key)
         if not other.open_existing():
-            return
+            return None
         try:
             paths = self._opener.free_paths()
             if paths is None:
-                return
+                other.close()
+                return None
             self._paths = paths
             with named_errors(self.path):
                 descriptor = other.descriptor if other.is_open else None
                 begin_move(descriptor, other.state, other._paths, paths, self._write_durably)
         except BaseException:
-            other.close()
-            other.end_adoption()
+            other.end_move(other)
             raise
-        finally:
-            other.close()
+        return other
 
-    def end_adoption(self) -> None:
-        """Do the second half of `adopt`, after the session has the new name."""
-        if self.open_existing():
-            self.close()
+    def end_move(self, moved: "PartFile") -> None:
+        """Leave the moved part file only its name here, after the session has that name."""
+        moved.close()
+        with suppress(FileInUseError):  # then the next attempt does it
+            if self.open_existing():
+                self.close()
 
     def _write_durably(self, paths: PartPaths, state: PartState) -> None:
         self._state_file.write(paths, state, durable=self.durable)

@@ -9,6 +9,7 @@ that no row leads to. After a crash, the name that is opened first stays. All fu
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from rheo_core.infrastructure.files import remove_leftover, unfinished
@@ -67,13 +68,26 @@ def end_move(
     state = state_file.state
     assert state is not None and state.moved is not None
     other = PartPaths(path_of(state.moved))
-    remove_leftover(unfinished(other.state), STATE_MARK)
-    left = other.find_state(key)
-    if left is not None and owner.has_written(left) and _leads_to(left, state_file):
-        _remove_other_name(other, paths, owner, key)
-        unlink_same(other.state, left.identity)
-    write_state(paths.state, replace(state, moved=None), paths.part.name, key, durable=True)
+    descriptor = _open_either(paths, other)  # locked, because the move may go on in its program
+    try:
+        remove_leftover(unfinished(other.state), STATE_MARK)
+        left = other.find_state(key)
+        if left is not None and owner.has_written(left) and _leads_to(left, state_file):
+            if descriptor is not None:
+                _leave_one_name(descriptor, other, paths, owner, key)
+            unlink_same(other.state, left.identity)
+        write_state(paths.state, replace(state, moved=None), paths.part.name, key, durable=True)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
     return paths.find_state(key)
+
+
+def _open_either(paths: PartPaths, other: PartPaths) -> int | None:
+    for path in (paths.part, other.part):
+        with suppress(FileNotFoundError):
+            return open_locked(path)
+    return None
 
 
 def _leads_to(state_file: StateFile, other: StateFile) -> bool:
@@ -84,19 +98,14 @@ def _leads_to(state_file: StateFile, other: StateFile) -> bool:
     return identity_at(PartPaths(path_of(state.moved)).state) == other.identity
 
 
-def _remove_other_name(other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key) -> None:
-    """Remove the other name of a part file, and give it this one if it is missing."""
-    try:
-        descriptor = open_locked(other.part)
-    except FileNotFoundError:
-        return
-    try:
-        status = os.fstat(descriptor)
-        is_marked = has_mark(descriptor, owner.source, key())
-        present = identity_at(paths.part)
-        if present == identity_of(status):
-            unlink_same(other.part, present)
-        elif present is None and stat.S_ISREG(status.st_mode) and is_marked is not False:
-            give_name(descriptor, other.part, paths.part)
-    finally:
-        os.close(descriptor)
+def _leave_one_name(
+    descriptor: int, other: PartPaths, paths: PartPaths, owner: PartOwner, key: Key
+) -> None:
+    """Remove the other name of an open part file, and give it this one if it is missing."""
+    status = os.fstat(descriptor)
+    is_marked = has_mark(descriptor, owner.source, key())
+    present = identity_at(paths.part)
+    if present == identity_of(status):
+        unlink_same(other.part, present)
+    elif present is None and stat.S_ISREG(status.st_mode) and is_marked is not False:
+        give_name(descriptor, other.part, paths.part)

@@ -9,14 +9,21 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
+from rheo_core.domain.exceptions import (
+    DestinationError,
+    DiskFullError,
+    FileExistsError,
+    FileInUseError,
+)
+from rheo_core.infrastructure.identity import add_name
 from rheo_core.infrastructure.user_key import user_key
-from rheo_core.transfer import PartFile, PartOwner, commit, part_state
+from rheo_core.transfer import PartFile, PartOwner, commit, part_move, part_state
 from rheo_core.transfer.part_names import own_paths, usual_paths
 from rheo_core.transfer.part_state import PartState, encode_state, write_state
 from rheo_core.transfer.segments import WrittenRange
@@ -147,7 +154,7 @@ def test_a_read_back_that_is_stopped_proves_nothing(part: PartFile, keep: bool) 
     assert theirs.read_bytes() == b"theirs"
 
 
-def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_moved_is_let_go(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(part)
     other = PartFile(part.destination.with_name("b.bin"), PartOwner("source"))
 
@@ -156,9 +163,15 @@ def test_what_cannot_be_adopted_is_let_go(part: PartFile, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as context, pytest.raises(DiskFullError):
         context.setattr(part_state, "write_atomically", full)
-        other.adopt(part.destination)
+        other.begin_move(part.destination)
     part.open()  # nobody holds its lock
     assert part.state.offset == 100
+
+
+def interrupted_move(part: PartFile, new: Path) -> None:
+    moved = PartFile(new, PartOwner("source")).begin_move(part.destination)
+    assert moved is not None
+    moved.close()  # as a crash does
 
 
 def refuse_links(*_: object, **__: object) -> None:
@@ -167,7 +180,7 @@ def refuse_links(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("has_links", [True, False])
 @pytest.mark.parametrize("goes_on_at", ["old", "new"])
-@pytest.mark.parametrize("use", ["open", "discard", "adopt"])
+@pytest.mark.parametrize("use", ["open", "discard", "move"])
 def test_a_move_that_a_crash_ended_leaves_one_name(
     part: PartFile, monkeypatch: pytest.MonkeyPatch, has_links: bool, goes_on_at: str, use: str
 ) -> None:
@@ -175,13 +188,15 @@ def test_a_move_that_a_crash_ended_leaves_one_name(
     (new := part.destination.parent / "s\udcffb" / "b.bin").parent.mkdir()
     if not has_links:
         monkeypatch.setattr(os, "link", refuse_links)
-    PartFile(new, PartOwner("source")).begin_adoption(part.destination)
+    interrupted_move(part, new)
     destination = part.destination if goes_on_at == "old" else new
     match use:
-        case "adopt":
+        case "move":
             earlier, destination = destination, part.destination.with_name("c.bin")
             again = PartFile(destination, PartOwner("source"))
-            again.adopt(earlier)
+            moved = again.begin_move(earlier)
+            assert moved is not None
+            again.end_move(moved)
         case _:
             again = PartFile(destination, PartOwner("source"))
     if use == "discard":
@@ -194,11 +209,40 @@ def test_a_move_that_a_crash_ended_leaves_one_name(
     assert {path for path in part.path.parent.rglob("*") if path.is_file()} == kept
 
 
+@pytest.mark.parametrize("looks_at", ["old", "new"])
+@pytest.mark.parametrize("moment", ["states", "both names"])
+def test_other_programs_wait_for_the_end_of_a_move(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, moment: str, looks_at: str
+) -> None:
+    begun(part)
+    new = part.destination.with_name("b.bin")
+
+    def look() -> None:
+        path = part.destination if looks_at == "old" else new
+        with pytest.raises(FileInUseError):  # a lock holds within a process too
+            PartFile(path, PartOwner("source")).open()
+
+    def look_and_add(*names: Any) -> None:
+        look()
+        add_name(*names)
+
+    if moment == "states":
+        monkeypatch.setattr(part_move, "add_name", look_and_add)
+    again = PartFile(new, PartOwner("source"))
+    moved = again.begin_move(part.destination)
+    assert moved is not None
+    look()
+    again.end_move(moved)
+    assert {path.name for path in new.parent.iterdir()} == {again.path.name, again.state_path.name}
+    again.open()
+    assert again.state.offset == 100
+
+
 @pytest.mark.parametrize("is_link", [True, False])
 def test_a_move_removes_no_file_of_another_program(part: PartFile, is_link: bool) -> None:
     begun(part)
     new = part.destination.with_name("b.bin")
-    PartFile(new, PartOwner("source")).begin_adoption(part.destination)
+    interrupted_move(part, new)
     part.path.unlink()
     theirs = part.path.with_name("theirs")
     theirs.write_bytes(b"theirs")
