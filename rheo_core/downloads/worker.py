@@ -289,7 +289,10 @@ class DownloadWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
-            return PartFile(path, part.owner, key=self._context.options.key).begin_move(earlier)
+            moved = PartFile(path, part.owner, key=self._context.options.key).begin_move(earlier)
+            if moved is None and record.bytes_downloaded:
+                part.check_usable()  # otherwise its bytes would stay under the old name
+            return moved
 
         if path == earlier:
             return None

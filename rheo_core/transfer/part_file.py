@@ -450,6 +450,10 @@ class PartFile:
             self._take(part)
         return part is not None
 
+    def check_usable(self) -> None:
+        """Check that nothing keeps this program from opening the file. See `PartOpener`."""
+        self._opener.check_usable()
+
     def close(self) -> None:
         """Close the file and leave it unchanged."""
         if self._file is not None:

@@ -143,6 +143,23 @@ class PartOpener:
             return None
         return None if state_file is None else self._open_existing(paths, state_file)
 
+    def check_usable(self) -> None:
+        """Check that nothing keeps this program from opening files with the usual names.
+
+        Raises:
+            FileInUseError: another program uses one.
+            DestinationError: this user may not open one, or may not look into the folder.
+        """
+        paths = usual_paths(self.destination)
+        for path in (paths.part, paths.state):
+            with named_errors(path):
+                try:
+                    os.close(open_locked(path))
+                except PermissionError:
+                    raise
+                except OSError:  # there is none, or it is no file
+                    continue
+
     def open_leftover(self) -> OpenPart | None:
         """Open the file as `open_existing` does, or the empty file that a crash left; else None."""
         try:

@@ -1,6 +1,7 @@
 """Editing a download: other options, another name or folder, and its bytes stay."""
 
 import asyncio
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,13 +9,24 @@ from typing import Any
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
-from rheo_core.domain import DestinationError, DownloadStatus, FileExistsStrategy, HashConfig
+from rheo_core.domain import (
+    DestinationError,
+    DownloadStatus,
+    FileExistsStrategy,
+    FileInUseError,
+    HashConfig,
+)
+from rheo_core.infrastructure.locks import open_locked
 from tests.core.engine import Gate, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
 
 BODY = body_of(3_000_000)
 SEEN = 2_000_000
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def stopped_half_way(
@@ -30,6 +42,26 @@ async def stopped_half_way(
     await manager.pause(config.id)
     gate.opened.set()
     return config
+
+
+@pytest.mark.parametrize("update", [{"filename": "g"}, {"destination_subdir": "a"}])
+async def test_the_name_stays_while_another_program_uses_the_bytes(
+    server: MisbehavingServer, tmp_path: Path, until: Until, update: dict[str, Any]
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        held = open_locked(tmp_path / "f.part")  # the lock holds within a process too
+        with pytest.raises(FileInUseError):
+            await manager.edit(config.id, config.model_copy(update=update))
+        assert {path.name for path in files_in(tmp_path)} == {"f.part", "f.part.state"}
+        os.close(held)
+        edited = await manager.edit(config.id, config.model_copy(update=update))
+        assert edited is not None
+        await manager.resume(edited)
+        await manager.wait_until_complete(30)
+    assert [request.range_start for request in server.requests] == [None, SEEN]
+    (path,) = files_in(tmp_path)
+    assert path.read_bytes() == BODY
 
 
 @pytest.mark.parametrize(
