@@ -19,7 +19,7 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _NORMAL = re.compile(
     rf"https?://(?:(?:{_OCTET}\.){{3}}{_OCTET}(?=[:/])"
     r"|(?!(?:[^/:]*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)[:/])(?![^/:]{254})"
-    r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*+)"
+    r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*)"
     r"(?::(?:[1-9][0-9]{3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?/[!\"$->@-~]*(?:\?[!-\"$-~]+)?"
 )
 _ORIGIN = re.compile(r"https?://[^/?#]+")
@@ -56,8 +56,8 @@ def normalise_url(value: object) -> str:
             reason = ""
         elif str(error).startswith("Port could"):  # the message quotes the text in its place
             reason = ": its port is not a number"
-        elif "[" in split_authority(url)[1] and not str(error).startswith("there is text"):
-            reason = ": brackets are for IPv6 addresses"  # so does the message about an address
+        elif "[" in (place := split_authority(url)[1].rpartition("@")[2]):
+            reason = f": {_problem_of_brackets(place) or error}"
         raise ValueError(f"URL {shown_url(url)!r} is not valid{reason}") from None
     if "\\" in parts.netloc:  # curl reads `http://a\@b/` as b, browsers as a
         raise ValueError(f"URL {shown_url(url)!r} has a backslash in its login; write %5C instead")
@@ -68,6 +68,22 @@ def normalise_url(value: object) -> str:
         raise ValueError(f"URL {shown_url(url)!r} has no host")
     rest = split_authority(url)[2]
     return f"{parts.scheme}://{netloc}{'' if rest.startswith('/') else '/'}{rest}"
+
+
+def _problem_of_brackets(place: str) -> str:
+    """Return what is wrong with the brackets of a host; "" if they are correct.
+
+    The messages of `urlsplit` depend on the version of Python.
+    """
+    try:
+        ipaddress.IPv6Address(place.partition("[")[2].rpartition("]")[0].replace("%25", "%"))
+    except ValueError:
+        return "brackets are for IPv6 addresses"
+    try:
+        check_brackets(place)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _normalise_netloc(parts: SplitResult) -> str:

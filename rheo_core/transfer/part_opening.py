@@ -157,7 +157,7 @@ class PartOpener:
                     os.close(open_locked(path))
                 except PermissionError:
                     raise
-                except OSError:  # there is none, or it is no file
+                except OSError:  # it does not exist, or is not a file
                     continue
 
     def open_leftover(self) -> OpenPart | None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,9 @@ def error_of(manager: DownloadManager, config: FileConfig) -> str:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    """Return the names in a folder and below it; `rglob` of 3.11.2 stops at links without end."""
+    paths = (Path(base, name) for base, *names in os.walk(folder) for name in chain(*names))
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def sha256(data: bytes) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rheo_core.domain.exceptions import (
@@ -205,7 +206,8 @@ class WireConnection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """End the connection at once."""
         self._is_closed = True
-        self.transport.abort()
+        with suppress(AttributeError):  # of asyncio in 3.11.2, if a TLS connection is lost already
+            self.transport.abort()
 
 
 class WireBody:
