@@ -74,7 +74,7 @@ async def test_d03_the_same_place_twice_is_clear(scene: Scene) -> None:
         ("data:text/plain,evil", "has scheme 'data'"),
         ("http://", "has no host"),
         ("http://[::1", "redirect to an invalid address: URL 'http://[::1' is not valid"),
-        ("http://[::1]x/", "is not valid: there is text outside the brackets"),
+        ("http://[::1]x/", "http://[::1]x/' is not valid"),
         ("http://127.0.0.1:99999/", "Port out of range"),
         ("http://127.0.0.1:x/", "its port is not a number"),
         ("http:///path", "path: host name not found"),
