@@ -50,6 +50,7 @@ def test_a_client_that_fails_is_shown_as_failed(
     assert "failed: exit code 1" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_app_is_measured(tmp_path: Path) -> None:
     small = ["--rows", "30", "--active", "4", "--windows", "2", "--window", "0.3", "--settle", "1"]
 

@@ -77,6 +77,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("how", ["completed", "skipped", "cancelled", "failed", "listed"])
+@pytest.mark.halved("how")
 async def test_no_copy_stays_while_the_app_runs_nor_after_a_kill(
     path: Path, until: Until, how: str
 ) -> None:

@@ -23,6 +23,7 @@ from tests.waiting import Until
 
 @needs_strace
 @pytest.mark.parametrize("call", ["openat", "rename", "unlink", "ftruncate"])
+@pytest.mark.halved("call")
 async def test_l07_killed_where_the_state_is_replaced(
     server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, call: str
 ) -> None:

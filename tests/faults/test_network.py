@@ -113,6 +113,7 @@ def test_t11_a_running_download_goes_on_from_its_bytes(stage: Stage, address: st
 
 
 @pytest.mark.parametrize("interface", ["tunnel", TUNNEL])
+@pytest.mark.halved("interface")
 def test_t11_the_interface_of_the_options_goes_and_comes_back(stage: Stage, interface: str) -> None:
     paths = [f"/3000000/f{number}" for number in range(2)]
     urls = [url(path, ADDRESS) for path in paths]

@@ -52,6 +52,7 @@ def check_left(files: Files, before: Files, where: str) -> None:
 
 @needs_strace
 @pytest.mark.parametrize("kind", ["fresh", "quick", "resumed", "overwriting"])
+@pytest.mark.halved("kind")
 async def test_l08_the_power_goes(
     server: MisbehavingServer, home: Home, tmp_path: Path, kind: str
 ) -> None:

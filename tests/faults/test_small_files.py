@@ -67,6 +67,7 @@ class Case:
         *(("on the loop", "tiny"), ("on the loop", "ten")),
     ],
 )
+@pytest.mark.halved("program", "sizes")
 async def test_l07_killed_at_every_step(
     server: MisbehavingServer, tmp_path: Path, program: str, sizes: str
 ) -> None:

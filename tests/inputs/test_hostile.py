@@ -324,7 +324,7 @@ def test_blanks_of_a_line_are_read_once(pieces: str) -> None:
 @pytest.mark.parametrize("tag", ["<a >", "<a href=b>", "<img\n>", "<base >"])
 def test_tags_of_a_page_do_not_wait_in_memory(tag: str) -> None:
     """A page of 16 MiB took 840 MB."""
-    page = "<html>" + tag * 100_000 + '<a href="a.iso"><base href="http://h/x/">'
+    page = "<html>" + tag * 40_000 + '<a href="a.iso"><base href="http://h/x/">'
     tracemalloc.start()
     try:
         read = read_entries(StringIO(page), options=ReadOptions(links="*.iso"))
@@ -360,21 +360,6 @@ def test_the_base_of_a_feed_is_not_repeated_without_end(monkeypatch: pytest.Monk
     assert 95 < len(entries) < 100
     assert last.line == len(entries) + 2
     assert "at most 4,000,000 characters" in last.problem
-
-
-@pytest.mark.parametrize("tag", ["<a >", "<a href=b>", "<img x=y>", "<base>"])
-def test_tags_of_a_page_are_not_kept(tag: str) -> None:
-    """A page of 16 MiB took 840 MB."""
-    count = 100_000
-    page = [f"<html>{tag * count}", "<a href=http://x/a.iso>"]
-    tracemalloc.start()
-    try:
-        (entry,) = read_entries(page, (), ReadOptions(links="*.iso", base="http://x/"))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert entry.config is not None
-    assert peak < 8 * len(page[0])
 
 
 @pytest.mark.parametrize("head", ["url," + "c," * 100_000, "url," + "c" * 100_000])
