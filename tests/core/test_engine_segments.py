@@ -370,6 +370,7 @@ async def test_a_part_file_that_was_changed_is_begun_again(
 
 @pytest.mark.parametrize("left", [0, 100_000, 599_999])
 @pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.halved("left", "connections")
 async def test_a_part_file_that_another_program_shortens_is_not_the_file(
     server: MisbehavingServer, tmp_path: Path, until: Until, left: int, connections: int
 ) -> None:

@@ -123,6 +123,7 @@ async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
 
 @pytest.mark.parametrize("code", [WAITS, DEAF], ids=["polite", "deaf"])
 @pytest.mark.parametrize("redirect", ["", ">/dev/null 2>&1"])
+@pytest.mark.halved("code", "redirect")
 async def test_what_was_left_in_the_background_ends_with_the_program(
     tmp_path: Path, code: str, redirect: str
 ) -> None:

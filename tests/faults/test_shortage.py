@@ -175,6 +175,7 @@ asyncio.run(main(Path(sys.argv[1]), *sys.argv[4:]))
         ("EADDRNOTAVAIL", "no free local port"),
     ],
 )
+@pytest.mark.halved("number")
 async def test_what_a_socket_lacks_is_waited_for(
     server: MisbehavingServer, tmp_path: Path, home: Home, number: str, reason: str
 ) -> None:
