@@ -16,7 +16,6 @@ from rheo_core.domain.exceptions import (
     WebPageError,
 )
 from rheo_core.domain.text import shorten
-from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.disk import DiskThreads
 from rheo_core.infrastructure.http import Requester
 from rheo_core.tracking.record import DownloadRecord
@@ -102,7 +101,7 @@ class Transfer:
             raise DownloadTimeoutError("download not complete", self._limit) from error
         finally:
             original = self.sources.original
-            has_moved = original.final_host != host_of(self._record.config.source)
+            has_moved = self.sources.has_replaced or original.final_host != original.host
             self._stats.redirect_host = original.final_host if has_moved else None
 
     async def run_with(self, source: Source, part: PartFile) -> PartFile:
