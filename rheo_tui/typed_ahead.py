@@ -112,6 +112,8 @@ class TypedAhead:
         for at, pump in enumerate(pumps, start=1):
             if pump.call_later(self._pass_on, pumps[at:], turn):
                 return
+        if not self._app.screen_stack:  # the app is ending
+            return
         if not self._app.screen.call_after_refresh(self._app.call_later, self._done, turn):
             self._app.call_later(self._done, turn)
 
@@ -125,7 +127,7 @@ class TypedAhead:
     def _look_again(self, turn: int) -> None:
         if self._works():
             self._app.set_timer(_LOOK_SECONDS, lambda: self._look_again(turn))
-        elif turn == self._turn:
+        elif turn == self._turn and self._app.screen_stack:  # the app is not ending
             self._pass_on(self._pumps(), turn)  # the work may have opened a dialog
 
     def _works(self) -> list[Worker[object]]:

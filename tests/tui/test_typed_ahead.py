@@ -72,3 +72,11 @@ async def test_keys_behind_a_paste_go_to_the_box_that_it_opens() -> None:
         await app.until(lambda: app.app.screen.query(TextArea))
         box = app.app.screen.query_one(TextArea)
         await app.until(lambda: box.text.replace("\n", "") == "https://example.org/axy")
+
+
+async def test_what_waits_for_the_work_of_a_key_ends_with_the_app() -> None:
+    async with running() as app:
+        typed_ahead = app.app._typed_ahead
+    assert not app.app.screen_stack
+    typed_ahead._look_again(typed_ahead._turn)  # as a timer does that is due at the end
+    typed_ahead._pass_on([], typed_ahead._turn)
