@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.redaction import HIDDEN
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.signed_urls import unsigned
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import printable
 from rheo_core.domain.urls import host_of
 from rheo_core.inputs import Entry, Verdict
 
@@ -206,9 +208,14 @@ class Renewals:
 
     Args:
         rows: the downloads in the list.
+        urls: whole URLs of the rows that `unclear_ids` returns, by id. Without them, only name and
+            size find such a row.
     """
 
-    def __init__(self, rows: Iterable[DownloadSnapshot]) -> None:
+    def __init__(
+        self, rows: Iterable[DownloadSnapshot], urls: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._urls = urls
         self._by_name: dict[str, list[DownloadSnapshot]] = {}
         for row in rows:
             if row.status in _RENEWABLE:
@@ -219,12 +226,11 @@ class Renewals:
         """Return the download that `config` renews, or None."""
         if not self._by_name:
             return None
-        name = printable(config.get_destination_filename())
+        name = _row_name(config)
         if name not in self._by_name:
             return None
         index = self._indexes.get(name) or self._index(name)
-        # Without secrets, as the URLs of the rows.
-        row = index.get(unsigned(redact_url(config.url)))
+        row = index.get(unsigned(config.url))
         if row is None and config.size_bytes is not None:
             row = index.get(config.size_bytes)
         if row is not None and _has_options(config):
@@ -235,7 +241,10 @@ class Renewals:
     def _index(self, name: str) -> dict[str | int | None, DownloadSnapshot]:
         rows = self._by_name[name]
         index: dict[str | int | None, DownloadSnapshot] = {row.total_bytes: row for row in rows}
-        index |= {unsigned(row.url): row for row in rows}
+        for row in rows:
+            url = unsigned(self._urls.get(row.id, row.url))
+            if row.id in self._urls or HIDDEN not in url:
+                index[url] = row
         self._indexes[name] = index
         return index
 
@@ -244,11 +253,28 @@ def _has_options(config: FileConfig) -> bool:
     return bool(config.headers) or config.request != NO_OPTIONS
 
 
+def unclear_ids(proposals: Iterable[Proposal], rows: Iterable[DownloadSnapshot]) -> list[str]:
+    """Return the ids of rows that proposals may renew, and whose shown URLs do not name the file.
+
+    The hidden part may be that of a share, not that of a signature.
+    """
+    names = {_row_name(each.entry.config) for each in proposals if each.entry.config is not None}
+    return [
+        row.id
+        for row in rows
+        if row.name in names and row.status in _RENEWABLE and HIDDEN in unsigned(row.url)
+    ]
+
+
+def _row_name(config: FileConfig) -> str:
+    return printable(config.get_destination_filename())
+
+
 def renewals_of(
-    proposals: Sequence[Proposal], rows: Iterable[DownloadSnapshot]
+    proposals: Sequence[Proposal], rows: Iterable[DownloadSnapshot], urls: Mapping[str, str]
 ) -> dict[int, DownloadSnapshot]:
     """Return the downloads that proposals renew, by the indexes of the proposals; each once."""
-    renewals, renewed = Renewals(rows), set[str]()
+    renewals, renewed = Renewals(rows, urls), set[str]()
     matches: dict[int, DownloadSnapshot] = {}
     for at, proposal in enumerate(proposals):
         config = proposal.entry.config

@@ -385,7 +385,7 @@ class DownloadWorker:
             self._context.lifecycle.put_off(record, "no network")
             return 0.0
         record.stats.failures += 1
-        delay = self._next_delay(error, record.stats.failures)
+        error, delay = self._passing(error, record.stats.failures)
         if delay is None:
             self.names.release(record)
             self._context.lifecycle.failed(record, self._explained(record, error))
@@ -407,13 +407,21 @@ class DownloadWorker:
                 expected_hash=stats.validation.expected_hash,
                 calculated_hash=stats.validation.calculated_hash,
                 file_path=self.destination(record),
-                mirror_problem=str(error),
+                mirror_errors=[error],
             )
         if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
             return error
         if not self.recent_exchanges.sent_login(record.id):
             return error
         return HttpStatusError(error.status, error.reason, is_login_refused=True)
+
+    def _passing(self, error: Exception, failures: int) -> tuple[Exception, float | None]:
+        """Return the error that another attempt may mend, such as a mirror's, and the delay."""
+        mirrors = error.mirror_errors if isinstance(error, HashMismatchError) else ()
+        for each in (error, *mirrors):
+            if (delay := self._next_delay(each, failures)) is not None:
+                return each, delay
+        return error, None
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
         """Ask the retry handler; give up if its result is not valid."""

@@ -318,9 +318,10 @@ def _check_head(response: aiohttp.ClientResponse) -> None:
         plain = name.strip(" \t").lower()
         if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
             raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
-    has_framing = any(name in response.headers for name in _FRAMING)
     _, last_value = response.raw_headers[-1]
-    if not has_framing and not last_value:  # the head ends at `X:\r\r\n` for llhttp
+    # llhttp ends the head at `X:\r\r\n`, and takes its other lines for the beginning of the body.
+    # An empty field at the real end of a head looks the same.
+    if not last_value:
         raise ProtocolError("malformed response: its last header field is empty")
 
 

@@ -28,6 +28,7 @@ from rheo_tui.proposals import (
     name_words,
     renewals_of,
     summary,
+    unclear_ids,
 )
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.existing_file import NameScreen
@@ -180,7 +181,9 @@ class EntryPreview(Vertical):
     async def _with_renewals(self, proposals: list[Proposal]) -> list[Proposal]:
         # In a thread, because a long list takes longer than a key may.
         rows = list(self._rows.values())
-        renewed = await asyncio.to_thread(renewals_of, proposals, rows)
+        unclear = await asyncio.to_thread(unclear_ids, proposals, rows)
+        urls = await self._client.service.urls_of(unclear) if unclear else {}
+        renewed = await asyncio.to_thread(renewals_of, proposals, rows, urls)
         for at, row in renewed.items():
             proposals[at] = proposals[at]._replace(renews=row)
         return proposals

@@ -328,7 +328,8 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def copy() -> None:
-            urls = [await self._client.service.url_of(row.id) or row.url for row in rows]
+            whole = await self._client.service.urls_of([row.id for row in rows])
+            urls = [whole.get(row.id, row.url) for row in rows]
             self.app.copy_to_clipboard("\n".join(urls))
             self._toast("URL copied." if len(urls) == 1 else f"{len(urls):,} URLs copied.")
 

@@ -162,10 +162,10 @@ class LocalService:
         except session_store.SessionLockedError as error:
             raise SessionLockedError(str(error), error.path) from error
 
-    async def url_of(self, download_id: str) -> str | None:
-        """Return the whole URL, secrets included."""
-        config = await self._manager.find_config(download_id, to_show=True)
-        return config.source if config else None
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the whole URLs of downloads, secrets included, by id."""
+        configs = {each: await self._manager.find_config(each, to_show=True) for each in ids}
+        return {each: config.source for each, config in configs.items() if config is not None}
 
     async def details(self, download_id: str) -> DownloadDetails | None:
         """Return facts about one download that its snapshot leaves out."""

@@ -102,10 +102,10 @@ class DownloadService(Protocol):
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`; this is cheap if there are none."""
 
-    async def url_of(self, download_id: str) -> str | None:
-        """Return the whole URL, secrets included, for the user's own clipboard.
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the whole URLs of downloads, secrets included, by id; unknown ones are left out.
 
-        None if the download is unknown.
+        Use them for the user's own clipboard, or to compare them.
         """
 
     async def details(self, download_id: str) -> DownloadDetails | None:

@@ -1,6 +1,7 @@
 """The client on aiohttp, for those who bring a session: its time limits and its errors."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,24 @@ async def test_such_chunks_are_not_added_to_a_part_file(
     assert error == "malformed response: its Transfer-Encoding is not supported"
 
 
+@pytest.mark.parametrize("length", [300, 300_000])
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+@pytest.mark.parametrize("is_framed", [True, False])
+@pytest.mark.parametrize("rest", ["Connection: close\r\n", ""])
 async def test_a_doubled_carriage_return_behind_an_empty_field_ends_no_head(
-    server: MisbehavingServer, tmp_path: Path
+    server: MisbehavingServer, tmp_path: Path, status: str, length: int, is_framed: bool, rest: str
 ) -> None:
-    response = b"HTTP/1.1 200 OK\r\nX:\r\r\nContent-Length: 10\r\n\r\nabcdefghij"
-    error = await failure(server, tmp_path, raw(response))
+    size, place = f"Content-Length: {length}", f"Content-Range: bytes 0-{length - 1}/{length}"
+    fields = f"{place}\r\n{size}\r\nX:\r\r\n" if is_framed else f"{place}\r\nX:\r\r\n{size}\r\n"
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(f"HTTP/1.1 {status}\r\n{fields}{rest}\r\n".encode())
+        await asyncio.sleep(0.02)  # in one packet, aiohttp itself refuses it
+        with suppress(ConnectionError):
+            await exchange.send(b"a" * length)
+        await exchange.close()
+
+    error = await failure(server, tmp_path, behave)
     assert error == "malformed response: its last header field is empty"
 
 

@@ -112,9 +112,13 @@ class FakeService:
             host_waits=self.host_waits,
         )
 
-    async def url_of(self, download_id: str) -> str | None:
-        row = (self.past | self.rows).get(download_id)
-        return f"{row.url}?token=secret" if row else None
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        known = self.past | self.rows
+        return {each: self._url_of(known[each]) for each in ids if each in known}
+
+    def _url_of(self, row: DownloadSnapshot) -> str:
+        config = self.configs.get(row.id)
+        return config.source if config else f"{row.url}?token=secret"
 
     async def details(self, download_id: str) -> DownloadDetails | None:
         self.details_asked.append(download_id)

@@ -454,6 +454,53 @@ async def test_same_name_and_size_renew_but_not_what_is_done_or_differs() -> Non
         assert found("http://old/f.iso", status=DownloadStatus.FAILED) == row_id
 
 
+SHARE = "https://cloud.example.org/s/Xy7Kd9LmQ2pRtWz/download"
+OTHER_FILES = {  # redaction hides the part in which they differ
+    SHARE: "https://cloud.example.org/s/Bq3Nf8TsV5hJcGa/download",
+    "https://h/get.zip?id=9f8a7c6d5e4b3a29181716151413": "https://h/get.zip?id=0a1b2c3d4e5f607182",
+    "https://h/get.php?key=AAAA1": "https://h/get.php?key=BBBB2",
+    "https://h/get?file=3fa85f64-5717-4562-b3fc-2c963f66afa6": (
+        "https://h/get?file=7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    ),
+}
+
+
+@pytest.mark.parametrize("old", OTHER_FILES)
+@pytest.mark.parametrize("suffix", ["", "sig=1&se=1"])
+async def test_a_link_that_differs_in_a_hidden_part_renews_nothing(old: str, suffix: str) -> None:
+    def signed(url: str) -> str:
+        return f"{url}{'&' if '?' in url else '?'}{suffix}" if suffix else url
+
+    async with running() as app:
+        configs = [FileConfig(url=signed(url)) for url in (old, f"{old}0")]
+        await app.service.add(configs)
+        app.service.configs = {config.id: config for config in configs}
+        await app.update()
+        assert "***" in app.service.rows[configs[0].id].url
+        await paste(app, signed(OTHER_FILES[old]))
+        assert words(app) == ["new"]
+        await app.press("ctrl+s")
+        await app.until(lambda: len(app.called("add")) == 2)
+        assert not app.called("edit")
+
+
+@pytest.mark.parametrize("url", OTHER_FILES)
+async def test_a_new_signature_renews_the_one_of_several_with_the_same_hidden_part(
+    url: str,
+) -> None:
+    async with running() as app:
+        mark = "&" if "?" in url else "?"
+        configs = [
+            FileConfig(url=f"{each}{mark}sig=old&se=1")
+            for each in (OTHER_FILES[url], url, f"{url}0")
+        ]
+        await app.service.add(configs)
+        app.service.configs = {config.id: config for config in configs}
+        await app.update()
+        await paste(app, f"{url}{mark}sig=new&se=2")
+        assert words(app) == [f"renews {configs[1].id[:4]}"]
+
+
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36), (200, 50)])
 async def test_a_resize_keeps_text_and_choices(size: tuple[int, int]) -> None:
     async with running(size=(100, 30)) as app:
