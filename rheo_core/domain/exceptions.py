@@ -22,6 +22,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from .failures import Failure, FailureKind
+from .hash_algorithms import HashAlgorithm
 from .text import printable, redact
 from .units import count_text, duration_text, size_text
 
@@ -409,6 +410,7 @@ class HashMismatchError(FileValidationError):
         was_there: rheo did not download the file, because it existed already.
         is_promised: the expected digest comes from the server's headers.
         mirror_problem: error of the mirror that should have replaced the file.
+        algorithm: algorithm of the digests; None: unknown.
     """
 
     def __init__(
@@ -423,6 +425,7 @@ class HashMismatchError(FileValidationError):
         was_there: bool = False,
         is_promised: bool = False,
         mirror_problem: str = "",
+        algorithm: HashAlgorithm | None = None,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
@@ -432,7 +435,8 @@ class HashMismatchError(FileValidationError):
         self.was_there = was_there
         self.page = page
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
-        problem = f"expected {expected_hash[:16]}…, got {got}"
+        wrong = f"wrong {algorithm.usual_name if algorithm else 'checksum'}"
+        problem = f"{wrong}: expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             problem = f"{bad_pieces:,} of {pieces:,} pieces are damaged at every source"
         if is_promised:
@@ -442,9 +446,9 @@ class HashMismatchError(FileValidationError):
         if mirror_problem:
             problem += f"; the mirror failed: {mirror_problem}"
         if was_there:
-            problem += _FILE_UNCHANGED
-        which = f"the existing {file_path.name}" if was_there else file_path.name
-        super().__init__(f"hash mismatch for {which}: {problem}")
+            problem = f"the existing {file_path.name} has a {problem}{_FILE_UNCHANGED}"
+        super().__init__(problem)
+        self.brief = wrong
         if was_there:
             self.kind = FailureKind.EXISTING_DIFFERS
         elif bad_pieces:
