@@ -12,7 +12,6 @@ from rheo_core.domain import (
     DownloadStatus,
     HashAlgorithm,
     HashMismatchError,
-    ValidationResult,
 )
 from rheo_core.domain.exceptions import (
     CertificateError,
@@ -234,14 +233,9 @@ def test_causes_on_the_disk() -> None:
 
 
 def test_a_wrong_checksum_names_its_algorithm() -> None:
-    check = ValidationResult(
-        algorithm=HashAlgorithm.SHA256,
-        expected_hash="a" * 64,
-        calculated_hash="b" * 64,
-        duration_ms=1.0,
-    )
-    error = mismatch()
-    failed = row(0, status=DownloadStatus.FAILED, **facts_of(error), validation=check)
+    error = mismatch(algorithm=HashAlgorithm.SHA256)
+    assert str(error) == f"wrong SHA-256: expected {'a' * 16}…, got {'b' * 16}…"
+    failed = row(0, status=DownloadStatus.FAILED, **facts_of(error))
     assert cause_of(failed).text == "wrong SHA-256"
     assert "keep the data anyway" in cause_of(failed).advice
     kept = failed._replace(reason="kept as a.iso.unverified")
