@@ -13,8 +13,8 @@ from rheo_core.domain.text import printable
 from rheo_tui.action_reasons import Context
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
-from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, without_secrets
+from rheo_tui.command_parser import Command, parse_command
+from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, CommandError, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.formatting import count_text
 from rheo_tui.long_work import LongWork
