@@ -120,7 +120,6 @@ class MainScreen(Screen[None]):
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
             self,
-            self,
             model=self.model,
             service=service,
             handlers=CommandHandlers(service, self._downloads, self.edits),
