@@ -96,6 +96,12 @@ def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
     assert line.endswith(" 3.6 MB/s ")
 
 
+def test_the_peak_is_never_below_the_present_speed() -> None:
+    summary = Summary(speed=5.1e6, samples=(2e6, 4.7e6), done=1, total=2)
+    line = texts(summary, 120)[1]
+    assert "5.1 MB/s  peak 5.1 MB/s" in line
+
+
 def test_nothing_moves_without_a_time_left() -> None:
     assert "left" not in texts(Summary(done=1, total=2, left=1), 120)[1]
     assert "%" not in texts(Summary(), 120)[1]
