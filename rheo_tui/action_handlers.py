@@ -156,7 +156,6 @@ class DownloadHandlers:
         count = await self._prioritise(
             rows,
             lambda some: self._service.set_priority(some, priority),
-            f"Priority is {priority} for {{}}",
         )
         return self.done(f"Priority is {priority:,} for", rows, targets, count=count)
 
@@ -165,7 +164,6 @@ class DownloadHandlers:
         count = await self._prioritise(
             rows,
             lambda some: self._service.change_priority(some, by),
-            "Changed the priority of {}",
         )
         if not rows:
             return self.done("Priority is the same for", rows, targets, count=count)
@@ -174,11 +172,10 @@ class DownloadHandlers:
         now = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
         return self.done(f"Priority is {now} for", rows, targets, count=count)
 
-    async def _prioritise(
-        self, rows: Rows, call: Callable[[Sequence[str]], Awaitable[int]], redone: str
-    ) -> int:
+    async def _prioritise(self, rows: Rows, call: Callable[[Sequence[str]], Awaitable[int]]) -> int:
         ids = _ids(rows)
-        return await self._place(ids, self._each("Setting priorities", call, ids), redone)
+        change = "the priority change of {}"
+        return await self._place(ids, self._each("Setting priorities", call, ids), change)
 
     async def do_move_up(self, context: Context) -> str:
         """Move queued downloads one place up."""
@@ -199,7 +196,7 @@ class DownloadHandlers:
     async def _move(self, targets: Rows, where: Literal["up", "down", "top", "bottom"]) -> str:
         rows = [row for row in targets if can_move(row)]
         ids = _ids(rows)
-        if await self._place(ids, partial(self._service.move, ids, where), "Moved {}"):
+        if await self._place(ids, partial(self._service.move, ids, where), "the move of {}"):
             return self.done("Moved", rows, targets, "were not queued")
         return "Already at the top." if where in ("up", "top") else "Already at the bottom."
 
@@ -227,8 +224,8 @@ class DownloadHandlers:
         """Switch slow mode on or off."""
         undo = partial(self._set_slow, context.is_slow)
         redo = partial(self._set_slow, not context.is_slow)
-        texts = "Slow mode is off", "Slow mode is on"
-        await self._take(Step(undo, redo, texts[context.is_slow], texts[not context.is_slow]))
+        change = "the end of slow mode" if context.is_slow else "slow mode"
+        await self._take(Step(undo, redo, change))
         if context.is_slow:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
@@ -242,8 +239,7 @@ class DownloadHandlers:
             was_slow: True if slow mode was on until now.
         """
         undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
-        undone = "Slow mode is on" if was_slow else _limit_sentence(before)
-        await self._take(Step(undo, partial(self._set_limit, rate), undone, _limit_sentence(rate)))
+        await self._take(Step(undo, partial(self._set_limit, rate), _limit_change(rate)))
         # The setting applies again after a restart.
         lasts = "" if rate is None else " for all downloads until you quit"
         return f"{_limit_sentence(rate)}{lasts}."
@@ -255,8 +251,7 @@ class DownloadHandlers:
             Step(
                 partial(self._limit_each, before),
                 partial(self._limit_each, dict.fromkeys(before, rate)),
-                "Restored the speed limit of {}",
-                f"{_limit_sentence(rate)} for {{}}",
+                f"{_limit_change(rate)} for {{}}",
                 self._undo.only_name(list(before)),
             )
         )
@@ -269,14 +264,14 @@ class DownloadHandlers:
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Cancelling", self._service.cancel, ids, from_end=True)
         name = self._undo.only_name(ids)
-        return await self._take(Step(undo, redo, "Restored {}", "Cancelled {}", name))
+        return await self._take(Step(undo, redo, "the cancellation of {}", name))
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Remove downloads from the list; partial data is kept while undo is possible."""
         undo = self._each("Restoring", self._service.restore, ids)
         redo = self._each("Removing", self._service.remove, ids, from_end=True)
         name = self._undo.only_name(ids)
-        return await self._take(Step(undo, redo, "Restored {}", "Removed {}", name, ids))
+        return await self._take(Step(undo, redo, "the removal of {}", name, ids))
 
     async def delete_files(self, ids: Sequence[str]) -> Deletion:
         """Delete the files of completed downloads, and remove these from the list."""
@@ -285,8 +280,7 @@ class DownloadHandlers:
         step = Step(
             partial(self._service.restore_files, deletion.ids),
             partial(self._delete_files, deletion.ids),
-            "Restored {}",
-            "Deleted the files of {}",
+            "the deletion of {}",
             name,
             deletion.ids,
         )
@@ -300,13 +294,13 @@ class DownloadHandlers:
         """Pause downloads."""
         pause, resume = self._pausing(ids)
         name = self._undo.only_name(ids)
-        return await self._take(Step(resume, pause, "Resumed {}", "Paused {}", name))
+        return await self._take(Step(resume, pause, "the pause of {}", name))
 
     async def resume(self, ids: Sequence[str]) -> int:
         """Resume paused downloads."""
         pause, resume = self._pausing(ids)
         name = self._undo.only_name(ids)
-        return await self._take(Step(pause, resume, "Paused {}", "Resumed {}", name))
+        return await self._take(Step(pause, resume, "the resumption of {}", name))
 
     def _pausing(self, ids: Sequence[str]) -> tuple[Change, Change]:
         """Return the work that pauses downloads, and the work that resumes them."""
@@ -314,11 +308,10 @@ class DownloadHandlers:
         pause = self._each("Pausing", service.pause, ids, from_end=True)
         return pause, self._each("Resuming", service.resume, ids)
 
-    async def _place(self, ids: Sequence[str], redo: Change, redone: str) -> int:
+    async def _place(self, ids: Sequence[str], redo: Change, change: str) -> int:
         places = await self._service.places(ids)
         undo = partial(self._service.set_places, places)
-        undone, name = "Restored the place of {} in the queue", self._undo.only_name(ids)
-        return await self._take(Step(undo, redo, undone, redone, name))
+        return await self._take(Step(undo, redo, change, self._undo.only_name(ids)))
 
     async def _set_limit(self, rate: int | None) -> int:
         await self._service.set_speed_limit(rate)
@@ -357,6 +350,12 @@ def unfinished(rows: Rows) -> list[DownloadSnapshot]:
 def _limit_sentence(rate: int | None) -> str:
     """Return the limit in words, without a full stop."""
     return "Speed limit is off" if rate is None else f"Speed limit is {limit_text(rate)}"
+
+
+def _limit_change(rate: int | None) -> str:
+    return (
+        "the end of the speed limit" if rate is None else f"the speed limit of {limit_text(rate)}"
+    )
 
 
 def _ids(rows: Rows) -> list[str]:

@@ -53,6 +53,11 @@ class Decision(NamedTuple):
         return config.model_copy(update=changes)
 
 
+def paths_of(rows: Sequence[DownloadSnapshot]) -> list[Path]:
+    """Return the files that block downloads; only their names if the folders are unknown."""
+    return [Path(row.destination or row.name) for row in rows]
+
+
 _WORDS = {
     Choice.AGAIN: "download again under a numbered name",
     Choice.OVERWRITE: "overwrite",

@@ -22,7 +22,7 @@ from rheo_core.domain.inspector_details import (
 from rheo_core.domain.text import printable
 
 from .actions import advice_text
-from .failure_advice import algorithm_text, cause_of
+from .failure_advice import cause_of
 from .formatting import (
     clock_text,
     count_text,
@@ -186,7 +186,7 @@ def _hashes(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     if check is not None:
         look = style("good" if check.is_valid else "bad")
         verdict = "matches" if check.is_valid else "does not match"
-        yield "Hash", Text(f"{algorithm_text(check.algorithm)} {verdict}", look)
+        yield "Hash", Text(f"{check.algorithm.usual_name} {verdict}", look)
         yield "Expected", Text(printable(check.expected_hash))
         yield "Actual", Text(printable(check.calculated_hash), look)
     elif seen.details is not None and seen.details.expected_hash:

@@ -218,9 +218,9 @@ def _of_text(done: int, total: int, about: str) -> str:
 
 def _speed_parts(summary: Summary, width: int) -> list[Part]:
     speed = Span(speed_text(summary.speed) or "0 B/s", "speed" if summary.speed >= 1 else "quiet")
-    peak = max(summary.samples, default=0.0)
-    if width < _MIN_GRAPH_WIDTH or not peak:
+    if width < _MIN_GRAPH_WIDTH or not any(summary.samples):
         return [Part(0, (speed,))]
+    peak = max(*summary.samples, summary.speed)  # which may be above the last sample
     limit = limit_in_sight(summary.limit, peak)  # a line at the top; its number is above it
     graph = graph_text(summary.samples, _GRAPH, limit or peak, has_line=limit is not None)
     parts = [Part(4, (Span(graph, "speed"),)), Part(0, (speed,))]

@@ -17,19 +17,20 @@ Change = Callable[[], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, and how to undo and redo it.
-
-    In sentences, `{}` is replaced by the name of the only download, or by their number.
-    """
+    """One change, and how to undo and redo it."""
 
     undo: Change
     redo: Change
-    undone: str  # such as `Restored {}`
-    redone: str
+    change: str  # such as `the removal of {}`, with `{}` for the name or number of the downloads
     name: str = ""  # of the download, if it changes only one
     returning: Sequence[str] = ()  # downloads that come back into the list when it is undone
     total: int = 0  # downloads that it changed
     time: float = 0.0  # of the monotonic clock
+
+    def words(self, count: int | None = None) -> str:
+        """Return the change of `count` downloads, or of all, in words: `the removal of x.bin`."""
+        some = self.total if count is None else count
+        return self.change.format(self.name or count_text(some))
 
 
 class UndoStack:
@@ -58,44 +59,50 @@ class UndoStack:
         self._undone: list[Step] = []
 
     @property
-    def can_undo(self) -> bool:
-        """True if there is a step to undo."""
+    def next_undo(self) -> str:
+        """The change that `undo` undoes first, such as `the removal of x.bin`; "" for none."""
         oldest = time.monotonic() - DEFAULT_TUNING.undo_seconds
         if self._done and self._done[0].time < oldest:
             self._done = [step for step in self._done if step.time >= oldest]
-        return bool(self._done)
+        return self._done[-1].words() if self._done else ""
 
     @property
-    def can_redo(self) -> bool:
-        """True if there is a step to redo."""
-        return bool(self._undone)
+    def next_redo(self) -> str:
+        """The change that `redo` makes again first; "" for none."""
+        return self._undone[-1].words() if self._undone else ""
 
     async def undo(self) -> str:
-        """Undo the last step; return a sentence about the result."""
-        if not self.can_undo:
-            return ""
-        step = self._done.pop()
-        self.work.is_stopped = False
-        count = await step.undo()
-        if self.work.is_stopped:
-            self._done.append(step)  # so that the next undo continues with it
-            return f"{step.undone.format(count_text(count))}; stopped. Undo again to continue."
-        self._undone.append(step)
-        self.returned = step.returning
-        return _report("Undo", step, step.undone, count)
+        """Undo the last step that still can be undone; return a sentence about the result."""
+        lost: list[Step] = []
+        while self.next_undo:
+            step = self._done.pop()
+            self.work.is_stopped = False
+            count = await step.undo()
+            if self.work.is_stopped:
+                self._done.append(step)  # so that the next undo continues with it
+                return f"Undid {step.words(count)}; stopped. Undo again to continue."
+            if count:
+                self._undone.append(step)
+                self.returned = step.returning
+                return _lost_text(lost, "undone") + _report("Undid", step, count)
+            lost.append(step)
+        return _lost_text(lost, "undone").rstrip()
 
     async def redo(self) -> str:
-        """Redo the last undone step; return a sentence about the result."""
-        if not self._undone:
-            return ""
-        step = self._undone.pop()
-        self.work.is_stopped = False
-        count = await step.redo()
-        if self.work.is_stopped:
-            self._undone.append(step)  # so that the next redo continues with it
-            return f"{step.redone.format(count_text(count))}; stopped. Redo again to continue."
-        self._done.append(replace(step, time=time.monotonic()))
-        return _report("Redo", step, step.redone, count)
+        """Redo the last undone step that still can be; return a sentence about the result."""
+        lost: list[Step] = []
+        while self._undone:
+            step = self._undone.pop()
+            self.work.is_stopped = False
+            count = await step.redo()
+            if self.work.is_stopped:
+                self._undone.append(step)  # so that the next redo continues with it
+                return f"Redid {step.words(count)}; stopped. Redo again to continue."
+            if count:
+                self._done.append(replace(step, time=time.monotonic()))
+                return _lost_text(lost, "redone") + _report("Redid", step, count)
+            lost.append(step)
+        return _lost_text(lost, "redone").rstrip()
 
     def only_name(self, ids: Sequence[str]) -> str:
         """Return the name of the only download; "" if there are several."""
@@ -111,11 +118,16 @@ class UndoStack:
         return count
 
 
-def _report(name: str, step: Step, sentence: str, count: int) -> str:
-    """Return a sentence about what `name`, undo or redo, did to `count` downloads of a step."""
-    rest = step.total - count
+def _report(verb: str, step: Step, count: int) -> str:
+    """Return a sentence about `count` downloads of a step that was undone or redone."""
+    text, rest = f"{verb} {step.words(count)}", step.total - count
     changed = "has changed or is gone" if rest == 1 else "have changed or are gone"
-    if not count:
-        return f"{name} is not possible: {step.name or count_text(rest)} {changed}."
-    text = sentence.format(step.name or count_text(count))
     return f"{text}; skipped {rest:,} that {changed}." if rest > 0 else f"{text}."
+
+
+def _lost_text(steps: Sequence[Step], done: str) -> str:
+    """Return a sentence, and a blank, about steps that can no longer be undone or redone."""
+    if not steps:
+        return ""
+    what = steps[0].words() if len(steps) == 1 else f"{len(steps):,} changes"
+    return f"{what[0].upper()}{what[1:]} can no longer be {done}. "

@@ -180,6 +180,14 @@ class DownloadSnapshot(NamedTuple):
         return None if self.failure is None else self.failure.kind
 
     @property
+    def cause(self) -> str:
+        """Cause of the last failure in a few words; "" if there is none.
+
+        A failure of unknown kind, stored by an earlier version, gives its whole message.
+        """
+        return (self.failure.cause if self.failure is not None else "") or self.error or ""
+
+    @property
     def got_page(self) -> bool:
         """True if the download failed because the server sent a web page instead of the file."""
         return self.status is DownloadStatus.FAILED and self.failure_kind is FailureKind.WEB_PAGE

@@ -23,6 +23,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from .failures import Failure, FailureKind
+from .hash_algorithms import HashAlgorithm
 from .text import printable, redact
 from .units import count_text, duration_text, size_text
 
@@ -410,6 +411,7 @@ class HashMismatchError(FileValidationError):
         was_there: rheo did not download the file, because it existed already.
         is_promised: the expected digest comes from the server's headers.
         mirror_errors: errors of the mirrors that should have replaced the file or its bad pieces.
+        algorithm: algorithm of the digests; None: unknown.
     """
 
     def __init__(
@@ -424,6 +426,7 @@ class HashMismatchError(FileValidationError):
         was_there: bool = False,
         is_promised: bool = False,
         mirror_errors: Sequence[Exception] = (),
+        algorithm: HashAlgorithm | None = None,
     ) -> None:
         self.expected_hash = expected_hash
         self.calculated_hash = calculated_hash
@@ -434,7 +437,8 @@ class HashMismatchError(FileValidationError):
         self.page = page
         self.mirror_errors = mirror_errors
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
-        problem = f"expected {expected_hash[:16]}…, got {got}"
+        wrong = f"wrong {algorithm.usual_name if algorithm else 'checksum'}"
+        problem = f"{wrong}: expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
             where = "at every source that sent them" if mirror_errors else "at every source"
             problem = f"{bad_pieces:,} of {pieces:,} pieces are damaged {where}"
@@ -446,9 +450,9 @@ class HashMismatchError(FileValidationError):
             which = "another source" if bad_pieces else "the mirror"
             problem += f"; {which} failed: {mirror_errors[0]}"
         if was_there:
-            problem += _FILE_UNCHANGED
-        which = f"the existing {file_path.name}" if was_there else file_path.name
-        super().__init__(f"hash mismatch for {which}: {problem}")
+            problem = f"the existing {file_path.name} has a {problem}{_FILE_UNCHANGED}"
+        super().__init__(problem)
+        self.brief = wrong
         if was_there:
             self.kind = FailureKind.EXISTING_DIFFERS
         elif bad_pieces:

@@ -49,6 +49,17 @@ _HTTP_KINDS = frozenset(
         FailureKind.HTTP_STATUS,
     }
 )
+_CAUSES = {
+    FailureKind.LOGIN_REFUSED: "401 wrong login",
+    FailureKind.LOGIN_MISSING: "401 needs a login",
+    FailureKind.PROXY_LOGIN_MISSING: "407 the proxy needs a login",
+    FailureKind.PROXY_LOGIN_REFUSED: "407 wrong proxy login",
+    FailureKind.WEB_PAGE: "web page, not a file",
+    FailureKind.EXISTING_DIFFERS: "a different file exists",
+    FailureKind.FILE_EXISTS: "file already exists",
+    FailureKind.PIECES: "damaged at every source",
+    FailureKind.INCOMPLETE: "connection ended early",
+}
 LOGIN_KINDS = frozenset({FailureKind.LOGIN_MISSING, FailureKind.LOGIN_REFUSED})
 """Failures caused by a missing or wrong name or password."""
 
@@ -64,6 +75,11 @@ class Failure(NamedTuple):
 
     kind: FailureKind
     brief: str = ""
+
+    @property
+    def cause(self) -> str:
+        """Cause in a few words, such as `401 needs a login`; "" if only the message says it."""
+        return _CAUSES.get(self.kind) or self.brief
 
     @property
     def http_status(self) -> str:

@@ -45,8 +45,8 @@ class Term:
 
     Attributes:
         value: text to look for, a value of the field, or a regular expression.
-        field: name of the field; "" for a word, which is searched for in name and URL, and for an
-            expression, which is searched for in the name.
+        field: name of the field; "" for a word, which is searched for in name, URL, state and
+            cause of failure, and for an expression, which is searched for in the name.
         operator: one of `OPERATORS`; "" for a word.
         is_pattern: True if the value is a regular expression.
         negated: True if the condition must not hold.
@@ -78,6 +78,8 @@ STATUSES = {
     "waiting": frozenset({DownloadStatus.QUEUED, DownloadStatus.PAUSED}),
 }
 """States of a filter by the words of the screen; `waiting` are those with a reason to wait."""
+_WITH_CAUSE = frozenset({DownloadStatus.FAILED, DownloadStatus.RETRYING})
+"""States in which a row shows the cause of its last failure."""
 _ALIASES = {status.value: status.word for status in DownloadStatus}
 """Words of the library."""
 
@@ -228,7 +230,20 @@ def _test_of(term: Term) -> Test:
     find = _finder(term)
     if term.is_pattern:  # most have anchors, which refer to names
         return lambda row, _: find(row.name)
-    return lambda row, _: find(row.name) or find(row.url)
+    return _word_test(find)
+
+
+def _word_test(find: Find) -> Test:
+    """Return the test of a word, which is searched for wherever a row of the app shows text."""
+    statuses = frozenset(status for status in DownloadStatus if find(status.word))
+
+    def test(row: DownloadSnapshot, _: Moment) -> bool:
+        if find(row.name) or find(row.url) or row.status in statuses:
+            return True
+        shows_cause = row.status in _WITH_CAUSE and find(row.cause)
+        return shows_cause or (bool(row.reason) and find(row.reason))
+
+    return test
 
 
 def _number_test(field: NumberField, compare: Callable[[float, float], bool], limit: float) -> Test:

@@ -18,6 +18,11 @@ class HashAlgorithm(StrEnum):
         """Number of hexadecimal characters in a digest."""
         return _HEX_LENGTHS[self]
 
+    @property
+    def usual_name(self) -> str:
+        """Name for users, such as `SHA-256`."""
+        return _USUAL_NAMES[self]
+
     def is_weaker_than(self, other: "HashAlgorithm") -> bool:
         """Return True if rheo prefers a checksum of the other algorithm."""
         return STRONGEST_FIRST.index(self) > STRONGEST_FIRST.index(other)
@@ -30,6 +35,14 @@ _HEX_LENGTHS = {
     HashAlgorithm.SHA384: 96,
     HashAlgorithm.SHA512: 128,
     HashAlgorithm.BLAKE2B: 128,
+}
+_USUAL_NAMES = {
+    HashAlgorithm.MD5: "MD5",
+    HashAlgorithm.SHA1: "SHA-1",
+    HashAlgorithm.SHA256: "SHA-256",
+    HashAlgorithm.SHA384: "SHA-384",
+    HashAlgorithm.SHA512: "SHA-512",
+    HashAlgorithm.BLAKE2B: "BLAKE2b",
 }
 
 STRONGEST_FIRST = (

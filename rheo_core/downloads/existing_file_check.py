@@ -172,6 +172,7 @@ async def _check(
             calculated_hash=result.calculated_hash,
             file_path=path,
             was_there=True,
+            algorithm=result.algorithm,
         )
 
 
@@ -202,6 +203,7 @@ async def _check_pieces(context: AttemptContext, record: DownloadRecord, path: P
             calculated_hash=digest,
             file_path=path,
             was_there=True,
+            algorithm=pieces.algorithm,
         )
 
 

@@ -251,6 +251,7 @@ class Verification:
             file_path=part.destination,
             page=came if is_page(came) else None,
             is_promised=self._expected is None,
+            algorithm=result.algorithm,
         )
 
     async def _drop(self, part: PartFile) -> None:

@@ -408,6 +408,7 @@ class DownloadWorker:
                 calculated_hash=stats.validation.calculated_hash,
                 file_path=self.destination(record),
                 mirror_errors=[error],
+                algorithm=stats.validation.algorithm,
             )
         if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
             return error

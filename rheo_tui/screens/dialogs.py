@@ -13,7 +13,7 @@ from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.failures import LOGIN_KINDS
 from rheo_tui.columns import Column, ColumnChoice
-from rheo_tui.existing_files import Decision
+from rheo_tui.existing_files import Decision, paths_of
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import count_text
 from rheo_tui.menus import MenuItem
@@ -154,7 +154,7 @@ class Dialogs:
         """Open the choices for files on the disk; call `decided` with the decision, or None."""
         from .existing_file import ExistingFileScreen
 
-        self._app.push_screen(ExistingFileScreen(rows), decided)
+        self._app.push_screen(ExistingFileScreen(paths_of(rows)), decided)
 
     async def is_sure_to_delete(self, count: int) -> bool:
         """Ask before `count` files are deleted; return True for yes. Needs a worker."""

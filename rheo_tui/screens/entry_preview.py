@@ -31,7 +31,7 @@ from rheo_tui.proposals import (
     unclear_ids,
 )
 from rheo_tui.screens.edit import EditScreen
-from rheo_tui.screens.existing_file import NameScreen
+from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work
@@ -254,8 +254,12 @@ class EntryPreview(Vertical):
             self._decide(some, decision)
         elif (current := table.current) is not None and _fits(current, decision):
             takes_back = event.toggles and current.outcome is Outcome.SKIP
-            self._decide([current], None if takes_back else decision)
-            table.cursor += 1
+            self._decide_one(current, None if takes_back else decision)
+
+    def _decide_one(self, proposal: Proposal, decision: Decision | None) -> None:
+        """Record a decision on the line under the cursor, and go to the next one."""
+        self._decide([proposal], decision)
+        self.query_one(EntryTable).cursor += 1
 
     def _decide(self, some: Sequence[Proposal], decision: Decision | None) -> None:
         """Record a decision on proposals, or revoke it, and show it."""
@@ -292,13 +296,29 @@ class EntryPreview(Vertical):
             return
         if proposal.entry.config is None or proposal.key is None:
             self.post_message(self.LineWanted(proposal.entry.line))
-        elif what == "edit":
-            self._edit(proposal, proposal.key)
-        elif proposal.entry.verdict is Verdict.ON_DISK:
-            if what == "open":
+            return
+        is_on_disk = proposal.entry.verdict is Verdict.ON_DISK
+        match what:
+            case "act" if is_on_disk:
+                self._offer_choices(proposal)
+            case "act" | "edit":
+                self._edit(proposal, proposal.key)
+            case "open" if is_on_disk:
                 await self._open(proposal)
-            else:
+            case "rename" if is_on_disk:
                 self._rename(proposal)
+
+    def _offer_choices(self, proposal: Proposal) -> None:
+        def decided(decision: Decision | None) -> None:
+            if decision is None:
+                return
+            if decision.choice is Choice.OPEN:
+                self.query_one(EntryTable).action_ask("open")
+            else:
+                self._decide_one(proposal, decision)
+
+        path = Path(proposal.entry.existing)
+        self.app.push_screen(ExistingFileScreen([path], may_skip=True), decided)
 
     async def _open(self, proposal: Proposal) -> None:
         path = Path(proposal.entry.existing)
@@ -308,8 +328,7 @@ class EntryPreview(Vertical):
     def _rename(self, proposal: Proposal) -> None:
         def named(name: str | None) -> None:
             if name:
-                self._decide([proposal], Decision(Choice.RENAME, name))
-                self.query_one(EntryTable).cursor += 1
+                self._decide_one(proposal, Decision(Choice.RENAME, name))
 
         self.app.push_screen(NameScreen(Path(proposal.entry.existing).name), named)
 

@@ -11,7 +11,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
-from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filenames import number_filename, sanitise_filename
 from rheo_core.domain.text import printable
 from rheo_tui.existing_files import Choice, Decision
@@ -26,6 +25,7 @@ _CHOICES = {
     Choice.AGAIN: ("a", "Download again under a numbered name"),
     Choice.RENAME: ("r", "Download under another name"),
     Choice.OVERWRITE: ("o", "Download again and overwrite"),
+    Choice.SKIP: ("s", "Skip it"),
 }
 
 
@@ -57,26 +57,31 @@ class NameScreen(ModalScreen[str]):
 
 
 class ExistingFileScreen(ModalScreen[Decision | None]):
-    """Returns the user's decision on one or several downloads; None if there is none."""
+    """Returns the user's decision on one or several files; None if there is none.
+
+    Args:
+        paths: the files that exist.
+        may_skip: True if their downloads are not in the list yet.
+    """
 
     BINDINGS: ClassVar = [
         ("escape", "dismiss(None)", "Close"),
         *((key, f"choose('{choice}')", title) for choice, (key, title) in _CHOICES.items()),
     ]
 
-    def __init__(self, rows: Sequence[DownloadSnapshot]) -> None:
+    def __init__(self, paths: Sequence[Path], *, may_skip: bool = False) -> None:
         super().__init__()
-        self._rows = rows
-        self._choices = [choice for choice in _CHOICES if len(rows) == 1 or choice not in _FOR_ONE]
+        self._paths = paths
+        omitted = (_FOR_ONE if len(paths) > 1 else set()) | (set() if may_skip else {Choice.SKIP})
+        self._choices = [choice for choice in _CHOICES if choice not in omitted]
 
     def compose(self) -> ComposeResult:
         """Create the name and the choices."""
-        row = self._rows[0]
-        is_one = len(self._rows) == 1
+        paths = self._paths
         with Vertical(classes="dialog dialog-small") as dialog:
             dialog.border_title = "Already on the disk"
             yield Static(
-                _place_of(row) if is_one else count_text(len(self._rows)),
+                printable(short_path(paths[0])) if len(paths) == 1 else count_text(len(paths)),
                 classes="existing-name",
                 markup=False,
             )
@@ -104,7 +109,7 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
             return
         name = ""
         if choice == Choice.RENAME:
-            name = await self.app.push_screen_wait(NameScreen(self._rows[0].name))
+            name = await self.app.push_screen_wait(NameScreen(self._paths[0].name))
             if not name:
                 return
         self.dismiss(Decision(Choice(choice), name))
@@ -112,7 +117,3 @@ class ExistingFileScreen(ModalScreen[Decision | None]):
     def on_paste(self, event: events.Paste) -> None:
         """Stop pastes, because they choose nothing."""
         event.stop()
-
-
-def _place_of(row: DownloadSnapshot) -> str:
-    return printable(short_path(Path(row.destination)) if row.destination else row.name)

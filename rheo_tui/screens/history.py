@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
-from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.existing_files import Choice, Decision, paths_of
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import (
@@ -233,7 +233,7 @@ class HistoryScreen(ModalScreen[None]):
         """Ask what to do about files on the disk; return None to queue nothing."""
         from .existing_file import ExistingFileScreen
 
-        decision = await self.app.push_screen_wait(ExistingFileScreen(rows))
+        decision = await self.app.push_screen_wait(ExistingFileScreen(paths_of(rows)))
         if decision is None or decision.choice is not Choice.OPEN:
             return decision
         await self._open(Path(rows[0].destination))

@@ -196,10 +196,10 @@ class LoadScreen(ModalScreen[int]):
 
     async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
         """Return the entries of a file, the sentence if there are none, and its kind."""
-        path = _expanded(text)
-        if await asyncio.to_thread(path.is_dir):
-            return [], "Choose a file in this folder.", ""
         try:
+            path = _expanded(text)
+            if await asyncio.to_thread(path.is_dir):
+                return [], "Choose a file in this folder.", ""
             entries = await self._client.service.check_file(path, options)
             size = (await asyncio.to_thread(path.stat)).st_size
         except (OSError, RuntimeError, ValueError) as error:
@@ -291,7 +291,15 @@ class LoadScreen(ModalScreen[int]):
 
 
 def _expanded(text: str) -> Path:
-    return Path(text).expanduser()
+    """Return a path with the home folder in place of `~`.
+
+    Raises:
+        ValueError: the folder is unknown.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("the user does not exist") from None
 
 
 def _completed(text: str) -> str:
@@ -302,5 +310,5 @@ def _may_be_path(text: str) -> bool:
     """Return True unless `text` names a file; blocks."""
     try:
         return not os.path.isfile(_expanded(text))
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return False

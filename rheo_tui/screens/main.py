@@ -1,7 +1,6 @@
 """MainScreen: the screen around the download table, and the handlers of its actions."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -34,6 +33,7 @@ from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text
+from rheo_tui.garbage_collections import GarbageCollections
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
@@ -68,8 +68,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
-_MANY_ROWS = 10_000
-"""New rows among which a search for garbage would take longer than a key may."""
 
 
 class MainScreen(Screen[None]):
@@ -110,7 +108,7 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self._spared_rows = 0  # rows that garbage collections leave out
+        self._garbage = GarbageCollections()
         self.undo = UndoStack(self.work, self._name_of)
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
@@ -119,7 +117,6 @@ class MainScreen(Screen[None]):
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
-            self,
             self,
             model=self.model,
             service=service,
@@ -187,7 +184,9 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
-            await self._open_engine()
+            with self._garbage.off():
+                await self.client.start()
+                await self.refresh_from_engine()
         except SessionLockedError as error:
             self.post_message(self.SessionLocked(error))
         except RheoError as error:
@@ -196,30 +195,6 @@ class MainScreen(Screen[None]):
             self.is_reading = True
             await self.client.add_items(self._items)
             self.is_reading = False
-
-    async def _open_engine(self) -> None:
-        """Open the engine and show its rows.
-
-        Rows are not garbage, and searching for it while 100,000 are read takes a sixth of the time.
-        """
-        gc.disable()
-        try:
-            await self.client.start()
-            await self.refresh_from_engine()
-        finally:
-            gc.enable()
-
-    def _spare_rows(self) -> None:
-        """Leave many new rows out of later garbage collections.
-
-        With 100,000 rows, each collection would take 0.3 s, in which no key acts.
-        """
-        rows = len(self.model.rows)
-        self._spared_rows = min(self._spared_rows, rows)  # some were removed
-        if rows >= self._spared_rows + _MANY_ROWS:
-            self._spared_rows = rows
-            gc.collect()
-            gc.freeze()
 
     @work(exit_on_error=False)
     async def _watch_disk(self) -> None:
@@ -244,7 +219,7 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
-        self._spare_rows()
+        self._garbage.spare(len(self.model.rows))
         self._inspector.sample(snapshot.downloads)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
@@ -280,8 +255,8 @@ class MainScreen(Screen[None]):
             details_open=self.query_one(DetailsPane).display,
             log_open=self.query_one(LogPane).display,
             follows=self.table.is_following,
-            can_undo=self.undo.can_undo,
-            can_redo=self.undo.can_redo,
+            undoes=self.undo.next_undo,
+            redoes=self.undo.next_redo,
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed=latest.speed_bps if latest else 0.0,
             speed_limit=latest.speed_limit_bps if latest else None,

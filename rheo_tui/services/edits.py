@@ -30,15 +30,14 @@ class Edits:
         step = Step(
             partial(self._edit, download_id, before),  # its checksum may also have changed
             partial(self._replace_url, download_id, url),
-            "Restored the previous URL of {}",
-            "Replaced the URL of {}",
+            "the new link of {}",
             self._undo.only_name([download_id]),
         )
         return bool(self._undo.push(step, await step.redo()))
 
     async def edit(self, configs: Mapping[str, FileConfig]) -> int:
         """Give downloads other options, by id; return their number. See `DownloadService.edit`."""
-        return await self._edit_all(configs, "Restored the options of {}", "Edited {}")
+        return await self._edit_all(configs, "the edit of {}")
 
     async def renew(self, links: Mapping[str, FileConfig]) -> int:
         """Use other URLs for downloads, and keep their bytes; return their number.
@@ -57,9 +56,9 @@ class Edits:
                 except ValueError as error:
                     name = printable(before.get_destination_filename())
                     raise ValueError(f"{name}: {error}") from None
-        return await self._edit_all(configs, "Restored the previous links of {}", "Renewed {}")
+        return await self._edit_all(configs, "the new link of {}")
 
-    async def _edit_all(self, configs: Mapping[str, FileConfig], undone: str, redone: str) -> int:
+    async def _edit_all(self, configs: Mapping[str, FileConfig], change: str) -> int:
         undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
         name = self._undo.only_name(list(configs))
         for download_id, after in configs.items():
@@ -68,7 +67,7 @@ class Edits:
             if before is not None and saved is not None:
                 undo[saved], redo[download_id] = before, after
         back, again = partial(self._edit_each, undo), partial(self._edit_each, redo)
-        return self._undo.push(Step(back, again, undone, redone, name), len(undo))
+        return self._undo.push(Step(back, again, change, name), len(undo))
 
     async def _edit_each(self, configs: Mapping[str, FileConfig]) -> int:
         return sum([await self._edit(each, config) for each, config in configs.items()])

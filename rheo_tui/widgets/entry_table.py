@@ -98,7 +98,8 @@ def keys_for(proposal: Proposal | None) -> str:
     if entry.config is None:
         return f"Enter correct the line · {_ADD} · {_CLOSE}"
     if entry.verdict is Verdict.ON_DISK:
-        return f"o overwrite · r rename · s skip · a again · {_ADD} · A O S all · v open · {_CLOSE}"
+        choices = "Enter choose · o overwrite · r rename · s skip · a again"
+        return f"{choices} · {_ADD} · A O S all · v open · e edit · {_CLOSE}"
     if entry.verdict is not Verdict.OK:
         return f"Enter edit · {_ADD} · {_CLOSE}"
     renews = " · a add as new" if proposal.renews is not None else ""
@@ -115,7 +116,8 @@ class EntryTable(CursorView[Proposal]):
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         ("space", "choose('skip', True)", "Skip"),
-        ("enter,e", "ask('edit')", "Edit"),
+        ("enter", "ask('act')", "Choose or edit"),
+        ("e", "ask('edit')", "Edit"),
         ("s", "choose('skip')", "Skip"),
         ("a", "choose('again')", "Download again"),
         ("o", "choose('overwrite')", "Overwrite"),
@@ -136,7 +138,7 @@ class EntryTable(CursorView[Proposal]):
 
     @dataclass
     class Asked(Message):
-        """The user wants to edit, rename or open the line under the cursor."""
+        """The user wants to choose for the line under the cursor, or edit, rename or open it."""
 
         what: str
 
@@ -174,11 +176,11 @@ class EntryTable(CursorView[Proposal]):
         self.post_message(self.Chosen(Choice(choice), for_all=True))
 
     def action_ask(self, what: str) -> None:
-        """Ask to edit, rename or open the line under the cursor."""
+        """Ask to choose for the line under the cursor, or to edit, rename or open it."""
         self.post_message(self.Asked(what))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor; skip on the glyph; a double click edits."""
+        """Move the cursor; skip on the glyph; a double click is Enter."""
         line, offset = self.line_at(event), event.get_content_offset(self)
         if line is None or offset is None:
             return
@@ -186,7 +188,7 @@ class EntryTable(CursorView[Proposal]):
         if offset.x < _GLYPH_CELLS:
             self.action_choose(Choice.SKIP, toggles=True)
         elif event.chain == 2:
-            self.action_ask("edit")
+            self.action_ask("act")
 
     # Painting
 

@@ -59,7 +59,7 @@ async def test_a_promised_checksum_is_checked(server: MisbehavingServer, tmp_pat
     assert journal.names(good.id) == ["queued", "started", "validating", "completed"]
     assert journal.last("completed").validation.is_valid
     assert status_of(manager, bad) is DownloadStatus.FAILED
-    assert "hash mismatch" in error_of(manager, bad)
+    assert "wrong SHA-256" in error_of(manager, bad)
     assert not (tmp_path / "bad").exists()
 
 
@@ -101,7 +101,7 @@ async def test_a_promise_that_a_splice_breaks(server: MisbehavingServer, tmp_pat
         await manager.wait_until_complete(timeout=10)
         await manager.retry(config.id)
         await manager.wait_until_complete(timeout=10)
-        assert "hash mismatch" in error_of(manager, config)
+        assert "wrong SHA-256" in error_of(manager, config)
         assert await manager.keep(config.id) is None  # a splice is of no use to anybody
     assert names_in(tmp_path) == []
 
@@ -118,7 +118,7 @@ async def test_a_promise_of_the_rest_alone(
     if promised is BODY:
         assert journal.last("completed").validation.is_valid
     else:
-        assert "hash mismatch" in error_of(manager, config)
+        assert "wrong SHA-256" in error_of(manager, config)
         assert names_in(tmp_path) == []
 
 
@@ -142,7 +142,7 @@ async def test_a_promise_of_a_connection_that_joined(
     if promised is BODY:
         assert journal.last("completed").validation.is_valid
     else:
-        assert "hash mismatch" in error_of(manager, config)
+        assert "wrong SHA-256" in error_of(manager, config)
 
 
 def test_a_promise_of_another_version_is_none(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
         (answer("403 Later", Retry_After=0), "HTTP 403"),
         (answer("202 Accepted", Retry_After=0), "HTTP 202"),
         (answer("403 Forbidden"), "no checksum found"),
-        (serving(sha256(OTHER).encode()), "hash mismatch"),
+        (serving(sha256(OTHER).encode()), "wrong SHA-256"),
     ],
 )
 async def test_without_its_sidecar_it_fails(
@@ -274,7 +274,7 @@ async def test_without_its_sidecar_it_fails(
     manager, _ = await fetch(tmp_path, [config])
     assert told in error_of(manager, config)
     assert not (tmp_path / "f").exists()
-    assert bool(server.requests_for("/f")) == (told == "hash mismatch")  # no byte before
+    assert bool(server.requests_for("/f")) == (told == "wrong SHA-256")  # no byte before
 
 
 async def test_the_sidecar_of_a_replaced_link(server: MisbehavingServer, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ async def test_right_and_wrong_hash(server: MisbehavingServer, tmp_path: Path) -
     assert journal.names(good.id) == ["queued", "started", "validating", "completed"]
     assert journal.names(bad.id) == ["queued", "started", "validating", "failed"]
     assert names_in(tmp_path) == ["good"]
-    assert "hash mismatch" in error_of(manager, bad)
+    assert "wrong SHA-256" in error_of(manager, bad)
     validation = journal.last("failed").validation
     assert validation.calculated_hash == sha256(BODY) and not validation.is_valid
 

@@ -56,14 +56,14 @@ async def test_the_right_file_is_skipped(
 @pytest.mark.parametrize(
     ("there", "wishes", "problem"),
     [
-        (WRONG, {"hash_config": known()}, "hash mismatch for the existing a: expected "),
-        (b"", {"hash_config": known()}, "hash mismatch for the existing a: expected "),
+        (WRONG, {"hash_config": known()}, "the existing a has a wrong "),
+        (b"", {"hash_config": known()}, "the existing a has a wrong "),
         (b"short", {"size_bytes": 18}, "the existing a has 5 bytes instead of 18; "),
-        (WRONG, {"size_bytes": 18, "hash_config": known()}, "hash mismatch for the existing a"),
-        (WRONG, {"size_bytes": 18, "pieces": PIECES}, "hash mismatch for the existing a"),
+        (WRONG, {"size_bytes": 18, "hash_config": known()}, "the existing a has a wrong "),
+        (WRONG, {"size_bytes": 18, "pieces": PIECES}, "the existing a has a wrong "),
         (BODY[:10], {"pieces": PIECES}, "the existing a: a file of 10 bytes has 1 piece of"),
         (BODY + b"and", {"pieces": PIECES}, "the existing a: a file of 21 bytes has 3 pieces of"),
-        (BODY + b"!", {"pieces": PIECES}, "hash mismatch for the existing a: expected "),
+        (BODY + b"!", {"pieces": PIECES}, "the existing a has a wrong "),
     ],
     ids=["hash", "empty", "size", "both", "piece", "a piece less", "a piece more", "a byte more"],
 )
@@ -89,7 +89,7 @@ async def test_a_checksum_file_counts_too(server: MisbehavingServer, tmp_path: P
     server.on("/a.sha256", serving(f"{sha256(BODY)}  a\n".encode()))
     config = FileConfig(url=server.on("/a", serving(BODY)), sidecar=True)
     manager, _ = await fetch(tmp_path, [config])
-    assert error_of(manager, config).startswith("hash mismatch for the existing a")
+    assert error_of(manager, config).startswith("the existing a has a wrong ")
 
 
 async def test_a_name_that_the_server_tells(server: MisbehavingServer, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_a_name_that_the_server_tells(server: MisbehavingServer, tmp_path:
     url = server.on("/a", serving(BODY, Content_Disposition='attachment; filename="told"'))
     config = FileConfig(url=url, hash_config=known())
     manager, _ = await fetch(tmp_path, [config])
-    assert error_of(manager, config).startswith("hash mismatch for the existing told")
+    assert error_of(manager, config).startswith("the existing told has a wrong ")
     assert names_in(tmp_path) == ["told"]
 
 

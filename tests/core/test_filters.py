@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.exceptions import HttpStatusError, failure_of
 from rheo_core.domain.filter_terms import (
     FIELDS,
     STATUSES,
@@ -30,6 +31,7 @@ from rheo_core.domain.filters import (
 
 NOW = 1_800_000_000.0
 MOMENT = Moment(NOW)
+NO_LOGIN = failure_of(HttpStatusError(401))
 
 
 def row(**facts: Any) -> DownloadSnapshot:
@@ -104,11 +106,21 @@ def test_what_does_not_match(text: str) -> None:
         ("status:waiting", {"start_at": NOW + 1}),
         ("name:/straße/", {"name": "STRASSE straße"}),
         ("straße", {"name": "STRASSE"}),
+        ("login", {"status": DownloadStatus.FAILED, "failure": NO_LOGIN}),
+        ('"404 not found"', {"status": DownloadStatus.FAILED,
+                             "failure": failure_of(HttpStatusError(404, "Not Found"))}),
+        ("503", {"status": DownloadStatus.RETRYING, "failure": failure_of(HttpStatusError(503))}),
+        ("fail", {"status": DownloadStatus.FAILED}),
+        ("disk", {"status": DownloadStatus.PAUSED, "reason": "disk full"}),
     ],
-)
+)  # fmt: skip
 def test_facts_that_only_some_downloads_have(text: str, facts: dict[str, Any]) -> None:
     assert matches(text, **facts)
     assert not matches(f"!{text}", **facts)
+
+
+def test_a_word_does_not_find_a_failure_that_is_over() -> None:
+    assert not matches("login", failure=NO_LOGIN)  # it is queued again
 
 
 def test_a_download_waits_for_a_host_that_is_full() -> None:
@@ -309,9 +321,16 @@ def contains(text: str, value: str) -> bool:
     return wild(value, text) if "*" in value else wild(f"*{value}*", text)
 
 
+def drawn(download: DownloadSnapshot) -> list[str]:
+    """Return the texts that a row of the app shows, and the URL."""
+    fails = download.status in (DownloadStatus.FAILED, DownloadStatus.RETRYING)
+    cause = download.cause if fails else ""
+    return [download.name, download.url, download.status.word, cause, download.reason]
+
+
 SMALL = st.text(st.sampled_from("abAB*ß"), min_size=1, max_size=4)
 MODELS: st.SearchStrategy[tuple[str, Model]] = st.one_of(
-    SMALL.map(lambda w: (w, lambda r: contains(r.name, w) or contains(r.url, w))),
+    SMALL.map(lambda w: (w, lambda r: any(contains(text, w) for text in drawn(r)))),
     SMALL.map(lambda w: (f"name:{w}", lambda r: contains(r.name, w))),
     SMALL.map(lambda w: (f"error:{w}", lambda r: contains(r.error or "", w))),
     st.integers(0, 9).map(lambda n: (f"size>{n}", lambda r: (r.total_bytes or -1) > n)),

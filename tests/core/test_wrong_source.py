@@ -112,7 +112,7 @@ async def test_the_same_wrong_file_after_a_fault_ends_the_download(
 ) -> None:
     config = asking(server, WRONG, in_turn(FAULTS["503"], WRONG))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(5))
-    assert error_of(manager, config).startswith("hash mismatch for f: expected ")
+    assert error_of(manager, config).startswith("wrong SHA-256: expected ")
     assert [len(starts(server, number)) for number in range(2)] == [1, 2]
     assert names_in(tmp_path) == []
 
@@ -145,7 +145,7 @@ async def test_the_fault_that_lasts_is_named(
     problem = {"503": "HTTP 503 Busy", "broken": "HTTP 500 No"}[fault]
     config = asking(server, WRONG, in_turn(FAULTS[fault], answer(problem.removeprefix("HTTP "))))
     manager, _ = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
-    assert error_of(manager, config).startswith("hash mismatch for f: expected ")
+    assert error_of(manager, config).startswith("wrong SHA-256: expected ")
     assert error_of(manager, config).endswith(f"; the mirror failed: {problem}")
     assert len(starts(server, 0)) == 1
     kept = names_in(tmp_path)
@@ -210,7 +210,7 @@ async def test_a_mirror_that_cannot_repair_the_pieces_is_named(
     manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
     assert journal.names().count("retrying") == (2 if fault.startswith("503") else 0)
     assert error_of(manager, config) == (
-        "hash mismatch for f: 1 of 10 pieces are damaged at every source that sent them; "
+        "1 of 10 pieces are damaged at every source that sent them; "
         f"another source failed: HTTP {fault}"
     )
 

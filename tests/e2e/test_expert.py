@@ -96,4 +96,4 @@ async def steer(expert: Expert) -> None:
     await expert.press("[", "Speed limit is")
     await expert.press("g", f"▌ {first}")
     await expert.press("x", f"Removed {first}", f"▌ {second}", "All 201")
-    await expert.press("u", f"▌ {first}", f"Restored {first}.", "All 202")
+    await expert.press("u", f"▌ {first}", f"Undid the removal of {first}.", "All 202")

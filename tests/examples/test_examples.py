@@ -140,7 +140,7 @@ async def test_hash_validation_failing(demo: DemoServer, tmp_path: Path) -> None
     url, checksum = demo.url(SMALL.path), f"sha256:{'0' * 64}"
     result = await run("03_hash_validation.py", url, checksum, "-o", tmp_path)
     assert (result.code, result.err) == (1, "")
-    assert result.out.startswith("failed: hash mismatch for a small.bin: expected 0000")
+    assert result.out.startswith("failed: wrong SHA-256: expected 0000")
     assert names_in(tmp_path) == []
 
 

@@ -36,7 +36,7 @@ async def test_e01_a_checksum_of_the_decoded_bytes_does_not_pass(scene: Scene) -
     config = scene.config(hash_config=checksum(TEXT))
     behaviour = whole(sent, Content_Encoding="gzip")
     outcome = await scene.fetch(behaviour, sent, TEXT, config=config)
-    outcome.failed("hash mismatch", requests=1)
+    outcome.failed("wrong SHA-256", requests=1)
 
 
 @pytest.mark.parametrize("chunks", [False, True])

@@ -225,7 +225,7 @@ async def test_b15_a_body_until_the_connection_ends(scene: Scene, version: str) 
 async def test_b15_only_a_checksum_proves_such_a_body_whole(scene: Scene) -> None:
     config = scene.config(hash_config=checksum(BODY))
     cut_off = raw(response(BODY[:1000], "Connection: close"))
-    (await scene.fetch(cut_off, BODY, config=config)).failed("hash mismatch")
+    (await scene.fetch(cut_off, BODY, config=config)).failed("wrong SHA-256")
     scene.server.requests.clear()
     sent = raw(response(BODY, "Connection: close"))
     (await scene.fetch(sent, BODY, config=config)).completed(BODY)

@@ -130,7 +130,7 @@ PAGE = b"<html><title>Please sign in</title></html>"
 async def test_t04_a_page_is_not_the_file_that_has_a_checksum(scene: Scene) -> None:
     page = whole(PAGE, Content_Type="text/html")
     config = scene.config(hash_config=checksum(BODY))
-    (await scene.fetch(page, PAGE, config=config)).failed("hash mismatch")
+    (await scene.fetch(page, PAGE, config=config)).failed("wrong SHA-256")
 
 
 async def test_t04_a_page_is_not_the_file_that_has_another_size(scene: Scene) -> None:

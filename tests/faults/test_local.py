@@ -249,7 +249,7 @@ async def test_l16_a_failure_cleans_up_after_itself_only(scene: Scene, end: str)
         if end == "status":
             behaviour, reason = answer("404 Not Found"), "404"
         else:
-            behaviour, reason = parts(BODY, **V1), "hash mismatch"
+            behaviour, reason = parts(BODY, **V1), "wrong SHA-256"
         (await scene.fetch(behaviour, BODY, config=config)).failed(reason)
     assert scene.bystanders() == scene.before
     assert scene.part.exists() == (end == "status")

@@ -590,7 +590,7 @@ async def test_what_a_checksum_refuses_is_told_to_be_a_page(scene: Scene) -> Non
     scene.path, scene.name = "/a.zip", "a.zip"
     config = scene.config(hash_config=checksum(BODY))
     outcome = await scene.fetch(page(SIGN_IN), SIGN_IN, config=config)
-    outcome.failed("hash mismatch", requests=1)
+    outcome.failed("wrong SHA-256", requests=1)
     assert "the server sent a web page (text/html)" in outcome.error
 
 

@@ -132,7 +132,7 @@ async def test_what_is_replaced_meanwhile_stays(
         check_final(scene.final, status is DownloadStatus.COMPLETED)
         if status is DownloadStatus.FAILED:
             fate = "moved or removed" if kind == "nothing" else "replaced"
-            reason = "hash mismatch" if end == "hash" else f"was {fate} by another program"
+            reason = "wrong SHA-256" if end == "hash" else f"was {fate} by another program"
             assert reason in (info.error or "")
         if end == "pause":
             scene.server.on(scene.path, parts(BODY, **V1))

@@ -518,7 +518,7 @@ async def test_verified_speaks_of_what_is_on_the_disk(scene: Scene, until: Until
     if how == "pieces":  # fetched again
         outcome.completed(GOOD)
     else:
-        outcome.failed("hash mismatch")
+        outcome.failed("wrong SHA-256")
 
 
 @pytest.mark.parametrize("strategy", ["overwrite", "rename"])

@@ -91,7 +91,7 @@ async def test_r28_304_to_everything_fails(broken: Scene) -> None:
 async def test_r31_a_server_that_lies_is_found_out_by_the_checksum(broken: Scene) -> None:
     config = broken.config(hash_config=checksum(NEW))
     outcome = await broken.resume(OLD, CUT, parts(NEW, **V1), NEW, config=config, headers=V1)
-    outcome.failed("hash mismatch", requests=2)
+    outcome.failed("wrong SHA-256", requests=2)
     assert not broken.part.exists()  # proven wrong
 
 

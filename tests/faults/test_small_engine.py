@@ -287,7 +287,7 @@ async def test_a_small_file_of_another_hash_is_gone(scene: Scene, size: int) -> 
     body, other = body_of(size), body_of(size, "other")
     config = scene.config(hash_config=checksum(body))
     outcome = await scene.fetch(serving(other, **V1), other, config=config)
-    outcome.failed("hash mismatch")
+    outcome.failed("wrong SHA-256")
     assert not scene.part.exists() and not scene.state.exists()
     before = len(outcome.requests)
     outcome = await scene.fetch(serving(body, **V1), body, config=config)

@@ -41,7 +41,7 @@ async def test_every_entry_has_a_file_or_a_reason(
     assert (manifest[5]["status"], manifest[5]["kind"]) == (404, "http_404")
     assert (manifest[5]["caption"], manifest[5]["n"]) == ("x", "3")
     assert manifest[6]["error"] == "row 7: scheme 'ftp'"
-    assert "hash mismatch" in manifest[7]["error"]
+    assert "wrong SHA-256" in manifest[7]["error"]
 
 
 @pytest.mark.parametrize(

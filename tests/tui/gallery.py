@@ -132,8 +132,8 @@ def _some_rows() -> list[DownloadSnapshot]:
              failures=2, **_UNAVAILABLE, retry_at=MOMENT + 12,
              bytes_downloaded=11 * _MB, total_bytes=24 * _MB),
         _row("router-1.9.2.bin", "cdn.example", status.FAILED, attempt=1, failures=1,
-             error="hash mismatch for router-1.9.2.bin: expected 42215637…, got f1a18511…",
-             failure=Failure(FailureKind.HASH),
+             error="wrong SHA-256: expected 42215637…, got f1a18511…",
+             failure=Failure(FailureKind.HASH, "wrong SHA-256"),
              validation=check, total_bytes=3 * _MB, bytes_downloaded=3 * _MB,
              finished_at=MOMENT - 300),
         _row("report-2019.pdf", "archive.example.org", status.FAILED, attempt=1, failures=1,
@@ -189,7 +189,7 @@ def _lines(rows: Sequence[DownloadSnapshot]) -> list[LogLine]:
     texts = (
         ("started: 8.0 MB", "info"),
         ("retrying: HTTP 503 Service Unavailable; retry 2 of 5 in 12 s", "warning"),
-        ("✗ wrong checksum: expected 42215637…, got f1a18511…", "bad"),
+        ("✗ wrong SHA-256: expected 42215637…, got f1a18511…", "bad"),
         ("done: 4.0 MB in 2 s, 2.0 MB/s", "good"),
     )
     chosen = (rows[0], rows[6], rows[7], rows[-1])

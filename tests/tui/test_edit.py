@@ -211,9 +211,9 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     assert await Edits(service, undo).edit({config.id: new}) == 1
     row = (await service.snapshot()).downloads[-1]
     assert (row.name, row.priority, row.speed_limit_bps, row.status) == ("b", 9, 1000, "paused")
-    assert await undo.undo() == "Restored the options of 1 download."
+    assert await undo.undo() == "Undid the edit of 1 download."
     assert await service.config_of(config.id) == before
-    assert await undo.redo() == "Edited 1 download."
+    assert await undo.redo() == "Redid the edit of 1 download."
     assert await service.config_of(new.id) == new
 
 

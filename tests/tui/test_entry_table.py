@@ -128,7 +128,7 @@ async def test_enter_edits_a_line_and_its_verdict_follows(
         await app.press("enter")
         await app.until(lambda: isinstance(app.app.screen, AddScreen))
         await app.until(lambda: words(app) == ["already there: choose", "new"])
-        await app.press("home", "enter")
+        await app.press("home", "e")
         await app.until(lambda: is_filled(app.app.screen))
         app.app.screen.query_one("#edit-name", Input).value = "mine.bin"
         app.app.screen.query_one("#edit-folder", Input).value = "isos"

@@ -20,6 +20,7 @@ from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.widgets.default_fields import DefaultFields
+from rheo_tui.widgets.entry_table import EntryTable
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running
@@ -110,6 +111,49 @@ async def test_each_link_gets_the_choice_of_the_user(
         "d.bin": OLD,
         "new.bin": b"new.bin",
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "choice", "expected"),
+    [
+        ("enter", "open", ""),
+        ("a", "again", "download again under a numbered name"),
+        ("o", "overwrite", "overwrite"),
+        ("s", "skip", "skip"),
+        ("down,down,down,enter", "overwrite", "overwrite"),
+        ("r", "rename", "save as a (1).bin"),
+    ],
+)
+async def test_enter_offers_the_choices_of_the_hint(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    choice: str,
+    expected: str,
+) -> None:
+    urls = place(server, tmp_path, "a.bin", "b.bin")
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    monkeypatch.setattr(file_manager, "_OPENERS", (str(opener),))
+    async with engine(tmp_path) as app:
+        await paste(app, *urls)
+        await app.press("tab", "enter")
+        await app.until(lambda: isinstance(app.app.screen, ExistingFileScreen))
+        name = app.app.screen.query_one(".existing-name", Static)
+        assert str(name.content) == f"{tmp_path}/a.bin"
+        await app.press(*key.split(","))
+        if choice == "rename":
+            await app.until(lambda: isinstance(app.app.screen, NameScreen))
+            await app.press("enter")
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        if choice == "open":
+            await app.until(lambda: f"Opened {tmp_path}/a.bin." in app.messages())
+        first = expected or "already there: choose"
+        assert choices(app) == [f"1 {first}", "2 already there: choose"]
+        table = app.app.screen.query_one(EntryTable)
+        assert table.cursor == (0 if choice == "open" else 1)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ async def test_a_login_typed_for_a_group_goes_to_each_of_its_downloads() -> None
         ]
         assert "Edited 3 downloads. Queued again." in app.messages()
         await app.press("u")
-        await app.until(lambda: "Restored the options of 3 downloads." in app.messages())
+        await app.until(lambda: "Undid the edit of 3 downloads." in app.messages())
         assert [app.service.configs[each] for each in ids[1:]] == before
 
 

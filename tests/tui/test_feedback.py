@@ -101,7 +101,7 @@ async def test_a_removal_offers_undo_and_the_key_works() -> None:
         await app.press("x")
         assert footer(app).startswith(" Removed file-00000.iso · u undo")
         await app.press("u")
-        assert footer(app).startswith(" Restored file-00000.iso.")
+        assert footer(app).startswith(" Undid the removal of file-00000.iso.")
         assert len(app.service.rows) == 3
 
 

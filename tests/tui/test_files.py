@@ -74,14 +74,14 @@ async def test_files_go_to_the_trash_and_return_with_undo(
     (trash / "b").unlink()  # the user empties the trash
     (trash / "b").write_text("another b")
     undone = await undo.undo()
-    assert undone == "Restored 1 download; skipped 1 that has changed or is gone."
+    assert undone == "Undid the deletion of 1 download; skipped 1 that has changed or is gone."
     (row,) = (await service.snapshot()).downloads
     assert (row.id, row.status) == (ids[0], DownloadStatus.COMPLETED)
     assert (tmp_path / "files" / "a").read_text() == "a"
     assert service.take_problems() == ["Cannot restore b: it was not found in the trash."]
     assert (
         await undo.redo()
-        == "Deleted the files of 1 download; skipped 1 that has changed or is gone."
+        == "Redid the deletion of 1 download; skipped 1 that has changed or is gone."
     )
     assert names_in(trash) == ["a", "b"]
 
@@ -100,7 +100,7 @@ async def test_without_a_trash_files_return_with_undo(
     assert (await handlers.delete_files(ids)).in_trash == 0
     assert [name for name in names_in(tmp_path / "files") if not name.startswith(".")] == []
     (tmp_path / "files" / "b").write_text("another")
-    assert await undo.undo() == "Restored 2 downloads."
+    assert await undo.undo() == "Undid the deletion of 2 downloads."
     assert (tmp_path / "files" / "a").read_text() == "a"
     assert (tmp_path / "files" / "b").read_text() == "another"
     (problem,) = service.take_problems()

@@ -129,6 +129,18 @@ async def test_enter_keeps_the_sentence_on_a_path_that_cannot_be_read() -> None:
         assert str(count.content).startswith("Cannot read “q”: No such file")
 
 
+@pytest.mark.parametrize("typed", ["~nobody-here", "~nobody-here/links.txt"])
+async def test_the_home_folder_of_nobody_is_a_mistake_like_others(typed: str) -> None:
+    async with running() as app:
+        await app.press("o", *typed)
+        said = f"Cannot read “{typed}”: the user does not exist."
+        count = app.app.screen.query_one(".verdict-count", Static)
+        await app.until(lambda: str(count.content) == said)
+        await app.press("enter", "tab")
+        assert str(count.content) == said
+        assert isinstance(app.app.screen, LoadScreen)
+
+
 async def test_what_to_do_about_the_rest_is_never_cut(folder: Path) -> None:
     (folder / "mixed").write_text("http://h/a\nhttp://\n")
     async with running(size=(40, 24)) as app:

@@ -79,7 +79,7 @@ async def test_a_removal_shows_its_progress_and_stops_with_escape() -> None:
         assert len(service.rows) == 170
         assert "Removed 30 downloads; 170 not done" in said(app)
         await app.press("u")
-        await app.until(lambda: "Restored 30 downloads" in said(app))
+        await app.until(lambda: "Undid the removal of 30 downloads" in said(app))
         assert sorted(service.rows) == sorted(ids)
 
 
@@ -111,7 +111,7 @@ async def test_a_stopped_undo_goes_on_with_the_next() -> None:
         assert len(service.rows) == 30
         await app.press("u")
         await app.until(lambda: len(service.rows) == 200)
-        await app.until(lambda: "Restored" in said(app) and "stopped" not in said(app))
+        await app.until(lambda: "Undid" in said(app) and "stopped" not in said(app))
 
 
 async def test_a_stopped_redo_goes_on_with_the_next() -> None:
@@ -132,7 +132,7 @@ async def test_a_stopped_redo_goes_on_with_the_next() -> None:
         assert len(service.rows) == 170
         await app.press("ctrl+r")
         await app.until(lambda: not service.rows)
-        await app.until(lambda: "Removed" in said(app) and "stopped" not in said(app))
+        await app.until(lambda: "Redid" in said(app) and "stopped" not in said(app))
         await app.press("u")
         await app.until(lambda: len(service.rows) == 200)
 

@@ -12,7 +12,6 @@ from rheo_core.domain import (
     DownloadStatus,
     HashAlgorithm,
     HashMismatchError,
-    ValidationResult,
 )
 from rheo_core.domain.exceptions import (
     CertificateError,
@@ -95,6 +94,12 @@ def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
     (line,) = texts(BUSY, 40, 1)
     assert line.startswith(" 40%  34 min left")
     assert line.endswith(" 3.6 MB/s ")
+
+
+def test_the_peak_is_never_below_the_present_speed() -> None:
+    summary = Summary(speed=5.1e6, samples=(2e6, 4.7e6), done=1, total=2)
+    line = texts(summary, 120)[1]
+    assert "5.1 MB/s  peak 5.1 MB/s" in line
 
 
 def test_nothing_moves_without_a_time_left() -> None:
@@ -234,14 +239,9 @@ def test_causes_on_the_disk() -> None:
 
 
 def test_a_wrong_checksum_names_its_algorithm() -> None:
-    check = ValidationResult(
-        algorithm=HashAlgorithm.SHA256,
-        expected_hash="a" * 64,
-        calculated_hash="b" * 64,
-        duration_ms=1.0,
-    )
-    error = mismatch()
-    failed = row(0, status=DownloadStatus.FAILED, **facts_of(error), validation=check)
+    error = mismatch(algorithm=HashAlgorithm.SHA256)
+    assert str(error) == f"wrong SHA-256: expected {'a' * 16}…, got {'b' * 16}…"
+    failed = row(0, status=DownloadStatus.FAILED, **facts_of(error))
     assert cause_of(failed).text == "wrong SHA-256"
     assert "keep the data anyway" in cause_of(failed).advice
     kept = failed._replace(reason="kept as a.iso.unverified")

@@ -100,7 +100,10 @@ async def test_it_says_what_could_not_be_restored() -> None:
         await app.press("*", "x")
         del app.service.past[first]
         await app.press("u")
-        assert "Restored 3 downloads; skipped 1 that has changed or is gone." in app.messages()
+        assert (
+            "Undid the removal of 3 downloads; skipped 1 that has changed or is gone."
+            in app.messages()
+        )
         assert len(app.service.rows) == 3
 
 
@@ -110,8 +113,34 @@ async def test_it_says_that_nothing_could_be_restored() -> None:
         await app.press("x")
         del app.service.past[first]
         await app.press("u")
-        sentence = "Undo is not possible: file-00000.iso has changed or is gone."
+        sentence = "The removal of file-00000.iso can no longer be undone."
         assert sentence in app.messages()
+
+
+async def test_a_step_that_cannot_be_undone_is_skipped_with_a_sentence() -> None:
+    async with running() as app:
+        first, second, *_ = await app.fill(4)
+        await app.press("p", "x", "x")
+        assert app.main.context().undoes == "the removal of file-00001.iso"
+        del app.service.past[second]
+        await app.press("u")
+        gone = "The removal of file-00001.iso can no longer be undone."
+        assert f"{gone} Undid the removal of file-00000.iso." in app.messages()
+        assert first in app.service.rows
+        assert app.main.context().undoes == "the pause of file-00000.iso"
+        assert app.main.context().redoes == "the removal of file-00000.iso"
+        await app.press("u")
+        assert "Undid the pause of file-00000.iso." in app.messages()
+
+
+async def test_several_steps_that_cannot_be_undone_are_counted() -> None:
+    async with running() as app:
+        await app.fill(4)
+        await app.press("x", "x", "x")
+        app.service.past.clear()
+        await app.press("u")
+        assert "3 changes can no longer be undone." in app.messages()
+        assert not app.main.context().undoes
 
 
 async def test_commands_can_be_undone_too() -> None:
@@ -134,7 +163,7 @@ async def test_a_replaced_url_returns_with_its_secrets() -> None:
         ((edited, config),) = app.called("edit")
         assert edited == first
         assert config.source == "https://example.org/files/file-00000.iso?token=secret"
-        assert "Restored the previous URL of file-00000.iso." in app.messages()
+        assert "Undid the new link of file-00000.iso." in app.messages()
 
 
 async def test_nothing_changed_is_no_step() -> None:
@@ -155,7 +184,7 @@ async def test_steps_end_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> N
     now += 300.0
     await handlers.do_slow(Context(is_slow=True))
     now += 301.0
-    assert await undo.undo() == "Slow mode is on."
+    assert await undo.undo() == "Undid the end of slow mode."
     assert await undo.undo() == ""
 
 
@@ -188,7 +217,8 @@ async def test_cancelled_rows_return_on_a_real_engine(tmp_path: Path) -> None:
     handlers = DownloadHandlers(service, undo)
     for change in (handlers.cancel, handlers.remove):
         assert await change(ids) == len(ids)
-        assert await undo.undo() == "Restored 49 downloads."
+        words = "cancellation" if change == handlers.cancel else "removal"
+        assert await undo.undo() == f"Undid the {words} of 49 downloads."
         rows = {row.id: row.status for row in (await service.snapshot()).downloads}
         assert [rows[each] for each in ids[:10]] == [DownloadStatus.PAUSED] * 10
         assert all(not rows[each].is_terminal for each in ids[10:])
@@ -208,10 +238,10 @@ async def test_undo_of_a_long_list_tells_the_truth(tmp_path: Path) -> None:
     assert await handlers.remove(ids) == 12_000
     await service.add(configs[:2_000])
     assert await undo.undo() == (
-        "Restored 10,000 downloads; skipped 2,000 that have changed or are gone."
+        "Undid the removal of 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
     assert await undo.undo() == (
-        "Resumed 10,000 downloads; skipped 2,000 that have changed or are gone."
+        "Undid the pause of 10,000 downloads; skipped 2,000 that have changed or are gone."
     )
     stats = (await service.snapshot()).stats
     assert (stats.total, stats.queued) == (12_000, 12_000)
