@@ -71,7 +71,8 @@ class FileConfig(BaseModel):
         default=None, description="Download folder for this file; None: that of the manager"
     )
     hash_config: HashConfig | None = Field(
-        default=None, description="Expected checksum of the file"
+        default=None,
+        description="Expected checksum of the file; those in fragments of URLs do not replace it",
     )
     pieces: PieceHashes | None = Field(
         default=None, description="Checksums of its pieces; bad pieces are fetched again"
@@ -230,8 +231,8 @@ class FileConfig(BaseModel):
         values.update(self.__dict__)
         # The user may have chosen the stored checksum in place of the one in the URL.
         if context is not STORED and ("#" in self.url or self.mirrors):
-            given, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
-            values["hash_config"] = join_hashes(given, urls).strongest
+            own, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
+            values["hash_config"] = join_hashes((), urls, own=own).used
         object.__setattr__(self, "__dict__", values)
         field_set = _field_sets.setdefault(frozenset(field_set), field_set)
         object.__setattr__(self, "__pydantic_fields_set__", field_set)
@@ -290,7 +291,7 @@ class FileConfig(BaseModel):
     def with_link(self, url: object) -> Self:
         """Return a copy of this download that is fetched from `url`.
 
-        A checksum in the fragment of `url` is combined with the checksum of the download.
+        A checksum in the fragment of `url` is used if the download has none.
 
         Raises:
             ValueError: the URL or its checksum is not valid, or the two checksums differ.
@@ -298,17 +299,17 @@ class FileConfig(BaseModel):
         url = normalise_url(url)
         if url == self.url:
             return self.model_copy(update={"fetch_url": None})
-        given = filter(None, [self.hash_config])
-        checksum = join_hashes(given, [url]).strongest
+        own = filter(None, [self.hash_config])
+        checksum = join_hashes((), [url], own=own).used
         return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
 
     def renewed_by(self, link: Self) -> Self:
         """Return a copy of this download that is fetched with the URL and options of `link`.
 
         Headers, login and other options of `link` replace the same options of this download. The
-        others stay, so that a link cannot remove a proxy. Checksums are combined. If `link` has
-        another origin, only its route is used, because the download would send its headers and
-        logins to the origin of `url`.
+        others stay, so that a link cannot remove a proxy. A checksum of this download stays. If
+        `link` has another origin, only its route is used, because the download would send its
+        headers and logins to the origin of `url`.
 
         Raises:
             ValueError: two checksums of one algorithm differ.
@@ -325,12 +326,12 @@ class FileConfig(BaseModel):
             old = old.without_stored_secrets()
         request = new.over(old)
         kept = (name for name in self.list_options if name not in chosen)
-        checksums = filter(None, (self.hash_config, link.hash_config))
+        own, given = (filter(None, [each.hash_config]) for each in (self, link))
         update = {
             "headers": request.headers,
             "request": request.model_copy(update={"headers": ()}),
             "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
-            "hash_config": join_hashes(checksums).strongest,
+            "hash_config": join_hashes(given, own=own).used,
         }
         return self.model_copy(update=update).with_link(link.url)
 

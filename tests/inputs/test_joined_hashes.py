@@ -122,8 +122,8 @@ def test_all_algorithms_have_a_strength() -> None:
         HashConfig(algorithm=each, expected_hash="a" * each.hex_length) for each in HashAlgorithm
     ]
     joined = join_hashes(hashes)
-    assert joined.strongest is not None
-    assert (joined.strongest.algorithm, len(joined.others)) == (HashAlgorithm.SHA512, 5)
+    assert joined.used is not None
+    assert (joined.used.algorithm, len(joined.weaker)) == (HashAlgorithm.SHA512, 5)
     assert joined.ignored == [
         "sha384 and sha256 and blake2b and sha1 and md5 hashes (sha512 is used)"
     ]
@@ -224,8 +224,9 @@ def test_a_place_in_a_page_is_no_checksum(place: str) -> None:
 
 def test_the_library_joins_them_too() -> None:
     weaker = HashConfig.from_checksum_string(f"md5:{MD5}")
-    found = FileConfig(url=f"{URL}#sha256={SHA256}", hash_config=weaker).hash_config
-    assert found is not None and found.expected_hash == SHA256
+    stronger = f"{URL}#sha256={SHA256}"
+    for url, mirrors in ((stronger, ()), (URL, (stronger,)), (stronger, (f"{URL}#sha1={SHA1}",))):
+        assert FileConfig(url=url, mirrors=mirrors, hash_config=weaker).hash_config == weaker
     found = FileConfig(url=URL, mirrors=(f"{URL}?2#sha256={SHA256}",)).hash_config
     assert found is not None and found.expected_hash == SHA256
     with pytest.raises(ValidationError, match="two md5 hashes of the file differ"):
