@@ -23,6 +23,7 @@ from .hash_algorithms import HashAlgorithm
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig, PieceHashes
 from .paths import check_relative
+from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_url
@@ -265,9 +266,24 @@ class FileConfig(BaseModel):
             options = RequestOptions(headers=self.headers).over(options)
         if self.list_options:
             options = ListedOptions.of(options, self.list_options)
-        if options is NO_OPTIONS or origin_of(url) == origin_of(self.url):
+        if options is NO_OPTIONS:
             return options
-        return options.without_secrets()
+        if self._auth_is_of_url and not _has_login(url):
+            options = options.model_copy(update={"auth": None})
+        return options if origin_of(url) == origin_of(self.url) else options.without_secrets()
+
+    @property
+    def _auth_is_of_url(self) -> bool:
+        """True if the scheme was meant for the login in a URL, not for one of the user's.
+
+        A stored login that must be hashed is not sent in clear because a list has its own login.
+        """
+        auth, has_login = self.request.auth, self.request.has_login
+        return (
+            auth not in (None, "digest")
+            and not has_login
+            and (_has_login(self.url) or _has_login(self.source))
+        )
 
     def with_options(self, options: RequestOptions) -> Self:
         """Return this download with options added by the user, which replace its own.
@@ -296,12 +312,16 @@ class FileConfig(BaseModel):
         Raises:
             ValueError: the URL or its checksum is not valid, or the two checksums differ.
         """
-        url = normalise_url(url)
+        url, request = normalise_url(url), self.request
+        if self._auth_is_of_url and not _has_login(self.url) and not _has_login(url):
+            request = request.model_copy(update={"auth": None})
         if url == self.url:
-            return self.model_copy(update={"fetch_url": None})
+            return self.model_copy(update={"fetch_url": None, "request": request})
         own = filter(None, [self.hash_config])
         checksum = join_hashes((), [url], own=own).used
-        return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
+        return self.model_copy(
+            update={"fetch_url": url, "hash_config": checksum, "request": request}
+        )
 
     def renewed_by(self, link: Self) -> Self:
         """Return a copy of this download that is fetched with the URL and options of `link`.
@@ -405,6 +425,11 @@ class FileConfig(BaseModel):
             relative = str(self.download_dir / relative)
         identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
+
+
+def _has_login(url: str) -> bool:
+    """Return True if a URL contains a login."""
+    return bool(split_authority(url)[1].rpartition("@")[0])
 
 
 def _shared_fields() -> dict[str, Any]:
