@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from rheo_core.inputs import (
     read_entries,
     recheck_entries,
 )
+from rheo_core.inputs.arguments import read_arguments
 from rheo_core.inputs.checksum_list import _MAX_HELD
 from rheo_core.inputs.reader_api import Lines
 from tests.inputs.texts import read
@@ -187,6 +189,34 @@ def test_a_repeated_url_never_loses_its_checksum_in_silence(
         f"already in the list, line {line}{problem}",
     )
     assert (second.config is None) == (verdict == "invalid")
+
+
+BETWEEN_INPUTS = [
+    (URL, f"{SHA256}  {URL}", f", with no checksum instead of sha256:{'2' * 32}…"),
+    (f"{URL}#md5={MD5}", f"{URL}#sha1={SHA1}", f", with md5:{MD5}… instead of sha1:{'1' * 32}…"),
+    (f"{URL}#sha256={SHA256}", f"{OTHER}  {URL}",
+     f", with sha256:{'2' * 32}… instead of sha256:{'3' * 32}…"),
+    (f"{URL}#sha256={SHA256}", f"{URL}#md5={MD5}", "; its md5 hash is not used"),
+    (f"{URL}#sha256={SHA256}", f"{SHA256}  {URL}", ""),
+    (f"{URL}#sha256={SHA256}", URL, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second", "problem"), BETWEEN_INPUTS)
+@pytest.mark.parametrize("are_lists", [True, False])
+def test_a_repeated_url_of_another_input_does_not_lose_it_either(
+    tmp_path: Path, first: str, second: str, problem: str, are_lists: bool
+) -> None:
+    (tmp_path / "1").write_text(f"{first}\n")
+    (tmp_path / "2").write_text(f"{second}\n")
+    arguments, lists = ([], ["1", "2"]) if are_lists else ([first], ["2"])
+    paths = [str(tmp_path / name) for name in lists]
+    entries = [
+        entry for _, entry in read_arguments(arguments, paths, ReadOptions(base="https://h/"))
+    ]
+    assert [entry.verdict is Verdict.OK for entry in entries] == [True, False]
+    assert entries[1].problem == f"already in the list{problem}"
+    assert (entries[1].verdict is Verdict.INVALID) == (" instead of " in problem)
 
 
 def test_the_checksum_of_a_link_that_is_in_the_list_already_is_named() -> None:
