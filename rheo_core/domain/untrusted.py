@@ -15,6 +15,7 @@ from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig
+from .media_types import is_page, media_type
 from .references import split_authority
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
@@ -108,13 +109,18 @@ class Admitted(NamedTuple):
 
 
 def admit(
-    outside: Untrusted, usual: FileExistsStrategy | None = None, *, list_options: bool = False
+    outside: Untrusted,
+    usual: FileExistsStrategy | None = None,
+    *,
+    max_timeout: float | None = None,
+    list_options: bool = False,
 ) -> Admitted:
     """Return the requested download, with the options that it may choose or that the user allows.
 
     Args:
         outside: unchecked values.
         usual: the user's strategy for existing files; None if it is unknown.
+        max_timeout: the user's limit for an attempt, seconds; None if there is none.
         list_options: allow options that a text can only ask for: proxy, CA file and so on.
 
     Raises:
@@ -137,7 +143,11 @@ def admit(
     refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
-    config = _within_limits(FileConfig(**fields), ignored)
+    kind = fields.get("type")
+    if isinstance(kind, str) and is_page(media_type(kind)):
+        del fields["type"]  # otherwise a sign-in page of the server would pass for the file
+        ignored.append(f"type {kind}")
+    config = _within_limits(FileConfig(**fields), ignored, max_timeout)
     return Admitted(
         config,
         ignored,
@@ -181,7 +191,7 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
             fields[name] = printable(text[:_MAX_TEXT_LENGTH])
 
 
-def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
+def _within_limits(config: FileConfig, ignored: list[str], max_timeout: float | None) -> FileConfig:
     """Return a download whose numbers cannot stop others; report changed ones.
 
     This checks numbers after validation, because JSON may contain them as texts or fractions.
@@ -196,6 +206,10 @@ def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
     if config.size_bytes is not None and config.size_bytes > MAX_FILE_BYTES:
         raise ValueError(f"size_bytes is impossible (more than {size_text(MAX_FILE_BYTES)})")
     changes: dict[str, int | None] = {}
+    own, most = config.timeout, max_timeout
+    if own is not None and most is not None and own > most:
+        changes["timeout"] = None
+        ignored.append(f"timeout {own:g} s (yours of {most:g} s is used)")
     if config.speed_limit is not None and config.speed_limit < MIN_SPEED_LIMIT:
         changes["speed_limit"] = MIN_SPEED_LIMIT
         ignored.append(

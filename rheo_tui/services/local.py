@@ -272,6 +272,7 @@ class LocalService:
             folder=options.download_dir or settings.download_dir,
             finds_files=True,
             exists=settings.file_exists_strategy,
+            timeout=settings.timeout,
         )
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
