@@ -5,6 +5,7 @@ download, but not how requests travel, which servers to trust, or which files to
 ask for such options, and the user decides.
 """
 
+import json
 import re
 import time
 from collections.abc import ItemsView, Mapping, Sequence, Sized
@@ -39,6 +40,7 @@ _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNOR
 _OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 """Headers that make some servers treat a GET as a DELETE. A list must not send them with the login
 that the user has stored for a host."""
+_AMBIGUOUS = re.compile(r"[,\"]")
 _MAX_SHOWN_LENGTH = 80
 _MAX_TEXT_LENGTH = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # others: 0
@@ -162,12 +164,12 @@ def brief_refusal(refused: str) -> str:
     return f"not used: {options}" if options else ""
 
 
-def asked_options(sentence: str) -> frozenset[str]:
-    """Return the options in `Admitted.refused` or `Admitted.used`, in words."""
+def asked_options(sentence: str) -> str:
+    """Return the options in `Admitted.refused` or `Admitted.used`, in words; "" for none."""
     for start, end in ((_ASKS, _NOT_USED), (_USES, _AS_REQUESTED)):
         if sentence.startswith(start):
-            return frozenset(sentence.removeprefix(start).removesuffix(end).split(", "))
-    return frozenset()
+            return sentence.removeprefix(start).removesuffix(end)
+    return ""
 
 
 def _make_names_safe(fields: dict[str, Any]) -> None:
@@ -317,7 +319,12 @@ def _judge_wishes(
     if "auth" in requested and _has_own_password(url, wishes):
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
-        shown = _shown(name, wishes[name])
+        value = wishes[name]
+        if isinstance(value, str) and len(value) > _MAX_TEXT_LENGTH:  # nobody could check it
+            ignored.append(f"{_WORDS[name]} ({len(value):,} characters)")
+            del wishes[name]
+            continue
+        shown = _shown(name, value)
         if not is_allowed:
             refused.append(shown)
             del wishes[name]
@@ -337,13 +344,17 @@ def _has_own_password(url: str, wishes: Mapping[str, Any]) -> bool:
 
 
 def _shown(name: str, value: Any) -> str:
-    """Return an option in words, without secrets."""
+    """Return an option in words, without secrets.
+
+    The value is whole, because the user decides by it, and quoted if it could look like several.
+    """
     if value is True:
         return _WORDS[name]
     if value is False:
         return f"no {_WORDS[name]}"
-    if not isinstance(value, str | int) or len(text := str(value)) > _MAX_TEXT_LENGTH:
+    if not isinstance(value, str | int):
         return _WORDS[name]
+    text = str(value)
     left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
     shown = redact_unreadable(left_out + text).removeprefix(left_out)
-    return f"{_WORDS[name]} {shown[:_MAX_SHOWN_LENGTH]}"
+    return f"{_WORDS[name]} {json.dumps(shown) if _AMBIGUOUS.search(shown) else shown}"
