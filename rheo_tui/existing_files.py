@@ -24,6 +24,7 @@ class Decision(NamedTuple):
 
     choice: Choice
     name: str = ""  # new name of the file, for RENAME
+    path: str = ""  # the only existing file that this choice is for; "": any
 
     @property
     def strategy(self) -> FileExistsStrategy:

@@ -282,6 +282,11 @@ class FileConfig(BaseModel):
             own = own.model_copy(update={"auth": None})
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
+    @property
+    def has_listed_route(self) -> bool:
+        """True if a list chose the route of the requests or whom they trust."""
+        return ListedOptions.of(self.request, self.list_options).has_listed_route
+
     def with_link(self, url: object) -> Self:
         """Return a copy of this download that is fetched from `url`.
 

@@ -19,6 +19,7 @@ from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
+from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
@@ -217,6 +218,44 @@ async def test_the_link_of_a_completed_download_may_be_downloaded_again(
         await app.command(f"add {url}")
         await app.until(lambda: "already in the list" in app.messages())
     assert files(tmp_path) == {"a (1).bin": b"of another link"}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("place_of_other", ["isos", "elsewhere"])
+@pytest.mark.parametrize("key", ["o", "O", "a", "r"])
+async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
+    server: MisbehavingServer, tmp_path: Path, key: str, place_of_other: str, is_there: bool
+) -> None:
+    (tmp_path / "files").mkdir()
+    (url,) = place(server, tmp_path / "files", "a.bin")
+    is_below = place_of_other == "isos"
+    other = tmp_path / ("files/isos" if is_below else "elsewhere")
+    other.mkdir()
+    if is_there:
+        (other / "a.bin").write_bytes(b"mine")
+    async with engine(tmp_path / "files") as app:
+        await paste(app, url)
+        await app.press("tab", key)
+        if key == "r":
+            await app.until(lambda: isinstance(app.app.screen, NameScreen))
+            await app.press("enter")
+        await app.until(lambda: not choices(app)[0].endswith("choose"))
+        chosen = choices(app)
+        folder = app.app.screen.query_one(DefaultFields).input("folder")
+        folder.value = place_of_other if is_below else str(other)
+        await app.until(lambda: choices(app) == (["1 already there: choose"] if is_there else []))
+        folder.value = ""
+        await app.until(lambda: choices(app) == chosen)
+        folder.value = place_of_other if is_below else str(other)
+        await app.until(lambda: choices(app) != chosen)
+        await app.press("ctrl+s")
+        if is_there:
+            await app.update()
+            assert app.app.screen is not app.main
+        else:
+            await ended(app, 1)
+    assert (tmp_path / "files" / "a.bin").read_bytes() == OLD
+    assert (other / "a.bin").read_bytes() == (b"mine" if is_there else b"a.bin")
 
 
 @pytest.mark.parametrize("key", ["o", "a", "r"])
