@@ -153,7 +153,7 @@ async def test_errors_stay_in_the_dialog_with_what_was_typed() -> None:
         await app.press("escape")
         await app.update()
         await app.press("6", "e")  # on its tab it is the only row
-        await app.until(lambda: "Edit: this download has ended (done)." in app.messages())
+        await app.until(lambda: "This download is already done." in app.messages())
 
 
 async def test_keys_typed_ahead_are_not_overwritten() -> None:

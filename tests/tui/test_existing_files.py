@@ -295,7 +295,7 @@ async def test_several_rows_are_decided_together() -> None:
             app.service.change(row, status=DownloadStatus.SKIPPED)
         await app.update()
         await app.press("d")
-        message = "File on the disk: no existing file blocks this download (queued)."
+        message = "No existing file is in the way."
         assert message in app.messages()
         await app.press("6", "*", "d")
         assert isinstance(app.app.screen, ExistingFileScreen)

@@ -108,7 +108,7 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         app.service.fail(ids[1], HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("F")
-        assert "there is no filter" in app.messages()
+        assert "There is no filter to keep." in app.messages()
         await app.press("4")
         await type_filter(app, "error:404 or error:403")
         await app.press("enter", "F")
@@ -130,7 +130,7 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         await app.until(lambda: app.service.settings.tabs == {})
         assert len(app.table.model.shown) == 5
         await app.press("8")
-        assert "there is no such tab" in app.messages()
+        assert "There is no such tab." in app.messages()
 
 
 async def test_tabs_of_the_settings_are_on_keys_8_and_9() -> None:

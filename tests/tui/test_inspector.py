@@ -188,14 +188,14 @@ async def test_the_same_keys_scroll_the_log_while_the_details_are_closed() -> No
         await app.press("ctrl+d", "ctrl+d")
         await app.until(lambda: log.scroll_offset.y == bottom)
         await app.press("l", "ctrl+u")
-        assert "open the details or the log first" in app.messages()
+        assert "Open the details or the log first." in app.messages()
 
 
 async def test_keys_of_the_pages_say_why_they_do_nothing() -> None:
     async with running() as app:
         await app.fill()
         await app.press("tab")
-        assert "Next details page: open the details first." in app.messages()
+        assert "Open the details first." in app.messages()
 
 
 async def test_the_bar_of_pages_names_its_keys_if_there_is_space() -> None:

@@ -247,9 +247,9 @@ async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None
             app.service.change(ids[at], status=DownloadStatus.QUEUED)
         await app.update()
         await app.press("n")
-        assert "Go to the next active: no download is active." in app.messages()
+        assert "No download is active." in app.messages()
         await app.press("N")
-        assert "Go to the next failed: no download has failed." in app.messages()
+        assert "No download has failed." in app.messages()
 
 
 async def test_the_cursor_stays_at_the_top_while_kept_downloads_start() -> None:
