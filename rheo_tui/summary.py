@@ -66,6 +66,7 @@ class Summary:
     guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
     guessed_left: int | None = 0  # bytes of `guessed` that will arrive
+    slowest: float = 0.0  # seconds until the slowest active download completes
     unknown: int = 0
     speed: float = 0.0
     mean_speed: float = 0.0  # of the last seconds, for the time left
@@ -83,7 +84,7 @@ class Summary:
         if not left or self.mean_speed < 1:
             return ""
         about = "~" if self.guessed_left else ""
-        return about + time_left_text(left / self.mean_speed)
+        return about + time_left_text(max(left / self.mean_speed, self.slowest))
 
 
 NAME = Part(0, (Span(" rheo ", "name"),))

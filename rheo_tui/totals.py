@@ -43,6 +43,12 @@ class Totals:
         self.unknown = self.connections = 0
         self._sizes = SizeGuess()
         self._priorities: Counter[int] = Counter()
+        self._seconds: dict[str, float] = {}  # time left of active downloads, by id
+
+    @property
+    def slowest_seconds(self) -> float:
+        """Time until the slowest active download completes, seconds; 0.0 if none is known."""
+        return max(self._seconds.values(), default=0.0)
 
     @property
     def priorities_differ(self) -> bool:
@@ -67,10 +73,13 @@ class Totals:
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
         self._count(row, 1)
+        if row.status.is_active and row.eta_seconds is not None:
+            self._seconds[row.id] = row.eta_seconds
 
     def remove(self, row: DownloadSnapshot) -> None:
         """Undo `add` for a row that has left or changed."""
         self._count(row, -1)
+        self._seconds.pop(row.id, None)
 
     def replace(self, old: DownloadSnapshot, row: DownloadSnapshot) -> None:
         """Count a row instead of its former state.

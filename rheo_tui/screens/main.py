@@ -751,8 +751,10 @@ class MainScreen(Screen[None]):
         self._inspector.show()
 
     @on(DownloadTable.Following)
-    def _following_changed(self) -> None:
+    def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
+        if row := event.hidden:
+            self.toast(f"{printable(row.name)} is not shown here, so it is not followed any more.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

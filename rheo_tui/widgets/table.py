@@ -112,6 +112,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     class Following(Message):
         """The cursor follows a download now, or no longer does."""
 
+        hidden: DownloadSnapshot | None = None  # it ended because this row is not shown any more
+
     @dataclass
     class NotFound(Message):
         """There is no row to go to."""
@@ -181,7 +183,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def is_following(self) -> bool:
-        """True if the current download stays in the list and under the cursor."""
+        """True if the current download stays under the cursor while it is shown."""
         return self.model.followed is not None
 
     @property
@@ -204,6 +206,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self._current_id = lost
             self._reordered()
         self._held_until = time.monotonic() + _HOLD_SECONDS
+
+    def _release(self) -> None:
+        """Let rows move until the next key, because the user has not aimed at one in a new list."""
+        self.model.held = False
 
     def on_mount(self) -> None:
         """Update countdowns and volatile orders once a second."""
@@ -233,6 +239,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def resort(self) -> None:
         """Sort again after a change of the order; the cursor keeps its row."""
+        self._release()
         self.model.rebuild()
         self._reordered()
         self._scroll_to_cursor()
@@ -242,6 +249,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         The cursor keeps its row, or goes to the first one if that is not shown.
         """
+        self._release()
         self.model.refilter()
         if self.model.position(self._current_id or FOLD) is None:
             self.set_reactive(DownloadTable.cursor, 0)
@@ -260,6 +268,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         While the app starts, it stays at the top, because kept downloads that start go there.
         """
+        self._end_following_hidden()
         line = self.cursor - self.scroll_offset.y if self._is_visible(self.cursor) else None
         was_at_top = self.scroll_offset.y == 0
         self.virtual_size = Size(1, self.model.lines + self._header_lines)
@@ -477,6 +486,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.model.follow(None)
         self._reordered()
         self.post_message(self.Following())
+
+    def _end_following_hidden(self) -> None:
+        """End following if the tab or the filter does not show the download any more."""
+        followed = self.model.followed
+        if followed is not None and self.model.position(followed) is None:
+            self.model.follow(None)
+            self.post_message(self.Following(self.model.rows[followed]))
 
     def toggle_fold(self) -> None:
         """Show or hide the finished downloads."""

@@ -263,3 +263,13 @@ def test_null_tracker_tells_nothing_and_keeps_nothing() -> None:
     assert tracker.get(one.id) is None
     assert list(tracker.records()) == []
     assert list(tracker.active()) == []
+
+
+def test_bytes_found_on_the_disk_have_no_speed() -> None:
+    resumed = record("resumed", DownloadStatus.IN_PROGRESS)
+    resumed.begin_attempt(1)
+    resumed.sample()
+    resumed.resume_from(1_000_000)
+    assert resumed.sample() == 0
+    assert resumed.metrics is not None
+    assert resumed.metrics.average_speed_bps == 0

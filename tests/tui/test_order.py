@@ -295,6 +295,21 @@ async def test_the_footer_names_the_number_that_remove_removes() -> None:
         assert "x remove 4" in app.screen_text()
 
 
+@pytest.mark.parametrize("keys", [["4", "1"], ["slash", *"file"], ["s", "enter"]])
+async def test_another_tab_filter_or_order_holds_no_rows(keys: list[str]) -> None:
+    async with running() as app:
+        ids = await app.fill()
+        await app.press("down")
+        app.service.change(ids[2], status=DownloadStatus.FAILED)
+        await app.update()
+        assert app.table.model.shown == ids  # held
+        await app.press(*keys)
+        assert app.table.model.shown == [ids[2], ids[0], ids[1]]
+        app.service.change(ids[2], status=DownloadStatus.QUEUED)
+        await app.update()
+        assert app.table.model.shown == ids  # until the next key
+
+
 @pytest.mark.usefixtures("unseen_rows")
 def test_rows_that_moved_a_moment_ago_go_back_for_the_first_key() -> None:
     model = TableModel()
