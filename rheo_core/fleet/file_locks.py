@@ -14,7 +14,7 @@ from rheo_core.domain.exceptions import RheoError
 from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
 from rheo_core.infrastructure.locks import lock
 
-from .stored import journal_lines
+from .output_files import journal_lines
 
 MACHINE = b'{"host":'
 """Beginning of a holder's line."""
