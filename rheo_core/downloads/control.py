@@ -22,7 +22,7 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
-from .to_the_end import to_the_end
+from .shielded import shielded
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _in_turn(
         self: "DownloadController", download_id: str, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         async with self._verb(download_id):
-            return await to_the_end(verb(self, download_id, *args, **kwargs))
+            return await shielded(verb(self, download_id, *args, **kwargs))
 
     return run
 

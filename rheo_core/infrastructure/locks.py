@@ -27,7 +27,8 @@ _CONTENT_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
 """Offset of the byte of the session that its writer locks: the first after those that SQLite locks
 (sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
-_HELD = {errno.EAGAIN, errno.EACCES}  # POSIX allows both
+HELD_ERRORS = {errno.EAGAIN, errno.EACCES}
+"""Errors of a lock that another process holds; POSIX allows both."""
 _without_locks: set[int] = set()  # devices
 _locked_files: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
@@ -49,7 +50,7 @@ def open_locked(path: Path, creating: int = 0) -> int:
         try:
             lock(descriptor)
         except OSError as error:
-            if error.errno in _HELD:
+            if error.errno in HELD_ERRORS:
                 os.close(descriptor)
                 raise FileInUseError(path) from None
             _warn_of_no_locks(path.parent, descriptor, error)
