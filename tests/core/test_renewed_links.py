@@ -131,13 +131,13 @@ def checksum(digest: str) -> dict[str, str]:
         (GOOD, None, GOOD),
         (GOOD, GOOD, GOOD),
         (GOOD, WEAK, GOOD),
-        (WEAK, GOOD, GOOD),
-        (GOOD, STRONG, STRONG),
+        (WEAK, GOOD, WEAK),
+        (GOOD, STRONG, GOOD),
         (None, None, None),
     ],
 )
 @pytest.mark.parametrize("in_fragment", [True, False])
-def test_the_strongest_checksum_counts(
+def test_a_checksum_replaces_none_that_the_download_has(
     before: str | None, after: str | None, counts: str | None, in_fragment: bool
 ) -> None:
     config = FileConfig(url=URL, hash_config=checksum(before) if before else None)

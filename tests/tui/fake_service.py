@@ -213,7 +213,7 @@ class FakeService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         self._record("add_again", list(ids))
         for row in ids:
