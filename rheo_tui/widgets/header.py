@@ -49,6 +49,7 @@ class SummaryHeader(HeaderLines):
             left=totals.left_bytes,
             guessed_left=totals.guessed_left_bytes,
             unknown=totals.unknown,
+            failed=snapshot.stats.failed,
             speed=snapshot.speed_bps,
             reading=snapshot.stats.total if snapshot.is_loading else 0,
         )
