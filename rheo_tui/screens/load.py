@@ -19,7 +19,7 @@ from rheo_tui.editor import edit_file
 from rheo_tui.entry_defaults import complete_path, paths_with
 from rheo_tui.formatting import count_text, size_text
 from rheo_tui.list_kinds import kind_of
-from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal, rest_words
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.edits import Edits
@@ -282,11 +282,7 @@ class LoadScreen(ModalScreen[int]):
             self.dismiss(added)
             return
         parts = [f"Added {added:,}."] if added else []
-        if bad:
-            parts.append(f"Not valid: {count_text(len(bad), 'line')}; see the table.")
-        if undecided:
-            files = "1 file exists" if len(undecided) == 1 else f"{len(undecided):,} files exist"
-            parts.append(f"{files} already; choose in the table.")
+        parts += rest_words(proposals)
         if added:
             await self._preview.show([*bad, *undecided], "")
             self._read_for = self._path, self._preview.options  # the rest stays until the next add
