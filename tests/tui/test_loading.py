@@ -192,7 +192,7 @@ async def test_what_to_do_about_the_rest_is_never_cut(folder: Path) -> None:
     async with running(size=(40, 24)) as app:
         await app.press("o", *"mixed", "enter")
         await app.until(lambda: app.called("add") == [["http://h/a"]])
-        await app.until(lambda: "the table." in app.screen_text())
+        await app.until(lambda: "1 line is not valid." in app.screen_text())
         await app.press("tab")
         table, keys = app.app.screen.query_one(EntryTable), app.app.screen.query_one(KeysLine)
         assert table.has_focus and keys.lines[-1] == ("Esc", "close")
