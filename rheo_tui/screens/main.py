@@ -676,12 +676,16 @@ class MainScreen(Screen[None]):
     def do_open(self) -> None:
         """Open the file of the current download with its usual program."""
         if row := self.table.current:
-            self._open(Path(row.destination))
+            key = first_key("again", self.keymap)
+            self._open(Path(row.destination), f" Press {key} to download it again.")
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, if_missing: str = "") -> None:
+        """Open a file or folder; `if_missing` is advice for one that does not exist."""
+
         async def open_now() -> str:
             if problem := await open_path(path, self.app.copy_to_clipboard):
-                self.toast(problem, error=True)
+                is_there = await asyncio.to_thread(path.exists)
+                self.toast(problem + ("" if is_there else if_missing), error=True)
                 return ""
             return f"Opened {printable(str(path))}."
 

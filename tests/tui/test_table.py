@@ -209,7 +209,7 @@ async def test_hints_name_the_keys_that_the_user_chose() -> None:
         await app.press("4")
         assert "Press F6 to show all downloads." in _parts(app)
         app.main._filters.show_and_apply("nothing")
-        assert "Press Ctrl+G to show all downloads." in _parts(app)
+        assert "Press Ctrl+G to clear the filter." in _parts(app)
 
 
 def _parts(app: Driver) -> set[str]:
