@@ -66,17 +66,22 @@ class Dialogs:
 
         from .add import AddScreen
 
-        # Enter adds only the paste, so text that was left before waits until later.
-        waiting = self._text_left if text else ""
+        draft = self._entry_draft = self._entry_draft or EntryDraft()
+        # Enter adds only the paste, so text that was left before waits until later, as do the
+        # folder and the other fields that were typed for it.
+        waiting, typed = (self._text_left, draft.defaults) if text else ("", {})
+        if text:
+            draft.defaults = {}
 
         def left(rest: str | None) -> None:
             self._text_left = "\n".join(filter(None, (waiting, rest)))
             if not self._text_left:
                 self._entry_draft = None
+            elif not rest:
+                draft.defaults = typed
             if screen.report:
                 say(screen.report)
 
-        draft = self._entry_draft = self._entry_draft or EntryDraft()
         screen = AddScreen(self._client, self._edits, self._rows, draft, text or self._text_left)
         self._app.push_screen(screen, left)
 

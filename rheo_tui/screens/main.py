@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
@@ -113,7 +113,7 @@ class MainScreen(Screen[None]):
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._quits_when_done = False
-        self._retried: DownloadSnapshot | None = None  # as it was, while the feedback is about it
+        self._retried: DownloadSnapshot | None = None  # as it was, until the next key
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
@@ -303,7 +303,7 @@ class MainScreen(Screen[None]):
 
     def _show_progress(self, text: str) -> None:
         stop = first_key("clear", self.keymap)
-        self.query_one(StatusFooter).say(f"{text} · {stop} stops")
+        self.query_one(StatusFooter).say(f"{text} · {stop} stops", stays=True)
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -342,9 +342,9 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
-            elif action.id == "retry" and len(context.targets) == 1:
-                call = partial(self._retry, call, context.targets[0])
-            self.run_in_background(action.title, call)
+            is_single_retry = action.id == "retry" and len(context.targets) == 1
+            retried = context.targets[0] if is_single_retry else None
+            self.run_in_background(action.title, call, retried)
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
         else:
@@ -356,16 +356,10 @@ class MainScreen(Screen[None]):
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
 
-    async def _retry(self, call: Callable[[], Awaitable[str]], row: DownloadSnapshot) -> str:
-        """Retry a download by `call`; the feedback changes if it fails again."""
-        text = await call()
-        self._retried = row
-        return text
-
     def _say_failed_again(self) -> None:
         """Correct the feedback on a retry if the download has failed again meanwhile."""
-        before, said = self._retried, self.query_one(StatusFooter).said
-        row = self.model.rows.get(before.id) if before and said else None
+        before = self._retried
+        row = self.model.rows.get(before.id) if before else None
         if row and row is not before and row.status is DownloadStatus.FAILED:
             self._retried = None
             self.toast(f"{printable(row.name)} failed again: {cause_of(row).text}.", error=True)
@@ -393,11 +387,21 @@ class MainScreen(Screen[None]):
         self._retried = None
         self.table.hold()
 
-    def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
-        """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
-        self.run_worker(self._run(title, call), exit_on_error=False)
+    def run_in_background(
+        self,
+        title: str,
+        call: Callable[[], Awaitable[str]],
+        retried: DownloadSnapshot | None = None,
+    ) -> None:
+        """Await `call()` in a worker; show the text that it returns, or `title` and the error.
 
-    async def _run(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        The text changes if the download that `call` retries fails again.
+        """
+        self.run_worker(self._run(title, call, retried), exit_on_error=False)
+
+    async def _run(
+        self, title: str, call: Callable[[], Awaitable[str]], retried: DownloadSnapshot | None
+    ) -> None:
         steps = self.undo.count
         try:
             text = await call()
@@ -406,6 +410,7 @@ class MainScreen(Screen[None]):
             self.table.go_to_first(returned)
             if text:
                 self.toast(text, can_undo=self.undo.count > steps)
+                self._retried = retried
                 self._say_failed_again()
         except Exception as error:
             self.client.report(title, error)
@@ -719,6 +724,14 @@ class MainScreen(Screen[None]):
             self.model.sort = self.model.sort.towards(column)
             self.table.resort()
             self._show_context()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_typing(self) -> None:
+        """Show the keys of the line in which the user types."""
+        lines = (self.query_one(FilterBar), self.query_one(CommandLine))
+        keys = next((line.KEYS for line in lines if line.has_focus_within), ())
+        self.query_one(StatusFooter).show_typing(keys)
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
