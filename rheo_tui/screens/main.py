@@ -767,7 +767,7 @@ class MainScreen(Screen[None]):
     def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
         if row := event.hidden:
-            self.toast(f"{printable(row.name)} is not shown here, so it is not followed any more.")
+            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:
