@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ from rheo_core.domain.text import printable
 from rheo_core.domain.urls import host_of
 from rheo_core.inputs import Entry, Verdict
 
-from .edit_fields import edited
+from .edit_fields import SENT_FIELDS, edited
 from .existing_files import Choice, Decision
 from .formatting import count_text, short_path, size_pair_text, size_text
 
@@ -32,6 +33,7 @@ _RENEWABLE = frozenset(
     }
 )
 _ID_LENGTH = 4
+_LEFT_OUT = "without the login and headers that you entered"
 
 
 class Outcome(StrEnum):
@@ -88,13 +90,12 @@ class Proposal(NamedTuple):
             return Outcome.UNDECIDED
         return Outcome.RENEW if self.renews is not None and decision is None else Outcome.ADD
 
-    @property
-    def config(self) -> FileConfig | None:
-        """Config as the user decided about an existing file."""
+    def config(self, base: Path) -> FileConfig | None:
+        """Return the config as the user decided about an existing file; `base`: see `saved_as`."""
         config, decision = self.entry.config, self.decision
         if config is None or decision is None or self.entry.verdict is not Verdict.ON_DISK:
             return config
-        return decision.applied_to(config)
+        return decision.applied_to(config, base)
 
     @property
     def stays(self) -> bool:
@@ -126,17 +127,19 @@ class Proposal(NamedTuple):
 
     def _words(self, problem: str, refused: str) -> str:
         entry, outcome = self.entry, self.outcome
+        facts: tuple[str, ...]
         match outcome:
             case Outcome.UNDECIDED:
                 return f"{entry.verdict.words}: choose"
             case Outcome.SKIP:
                 return "skip"
             case Outcome.RENEW if self.renews is not None:
-                return _renewal_words(self.renews)
+                facts = refused, entry.used, _renewal_words(self.renews), entry.note
             case Outcome.ADD:
-                facts = (refused, entry.used, self._choice_words, entry.form, entry.note)
-                return "; ".join(filter(None, facts)) or "new"
-        return problem
+                facts = refused, entry.used, self._choice_words, entry.form, entry.note
+            case _:
+                return problem
+        return "; ".join(filter(None, facts)) or "new"
 
     @property
     def _choice_words(self) -> str:
@@ -166,15 +169,26 @@ class Choices:
     decisions: dict[EntryKey, Decision] = field(default_factory=dict)
     edits: dict[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
+    def decision(self, entry: Entry, key: EntryKey | None) -> Decision | None:
+        """Return the choice for an entry; None if it was for another file."""
+        decision = self.decisions.get(key) if key else None
+        if decision is None or decision.path in ("", entry.existing):
+            return decision
+        return None
+
     def edited(self, entry: Entry, key: EntryKey) -> Entry:
         """Return an entry as the user has edited it."""
         texts = self.edits.get(key)
         if texts is None or entry.config is None:
             return entry
-        try:
-            return entry._replace(config=edited(entry.config, texts))
-        except ValueError:  # the text now asks for something else
-            return entry
+        others = {name: text for name, text in texts.items() if name not in SENT_FIELDS}
+        for some, left_out in ((texts, ""), (others, _LEFT_OUT)):
+            with suppress(ValueError):  # the text now asks for something else
+                config = edited(entry.config, some)
+                return entry._replace(
+                    config=config, note="; ".join(filter(None, (entry.note, left_out)))
+                )
+        return entry
 
 
 @dataclass
@@ -285,6 +299,18 @@ def renewals_of(
             renewed.add(row.id)
             matches[at] = row
     return matches
+
+
+def rest_words(proposals: Sequence[Proposal]) -> list[str]:
+    """Return sentences about the entries that need the user before they can be added."""
+    counts = Counter(proposal.outcome for proposal in proposals)
+    sentences = []
+    if bad := counts[Outcome.INVALID]:
+        sentences.append(f"{count_text(bad, 'line')} {'is' if bad == 1 else 'are'} not valid.")
+    if there := counts[Outcome.UNDECIDED]:
+        verb = "exists" if there == 1 else "exist"
+        sentences.append(f"{count_text(there, 'file')} already {verb}: choose below.")
+    return sentences
 
 
 def summary(proposals: Sequence[Proposal], free: int | None) -> str:

@@ -299,9 +299,10 @@ class TableModel:
 
     def _store(self, row: DownloadSnapshot) -> DownloadSnapshot | None:
         old = self.rows.get(row.id)
-        if old is not None:
-            self.totals.remove(old)
-        self.totals.add(row)
+        if old is None:
+            self.totals.add(row)
+        else:
+            self.totals.replace(old, row)
         self.rows[row.id] = row
         for tab in self.own_tabs:
             self._count(tab, row)

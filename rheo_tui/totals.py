@@ -81,6 +81,21 @@ class Totals:
         self._count(row, -1)
         self._seconds.pop(row.id, None)
 
+    def replace(self, old: DownloadSnapshot, row: DownloadSnapshot) -> None:
+        """Count a row instead of its former state.
+
+        An active row mostly has only more bytes, and many rows change at each poll.
+        """
+        size, is_active = row.total_bytes, row.status.is_active
+        if size is None or not is_active or not _differ_only_in_progress(old, row):
+            self.remove(old)
+            self.add(row)
+            return
+        arrived = min(row.bytes_downloaded, size) - min(old.bytes_downloaded, size)
+        self.done_bytes += arrived
+        self.left_bytes -= arrived
+        self.connections += row.connections - old.connections
+
     def _count(self, row: DownloadSnapshot, sign: int) -> None:
         if row.status in _NOT_COUNTED:
             return
@@ -102,3 +117,13 @@ class Totals:
         if not is_paused:
             self.left_bytes += sign * max(size - done, 0)
             self.unknown += sign * (row.total_bytes is None)
+
+
+def _differ_only_in_progress(old: DownloadSnapshot, row: DownloadSnapshot) -> bool:
+    """Return True if two states of a row count the same, except for bytes and connections."""
+    return (
+        old.status is row.status
+        and old.total_bytes == row.total_bytes
+        and old.priority == row.priority
+        and old.name == row.name
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
 
-from .formatting import count_text
+from .formatting import count_text, sentence
 from .long_work import LongWork
 
 _MAX_STEPS = 1000
@@ -130,4 +130,4 @@ def _lost_text(steps: Sequence[Step], done: str) -> str:
     if not steps:
         return ""
     what = steps[0].words() if len(steps) == 1 else f"{len(steps):,} changes"
-    return f"{what[0].upper()}{what[1:]} can no longer be {done}. "
+    return sentence(f"{what} can no longer be {done}") + " "

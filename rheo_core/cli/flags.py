@@ -51,7 +51,7 @@ Checksums = Annotated[
         "--hash",
         metavar="ALG:HEX",
         help="Expected hash, such as sha256:9f86...; only with a single URL. May be repeated; "
-        "rheo uses the strongest one.",
+        "rheo uses the strongest one, and none from the URL or the list.",
     ),
 ]
 ComputeHash = Annotated[

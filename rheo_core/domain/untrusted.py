@@ -226,8 +226,8 @@ def _join_hashes(fields: dict[str, Any], ignored: list[str]) -> None:
     several = given if isinstance(given, list | tuple) else [given]
     urls = (fields["url"], *(mirrors if isinstance(mirrors, tuple) else ()))
     joined = join_hashes(map(_checksum, several), urls)
-    if joined.strongest is not None:
-        fields["hash_config"] = joined.strongest
+    if joined.used is not None:
+        fields["hash_config"] = joined.used
     ignored += joined.ignored
 
 

@@ -19,7 +19,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
-from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words, rest_words
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
@@ -223,28 +223,30 @@ class AddScreen(ModalScreen[str]):
                     return
         finally:
             self._is_adding = False
-        self._after(proposals, text, defaults)
+        await self._after(proposals, text, defaults)
 
-    def _after(self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults) -> None:
+    async def _after(
+        self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults
+    ) -> None:
         """Close if `text` needs no more work; otherwise keep the rest."""
         if not proposals:
-            self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
+            self._preview.say("Nothing to add. Paste links first.")
             return
         has_typed_more = self.query_one(LinksArea).text != text
         stay = [proposal for proposal in proposals if proposal.stays]
-        must_decide = self._preview.ask()
         sentence = _sentence(proposals, defaults)
         if not stay and not has_typed_more:
             self.report = sentence
             self.dismiss("")
             return
-        if not must_decide or any(each.outcome in _NEWS for each in proposals):
-            bad = any(each.outcome is Outcome.INVALID for each in stay)
-            self.app.notify(sentence, severity="warning" if bad else "information", markup=False)
         if has_typed_more:
             self._check_soon()
         else:
             self._keep(proposals)
+            await self._check()
+        must_decide = self._preview.ask()
+        if not must_decide or any(each.outcome in _NEWS for each in proposals):
+            self._preview.say(sentence)  # no toast, which would cover the keys
 
     def _keep(self, proposals: Sequence[Proposal]) -> None:
         """Keep only the lines in the box that are invalid or undecided."""
@@ -259,7 +261,8 @@ class AddScreen(ModalScreen[str]):
             for line in lines[start:end]
         ]
         if len(lines_left) < len(lines):
-            links.load_text("\n".join(lines_left))
+            with self.prevent(TextArea.Changed):  # the caller checks the rest
+                links.load_text("\n".join(lines_left))
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
@@ -292,13 +295,12 @@ def _sentence(proposals: Sequence[Proposal], defaults: EntryDefaults) -> str:
     for outcome, words in (
         (Outcome.SKIP, "skipped"),
         (Outcome.DUPLICATE, "already in the list"),
-        (Outcome.UNDECIDED, "already on the disk; choose in the table"),
-        (Outcome.INVALID, "not valid; kept in the box"),
     ):
         lines = list(dict.fromkeys(str(each.entry.line) for each in with_outcome(outcome)))
         if lines:
             shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
             parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
+    parts += rest_words(proposals)
     parts += [
         f"Line {each.entry.line} {each.entry.refused}." for each in good if each.entry.refused
     ][:1]

@@ -172,9 +172,8 @@ class EntryPreview(Vertical):
                 for entry, key in zip(entries, edits, strict=True)
             ]
             entries = await self._client.service.recheck(changed, options)
-        decisions = choices.decisions
         return [
-            Proposal(entry, key, decisions.get(key) if key else None, None, edit is not None)
+            Proposal(entry, key, choices.decision(entry, key), None, edit is not None)
             for entry, key, edit in zip(entries, keys, edits, strict=True)
         ]
 
@@ -264,15 +263,22 @@ class EntryPreview(Vertical):
 
     def _decide(self, some: Sequence[Proposal], decision: Decision | None) -> None:
         """Record a decision on proposals, or revoke it, and show it."""
-        decisions = self._draft.choices.decisions
+        choices = self._draft.choices
         keys = {proposal.key for proposal in some if proposal.key}
-        for key in keys:
+        for proposal in some:
+            if proposal.key is None:
+                continue
             if decision is None:
-                decisions.pop(key, None)
-            else:
-                decisions[key] = decision
+                choices.decisions.pop(proposal.key, None)
+            elif decision.choice is Choice.SKIP:
+                choices.decisions[proposal.key] = decision
+            else:  # it may replace this file, and no other one
+                path = proposal.entry.existing
+                choices.decisions[proposal.key] = decision._replace(path=path)
         self.proposals = [
-            each._replace(decision=decision) if each.key in keys else each
+            each._replace(decision=choices.decision(each.entry, each.key))
+            if each.key in keys
+            else each
             for each in self.proposals
         ]
         self._show_count()
@@ -378,7 +384,8 @@ class EntryPreview(Vertical):
 
         Return False if that failed, or if the user stopped it.
         """
-        adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
+        base = self._client.service.settings.download_dir
+        adds = [each.config(base) for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
             proposal.renews.id: proposal.entry.config

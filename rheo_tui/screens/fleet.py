@@ -16,6 +16,7 @@ from rheo_core.domain.fleet_view import FleetView, ShardRow
 from rheo_core.domain.text import printable
 from rheo_tui.actions import bindings
 from rheo_tui.fleet_actions import FLEET_ACTIONS, SHARD_ACTIONS
+from rheo_tui.formatting import sentence
 from rheo_tui.services.fleet import FleetError, FleetService, NotAFleetError
 from rheo_tui.widgets.fleet_errors import FleetErrors
 from rheo_tui.widgets.fleet_header import FleetHeader
@@ -169,7 +170,7 @@ class FleetScreen(Screen[None]):
         self.query_one(StatusFooter).hush()
         action = next(each for each in SHARD_ACTIONS if each.id == action_id)
         if reason := self._reason(action_id):
-            self.say(f"{action.title}: {reason}.")
+            self.say(sentence(reason))
         else:
             self.call_later(getattr(self, action.handler))
 

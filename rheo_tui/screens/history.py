@@ -252,7 +252,7 @@ class HistoryScreen(ModalScreen[None]):
         words = ""
         if decision is not None:
             await service.add_again(
-                [row.id for row in existing], decision.strategy, decision.names_of(existing)
+                [row.id for row in existing], decision.strategy, decision.paths_of(existing)
             )
             words = f" ({decision.words})"
         await self._leave_out(rows)

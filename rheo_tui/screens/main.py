@@ -32,7 +32,7 @@ from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
-from rheo_tui.formatting import count_text
+from rheo_tui.formatting import count_text, sentence
 from rheo_tui.garbage_collections import GarbageCollections
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
@@ -332,7 +332,7 @@ class MainScreen(Screen[None]):
         if targets is not None:
             context = replace(context, targets=tuple(targets), folded=0)
         if reason := action.disabled(context):
-            self.toast(f"{action.title}: {reason}.")
+            self.toast(sentence(reason))
         elif iscoroutinefunction(handler):
             if action.owner == "downloads":
                 only = context.targets[0].name if len(context.targets) == 1 else ""
@@ -681,12 +681,16 @@ class MainScreen(Screen[None]):
     def do_open(self) -> None:
         """Open the file of the current download with its usual program."""
         if row := self.table.current:
-            self._open(Path(row.destination))
+            key = first_key("again", self.keymap)
+            self._open(Path(row.destination), f" Press {key} to download it again.")
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, if_missing: str = "") -> None:
+        """Open a file or folder; `if_missing` is advice for one that does not exist."""
+
         async def open_now() -> str:
             if problem := await open_path(path, self.app.copy_to_clipboard):
-                self.toast(problem, error=True)
+                is_there = await asyncio.to_thread(path.exists)
+                self.toast(problem + ("" if is_there else if_missing), error=True)
                 return ""
             return f"Opened {printable(str(path))}."
 

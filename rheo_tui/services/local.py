@@ -30,6 +30,7 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
+from rheo_tui.existing_files import saved_as
 
 from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
@@ -282,9 +283,9 @@ class LocalService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
-        """Queue ended downloads again, with another strategy or name if there is one.
+        """Queue ended downloads again, with another strategy or path if there is one.
 
         Raises:
             DownloadManagerError: a URL had a secret, which the history does not keep, or another
@@ -297,10 +298,13 @@ class LocalService:
             )
         again = []
         for download_id, config in zip(ids, configs, strict=True):
-            changes = {"file_exists_strategy": exists, "filename": (names or {}).get(download_id)}
-            update = {name: value for name, value in changes.items() if value is not None}
-            if config is not None:
-                again.append(config.model_copy(update=update))
+            if config is None:
+                continue
+            if exists is not None:
+                config = config.model_copy(update={"file_exists_strategy": exists})
+            if (path := (paths or {}).get(download_id)) is not None:
+                config = saved_as(config, path, self._settings.download_dir)
+            again.append(config)
         await self.add(again)
 
     async def pause(self, ids: Sequence[str]) -> int:

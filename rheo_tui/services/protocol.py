@@ -189,14 +189,14 @@ class DownloadService(Protocol):
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         """Queue ended downloads again, from the list or the history, with their options.
 
         Args:
             ids: the downloads.
             exists: strategy for the existing file; None: as before.
-            names: names of the files by id; other files keep their names.
+            paths: paths or names of the files by id, see `saved_as`; other files keep theirs.
         """
 
     async def pause(self, ids: Sequence[str]) -> int:

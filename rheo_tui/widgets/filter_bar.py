@@ -90,7 +90,7 @@ class FilterBar(Vertical):
         self.show_mistake(None)
 
     def show_count(self, shown: int, total: int) -> None:
-        """Show the number of matching rows, and of all rows."""
+        """Show the number of matching rows, and of all rows in the tab."""
         self._count = f"{shown:,} of {total:,}"
         if self._mistake.column is None:
             self.query_one("#filter-count", Static).update(self._count)
@@ -103,7 +103,7 @@ class FilterBar(Vertical):
             self.query_one(LineInput).refresh()
         self.query_one("#filter-hint", Static).update(self._hint(error))
         count = self.query_one("#filter-count", Static)
-        count.update(self._count if column is None else f"wrong at {column + 1}")
+        count.update(self._count if column is None else f"error at column {column + 1}")
         count.set_class(column is not None, "-wrong")
 
     def _hint(self, error: FilterError | None) -> Text:

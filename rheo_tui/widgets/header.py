@@ -55,6 +55,7 @@ class SummaryHeader(HeaderLines):
             guessed_left=totals.guessed_left_bytes,
             unknown=totals.unknown,
             slowest=totals.slowest_seconds,
+            failed=snapshot.stats.failed,
             speed=snapshot.speed_bps,
             reading=snapshot.stats.total if snapshot.is_loading else 0,
         )

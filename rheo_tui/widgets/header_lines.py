@@ -31,6 +31,7 @@ class HeaderLines(Widget):
         "summary--paused",
         "summary--speed",
         "summary--bar",
+        "summary--failed",
         "summary--track",
     }
 

@@ -210,7 +210,7 @@ async def test_a_mirror_that_cannot_repair_the_pieces_is_named(
     manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
     assert journal.names().count("retrying") == (2 if fault.startswith("503") else 0)
     assert error_of(manager, config) == (
-        "hash mismatch for f: 1 of 10 pieces are damaged at every source that sent them; "
+        "1 of 10 pieces are damaged at every source that sent them; "
         f"another source failed: HTTP {fault}"
     )
 

@@ -53,6 +53,7 @@ class FakeService:
         self.read_only = False
         self.file: Path | None = None
         self.configs: dict[str, FileConfig] = {}  # of `config_of`, if they are not simple
+        self.added: list[FileConfig] = []
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -188,6 +189,7 @@ class FakeService:
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         self._record("add", [config.url for config in configs])
+        self.added += configs
         for config in configs:
             self._sequence += 1
             self.put(
@@ -211,7 +213,7 @@ class FakeService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         self._record("add_again", list(ids))
         for row in ids:

@@ -79,7 +79,9 @@ async def test_good_lines_are_queued_and_bad_ones_stay() -> None:
         assert app.called("add") == [["https://example.org/a.iso"]]
         assert isinstance(app.app.screen, AddScreen)
         assert app.app.screen.query_one(LinksArea).text == "ftp://example.org/b\n\nno [/b] url"
-        assert "Added 1 download. Line 4: already in the list. Lines 2, 5:" in app.messages()
+        said = "Added 1 download. Line 4: already in the list. 2 lines are not valid."
+        assert str(app.app.screen.query_one(".verdict-count", Static).content) == said
+        assert not app.app._notifications  # a toast would cover the keys
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
         assert len(app.table.model.shown) == 1

@@ -156,7 +156,7 @@ async def test_errors_stay_in_the_dialog_with_what_was_typed() -> None:
         await app.press("escape")
         await app.until(lambda: "Not saved: file-00000.iso finished meanwhile." in app.messages())
         await app.press("6", "e")  # on its tab it is the only row
-        await app.until(lambda: "Edit: this download has ended (done)." in app.messages())
+        await app.until(lambda: "This download is already done." in app.messages())
 
 
 @pytest.mark.parametrize(("keys", "what"), [("e", "file-00000.iso"), ("*e", "These downloads")])

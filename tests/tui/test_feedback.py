@@ -153,7 +153,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
     async with running() as app:
         ids = await app.fill(3)
         await app.press("H")
-        assert footer(app).startswith(" Restore host limits: no host limit has been lowered.")
+        assert footer(app).startswith(" No host limit has been lowered.")
         host = host_of(app.service.rows[ids[0]].url)
         app.service.host_waits = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
         app.service.change(ids[0], priority=2)
@@ -176,7 +176,7 @@ async def test_what_makes_no_sense_says_why() -> None:
     async with running() as app:
         await app.fill()
         await app.press("r")
-        assert footer(app).startswith(" Retry: this download has not failed (queued).")
+        assert footer(app).startswith(" This download has not failed; it is queued.")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -262,7 +262,7 @@ async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> Non
         await app.pilot.click(app.table, offset=(10, 3))
         assert "▸ 2 done" in app.lines()[3]
         await app.press("p")
-        assert "this download has ended (done)" in footer(app)
+        assert "This download is already done." in footer(app)
         await app.press("x")
         assert sorted(app.called("remove")[0]) == sorted([first, second])
         await app.press("u")

@@ -126,5 +126,5 @@ async def test_what_is_done_is_not_followed() -> None:
         await _finish(app, only)
         await app.press("ctrl+f")
         assert not _badge(app)
-        assert "this download has ended (done)" in app.messages()
+        assert "This download is already done." in app.messages()
         assert isinstance(app.app.screen, MainScreen)
