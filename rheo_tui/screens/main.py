@@ -445,12 +445,12 @@ class MainScreen(Screen[None]):
         rows = [row for row in targets if can_edit(row)]
         again = " Queued again." if all(row.status.is_terminal for row in rows) else ""
 
-        def closed(is_saved: bool) -> None:
-            if is_saved:
+        def closed(problem: str) -> None:
+            if problem:
+                self.toast(problem)
+            else:
                 text = done_text("Edited", rows, targets, "were done")
                 self.toast(text + again, can_undo=True)
-            else:
-                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(rows, closed)
 
@@ -771,7 +771,7 @@ class MainScreen(Screen[None]):
     def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
         if row := event.hidden:
-            self.toast(f"{printable(row.name)} is not shown here, so it is not followed any more.")
+            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:
