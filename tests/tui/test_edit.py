@@ -257,6 +257,50 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     assert await service.config_of(new.id) == new
 
 
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_an_edit_that_is_refused_for_one_of_several_can_be_undone(
+    service: LocalService, taken: int
+) -> None:
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{name}", filename=name) for name in "abc"]
+    after = [config.model_copy(update={"destination_subdir": "s"}) for config in configs]
+    obstacle = after[taken]
+    await service.add([*configs, obstacle], paused=True)
+    undo = UndoStack()
+    with pytest.raises(ValueError, match="another download in the list"):
+        await Edits(service, undo).edit(
+            {config.id: new for config, new in zip(configs, after, strict=True)}
+        )
+    changed = [config for config in after if config is not obstacle]
+    expected = {each.id for each in (*changed, configs[taken], obstacle)}
+    assert {row.id for row in (await service.snapshot()).downloads} == expected
+    assert await undo.undo() == "Undid the edit of 2 downloads."
+    expected = {each.id for each in (*configs, obstacle)}
+    assert {row.id for row in (await service.snapshot()).downloads} == expected
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_an_undo_or_redo_that_is_refused_can_be_tried_again(
+    service: LocalService, taken: int
+) -> None:
+    before = [FileConfig(url=f"http://127.0.0.1:9/{name}", filename=name) for name in "abc"]
+    after = [config.model_copy(update={"destination_subdir": "s"}) for config in before]
+    await service.add(before, paused=True)
+    undo = UndoStack()
+    edits = {config.id: new for config, new in zip(before, after, strict=True)}
+    assert await Edits(service, undo).edit(edits) == 3
+    for change, result in ((undo.undo, before), (undo.redo, after)):
+        obstacle = result[taken]
+        await service.add([obstacle], paused=True)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="another download in the list"):
+                await change()
+        await service.remove([obstacle.id])
+        assert "skipped 2 that have changed" in await change()
+        assert {row.id for row in (await service.snapshot()).downloads} == {
+            config.id for config in result
+        }
+
+
 @pytest.mark.parametrize("size", [(80, 24), (80, 15), (40, 10)])
 async def test_no_field_is_squeezed_out_and_the_keys_stay_in_sight(size: tuple[int, int]) -> None:
     async with running(size=size) as app:
