@@ -38,7 +38,7 @@ from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
-from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.poller import POLL_SECONDS, EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
     from rheo_tui.screens.failures import GroupAction
 
-_POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
 
 
@@ -167,7 +166,7 @@ class MainScreen(Screen[None]):
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
-        self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
+        self.set_interval(POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._inspector.show)
         self._watch_disk()
