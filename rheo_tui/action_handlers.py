@@ -241,8 +241,8 @@ class DownloadHandlers:
         undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
         await self._take(Step(undo, partial(self._set_limit, rate), _limit_change(rate)))
         # The setting applies again after a restart.
-        lasts = "" if rate is None else " for all downloads until you quit"
-        return f"{_limit_sentence(rate)}{lasts}."
+        lasts = "" if rate is None else " until you quit"
+        return f"{_limit_sentence(rate)} for all downloads{lasts}."
 
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""

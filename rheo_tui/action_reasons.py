@@ -9,7 +9,10 @@ from rheo_tui.speed_steps import SPEED_LIMITS
 from rheo_tui.status_look import look_of
 
 Reason = Callable[["Context"], str]
-"""Returns the reason why an action is disabled, or ""."""
+"""Returns the reason why an action is disabled, or "".
+
+A reason is a sentence without a capital letter and a full stop.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,16 @@ class Context:
 RETRYABLE = frozenset({DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED})
 
 
-def _state(row: DownloadSnapshot) -> str:
-    return look_of(row).label
+_VERBS = {
+    DownloadStatus.FAILED: "has failed",
+    DownloadStatus.CANCELLED: "was cancelled",
+    DownloadStatus.SKIPPED: "was skipped",
+}
+
+
+def _is_in_state(row: DownloadSnapshot) -> str:
+    """Return a predicate for the state, such as `is queued`."""
+    return _VERBS.get(row.status) or f"is {look_of(row).label}"
 
 
 def _changes(reason: Reason = lambda _: "") -> Reason:
@@ -76,7 +87,7 @@ def _needs_target(
 
     def reason(context: Context) -> str:
         if not context.targets:
-            return "nothing selected"
+            return "nothing is selected"
         if any(fits(row) for row in context.targets):
             return ""
         return one(context.targets[0]) if len(context.targets) == 1 else many
@@ -133,50 +144,57 @@ def can_edit(row: DownloadSnapshot) -> bool:
 
 
 def _ended(row: DownloadSnapshot) -> str:
-    return f"this download has ended ({_state(row)})"
+    auxiliary, state = _is_in_state(row).split()
+    return f"this download {auxiliary} already {state}"
 
 
 not_ended = _needs_target(
     lambda row: not row.status.is_terminal, _ended, "all marked downloads have ended"
 )
 any_target = _needs_target(lambda _: True, _ended, "")
+
+
+def _has_not_failed(row: DownloadSnapshot) -> str:
+    return f"this download has not failed; it {_is_in_state(row)}"
+
+
 retry = _needs_target(
     can_retry,
-    lambda row: f"this download has not failed ({_state(row)})",
+    _has_not_failed,
     "no marked download has failed",
 )
 _queued = _needs_target(
     can_move,
-    lambda row: f"this download is not queued ({_state(row)})",
-    "no marked download is queued",
+    lambda _: "only queued downloads can be moved",
+    "only queued downloads can be moved",
 )
 
 
 replace_links = _needs_target(
     lambda row: row.status is DownloadStatus.FAILED,
-    lambda row: f"this download has not failed ({_state(row)})",
+    _has_not_failed,
     "no marked download has failed",
 )
 keep = _needs_target(
     can_keep,
-    lambda _: "this download has no unverified data",
-    "no marked download has unverified data",
+    lambda _: "there is no unverified data to keep",
+    "there is no unverified data to keep",
 )
 
 
 existing = _needs_target(
     lambda row: row.has_file,
-    lambda row: f"no existing file blocks this download ({_state(row)})",
-    "no existing file blocks the marked downloads",
+    lambda _: "no existing file is in the way",
+    "no existing file is in the way",
 )
 again = _needs_target(
     is_done,
-    lambda row: f"this download has not finished ({_state(row)})",
-    "no marked download has finished",
+    lambda row: f"this download is not done; it {_is_in_state(row)}",
+    "no marked download is done",
 )
 delete = _needs_target(
     has_file,
-    lambda row: f"this download has no finished file ({_state(row)})",
+    lambda row: f"there is no file to delete; this download {_is_in_state(row)}",
     "no marked download has a finished file",
 )
 
@@ -185,8 +203,10 @@ def open_file(context: Context) -> str:
     """Disable an action unless the current download has a finished file."""
     row = context.current
     if row is None:
-        return "nothing selected"
-    return "" if is_done(row) and row.destination else f"there is no finished file ({_state(row)})"
+        return "nothing is selected"
+    if is_done(row) and row.destination:
+        return ""
+    return f"there is no file to open; this download {_is_in_state(row)}"
 
 
 def follow(context: Context) -> str:
@@ -195,7 +215,7 @@ def follow(context: Context) -> str:
         return ""
     row = context.current
     if row is None:
-        return "nothing selected"
+        return "nothing is selected"
     return _ended(row) if is_done(row) else ""
 
 
@@ -222,21 +242,21 @@ read_only = _changes()
 has_failed = _needs(lambda context: context.failed, "no download has failed")
 is_active = _needs(lambda context: context.active, "no download is active")
 needs_rows = _needs(lambda context: context.total, "the list is empty")
-needs_current = _needs(lambda context: context.current, "nothing selected")
+needs_current = _needs(lambda context: context.current, "nothing is selected")
 needs_details = _needs(lambda context: context.details_open, "open the details first")
 needs_pane = _needs(
     lambda context: context.details_open or context.log_open, "open the details or the log first"
 )
-needs_line = _needs(lambda context: context.current or context.folded, "nothing selected")
+needs_line = _needs(lambda context: context.current or context.folded, "nothing is selected")
 limit_down = _changes(_at_lowest_limit)
 limit_up = _changes(
-    _needs(lambda context: context.speed_limit is not None, "there is no speed limit")
+    _needs(lambda context: context.speed_limit is not None, "there is no speed limit to raise")
 )
 pause_all = _changes(_needs(lambda context: context.running, "no download is active or queued"))
 resume_all = _changes(_needs(lambda context: context.paused, "no download is paused"))
 retry_failed = _changes(has_failed)
 clear_finished = _changes(_needs(lambda context: context.finished, "no download has finished"))
 lift = _changes(_needs(lambda context: context.lowered_hosts, "no host limit has been lowered"))
-undo = _changes(_needs(lambda context: context.undoes, "nothing to undo"))
-redo = _changes(_needs(lambda context: context.redoes, "nothing to redo"))
-keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter"))
+undo = _changes(_needs(lambda context: context.undoes, "there is nothing to undo"))
+redo = _changes(_needs(lambda context: context.redoes, "there is nothing to redo"))
+keep_tab = _changes(_needs(lambda context: context.has_filter, "there is no filter to keep"))

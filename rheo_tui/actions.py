@@ -48,6 +48,11 @@ class Action:
     takes_targets: bool = False  # as a command, it acts on the named downloads
     in_menu: bool = False  # in the menu of the selection, although it takes no targets
     tab: str = ""  # key of a tab, passed to the handler that all tabs share
+    titled: Callable[[reasons.Context], str] | None = None  # the title, if it depends on the state
+
+    def title_in(self, context: reasons.Context) -> str:
+        """Return the title, which may say what the action would do now."""
+        return self.titled(context) if self.titled else self.title
 
     @property
     def handler(self) -> str:
@@ -67,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
         "pause", "p", "Pause or resume", "Downloads",
         "Pause the download and keep its partial data, or resume it.",
         label="pause", disabled=reasons.not_ended, owner="downloads", takes_targets=True,
+        titled=lambda context: "Resume" if reasons.resumes(context) else "Pause",
     ),
     Action(
         "pause_all", "P", "Pause all", "Downloads",
@@ -118,7 +124,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.keep, owner="downloads", takes_targets=True,
     ),
     Action(
-        "existing", "d", "File on the disk", "Downloads",
+        "existing", "d", "Resolve existing file", "Downloads",
         "Open the existing file, download again, save under another name, or overwrite it.",
         disabled=reasons.existing,
     ),
@@ -330,12 +336,14 @@ ACTIONS: tuple[Action, ...] = (
         label="undo",
         disabled=reasons.undo,
         owner="downloads",
+        titled=lambda context: f"Undo {context.undoes}".rstrip(),
     ),
     Action(
         "redo", "ctrl+r", "Redo", "Downloads",
         "Redo the last change that you undid.",
         disabled=reasons.redo,
         owner="downloads",
+        titled=lambda context: f"Redo {context.redoes}".rstrip(),
     ),
     Action(
         "load", "o", "Load a list", "Links",

@@ -15,7 +15,7 @@ from .action_reasons import Context, can_pause
 from .actions import BY_ID
 from .command_parser import Command
 from .commands import CommandError
-from .formatting import count_text, size_text
+from .formatting import count_text, sentence, size_text
 from .services.edits import Edits
 from .services.protocol import READ_ONLY, DownloadService
 from .setting_texts import TABLES, changed
@@ -138,9 +138,8 @@ class CommandHandlers:
         return f"Deleted {count_text(count)} older than {age} from the history."
 
     async def _replace_url(self, row: DownloadSnapshot, url: str) -> str:
-        action = BY_ID["link"]
-        if reason := action.disabled(Context(targets=(row,), current=row)):
-            return f"{action.title}: {reason}."
+        if reason := BY_ID["link"].disabled(Context(targets=(row,), current=row)):
+            return sentence(reason)
         replaced = await self._edits.replace_url(row.id, url)
         return "URL replaced." if replaced else "URL not replaced: the download is done."
 

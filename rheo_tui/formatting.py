@@ -36,6 +36,11 @@ def with_tilde(text: str) -> str:
     return text.replace(str(user_folder(Path.home)), "~")
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def short_path(path: Path) -> str:
     """Return a path with `~` in place of the user's home folder."""
     home = user_folder(Path.home)

@@ -21,7 +21,7 @@ from rheo_core.domain.inspector_details import (
 )
 from rheo_core.domain.text import printable
 
-from .actions import advice_text
+from .actions import advice_text, first_key
 from .failure_advice import cause_of
 from .formatting import (
     clock_text,
@@ -66,6 +66,7 @@ class Inspected(NamedTuple):
     details: DownloadDetails | None  # None until the service has answered
     samples: tuple[Sample, ...] = ()
     lines: tuple[LogLine, ...] = ()  # of the event log, oldest first
+    is_missing: bool = False  # the finished file is not on the disk
     keymap: Mapping[str, str] = {}
     graph_rows: int = GRAPH_ROWS
 
@@ -175,6 +176,10 @@ def _resumable(status: int, response: Mapping[str, str]) -> str:
 
 def _failure(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
     row, cause = seen.row, cause_of(seen.row)
+    if seen.is_missing:
+        key = first_key("again", seen.keymap)
+        advice = f"The file is no longer on the disk. Press {key} to download it again."
+        yield "Advice", Text(advice, style("warning"))
     if row.error and row.error != seen.status and not row.status.is_active:
         yield "Error", Text(printable(row.error), style("bad"))
     if cause.advice and row.status in (DownloadStatus.FAILED, DownloadStatus.SKIPPED):

@@ -31,8 +31,8 @@ def list_hint(
     if not model.filter:
         key = first_key("tab_all", keymap)
         return (f"Nothing{tab}", "", f"Press {key} to show all downloads.")
-    clear = f"Press {first_key('clear', keymap)} to show all downloads."
-    return (f"No download{tab} matches {printable(str(model.filter))}", "", clear)
+    clear = f"Press {first_key('clear', keymap)} to clear the filter."
+    return (f"No download{tab} matches “{printable(str(model.filter))}”", "", clear)
 
 
 def _empty(keymap: Mapping[str, str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class MenuItem:
         shown_keys: the keys as shown to people.
         title: text of the choice.
         reason: reason why it is disabled; "" if it is not.
+        is_present: True for the present state, at which the cursor starts.
         takes_digits: True if digits choose it too, and begin what the user types there. They follow
             the id in the result.
     """
@@ -34,6 +35,7 @@ class MenuItem:
     shown_keys: str
     title: str
     reason: str = ""
+    is_present: bool = False
     takes_digits: bool = False
 
 
@@ -44,7 +46,8 @@ def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
         keys = keymap.get(action.id, action.keys).split(",")
         own = ",".join(key for key in map(str.strip, keys) if key != "enter")  # chooses an item
         shown = " ".join(key_names(action, keymap))
-        items.append(MenuItem(action.id, own, shown, action.title, action.disabled(context)))
+        title, reason = action.title_in(context), action.disabled(context)
+        items.append(MenuItem(action.id, own, shown, title, reason))
     return sorted(items, key=lambda item: bool(item.reason))
 
 
@@ -52,15 +55,14 @@ def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
     """Return speed limits for the selection, or for all downloads together.
 
     Args:
-        present: their current limits, in bytes/s; None: no limit. If there is only one, it is
-            marked.
+        present: their current limits, in bytes/s; None: no limit. They are among the choices; if
+            there is only one, it is marked.
         for_all: True for all downloads together.
     """
-    rates = [rate for rate in SPEED_LIMITS if rate is not None]
-    items = [MenuItem("off", "0", "0", _marked("No limit", present, {None}))]
+    rates = sorted(rate for rate in {*SPEED_LIMITS, *present} if rate is not None)
+    items = [_limit_item("off", "0", "No limit", present == {None})]
     items += [
-        MenuItem(rate_input(rate), "", "", _marked(limit_text(rate), present, {rate}))
-        for rate in rates
+        _limit_item(rate_input(rate), "", limit_text(rate), present == {rate}) for rate in rates
     ]
     other = "Another limit: type it, such as 300k"
     items.append(MenuItem(OTHER, "colon,:", "1-9", other, takes_digits=True))
@@ -70,8 +72,8 @@ def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
     return items
 
 
-def _marked(title: str, present: Set[int | None], limit: Set[int | None]) -> str:
-    return f"{title} (now)" if present == limit else title
+def _limit_item(id: str, key: str, title: str, is_present: bool) -> MenuItem:
+    return MenuItem(id, key, key, f"{title} (now)" if is_present else title, is_present=is_present)
 
 
 def heading(verb: str, rows: Sequence[DownloadSnapshot]) -> str:

@@ -39,13 +39,14 @@ class ActionProvider(Provider):
         matcher = self.matcher(query)
         context = self._main_screen.context()
         for action in ACTIONS:
-            score = matcher.match(action.title)
+            title = action.title_in(context)
+            score = matcher.match(title)
             if query.lower() in action.help.lower():
                 score = max(score, _OF_HELP * matcher.match(action.help))
             if score > 0:
                 yield Hit(
                     score,
-                    matcher.highlight(action.title),
+                    matcher.highlight(title),
                     self._command(action),
                     help=self._help(action, context),
                 )
@@ -55,7 +56,9 @@ class ActionProvider(Provider):
         context = self._main_screen.context()
         for action in sorted(ACTIONS, key=lambda action: bool(action.disabled(context))):
             yield DiscoveryHit(
-                action.title, self._command(action), help=self._help(action, context)
+                action.title_in(context),
+                self._command(action),
+                help=self._help(action, context),
             )
 
     def _command(self, action: Action) -> Callable[[], None]:

@@ -301,6 +301,18 @@ def renewals_of(
     return matches
 
 
+def rest_words(proposals: Sequence[Proposal]) -> list[str]:
+    """Return sentences about the entries that need the user before they can be added."""
+    counts = Counter(proposal.outcome for proposal in proposals)
+    sentences = []
+    if bad := counts[Outcome.INVALID]:
+        sentences.append(f"{count_text(bad, 'line')} {'is' if bad == 1 else 'are'} not valid.")
+    if there := counts[Outcome.UNDECIDED]:
+        verb = "exists" if there == 1 else "exist"
+        sentences.append(f"{count_text(there, 'file')} already {verb}: choose below.")
+    return sentences
+
+
 def summary(proposals: Sequence[Proposal], free: int | None) -> str:
     """Return a summary: `3 to add, 4.7 GB + 1 unknown (76 GB free) · 2 invalid`.
 

@@ -66,7 +66,9 @@ class Summary:
     guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
     guessed_left: int | None = 0  # bytes of `guessed` that will arrive
+    slowest: float = 0.0  # seconds until the slowest active download completes
     unknown: int = 0
+    failed: int = 0
     speed: float = 0.0
     mean_speed: float = 0.0  # of the last seconds, for the time left
     samples: tuple[float, ...] = ()  # one a second, oldest first
@@ -80,10 +82,12 @@ class Summary:
     def time_left(self) -> str:
         """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if none move."""
         left = self.left + (self.guessed_left or 0)
-        if not left or self.mean_speed < 1:
+        # The mean has seconds from before a limit was lowered.
+        speed = self.mean_speed if self.limit is None else min(self.mean_speed, self.limit)
+        if not left or speed < 1:
             return ""
         about = "~" if self.guessed_left else ""
-        return about + time_left_text(left / self.mean_speed)
+        return about + time_left_text(max(left / speed, self.slowest))
 
 
 NAME = Part(0, (Span(" rheo ", "name"),))
@@ -197,9 +201,11 @@ def _bar(fraction: float | None, width: int) -> list[Span]:
 def _progress_parts(summary: Summary) -> list[Part]:
     fraction = summary.fraction
     if fraction is None:
-        return [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
+        done = [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
+        return [*done, *_failed_parts(summary)]
     about = "~" if summary.guessed else ""
     parts = [Part(0, (Span(about + percent_text(fraction).strip(), "strong"),))]
+    parts += _failed_parts(summary)
     whole = summary.total + (summary.guessed or 0)
     parts.append(Part(3, (Span(_of_text(summary.done, whole, about)),)))
     if summary.time_left:
@@ -207,6 +213,13 @@ def _progress_parts(summary: Summary) -> list[Part]:
     if summary.unknown:
         parts.append(Part(6, (Span(f"{count_text(summary.unknown, 'size')} unknown"),)))
     return parts
+
+
+def _failed_parts(summary: Summary) -> list[Part]:
+    """Return the number of failures once everything else is done, because 100% hides them."""
+    if not summary.failed or summary.busy or summary.fraction not in (None, 1.0):
+        return []
+    return [Part(1, (Span(f"{summary.failed:,} failed", "failed"),))]
 
 
 def _of_text(done: int, total: int, about: str) -> str:

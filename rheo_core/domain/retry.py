@@ -1,6 +1,7 @@
 """Retry policy: the statuses to retry, and the backoff between attempts.
 
-`downloads/retry.py` applies the policy, and obeys Retry-After.
+`downloads/retry.py` applies the policy, and obeys Retry-After up to `MAX_RETRY_AFTER_SECONDS` in
+`exceptions.py`, whose message gives a longer wait.
 """
 
 import random

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus, Rank
-from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.exceptions import DestinationError, DownloadError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.domain.urls import normalise_url
@@ -22,7 +22,7 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
-from .to_the_end import to_the_end
+from .shielded import shielded
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _in_turn(
         self: "DownloadController", download_id: str, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         async with self._verb(download_id):
-            return await to_the_end(verb(self, download_id, *args, **kwargs))
+            return await shielded(verb(self, download_id, *args, **kwargs))
 
     return run
 
@@ -261,14 +261,15 @@ class DownloadController:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of the removed one it replaces
-        moved = await self._context.worker.begin_move(record, again.config)
-        # A crash finds the part file by the row of the session. So both names stay if the row
-        # cannot be saved; the next attempt ends the move.
-        is_saved = await self._context.lifecycle.save_renamed(record, again)
-        if moved is not None and is_saved:
-            await self._context.worker.end_move(again, moved)
-        elif moved is not None:
-            moved.close()
+        worker, lifecycle = self._context.worker, self._context.lifecycle
+        moved = await worker.begin_move(record, again.config)
+        # A crash finds the part file by the row of the session. So it keeps both names until then.
+        is_saved = await lifecycle.save_renamed(record, again)
+        if moved is not None:
+            await worker.end_move(again if is_saved else record, moved)
+            if not is_saved:
+                await lifecycle.save_renamed(again, record)
+                raise DestinationError(worker.destination(again), "the list cannot be saved")
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0

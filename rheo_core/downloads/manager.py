@@ -54,7 +54,7 @@ from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
-from .to_the_end import to_the_end
+from .shielded import shielded
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
@@ -235,10 +235,10 @@ class DownloadManager:
                 return
             self._state = _State.CLOSING
             try:
-                await to_the_end(self._stop(wait_for_current=wait_for_current), self._hurry)
+                await shielded(self._stop(wait_for_current=wait_for_current), self._hurry)
                 await self._drain()
             finally:
-                await to_the_end(self._release(), self._hurry)
+                await shielded(self._release(), self._hurry)
 
     def _hurry(self) -> None:
         """Let `close` wait neither for downloads nor for handlers."""

@@ -1,4 +1,4 @@
-"""Pipeline from lines to entries: read, expand patterns, check, find duplicates."""
+"""Pipeline from bytes to entries: decode, read, expand patterns, check, find duplicates."""
 
 import asyncio
 import codecs

@@ -153,7 +153,7 @@ class DownloadRecord:
         """Continue from `offset` bytes on the disk, which do not affect the speed."""
         self.bytes_downloaded = offset
         if (meter := self._meter) is not None:
-            meter.counted = offset
+            meter.counted, meter.calculator = offset, None
 
     def sample(self) -> int:
         """Measure the speed; return the bytes received since the last sample."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -18,7 +19,7 @@ from rheo_core.domain import DownloadSnapshot
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.entry_defaults import EntryDefaults
 from rheo_tui.formatting import count_text
-from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal, folder_words, rest_words
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
@@ -26,8 +27,8 @@ from rheo_tui.typed_ahead import key_work, while_open
 
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
-_TEXT_KEPT = "Your links stay in the add box. To clear them, open it and press F7, then Del."
-_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Esc close"
+_TEXT_KEPT = "The links stay in the add box until you quit."
+_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Ctrl+U clear · Esc close"
 _NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (
     "Paste links, one per line, or any text that contains links: curl commands, aria2 or wget "
@@ -37,6 +38,8 @@ _HINT = (
 
 class LinksArea(TextArea):
     """A text box where Enter submits and Ctrl+J starts a new line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("ctrl+u", "clear_all", "Clear")]
 
     @dataclass
     class Submitted(Message):
@@ -52,6 +55,10 @@ class LinksArea(TextArea):
             self.post_message(self.Submitted())
         else:
             self.insert("\n")
+
+    def action_clear_all(self) -> None:
+        """Remove the text; Ctrl+Z brings it back."""
+        self.clear()
 
     def on_resize(self) -> None:
         """Draw the lines again; Textual wraps them for a new width after it has drawn them."""
@@ -93,7 +100,7 @@ class AddScreen(ModalScreen[str]):
         self._client = client
         self._preview = EntryPreview(client, edits, rows, draft, self._check, _KEYS)
         self._text = text
-        self.report = ""  # the added downloads, if that closed the box
+        self.report = ""  # sentence about the downloads that were added, or the text that was kept
         self._timer: Timer | None = None
         self._is_adding = False
         self._checking = asyncio.Lock()
@@ -118,8 +125,11 @@ class AddScreen(ModalScreen[str]):
             self.insert(text)
 
     def insert(self, text: str) -> None:
-        """Insert a paste that another widget received."""
+        """Append a paste that another widget received, on a line of its own."""
         links = self.query_one(LinksArea)
+        links.move_cursor(links.document.end)
+        if links.cursor_location[1]:
+            links.insert("\n")
         links.insert(text)
         links.scroll_cursor_visible()
         links.focus()
@@ -213,28 +223,30 @@ class AddScreen(ModalScreen[str]):
                     return
         finally:
             self._is_adding = False
-        self._after(proposals, text, defaults)
+        await self._after(proposals, text, defaults)
 
-    def _after(self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults) -> None:
+    async def _after(
+        self, proposals: Sequence[Proposal], text: str, defaults: EntryDefaults
+    ) -> None:
         """Close if `text` needs no more work; otherwise keep the rest."""
         if not proposals:
-            self.app.notify("Nothing to add. Paste links first.", severity="warning", markup=False)
+            self._preview.say("Nothing to add. Paste links first.")
             return
         has_typed_more = self.query_one(LinksArea).text != text
         stay = [proposal for proposal in proposals if proposal.stays]
-        must_decide = self._preview.ask()
         sentence = _sentence(proposals, defaults)
         if not stay and not has_typed_more:
             self.report = sentence
             self.dismiss("")
             return
-        if not must_decide or any(each.outcome in _NEWS for each in proposals):
-            bad = any(each.outcome is Outcome.INVALID for each in stay)
-            self.app.notify(sentence, severity="warning" if bad else "information", markup=False)
         if has_typed_more:
             self._check_soon()
         else:
             self._keep(proposals)
+            await self._check()
+        must_decide = self._preview.ask()
+        if not must_decide or any(each.outcome in _NEWS for each in proposals):
+            self._preview.say(sentence)  # no toast, which would cover the keys
 
     def _keep(self, proposals: Sequence[Proposal]) -> None:
         """Keep only the lines in the box that are invalid or undecided."""
@@ -249,7 +261,8 @@ class AddScreen(ModalScreen[str]):
             for line in lines[start:end]
         ]
         if len(lines_left) < len(lines):
-            links.load_text("\n".join(lines_left))
+            with self.prevent(TextArea.Changed):  # the caller checks the rest
+                links.load_text("\n".join(lines_left))
             links.move_cursor(links.document.end)
 
     def action_leave(self) -> None:
@@ -260,7 +273,7 @@ class AddScreen(ModalScreen[str]):
         self._preview.remember()
         text = self._text or self.query_one(LinksArea).text
         if text.strip():
-            self.app.notify(_TEXT_KEPT, markup=False)
+            self.report = _TEXT_KEPT
             self.dismiss(text)
         else:
             self.dismiss("")
@@ -282,13 +295,12 @@ def _sentence(proposals: Sequence[Proposal], defaults: EntryDefaults) -> str:
     for outcome, words in (
         (Outcome.SKIP, "skipped"),
         (Outcome.DUPLICATE, "already in the list"),
-        (Outcome.UNDECIDED, "already on the disk; choose in the table"),
-        (Outcome.INVALID, "not valid; kept in the box"),
     ):
         lines = list(dict.fromkeys(str(each.entry.line) for each in with_outcome(outcome)))
         if lines:
             shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
             parts.append(f"{'Line' if len(lines) == 1 else 'Lines'} {shown}: {words}.")
+    parts += rest_words(proposals)
     parts += [
         f"Line {each.entry.line} {each.entry.refused}." for each in good if each.entry.refused
     ][:1]

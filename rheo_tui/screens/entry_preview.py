@@ -339,13 +339,12 @@ class EntryPreview(Vertical):
         async def load() -> FileConfig:
             return config
 
-        async def save(new: Mapping[str, str]) -> bool:
+        async def save(new: Mapping[str, str]) -> None:
             edited(config, new)  # raises ValueError
             edits = self._draft.choices.edits
             if new:
                 edits[key] = {**edits.get(key, {}), **new}
                 await self._propose(from_top=False)
-            return True
 
         def left(unsaved: Mapping[str, str] | None) -> None:
             if unsaved:

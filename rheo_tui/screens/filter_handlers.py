@@ -75,9 +75,15 @@ class FilterHandlers:
             self._screen.query_one(TabBar).show(stats, self._model.tab, own)
 
     def show_count(self) -> None:
-        """Show the number of downloads that match the filter."""
-        if self._bar.display:
-            self._bar.show_count(self._model.shown_count, len(self._model.rows))
+        """Show the number of downloads of the tab that match the filter."""
+        if not self._bar.display:
+            return
+        tab, of = self._model.tab, len(self._model.rows)
+        if tab in self._model.own_tabs:
+            of = self._model.own_counts()[tab.id]
+        elif tab is not ALL and self._stats is not None:
+            of = tab.count(self._stats)
+        self._bar.show_count(self._model.shown_count, of)
 
     def take_tabs(self) -> None:
         """Take the user's tabs from the settings; if the open one is gone, show all downloads."""

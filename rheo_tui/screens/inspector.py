@@ -1,5 +1,7 @@
 """Inspector: fetch the details of the current download, and fill the details pane."""
 
+import asyncio
+import os
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -9,6 +11,7 @@ from textual.widget import Widget
 
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.inspector_details import DownloadDetails
+from rheo_tui.action_reasons import has_file
 from rheo_tui.inspector_pages import Inspected
 from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import EngineClient
@@ -42,6 +45,7 @@ class Inspector:
         self._event_log = event_log
         self._speeds = SpeedHistory()
         self._details: DownloadDetails | None = None  # of the download in view
+        self._is_missing = False  # its finished file is not on the disk
 
     @property
     def _pane(self) -> DetailsPane:
@@ -64,7 +68,7 @@ class Inspector:
             self._pane.show(None)
             return
         if self._details is None or self._details.id != row.id:
-            self._details = None
+            self._details, self._is_missing = None, False
         self._show(row)
         self._screen.run_worker(
             partial(self._fetch, row.id),  # type: ignore[arg-type]  # matches two of the types
@@ -80,6 +84,7 @@ class Inspector:
             self._details,
             self._speeds.of(row.id),
             tuple(self._event_log.of(row.id)),
+            self._is_missing,
         )
         self._pane.show(seen)
 
@@ -89,8 +94,9 @@ class Inspector:
             return
         details = await self._service.details(download_id)
         row = self._table.current
+        is_missing = row is not None and await asyncio.to_thread(_is_missing, row)
         if details is not None and row is not None and row.id == details.id:
-            self._details = details
+            self._details, self._is_missing = details, is_missing
             self._show(row)
 
     def do_next_page(self) -> None:
@@ -115,3 +121,8 @@ class Inspector:
         if self._pane.display:
             pane = self._pane.page_scroll
         pane.scroll_relative(y=by * max(pane.size.height // 2, 1), animate=False)
+
+
+def _is_missing(row: DownloadSnapshot) -> bool:
+    """Return True if a file was completed and is gone. Blocks."""
+    return has_file(row) and not os.path.lexists(row.destination)

@@ -17,12 +17,22 @@ from textual.widgets.option_list import Option
 from rheo_tui.actions import ACTIONS, Action
 from rheo_tui.formatting import fit
 from rheo_tui.key_choices import PRESETS, Keymap, keys_of, preset_of, shown, with_keys
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.themes import colour_of
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
 _MIN_KEY_WIDTH, _MAX_KEY_WIDTH = 10, 20
-_KEYS = "Enter new · + add · Backspace default · 1-3 presets · Esc close"
+_PRESET_KEYS = {str(at): name for at, name in enumerate(PRESETS, 1)}
+_KEYS = " · ".join(
+    (
+        "Enter new",
+        "+ add",
+        "Backspace reset",
+        *(f"{key} {name}" for key, name in _PRESET_KEYS.items()),
+        "Esc close",
+    )
+)
 _WAITING = "Press the new key for “{}” (Esc keeps the old one)."
 
 
@@ -38,7 +48,7 @@ class KeyEditorScreen(ModalScreen[None]):
         ("escape", "dismiss", "Close"),
         ("plus", "add_key", "Add a key"),
         ("backspace,delete", "reset", "Default"),
-        *((str(at), f"preset('{name}')", f"Preset {name}") for at, name in enumerate(PRESETS, 1)),
+        *((key, f"preset('{name}')", f"Preset {name}") for key, name in _PRESET_KEYS.items()),
     ]
 
     def __init__(self, keymap: Keymap, apply: Callable[[dict[str, str]], Awaitable[bool]]) -> None:
@@ -141,8 +151,18 @@ class KeyEditorScreen(ModalScreen[None]):
             self._change(self._current, keys_of(self._current, {}))
 
     def action_preset(self, name: str) -> None:
-        """Use the keys of a preset for all actions."""
-        self._save(dict(PRESETS[name]), f"Keys set to “{name}”.")
+        """Use the keys of a preset for all actions; ask before the user's own keys are lost."""
+
+        def answered(is_sure: bool | None) -> None:
+            if is_sure:
+                self._save(dict(PRESETS[name]), f"Keys set to “{name}”.")
+
+        if preset_of(self._keymap) in PRESETS:
+            answered(True)
+            return
+        text = f"“{name}” replaces the keys that you have chosen."
+        question = ConfirmScreen("Replace your keys?", text, yes="replace", no="keep")
+        self.app.push_screen(question, answered)
 
     def _change(self, action: Action, keys: list[str]) -> None:
         try:

@@ -15,15 +15,17 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, ReadOptions
-from rheo_tui.entry_defaults import complete_path
+from rheo_tui.editor import edit_file
+from rheo_tui.entry_defaults import complete_path, paths_with
 from rheo_tui.formatting import count_text, size_text
 from rheo_tui.list_kinds import kind_of
-from rheo_tui.proposals import EntryDraft, Outcome, Proposal
+from rheo_tui.proposals import EntryDraft, Outcome, Proposal, rest_words
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.poller import EngineClient
 from rheo_tui.typed_ahead import key_work, while_open
+from rheo_tui.widgets.entry_table import EntryTable
 from rheo_tui.widgets.line_input import LineInput, SlowCompleter
 from rheo_tui.widgets.path_picker import PathPicker
 
@@ -32,7 +34,7 @@ _HINT = (
     "checksum list, a saved web page, or any text that contains links."
 )
 _CHOOSE = "Choose a path, or type more of it."
-_KEYS = "Enter add · Tab complete, next · ↓ choose a path · Esc close"
+_KEYS = "Enter add · Tab complete, next · ↓ {} · Esc close"
 _CHOICE_KEYS = "Enter choose · ↑ ↓ move · letters edit the path · Esc close"
 
 
@@ -64,7 +66,7 @@ class LoadScreen(ModalScreen[int]):
         super().__init__()
         self._client = client
         self._memory = memory
-        self._preview = EntryPreview(client, edits, rows, EntryDraft(), self._read, _KEYS)
+        self._preview = EntryPreview(client, edits, rows, EntryDraft(), self._read, _CHOICE_KEYS)
         self._is_adding = False
         self._reading = asyncio.Lock()
         self._read_for: tuple[str, ReadOptions] | None = None
@@ -106,11 +108,12 @@ class LoadScreen(ModalScreen[int]):
             self._read_soon()
 
     def on_key(self, event: events.Key) -> None:
-        """Move from the path to the paths below it with the down key, and back by typing."""
+        """Move from the path to what is below it with the down key, and back by typing."""
         picker, field = self.query_one(PathPicker), self.query_one("#path", Input)
-        if event.key == "down" and field.has_focus and picker.display:
+        if event.key == "down" and field.has_focus:
             event.stop()
-            self._is_choosing()
+            if not self._is_choosing():
+                self.query_one(EntryTable).focus()
         elif picker.has_focus and (event.is_printable or event.key == "backspace"):
             event.stop()
             field.focus()
@@ -122,8 +125,9 @@ class LoadScreen(ModalScreen[int]):
 
     @on(events.DescendantFocus)
     def _show_keys(self) -> None:
-        is_choosing = self.query_one(PathPicker).has_focus
-        self._preview.show_keys(_CHOICE_KEYS if is_choosing else _KEYS)
+        picker = self.query_one(PathPicker)
+        below = "choose a path" if picker.display else "entries"
+        self._preview.show_keys(_CHOICE_KEYS if picker.has_focus else _KEYS.format(below))
 
     @on(PathPicker.Chosen)
     def _chosen(self, event: PathPicker.Chosen) -> None:
@@ -137,12 +141,14 @@ class LoadScreen(ModalScreen[int]):
         """Complete the path, or go to another field; which ones there are depends on the file."""
         field = self.query_one("#path", LineInput)
         if field.has_focus and by > 0:
-            completed = await asyncio.to_thread(_completed, field.value)
+            completed = await asyncio.to_thread(_common, field.value)
             if completed:
                 field.value = completed
                 field.cursor_position = len(completed)
                 return
             await self._read()
+            if self._is_choosing():
+                return
         self.focus_next() if by > 0 else self.focus_previous()
 
     # Reading
@@ -191,6 +197,7 @@ class LoadScreen(ModalScreen[int]):
             if picker.display and text:
                 nothing = _CHOOSE
         self.set_class(picker.display, "-picking")
+        self._show_keys()
         await self._preview.show(entries, nothing)
         self._asked, self._read_for = asked, request
 
@@ -213,8 +220,13 @@ class LoadScreen(ModalScreen[int]):
         line.display = bool(text)
 
     @on(EntryPreview.LineWanted)
-    def _say_line(self, event: EntryPreview.LineWanted) -> None:
-        self._preview.say(f"Correct line {event.line:,} in the file; Ctrl+S reads it again.")
+    @key_work
+    async def _edit_list(self) -> None:
+        """Open the file in the user's editor, and read it again afterwards."""
+        if problem := edit_file(self.app, _expanded(self._path)):
+            self._preview.say(problem)
+        else:
+            await self._read(again=True)
 
     # Adding
 
@@ -270,11 +282,7 @@ class LoadScreen(ModalScreen[int]):
             self.dismiss(added)
             return
         parts = [f"Added {added:,}."] if added else []
-        if bad:
-            parts.append(f"Not valid: {count_text(len(bad), 'line')}; see the table.")
-        if undecided:
-            files = "1 file exists" if len(undecided) == 1 else f"{len(undecided):,} files exist"
-            parts.append(f"{files} already; choose in the table.")
+        parts += rest_words(proposals)
         if added:
             await self._preview.show([*bad, *undecided], "")
             self._read_for = self._path, self._preview.options  # the rest stays until the next add
@@ -304,6 +312,13 @@ def _expanded(text: str) -> Path:
 
 def _completed(text: str) -> str:
     return complete_path(text, Path(), folders_only=False)
+
+
+def _common(text: str) -> str:
+    """Return what all paths that begin with `text` have in common; "" if that is not longer."""
+    paths = paths_with(text, Path(), folders_only=False) if text else []
+    common = os.path.commonprefix(paths)  # noqa: RUF071  characters count, as in a shell
+    return common if len(common) > len(text) else ""
 
 
 def _may_be_path(text: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
@@ -32,13 +32,13 @@ from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
-from rheo_tui.formatting import count_text
+from rheo_tui.formatting import count_text, sentence
 from rheo_tui.garbage_collections import GarbageCollections
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
-from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.poller import POLL_SECONDS, EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
     from rheo_tui.screens.failures import GroupAction
 
-_POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
 
 
@@ -113,7 +112,7 @@ class MainScreen(Screen[None]):
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._quits_when_done = False
-        self._retried: DownloadSnapshot | None = None  # as it was, while the feedback is about it
+        self._retried: DownloadSnapshot | None = None  # as it was, until the next key
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
@@ -167,7 +166,7 @@ class MainScreen(Screen[None]):
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
-        self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
+        self.set_interval(POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._inspector.show)
         self._watch_disk()
@@ -303,7 +302,7 @@ class MainScreen(Screen[None]):
 
     def _show_progress(self, text: str) -> None:
         stop = first_key("clear", self.keymap)
-        self.query_one(StatusFooter).say(f"{text} · {stop} stops")
+        self.query_one(StatusFooter).say(f"{text} · {stop} stops", stays=True)
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -332,7 +331,7 @@ class MainScreen(Screen[None]):
         if targets is not None:
             context = replace(context, targets=tuple(targets), folded=0)
         if reason := action.disabled(context):
-            self.toast(f"{action.title}: {reason}.")
+            self.toast(sentence(reason))
         elif iscoroutinefunction(handler):
             if action.owner == "downloads":
                 only = context.targets[0].name if len(context.targets) == 1 else ""
@@ -342,9 +341,9 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
-            elif action.id == "retry" and len(context.targets) == 1:
-                call = partial(self._retry, call, context.targets[0])
-            self.run_in_background(action.title, call)
+            is_single_retry = action.id == "retry" and len(context.targets) == 1
+            retried = context.targets[0] if is_single_retry else None
+            self.run_in_background(action.title, call, retried)
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
         else:
@@ -356,16 +355,10 @@ class MainScreen(Screen[None]):
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
 
-    async def _retry(self, call: Callable[[], Awaitable[str]], row: DownloadSnapshot) -> str:
-        """Retry a download by `call`; the feedback changes if it fails again."""
-        text = await call()
-        self._retried = row
-        return text
-
     def _say_failed_again(self) -> None:
         """Correct the feedback on a retry if the download has failed again meanwhile."""
-        before, said = self._retried, self.query_one(StatusFooter).said
-        row = self.model.rows.get(before.id) if before and said else None
+        before = self._retried
+        row = self.model.rows.get(before.id) if before else None
         if row and row is not before and row.status is DownloadStatus.FAILED:
             self._retried = None
             self.toast(f"{printable(row.name)} failed again: {cause_of(row).text}.", error=True)
@@ -393,11 +386,21 @@ class MainScreen(Screen[None]):
         self._retried = None
         self.table.hold()
 
-    def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
-        """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
-        self.run_worker(self._run(title, call), exit_on_error=False)
+    def run_in_background(
+        self,
+        title: str,
+        call: Callable[[], Awaitable[str]],
+        retried: DownloadSnapshot | None = None,
+    ) -> None:
+        """Await `call()` in a worker; show the text that it returns, or `title` and the error.
 
-    async def _run(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        The text changes if the download that `call` retries fails again.
+        """
+        self.run_worker(self._run(title, call, retried), exit_on_error=False)
+
+    async def _run(
+        self, title: str, call: Callable[[], Awaitable[str]], retried: DownloadSnapshot | None
+    ) -> None:
         steps = self.undo.count
         try:
             text = await call()
@@ -406,6 +409,7 @@ class MainScreen(Screen[None]):
             self.table.go_to_first(returned)
             if text:
                 self.toast(text, can_undo=self.undo.count > steps)
+                self._retried = retried
                 self._say_failed_again()
         except Exception as error:
             self.client.report(title, error)
@@ -440,12 +444,12 @@ class MainScreen(Screen[None]):
         rows = [row for row in targets if can_edit(row)]
         again = " Queued again." if all(row.status.is_terminal for row in rows) else ""
 
-        def closed(is_saved: bool) -> None:
-            if is_saved:
+        def closed(problem: str) -> None:
+            if problem:
+                self.toast(problem)
+            else:
                 text = done_text("Edited", rows, targets, "were done")
                 self.toast(text + again, can_undo=True)
-            else:
-                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(rows, closed)
 
@@ -676,12 +680,16 @@ class MainScreen(Screen[None]):
     def do_open(self) -> None:
         """Open the file of the current download with its usual program."""
         if row := self.table.current:
-            self._open(Path(row.destination))
+            key = first_key("again", self.keymap)
+            self._open(Path(row.destination), f" Press {key} to download it again.")
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, if_missing: str = "") -> None:
+        """Open a file or folder; `if_missing` is advice for one that does not exist."""
+
         async def open_now() -> str:
             if problem := await open_path(path, self.app.copy_to_clipboard):
-                self.toast(problem, error=True)
+                is_there = await asyncio.to_thread(path.exists)
+                self.toast(problem + ("" if is_there else if_missing), error=True)
                 return ""
             return f"Opened {printable(str(path))}."
 
@@ -715,6 +723,14 @@ class MainScreen(Screen[None]):
             self.model.sort = self.model.sort.towards(column)
             self.table.resort()
             self._show_context()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_typing(self) -> None:
+        """Show the keys of the line in which the user types."""
+        lines = (self.query_one(FilterBar), self.query_one(CommandLine))
+        keys = next((line.KEYS for line in lines if line.has_focus_within), ())
+        self.query_one(StatusFooter).show_typing(keys)
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
@@ -751,8 +767,10 @@ class MainScreen(Screen[None]):
         self._inspector.show()
 
     @on(DownloadTable.Following)
-    def _following_changed(self) -> None:
+    def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
+        if row := event.hidden:
+            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets.option_list import Option
 
 from rheo_core.domain.text import printable
+from rheo_tui.formatting import sentence
 from rheo_tui.menus import MenuItem
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
@@ -40,7 +41,7 @@ class MenuScreen(ModalScreen[str | None]):
         self._key_width = max(_MIN_KEY_WIDTH, *(cell_len(item.shown_keys) for item in items)) + 1
 
     def compose(self) -> ComposeResult:
-        """Create the list, the first available item selected."""
+        """Create the list."""
         with Vertical(classes="dialog dialog-menu") as dialog:
             dialog.border_title = Text(printable(self._heading))
             yield ChoiceList(*(self._option(item) for item in self._items), compact=True)
@@ -63,9 +64,10 @@ class MenuScreen(ModalScreen[str | None]):
         return Option(text, disabled=bool(item.reason))
 
     def on_mount(self) -> None:
-        """Select the first item that is available."""
+        """Select the item of the present state, or the first one that is available."""
+        present = (at for at, item in enumerate(self._items) if item.is_present)
         first = (at for at, item in enumerate(self._items) if not item.reason)
-        self.query_one(ChoiceList).highlighted = next(first, None)
+        self.query_one(ChoiceList).highlighted = next(present, next(first, None))
 
     def on_resize(self) -> None:
         """Fit the reasons to the new width."""
@@ -87,7 +89,7 @@ class MenuScreen(ModalScreen[str | None]):
                 event.stop()
                 event.prevent_default()
                 if item.reason:
-                    self.query_one(KeysLine).show(f"{item.title}: {item.reason}.")
+                    self.query_one(KeysLine).show(sentence(item.reason))
                 else:
                     self.dismiss(item.id + digit)
                 return

@@ -1,7 +1,4 @@
-"""EngineClient: start, poll and close the service. Its errors never stop the app.
-
-`screens/main.py` sets the interval.
-"""
+"""EngineClient: start, poll and close the service. Its errors never stop the app."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,6 +17,8 @@ from .protocol import DownloadService, ManyDownloadsEvent
 if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
 
+POLL_SECONDS = 0.25
+"""Time between two looks at the engine, which are two paints."""
 ShowToast = Callable[[str, bool], None]
 """Shows a message to the user; the flag is True for an error."""
 

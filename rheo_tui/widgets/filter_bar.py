@@ -18,7 +18,6 @@ from rheo_core.domain.text import printable
 from .line_input import Completer, LineInput
 
 _HELP = "status:failed  host:example.org  size>1g  name:*.iso  age<1d  !word  /expression/  or"
-_KEYS = "Tab completes · Enter keeps the filter · Esc clears it"
 _SIGN_WIDTH = 2
 
 
@@ -42,6 +41,7 @@ class FilterBar(Vertical):
     """
 
     COMPONENT_CLASSES: ClassVar = {"filter--mistake", "filter--hint"}
+    KEYS = (("Enter", "keep"), ("Esc", "clear"), ("Tab", "complete"))
 
     @dataclass
     class Changed(Message):
@@ -90,7 +90,7 @@ class FilterBar(Vertical):
         self.show_mistake(None)
 
     def show_count(self, shown: int, total: int) -> None:
-        """Show the number of matching rows, and of all rows."""
+        """Show the number of matching rows, and of all rows in the tab."""
         self._count = f"{shown:,} of {total:,}"
         if self._mistake.column is None:
             self.query_one("#filter-count", Static).update(self._count)
@@ -103,14 +103,14 @@ class FilterBar(Vertical):
             self.query_one(LineInput).refresh()
         self.query_one("#filter-hint", Static).update(self._hint(error))
         count = self.query_one("#filter-count", Static)
-        count.update(self._count if column is None else f"wrong at {column + 1}")
+        count.update(self._count if column is None else f"error at column {column + 1}")
         count.set_class(column is not None, "-wrong")
 
     def _hint(self, error: FilterError | None) -> Text:
         field = self.query_one(LineInput)
         quiet = self.get_component_rich_style("filter--hint", partial=True)
         if error is None:
-            return Text(f"{' ' * _SIGN_WIDTH}{_KEYS if field.value.strip() else _HELP}", quiet)
+            return Text(f"{' ' * _SIGN_WIDTH}{_HELP}", quiet)
         sentence = printable(str(error))
         style = (
             quiet

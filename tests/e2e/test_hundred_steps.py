@@ -177,7 +177,7 @@ async def steer(person: Person) -> None:
     await person.press("u", "Undid the cancellation of next-1.dat", "7 Cancelled 0")
     await person.press("x", "Removed", "1 All 9")
     await person.press("u", "Undid the removal of next-1.dat", "1 All 10")
-    await person.press("r", "Retry: this download has not failed")
+    await person.press("r", "This download has not failed")
     await person.press(":cancel name:held-2*" + ENTER, "Cancelled held-2.iso")
     await person.press("u", "Undid the cancellation of held-2.iso", "7 Cancelled 0")
 

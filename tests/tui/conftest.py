@@ -1,4 +1,7 @@
-"""Fixtures that isolate the tests of the app from the user's environment."""
+"""Fixtures that isolate the tests of the app from the user's environment.
+
+`driving.py` starts the app over the simulated service of `fake_service.py`.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -337,6 +337,20 @@ async def test_the_folder_has_room_for_a_path_while_it_is_typed(
         assert app.app.screen.region.contains_region(folder.region)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 36), (200, 50)])
+async def test_no_field_hides_another(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        await paste(app, "http://h/a")
+        for focused in ("folder", "priority", "start", "place"):
+            default(app, focused).focus()
+            await app.pilot.pause()
+            fields = app.app.screen.query_one(DefaultFields)
+            for name in ("folder", "priority", "start", "place"):
+                region = default(app, name).region
+                assert region.width >= len(default(app, name).placeholder) + 3, (focused, name)
+                assert fields.region.contains_region(region), (focused, name)
+
+
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "isos" / "linux").mkdir(parents=True)
     async with engine(tmp_path) as app:

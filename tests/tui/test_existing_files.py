@@ -85,8 +85,9 @@ async def test_each_link_gets_the_choice_of_the_user(
         await paste(app, *urls, fresh)
         await app.press("enter")
         assert isinstance(app.app.screen, AddScreen)
-        message = "Added 1 download. Lines 1, 2, 3, 4: already on the disk; choose in the table."
-        assert message in app.messages()
+        message = "Added 1 download. 4 files already exist: choose below."
+        await app.until(lambda: message in app.screen_text())
+        assert not app.app._notifications  # a toast would cover the keys
         assert app.app.screen.query_one(LinksArea).text == "\n".join(urls)
         await app.press("o", "a", "r")
         await app.until(lambda: isinstance(app.app.screen, NameScreen))
@@ -189,7 +190,7 @@ async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_p
         await app.press("enter")
         assert isinstance(app.app.screen, LoadScreen)
         count = app.app.screen.query_one(".verdict-count", Static)
-        assert "2 files exist already; choose in the table." in str(count.content)
+        assert "2 files already exist: choose below." in str(count.content)
         assert not app.app._notifications  # a toast would cover the keys
         await app.press("o", "s", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
@@ -373,7 +374,7 @@ async def test_several_rows_are_decided_together() -> None:
             app.service.change(row, status=DownloadStatus.SKIPPED)
         await app.update()
         await app.press("d")
-        message = "File on the disk: no existing file blocks this download (queued)."
+        message = "No existing file is in the way."
         assert message in app.messages()
         await app.press("6", "*", "d")
         assert isinstance(app.app.screen, ExistingFileScreen)

@@ -59,7 +59,7 @@ def text(screen: FailuresScreen, selector: str) -> str:
 async def test_a_group_is_retried_removed_or_marked() -> None:
     async with running() as app:
         await app.press("!")
-        assert "no download has failed" in app.messages()
+        assert "No download has failed." in app.messages()
         ids = await app.fill(6)
         for download_id in ids[:3]:
             app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
@@ -198,7 +198,7 @@ async def test_the_advice_on_existing_files_works_there() -> None:
         await app.update()
         await opened(app)
         await app.press("d")
-        assert "no existing file blocks this download" in app.messages()
+        assert "No existing file is in the way." in app.messages()
         app.service.fail(ids[0], FileExistsError(Path("/downloads/file-00000.iso")))
         await app.update()
         screen = await opened(app)

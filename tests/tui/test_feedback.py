@@ -10,6 +10,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.urls import host_of
+from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine
@@ -31,6 +32,49 @@ async def test_a_key_says_what_it_did_until_the_next_key() -> None:
         assert footer(app).startswith(" Paused file-00000.iso · u undo")
         await app.press("down")
         assert "Paused" not in footer(app)
+
+
+async def test_feedback_gives_way_to_the_keys_when_it_has_been_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 0.01)
+    async with running() as app:
+        await app.fill()
+        await app.press("p")
+        await app.until(lambda: not footer(app).startswith(" Paused"))
+        assert "a add" in footer(app)
+
+
+@pytest.mark.parametrize(("text", "stays"), [("x" * 1200, False), ("Removing: 1 of 2", True)])
+async def test_a_long_sentence_and_work_that_goes_on_stay(
+    monkeypatch: pytest.MonkeyPatch, text: str, stays: bool
+) -> None:
+    monkeypatch.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 0.01)
+    async with running() as app:
+        shown = app.main.query_one(StatusFooter)
+        shown.say("short")
+        shown.say(text, stays=stays)
+        await app.pilot.pause(0.1)
+        assert shown.said == text
+
+
+TYPING = [("slash", "Enter keep  Esc clear  Tab complete"), ("colon", "Enter run  Esc close")]
+
+
+@pytest.mark.parametrize(("key", "keys"), TYPING)
+async def test_an_open_line_names_its_own_keys(key: str, keys: str) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        before = footer(app)
+        await app.press(key, "x")
+        app.main.toast("A sentence.")
+        await app.pilot.pause()
+        assert footer(app).startswith(" A sentence. ")
+        assert keys in footer(app)
+        assert "pause" not in footer(app)
+        await app.press("escape")
+        app.main.on_key()
+        assert footer(app) == before
 
 
 async def test_it_says_how_many_were_left_out_and_why() -> None:
@@ -109,7 +153,7 @@ async def test_limits_of_hosts_are_shown_and_lifted() -> None:
     async with running() as app:
         ids = await app.fill(3)
         await app.press("H")
-        assert footer(app).startswith(" Restore host limits: no host limit has been lowered.")
+        assert footer(app).startswith(" No host limit has been lowered.")
         host = host_of(app.service.rows[ids[0]].url)
         app.service.host_waits = {host: HostWait(1, 1, "HTTP 429", time.time() + 40)}
         app.service.change(ids[0], priority=2)
@@ -132,7 +176,7 @@ async def test_what_makes_no_sense_says_why() -> None:
     async with running() as app:
         await app.fill()
         await app.press("r")
-        assert footer(app).startswith(" Retry: this download has not failed (queued).")
+        assert footer(app).startswith(" This download has not failed; it is queued.")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -218,7 +262,7 @@ async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> Non
         await app.pilot.click(app.table, offset=(10, 3))
         assert "▸ 2 done" in app.lines()[3]
         await app.press("p")
-        assert "this download has ended (done)" in footer(app)
+        assert "This download is already done." in footer(app)
         await app.press("x")
         assert sorted(app.called("remove")[0]) == sorted([first, second])
         await app.press("u")

@@ -303,11 +303,11 @@ async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path
     async with running() as app:
         first, *_ = await app.fill()
         await app.press("O")
-        assert "Open the file: there is no finished file (queued)." in app.messages()
+        assert "There is no file to open; this download is queued." in app.messages()
         await app.press("delete")
-        assert "Delete the file too: this download has no finished file (queued)." in app.messages()
+        assert "There is no file to delete; this download is queued." in app.messages()
         await app.press("A")
-        assert "Download again: this download has not finished (queued)." in app.messages()
+        assert "This download is not done; it is queued." in app.messages()
         path = str(tmp_path / "file.iso")
         app.service.change(first, status=DownloadStatus.COMPLETED, destination=path)
         await app.update()
@@ -354,14 +354,14 @@ async def test_pause_and_resume_all_and_undo() -> None:
         assert app.called("pause") == [[second, third]]
         assert "Paused 2 downloads" in app.messages()
         await app.press("P")
-        assert "Pause all: no download is active or queued." in app.messages()
+        assert "No download is active or queued." in app.messages()
         await app.press("u")
         assert app.service.rows[first].status is DownloadStatus.PAUSED
         assert app.service.rows[third].status is DownloadStatus.QUEUED
         await app.press("S")
         assert app.called("resume")[-1] == [first]
         await app.press("S")
-        assert "Resume all: no download is paused." in app.messages()
+        assert "No download is paused." in app.messages()
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])

@@ -70,7 +70,7 @@ async def test_a_mistake_is_shown_at_its_character_and_the_filter_stays() -> Non
         assert hint(app).index("↑") == 2 + len("file-00001 size")
         assert "size does not support “:”" in hint(app)
         assert app.table.model.shown == [ids[1]]
-        assert "wrong at 16" in count(app)
+        assert "error at column 16" in count(app)
         await type_filter(app, "file-00001")
         assert "1 of 5" in count(app)
 
@@ -82,6 +82,21 @@ async def test_what_is_not_finished_is_no_mistake_yet() -> None:
         assert len(app.table.model.shown) == 1
         assert "status needs a value" in hint(app)
         assert "1 of 5" in count(app)
+
+
+@pytest.mark.parametrize(("tab", "expected"), [("1", "1 of 5"), ("4", "1 of 3"), ("8", "1 of 2")])
+async def test_the_count_is_of_the_open_tab(tab: str, expected: str) -> None:
+    async with running(FakeService(tabs={"Gone": "error:404"})) as app:
+        ids = await app.fill(5)
+        for each, status in zip(ids[1:4], (404, 404, 403), strict=True):
+            app.service.fail(each, HttpStatusError(status))
+        await app.update()
+        await app.press(tab)
+        await type_filter(app, "00001")
+        assert expected in count(app)
+        await type_filter(app, "zzz")
+        assert "“zzz”" in app.screen_text()
+        assert "Press Esc to clear the filter." in app.screen_text()
 
 
 async def test_a_mistake_far_to_the_right_stays_on_the_screen() -> None:
@@ -108,7 +123,7 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         app.service.fail(ids[1], HttpStatusError(404, "Not Found"))
         await app.update()
         await app.press("F")
-        assert "there is no filter" in app.messages()
+        assert "There is no filter to keep." in app.messages()
         await app.press("4")
         await type_filter(app, "error:404 or error:403")
         await app.press("enter", "F")
@@ -130,7 +145,7 @@ async def test_f_keeps_the_filter_as_a_tab_and_removes_it(tmp_path: Path) -> Non
         await app.until(lambda: app.service.settings.tabs == {})
         assert len(app.table.model.shown) == 5
         await app.press("8")
-        assert "there is no such tab" in app.messages()
+        assert "There is no such tab." in app.messages()
 
 
 async def test_tabs_of_the_settings_are_on_keys_8_and_9() -> None:

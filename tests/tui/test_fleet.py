@@ -186,7 +186,7 @@ async def test_many_failed_urls_come_page_by_page(
 async def test_a_shard_without_failures_says_so(run: FleetRun) -> None:
     async with watching(run.out) as app:
         await app.press("down", "enter")
-        assert app.said == "Show failed URLs: no URL of shard 000001 has failed."
+        assert app.said == "No URL of shard 000001 has failed."
 
 
 # Steering
@@ -210,16 +210,16 @@ async def test_stop_asks_first_and_can_be_taken_back(run: FleetRun) -> None:
 async def test_retry_plans_a_pass_and_names_the_command(run: FleetRun) -> None:
     async with watching(run.out) as app:
         await app.press("r")
-        assert app.said == "Try failed URLs again: the run is not complete."
+        assert app.said == "The run is not complete."
         await work_on_shard(run.tasks[1])
         await app.until(lambda: app.view and app.view.state == "complete")
         await app.press("p")
-        assert app.said == "Stop the run: the run is complete."
+        assert app.said == "The run is complete."
         await app.press("r", "y")
         await app.until(lambda: app.said.startswith("Planned pass 2 over 1 URL: rheo fleet run"))
         await app.until(lambda: app.view and app.view.shards == 3)
         await app.press("r")
-        assert app.said == "Try failed URLs again: the run is not complete."
+        assert app.said == "The run is not complete."
 
 
 async def test_a_folder_that_cannot_be_written(

@@ -2,8 +2,6 @@
 
 import gc
 
-import pytest
-
 from rheo_tui.garbage_collections import GarbageCollections
 
 
@@ -24,10 +22,3 @@ def test_rows_that_follow_removed_ones_count_as_new() -> None:
     garbage = GarbageCollections()
     steps = {10_000: True, 500: False, 10_499: False, 10_500: True}
     assert {rows: frozen_after(garbage, rows) for rows in steps} == steps
-
-
-def test_collections_are_off_only_while_the_list_is_read() -> None:
-    with pytest.raises(OSError), GarbageCollections().off():
-        assert not gc.isenabled()
-        raise OSError
-    assert gc.isenabled()

@@ -16,6 +16,7 @@ from rheo_core.domain.inspector_details import (
     Hop,
     TransferDetails,
 )
+from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
 from rheo_tui.inspector_pages import PAGES, Inspected, speed
 from rheo_tui.services.local import LocalService
@@ -188,14 +189,14 @@ async def test_the_same_keys_scroll_the_log_while_the_details_are_closed() -> No
         await app.press("ctrl+d", "ctrl+d")
         await app.until(lambda: log.scroll_offset.y == bottom)
         await app.press("l", "ctrl+u")
-        assert "open the details or the log first" in app.messages()
+        assert "Open the details or the log first." in app.messages()
 
 
 async def test_keys_of_the_pages_say_why_they_do_nothing() -> None:
     async with running() as app:
         await app.fill()
         await app.press("tab")
-        assert "Next details page: open the details first." in app.messages()
+        assert "Open the details first." in app.messages()
 
 
 async def test_the_bar_of_pages_names_its_keys_if_there_is_space() -> None:
@@ -267,3 +268,25 @@ async def test_on_a_real_engine(
         assert not expected
         gate.opened.set()
         await until(lambda: service._manager.stats.completed == 1)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_file_that_was_deleted_elsewhere_is_told_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr(file_manager, "_OPENERS", ("true",))
+    path = tmp_path / "a.bin"
+    if is_there:
+        path.write_bytes(b"a")
+    async with running(size=(120, 36)) as app:
+        (first,) = await app.fill(1)
+        app.service.known_details[first] = DownloadDetails(first, str(tmp_path))
+        app.service.change(first, status=DownloadStatus.COMPLETED, destination=str(path))
+        await app.update()
+        await app.press("6", "enter")
+        await app.until(lambda: app.main._inspector._details is not None)
+        await app.pilot.pause()
+        assert ("The file is no longer on the disk." in text(app)) is not is_there
+        await app.press("O")
+        said = "Opened" if is_there else "does not exist. Press A to download it again."
+        await app.until(lambda: said in app.messages())

@@ -25,7 +25,7 @@ async def test_keep_is_for_a_failed_hash_check_alone() -> None:
     async with running() as app:
         first, _, third = await app.fill()
         await app.press("w")
-        assert "this download has no unverified data" in app.messages()
+        assert "There is no unverified data to keep." in app.messages()
         app.service.fail(first, "404 Not Found")
         await app.update()
         await app.press("w")
@@ -82,7 +82,7 @@ async def test_keep_from_the_command_line() -> None:
     async with running() as app:
         first, *_ = await app.fill()
         await app.command(f"keep {first[:6]}")
-        assert "this download has no unverified data" in app.messages()
+        assert "There is no unverified data to keep." in app.messages()
         refuse(app, first)
         await app.update()
         await app.command(f"keep {first[:6]}")
@@ -106,4 +106,4 @@ async def test_link_from_the_command_line() -> None:
         app.service.change(second, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.command(f"link {second[:6]} {NEW}")
-        assert "Edit: this download has ended (done)." in app.messages()
+        assert "This download is already done." in app.messages()

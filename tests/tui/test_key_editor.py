@@ -73,6 +73,22 @@ async def test_escape_is_no_new_key_and_backspace_is_the_default() -> None:
         await app.until(lambda: app.service.settings.keys == {})
 
 
+async def test_a_preset_replaces_own_keys_only_after_a_question() -> None:
+    async with running() as app:
+        await open_editor(app)
+        assert "2 vim · 3 emacs" in " ".join(app.screen_text().split())
+        await app.press("enter", "f2")
+        await app.until(lambda: app.service.settings.keys == {"add": "f2"})
+        await app.press("2")
+        assert "“vim” replaces the keys that you have chosen." in app.screen_text()
+        await app.press("n")
+        assert app.service.settings.keys == {"add": "f2"}
+        await app.press("2", "y")
+        await app.until(lambda: app.service.settings.keys == dict(PRESETS["vim"]))
+        await app.press("1")  # nothing of the user's is lost
+        await app.until(lambda: app.service.settings.keys == {})
+
+
 async def test_a_preset_changes_all_keys() -> None:
     async with running() as app:
         await app.fill()

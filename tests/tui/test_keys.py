@@ -96,7 +96,7 @@ async def test_clear_the_finished_keeps_the_failed() -> None:
     async with running() as app:
         first, second, third = await app.fill()
         await app.press("X")
-        assert "no download has finished" in app.messages()
+        assert "No download has finished." in app.messages()
         app.service.fail(first, "404 Not Found")
         app.service.change(second, status=DownloadStatus.COMPLETED)
         app.service.change(third, status=DownloadStatus.SKIPPED)
@@ -114,7 +114,7 @@ async def test_speed_limit_steps() -> None:
         await app.press("[", "]", "]")
         assert app.called("set_speed_limit")[1:] == [20_000_000, 50_000_000, None]
         await app.press("]")
-        assert "there is no speed limit" in app.messages()
+        assert "There is no speed limit to raise." in app.messages()
 
 
 @pytest.mark.parametrize(
@@ -170,17 +170,17 @@ async def test_slow_mode_and_back() -> None:
 async def test_disabled_actions_explain_themselves() -> None:
     async with running() as app:
         await app.press("c")
-        assert "nothing selected" in app.messages()
+        assert "Nothing is selected." in app.messages()
         first, *_ = await app.fill()
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.update()
         await app.press("c")
-        assert "Cancel: this download has ended (done)." in app.messages()
+        assert "This download is already done." in app.messages()
         await app.press("r")
-        assert "Retry: this download has not failed (done)." in app.messages()
+        assert "This download has not failed; it is done." in app.messages()
         assert not app.called("cancel")
         await app.press("u")
-        assert "Undo: nothing to undo." in app.messages()
+        assert "There is nothing to undo." in app.messages()
 
 
 async def test_filter_is_live_and_escape_clears_it() -> None:
@@ -388,7 +388,7 @@ async def test_help_and_palette_come_from_the_registry() -> None:
         assert all(each.title in shown for each in ACTIONS if each.id not in together)
         assert all(title in shown for title in FAMILIES) and together <= BY_ID.keys()
         await app.press("escape", "ctrl+p")
-        await app.until(lambda: "disabled: nothing selected" in app.screen_text())
+        await app.until(lambda: "disabled: nothing is selected" in app.screen_text())
         await app.press(*"sett", "enter")
         await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
         await app.press("escape", "ctrl+p", *"theme", "enter")  # only its help has this word

@@ -1,12 +1,14 @@
 """The dialog that loads a list: complete a path, choose one, see what the file is."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Static
 
 from rheo_core.inputs import read_entries
+from rheo_tui.app import RheoApp
 from rheo_tui.list_kinds import kind_of
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.entry_preview import EntryPreview
@@ -60,6 +62,50 @@ async def test_tab_completes_a_path_and_then_goes_on() -> None:
         await app.until(lambda: not path(app).has_focus)
         await app.press("ctrl+s")
         await app.until(lambda: app.called("add") == [["http://h/old"]])
+
+
+async def test_tab_completes_what_the_paths_have_in_common_and_then_goes_to_them(
+    folder: Path,
+) -> None:
+    (folder / "lists.meta4").write_text("")
+    (folder / "links-2.txt").write_text("http://h/z\n")
+    async with running() as app:
+        await app.press("o", "l", "tab")
+        await app.until(lambda: path(app).value == "li")
+        await app.press("n", "tab")
+        await app.until(lambda: path(app).value == "links")
+        assert path(app).has_focus
+        await app.press("tab", "enter")
+        await app.until(lambda: path(app).value == "links-2.txt")
+
+
+@pytest.mark.usefixtures("folder")
+async def test_the_down_key_goes_to_what_the_hint_names() -> None:
+    async with running() as app:
+        await app.press("o")
+        keys = app.app.screen.query_one(KeysLine)
+        await app.until(lambda: ("↓", "choose a path") in keys.lines)
+        path(app).value = "links.txt"
+        await app.until(lambda: ("↓", "entries") in keys.lines)
+        await app.press("down")
+        assert app.app.screen.query_one(EntryTable).has_focus
+
+
+async def test_enter_on_a_mistake_opens_the_file_in_the_editor(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mixed").write_text("http://h/a\nhttp://\n")
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "s|http://$|http://h/b|" "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    monkeypatch.setattr(RheoApp, "suspend", nullcontext)
+    async with running() as app:
+        await app.press("o", *"mixed")
+        count = app.app.screen.query_one(".verdict-count", Static)
+        await app.until(lambda: "1 invalid" in str(count.content))
+        await app.press("down", "enter")
+        await app.until(lambda: str(count.content).startswith("2 to add"))
 
 
 @pytest.mark.usefixtures("folder", "patient_keys")
@@ -146,12 +192,10 @@ async def test_what_to_do_about_the_rest_is_never_cut(folder: Path) -> None:
     async with running(size=(40, 24)) as app:
         await app.press("o", *"mixed", "enter")
         await app.until(lambda: app.called("add") == [["http://h/a"]])
-        await app.until(lambda: "the table." in app.screen_text())
+        await app.until(lambda: "1 line is not valid." in app.screen_text())
         await app.press("tab")
         table, keys = app.app.screen.query_one(EntryTable), app.app.screen.query_one(KeysLine)
         assert table.has_focus and keys.lines[-1] == ("Esc", "close")
-        await app.press("enter")
-        assert "Correct line 2 in the file" in app.screen_text()
         assert len(app.app.screen.query_one(EntryPreview).proposals) == 1  # only the rest
 
 

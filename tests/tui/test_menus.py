@@ -34,13 +34,26 @@ async def test_the_menu_has_every_action_on_the_selection_dim_with_the_reason() 
         disabled = list(options(app).values())
         assert disabled == sorted(disabled) and any(disabled) and not all(disabled)
         retry = next(text for text in options(app) if "Retry" in text)
-        assert options(app)[retry] and "this download has not failed (queued)" in retry
+        assert options(app)[retry] and "this download has not failed; it is queued" in retry
         await app.press("r")
         assert isinstance(app.app.screen, MenuScreen)
         line = app.app.screen.query_one(".dialog-keys", Static)
-        assert str(line.content) == "Retry: this download has not failed (queued)."
+        assert str(line.content) == "This download has not failed; it is queued."
         await app.press("c")
         assert app.called("cancel") == [[first]]
+
+
+async def test_the_menu_and_the_palette_name_what_an_action_would_do() -> None:
+    async with running(size=(100, 40)) as app:
+        await app.fill(3)
+        for expected in ("Pause", "Resume"):
+            await app.press("full_stop")
+            assert [text.split() for text in options(app) if text.startswith("p ")] == [
+                ["p", expected]
+            ]
+            await app.press("p")
+        await app.press("p", "ctrl+p", *"undo")
+        await app.until(lambda: "Undo the pause of file-00000.iso" in app.screen_text())
 
 
 @pytest.mark.parametrize("width", [40, 80])
@@ -53,7 +66,7 @@ async def test_no_reason_is_cut_in_a_narrow_terminal(width: int) -> None:
         for text in options(app):
             assert all(len(line) <= menu.size.width for line in text.splitlines()), text
         delete = next(text for text in options(app) if "Delete" in text)
-        assert "this download has no finished file (queued)" in " ".join(delete.split())
+        assert "there is no file to delete; this download is queued" in " ".join(delete.split())
 
 
 async def test_enter_chooses_and_escape_leaves() -> None:
@@ -188,6 +201,11 @@ async def test_a_limit_for_the_selection_or_for_all() -> None:
         await app.press("L", *"300k", "enter")
         await app.until(lambda: (300_000, [first]) in app.called("limit_each"))
         await app.until(lambda: "Speed limit is 300 kB/s for file-00000.iso" in app.messages())
+        await app.update()
+        await app.press("L", "enter")  # the cursor starts at the present limit
+        await app.until(lambda: app.called("limit_each")[-2:] == [(300_000, [first])] * 2)
+        await app.press("L", "a", "0")
+        await app.until(lambda: "Speed limit is off for all downloads." in app.messages())
 
 
 async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:

@@ -105,7 +105,7 @@ async def test_only_changed_links_of_failed_downloads_are_replaced() -> None:
             app.service.change(each, status=DownloadStatus.QUEUED)
         await app.update()
         await app.press("E")
-        assert "Replace links: no marked download has failed." in app.messages()
+        assert "No marked download has failed." in app.messages()
 
 
 async def test_links_are_replaced_from_the_command_line() -> None:

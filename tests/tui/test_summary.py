@@ -122,6 +122,18 @@ def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
     assert "30 B" in texts(replace(known, guessed=None), 120)[1]
 
 
+@pytest.mark.parametrize("height", [1, 2])
+def test_failures_are_told_once_the_rest_is_done(height: int) -> None:
+    def last(**facts: Any) -> str:
+        return texts(Summary(**facts), 60, height)[-1]
+
+    assert "  5 failed" in last(done=60, total=60, failed=5)
+    assert "100%  5 failed" in last(done=60, total=60, failed=5)
+    assert "10 failed" in last(failed=10)  # nothing else was there
+    for facts in ({"done": 30, "failed": 5}, {"done": 60}, {"done": 60, "failed": 5, "busy": 1}):
+        assert "failed" not in last(total=60, **facts)
+
+
 def test_badges() -> None:
     badges = Summary(badge="read-only", marked=14, hidden_marks=3, quits_when_done=True)
     first, _ = texts(badges, 120)

@@ -3,9 +3,13 @@ import time
 from typing import Any
 
 import pytest
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import ANSIToTruecolor
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.ascii import AsciiFilter
 from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
@@ -42,7 +46,9 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     paint = RowPainter.paint
 
-    def counted(self: RowPainter, row: DownloadSnapshot, *args: Any, **kwargs: Any) -> Strip:
+    def counted(
+        self: RowPainter, row: DownloadSnapshot, *args: Any, **kwargs: Any
+    ) -> list[Segment]:
         ids.append(row.id)
         return paint(self, row, *args, **kwargs)
 
@@ -80,6 +86,37 @@ async def test_a_row_that_changes_is_drawn_once(monkeypatch: pytest.MonkeyPatch)
         await app.update()
         assert "another.iso" in app.screen_text()
         assert drawn == [3]
+
+
+@pytest.mark.parametrize("rows", [0, 3, 200])
+async def test_lines_are_drawn_again_for_other_filters(rows: int) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill(rows)
+        app.table.focus()
+        app.table.render_lines(app.table.size.region)
+        app.app._ascii_filters = [AsciiFilter()]
+        lines = app.table.render_lines(app.table.size.region)
+        assert all(line.text.isascii() for line in lines)
+
+
+@pytest.mark.parametrize("rows", [3, 200])  # without a scroll bar, with one
+async def test_a_line_is_filtered_only_when_it_is_drawn(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filtered: list[str] = []
+    apply = ANSIToTruecolor.apply
+
+    def counted(self: ANSIToTruecolor, segments: list[Segment], background: Color) -> list[Segment]:
+        filtered.append("".join(segment.text for segment in segments).strip())
+        return apply(self, segments, background)
+
+    async with running(size=(120, 36)) as app:
+        ids = await app.fill(rows)
+        await app.until(lambda: len(app.table._drawn) == app.table.size.height)
+        monkeypatch.setattr(ANSIToTruecolor, "apply", counted)
+        app.service.change(ids[1], name="another.iso")
+        await app.update()
+        assert len([line for line in filtered if ".iso" in line]) == 1
 
 
 async def test_many_new_rows_are_left_out_of_garbage_collections() -> None:
@@ -172,7 +209,7 @@ async def test_hints_name_the_keys_that_the_user_chose() -> None:
         await app.press("4")
         assert "Press F6 to show all downloads." in _parts(app)
         app.main._filters.show_and_apply("nothing")
-        assert "Press Ctrl+G to show all downloads." in _parts(app)
+        assert "Press Ctrl+G to clear the filter." in _parts(app)
 
 
 def _parts(app: Driver) -> set[str]:

@@ -79,19 +79,19 @@ async def test_steps_go_back_in_their_order() -> None:
             await app.press("u")
             assert state_of(app) == state
         await app.press("u")
-        assert "Undo: nothing to undo." in app.messages()
+        assert "There is nothing to undo." in app.messages()
         for state in states[1:]:
             await app.press("ctrl+r")
             assert state_of(app) == state
         await app.press("ctrl+r")
-        assert "Redo: nothing to redo." in app.messages()
+        assert "There is nothing to redo." in app.messages()
 
 
 async def test_a_new_change_ends_redo() -> None:
     async with running() as app:
         await app.fill()
         await app.press("p", "u", "c", "ctrl+r")
-        assert "Redo: nothing to redo." in app.messages()
+        assert "There is nothing to redo." in app.messages()
 
 
 async def test_it_says_what_could_not_be_restored() -> None:
@@ -172,7 +172,7 @@ async def test_nothing_changed_is_no_step() -> None:
         await app.press("K")
         assert "Already at the top." in app.messages()
         await app.press("u")
-        assert "nothing to undo" in app.messages()
+        assert "There is nothing to undo." in app.messages()
 
 
 async def test_steps_end_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
