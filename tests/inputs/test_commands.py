@@ -60,6 +60,13 @@ def test_a_route_before_a_command_is_named() -> None:
         ("export NO_PROXY=*; ", "ignored: NO_PROXY"),
         ("CURL_CA_BUNDLE=/x ", "ignored: CURL_CA_BUNDLE"),
         ("WGETRC=/x HOME=/y ", "ignored: WGETRC, HOME"),
+        ("setenv https_proxy http://p:1; ", "ignored: https_proxy"),
+        ("setenv https_proxy p && ", "ignored: https_proxy"),
+        ("set -x https_proxy http://p:1; ", "ignored: https_proxy"),
+        ("set -gx ALL_PROXY 'socks5://p:1' && ", "ignored: ALL_PROXY"),
+        ("set -e; ", ""),
+        ("set -o pipefail; ", ""),
+        ("set -eux; cd x; ", ""),
         ("cd x; mkdir y && ", ""),
     ],
 )
