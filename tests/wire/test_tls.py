@@ -165,14 +165,14 @@ async def https_proxy(authority: Authority, answer: bytes | int) -> AsyncIterato
 
 
 async def error_by_proxy(
-    authority: Authority, folder: Path, url: str, answer: bytes | int
+    authority: Authority, folder: Path, url: str, answer: bytes | int, limit: int | None = None
 ) -> str | None:
     """Return the error of a download through an https proxy; None for a complete file."""
     async with (
         opened_client(ssl=authority.trusting()) as client,
         https_proxy(authority, answer) as proxy,
     ):
-        config = FileConfig(url=url, request=RequestOptions(proxy=proxy))
+        config = FileConfig(url=url, request=RequestOptions(proxy=proxy), speed_limit=limit)
         manager, _ = await fetch(folder, [config], client=client)
     is_whole = (folder / "f").exists() and (folder / "f").read_bytes() == BODY
     return None if is_whole else error_of(manager, config)
@@ -188,6 +188,25 @@ async def test_tls_through_an_https_proxy(
     port = urlsplit(url).port
     assert port is not None
     assert await error_by_proxy(authority, tmp_path, url, port) is None
+
+
+@pytest.mark.parametrize("notify", [True, False], ids=["close_notify", "none"])
+async def test_an_end_while_reading_is_paused_is_no_warning_of_asyncio(
+    authority: Authority,
+    secure: MisbehavingServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    notify: bool,
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(RESPONSES["length"])
+        await hang_up(exchange, notify=notify)
+
+    url = secure.on("/f", behave)
+    port = urlsplit(url).port
+    assert port is not None
+    assert await error_by_proxy(authority, tmp_path, url, port, 60_000) is None
+    assert "eof_received" not in caplog.text
 
 
 async def test_a_certificate_behind_an_https_proxy_is_checked(
