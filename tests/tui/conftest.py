@@ -1,5 +1,6 @@
 """Fixtures that isolate the tests of the app from the user's environment."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -108,3 +109,11 @@ def unseen_rows(seen_rows: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def patient_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each key wait for the effect of the one before, however busy the machine is."""
     monkeypatch.setattr(typed_ahead, "_PATIENCE_SECONDS", 30.0)
+
+
+@pytest.fixture
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Stop the clock: a busy machine may take a second to draw how many seconds are left."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    return now
