@@ -45,10 +45,10 @@ _OPTION_PROMPTS = {  # fields of ReadOptions
     "base": "URL of the page or list: https://…",
 }
 _OPTIONS_REFUSED = (
-    "Ignored options such as a proxy. Press F8 to use them, without your stored logins."
+    "Ignored options such as a proxy. Press F8 to use them. A proxy gets no stored login."
 )
 _OPTIONS_USED = (
-    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent."
+    "Using options such as a proxy. Press F8 to ignore them. A proxy gets no stored login."
 )
 _STOPPED = "Stopped. The downloads added so far stay; press Enter to add the rest."
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text

@@ -191,6 +191,23 @@ def test_a_repeated_url_never_loses_its_checksum_in_silence(
     assert (second.config is None) == (verdict == "invalid")
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "is_valid"),
+    [
+        ("url,sha256,sha256", f"{URL},{SHA256},{OTHER}", False),
+        ("url,sha256,sha256", f"{URL},{SHA256},{SHA256}", True),
+        ("url,sha256,sha256", f"{URL},{SHA256}", True),
+        ("url,SHA256,sha256", f"{URL},,{SHA256}", False),
+        ("url,url,sha256", f"{URL},{URL}?2,{SHA256}", False),
+        ("url,note,note,sha256", f"{URL},a,b,{SHA256}", True),
+    ],
+)
+def test_columns_of_one_name_must_agree(header: str, row: str, is_valid: bool) -> None:
+    (entry,) = read(f"{header}\n{row}\n")
+    assert (entry.verdict is Verdict.OK) == is_valid, entry.problem
+    assert is_valid or "have different values" in entry.problem
+
+
 BETWEEN_INPUTS = [
     (URL, f"{SHA256}  {URL}", f", with no checksum instead of sha256:{'2' * 32}…"),
     (f"{URL}#md5={MD5}", f"{URL}#sha1={SHA1}", f", with md5:{MD5}… instead of sha1:{'1' * 32}…"),
