@@ -177,7 +177,7 @@ class Dialogs:
     def columns(
         self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None], width: int
     ) -> None:
-        """Open the choice of columns of a table `width` cells wide; pass each change to `choose`."""
+        """Open the choice of columns for a table of `width` cells; pass changes to `choose`."""
         from .columns import ColumnsScreen
 
         self._app.push_screen(ColumnsScreen(choice, choose, width))
