@@ -14,8 +14,8 @@ class Cause(NamedTuple):
     action: str = ""  # id of the action that helps
 
 
-_LOGIN = "Press {key} and enter a login; saving starts it again."
-_WRONG_LOGIN = "Press {key} and correct the login; saving starts it again."
+_LOGIN = "Press {key} and enter a login; the download restarts."
+_WRONG_LOGIN = "Press {key} and correct the login; the download restarts."
 _PROXY_LOGIN = "In the settings, set proxy to http://name:password@host:port. Then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the link, or press {key} to save the page."
@@ -58,8 +58,8 @@ _ADVICE = {
 }
 """Advice and action by kind of failure."""
 _ADVICE_FOR_MANY = {
-    _LOGIN: (_LOGIN.replace(" it ", " them "), "link"),
-    _WRONG_LOGIN: (_WRONG_LOGIN.replace(" it ", " them "), "link"),
+    _LOGIN: (_LOGIN.replace("download restarts", "downloads restart"), "link"),
+    _WRONG_LOGIN: (_WRONG_LOGIN.replace("download restarts", "downloads restart"), "link"),
     _NEW_LINK: (_NEW_LINKS, "replace_links"),
     _CERTIFICATE: (_CERTIFICATES, "replace_links"),
 }

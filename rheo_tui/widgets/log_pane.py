@@ -48,7 +48,7 @@ class LogPane(LineView[_Part], can_focus=True):
         super().__init__(id=id)
         self._event_log = event_log
         self._seen = 0
-        self.border_title = " Log "
+        self.border_title = " Log · not saved to a file "
 
     def update_lines(self) -> None:
         """Show new lines, if there are any and the pane is visible."""
