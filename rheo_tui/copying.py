@@ -108,15 +108,20 @@ FACTS = (
     ),
     Fact("id", "i", "ID", lambda row, _: row.id),
 )
-PAGE = "page"
-"""Item of the menu that copies the text of a page."""
+PAGE, FIELD = "page", "field "
+"""Items of the menu that copy the text of a page, and one field of it."""
 BY_ID = {fact.id: fact for fact in FACTS}
 
 
-def copy_items(rows: Sequence[DownloadSnapshot], page: str = "") -> list[MenuItem]:
+def copy_items(
+    rows: Sequence[DownloadSnapshot], page: str = "", fields: Sequence[tuple[str, str]] = ()
+) -> list[MenuItem]:
     """Return the items of the menu; facts that no download has are disabled.
 
-    `page` is the title of the page that the inspector shows of the download; "" for none.
+    Args:
+        rows: the downloads.
+        page: title of the page that the inspector shows of the download; "" for none.
+        fields: names and values on that page. Their items have `FIELD` and their index as id.
     """
     items = [
         MenuItem(
@@ -128,7 +133,11 @@ def copy_items(rows: Sequence[DownloadSnapshot], page: str = "") -> list[MenuIte
         )
         for fact in FACTS
     ]
-    return [*items, MenuItem(PAGE, "a", "a", f"All of the page {page}")] if page else items
+    if not page:
+        return items
+    items.append(MenuItem(PAGE, "a", "a", f"All of the page {page}"))
+    shown = enumerate(f"{name}: {value}" for name, value in fields)
+    return [*items, *(MenuItem(f"{FIELD}{at}", "", "", text) for at, text in shown)]
 
 
 async def copied(

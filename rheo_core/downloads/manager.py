@@ -351,7 +351,7 @@ class DownloadManager:
             TypeError: one of `files` is not a `FileConfig`.
         """
         parts = self._usable
-        await parts.admission.add(files, parts.pool, paused=paused)
+        await parts.admission.add(files, parts.pool, parts.control.until_free, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.
@@ -418,8 +418,8 @@ class DownloadManager:
 
         Raises:
             ValueError: the `url` of `config` names another object, or another download in the list
-                has the same URL and name. Pass a new link to the same object as `fetch_url`, also
-                if only its signature or login differs.
+                or another edit uses the same URL and name. Pass a new link to the same object as
+                `fetch_url`, also if only its signature or login differs.
             DestinationError: the partial data cannot be moved to the new name. Nothing changes.
         """
         edited = await self._usable.control.edit(download_id, config)

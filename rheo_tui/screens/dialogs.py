@@ -191,11 +191,13 @@ class Dialogs:
 
         self._app.push_screen(SortScreen(sort), chosen)
 
-    def columns(self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None]) -> None:
-        """Open the choice of columns; call `choose` with each change."""
+    def columns(
+        self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None], width: int
+    ) -> None:
+        """Open the choice of columns for a table of `width` cells; pass changes to `choose`."""
         from .columns import ColumnsScreen
 
-        self._app.push_screen(ColumnsScreen(choice, choose))
+        self._app.push_screen(ColumnsScreen(choice, choose, width))
 
     def menu(self, title: str, items: Sequence[MenuItem], chosen: Callable[[str], None]) -> None:
         """Open a menu; call `chosen` with the id of the chosen item."""

@@ -621,7 +621,7 @@ class MainScreen(Screen[None]):
         self, rows: Sequence[DownloadSnapshot], details: DetailsPane | None = None
     ) -> None:
         from rheo_tui.copying import BY_ID as FACTS
-        from rheo_tui.copying import PAGE, Fact, copied, copy_items
+        from rheo_tui.copying import FIELD, PAGE, Fact, copied, copy_items
 
         async def copy(fact: Fact) -> str:
             texts = await copied(fact, rows, self._service.config_of)
@@ -636,11 +636,16 @@ class MainScreen(Screen[None]):
             if details and fact_id == PAGE:
                 self.app.copy_to_clipboard(details.text)
                 self.toast(f"{title} copied.")
-                return
-            self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
+            elif fact_id.startswith(FIELD):
+                name, value = fields[int(fact_id.removeprefix(FIELD))]
+                self.app.copy_to_clipboard(value)
+                self.toast(f"{name} copied.")
+            else:
+                self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
 
-        title = details.page.title if details else ""
-        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows, title), chosen)
+        title, fields = (details.page.title, details.facts) if details else ("", [])
+        items = copy_items(rows, title, fields)
+        self._dialogs.menu(menus.heading("Copy:", rows), items, chosen)
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
@@ -703,7 +708,7 @@ class MainScreen(Screen[None]):
 
     def do_columns(self) -> None:
         """Open the choice of columns."""
-        self._dialogs.columns(self.table.columns, self._choose_columns)
+        self._dialogs.columns(self.table.columns, self._choose_columns, self.table.size.width)
 
     @on(DownloadTable.ColumnsChosen)
     def _columns_chosen(self, event: DownloadTable.ColumnsChosen) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rheo_core.domain import FileConfig, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 from rheo_tui.formatting import count_text
@@ -98,19 +98,16 @@ class EngineClient:
 
     async def _poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
         since = self.latest.revision if self.latest else 0
+        events, snapshot = self.service.take_events(), None
         try:
-            for event in self.service.take_events():
-                if isinstance(event, ManyDownloadsEvent):
-                    self._event_log.write_many(event)
-                else:
-                    self._event_log.write(log_line(event, name_of(event.download_id)))
-                    self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True
                 self.report("Cannot update the list", error)
             return None
+        finally:  # later, because the snapshot has the names of new downloads
+            self._write(events, snapshot.downloads if snapshot else (), name_of)
         self._poll_failed = False
         if not self.ready and not snapshot.downloads:  # the list may follow
             return None
@@ -123,6 +120,23 @@ class EngineClient:
                 return None
         self.latest = snapshot
         return snapshot
+
+    def _write(
+        self,
+        events: Iterable[DownloadEvent | ManyDownloadsEvent],
+        changed: Iterable[DownloadSnapshot],
+        name_of: Callable[[str], str],
+    ) -> None:
+        """Write events to the event log, with the names that their downloads have now."""
+        ids = {each.download_id for each in events if not isinstance(each, ManyDownloadsEvent)}
+        names = {row.id: row.name for row in changed if row.id in ids}
+        for event in events:
+            if isinstance(event, ManyDownloadsEvent):
+                self._event_log.write_many(event)
+            else:
+                name = names.get(event.download_id) or name_of(event.download_id)
+                self._event_log.write(log_line(event, name))
+                self._on_event(event)
 
     async def add(
         self,

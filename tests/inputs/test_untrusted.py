@@ -181,14 +181,14 @@ def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"method": "DELETE"}, "method 'DELETE' is not supported; only GET is"),
-        ({"method": "post", "body": "s3cret"}, "method 'post' is not supported; only GET is"),
-        ({"method": ["PUT"]}, "method \"['PUT']\" is not supported; only GET is"),
-        ({"Method": "PATCH"}, "method 'PATCH' is not supported; only GET is"),
+        ({"method": "DELETE"}, "method 'DELETE' is not supported; use GET"),
+        ({"method": "post", "body": "s3cret"}, "method 'post' is not supported; use GET"),
+        ({"method": ["PUT"]}, "method \"['PUT']\" is not supported; use GET"),
+        ({"Method": "PATCH"}, "method 'PATCH' is not supported; use GET"),
         ({"method": "GET", "body": "s3cret"}, "body sends data; only GET is supported"),
         ({"method": "GET", "data": {"a": "s3cret"}}, "data sends data; only GET is supported"),
         ({"postData": {"text": "s3cret"}}, "postData sends data; only GET is supported"),
-        ({"request": {"method": "PUT"}}, "method 'PUT' is not supported; only GET is"),
+        ({"request": {"method": "PUT"}}, "method 'PUT' is not supported; use GET"),
         ({"request": {"postData": "s3cret"}}, "postData sends data; only GET is supported"),
     ],
 )

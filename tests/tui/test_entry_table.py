@@ -370,8 +370,8 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
         await app.update()
         app.service.calls.clear()
         await paste(app, f"curl '{SIGNED}?sig=new&se=2' -H 'X-Key: 1'")
-        assert words(app) == [f"renews {row_id[:4]} (21.0 of 47 MB kept)"]
-        assert count(app) == "0 to add · 1 to renew"
+        assert words(app) == ["new link for data-041.tar (21.0 of 47 MB kept)"]
+        assert count(app) == "0 to add · 1 new link"
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         assert not app.called("add")
@@ -401,7 +401,7 @@ async def test_a_renewed_download_goes_on_where_it_failed(
         (row,) = await ended(app, 1)
         assert row.status is DownloadStatus.FAILED
         await paste(app, new)
-        assert words(app) == [f"renews {row.id[:4]} (100 of 205 kB kept)"]
+        assert words(app) == ["new link for d.bin (100 of 205 kB kept)"]
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         await app.until(lambda: server.requests_for("/d.bin?sig=new&se=2"))
@@ -482,7 +482,7 @@ async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
         await app.update()
         app.service.calls.clear()
         await paste(app, f"{SIGNED}?sig=new&se=2")
-        assert words(app) == [f"renews {row_id[:4]}"]
+        assert words(app) == ["new link for data-041.tar"]
         await app.press("tab", "a")
         assert words(app) == ["as a new download"]
         await app.press("ctrl+s")

@@ -8,6 +8,7 @@ from textual.widgets import OptionList, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
 from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.inspector_details import DownloadDetails, Hop
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.tracking import DownloadRecord
 from rheo_tui.actions import menu_actions
@@ -236,3 +237,22 @@ async def test_the_open_page_of_the_details_is_copied_whole() -> None:
         facts = dict(line.split(maxsplit=1) for line in app.app.clipboard.splitlines())
         assert facts["Name"] == name and facts["URL"] == f"https://example.org/{name}"
         assert facts["Status"] == "○ queued"
+
+
+async def test_a_single_field_of_the_open_page_is_copied() -> None:
+    async with running(size=(80, 40)) as app:
+        first, *_ = await app.fill(1)
+        hop = Hop("https://cdn.example/a", 206, "OK", (), (("ETag", '"v1"'),))
+        app.service.known_details[first] = DownloadDetails(first, "/downloads", hops=(hop,))
+        await app.press("enter")
+        await app.until(lambda: app.main._inspector._details is not None)
+        for turns, field, value in ((0, "Resumable", "yes: it has"), (3, "ETag", '"v1"')):
+            await app.press(*["tab"] * turns, "y")
+            menu = app.app.screen.query_one(OptionList)
+            names = [text.strip() for text in options(app)]
+            menu.highlighted = next(at for at, text in enumerate(names) if text.startswith(field))
+            await app.press("enter")
+            await app.until(lambda: f"{field} copied." in app.messages())  # noqa: B023
+            assert app.app.clipboard.startswith(value)
+        await app.press("tab", "y")  # the log has no fields
+        assert list(options(app))[-1].endswith("All of the page Log")

@@ -36,12 +36,16 @@ def _check_environment() -> None:
     """Check that OpenSSL does not wait for ever when it reads the authorities of the system.
 
     Raises:
-        RequestOptionsError: their environment variable names a pipe.
+        RequestOptionsError: one of their environment variables names a pipe.
     """
-    variable = ssl.get_default_verify_paths().openssl_cafile_env
-    file = Path(os.environ.get(variable, ""))
-    if file.is_fifo():
-        raise _problem(variable, file, "it is a pipe, not a file")
+    paths = ssl.get_default_verify_paths()
+    for variable, kind in (
+        (paths.openssl_cafile_env, "file"),
+        (paths.openssl_capath_env, "folder"),
+    ):
+        path = Path(os.environ.get(variable, ""))  # OpenSSL opens a whole list too
+        if path.is_fifo():
+            raise _problem(variable, path, f"it is a pipe, not a {kind}")
 
 
 def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
