@@ -433,7 +433,8 @@ class DownloadController:
 
     async def until_free(self, download_id: str) -> None:
         """Wait until no verb is changing a download."""
-        while self.is_changing(download_id):
+        # Mostly, no verb is running, and a list may be long.
+        while len(self._verbs) and self.is_changing(download_id):
             async with self._verb(download_id):
                 pass
 

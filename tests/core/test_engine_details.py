@@ -85,14 +85,12 @@ async def test_redirects_and_heads_without_secrets(
     assert "sekret" not in repr(details) and "\x1b" not in repr(details)
 
 
-@STRICTER_CLIENT
-@pytest.mark.parametrize(("names", "size"), [(4_000, 1), (110, 1), (150, 1_000), (1, 50_000)])
 async def test_secrets_that_a_response_repeats_are_hidden(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     names = ["X-Auth-Token", "X-Amz-Security-Token", "X-CSRF-Token", "X-Api-Key", "Authorization"]
     names += ["Cookie", "X-Session-Id", "WWW-Authenticate", "Proxy-Authenticate", "Set-Cookie"]
-    shown = {"Repr-Digest": "sha-256=:x:", "X-Goog-Hash": "crc32c=x", "X-Request-Id": "7"}
+    shown = {"X-Goog-Hash": "crc32c=x", "X-Request-Id": "7"}
     fields = {name.replace("-", "_"): "pw" for name in names}
     fields |= {name.replace("-", "_"): value for name, value in shown.items()}
     config = FileConfig(url=server.on("/f", answer("404 No", b"", **fields)))
@@ -106,6 +104,8 @@ async def test_secrets_that_a_response_repeats_are_hidden(
     assert {name: response[name.lower()] for name in shown} == shown
 
 
+@STRICTER_CLIENT
+@pytest.mark.parametrize(("names", "size"), [(4_000, 1), (110, 1), (150, 1_000), (1, 50_000)])
 async def test_a_large_head_is_not_kept_whole(
     server: MisbehavingServer, tmp_path: Path, names: int, size: int
 ) -> None:
