@@ -23,15 +23,15 @@ PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help
-help:  ## Show what there is
+help:  ## List these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 .PHONY: run
-run: $(READY)  ## Open the app on its embedded demo
+run: $(READY)  ## Open the app with its built-in demo
 	@$(BIN)/rheo-tui --demo
 
 .PHONY: test
-test: lint types arrows tests  ## Run every check: style, types, architecture, tests
+test: lint types arrows tests  ## Run all checks: style, types, layers, tests
 
 .PHONY: lint
 lint: $(READY)
@@ -47,7 +47,7 @@ arrows: $(READY)
 	$(BIN)/lint-imports
 
 .PHONY: tests
-tests: $(READY)  ## Run the tests alone
+tests: $(READY)  ## Run only the tests
 	$(PYTEST)
 
 .PHONY: quick
@@ -55,25 +55,25 @@ quick: $(READY)  ## Run the tests that depend most on Python and on libraries
 	$(PYTEST) $(QUICK)
 
 .PHONY: engines
-engines: $(READY)  ## Install Ray and a server like S3: their tests skip without them
+engines: $(READY)  ## Install Ray and an S3 server, whose tests are skipped without them
 	@$(call install,'ray[client]' s3fs 'moto[server]')
 
 .PHONY: coverage
-coverage: $(READY)  ## Run the tests and measure which branches they take, 95 % at least
+coverage: $(READY)  ## Run the tests with branch coverage; fail below 95 %
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 .PHONY: test-all
-test-all: lint types arrows  ## Run every check with every test, and with more kills, errors, signals and examples
+test-all: lint types arrows  ## Run all checks and all tests, including the long ones
 	$(EFFORT) $(PYTEST) -m '' -o faulthandler_timeout=7200
 	TEST_CLIENT=aiohttp $(PYTEST) tests/wire tests/faults tests/core
 
 .PHONY: fuzz
-fuzz: $(READY)  ## Compare the HTTP client with its strict model by fuzzing, ten minutes (needs atheris)
+fuzz: $(READY)  ## Fuzz the HTTP client against its strict model, ten minutes (needs atheris)
 	@$(call install,'atheris>=3')
 	$(BIN)/python -m tests.wire.fuzz -max_total_time=600
 
 .PHONY: bench
-bench: $(READY)  ## Run this project beside its peers, 20 minutes or more (python -m benchmarks --help)
+bench: $(READY)  ## Compare with curl, aria2 and others, 20 minutes or more
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.startup
 
@@ -86,7 +86,7 @@ settings-docs: $(READY)  ## Update the tables of docs/SETTINGS.md and its schema
 	@$(BIN)/python -m scripts.settings_docs
 
 .PHONY: docs
-docs: settings-docs  ## Write the generated parts of docs/ anew
+docs: settings-docs  ## Update the generated parts of docs/
 	@$(BIN)/python -m scripts.command_docs
 	@$(BIN)/python -m scripts.event_docs
 	@$(BIN)/python -m scripts.filter_docs
@@ -94,7 +94,7 @@ docs: settings-docs  ## Write the generated parts of docs/ anew
 	@$(BIN)/python -m scripts.module_docs
 
 .PHONY: lock
-lock: $(READY)  ## Renew the versions and hashes of requirements-dev.lock
+lock: $(READY)  ## Update the versions and hashes in requirements-dev.lock
 	@$(UV_COMPILE) --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file $(LOCK)
 
@@ -103,7 +103,7 @@ audit: $(READY)  ## Test with the lowest versions allowed, and look for known vu
 	@$(BIN)/python -m tests.audit
 
 .PHONY: clean
-clean:  ## Remove the virtual environment and every cache
+clean:  ## Remove the virtual environment and all caches
 	rm -rf $(VENV) .venv-* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(READY): pyproject.toml $(LOCK)

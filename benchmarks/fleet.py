@@ -144,7 +144,7 @@ def _peers(options: argparse.Namespace, console: Console) -> list[Client]:
     if options.install_peers and not program.exists():
         with suppress(subprocess.CalledProcessError):
             subprocess.run([sys.executable, "-m", "venv", _PEER], check=True)
-            pip = [_PEER / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
+            pip = [str(_PEER / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
             subprocess.run([*pip, "img2dataset", "setuptools"], check=True)
     if not program.exists():
         console.print("img2dataset is left out: it is not installed. Try --install-peers.")

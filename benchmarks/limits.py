@@ -79,7 +79,7 @@ async def _first_byte(manager: DownloadManager) -> None:
 
 
 def _received(manager: DownloadManager) -> int:
-    return sum(record.tries.transferred for record in manager.tracker.records())
+    return sum(record.stats.transferred for record in manager.tracker.records())
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
     python examples/fleet_dask.py urls.txt -o crawl
     python examples/fleet_dask.py urls.parquet -o s3://bucket/crawl --scheduler tcp://head:8786
 
-Run it again after an interruption: shards that are complete are left alone. The exit status is 0 if
+After an interruption, run it again: it keeps complete shards. The exit status is 0 if
 everything was downloaded, 1 if a download failed or the input is not valid, 3 if the run is not
-complete. `rheo-tui --fleet crawl` shows its progress meanwhile.
+complete. `rheo-tui --fleet crawl` shows its progress.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 from rheo_core.fleet.status import error_lines, status_line
 from rheo_core.fleet.targets import open_target
 
-SHARDS_AT_ONCE = 2  # in a process: one goes on while another waits for slow hosts
+SHARDS_AT_ONCE = 2  # in a process: one continues while another waits for slow hosts
 
 
 def connect(scheduler: str | None, processes: int) -> Client:

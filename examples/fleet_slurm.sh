@@ -5,7 +5,7 @@
 #   sbatch fleet_slurm.sh /shared/crawl
 #   rheo fleet status /shared/crawl --watch
 #
-# A job that is killed or requeued goes on where it was. Plan at least two lanes for each job.
+# A job that is killed or requeued continues when it runs again. Plan at least two lanes for each job.
 #SBATCH --job-name=fleet
 #SBATCH --array=0-31
 #SBATCH --cpus-per-task=1

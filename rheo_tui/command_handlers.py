@@ -13,7 +13,8 @@ from rheo_core.domain.text import printable, redact
 from .action_handlers import DownloadHandlers, Rows, unfinished
 from .action_reasons import Context, can_pause
 from .actions import BY_ID
-from .command_parser import Command, CommandError
+from .command_parser import Command
+from .commands import CommandError
 from .formatting import count_text, sentence, size_text
 from .services.edits import Edits
 from .services.protocol import READ_ONLY, DownloadService

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.filters import Moment
 
-from .command_parser import CommandError, parse_command
+from .command_parser import parse_command
 from .command_targets import summary_of
-from .commands import COMMANDS, split_line
+from .commands import COMMANDS, CommandError, split_line
 
 _INTRODUCTION = "Tab completes · ↑ earlier commands · without targets it uses the selection"
 _SEPARATOR = "  ·  "

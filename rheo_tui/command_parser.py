@@ -11,24 +11,12 @@ from rheo_core.domain.schedule import parse_start
 from rheo_core.domain.units import parse_rate, parse_size
 from rheo_core.domain.untrusted import MAX_PRIORITY
 
-from .command_targets import TargetError, find_id, find_targets
-from .commands import COMMANDS, MOVE_ACTIONS, CommandSpec, split_line
+from .command_targets import find_id, find_targets
+from .commands import COMMANDS, MOVE_ACTIONS, CommandError, CommandSpec, split_line
 
 _DAYS = re.compile(r"(\d{1,5})\s*d?")
 _RATE = re.compile(r"(\S+(?:\s+[kmgt]?i?b(?:ytes)?(?:/s)?(?=\s|\Z))?)\s*(.*)", re.IGNORECASE)
 _OFF = ("off", "none", "0")
-
-
-class CommandError(ValueError):
-    """A command is not valid; the message is one sentence for the user.
-
-    Attributes:
-        is_incomplete: True if more text at the end can correct it.
-    """
-
-    def __init__(self, message: str, *, is_incomplete: bool = False) -> None:
-        self.is_incomplete = is_incomplete
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +59,6 @@ def parse_command(
         raise CommandError(f"{verb} needs an argument, such as “{spec.example}”.")
     try:
         return _parse(spec, argument, rows, moment)
-    except TargetError as error:
-        raise CommandError(str(error), is_incomplete=error.is_incomplete) from None
     except FilterError as error:
         raise CommandError(
             f"The filter is not valid at character {error.column + 1}: {error}.",
@@ -134,7 +120,7 @@ def _with_number(
         match = _RATE.fullmatch(rest.strip() if for_all else argument)
         value, targets = match.groups() if match else ("", "")
         rate = parse_rate(value)
-    except TargetError:
+    except CommandError:  # of the targets
         raise
     except ValueError as error:
         raise CommandError(f"“{value}” is not valid: it {error}.") from None

@@ -8,23 +8,12 @@ from rheo_core.domain.filters import FilterError, Moment, SlowPatternError, pars
 from rheo_core.domain.text import printable
 from rheo_core.domain.urls import host_of
 
+from .commands import CommandError
 from .formatting import count_text, size_text
 
 ALL = "all"
 _ID = re.compile(r"[0-9a-f]{1,16}", re.IGNORECASE)
 _MAX_NAMED_IDS = 3
-
-
-class TargetError(ValueError):
-    """Targets are not valid; the message is one sentence for the user.
-
-    Attributes:
-        is_incomplete: True if more text at the end can correct it.
-    """
-
-    def __init__(self, message: str, *, is_incomplete: bool = False) -> None:
-        self.is_incomplete = is_incomplete
-        super().__init__(message)
 
 
 def find_targets(
@@ -39,7 +28,7 @@ def find_targets(
         moment: decides which downloads wait.
 
     Raises:
-        TargetError: the text is not valid, or names no download.
+        CommandError: the text is not valid, or names no download.
     """
     words = text.split()
     if not words:
@@ -54,11 +43,11 @@ def find_targets(
     except FilterError as error:
         where = f"character {error.column + 1} of “{printable(text)}”"
         message = f"The filter is not valid at {where}: {error}."
-        raise TargetError(message, is_incomplete=error.is_incomplete) from None
+        raise CommandError(message, is_incomplete=error.is_incomplete) from None
     except SlowPatternError as error:
-        raise TargetError(f"{error}.") from None
+        raise CommandError(f"{error}.") from None
     if not ids:
-        raise TargetError(f"No download matches “{printable(text)}”.")
+        raise CommandError(f"No download matches “{printable(text)}”.")
     return ids
 
 
@@ -66,16 +55,16 @@ def find_id(prefix: str, ids: Collection[str]) -> str:
     """Return the only id that starts with `prefix`.
 
     Raises:
-        TargetError: no id or several ids start with it.
+        CommandError: no id or several ids start with it.
     """
     matches = [download_id for download_id in ids if download_id.startswith(prefix.lower())]
     if not matches:
         hint = f"; to search names, type name:{prefix}" if _ID.fullmatch(prefix) else ""
-        raise TargetError(f"No download ID starts with “{prefix}”{hint}.")
+        raise CommandError(f"No download ID starts with “{prefix}”{hint}.")
     if len(matches) > 1:
         named = ", ".join(download_id[:8] for download_id in matches[:_MAX_NAMED_IDS])
         more = ", …" if len(matches) > _MAX_NAMED_IDS else ""
-        raise TargetError(
+        raise CommandError(
             f"“{prefix}” matches {len(matches):,} downloads ({named}{more}). Type more of the ID."
         )
     return matches[0]

@@ -16,6 +16,18 @@ _MAX_NAMED = 3
 _TARGETS = "[TARGETS]"
 
 
+class CommandError(ValueError):
+    """A command is not valid; the message is one sentence for the user.
+
+    Attributes:
+        is_incomplete: True if more text at the end can correct it.
+    """
+
+    def __init__(self, message: str, *, is_incomplete: bool = False) -> None:
+        self.is_incomplete = is_incomplete
+        super().__init__(message)
+
+
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
     """A command of the command line.

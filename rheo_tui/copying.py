@@ -54,11 +54,11 @@ def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
         words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
-        words += _curl_options(options)
+        words += _curl_options(options, is_https=row.url.startswith("https:"))
     return shlex.join([*words, row.url])
 
 
-def _curl_options(options: RequestOptions) -> Iterator[str]:
+def _curl_options(options: RequestOptions, *, is_https: bool) -> Iterator[str]:
     for name, _ in options.headers:  # any of them may be a secret
         yield from ("--header", f"{name}: {HIDDEN}")
     if options.bearer:
@@ -73,10 +73,23 @@ def _curl_options(options: RequestOptions) -> Iterator[str]:
         yield from ("--referer", redact_url(options.referer))
     if proxy := options.proxy_url:
         yield from ("--noproxy", "*") if proxy == DIRECT else ("--proxy", redact_url(proxy))
-    if options.cookies:
-        yield from ("--cookie", str(options.cookies))
+    files = {
+        "--cookie": options.cookies,
+        "--cacert": options.ca_file,
+        "--cert": options.client_cert,
+        "--key": options.client_key,
+    }
+    for name, file in files.items():
+        if file:
+            yield from (name, str(file))
+    if options.netrc:
+        yield "--netrc"
     if options.ip_version:
         yield f"--ipv{options.ip_version}"
+    if options.interface:
+        yield from ("--interface", options.interface)
+    if options.allow_downgrade is False and is_https:
+        yield from ("--proto-redir", "=https")
 
 
 def _json(row: DownloadSnapshot, _: FileConfig | None) -> str:

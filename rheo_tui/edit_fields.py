@@ -1,11 +1,12 @@
 """Convert a download to the fields of the edit dialog, and back."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from rheo_core.domain import FileConfig, HashConfig
+from rheo_core.domain import FileConfig, FileExistsStrategy, HashConfig
 from rheo_core.domain.file_config import MAX_CONNECTIONS
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import RequestOptions
@@ -151,6 +152,8 @@ FIELDS: Mapping[str, Field] = {
         is_long=True,
     ),
 }  # fmt: skip
+SENT_FIELDS = ("login", "headers")
+"""Fields that requests send."""
 SHARED_FIELDS = ("priority", "connections", "limit", "login", "headers")
 """Fields that several downloads can have in common."""
 
@@ -178,20 +181,36 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
 
     Raises:
         ValueError: a text is not valid, the checksum in the link contradicts that of the download,
-            or no request would send the login or the headers.
+            or no request may send the login or the headers.
     """
     changed = config
     for name in sorted(texts, key="link".__eq__):  # at the end, after a change of the checksum
         changed = changed.model_copy(update=_update(name, texts[name], config, changed))
+    is_moved = changed.get_destination_path(Path()) != config.get_destination_path(Path())
+    if is_moved and changed.file_exists_strategy is FileExistsStrategy.OVERWRITE:
+        # The user chose it for a file with the former path.
+        changed = changed.model_copy(update={"file_exists_strategy": None})
     if origin_of(changed.source) != origin_of(config.url):  # see `FileConfig.options_for`
-        for name in ("login", "headers"):
+        for name in SENT_FIELDS:
             if texts.get(name) and texts[name] != FIELDS[name].text(config):
                 host = printable(host_of(config.url).removesuffix(":443").removesuffix(":80"))
                 raise ValueError(
                     f"{FIELDS[name].label} would be sent to {host} only; to use it for another "
                     "host, add its link as a separate download"
                 )
+    if config.has_listed_route and _secrets_of(changed) - _secrets_of(config):
+        raise ValueError(
+            "A login or secret header is not sent by a route that a list chose, such as its proxy"
+        )
     return changed
+
+
+def _secrets_of(config: FileConfig) -> set[object]:
+    """Return the logins and headers of a download that a route chosen by a list may not see."""
+    request = RequestOptions(headers=config.headers).over(config.request)
+    harmless = request.without_stored_secrets()
+    secrets: set[object] = {request.user, *request.headers}
+    return secrets - {harmless.user, *harmless.headers}
 
 
 def _update(name: str, text: str, config: FileConfig, changed: FileConfig) -> Update:

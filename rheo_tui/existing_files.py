@@ -1,5 +1,6 @@
 """Choices for downloads whose file already exists."""
 
+import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,7 @@ class Decision(NamedTuple):
 
     choice: Choice
     name: str = ""  # new name of the file, for RENAME
+    path: str = ""  # the only existing file that this choice is for; "": any
 
     @property
     def strategy(self) -> FileExistsStrategy:
@@ -31,25 +33,43 @@ class Decision(NamedTuple):
         is_replaced = self.choice is Choice.OVERWRITE
         return FileExistsStrategy.OVERWRITE if is_replaced else FileExistsStrategy.RENAME
 
-    def names_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, str]:
-        """Return the names of the files by the ids of their downloads; others keep theirs.
-
-        This names a file that is overwritten, because a name from a response must not replace a
-        file.
-        """
+    def paths_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, Path]:
+        """Return the paths of the files by the ids of their downloads, for `saved_as`."""
         if self.choice is Choice.OVERWRITE:
-            return {row.id: Path(row.destination).name for row in rows if row.destination}
-        return {row.id: self.name for row in rows} if self.name else {}
+            return {row.id: Path(row.destination) for row in rows if row.destination}
+        return {row.id: Path(self.name) for row in rows} if self.name else {}
 
     @property
     def words(self) -> str:
         """The choice for people, such as `overwrite`."""
         return f"save as {printable(self.name)}" if self.name else _WORDS[self.choice]
 
-    def applied_to(self, config: FileConfig) -> FileConfig:
-        """Return the config of the download that this decision asks for."""
-        changes = {"file_exists_strategy": self.strategy, "filename": self.name or config.filename}
-        return config.model_copy(update=changes)
+    def applied_to(self, config: FileConfig, base: Path) -> FileConfig:
+        """Return the config of the download that this decision asks for.
+
+        Args:
+            config: the requested download.
+            base: the download folder.
+        """
+        config = config.model_copy(update={"file_exists_strategy": self.strategy})
+        path = self.path if self.choice is Choice.OVERWRITE else self.name
+        return saved_as(config, Path(path), base) if path else config
+
+
+def saved_as(config: FileConfig, path: Path, base: Path) -> FileConfig:
+    """Return the config of a download whose file gets this path, whatever its response says.
+
+    Otherwise it might overwrite another file than the one that the user was asked about.
+
+    Args:
+        config: the download.
+        path: an absolute path, or only a name.
+        base: the download folder.
+    """
+    config = config.model_copy(update={"filename": path.name})
+    if path.name == str(path) or os.path.normpath(config.folder_below(base)) == str(path.parent):
+        return config
+    return config.model_copy(update={"destination_subdir": None, "download_dir": path.parent})
 
 
 def paths_of(rows: Sequence[DownloadSnapshot]) -> list[Path]:

@@ -377,7 +377,7 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     if seen.row.speed_limit_bps is not None:
         facts.append(f"limit {limit_text(seen.row.speed_limit_bps)}")
     if stalls:
-        facts.append(f"{stalls} s without a byte")
+        facts.append(f"idle for {stalls} s")
     marks, count = _attempt_marks(shown, width)
     if count:
         facts.append(f"▲ attempt {shown[-1].attempt}")
@@ -386,7 +386,8 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     body = [Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
-    return [*body, Text(_axis(len(shown), width), style("label"), no_wrap=True)]
+    end = "now" if seen.row.status.is_active else "end"
+    return [*body, Text(_axis(len(shown), width, end), style("label"), no_wrap=True)]
 
 
 def _graph(
@@ -405,11 +406,11 @@ def _graph(
     return texts
 
 
-def _axis(samples: int, width: int) -> str:
-    """Return the line below the graph: when its samples begin, and that they end now."""
-    began, now = f"-{duration_text(float(samples))}", "now"
-    at = min(width - samples // 2, width - len(began) - len(now) - 1)
-    return now.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(now)) + now
+def _axis(samples: int, width: int, end: str) -> str:
+    """Return the line below the graph: when its samples begin, and when they `end`."""
+    began = f"-{duration_text(float(samples))}"
+    at = min(width - samples // 2, width - len(began) - len(end) - 1)
+    return end.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(end)) + end
 
 
 def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain.redaction import HIDDEN
 from rheo_core.domain.request_options import NO_OPTIONS
 from rheo_core.domain.signed_urls import unsigned
-from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.text import printable
 from rheo_core.domain.urls import host_of
 from rheo_core.inputs import Entry, Verdict
 
-from .edit_fields import edited
+from .edit_fields import SENT_FIELDS, edited
 from .existing_files import Choice, Decision
 from .formatting import count_text, short_path, size_pair_text, size_text
 
@@ -29,6 +32,7 @@ _RENEWABLE = frozenset(
         DownloadStatus.QUEUED,
     }
 )
+_LEFT_OUT = "without the login and headers that you entered"
 
 
 class Outcome(StrEnum):
@@ -84,13 +88,12 @@ class Proposal(NamedTuple):
             return Outcome.UNDECIDED
         return Outcome.RENEW if self.renews is not None and decision is None else Outcome.ADD
 
-    @property
-    def config(self) -> FileConfig | None:
-        """Config as the user decided about an existing file."""
+    def config(self, base: Path) -> FileConfig | None:
+        """Return the config as the user decided about an existing file; `base`: see `saved_as`."""
         config, decision = self.entry.config, self.decision
         if config is None or decision is None or self.entry.verdict is not Verdict.ON_DISK:
             return config
-        return decision.applied_to(config)
+        return decision.applied_to(config, base)
 
     @property
     def stays(self) -> bool:
@@ -122,17 +125,19 @@ class Proposal(NamedTuple):
 
     def _words(self, problem: str, refused: str) -> str:
         entry, outcome = self.entry, self.outcome
+        facts: tuple[str, ...]
         match outcome:
             case Outcome.UNDECIDED:
                 return f"{entry.verdict.words}: choose"
             case Outcome.SKIP:
                 return "skip"
             case Outcome.RENEW if self.renews is not None:
-                return _renewal_words(self.renews)
+                facts = refused, entry.used, _renewal_words(self.renews), entry.note
             case Outcome.ADD:
-                facts = (refused, entry.used, self._choice_words, entry.form, entry.note)
-                return "; ".join(filter(None, facts)) or "new"
-        return problem
+                facts = refused, entry.used, self._choice_words, entry.form, entry.note
+            case _:
+                return problem
+        return "; ".join(filter(None, facts)) or "new"
 
     @property
     def _choice_words(self) -> str:
@@ -162,15 +167,26 @@ class Choices:
     decisions: dict[EntryKey, Decision] = field(default_factory=dict)
     edits: dict[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
+    def decision(self, entry: Entry, key: EntryKey | None) -> Decision | None:
+        """Return the choice for an entry; None if it was for another file."""
+        decision = self.decisions.get(key) if key else None
+        if decision is None or decision.path in ("", entry.existing):
+            return decision
+        return None
+
     def edited(self, entry: Entry, key: EntryKey) -> Entry:
         """Return an entry as the user has edited it."""
         texts = self.edits.get(key)
         if texts is None or entry.config is None:
             return entry
-        try:
-            return entry._replace(config=edited(entry.config, texts))
-        except ValueError:  # the text now asks for something else
-            return entry
+        others = {name: text for name, text in texts.items() if name not in SENT_FIELDS}
+        for some, left_out in ((texts, ""), (others, _LEFT_OUT)):
+            with suppress(ValueError):  # the text now asks for something else
+                config = edited(entry.config, some)
+                return entry._replace(
+                    config=config, note="; ".join(filter(None, (entry.note, left_out)))
+                )
+        return entry
 
 
 @dataclass
@@ -204,9 +220,14 @@ class Renewals:
 
     Args:
         rows: the downloads in the list.
+        urls: whole URLs of the rows that `unclear_ids` returns, by id. Without them, only name and
+            size find such a row.
     """
 
-    def __init__(self, rows: Iterable[DownloadSnapshot]) -> None:
+    def __init__(
+        self, rows: Iterable[DownloadSnapshot], urls: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._urls = urls
         self._by_name: dict[str, list[DownloadSnapshot]] = {}
         for row in rows:
             if row.status in _RENEWABLE:
@@ -217,12 +238,11 @@ class Renewals:
         """Return the download that `config` renews, or None."""
         if not self._by_name:
             return None
-        name = printable(config.get_destination_filename())
+        name = _row_name(config)
         if name not in self._by_name:
             return None
         index = self._indexes.get(name) or self._index(name)
-        # Without secrets, as the URLs of the rows.
-        row = index.get(unsigned(redact_url(config.url)))
+        row = index.get(unsigned(config.url))
         if row is None and config.size_bytes is not None:
             row = index.get(config.size_bytes)
         if row is not None and _has_options(config):
@@ -233,7 +253,10 @@ class Renewals:
     def _index(self, name: str) -> dict[str | int | None, DownloadSnapshot]:
         rows = self._by_name[name]
         index: dict[str | int | None, DownloadSnapshot] = {row.total_bytes: row for row in rows}
-        index |= {unsigned(row.url): row for row in rows}
+        for row in rows:
+            url = unsigned(self._urls.get(row.id, row.url))
+            if row.id in self._urls or HIDDEN not in url:
+                index[url] = row
         self._indexes[name] = index
         return index
 
@@ -242,11 +265,28 @@ def _has_options(config: FileConfig) -> bool:
     return bool(config.headers) or config.request != NO_OPTIONS
 
 
+def unclear_ids(proposals: Iterable[Proposal], rows: Iterable[DownloadSnapshot]) -> list[str]:
+    """Return the ids of rows that proposals may renew, and whose shown URLs do not name the file.
+
+    The hidden part may be that of a share, not that of a signature.
+    """
+    names = {_row_name(each.entry.config) for each in proposals if each.entry.config is not None}
+    return [
+        row.id
+        for row in rows
+        if row.name in names and row.status in _RENEWABLE and HIDDEN in unsigned(row.url)
+    ]
+
+
+def _row_name(config: FileConfig) -> str:
+    return printable(config.get_destination_filename())
+
+
 def renewals_of(
-    proposals: Sequence[Proposal], rows: Iterable[DownloadSnapshot]
+    proposals: Sequence[Proposal], rows: Iterable[DownloadSnapshot], urls: Mapping[str, str]
 ) -> dict[int, DownloadSnapshot]:
     """Return the downloads that proposals renew, by the indexes of the proposals; each once."""
-    renewals, renewed = Renewals(rows), set[str]()
+    renewals, renewed = Renewals(rows, urls), set[str]()
     matches: dict[int, DownloadSnapshot] = {}
     for at, proposal in enumerate(proposals):
         config = proposal.entry.config

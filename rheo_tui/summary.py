@@ -66,6 +66,7 @@ class Summary:
     guessed: int | None = 0  # bytes that downloads of unknown size may add
     left: int = 0
     guessed_left: int | None = 0  # bytes of `guessed` that will arrive
+    slowest: float = 0.0  # seconds until the slowest active download completes
     unknown: int = 0
     failed: int = 0
     speed: float = 0.0
@@ -81,10 +82,12 @@ class Summary:
     def time_left(self) -> str:
         """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if none move."""
         left = self.left + (self.guessed_left or 0)
-        if not left or self.mean_speed < 1:
+        # The mean has seconds from before a limit was lowered.
+        speed = self.mean_speed if self.limit is None else min(self.mean_speed, self.limit)
+        if not left or speed < 1:
             return ""
         about = "~" if self.guessed_left else ""
-        return about + time_left_text(left / self.mean_speed)
+        return about + time_left_text(max(left / speed, self.slowest))
 
 
 NAME = Part(0, (Span(" rheo ", "name"),))
@@ -228,9 +231,9 @@ def _of_text(done: int, total: int, about: str) -> str:
 
 def _speed_parts(summary: Summary, width: int) -> list[Part]:
     speed = Span(speed_text(summary.speed) or "0 B/s", "speed" if summary.speed >= 1 else "quiet")
-    peak = max(summary.samples, default=0.0)
-    if width < _MIN_GRAPH_WIDTH or not peak:
+    if width < _MIN_GRAPH_WIDTH or not any(summary.samples):
         return [Part(0, (speed,))]
+    peak = max(*summary.samples, summary.speed)  # which may be above the last sample
     limit = limit_in_sight(summary.limit, peak)  # a line at the top; its number is above it
     graph = graph_text(summary.samples, _GRAPH, limit or peak, has_line=limit is not None)
     parts = [Part(4, (Span(graph, "speed"),)), Part(0, (speed,))]

@@ -96,7 +96,7 @@ class TableModel:
 
     Attributes:
         held: True keeps rows in their places while they change, because the user works on them.
-        followed: id of the download that stays in the list in any state; see `follow`.
+        followed: id of the download that does not fold; see `follow`.
         own_tabs: the user's tabs, whose downloads are counted.
         problem: sentence on a filter that was dropped because it takes too long; "" for none.
     """
@@ -217,7 +217,7 @@ class TableModel:
         self._unfolded = not self._unfolded
 
     def follow(self, download_id: str | None) -> None:
-        """Keep a download in the list and unfolded, regardless of tab and filter.
+        """Keep a download out of the fold in every state, so that the cursor can stay on it.
 
         The previously followed download goes to its place. None follows no download.
         """
@@ -299,9 +299,10 @@ class TableModel:
 
     def _store(self, row: DownloadSnapshot) -> DownloadSnapshot | None:
         old = self.rows.get(row.id)
-        if old is not None:
-            self.totals.remove(old)
-        self.totals.add(row)
+        if old is None:
+            self.totals.add(row)
+        else:
+            self.totals.replace(old, row)
         self.rows[row.id] = row
         for tab in self.own_tabs:
             self._count(tab, row)
@@ -382,12 +383,11 @@ class TableModel:
             home.place(download_id, key)
 
     def _home(self, row: DownloadSnapshot) -> RowOrder | None:
-        if row.id == self.followed:
-            return self._listed
         moment = self._moment
         if not (self.tab.filter.matches(row, moment) and self.filter.matches(row, moment)):
             return None
-        return self._finished if self.folds and _is_done(row) else self._listed
+        folds = self.folds and _is_done(row) and row.id != self.followed
+        return self._finished if folds else self._listed
 
     def _present_home(self, download_id: str) -> RowOrder | None:
         if download_id in self._listed:
@@ -457,8 +457,6 @@ class TableModel:
             listed = [row_id for row_id in listed if row_id not in done]
         self._listed.fill_from(self._all, listed)
         self._finished.fill_from(self._all, finished)
-        if self.followed is not None:
-            self._listed.place(self.followed, self._key(rows[self.followed]))
 
     # Marks
 

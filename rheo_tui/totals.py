@@ -43,6 +43,12 @@ class Totals:
         self.unknown = self.connections = 0
         self._sizes = SizeGuess()
         self._priorities: Counter[int] = Counter()
+        self._seconds: dict[str, float] = {}  # time left of active downloads, by id
+
+    @property
+    def slowest_seconds(self) -> float:
+        """Time until the slowest active download completes, seconds; 0.0 if none is known."""
+        return max(self._seconds.values(), default=0.0)
 
     @property
     def priorities_differ(self) -> bool:
@@ -67,10 +73,28 @@ class Totals:
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
         self._count(row, 1)
+        if row.status.is_active and row.eta_seconds is not None:
+            self._seconds[row.id] = row.eta_seconds
 
     def remove(self, row: DownloadSnapshot) -> None:
         """Undo `add` for a row that has left or changed."""
         self._count(row, -1)
+        self._seconds.pop(row.id, None)
+
+    def replace(self, old: DownloadSnapshot, row: DownloadSnapshot) -> None:
+        """Count a row instead of its former state.
+
+        An active row mostly has only more bytes, and many rows change at each poll.
+        """
+        size, is_active = row.total_bytes, row.status.is_active
+        if size is None or not is_active or not _differ_only_in_progress(old, row):
+            self.remove(old)
+            self.add(row)
+            return
+        arrived = min(row.bytes_downloaded, size) - min(old.bytes_downloaded, size)
+        self.done_bytes += arrived
+        self.left_bytes -= arrived
+        self.connections += row.connections - old.connections
 
     def _count(self, row: DownloadSnapshot, sign: int) -> None:
         if row.status in _NOT_COUNTED:
@@ -93,3 +117,13 @@ class Totals:
         if not is_paused:
             self.left_bytes += sign * max(size - done, 0)
             self.unknown += sign * (row.total_bytes is None)
+
+
+def _differ_only_in_progress(old: DownloadSnapshot, row: DownloadSnapshot) -> bool:
+    """Return True if two states of a row count the same, except for bytes and connections."""
+    return (
+        old.status is row.status
+        and old.total_bytes == row.total_bytes
+        and old.priority == row.priority
+        and old.name == row.name
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def pypdl(urls: list[str], folder: Path, workers: int, connections: int, checksum: str) -> bool:
     """One result for each file that came."""
-    from pypdl import Pypdl  # type: ignore[import-not-found]
+    from pypdl import Pypdl
 
     tasks = [{"url": url, "file_path": str(folder / _name(url))} for url in urls]
     done = Pypdl(max_concurrent=workers).start(
@@ -29,7 +29,7 @@ def pypdl(urls: list[str], folder: Path, workers: int, connections: int, checksu
 
 def parfive(urls: list[str], folder: Path, workers: int, connections: int, checksum: str) -> bool:
     """Its own list of errors."""
-    from parfive import Downloader  # type: ignore[import-not-found]
+    from parfive import Downloader
 
     downloader = Downloader(max_conn=workers, max_splits=connections, progress=False)
     for url in urls:
@@ -40,10 +40,10 @@ def parfive(urls: list[str], folder: Path, workers: int, connections: int, check
 
 def rheopy(urls: list[str], folder: Path, workers: int, connections: int, checksum: str) -> bool:
     """This project's forerunner: no segments, so `connections` says nothing to it."""
-    import certifi  # type: ignore[import-not-found]
-    from rheo import DownloadManager  # type: ignore[import-not-found]
-    from rheo.domain.file_config import FileConfig  # type: ignore[import-not-found]
-    from rheo.domain.hash_validation import HashConfig  # type: ignore[import-not-found]
+    import certifi
+    from rheo import DownloadManager
+    from rheo.domain.file_config import FileConfig
+    from rheo.domain.hash_validation import HashConfig
 
     # It trusts the authorities of this package only.
     certifi.where = lambda: os.environ["SSL_CERT_FILE"]

@@ -42,6 +42,7 @@ def read_options(
         # Without a dry run, the engine checks existing files when their download starts.
         finds_files=dry_run,
         exists=settings.file_exists_strategy,
+        timeout=settings.timeout,
         list_options=list_options,
     )
 
@@ -143,17 +144,17 @@ def _refined(
         hashes = list(map(HashConfig.from_checksum_string, checksums))
     except ValueError as error:
         fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
-    hashes += filter(None, [config.hash_config])
+    given = filter(None, [config.hash_config])
     try:
-        joined = join_hashes(hashes, (config.url, *mirrors))
+        joined = join_hashes(given, (config.url, *mirrors), own=hashes)
     except ValueError as error:
         fail(f"{problem_of(error)}.", ExitCode.USAGE)
-    if joined.others:
+    if joined.weaker or joined.replaced:
         note = f"ignored: {', '.join(joined.ignored)}"
         entry = entry._replace(note="; ".join(filter(None, (entry.note, note))))
     flags = {
         "filename": filename,
-        "hash_config": joined.strongest,
+        "hash_config": joined.used,
         "mirrors": tuple(mirrors) or None,
     }
     fields = {name: getattr(config, name) for name in config.model_fields_set}

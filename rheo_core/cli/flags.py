@@ -51,7 +51,7 @@ Checksums = Annotated[
         "--hash",
         metavar="ALG:HEX",
         help="Expected hash, such as sha256:9f86...; only with a single URL. May be repeated; "
-        "rheo uses the strongest one.",
+        "rheo uses the strongest one, and none from the URL or the list.",
     ),
 ]
 ComputeHash = Annotated[
@@ -81,7 +81,8 @@ Sidecar = Annotated[
     bool,
     typer.Option(
         "--sidecar",
-        help="Verify each file with URL.sha256 or SHA256SUMS next to it. Fail if neither exists.",
+        help="Verify each file with URL.sha256 or SHA256SUMS next to it, in addition to a hash in "
+        "the list. Fail if neither exists. Not used with --hash.",
     ),
 ]
 Workers = Annotated[

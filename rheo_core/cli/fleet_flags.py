@@ -106,7 +106,10 @@ FleetRetries = Annotated[
 FleetMaxSize = Annotated[
     str | None,
     typer.Option(
-        "--max-size", metavar="SIZE", help="Largest file to download, such as 500M. off: no limit."
+        "--max-size",
+        metavar="SIZE",
+        help="Largest file to download, such as 500M. off: no limit. A worker's own max_size also "
+        "applies.",
     ),
 ]
 ComputeHash = Annotated[

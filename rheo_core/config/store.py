@@ -1,4 +1,4 @@
-"""Settings file: read it, report each mistake, write it atomically."""
+"""Load settings from the file, RHEO_* variables and overrides; report mistakes; save the file."""
 
 import os
 import re

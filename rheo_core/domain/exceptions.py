@@ -18,6 +18,7 @@ RheoError
 └── InfrastructureError ── HttpClientError ── ClientNotInitialisedError
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -409,7 +410,7 @@ class HashMismatchError(FileValidationError):
         page: media type of the web page that the server sent; None: no page.
         was_there: rheo did not download the file, because it existed already.
         is_promised: the expected digest comes from the server's headers.
-        mirror_problem: error of the mirror that should have replaced the file.
+        mirror_errors: errors of the mirrors that should have replaced the file or its bad pieces.
         algorithm: algorithm of the digests; None: unknown.
     """
 
@@ -424,7 +425,7 @@ class HashMismatchError(FileValidationError):
         page: str | None = None,
         was_there: bool = False,
         is_promised: bool = False,
-        mirror_problem: str = "",
+        mirror_errors: Sequence[Exception] = (),
         algorithm: HashAlgorithm | None = None,
     ) -> None:
         self.expected_hash = expected_hash
@@ -434,17 +435,20 @@ class HashMismatchError(FileValidationError):
         self.pieces = pieces
         self.was_there = was_there
         self.page = page
+        self.mirror_errors = mirror_errors
         got = f"{calculated_hash[:16]}…" if calculated_hash else "unknown"
         wrong = f"wrong {algorithm.usual_name if algorithm else 'checksum'}"
         problem = f"{wrong}: expected {expected_hash[:16]}…, got {got}"
         if bad_pieces:
-            problem = f"{bad_pieces:,} of {pieces:,} pieces are damaged at every source"
+            where = "at every source that sent them" if mirror_errors else "at every source"
+            problem = f"{bad_pieces:,} of {pieces:,} pieces are damaged {where}"
         if is_promised:
             problem += "; the expected hash is from the server's headers"
         if page is not None:
             problem += f"; the server sent a web page ({page}); {_SIGN_IN}"
-        if mirror_problem:
-            problem += f"; the mirror failed: {mirror_problem}"
+        if mirror_errors:
+            which = "another source" if bad_pieces else "the mirror"
+            problem += f"; {which} failed: {mirror_errors[0]}"
         if was_there:
             problem = f"the existing {file_path.name} has a {problem}{_FILE_UNCHANGED}"
         super().__init__(problem)

@@ -23,6 +23,7 @@ from .hash_algorithms import HashAlgorithm
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig, PieceHashes
 from .paths import check_relative
+from .references import split_authority
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_url
@@ -71,7 +72,8 @@ class FileConfig(BaseModel):
         default=None, description="Download folder for this file; None: that of the manager"
     )
     hash_config: HashConfig | None = Field(
-        default=None, description="Expected checksum of the file"
+        default=None,
+        description="Expected checksum of the file; those in fragments of URLs do not replace it",
     )
     pieces: PieceHashes | None = Field(
         default=None, description="Checksums of its pieces; bad pieces are fetched again"
@@ -113,7 +115,9 @@ class FileConfig(BaseModel):
         description="Earliest start, seconds since the epoch; None: at once",
     )
     sidecar: bool = Field(
-        default=False, description="Verify the file with URL.sha256 or SHA256SUMS next to it"
+        default=False,
+        description="Verify the file with URL.sha256 or SHA256SUMS next to it, even if "
+        "`hash_config` is set",
     )
     check_existing: bool = Field(
         default=False,
@@ -230,8 +234,8 @@ class FileConfig(BaseModel):
         values.update(self.__dict__)
         # The user may have chosen the stored checksum in place of the one in the URL.
         if context is not STORED and ("#" in self.url or self.mirrors):
-            given, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
-            values["hash_config"] = join_hashes(given, urls).strongest
+            own, urls = filter(None, [self.hash_config]), (self.url, *self.mirrors)
+            values["hash_config"] = join_hashes((), urls, own=own).used
         object.__setattr__(self, "__dict__", values)
         field_set = _field_sets.setdefault(frozenset(field_set), field_set)
         object.__setattr__(self, "__pydantic_fields_set__", field_set)
@@ -264,9 +268,24 @@ class FileConfig(BaseModel):
             options = RequestOptions(headers=self.headers).over(options)
         if self.list_options:
             options = ListedOptions.of(options, self.list_options)
-        if options is NO_OPTIONS or origin_of(url) == origin_of(self.url):
+        if options is NO_OPTIONS:
             return options
-        return options.without_secrets()
+        if self._auth_is_of_url and not _has_login(url):
+            options = options.model_copy(update={"auth": None})
+        return options if origin_of(url) == origin_of(self.url) else options.without_secrets()
+
+    @property
+    def _auth_is_of_url(self) -> bool:
+        """True if the scheme was meant for the login in a URL, not for one of the user's.
+
+        A stored login that must be hashed is not sent in clear because a list has its own login.
+        """
+        auth, has_login = self.request.auth, self.request.has_login
+        return (
+            auth not in (None, "digest")
+            and not has_login
+            and (_has_login(self.url) or _has_login(self.source))
+        )
 
     def with_options(self, options: RequestOptions) -> Self:
         """Return this download with options added by the user, which replace its own.
@@ -282,28 +301,37 @@ class FileConfig(BaseModel):
             own = own.model_copy(update={"auth": None})
         return self.model_copy(update={"request": options.over(own), "list_options": by_list})
 
+    @property
+    def has_listed_route(self) -> bool:
+        """True if a list chose the route of the requests or whom they trust."""
+        return ListedOptions.of(self.request, self.list_options).has_listed_route
+
     def with_link(self, url: object) -> Self:
         """Return a copy of this download that is fetched from `url`.
 
-        A checksum in the fragment of `url` is combined with the checksum of the download.
+        A checksum in the fragment of `url` is used if the download has none.
 
         Raises:
             ValueError: the URL or its checksum is not valid, or the two checksums differ.
         """
-        url = normalise_url(url)
+        url, request = normalise_url(url), self.request
+        if self._auth_is_of_url and not _has_login(self.url) and not _has_login(url):
+            request = request.model_copy(update={"auth": None})
         if url == self.url:
-            return self.model_copy(update={"fetch_url": None})
-        given = filter(None, [self.hash_config])
-        checksum = join_hashes(given, [url]).strongest
-        return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
+            return self.model_copy(update={"fetch_url": None, "request": request})
+        own = filter(None, [self.hash_config])
+        checksum = join_hashes((), [url], own=own).used
+        return self.model_copy(
+            update={"fetch_url": url, "hash_config": checksum, "request": request}
+        )
 
     def renewed_by(self, link: Self) -> Self:
         """Return a copy of this download that is fetched with the URL and options of `link`.
 
         Headers, login and other options of `link` replace the same options of this download. The
-        others stay, so that a link cannot remove a proxy. Checksums are combined. If `link` has
-        another origin, only its route is used, because the download would send its headers and
-        logins to the origin of `url`.
+        others stay, so that a link cannot remove a proxy. A checksum of this download stays. If
+        `link` has another origin, only its route is used, because the download would send its
+        headers and logins to the origin of `url`.
 
         Raises:
             ValueError: two checksums of one algorithm differ.
@@ -320,12 +348,12 @@ class FileConfig(BaseModel):
             old = old.without_stored_secrets()
         request = new.over(old)
         kept = (name for name in self.list_options if name not in chosen)
-        checksums = filter(None, (self.hash_config, link.hash_config))
+        own, given = (filter(None, [each.hash_config]) for each in (self, link))
         update = {
             "headers": request.headers,
             "request": request.model_copy(update={"headers": ()}),
             "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
-            "hash_config": join_hashes(checksums).strongest,
+            "hash_config": join_hashes(given, own=own).used,
         }
         return self.model_copy(update=update).with_link(link.url)
 
@@ -399,6 +427,11 @@ class FileConfig(BaseModel):
             relative = str(self.download_dir / relative)
         identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
+
+
+def _has_login(url: str) -> bool:
+    """Return True if a URL contains a login."""
+    return bool(split_authority(url)[1].rpartition("@")[0])
 
 
 def _shared_fields() -> dict[str, Any]:

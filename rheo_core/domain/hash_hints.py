@@ -25,35 +25,47 @@ _APT_NAMES = {"md5sum": "md5"}
 
 
 class JoinedHash(NamedTuple):
-    """The checksum used for a file, and those that a stronger one replaces."""
+    """The checksum used for a file, and those that it replaces."""
 
-    strongest: HashConfig | None
-    others: tuple[HashConfig, ...] = ()
+    used: HashConfig | None
+    weaker: tuple[HashConfig, ...] = ()  # from the same author
+    replaced: tuple[HashConfig, ...] = ()  # from others
     unsupported: tuple[str, ...] = ()  # names of algorithms in fragments
 
     @property
     def ignored(self) -> list[str]:
         """Notes on the checksums that are not used."""
-        unsupported = [f"{name} hash (not supported)" for name in self.unsupported]
-        if self.strongest is None or not self.others:
-            return unsupported
-        names = " and ".join(other.algorithm for other in self.others)
-        word = "hash" if len(self.others) == 1 else "hashes"
-        return [f"{names} {word} ({self.strongest.algorithm} is used)", *unsupported]
+        notes = []
+        if self.used is not None and self.weaker:
+            notes.append(f"{_names_of(self.weaker)} ({self.used.algorithm} is used)")
+        if self.replaced:
+            notes.append(f"{_names_of(self.replaced)} (yours is used)")
+        return notes + [f"{name} hash (not supported)" for name in self.unsupported]
 
 
-def join_hashes(given: Iterable[HashConfig], urls: Sequence[str] = ()) -> JoinedHash:
-    """Join all checksums of one file: the strongest algorithm counts.
+def _names_of(checksums: Sequence[HashConfig]) -> str:
+    names = " and ".join(each.algorithm for each in checksums)
+    return f"{names} {'hash' if len(checksums) == 1 else 'hashes'}"
+
+
+def join_hashes(
+    given: Iterable[HashConfig], urls: Sequence[str] = (), *, own: Iterable[HashConfig] = ()
+) -> JoinedHash:
+    """Join all checksums of one file: those of the user count, and of these the strongest.
+
+    A stronger one from somebody else would let them choose the file.
 
     Args:
         given: checksums from all places except the URLs.
         urls: URLs of the file, whose fragments may have more.
+        own: checksums of the user; if there are any, the others are only compared.
 
     Raises:
         ValueError: two checksums of one algorithm differ, or one in a fragment is not valid.
     """
+    own = tuple(own)
     by_algorithm: dict[HashAlgorithm, HashConfig] = {}
-    for checksum in chain(given, chain.from_iterable(map(hashes_in_fragment, urls))):
+    for checksum in chain(own, given, chain.from_iterable(map(hashes_in_fragment, urls))):
         other = by_algorithm.setdefault(checksum.algorithm, checksum)
         if other != checksum:
             raise ValueError(
@@ -61,8 +73,13 @@ def join_hashes(given: Iterable[HashConfig], urls: Sequence[str] = ()) -> Joined
                 f"{other.expected_hash} and {checksum.expected_hash}"
             )
     ranked = [by_algorithm[each] for each in STRONGEST_FIRST if each in by_algorithm]
-    unsupported = tuple(chain.from_iterable(map(_unsupported_in_fragment, urls)))
-    return JoinedHash(next(iter(ranked), None), tuple(ranked[1:]), unsupported)
+    usable = [each for each in ranked if each in own] or ranked
+    return JoinedHash(
+        next(iter(usable), None),
+        tuple(usable[1:]),
+        tuple(each for each in ranked if each not in usable),
+        tuple(chain.from_iterable(map(_unsupported_in_fragment, urls))),
+    )
 
 
 def hashes_in_fragment(url: str) -> list[HashConfig]:

@@ -27,6 +27,17 @@ class HostLimits:
     connections: int | None = None
     max_concurrent: int | None = None  # number of downloads that run at once
 
+    def __post_init__(self) -> None:
+        """Check the limits.
+
+        Raises:
+            ValueError: one is less than 1.
+        """
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and value < 1:
+                raise ValueError(f"{each.name} of a host is {value}; it must be at least 1")
+
     def over(self, base: "HostLimits") -> "HostLimits":
         """Return these limits, with those of `base` where they are None."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -129,6 +140,23 @@ def normalise_host_pattern(text: str) -> str:
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
     return _canonical(pattern)
+
+
+def by_host(tables: Mapping[str, T]) -> dict[str, T]:
+    """Return tables by their hosts or patterns, see `normalise_host_pattern`.
+
+    Raises:
+        ValueError: a key is neither, or two keys are the same host with different tables.
+    """
+    found = dict[str, T]()
+    for key, table in tables.items():
+        try:
+            host = normalise_host_pattern(key)
+        except ValueError as error:
+            raise ValueError(f"the host {printable(key)!r} {error}") from None
+        if found.setdefault(host, table) != table:
+            raise ValueError(f"the host {printable(key)!r} has two different tables")
+    return found
 
 
 def _canonical(host: str) -> str:

@@ -4,6 +4,9 @@ from collections import deque
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_MIN_ETA_SECONDS = 2.0
+"""Time with data before the remaining time is known; a shorter one would make it jump."""
+
 
 class SpeedMetrics(BaseModel):
     """Speed at one moment; speeds in bytes/s, times in seconds."""
@@ -19,7 +22,10 @@ class SpeedMetrics(BaseModel):
 
 
 class SpeedCalculator:
-    """Moving average over the last `window_seconds` seconds of a download."""
+    """Moving average over the last `window_seconds` seconds of a download.
+
+    The wait for the first byte does not count.
+    """
 
     def __init__(self, window_seconds: float = 5.0) -> None:
         if window_seconds <= 0:
@@ -52,6 +58,8 @@ class SpeedCalculator:
         elapsed_here = current_time - self._last_time
         current = chunk_bytes / elapsed_here if elapsed_here > 0 else 0.0
         self._last_time = current_time
+        if len(self._records) == 1 and self._records[0][1] == bytes_downloaded:
+            self._records.clear()
         self._records.append((current_time, bytes_downloaded))
         # One record older than the window stays, so that the average spans the whole window.
         while len(self._records) > 2 and self._records[1][0] <= current_time - self._window:
@@ -61,7 +69,7 @@ class SpeedCalculator:
         return SpeedMetrics(
             current_speed_bps=max(current, 0.0),
             average_speed_bps=average,
-            eta_seconds=_eta(bytes_downloaded, total_bytes, average),
+            eta_seconds=self._eta(bytes_downloaded, total_bytes, average),
             elapsed_seconds=max(current_time - self._first_time, 0.0),
         )
 
@@ -70,11 +78,12 @@ class SpeedCalculator:
         span = current_time - oldest_time
         return max((bytes_downloaded - oldest_bytes) / span, 0.0) if span > 0 else 0.0
 
-
-def _eta(bytes_downloaded: int, total_bytes: int | None, speed: float) -> float | None:
-    if total_bytes is None:
-        return None
-    remaining = total_bytes - bytes_downloaded
-    if remaining <= 0:
-        return 0.0
-    return remaining / speed if speed > 0 else None
+    def _eta(self, bytes_downloaded: int, total_bytes: int | None, speed: float) -> float | None:
+        if total_bytes is None:
+            return None
+        remaining = total_bytes - bytes_downloaded
+        if remaining <= 0:
+            return 0.0
+        span = self._last_time - self._records[0][0]
+        is_known = speed > 0 and span >= min(_MIN_ETA_SECONDS, self._window)
+        return remaining / speed if is_known else None

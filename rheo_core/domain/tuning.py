@@ -1,4 +1,4 @@
-"""Tuning: intervals and thresholds of the engine that no setting changes."""
+"""Tuning: intervals and thresholds that no setting changes, such as the time to undo."""
 
 from dataclasses import dataclass
 

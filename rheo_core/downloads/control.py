@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from rheo_core.domain.cancellation import CancelledFrom, CancelResult
 from rheo_core.domain.downloads import DownloadStatus, Rank
-from rheo_core.domain.exceptions import DownloadError
+from rheo_core.domain.exceptions import DestinationError, DownloadError
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.tuning import DEFAULT_TUNING, Tuning
 from rheo_core.domain.urls import normalise_url
@@ -22,7 +22,7 @@ from .kept_partials import KeptPartials
 from .lifecycle import Lifecycle
 from .pool import WorkerPool
 from .queue import PriorityDownloadQueue, check_priority
-from .to_the_end import to_the_end
+from .shielded import shielded
 from .worker import DownloadWorker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _in_turn(
         self: "DownloadController", download_id: str, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         async with self._verb(download_id):
-            return await to_the_end(verb(self, download_id, *args, **kwargs))
+            return await shielded(verb(self, download_id, *args, **kwargs))
 
     return run
 
@@ -230,8 +230,17 @@ class DownloadController:
             is_fetched = config.fetch_url not in (None, record.config.fetch_url)
             # Its bytes stay those of its first link.
             config = own.with_link(config.source if is_fetched else config.url)
-        if config.id != download_id and self._context.tracker.get(config.id) is not None:
-            raise ValueError("another download in the list has this URL and name")
+        if config.id == download_id:
+            return await self._edit(record, config)
+        if self.is_changing(config.id):
+            raise ValueError("another change uses this URL and name")
+        async with self._verb(config.id):  # so that nothing else adds it meanwhile
+            if self._context.tracker.get(config.id) is not None:
+                raise ValueError("another download in the list has this URL and name")
+            return await self._edit(record, config)
+
+    async def _edit(self, record: DownloadRecord, config: FileConfig) -> str | None:
+        """Give a download a config of the same source, whose id is its own or free."""
         stays_paused = not record.status.is_terminal and not can_pause(record)
         await self._halt(record, keep_partial=True)
         if _is_completed(record):  # it completed meanwhile
@@ -240,7 +249,7 @@ class DownloadController:
         again.config, again.id, again.priority = config, config.id, config.priority
         if stays_paused:
             again.status = DownloadStatus.PAUSED
-        if config.id == download_id:
+        if config.id == record.id:
             again.destination, again.final_name = record.destination, record.final_name
         else:
             try:
@@ -261,14 +270,15 @@ class DownloadController:
         """Let a record with another id, and so another path, take the place of `record`."""
         again.destination = again.final_name = None
         await self.kept.discard(self.kept.find(again.id))  # of the removed one it replaces
-        moved = await self._context.worker.begin_move(record, again.config)
-        # A crash finds the part file by the row of the session. So both names stay if the row
-        # cannot be saved; the next attempt ends the move.
-        is_saved = await self._context.lifecycle.save_renamed(record, again)
-        if moved is not None and is_saved:
-            await self._context.worker.end_move(again, moved)
-        elif moved is not None:
-            moved.close()
+        worker, lifecycle = self._context.worker, self._context.lifecycle
+        moved = await worker.begin_move(record, again.config)
+        # A crash finds the part file by the row of the session. So it keeps both names until then.
+        is_saved = await lifecycle.save_renamed(record, again)
+        if moved is not None:
+            await worker.end_move(again if is_saved else record, moved)
+            if not is_saved:
+                await lifecycle.save_renamed(again, record)
+                raise DestinationError(worker.destination(again), "the list cannot be saved")
         self.kept.forget(record)
         self._context.worker.names.release(record)
         again.name_number = 0
@@ -420,6 +430,12 @@ class DownloadController:
         if not keep_partial:  # the attempt discards a part file only after it has opened it
             await self._context.worker.discard(record)
         return True
+
+    async def until_free(self, download_id: str) -> None:
+        """Wait until no verb is changing a download."""
+        while self.is_changing(download_id):
+            async with self._verb(download_id):
+                pass
 
     def is_changing(self, download_id: str) -> bool:
         """Return True if a verb is changing a download."""

@@ -10,7 +10,7 @@ import sys
 
 from rheo_core.events import BaseEmitter, DownloadEvent, DownloadEventType
 from rheo_core.events.notifications import EndedDownloads
-from rheo_core.infrastructure.processes import CommandRunner
+from rheo_core.infrastructure.processes import ProcessRunner
 
 _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 1.0
@@ -23,7 +23,7 @@ class DesktopNotifications:
     """Notifies the user of ended downloads on the desktop, if it has a program for that."""
 
     def __init__(self, emitter: BaseEmitter) -> None:
-        self._commands = CommandRunner()
+        self._commands = ProcessRunner()
         self._endings = EndedDownloads()
         self._timer: asyncio.TimerHandle | None = None
         self._telling: set[asyncio.Task[None]] = set()
@@ -32,7 +32,7 @@ class DesktopNotifications:
 
     def open(self) -> None:
         """Start showing notifications."""
-        self._commands = CommandRunner()
+        self._commands = ProcessRunner()
 
     async def close(self) -> None:
         """Show the pending notification."""

@@ -15,7 +15,7 @@ from rheo_core.events import (
     DownloadEventType,
     DownloadFailedEvent,
 )
-from rheo_core.infrastructure.processes import CommandRunner
+from rheo_core.infrastructure.processes import ProcessRunner
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class HookRunner:
     def __init__(self, hooks: CompletionHooks, emitter: BaseEmitter, explain: Explain) -> None:
         self._hooks = hooks
         self._explain = explain
-        self._commands = CommandRunner()
+        self._commands = ProcessRunner()
         self._is_open = False
         if hooks.on_complete:
             emitter.on(DownloadEventType.COMPLETED, self._run_command)
@@ -42,7 +42,7 @@ class HookRunner:
 
     def open(self) -> None:
         """Start running hooks."""
-        self._commands = CommandRunner()
+        self._commands = ProcessRunner()
         self._is_open = True
 
     async def close(self) -> None:

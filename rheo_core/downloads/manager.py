@@ -54,7 +54,7 @@ from .assembly import Parts, assemble
 from .inspection import inspect
 from .queue import PriorityDownloadQueue
 from .retry import BaseRetryHandler
-from .to_the_end import to_the_end
+from .shielded import shielded
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 5.0
@@ -235,10 +235,10 @@ class DownloadManager:
                 return
             self._state = _State.CLOSING
             try:
-                await to_the_end(self._stop(wait_for_current=wait_for_current), self._hurry)
+                await shielded(self._stop(wait_for_current=wait_for_current), self._hurry)
                 await self._drain()
             finally:
-                await to_the_end(self._release(), self._hurry)
+                await shielded(self._release(), self._hurry)
 
     def _hurry(self) -> None:
         """Let `close` wait neither for downloads nor for handlers."""
@@ -351,7 +351,7 @@ class DownloadManager:
             TypeError: one of `files` is not a `FileConfig`.
         """
         parts = self._usable
-        await parts.admission.add(files, parts.pool, paused=paused)
+        await parts.admission.add(files, parts.pool, parts.control.until_free, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.
@@ -418,8 +418,8 @@ class DownloadManager:
 
         Raises:
             ValueError: the `url` of `config` names another object, or another download in the list
-                has the same URL and name. Pass a new link to the same object as `fetch_url`, also
-                if only its signature or login differs.
+                or another edit uses the same URL and name. Pass a new link to the same object as
+                `fetch_url`, also if only its signature or login differs.
             DestinationError: the partial data cannot be moved to the new name. Nothing changes.
         """
         edited = await self._usable.control.edit(download_id, config)

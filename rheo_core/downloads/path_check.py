@@ -28,6 +28,7 @@ class PathCheck(NamedTuple):
     source: str | None = None  # of the download that wrote the file, if it is known
     link: str = ""  # that began the part file next to it, if known; see `PartState`
     may_borrow: bool = False  # that is another link of this object; see `PartOwner.may_borrow`
+    is_free: bool = False  # nothing is there, and no part file of any name is in the folder
 
 
 class PathCheckRequest(NamedTuple):
@@ -61,7 +62,7 @@ def check_path(request: PathCheckRequest) -> PathCheck:
     if state is None:
         if prepare and not is_free:
             part.prepare()
-        return PathCheck(Occupant.NOTHING)
+        return PathCheck(Occupant.NOTHING, is_free=is_free)
     if part.owner.has_begun(state):
         return PathCheck(Occupant.OURS, link=link)
     occupant = Occupant.SHARED if may_borrow else Occupant.ANOTHERS

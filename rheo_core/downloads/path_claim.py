@@ -195,6 +195,8 @@ class PathClaim:
             check = await self._check(candidate, part if number == former else None)
             self._note(check)
             may_take = self._may_take(check, is_best=not index, has_existing=bool(existing))
+            if check.is_free and may_take:  # true for most; there are no part files to look at
+                return candidate
             if may_take or check.occupant is Occupant.SHARED:
                 return await self._own_or(candidate, path, check, was_locked=was_locked)
             if check.occupant is Occupant.NOTHING:  # after the last existing file; none is ours

@@ -3,10 +3,22 @@
 import asyncio
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from rheo_core.domain.exceptions import DestinationError
+from rheo_core.infrastructure.locks import HAS_DESCRIPTOR_LOCKS
 
 _ENDINGS = (".part", ".part.state", ".part.state.new")
 """Suffixes of rheo's own files next to a path."""
+
+
+class PathInUseError(DestinationError):
+    """Another download of this program is writing the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "another download is writing this file")
 
 
 class PathLocks:
@@ -27,6 +39,25 @@ class PathLocks:
         while not self.try_acquire(path):
             self._released.clear()
             await self._released.wait()
+
+    @contextmanager
+    def for_part(self, path: Path) -> Iterator[None]:
+        """Lock the path, to work on a part file there.
+
+        Another download may hold the path, and still have another part file. If locks on files
+        belong to descriptors, its own part file cannot be opened. So the path need not be free.
+
+        Raises:
+            PathInUseError: another download holds it, and may have the same part file.
+        """
+        is_free = self.try_acquire(path)
+        if not is_free and not HAS_DESCRIPTOR_LOCKS:
+            raise PathInUseError(path)
+        try:
+            yield
+        finally:
+            if is_free:
+                self.release(path)
 
     def try_acquire(self, path: Path) -> bool:
         """Lock the path if it is free; return success."""

@@ -1,6 +1,6 @@
-"""Session: save the queue and the history while the engine runs.
+"""Session: save the queue and the history while the engine runs, and delete old history.
 
-`Session.open` deletes old history. `infrastructure/session_store.py` reads and writes the file.
+`infrastructure/session_store.py` reads and writes the file.
 """
 
 import asyncio
@@ -233,8 +233,8 @@ class Session:
 
     async def find_kept(self) -> list[DownloadRecord]:
         """Return removed downloads whose partial data was kept for an undo."""
-        find_kept = self._opened.find_kept
-        return records_of(await self._thread.run(find_kept)).records
+        rows = await self._thread.run(self._opened.find_kept)
+        return [record for record in records_of(rows).records if record.is_kept]
 
     async def forget(
         self,

@@ -11,7 +11,7 @@ from rheo_core.tracking import DownloadRecord
 
 from .admission import in_slices
 from .control import ControlContext, DownloadController, can_pause, cancelled_from, state_to_restore
-from .to_the_end import to_the_end
+from .shielded import shielded
 
 if TYPE_CHECKING:
     from .session import Session
@@ -39,7 +39,7 @@ class SetController:
     async def pause(self, ids: Iterable[str]) -> list[str]:
         """Stop downloads and keep their bytes; return the ids of those that were stopped."""
         async with self._alone():
-            return await to_the_end(self._pause(self._records(ids)))
+            return await shielded(self._pause(self._records(ids)))
 
     async def resume(self, ids: Sequence[str]) -> list[str]:
         """Put paused downloads back into the queue; return the ids of those that were paused."""
@@ -57,12 +57,12 @@ class SetController:
         """End downloads; return the ids of those that had not ended."""
         async with self._alone():
             records = self._records(ids)
-            return await to_the_end(self._cancel(records, keep_partial=keep_partial))
+            return await shielded(self._cancel(records, keep_partial=keep_partial))
 
     async def remove(self, ids: Iterable[str], *, keep_partial: bool = False) -> list[str]:
         """Remove downloads from the list; return the ids of those that were in it."""
         async with self._alone():
-            return await to_the_end(self._remove(self._records(ids), keep_partial=keep_partial))
+            return await shielded(self._remove(self._records(ids), keep_partial=keep_partial))
 
     async def _remove(self, records: Sequence[DownloadRecord], *, keep_partial: bool) -> list[str]:
         before = [(record, state_to_restore(record)) for record in records]
@@ -129,7 +129,7 @@ class SetController:
         """Pause every download if `holds` is true after the earlier verbs; return their ids."""
         async with self._alone():
             records = list(self._context.tracker.records())
-            return await to_the_end(self._pause(records)) if holds() else []
+            return await shielded(self._pause(records)) if holds() else []
 
     async def resume_all(self) -> None:
         """Resume every paused download."""

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -118,6 +119,14 @@ class Verification:
         expected = self._expected or promised
         if expected is None:
             return True
+        # With a checksum file, the download may have a checksum of its own too.
+        every = dict.fromkeys((self._record.config.hash_config or expected, expected))
+        for each in every:
+            if not await self._matches(part, each):
+                return False
+        return True
+
+    async def _matches(self, part: PartFile, expected: HashConfig) -> bool:
         context = self._context
         context.lifecycle.verifying(self._record, expected.algorithm)
         if context.validator is not None:
@@ -178,9 +187,10 @@ class Verification:
         bad = await self._bad_pieces(part, pieces)
         if not bad:
             return part
-        failure: DownloadError | None = None
+        failures: list[DownloadError] = []
         was_brought = False
         holes = gaps(part.state.written, part.state.total)
+        self._transfer.sources.readmit()
         for source in self._transfer.sources.least_in(holes) * _MAX_ROUNDS:
             if not source.max_connections:  # it failed in its last turn
                 continue
@@ -192,16 +202,17 @@ class Verification:
                 raise
             except DownloadError as error:
                 part = self._transfer.part or part  # a response may have given it another name
-                failure = failure or error
+                if not isinstance(error, RangeRefusedError):
+                    failures.append(error)
                 continue
             self._context.reporter.report(self._record, last=True)
             bad = await self._bad_pieces(part, pieces)
             if not bad:
                 return part
             was_brought = True
-        if failure is not None and not was_brought and not isinstance(failure, RangeRefusedError):
-            raise failure  # another attempt may help
-        raise await self._spoilt(part, pieces, bad)
+        if failures and not was_brought:
+            raise failures[0]
+        raise await self._spoilt(part, pieces, bad, failures)
 
     async def _bad_pieces(self, part: PartFile, pieces: PieceHashes) -> dict[int, str]:
         """Remove bad pieces from the part file; return their digests by number."""
@@ -214,7 +225,11 @@ class Verification:
             raise FileAccessError(f"cannot read {part.path} to check it: {problem}") from error
 
     async def _spoilt(
-        self, part: PartFile, pieces: PieceHashes, bad: dict[int, str]
+        self,
+        part: PartFile,
+        pieces: PieceHashes,
+        bad: dict[int, str],
+        mirror_errors: Sequence[DownloadError],
     ) -> HashMismatchError:
         """Return the error for pieces that stay bad; keep the good ones for another attempt."""
         if not part.state.written:
@@ -227,6 +242,7 @@ class Verification:
             file_path=part.destination,
             bad_pieces=len(bad),
             pieces=len(pieces.hashes),
+            mirror_errors=mirror_errors,
         )
 
     async def _rejected(self, part: PartFile) -> HashMismatchError:

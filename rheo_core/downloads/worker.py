@@ -9,6 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -64,7 +65,7 @@ from .lifecycle import Lifecycle
 from .name_numbers import NameNumbers
 from .network_watch import NetworkWatch
 from .path_check import check_path
-from .path_locks import PathLocks
+from .path_locks import PathInUseError, PathLocks
 from .progress import ProgressReporter
 from .retry import BaseRetryHandler, NullRetryHandler, note_progress
 from .shortage import Shortage
@@ -221,7 +222,8 @@ class DownloadWorker:
 
     async def discard(self, record: DownloadRecord) -> None:
         """Remove the partial data of a download that is not running."""
-        await self._with_part(record, PartFile.discard)
+        with suppress(PathInUseError):
+            await self._with_part(record, PartFile.discard)
 
     async def discard_many(self, records: Sequence[DownloadRecord]) -> None:
         """Remove the partial data of downloads that are not running."""
@@ -257,14 +259,14 @@ class DownloadWorker:
         return destination.parent, destination.name
 
     async def _discard_slice(self, candidates: Sequence[tuple[Path, PartOwner]]) -> None:
-        locks, key = self._context.locks, self._context.options.key
-        free = [(path, owner) for path, owner in candidates if locks.try_acquire(path)]
-        try:
-            parts = [PartFile(path, owner, key=key) for path, owner in free]
+        key = self._context.options.key
+        with ExitStack() as held:
+            parts = []
+            for path, owner in candidates:
+                with suppress(PathInUseError):
+                    held.enter_context(self._context.locks.for_part(path))
+                    parts.append(PartFile(path, owner, key=key))
             await self._context.disk.run(_discard_each, parts)
-        finally:
-            for path, _ in free:
-                locks.release(path)
 
     async def begin_move(self, record: DownloadRecord, config: FileConfig) -> PartFile | None:
         """Move the partial data of a download that is not running to the path of `config`.
@@ -290,14 +292,16 @@ class DownloadWorker:
                 if record.bytes_downloaded and _disk_of(path) != _disk_of(earlier):
                     raise DestinationError(path, "the data downloaded so far is on another disk")
             moved = PartFile(path, part.owner, key=self._context.options.key).begin_move(earlier)
-            if moved is None and record.bytes_downloaded:
-                part.check_usable()  # otherwise its bytes would stay under the old name
+            if moved is None and record.bytes_downloaded:  # they would stay under the old name
+                part.check_usable()
+                if part.found_state() is not None:
+                    raise DestinationError(path, "data of the same link is there already")
             return moved
 
         if path == earlier:
             return None
         if not self._context.locks.try_acquire(path):
-            raise DestinationError(path, "another download is writing this file")
+            raise PathInUseError(path)
         try:
             return await self._with_part(record, move)
         finally:
@@ -327,16 +331,16 @@ class DownloadWorker:
         return await self._context.reading.run(is_written_by, record, path, source)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
-        """Work on the part file of a download that is not running."""
-        path, locks = self.destination(record), self._context.locks
-        if not locks.try_acquire(path):  # another download uses it now
-            return None
-        try:
+        """Work on the part file of a download that is not running.
+
+        Raises:
+            PathInUseError: another download may be writing it.
+        """
+        path = self.destination(record)
+        with self._context.locks.for_part(path):
             owner = self.names.part_owner(record.config)
             part = PartFile(path, owner, key=self._context.options.key)
             return await self._context.disk.run(work, part)
-        finally:
-            locks.release(path)
 
     def close(self) -> None:
         """End its threads."""
@@ -385,7 +389,7 @@ class DownloadWorker:
             self._context.lifecycle.put_off(record, "no network")
             return 0.0
         record.stats.failures += 1
-        delay = self._next_delay(error, record.stats.failures)
+        error, delay = self._passing(error, record.stats.failures)
         if delay is None:
             self.names.release(record)
             self._context.lifecycle.failed(record, self._explained(record, error))
@@ -407,7 +411,7 @@ class DownloadWorker:
                 expected_hash=stats.validation.expected_hash,
                 calculated_hash=stats.validation.calculated_hash,
                 file_path=self.destination(record),
-                mirror_problem=str(error),
+                mirror_errors=[error],
                 algorithm=stats.validation.algorithm,
             )
         if type(error) is not HttpStatusError or error.status != _UNAUTHORIZED:
@@ -415,6 +419,14 @@ class DownloadWorker:
         if not self.recent_exchanges.sent_login(record.id):
             return error
         return HttpStatusError(error.status, error.reason, is_login_refused=True)
+
+    def _passing(self, error: Exception, failures: int) -> tuple[Exception, float | None]:
+        """Return the error that another attempt may mend, such as a mirror's, and the delay."""
+        mirrors = error.mirror_errors if isinstance(error, HashMismatchError) else ()
+        for each in (error, *mirrors):
+            if (delay := self._next_delay(each, failures)) is not None:
+                return each, delay
+        return error, None
 
     def _next_delay(self, error: Exception, failures: int) -> float | None:
         """Ask the retry handler; give up if its result is not valid."""

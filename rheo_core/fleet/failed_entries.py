@@ -15,9 +15,9 @@ from rheo_core.domain.fleet_view import FailedEntry
 from rheo_core.domain.text import redact_url
 
 from .manifest import read_manifest
+from .output_files import journal_lines
 from .planning import PlanError, read_plan
 from .shard_files import read_shard
-from .stored import journal_lines
 from .targets import Target
 
 _SHOWN = FailedEntry._fields

@@ -12,13 +12,12 @@ from pathlib import Path
 
 from rheo_core.domain.exceptions import RheoError
 from rheo_core.infrastructure.identity import UNTRUSTED_FILE, is_at
-from rheo_core.infrastructure.locks import lock
+from rheo_core.infrastructure.locks import HELD_ERRORS, lock
 
-from .stored import journal_lines
+from .output_files import journal_lines
 
 MACHINE = b'{"host":'
 """Beginning of a holder's line."""
-_HELD = {errno.EAGAIN, errno.EACCES}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -101,7 +100,7 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         lock(descriptor)
     except OSError as error:
-        if error.errno in _HELD:
+        if error.errno in HELD_ERRORS:
             with reader_of(descriptor) as file:
                 holder = holder_in(file)
             raise HeldError(holder, time.time() - os.fstat(descriptor).st_mtime) from None

@@ -29,7 +29,7 @@ from .file_locks import (
     reader_of,
     this_machine,
 )
-from .stored import journal_lines
+from .output_files import journal_lines
 from .targets import file_errors
 
 IDLE_SECONDS = 60.0

@@ -18,8 +18,8 @@ from rheo_core.domain.fleet import (
 )
 
 from .manifest import read_manifest
+from .output_files import StoredFileError, read_value
 from .shard_files import read_shard, remove_other_lists, write_shard
-from .stored import StoredFileError, read_value
 from .targets import Target
 
 _PASS = re.compile(r"pass-([0-9]{1,6})\.json")

@@ -29,9 +29,9 @@ from .columns import TableOptions
 from .contact import MAX_URLS_WITHOUT_CONTACT, check_contact
 from .lanes import HeavySites, Lanes, authority_of, site_of
 from .list_files import digest_of
+from .output_files import StoredFileError, read_value
 from .rows import ListError, Row
 from .shard_files import ShardWriter, remove_other_lists
-from .stored import StoredFileError, read_value
 from .tables import read_rows
 from .targets import Target
 

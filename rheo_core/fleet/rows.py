@@ -108,7 +108,7 @@ def _checked_hash(checksum: object, algorithm: str) -> str:
 def _joined(digest: str | None, url: str) -> str | None:
     """Return the strongest checksum of the row and its URL."""
     given = [HashConfig.from_checksum_string(digest)] if digest else []
-    best = join_hashes(given, [url]).strongest
+    best = join_hashes(given, [url]).used
     return f"{best.algorithm}:{best.expected_hash}" if best else None
 
 

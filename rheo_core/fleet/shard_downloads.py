@@ -146,6 +146,8 @@ class ShardDownloads:
         raise_descriptor_limit()
         plan = self._plan
         settings = _with_contact(load_settings().settings, plan.contact)
+        # A plan may be somebody else's; it never lifts the bound of the user who works on it.
+        bounds = [size for size in (plan.max_size, settings.max_size) if size is not None]
         options = EngineOptions(
             max_concurrent=plan.concurrency,
             download_dir=self._folder,
@@ -157,7 +159,7 @@ class ShardDownloads:
             connections_per_host=plan.host_connections,
             durable=False,  # synced with the facts
             network_timeout=_NETWORK_SECONDS,
-            max_size=plan.max_size,
+            max_size=min(bounds, default=None),
             refused_robots_tags=frozenset() if plan.ignore_robots_tag else robots_tag.REFUSALS,
             hosts=shard_limits(plan, entries, make_host_limits(settings)),
             request_rules=make_request_rules(settings, self._worker.insecure),

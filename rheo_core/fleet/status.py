@@ -22,8 +22,8 @@ from rheo_core.domain.fleet import (
 from rheo_core.domain.text import printable
 from rheo_core.domain.units import count_text, size_text
 
+from .output_files import StoredFileError, read_value
 from .passes import PlannedShard, planned_shards, read_passes
-from .stored import StoredFileError, read_value
 from .targets import Target
 
 _READERS = 16

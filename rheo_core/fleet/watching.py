@@ -27,10 +27,10 @@ from rheo_core.domain.fleet import (
 from rheo_core.domain.fleet_view import FleetView, ShardRow, ShardState
 
 from .journal_progress import JournalProgress, RateMeter, facts_name_of
+from .output_files import StoredFileError, read_value
 from .passes import planned_shards, read_passes
 from .planning import PlanError, read_plan
 from .status import FRESH_SECONDS, StatusBoard, add_counts
-from .stored import StoredFileError, read_value
 from .targets import Target
 
 _LOOK_SECONDS = 0.5

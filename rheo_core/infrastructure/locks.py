@@ -27,7 +27,10 @@ _CONTENT_MARKS = (b'{"pid": ', b', "host": "', b', "since": ')
 _LOCK_BYTE = 0x40000000 + 512
 """Offset of the byte of the session that its writer locks: the first after those that SQLite locks
 (sqlite.org/src/file/src/os.h, PENDING_BYTE). Locking it does not extend the file."""
-_HELD = {errno.EAGAIN, errno.EACCES}  # POSIX allows both
+HELD_ERRORS = {errno.EAGAIN, errno.EACCES}
+"""Errors of a lock that another process holds; POSIX allows both."""
+HAS_DESCRIPTOR_LOCKS = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
+"""True if locks belong to descriptors, so that they also work within this process."""
 _without_locks: set[int] = set()  # devices
 _locked_files: set[tuple[int, int, int]] = set()  # pid, device, inode of locked files
 _guard = threading.Lock()
@@ -49,7 +52,7 @@ def open_locked(path: Path, creating: int = 0) -> int:
         try:
             lock(descriptor)
         except OSError as error:
-            if error.errno in _HELD:
+            if error.errno in HELD_ERRORS:
                 os.close(descriptor)
                 raise FileInUseError(path) from None
             _warn_of_no_locks(path.parent, descriptor, error)
@@ -86,7 +89,7 @@ def lock(descriptor: int, start: int = 0, length: int = 0) -> None:
         BlockingIOError, PermissionError: another process holds it.
         OSError: the file system does not support locks.
     """
-    if sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK"):
+    if HAS_DESCRIPTOR_LOCKS:
         # struct flock, as Linux orders it: type, whence, start, length, pid (0, as the kernel asks)
         what = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, what)

@@ -26,8 +26,8 @@ _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 
 
-class CommandRunner:
-    """Runs commands. `close` ends running ones and their background processes."""
+class ProcessRunner:
+    """Runs commands as processes. `close` ends running ones and their background processes."""
 
     def __init__(self) -> None:
         self._groups: dict[asyncio.subprocess.Process, _Output] = {}

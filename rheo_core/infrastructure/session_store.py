@@ -55,8 +55,10 @@ _SETTINGS = (
 _MATCHES = "(:text = '' OR matches_text(CAST(name AS BLOB), CAST(config AS BLOB), :text))"
 _ENDED = "status IN ({})".format(", ".join(f"'{s}'" for s in DownloadStatus.terminal_states()))
 _KEPT = (
-    f"{schema.SELECT} WHERE listed = 0 AND status = '{DownloadStatus.CANCELLED}' "
-    "AND bytes_downloaded > 0"
+    f"{schema.SELECT} WHERE listed = 0 AND bytes_downloaded > 0 "
+    f"AND (status = '{DownloadStatus.CANCELLED}' "
+    # A failed one keeps the link that replaced its URL until its data is removed.
+    f"OR status = '{DownloadStatus.FAILED}' AND instr(config, '\"fetch_url\":'))"
 )
 _SEARCH = (
     f"{schema.SELECT} WHERE {_ENDED} AND {_MATCHES} "

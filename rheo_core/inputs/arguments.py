@@ -11,7 +11,7 @@ from rheo_core.domain.text import printable, redact
 from rheo_core.user_files import open_list
 
 from .entries import Entry, Verdict
-from .pipeline import bounded_lines, decoded, read_entries
+from .pipeline import bounded_lines, decoded, note_checksum, read_entries
 from .reader_api import ReadOptions
 
 _STANDARD_INPUT = "-"
@@ -52,26 +52,26 @@ def read_arguments(
 def _read(
     urls: Sequence[str], lists: list[tuple[str, BufferedReader]], options: ReadOptions
 ) -> Iterator[LocatedEntry]:
-    known: set[str] = set()  # ids
+    known: dict[str, str] = {}  # ids, with the beginnings of their checksums
     for number, url in enumerate(urls, 1):
         where, entry = f"argument {number}", None
-        for entry in read_entries(url.splitlines(), known, options):
+        for entry in read_entries(url.splitlines(), (), options, known):
             yield where, entry
-            _note_id(known, entry)
+            _note(known, entry)
         if entry is None:
             shown = printable(redact(url))
             yield where, Entry(1, shown, Verdict.INVALID, problem=f"{shown!r} is not a URL")
     while lists:
         name, file = lists.pop(0)
         name, entry = _display_name(name), None
-        fresh: set[str] = set()  # separate: repeats within the list are reported with their line
+        fresh: dict[str, str] = {}  # separate: repeats within the list are reported with their line
         problem = "it contains no URL"
         try:
             with file, decoded(file) as text:
-                for entry in read_entries(bounded_lines(text), known, options):
+                for entry in read_entries(bounded_lines(text), (), options, known):
                     yield f"{name}, line {entry.line}", entry
                     if lists:  # nobody needs them after the last list
-                        _note_id(fresh, entry)
+                        _note(fresh, entry)
         except OSError as error:
             problem = f"cannot be read{' any further' if entry else ''}: {_reason(error)}"
             entry = None
@@ -106,9 +106,9 @@ def diagnose(where: str, entry: Entry) -> Iterator[Item]:
         yield entry.config
 
 
-def _note_id(ids: set[str], entry: Entry) -> None:
+def _note(known: dict[str, str], entry: Entry) -> None:
     if entry.config is not None and not entry.problem:
-        ids.add(entry.config.id)
+        known[entry.config.id] = note_checksum(entry.config.hash_config)
 
 
 def _open(name: str) -> BufferedReader:

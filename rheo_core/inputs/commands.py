@@ -79,7 +79,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield Candidate(line, "command", problem=str(error), form="command")
         return
     if not has_any:
-        problem = "the command of curl, wget or aria2c cannot be found"
+        problem = "no curl, wget or aria2c command found"
         yield Candidate(first, "command", problem=problem, form="command")
 
 

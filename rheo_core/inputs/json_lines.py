@@ -104,7 +104,7 @@ def _read_value(number: int, text: str) -> Iterator[Candidate]:
 def _read_object(number: int, value: object) -> Candidate:
     try:
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
-            raise ValueError('a line of JSON needs a "url"')
+            raise ValueError('each JSON line needs a "url"')
         if "event_type" in value:
             return _event(number, value["url"])
         return _config(number, value)
@@ -136,7 +136,7 @@ def _check_sends_nothing(value: dict[str, Any]) -> None:
     by_name = {name.lower(): (name, content) for name, content in value.items() if content}
     method = str(by_name.get("method", ("", ""))[1])
     if method and method.upper() not in ("GET", "HEAD"):
-        raise ValueError(f"method {printable(method[:20])!r} is not supported; only GET is")
+        raise ValueError(f"method {printable(method[:20])!r} is not supported; use GET")
     data = _POST_DATA | _BODIES if method else _POST_DATA
     for name in by_name.keys() & data:
         raise ValueError(f"{by_name[name][0]} sends data; only GET is supported")
@@ -152,7 +152,7 @@ def _event(number: int, url: str) -> Candidate:
 def _config(number: int, value: dict[str, Any]) -> Candidate:
     request = value.pop("request", None)
     if not isinstance(request, dict | None):
-        raise ValueError("request should be an object")
+        raise ValueError('"request" must be a JSON object')
     _check_sends_nothing(value)
     _check_sends_nothing(request or {})
     fields = {name: value[name] for name in _FIELDS if name in value}

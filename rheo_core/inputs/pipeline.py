@@ -1,4 +1,4 @@
-"""Pipeline from lines to entries: read, expand patterns, check, find duplicates."""
+"""Pipeline from bytes to entries: decode, read, expand patterns, check, find duplicates."""
 
 import asyncio
 import codecs
@@ -7,12 +7,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import BufferedReader, StringIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
 from rheo_core.domain.file_config import FileConfig
@@ -74,7 +75,10 @@ _BATCH_SIZE = 1000  # entries read in one call to a thread
 
 
 def read_entries(
-    lines: Iterable[str], known: Container[str] = (), options: ReadOptions = ReadOptions()
+    lines: Iterable[str],
+    known: Container[str] = (),
+    options: ReadOptions = ReadOptions(),
+    earlier: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Entry]:
     """Yield an entry for each requested download while the lines arrive.
 
@@ -85,8 +89,10 @@ def read_entries(
         lines: The lines, with or without their line ends.
         known: Ids of downloads that exist already.
         options: How to read the text.
+        earlier: Ids in other texts that are read together with this one, with their checksums as
+            `note_checksum` returns them.
     """
-    return _Reader(known, options).read(Lines(with_next_hashes(lines)))
+    return _Reader(known, options, earlier).read(Lines(with_next_hashes(lines)))
 
 
 def recheck_entries(
@@ -183,8 +189,14 @@ def _entries_of(path: Path, known: Container[str], options: ReadOptions) -> Iter
 class _Reader:
     """State of one pipeline: earlier entries, and the budget for patterns."""
 
-    def __init__(self, known: Container[str], options: ReadOptions) -> None:
+    def __init__(
+        self,
+        known: Container[str],
+        options: ReadOptions,
+        earlier: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._known = known
+        self._earlier = earlier
         self._options = options
         # Line numbers by a hash of the identity of a download, so that the URLs of a long list are
         # not kept. Two of a million share a 64-bit hash once in thirty million lists.
@@ -284,7 +296,12 @@ class _Reader:
         options, outside = self._options, candidate.outside
         if options.subfolder and not outside.destination_subdir:
             outside = outside._replace(destination_subdir=options.subfolder)
-        admitted = admit(outside, options.exists, list_options=options.list_options)
+        admitted = admit(
+            outside,
+            options.exists,
+            max_timeout=options.timeout,
+            list_options=options.list_options,
+        )
         if options.download_dir is None:
             return admitted
         config = admitted.config.model_copy(update={"download_dir": options.download_dir})
@@ -296,6 +313,9 @@ class _Reader:
         if self._known and config.id in self._known:
             unused = f"; this {checksum.algorithm} hash is not used" if checksum else ""
             return Verdict.DUPLICATE, f"already in the list{unused}", ""
+        if self._earlier and (other := self._earlier.get(config.id)) is not None:
+            verdict, difference = _repeated(checksum, other)
+            return verdict, f"already in the list{difference}", ""
         # Computing the id would cost more than everything else here.
         identity = hash(_identity(config))
         if (first := self._first_line.get(identity)) is not None:
@@ -303,7 +323,7 @@ class _Reader:
             return verdict, f"already in the list, line {first}{difference}", ""
         self._first_line[identity] = line
         if checksum is not None:
-            self._checksums[identity] = _start_of(checksum)
+            self._checksums[identity] = note_checksum(checksum)
         folder = self._options.folder if self._options.finds_files else None
         strategy = config.file_exists_strategy or self._options.exists or FileExistsStrategy.SKIP
         # With a size or a checksum, the download compares the file, so that a wrong one does not
@@ -320,8 +340,10 @@ class _Reader:
         return Verdict.OK, "", ""
 
 
-def _start_of(checksum: HashConfig) -> str:
+def note_checksum(checksum: HashConfig | None) -> str:
     """Return enough of a checksum to distinguish it from others, to save memory in a long list."""
+    if checksum is None:
+        return ""
     return f"{checksum.algorithm}:{checksum.expected_hash[:_MAX_DIGEST_START]}"
 
 
@@ -330,7 +352,7 @@ def _repeated(checksum: HashConfig | None, first: str) -> tuple[Verdict, str]:
 
     The first entry may be running already, so the checksum cannot be added to it.
     """
-    if checksum is None or (start := _start_of(checksum)) == first:
+    if checksum is None or (start := note_checksum(checksum)) == first:
         return Verdict.DUPLICATE, ""
     algorithm = first.partition(":")[0]
     if algorithm and checksum.algorithm.is_weaker_than(HashAlgorithm(algorithm)):

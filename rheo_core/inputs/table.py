@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -60,6 +61,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     columns = [name.strip().lower() for name in names]
     of_urls = frozenset(filter(_URL.fullmatch, columns))
     unknown = frozenset(name for name in columns if not _is_known(name))
+    repeated = {name for name, count in Counter(columns).items() if count > 1} - unknown
     max_lines = _MAX_ROW_LINES
     for line in lines:
         if not line.strip():
@@ -73,6 +75,9 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             yield Candidate(number, text, problem=problem, form=_FORM)
             continue
         row = dict(zip(columns, map(str.strip, cells), strict=False))
+        if repeated and (problem := _contradiction(columns, cells, repeated)):
+            yield Candidate(number, text, problem=problem, form=_FORM)
+            continue
         yield _completed(_candidate(number, text, row, of_urls, unknown), options)
 
 
@@ -107,6 +112,15 @@ def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]
         lines.give_back(*taken)
         raise
     return cells
+
+
+def _contradiction(columns: list[str], cells: list[str], repeated: set[str]) -> str:
+    """Return a phrase about columns of one name with different values; "" for none."""
+    for name in sorted(repeated):
+        pairs = zip(columns, map(str.strip, cells), strict=False)
+        if len({cell for column, cell in pairs if column == name}) > 1:
+            return f"its columns {printable(name[:50])!r} have different values"
+    return ""
 
 
 def _candidate(

@@ -102,8 +102,12 @@ class DownloadRecord:
 
     @property
     def is_kept(self) -> bool:
-        """True if the download was cancelled, and its data is kept until undo expires."""
-        return self.status is DownloadStatus.CANCELLED and self.bytes_downloaded > 0
+        """True if the download was cancelled or removed, and its data goes when undo expires."""
+        # Data of any other failed download stays for one with the same URL.
+        is_of_replaced_url = not self.listed and self.config.fetch_url is not None
+        is_failed_for_good = self.status is DownloadStatus.FAILED and is_of_replaced_url
+        is_dropped = self.status is DownloadStatus.CANCELLED or is_failed_for_good
+        return is_dropped and self.bytes_downloaded > 0
 
     @property
     def name(self) -> str:
@@ -149,7 +153,7 @@ class DownloadRecord:
         """Continue from `offset` bytes on the disk, which do not affect the speed."""
         self.bytes_downloaded = offset
         if (meter := self._meter) is not None:
-            meter.counted = offset
+            meter.counted, meter.calculator = offset, None
 
     def sample(self) -> int:
         """Measure the speed; return the bytes received since the last sample."""

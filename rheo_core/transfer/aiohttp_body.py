@@ -1,6 +1,7 @@
 """Read response bodies with aiohttp, or straight from the socket."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,8 @@ _MIN_SOCKET_BODY_BYTES = 16 << 10
 _PEEK_BYTES = 512
 """Number of bytes for which `peek` waits, but no longer than for a batch."""
 
+_NAME = re.compile(rb"[!#-'*+.^-z|~A-Z0-9-]*[ \t]*")
+_LINE_OF_HEAD = re.compile(rb"[\r\n]|[!#-'*+.^-z|~A-Z0-9-]+[ \t]*:")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _OVERFLOW_BYTES = 64 << 10
 
@@ -33,6 +36,8 @@ class StreamBody:
         self._max_batch_seconds = max_batch_seconds
         self._protocol = response.connection.protocol if response.connection else None
         self._is_chunked = "Transfer-Encoding" in response.headers
+        # llhttp ends the head at `X:\r\r\n`, and takes its other lines for the first of the body.
+        self._may_begin_with_head = _ends_with_empty_field(response)
         self._chunks: list[bytes] = []
         self._uncounted = 0  # bytes not yet passed to `count`
         closed = self._protocol.closed if self._protocol is not None else None
@@ -74,6 +79,7 @@ class StreamBody:
             return None
         data = bytes(self.rest()) + self._content.read_nowait(-1)
         self._check_decoded()
+        self._check_beginning(data)
         self._check_end()
         if len(data) == length:
             return data
@@ -86,6 +92,15 @@ class StreamBody:
 
         aiohttp raises the loss of a connection before it returns the bytes received earlier.
         """
+        chunk = await self._read(size)
+        while self._may_begin_with_head and _NAME.fullmatch(chunk) and len(chunk) < size:
+            if not (more := await self._read(size - len(chunk))):
+                break
+            chunk += more
+        self._check_beginning(chunk)
+        return chunk
+
+    async def _read(self, size: int) -> bytes:
         try:
             if self._content.exception() is not None and self._content._buffer:
                 chunk = self._content._read_nowait(size)
@@ -119,6 +134,16 @@ class StreamBody:
         """
         if self._is_chunked and self._content._http_chunk_splits is None:
             raise ProtocolError("malformed response: its Transfer-Encoding is not supported")
+
+    def _check_beginning(self, data: bytes) -> None:
+        """Check that a body does not begin with the rest of the head.
+
+        Raises:
+            ProtocolError: it may.
+        """
+        if self._may_begin_with_head and _LINE_OF_HEAD.match(data):
+            raise ProtocolError("malformed response: its head may continue after an empty field")
+        self._may_begin_with_head = False
 
     def _check_end(self) -> None:
         """Check that the body ended cleanly.
@@ -318,10 +343,11 @@ def _check_head(response: aiohttp.ClientResponse) -> None:
         plain = name.strip(" \t").lower()
         if plain == "transfer_encoding" or (plain in _FRAMING and plain != name.lower()):
             raise ProtocolError(f"malformed response: {printable(name)!r} may be about the framing")
-    has_framing = any(name in response.headers for name in _FRAMING)
-    _, last_value = response.raw_headers[-1]
-    if not has_framing and not last_value:  # the head ends at `X:\r\r\n` for llhttp
-        raise ProtocolError("malformed response: its last header field is empty")
+
+
+def _ends_with_empty_field(response: aiohttp.ClientResponse) -> bool:
+    _, value = response.raw_headers[-1]
+    return not value
 
 
 def body_of_aiohttp(
@@ -339,6 +365,7 @@ def body_of_aiohttp(
         or response.connection is None
         or response.connection.transport is None
         or response.content.exception() is not None  # lost already: the first read raises it
+        or _ends_with_empty_field(response)
     ):
         return StreamBody(response, max_batch_seconds)
     return SocketBody(response, length, stall_timeout, max_batch_seconds)

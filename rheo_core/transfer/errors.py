@@ -1,4 +1,4 @@
-"""Translate errors of HTTP libraries and the system into errors of this package."""
+"""Translate errors of HTTP libraries and of files (disk full, permission denied) into our own."""
 
 import errno
 import ssl

@@ -93,7 +93,8 @@ class PartFile:
         self.is_begun = False  # the disk has a state of the version in `state`
 
     @cached_property
-    def _paths(self) -> PartPaths:  # of a file that never has a part file, it is not needed
+    def paths(self) -> PartPaths:
+        """Paths of the part file and its state, computed only if they are needed."""
         return usual_paths(self.destination)
 
     @cached_property
@@ -103,12 +104,7 @@ class PartFile:
     @property
     def path(self) -> Path:
         """Path of the part file."""
-        return self._paths.part
-
-    @property
-    def state_path(self) -> Path:
-        """Path of the state file."""
-        return self._paths.state
+        return self.paths.part
 
     def digest(self, algorithm: HashAlgorithm, stop: threading.Event) -> str:
         """Return the checksum of the file, in hexadecimal.
@@ -162,10 +158,10 @@ class PartFile:
             if paths is None:
                 other.close()
                 return None
-            self._paths = paths
+            self.paths = paths
             with named_errors(self.path):
                 descriptor = other.descriptor if other.is_open else None
-                begin_move(descriptor, other.state, other._paths, paths, self._write_durably)
+                begin_move(descriptor, other.state, other.paths, paths, self._write_durably)
         except BaseException:
             other.end_move(other)
             raise
@@ -186,7 +182,7 @@ class PartFile:
         return PartOpener(self.destination, self.owner, self._key, self.pieces, self.hashing)
 
     def _take(self, part: OpenPart) -> None:
-        self._paths, descriptor, self.state = part
+        self.paths, descriptor, self.state = part
         reach = max((each.end for each in self.state.written), default=0)
         if descriptor is not None:
             self._file = PartBytes(descriptor, self.path, self.hashing, reach)
@@ -370,7 +366,7 @@ class PartFile:
     def _write_state(self, state: PartState, *, durable: bool) -> None:
         if self._file is not None:
             check_at(self._file.descriptor, self.path)
-        self._state_file.write(self._paths, state, durable=durable)
+        self._state_file.write(self.paths, state, durable=durable)
 
     def checkpoint_on_full_disk(self, written: tuple[WrittenRange, ...]) -> None:
         """Make a checkpoint. If the disk has no room for the state, give up the last bytes.
@@ -432,12 +428,12 @@ class PartFile:
             if self._file is not None:
                 unlink_open(self.path, self._file.descriptor)
         self.remove_state()
-        remove_leftover(unfinished(self._paths.state), STATE_MARK)  # of a crash before its rename
+        remove_leftover(unfinished(self.paths.state), STATE_MARK)  # of a crash before its rename
         self.close()
 
     def remove_state(self) -> None:
         """Remove the state file, if this program wrote it."""
-        self._state_file.remove(self._paths)
+        self._state_file.remove(self.paths)
 
     def open_existing(self) -> bool:
         """Open the file if it belongs to this download and is not in use.

@@ -2,36 +2,32 @@
 
 import os
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping
-from itertools import islice
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from rheo_core.domain.exceptions import ShortageError
 from rheo_core.domain.filenames import number_filename, split_number
-from rheo_core.infrastructure.disk import DiskThreads, TurnBatch
+from rheo_core.infrastructure.disk import DiskFuture, DiskThreads
 from rheo_core.infrastructure.files import folder_of
 
-from .part_names import folded, is_part_name, stems_of_parts
+from .part_names import folded, stems_of_parts
 
 _MAX_AGE_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.5
 """Time between listings of a folder."""
-_LOOKS_BEFORE = 16
-"""Downloads in a folder before the first listing, which is not worthwhile for a few files."""
 _MAX_FOLDERS = 1000
 _MAX_NAMES = 20_000
 """Maximum number of names to list, in about 10 ms. A larger folder counts as having part files."""
 _MAX_NUMBERS_AGE_SECONDS = 5.0
 
-_Numbers = Mapping[str, set[int]]
-"""Numbers of part files in a folder, by their name without the number."""
-
 
 class _Listing(NamedTuple):
     began: float  # seconds, monotonic
-    is_free: bool
+    is_free: bool  # the folder has no part file, and accepts new files
+    numbers: Mapping[str, set[int]]  # of part files, by their name without the number
 
 
 class PartListings:
@@ -47,82 +43,64 @@ class PartListings:
 
     def __init__(self, disk: DiskThreads) -> None:
         self._disk = disk
-        self._listings: dict[str, _Listing] = {}
-        self._looks: Counter[str] = Counter()  # before the first listing
-        self._latest: dict[str, float] = {}  # when the latest listing began
-        self._listed: set[str] = set()  # folders that a thread lists now
-        self._numbers: dict[str, tuple[float, _Numbers]] = {}  # when it was listed, and the numbers
-        self._numbering = TurnBatch(_numbers_in, lambda _: None)
+        self._listings: dict[str, _Listing] = {}  # the latest one of each folder
+        self._begun: dict[str, DiskFuture[_Listing]] = {}
+        self._forgotten = 0.0  # seconds, monotonic
 
     def is_free(self, folder: Path | str) -> bool:
         """Return True if `folder` had no part file in the last second, and accepts new files."""
         name, now = str(folder), time.monotonic()
-        began = self._latest.get(name)
-        if began is None:
-            self._looks[name] += 1
-            if self._looks[name] > _LOOKS_BEFORE:
-                self._begin(name, now)
-            elif len(self._looks) > _MAX_FOLDERS:
-                self.forget()
-        elif now - began > _INTERVAL_SECONDS:
-            self._begin(name, now)
         listing = self._listings.get(name)
-        return listing is not None and listing.is_free and now - listing.began < _MAX_AGE_SECONDS
+        if listing is None or now - listing.began > _INTERVAL_SECONDS:
+            with suppress(ShortageError):
+                self._list(name, now)
+        if listing is None or not listing.is_free:
+            return False
+        return now - listing.began < _MAX_AGE_SECONDS and listing.began > self._forgotten
 
     async def numbers(self, path: Path) -> Collection[int]:
         """Return the numbers of a file name that have part files, as far as they are known.
 
-        The first call for a folder lists it. In most folders, no part file has a number.
+        In most folders, no part file has a number.
+
+        Raises:
+            ShortageError: as for `DiskThreads.submit`.
         """
         folder, now = folder_of(str(path)), time.monotonic()
-        listed, numbers = self._numbers.get(folder, (now, None))
-        if numbers is None or now - listed > _MAX_NUMBERS_AGE_SECONDS:
-            if len(self._numbers) > _MAX_FOLDERS:
-                self._numbers.clear()
-            numbers = await self._disk.submit_to(self._numbering, folder)
-            self._numbers[folder] = now, numbers
-        if not numbers:
+        listing = self._listings.get(folder)
+        if listing is None or now - listing.began > _MAX_NUMBERS_AGE_SECONDS:
+            listing = await self._list(folder, now)
+        if not listing.numbers:
             return ()
         plain, _ = split_number(number_filename(path.name, 1))
-        return numbers.get(folded(plain), ())
+        return listing.numbers.get(folded(plain), ())
 
     def forget(self) -> None:
-        """Ignore listings that began before this call, because a part file was left behind."""
-        self._listings = {}  # a thread may still write to the old one
-        self._looks.clear()
-        self._latest.clear()
+        """Let no listing call a folder free that began before, as a part file was left behind."""
+        self._forgotten = time.monotonic()
 
-    def _begin(self, folder: str, now: float) -> None:
-        self._latest[folder] = now
-        if folder in self._listed:  # a slow disk must not occupy all threads
-            return
-        self._listed.add(folder)
-        try:
-            self._disk.submit(self._list, folder, now, self._listings)
-        except ShortageError:
-            self._listed.discard(folder)
+    def _list(self, folder: str, now: float) -> DiskFuture[_Listing]:
+        """Begin to list a folder, unless a thread still does: a slow disk may occupy only one."""
+        if folder not in self._begun:
+            listing = self._disk.submit(_listing_of, folder, now)
+            self._begun[folder] = listing
+            listing.add_done_callback(partial(self._keep, folder))
+        return self._begun[folder]
 
-    def _list(self, folder: str, began: float, listings: dict[str, _Listing]) -> None:
-        try:
-            is_free = os.access(folder, os.W_OK | os.X_OK) and _has_no_part(folder)
-            listings[folder] = _Listing(began, is_free)
-        finally:
-            self._listed.discard(folder)
+    def _keep(self, folder: str, listing: DiskFuture[_Listing]) -> None:
+        del self._begun[folder]
+        if len(self._listings) >= _MAX_FOLDERS:
+            self._listings.clear()
+        self._listings[folder] = listing.result()
 
 
-def _numbers_in(folder: str) -> _Numbers:
+def _listing_of(folder: str, began: float) -> _Listing:
+    """List the part files of a folder. Blocks."""
+    stems = stems_of_parts(folder, _MAX_NAMES)
+    is_free = stems is not None and not stems and os.access(folder, os.W_OK | os.X_OK)
     numbers: dict[str, set[int]] = {}
-    for stem in stems_of_parts(folder, _MAX_NAMES) or ():
+    for stem in stems or ():
         plain, number = split_number(stem)
         if number:
             numbers.setdefault(folded(plain), set()).add(number)
-    return numbers
-
-
-def _has_no_part(folder: str) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name.lower() for entry in islice(entries, _MAX_NAMES + 1)]
-    except OSError:
-        return False
-    return len(names) <= _MAX_NAMES and not any(map(is_part_name, names))
+    return _Listing(began, is_free, numbers)

@@ -125,7 +125,7 @@ def stems_of_parts(folder: Path | str, max_names: int | None = None) -> set[str]
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in islice(entries, max_names and max_names + 1)]
+            names = [entry.name.lower() for entry in islice(entries, max_names and max_names + 1)]
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError:

@@ -1,4 +1,8 @@
-"""Parse response heads and check them against the request (RFC 9110, sections 8.8, 14, 15)."""
+"""Parse response heads and check them against the request (RFC 9110, sections 8.8, 14, 15).
+
+Bodies are stored as received. `http/requester.py` requests no content coding. If a server
+applies one nevertheless, the file stays encoded, and `validators.py` tells its versions apart.
+"""
 
 import re
 import time

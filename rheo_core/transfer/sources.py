@@ -89,19 +89,19 @@ class Sources:
         return self.original.url != self._preferred
 
     def drop_primary(self) -> bool:
-        """Drop the primary source, because its file is wrong; return True if another is left.
-
-        The others get another turn, because they may have been left out for their version, or for
-        a passing fault.
-        """
+        """Drop the primary source, because its file is wrong; return True if another is left."""
         self._all.remove(self.primary)
-        for source in self._all:
-            source.max_connections = self._max_connections
+        self.readmit()
         following = next(self.usable(), None)
         if following is None:
             return False
         self.original = self.primary = following
         return True
+
+    def readmit(self) -> None:
+        """Give all sources another turn, whatever fault or version left them out."""
+        for source in self._all:
+            source.max_connections = self._max_connections
 
     def begin_with(self, source: Source) -> bool:
         """Drop the sources before this one; return True if there were any."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -26,8 +27,8 @@ from rheo_tui.typed_ahead import key_work, while_open
 
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
-_TEXT_KEPT = "Your links stay in the add box. To clear them, open it and press F7, then Del."
-_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Esc close"
+_TEXT_KEPT = "The links stay in the add box until you quit."
+_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Ctrl+U clear · Esc close"
 _NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (
     "Paste links, one per line, or any text that contains links: curl commands, aria2 or wget "
@@ -37,6 +38,8 @@ _HINT = (
 
 class LinksArea(TextArea):
     """A text box where Enter submits and Ctrl+J starts a new line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("ctrl+u", "clear_all", "Clear")]
 
     @dataclass
     class Submitted(Message):
@@ -52,6 +55,10 @@ class LinksArea(TextArea):
             self.post_message(self.Submitted())
         else:
             self.insert("\n")
+
+    def action_clear_all(self) -> None:
+        """Remove the text; Ctrl+Z brings it back."""
+        self.clear()
 
     def on_resize(self) -> None:
         """Draw the lines again; Textual wraps them for a new width after it has drawn them."""
@@ -93,7 +100,7 @@ class AddScreen(ModalScreen[str]):
         self._client = client
         self._preview = EntryPreview(client, edits, rows, draft, self._check, _KEYS)
         self._text = text
-        self.report = ""  # the added downloads, if that closed the box
+        self.report = ""  # sentence about the downloads that were added, or the text that was kept
         self._timer: Timer | None = None
         self._is_adding = False
         self._checking = asyncio.Lock()
@@ -118,8 +125,11 @@ class AddScreen(ModalScreen[str]):
             self.insert(text)
 
     def insert(self, text: str) -> None:
-        """Insert a paste that another widget received."""
+        """Append a paste that another widget received, on a line of its own."""
         links = self.query_one(LinksArea)
+        links.move_cursor(links.document.end)
+        if links.cursor_location[1]:
+            links.insert("\n")
         links.insert(text)
         links.scroll_cursor_visible()
         links.focus()
@@ -263,7 +273,7 @@ class AddScreen(ModalScreen[str]):
         self._preview.remember()
         text = self._text or self.query_one(LinksArea).text
         if text.strip():
-            self.app.notify(_TEXT_KEPT, markup=False)
+            self.report = _TEXT_KEPT
             self.dismiss(text)
         else:
             self.dismiss("")

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from textual.screen import Screen
+from textual.message import Message
+from textual.widget import Widget
 
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot
@@ -13,8 +14,8 @@ from rheo_core.domain.text import printable
 from rheo_tui.action_reasons import Context
 from rheo_tui.command_handlers import CommandHandlers, setting_text, with_setting
 from rheo_tui.command_hint import Hint, hint_for
-from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, without_secrets
+from rheo_tui.command_parser import Command, parse_command
+from rheo_tui.commands import COMMANDS, MOVE_ACTIONS, CommandError, without_secrets
 from rheo_tui.completion import complete_command
 from rheo_tui.formatting import count_text
 from rheo_tui.long_work import LongWork
@@ -29,9 +30,20 @@ from rheo_tui.widgets.table import DownloadTable
 
 from .filter_handlers import FilterHandlers
 
+W = TypeVar("W", bound=Widget)
 
-class CommandHost(Protocol):
+
+class CommandScreen(Protocol):
     """The parts of the main screen that commands use."""
+
+    def query_one(self, selector: type[W]) -> W:
+        """Return the widget of a class: the command line, the footer or the table."""
+
+    def post_message(self, message: Message) -> bool:
+        """Send a message to the screen."""
+
+    def call_later(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call a function after the messages that are waiting."""
 
     def toast(self, text: str, error: bool = False) -> None:
         """Show a sentence."""
@@ -60,7 +72,6 @@ class CommandRunner:
 
     Args:
         screen: the screen with the command line, the footer and the table.
-        host: the same screen, as far as commands use it.
         model: the downloads of the table.
         service: changes the settings.
         handlers: run the commands that are not actions.
@@ -72,8 +83,7 @@ class CommandRunner:
 
     def __init__(
         self,
-        screen: Screen[None],
-        host: CommandHost,
+        screen: CommandScreen,
         *,
         model: TableModel,
         service: DownloadService,
@@ -84,7 +94,6 @@ class CommandRunner:
         event_log: EventLog,
     ) -> None:
         self._screen = screen
-        self._host = host
         self._model = model
         self._service = service
         self._handlers = handlers
@@ -127,7 +136,7 @@ class CommandRunner:
 
     def hint(self, line: str) -> Hint:
         """Return what a line would do, or what it needs."""
-        targets = self._host.selection().targets
+        targets = self._screen.selection().targets
         return hint_for(line, self._model.rows, targets, self._model.moment())
 
     def history(self) -> Sequence[str]:
@@ -140,7 +149,7 @@ class CommandRunner:
         if self.run(line):
             self._screen.query_one(CommandLine).close()
             self._memory.add_command(line)
-            self._host.remember_soon()
+            self._screen.remember_soon()
 
     # Running
 
@@ -150,7 +159,7 @@ class CommandRunner:
             command = parse_command(line, self._model.rows, self._model.moment())
             self._run(command)
         except (CommandError, SlowPatternError) as error:
-            self._host.toast(str(error), error=True)
+            self._screen.toast(str(error), error=True)
             return False
         if not COMMANDS[command.verb].action_id and command.verb != "move":
             self.log(line)  # the screen logs actions
@@ -161,21 +170,21 @@ class CommandRunner:
         self._event_log.note(f":{without_secrets(command)}", name=name)
 
     def _run(self, command: Command) -> None:
-        rows, spec, host = self._model.rows, COMMANDS[command.verb], self._host
+        rows, spec, screen = self._model.rows, COMMANDS[command.verb], self._screen
         match command.verb:
             case "set":
                 changed = with_setting(self._service.settings, command.text, command.value)
-                host.run_in_background("set", partial(self._set, changed, command.text))
+                screen.run_in_background("set", partial(self._set, changed, command.text))
             case "filter":
                 self._filters.show_and_apply(command.text)
             case "mark":
                 condition = parse_filter(command.text)
                 mark = partial(self._mark_matching, command.text, condition, self._model.moment())
-                host.run_in_background("mark", mark)
+                screen.run_in_background("mark", mark)
             case "tab":
                 self._filters.open_tab(self._tab_named(command.text))
             case "quit-when-done":
-                host.toggle_quit_when_done()
+                screen.toggle_quit_when_done()
             case _ if (
                 action_id := MOVE_ACTIONS[command.text]
                 if command.verb == "move"
@@ -183,15 +192,15 @@ class CommandRunner:
             ):
                 targets = command.targets
                 named = None if targets is None else [rows[each] for each in targets]
-                self._screen.call_later(host.run_on, action_id, named)
+                screen.call_later(screen.run_on, action_id, named)
             case _:
-                run = partial(self._handlers.run, command, rows, host.selection())
-                host.run_in_background(command.verb, run)
+                run = partial(self._handlers.run, command, rows, screen.selection())
+                screen.run_in_background(command.verb, run)
 
     async def _set(self, settings: Settings, name: str) -> str:
         if self._service.is_read_only:
             return f"set: {READ_ONLY}."
-        await self._host.save_settings(settings)
+        await self._screen.save_settings(settings)
         return f"{name} is {setting_text(settings, name)} now."
 
     async def _mark_matching(self, text: str, condition: Filter, moment: Moment) -> str:

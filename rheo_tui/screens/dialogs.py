@@ -12,6 +12,8 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.failures import LOGIN_KINDS
+from rheo_core.domain.text import printable
+from rheo_tui.action_reasons import can_edit
 from rheo_tui.columns import Column, ColumnChoice
 from rheo_tui.existing_files import Decision, paths_of
 from rheo_tui.failure_groups import FailureGroup
@@ -66,17 +68,22 @@ class Dialogs:
 
         from .add import AddScreen
 
-        # Enter adds only the paste, so text that was left before waits until later.
-        waiting = self._text_left if text else ""
+        draft = self._entry_draft = self._entry_draft or EntryDraft()
+        # Enter adds only the paste, so text that was left before waits until later, as do the
+        # folder and the other fields that were typed for it.
+        waiting, typed = (self._text_left, draft.defaults) if text else ("", {})
+        if text:
+            draft.defaults = {}
 
         def left(rest: str | None) -> None:
             self._text_left = "\n".join(filter(None, (waiting, rest)))
             if not self._text_left:
                 self._entry_draft = None
+            elif not rest:
+                draft.defaults = typed
             if screen.report:
                 say(screen.report)
 
-        draft = self._entry_draft = self._entry_draft or EntryDraft()
         screen = AddScreen(self._client, self._edits, self._rows, draft, text or self._text_left)
         self._app.push_screen(screen, left)
 
@@ -91,10 +98,11 @@ class Dialogs:
         screen = LoadScreen(self._client, self._edits, self._rows, self._memory)
         self._app.push_screen(screen, loaded)
 
-    def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[bool], None]) -> None:
+    def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[str], None]) -> None:
         """Open the dialog that edits `rows`; several get the fields that the user changes.
 
-        Then call `closed` with True if it was saved, with False if the typed texts are kept.
+        Then call `closed` with "" if it was saved, with a sentence if typed texts were not. They
+        come back the next time, unless the downloads have finished meanwhile.
         """
         from rheo_tui.edit_fields import FIELDS, SHARED_FIELDS, edited
 
@@ -104,18 +112,27 @@ class Dialogs:
         draft = self._drafts.pop(ids, {})
 
         def left(draft: Mapping[str, str] | None) -> None:
-            if draft:
+            listed = [self._rows[each] for each in ids if each in self._rows]
+            if draft is None:
+                closed("")
+            elif draft and any(map(can_edit, listed)):
                 self._drafts[ids] = draft
-            if draft is None or draft:
-                closed(draft is None)
+                closed("Not saved. Edit the download again to continue.")
+            elif draft:
+                closed(f"Not saved: {ended(bool(listed))}.")
 
-        async def save(texts: Mapping[str, str]) -> int:
+        def ended(is_listed: bool) -> str:
+            what = printable(rows[0].name) if is_one else "These downloads"
+            return f"{what} {'finished' if is_listed else 'left the list'} meanwhile"
+
+        async def save(texts: Mapping[str, str]) -> None:
             configs = {
                 each: edited(config, texts)
                 for each in ids
                 if (config := await service.config_of(each)) is not None
             }
-            return await self._edits.edit(configs)
+            if not await self._edits.edit(configs):
+                raise ValueError(f"{ended(bool(configs))}, so nothing was saved")
 
         is_one = len(rows) == 1
         title = rows[0].name if is_one else count_text(len(rows))

@@ -28,6 +28,7 @@ from rheo_tui.proposals import (
     name_words,
     renewals_of,
     summary,
+    unclear_ids,
 )
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
@@ -44,10 +45,10 @@ _OPTION_PROMPTS = {  # fields of ReadOptions
     "base": "URL of the page or list: https://…",
 }
 _OPTIONS_REFUSED = (
-    "Ignored options such as a proxy. Press F8 to use them, without your stored logins."
+    "Ignored options such as a proxy. Press F8 to use them. A proxy gets no stored login."
 )
 _OPTIONS_USED = (
-    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent."
+    "Using options such as a proxy. Press F8 to ignore them. A proxy gets no stored login."
 )
 _STOPPED = "Stopped. The downloads added so far stay; press Enter to add the rest."
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text
@@ -171,16 +172,17 @@ class EntryPreview(Vertical):
                 for entry, key in zip(entries, edits, strict=True)
             ]
             entries = await self._client.service.recheck(changed, options)
-        decisions = choices.decisions
         return [
-            Proposal(entry, key, decisions.get(key) if key else None, None, edit is not None)
+            Proposal(entry, key, choices.decision(entry, key), None, edit is not None)
             for entry, key, edit in zip(entries, keys, edits, strict=True)
         ]
 
     async def _with_renewals(self, proposals: list[Proposal]) -> list[Proposal]:
         # In a thread, because a long list takes longer than a key may.
         rows = list(self._rows.values())
-        renewed = await asyncio.to_thread(renewals_of, proposals, rows)
+        unclear = await asyncio.to_thread(unclear_ids, proposals, rows)
+        urls = await self._client.service.urls_of(unclear) if unclear else {}
+        renewed = await asyncio.to_thread(renewals_of, proposals, rows, urls)
         for at, row in renewed.items():
             proposals[at] = proposals[at]._replace(renews=row)
         return proposals
@@ -261,15 +263,22 @@ class EntryPreview(Vertical):
 
     def _decide(self, some: Sequence[Proposal], decision: Decision | None) -> None:
         """Record a decision on proposals, or revoke it, and show it."""
-        decisions = self._draft.choices.decisions
+        choices = self._draft.choices
         keys = {proposal.key for proposal in some if proposal.key}
-        for key in keys:
+        for proposal in some:
+            if proposal.key is None:
+                continue
             if decision is None:
-                decisions.pop(key, None)
-            else:
-                decisions[key] = decision
+                choices.decisions.pop(proposal.key, None)
+            elif decision.choice is Choice.SKIP:
+                choices.decisions[proposal.key] = decision
+            else:  # it may replace this file, and no other one
+                path = proposal.entry.existing
+                choices.decisions[proposal.key] = decision._replace(path=path)
         self.proposals = [
-            each._replace(decision=decision) if each.key in keys else each
+            each._replace(decision=choices.decision(each.entry, each.key))
+            if each.key in keys
+            else each
             for each in self.proposals
         ]
         self._show_count()
@@ -330,13 +339,12 @@ class EntryPreview(Vertical):
         async def load() -> FileConfig:
             return config
 
-        async def save(new: Mapping[str, str]) -> bool:
+        async def save(new: Mapping[str, str]) -> None:
             edited(config, new)  # raises ValueError
             edits = self._draft.choices.edits
             if new:
                 edits[key] = {**edits.get(key, {}), **new}
                 await self._propose(from_top=False)
-            return True
 
         def left(unsaved: Mapping[str, str] | None) -> None:
             if unsaved:
@@ -376,7 +384,8 @@ class EntryPreview(Vertical):
 
         Return False if that failed, or if the user stopped it.
         """
-        adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
+        base = self._client.service.settings.download_dir
+        adds = [each.config(base) for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
             proposal.renews.id: proposal.entry.config

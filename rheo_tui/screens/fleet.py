@@ -178,9 +178,9 @@ class FleetScreen(Screen[None]):
     def _clicked(self, event: StatusFooter.Clicked) -> None:
         self.action_run(event.action_id)
 
-    def say(self, text: str, *, is_error: bool = False) -> None:
-        """Show one sentence until the next key."""
-        self.query_one(StatusFooter).say(text, is_error=is_error)
+    def say(self, text: str, *, is_error: bool = False, stays: bool = False) -> None:
+        """Show one sentence; see `StatusFooter.say`."""
+        self.query_one(StatusFooter).say(text, is_error=is_error, stays=stays)
 
     def on_key(self) -> None:
         """Remove old feedback."""
@@ -227,7 +227,8 @@ class FleetScreen(Screen[None]):
         try:
             if self.view is not None and self.view.stop_requested:
                 await self._service.take_stop_back()
-                self.say(f"Withdrew the request to stop. Continue with: {self._service.command}")
+                text = f"Withdrew the request to stop. Continue with: {self._service.command}"
+                self.say(text, stays=True)
             elif await self._confirmed("Stop the run?", _STOP, yes="stop", no="continue"):
                 await self._service.stop()
                 self.say("Running shards finish, and no new ones start.")
@@ -240,9 +241,9 @@ class FleetScreen(Screen[None]):
         """Plan a retry pass, after a confirmation, and show the command that runs it."""
         if not await self._confirmed("Try again?", _RETRY, yes="plan", no="leave"):
             return
-        self.say("Reading the manifests…")
+        self.say("Reading the manifests…", stays=True)
         try:
-            self.say(await self._service.plan_retry())
+            self.say(await self._service.plan_retry(), stays=True)  # a command to copy
         except FleetError as error:
             self.say(str(error), is_error=True)
         self._looks_now.set()

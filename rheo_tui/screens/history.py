@@ -252,7 +252,7 @@ class HistoryScreen(ModalScreen[None]):
         words = ""
         if decision is not None:
             await service.add_again(
-                [row.id for row in existing], decision.strategy, decision.names_of(existing)
+                [row.id for row in existing], decision.strategy, decision.paths_of(existing)
             )
             words = f" ({decision.words})"
         await self._leave_out(rows)
@@ -328,7 +328,8 @@ class HistoryScreen(ModalScreen[None]):
             return
 
         async def copy() -> None:
-            urls = [await self._client.service.url_of(row.id) or row.url for row in rows]
+            whole = await self._client.service.urls_of([row.id for row in rows])
+            urls = [whole.get(row.id, row.url) for row in rows]
             self.app.copy_to_clipboard("\n".join(urls))
             self._toast("URL copied." if len(urls) == 1 else f"{len(urls):,} URLs copied.")
 

@@ -1,7 +1,6 @@
 """MainScreen: the screen around the download table, and the handlers of its actions."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
@@ -34,11 +33,12 @@ from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import count_text, sentence
+from rheo_tui.garbage_collections import GarbageCollections
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
-from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.poller import POLL_SECONDS, EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS
@@ -66,10 +66,7 @@ if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
     from rheo_tui.screens.failures import GroupAction
 
-_POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
-_MANY_ROWS = 10_000
-"""New rows among which a search for garbage would take longer than a key may."""
 
 
 class MainScreen(Screen[None]):
@@ -110,16 +107,15 @@ class MainScreen(Screen[None]):
         self._service = service
         self._items = items
         self.is_reading = False  # True while items are read in the background
-        self._spared_rows = 0  # rows that garbage collections leave out
+        self._garbage = GarbageCollections()
         self.undo = UndoStack(self.work, self._name_of)
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._quits_when_done = False
-        self._retried: DownloadSnapshot | None = None  # as it was, while the feedback is about it
+        self._retried: DownloadSnapshot | None = None  # as it was, until the next key
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
-            self,
             self,
             model=self.model,
             service=service,
@@ -170,7 +166,7 @@ class MainScreen(Screen[None]):
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
-        self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
+        self.set_interval(POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._inspector.show)
         self._watch_disk()
@@ -187,7 +183,9 @@ class MainScreen(Screen[None]):
     @work(exit_on_error=False)
     async def _run_engine(self) -> None:
         try:
-            await self._open_engine()
+            with self._garbage.off():
+                await self.client.start()
+                await self.refresh_from_engine()
         except SessionLockedError as error:
             self.post_message(self.SessionLocked(error))
         except RheoError as error:
@@ -196,30 +194,6 @@ class MainScreen(Screen[None]):
             self.is_reading = True
             await self.client.add_items(self._items)
             self.is_reading = False
-
-    async def _open_engine(self) -> None:
-        """Open the engine and show its rows.
-
-        Rows are not garbage, and searching for it while 100,000 are read takes a sixth of the time.
-        """
-        gc.disable()
-        try:
-            await self.client.start()
-            await self.refresh_from_engine()
-        finally:
-            gc.enable()
-
-    def _spare_rows(self) -> None:
-        """Leave many new rows out of later garbage collections.
-
-        With 100,000 rows, each collection would take 0.3 s, in which no key acts.
-        """
-        rows = len(self.model.rows)
-        self._spared_rows = min(self._spared_rows, rows)  # some were removed
-        if rows >= self._spared_rows + _MANY_ROWS:
-            self._spared_rows = rows
-            gc.collect()
-            gc.freeze()
 
     @work(exit_on_error=False)
     async def _watch_disk(self) -> None:
@@ -244,7 +218,7 @@ class MainScreen(Screen[None]):
         if snapshot is None:
             return
         self.table.apply(snapshot)
-        self._spare_rows()
+        self._garbage.spare(len(self.model.rows))
         self._inspector.sample(snapshot.downloads)
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
@@ -328,7 +302,7 @@ class MainScreen(Screen[None]):
 
     def _show_progress(self, text: str) -> None:
         stop = first_key("clear", self.keymap)
-        self.query_one(StatusFooter).say(f"{text} · {stop} stops")
+        self.query_one(StatusFooter).say(f"{text} · {stop} stops", stays=True)
 
     @cached_property
     def _toasts(self) -> Toasts:
@@ -367,9 +341,9 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
-            elif action.id == "retry" and len(context.targets) == 1:
-                call = partial(self._retry, call, context.targets[0])
-            self.run_in_background(action.title, call)
+            is_single_retry = action.id == "retry" and len(context.targets) == 1
+            retried = context.targets[0] if is_single_retry else None
+            self.run_in_background(action.title, call, retried)
         elif action.opens_input:
             handler()  # at once, because keys may be typed ahead
         else:
@@ -381,16 +355,10 @@ class MainScreen(Screen[None]):
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
 
-    async def _retry(self, call: Callable[[], Awaitable[str]], row: DownloadSnapshot) -> str:
-        """Retry a download by `call`; the feedback changes if it fails again."""
-        text = await call()
-        self._retried = row
-        return text
-
     def _say_failed_again(self) -> None:
         """Correct the feedback on a retry if the download has failed again meanwhile."""
-        before, said = self._retried, self.query_one(StatusFooter).said
-        row = self.model.rows.get(before.id) if before and said else None
+        before = self._retried
+        row = self.model.rows.get(before.id) if before else None
         if row and row is not before and row.status is DownloadStatus.FAILED:
             self._retried = None
             self.toast(f"{printable(row.name)} failed again: {cause_of(row).text}.", error=True)
@@ -418,11 +386,21 @@ class MainScreen(Screen[None]):
         self._retried = None
         self.table.hold()
 
-    def run_in_background(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
-        """Await `call()` in a worker; show the text that it returns, or `title` and the error."""
-        self.run_worker(self._run(title, call), exit_on_error=False)
+    def run_in_background(
+        self,
+        title: str,
+        call: Callable[[], Awaitable[str]],
+        retried: DownloadSnapshot | None = None,
+    ) -> None:
+        """Await `call()` in a worker; show the text that it returns, or `title` and the error.
 
-    async def _run(self, title: str, call: Callable[[], Awaitable[str]]) -> None:
+        The text changes if the download that `call` retries fails again.
+        """
+        self.run_worker(self._run(title, call, retried), exit_on_error=False)
+
+    async def _run(
+        self, title: str, call: Callable[[], Awaitable[str]], retried: DownloadSnapshot | None
+    ) -> None:
         steps = self.undo.count
         try:
             text = await call()
@@ -431,6 +409,7 @@ class MainScreen(Screen[None]):
             self.table.go_to_first(returned)
             if text:
                 self.toast(text, can_undo=self.undo.count > steps)
+                self._retried = retried
                 self._say_failed_again()
         except Exception as error:
             self.client.report(title, error)
@@ -465,12 +444,12 @@ class MainScreen(Screen[None]):
         rows = [row for row in targets if can_edit(row)]
         again = " Queued again." if all(row.status.is_terminal for row in rows) else ""
 
-        def closed(is_saved: bool) -> None:
-            if is_saved:
+        def closed(problem: str) -> None:
+            if problem:
+                self.toast(problem)
+            else:
                 text = done_text("Edited", rows, targets, "were done")
                 self.toast(text + again, can_undo=True)
-            else:
-                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(rows, closed)
 
@@ -750,6 +729,14 @@ class MainScreen(Screen[None]):
             self.table.resort()
             self._show_context()
 
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_typing(self) -> None:
+        """Show the keys of the line in which the user types."""
+        lines = (self.query_one(FilterBar), self.query_one(CommandLine))
+        keys = next((line.KEYS for line in lines if line.has_focus_within), ())
+        self.query_one(StatusFooter).show_typing(keys)
+
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
         self._filters.type(event.text)
@@ -785,8 +772,10 @@ class MainScreen(Screen[None]):
         self._inspector.show()
 
     @on(DownloadTable.Following)
-    def _following_changed(self) -> None:
+    def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
+        if row := event.hidden:
+            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

@@ -328,7 +328,6 @@ class SettingsScreen(ModalScreen[None]):
         problem = self.query_one("#settings-problem", Static)
         problem.update(text)
         problem.set_class(is_good, "-good")
-        self.call_after_refresh(self._list.scroll_to_highlight)  # it may have less space now
 
     def _show_keys(self, text: str) -> None:
         self.query_one("#settings-keys", KeysLine).show(text)

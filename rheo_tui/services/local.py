@@ -30,6 +30,7 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
+from rheo_tui.existing_files import saved_as
 
 from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
@@ -49,6 +50,8 @@ _MAX_SINGLE_EVENTS = 200
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
+_REPLACEABLE = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
+"""States of downloads that another one with the same id replaces."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -162,10 +165,10 @@ class LocalService:
         except session_store.SessionLockedError as error:
             raise SessionLockedError(str(error), error.path) from error
 
-    async def url_of(self, download_id: str) -> str | None:
-        """Return the whole URL, secrets included."""
-        config = await self._manager.find_config(download_id, to_show=True)
-        return config.source if config else None
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the whole URLs of downloads, secrets included, by id."""
+        configs = {each: await self._manager.find_config(each, to_show=True) for each in ids}
+        return {each: config.source for each, config in configs.items() if config is not None}
 
     async def details(self, download_id: str) -> DownloadDetails | None:
         """Return facts about one download that its snapshot leaves out."""
@@ -269,10 +272,21 @@ class LocalService:
             folder=options.download_dir or settings.download_dir,
             finds_files=True,
             exists=settings.file_exists_strategy,
+            timeout=settings.timeout,
         )
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads; if `paused`, they wait until they are resumed."""
+        """Queue downloads; if `paused`, they wait until they are resumed.
+
+        One that replaces a failed download keeps its proxy, its login and other options.
+        """
+        rows = self._rows_now()
+        ended = {
+            config.id: await self._manager.find_config(config.id, to_show=True)
+            for config in configs
+            if (row := rows.get(config.id)) is not None and row.status in _REPLACEABLE
+        }
+        configs = [_with_options_of(ended.get(config.id), config) for config in configs]
         added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
         with self._as_one_event(configs, *added) as event:
             await self._manager.add(configs, paused=paused)
@@ -282,9 +296,9 @@ class LocalService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
-        """Queue ended downloads again, with another strategy or name if there is one.
+        """Queue ended downloads again, with another strategy or path if there is one.
 
         Raises:
             DownloadManagerError: a URL had a secret, which the history does not keep, or another
@@ -297,10 +311,13 @@ class LocalService:
             )
         again = []
         for download_id, config in zip(ids, configs, strict=True):
-            changes = {"file_exists_strategy": exists, "filename": (names or {}).get(download_id)}
-            update = {name: value for name, value in changes.items() if value is not None}
-            if config is not None:
-                again.append(config.model_copy(update=update))
+            if config is None:
+                continue
+            if exists is not None:
+                config = config.model_copy(update={"file_exists_strategy": exists})
+            if (path := (paths or {}).get(download_id)) is not None:
+                config = saved_as(config, path, self._settings.download_dir)
+            again.append(config)
         await self.add(again)
 
     async def pause(self, ids: Sequence[str]) -> int:
@@ -552,3 +569,12 @@ class LocalService:
 def _drain(waiting: deque[T]) -> list[T]:
     """Empty a deque into a list; items that another thread appends meanwhile stay."""
     return [waiting.popleft() for _ in range(len(waiting))]
+
+
+def _with_options_of(before: FileConfig | None, config: FileConfig) -> FileConfig:
+    """Return a download with the options of requests that an earlier one of its id had."""
+    if before is None:
+        return config
+    renewed = before.model_copy(update={"hash_config": None}).renewed_by(config)
+    names = ("headers", "request", "list_options")
+    return config.model_copy(update={name: getattr(renewed, name) for name in names})

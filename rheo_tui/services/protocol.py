@@ -102,10 +102,10 @@ class DownloadService(Protocol):
     async def snapshot(self, since: int = 0) -> Snapshot:
         """Return the changes after revision `since`; this is cheap if there are none."""
 
-    async def url_of(self, download_id: str) -> str | None:
-        """Return the whole URL, secrets included, for the user's own clipboard.
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the whole URLs of downloads, secrets included, by id; unknown ones are left out.
 
-        None if the download is unknown.
+        Use them for the user's own clipboard, or to compare them.
         """
 
     async def details(self, download_id: str) -> DownloadDetails | None:
@@ -189,14 +189,14 @@ class DownloadService(Protocol):
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         """Queue ended downloads again, from the list or the history, with their options.
 
         Args:
             ids: the downloads.
             exists: strategy for the existing file; None: as before.
-            names: names of the files by id; other files keep their names.
+            paths: paths or names of the files by id, see `saved_as`; other files keep theirs.
         """
 
     async def pause(self, ids: Sequence[str]) -> int:

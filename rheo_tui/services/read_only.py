@@ -1,7 +1,7 @@
 """ReadOnlyService: show a session that another process is using."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -83,10 +83,10 @@ class ReadOnlyService:
         """Return the changes after revision `since`."""
         return self._tracker.snapshot(since)
 
-    async def url_of(self, download_id: str) -> str | None:
-        """Return the whole URL, secrets included."""
-        config = await self.config_of(download_id)
-        return config.source if config else None
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the whole URLs of downloads, secrets included, by id."""
+        configs = {each: await self.config_of(each) for each in ids}
+        return {each: config.source for each, config in configs.items() if config is not None}
 
     async def config_of(self, download_id: str) -> FileConfig | None:
         """Return the request of a download, secrets included."""

@@ -1,5 +1,9 @@
 """ChoiceList: choose from a list of options, in a terminal of any size."""
 
+from typing import ClassVar
+
+from textual import events, on
+from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 
 
@@ -13,7 +17,20 @@ def has_lines(options: OptionList) -> bool:
 
 
 class ChoiceList(OptionList):
-    """An `OptionList` whose page keys do nothing while it has no lines."""
+    """An `OptionList` whose page keys do nothing while it has no lines.
+
+    The chosen line stays in sight when the list gets another height.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("home,g", "first", "First", id="first"),
+        Binding("end,G", "last", "Last", id="last"),
+    ]
+
+    @on(events.Resize)
+    def _keep_in_sight(self) -> None:
+        """Keep the chosen line in sight; later, because the new height is not yet in use."""
+        self.call_after_refresh(self.scroll_to_highlight)
 
     def action_page_up(self) -> None:
         """Move up by one page."""

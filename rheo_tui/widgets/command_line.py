@@ -32,6 +32,7 @@ class CommandLine(Vertical):
     """
 
     COMPONENT_CLASSES: ClassVar = {"command--hint", "command--mistake"}
+    KEYS = (("Enter", "run"), ("Esc", "close"), ("Tab", "complete"), ("↑", "earlier"))
 
     @dataclass
     class Entered(Message):

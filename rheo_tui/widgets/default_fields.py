@@ -21,7 +21,7 @@ from rheo_tui.entry_defaults import (
 )
 from rheo_tui.formatting import short_path
 
-from .line_input import Completer, PlainInput, SlowCompleter
+from .line_input import Completer, ShortInput, SlowCompleter
 
 FIELDS: Final = {  # label, what an empty field means, and what it takes
     "folder": ("Folder", "", "such as isos or ~/isos"),  # empty: the download folder
@@ -51,7 +51,7 @@ class DefaultFields(Vertical):
             for name, (label, usual, _) in FIELDS.items():
                 with Horizontal(id=f"field-{name}", classes="default-field"):
                     yield Label(label)
-                    yield PlainInput(
+                    yield ShortInput(
                         placeholder=usual or short_path(self._folder),
                         suggester=self._completer(name),
                         id=f"default-{name}",

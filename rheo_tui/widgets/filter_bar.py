@@ -18,7 +18,6 @@ from rheo_core.domain.text import printable
 from .line_input import Completer, LineInput
 
 _HELP = "status:failed  host:example.org  size>1g  name:*.iso  age<1d  !word  /expression/  or"
-_KEYS = "Tab completes · Enter keeps the filter · Esc clears it"
 _SIGN_WIDTH = 2
 
 
@@ -42,6 +41,7 @@ class FilterBar(Vertical):
     """
 
     COMPONENT_CLASSES: ClassVar = {"filter--mistake", "filter--hint"}
+    KEYS = (("Enter", "keep"), ("Esc", "clear"), ("Tab", "complete"))
 
     @dataclass
     class Changed(Message):
@@ -110,7 +110,7 @@ class FilterBar(Vertical):
         field = self.query_one(LineInput)
         quiet = self.get_component_rich_style("filter--hint", partial=True)
         if error is None:
-            return Text(f"{' ' * _SIGN_WIDTH}{_KEYS if field.value.strip() else _HELP}", quiet)
+            return Text(f"{' ' * _SIGN_WIDTH}{_HELP}", quiet)
         sentence = printable(str(error))
         style = (
             quiet

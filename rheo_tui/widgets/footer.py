@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.message import Message
+from textual.timer import Timer
 from textual.widget import Widget
 
 from rheo_core.domain.text import printable
@@ -23,10 +24,16 @@ Disabled ones give way first, so that the shown keys are useful now.
 """
 _WITH_ADVICE = ("retry", "menu")
 """Actions that come before those next to an advice, because the download has failed."""
+_CHARACTERS_PER_SECOND = 12
+"""Reading speed of a person who is not in a hurry."""
 _MAX_LINES = 5
 _GAP = 2
 _MIN_KEYS_WIDTH = 24
 """Cells reserved for the keys next to an advice."""
+
+
+TypingKeys = Sequence[tuple[str, str]]
+"""Keys of an input with their effects in a word, the most important first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class Feedback:
 class StatusFooter(Widget):
     """Shows feedback and keys from the registry; a click on a key runs its action.
 
-    A long sentence takes as much space as it needs, and the keys give way.
+    A long sentence takes as much space as it needs, and the keys give way until it has been read.
+    While the user types into a line above, only the keys of that line are shown.
     """
 
     COMPONENT_CLASSES: ClassVar = {
@@ -70,6 +78,8 @@ class StatusFooter(Widget):
         self._actions = [action for action in actions if action.label]
         self._disabled: frozenset[str] = frozenset()
         self._feedback = Feedback()
+        self._typing_keys: TypingKeys = ()
+        self._reading = Timer(self, 0.0, pause=True)  # until the feedback has been read
         self._place = self._advice = ""
         self._is_empty = True  # the list has no rows
         self._resumes = False  # the key of `pause` resumes
@@ -110,15 +120,30 @@ class StatusFooter(Widget):
             self._disabled, self._place, self._advice, self._is_empty = now
             self.refresh()
 
-    def say(self, text: str, *, is_error: bool = False, can_undo: bool = False) -> None:
-        """Show feedback until `hush`; "" shows none."""
+    def show_typing(self, keys: TypingKeys) -> None:
+        """Show the keys of the line in which the user types; none of them: those of the list."""
+        if keys != self._typing_keys:
+            self._typing_keys = keys
+            self.refresh()
+
+    def say(
+        self, text: str, *, is_error: bool = False, can_undo: bool = False, stays: bool = False
+    ) -> None:
+        """Show feedback until it has been read, or until `hush`; "" shows none.
+
+        Feedback that `stays`, because work goes on, is shown until `hush` or the next feedback.
+        """
+        self._reading.stop()
+        if text and not stays:
+            seconds = max(self.app.NOTIFICATION_TIMEOUT, len(text) / _CHARACTERS_PER_SECOND)
+            self._reading = self.set_timer(seconds, self.hush)
         feedback = Feedback(printable(text), is_error, can_undo)
         if feedback != self._feedback:
             self._feedback = feedback
             self._fit()
 
     def hush(self) -> None:
-        """Remove the feedback, because the user has pressed the next key."""
+        """Remove the feedback, because the user has read it or pressed the next key."""
         self.say("")
 
     def on_resize(self) -> None:
@@ -136,8 +161,9 @@ class StatusFooter(Widget):
         style = self.get_component_rich_style
         feedback = self._feedback
         if not feedback.text:
-            has_space = len(self._advice) + _MIN_KEYS_WIDTH <= width
-            words = (self._advice if has_space else "") or self._place
+            advice = "" if self._typing_keys else self._advice
+            has_space = len(advice) + _MIN_KEYS_WIDTH <= width
+            words = (advice if has_space else "") or self._place
             return [Text(f" {words}" if words else "", style("footer--label"))]
         text = Text(" ")
         name = "footer--error" if feedback.is_error else "footer--feedback"
@@ -153,18 +179,35 @@ class StatusFooter(Widget):
         """Render the sentence and, if its last line leaves space, the keys after it."""
         width = max(self.size.width, 1)
         *before, line = self._sentence(width)
+        self._hits = []
+        if self._typing_keys:
+            self._append_typing_keys(line, width)
+        else:
+            self._append_actions(line, width)
+        text = Text("\n", no_wrap=True, end="").join([*before, line])
+        text.no_wrap, text.end = True, ""
+        return text
+
+    def _append_typing_keys(self, line: Text, width: int) -> None:
+        """Append the keys of the input at the right; the first ones stay if space is short."""
+        style, keys = self.get_component_rich_style, Text()
+        for key, words in self._typing_keys:
+            item = Text.assemble(
+                (f" {key}", style("footer--key")), (f" {words} ", style("footer--label"))
+            )
+            if line.cell_len + keys.cell_len + item.cell_len <= width:
+                keys.append_text(item)
+        line.append(" " * (width - line.cell_len - keys.cell_len)).append_text(keys)
+
+    def _append_actions(self, line: Text, width: int) -> None:
         gap = _GAP if line.cell_len else 0
         actions = self._fitting(width - line.cell_len - gap)
         keys = sum(map(self._width, actions))
         line.append(" " * max(0, width - line.cell_len - keys))
-        self._hits = []
         for action in actions:
             start = line.cell_len
             line.append_text(self._key_and_label(action))
             self._hits.append((start, line.cell_len, action.id))
-        text = Text("\n", no_wrap=True, end="").join([*before, line])
-        text.no_wrap, text.end = True, ""
-        return text
 
     def _fitting(self, width: int) -> Sequence[Action]:
         """Return the actions that fit, in their order; in an empty list, the available ones."""

@@ -5,7 +5,7 @@
 
 from collections import deque
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 from rheo_core.domain import Snapshot
@@ -28,6 +28,8 @@ class SummaryHeader(HeaderLines):
         super().__init__(id=id)
         self._shown = Summary(folder=_short(folder), badge=badge)
         self._samples: deque[float] = deque(maxlen=_MAX_SAMPLES)
+        self._steady = 0  # latest samples with data under the same conditions
+        self._paused = 0
 
     def on_mount(self) -> None:
         """Sample the speed once a second."""
@@ -35,6 +37,9 @@ class SummaryHeader(HeaderLines):
 
     def apply(self, snapshot: Snapshot, totals: Totals) -> None:
         """Show the totals of a snapshot."""
+        paused, self._paused = self._paused, snapshot.stats.paused
+        if snapshot.speed_limit_bps != self._shown.limit or self._paused < paused:
+            self._steady = 0  # earlier speeds say nothing about the time left
         self._show(
             busy=snapshot.stats.in_progress,
             slots=snapshot.slots,
@@ -49,6 +54,7 @@ class SummaryHeader(HeaderLines):
             left=totals.left_bytes,
             guessed_left=totals.guessed_left_bytes,
             unknown=totals.unknown,
+            slowest=totals.slowest_seconds,
             failed=snapshot.stats.failed,
             speed=snapshot.speed_bps,
             reading=snapshot.stats.total if snapshot.is_loading else 0,
@@ -81,14 +87,16 @@ class SummaryHeader(HeaderLines):
 
     def _sample(self) -> None:
         self._samples.append(self._shown.speed)
+        self._steady = self._steady + 1 if self._shown.speed else 0
         if not any(self._samples):
             self._samples.clear()
         self._show(samples=tuple(self._samples), mean_speed=self._mean_speed())
 
     def _mean_speed(self) -> float:
-        """Return the mean of the last seconds since data flows; 0.0 before there are enough."""
-        recent = list(takewhile(bool, islice(reversed(self._samples), _MEAN_SAMPLES)))
-        return sum(recent) / len(recent) if len(recent) >= _MIN_MEAN_SAMPLES else 0.0
+        """Return the mean of the last steady seconds; 0.0 before there are enough."""
+        count = min(self._steady, _MEAN_SAMPLES)
+        recent = islice(reversed(self._samples), count)
+        return sum(recent) / count if count >= _MIN_MEAN_SAMPLES else 0.0
 
     def lines(self) -> list[list[Span]]:
         """Return the lines that fit."""

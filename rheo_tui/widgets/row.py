@@ -83,12 +83,14 @@ class RowPainter:
         self._done_bar = Style(color=styles.done_bar.color, bgcolor=background)
         self._track = Style(color=styles.track.bgcolor, bgcolor=background)
 
-    def paint(self, row: DownloadSnapshot, width: int, layout: Layout, look: RowLook) -> Strip:
-        """Return the strip of a row.
+    def paint(
+        self, row: DownloadSnapshot, width: int, layout: Layout, look: RowLook
+    ) -> list[Segment]:
+        """Return the line of a row.
 
         Args:
             row: the download.
-            width: length of the strip in cells.
+            width: length of the line in cells.
             layout: columns of the row.
             look: the other contents of the row.
         """
@@ -104,7 +106,7 @@ class RowPainter:
             segments += self._cell(row, place, look)
             x = place.x + place.width
         segments.append(Segment(" " * (width - x), self.styles.base))
-        return Strip(self._finished(segments, look.cursor), width)
+        return self._finished(segments, look.cursor)
 
     def paint_fold(
         self, text: str, more: str, is_unfolded: bool, width: int, cursor: bool

@@ -1,14 +1,17 @@
 """DownloadTable: draw the visible downloads, and repaint only rows that changed."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
+from rich.segment import Segment
 from textual import events
 from textual.cache import LRUCache
+from textual.color import TRANSPARENT, Color
+from textual.filter import LineFilter
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -56,6 +59,15 @@ _STATUS_STYLES = (
 )  # fmt: skip
 
 
+class _Surface(NamedTuple):
+    """The properties of the table for which strips are drawn."""
+
+    size: Size
+    width: int  # of a row, cells
+    filters: Sequence[LineFilter]
+    background: Color
+
+
 class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows a `TableModel`. Line 0 is the header and does not scroll."""
 
@@ -100,6 +112,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
     class Following(Message):
         """The cursor follows a download now, or no longer does."""
 
+        hidden: DownloadSnapshot | None = None  # it ended because this row is not shown any more
+
     @dataclass
     class NotFound(Message):
         """There is no row to go to."""
@@ -128,7 +142,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         id: str | None = None,
     ) -> None:
         self._drawn: dict[int, Strip] = {}  # the strips on the screen, by line
-        self._drawn_for = (Size(), 0)  # the sizes for which they were drawn
+        self._surface = _Surface(Size(), 0, (), TRANSPARENT)
         super().__init__(id=id)
         self.model = model
         self._keymap = keymap
@@ -169,18 +183,19 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def is_following(self) -> bool:
-        """True if the current download stays in the list and under the cursor."""
+        """True if the current download stays under the cursor while it is shown."""
         return self.model.followed is not None
 
     @property
     def page_size(self) -> int:
         """Number of rows that fit."""
-        return max(1, self.size.height - self._header_lines)
+        height = self.size.height
+        return max(1, height - _header_lines(height))
 
     @property
     def _header_lines(self) -> int:
-        """Number of lines of titles; a low screen has no space for them."""
-        return int(self.size.height >= _MIN_TITLED_HEIGHT)
+        """Number of lines of titles."""
+        return _header_lines(self.size.height)
 
     def hold(self) -> None:
         """Keep rows in their places, because the user presses keys."""
@@ -191,6 +206,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self._current_id = lost
             self._reordered()
         self._held_until = time.monotonic() + _HOLD_SECONDS
+
+    def _release(self) -> None:
+        """Let rows move until the next key, because the user has not aimed at one in a new list."""
+        self.model.held = False
 
     def on_mount(self) -> None:
         """Update countdowns and volatile orders once a second."""
@@ -220,6 +239,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def resort(self) -> None:
         """Sort again after a change of the order; the cursor keeps its row."""
+        self._release()
         self.model.rebuild()
         self._reordered()
         self._scroll_to_cursor()
@@ -229,6 +249,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         The cursor keeps its row, or goes to the first one if that is not shown.
         """
+        self._release()
         self.model.refilter()
         if self.model.position(self._current_id or FOLD) is None:
             self.set_reactive(DownloadTable.cursor, 0)
@@ -247,6 +268,7 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
         While the app starts, it stays at the top, because kept downloads that start go there.
         """
+        self._end_following_hidden()
         line = self.cursor - self.scroll_offset.y if self._is_visible(self.cursor) else None
         was_at_top = self.scroll_offset.y == 0
         self.virtual_size = Size(1, self.model.lines + self._header_lines)
@@ -310,7 +332,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Paint the lines that look different, and keep them, so that each is drawn only once."""
         changed = {y: line for y, line in lines.items() if line != self._drawn.get(y)}
         if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+            width = self.size.width
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
             self._drawn.update(changed)
 
     # The cursor
@@ -463,6 +486,13 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.model.follow(None)
         self._reordered()
         self.post_message(self.Following())
+
+    def _end_following_hidden(self) -> None:
+        """End following if the tab or the filter does not show the download any more."""
+        followed = self.model.followed
+        if followed is not None and self.model.position(followed) is None:
+            self.model.follow(None)
+            self.post_message(self.Following(self.model.rows[followed]))
 
     def toggle_fold(self) -> None:
         """Show or hide the finished downloads."""
@@ -672,22 +702,24 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         Textual's own method makes new strips to apply them. A strip that is reused keeps its
         computed values, which are most of the cost of a line.
         """
-        filters, (_, background) = self.get_line_filters(), self.background_colors
-        base = self._painter_now.styles.base
-        # The scrollbar's space is reserved; it draws there only while it is visible.
-        width = self.size.width if not self.show_vertical_scrollbar else self._width
-        if self._drawn_for != (now := (self.size, self._width)):
-            self._drawn_for = now
+        _, background = self.background_colors
+        surface = _Surface(self.size, self._width, self.get_line_filters(), background)
+        if self._surface != surface:
+            self._surface = surface
             self._drawn.clear()
+            self._strips.clear()
         strips = []
         for y in crop.line_range:
             strip = self._drawn.get(y)
             if strip is None:
                 strip = self._drawn[y] = self.render_line(y)
-            strip = strip.adjust_cell_length(width, base)
-            for line_filter in filters:
-                strip = strip.apply_filter(line_filter, background)
             strips.append(strip)
+        width = surface.width
+        if width < surface.size.width and not self.show_vertical_scrollbar:
+            # Its space is reserved, but it draws there only while it is visible.
+            width = surface.size.width
+            (blank,) = self._filtered([Segment(" ", self._painter_now.styles.base)], 1)
+            strips = [strip.adjust_cell_length(width, blank.style) for strip in strips]
         left, right = crop.column_span
         if left > 0 or right < width:
             strips = [strip.crop(left, right) for strip in strips]
@@ -706,13 +738,24 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
                 read_only=self._is_read_only,
             )
             lines = [part for line in hint for part in wrap(line, width) or [""]]
-            return hint_line(lines, y, self.size.height, width, styles)
+            return self._filtered(hint_line(lines, y, self.size.height, width, styles), width)
         if y < self._header_lines:
-            return header_line(self.model.sort, width, self._layout(width), styles)
+            line = header_line(self.model.sort, width, self._layout(width), styles)
+            return self._filtered(line, width)
         position = self.scroll_offset.y + y - self._header_lines
         if position >= self.model.lines:
-            return Strip.blank(width, styles.base)
+            return self._filtered([Segment(" " * width, styles.base)], width)
         return self._line(position, width)
+
+    def _filtered(self, line: Iterable[Segment], width: int) -> Strip:
+        """Return the strip of a line in the filters' colours, once instead of at each paint.
+
+        `Strip.apply_filter` would look each line up, and make a second strip.
+        """
+        segments = list(line)
+        for line_filter in self._surface.filters:
+            segments = line_filter.apply(segments, self._surface.background)
+        return Strip(segments, width)
 
     def _line(self, position: int, width: int) -> Strip:
         row = self.model.row_at(position)
@@ -723,13 +766,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         more = f"{self._key_of('details')} {more}"
         if size := self.model.totals.completed_bytes:
             more = f"{size_text(size)} · {more}"
-        return self._painter_now.paint_fold(
+        line = self._painter_now.paint_fold(
             f"{self.model.finished:,} done",
             f"{more} · {self._key_of('clear_finished')} clears them from the list",
             self.model.is_unfolded,
             width,
             position == self.cursor,
         )
+        return self._filtered(line, width)
 
     def _row(self, row: DownloadSnapshot, position: int, width: int) -> Strip:
         columns, now = self._layout(width), time.time()
@@ -749,8 +793,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         key = (id(row), width, len(columns.places), look)
         painted = self._strips.get(key)
         if painted is None:  # with the row, so that no other one gets its id()
-            strip = self._painter_now.paint(row, width, columns, look)
-            painted = self._strips[key] = (row, strip)
+            segments = self._painter_now.paint(row, width, columns, look)
+            painted = self._strips[key] = (row, self._filtered(segments, width))
         return painted[1]
 
     @property
@@ -759,3 +803,8 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _key_of(self, action: str) -> str:
         return first_key(action, self._keymap)
+
+
+def _header_lines(height: int) -> int:
+    """Return the number of lines of titles; a low screen has no space for them."""
+    return int(height >= _MIN_TITLED_HEIGHT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -128,25 +129,65 @@ async def test_hash(demo: DemoServer, rheo: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "why"),
     [
-        ("{url}", "--hash", "{weaker}", "--hash", "{strongest}"),
-        ("{url}", "--hash", "{strongest}", "--hash", "{weaker}"),
-        ("{url}#{strongest}", "--hash", "{weaker}"),
-        ("{url}#{weaker}", "--hash", "{strongest}"),
-        ("{url}", "--mirror", "{url}?2#{strongest}", "--hash", "{weaker}"),
+        (("{url}", "--hash", "{weaker}", "--hash", "{strongest}"), "sha256 is used"),
+        (("{url}", "--hash", "{strongest}", "--hash", "{weaker}"), "sha256 is used"),
+        (("{url}#{weaker}&{strongest}",), "sha256 is used"),
+        (
+            ("{url}", "--mirror", "{url}?2#{strongest}", "--mirror", "{url}?3#{weaker}"),
+            "sha256 is used",
+        ),
+        (("{url}#{weaker}", "--hash", "{strongest}"), "yours is used"),
     ],
 )
 async def test_the_strongest_of_several_hashes_counts(
-    demo: DemoServer, rheo: Run, folder: Path, arguments: tuple[str, ...]
+    demo: DemoServer, rheo: Run, folder: Path, arguments: tuple[str, ...], why: str
 ) -> None:
     url, digest = demo.url(SMALL.path), demo.sha256(SMALL.path)
     values = {"url": url, "weaker": f"md5:{'0' * 32}", "strongest": f"sha256:{digest}"}
     words = [word.format_map(values) for word in arguments]
     result = await rheo("download", *words, "-o", folder)
     assert result.code == 0, result.err
-    assert "argument 1: ignored: md5 hash (sha256 is used)" in result.err
+    assert f"argument 1: ignored: md5 hash ({why})" in result.err
     assert "hash verified" in result.err
+
+
+LISTS = {  # with a strong checksum of their own
+    "URL": "{url}#sha512={evil}",
+    "JSON": '{{"url": "{url}", '
+    '"hash_config": {{"algorithm": "sha512", "expected_hash": "{evil}"}}}}',
+    "aria2": "{url}\n  checksum=sha-512={evil}",
+    "Metalink": '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f">'
+    '<hash type="sha-512">{evil}</hash><url>{url}</url></file></metalink>',
+    "table": "url,sha512\n{url},{evil}",
+    "aria2c": "aria2c --checksum=sha-512={evil} {url}",
+    "mirror": "{url}\t{url}?2#sha512={evil}",
+}
+
+
+@pytest.mark.parametrize("own", ["md5", "sha256"])
+@pytest.mark.parametrize("form", [*LISTS, "flag"])
+async def test_no_stronger_checksum_replaces_that_of_the_user(
+    server: MisbehavingServer, rheo: Run, folder: Path, form: str, own: str
+) -> None:
+    good, evil = b"good", b"evil"
+    url, digest = server.on("/f", serving(evil)), hashlib.sha512(evil).hexdigest()
+    words = ["--hash", f"{own}:{hashlib.new(own, good).hexdigest()}", "-o", folder]
+    if form == "flag":
+        words += [url, "--mirror", f"{url}?2#sha512={digest}"]
+    elif form == "URL":
+        words += [LISTS[form].format(url=url, evil=digest)]
+    else:
+        folder.mkdir()
+        text = folder.with_name("list")
+        text.write_text(LISTS[form].format(url=url, evil=digest))
+        words += ["-i", text]
+    result = await rheo("download", "--retries", "0", *words)
+    assert result.code == 1
+    assert "ignored: sha512 hash (yours is used)" in result.err
+    assert f"wrong {own.upper().replace('SHA256', 'SHA-256')}" in result.err
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(

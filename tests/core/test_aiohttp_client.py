@@ -1,6 +1,7 @@
 """The client on aiohttp, for those who bring a session: its time limits and its errors."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,62 @@ async def test_such_chunks_are_not_added_to_a_part_file(
     assert error == "malformed response: its Transfer-Encoding is not supported"
 
 
+@pytest.mark.parametrize("length", [300, 300_000])
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+@pytest.mark.parametrize("is_framed", [True, False])
+@pytest.mark.parametrize("rest", ["Connection: close\r\n", "x-A :1\n", ""])
+@pytest.mark.parametrize("step", [1, 1000])
 async def test_a_doubled_carriage_return_behind_an_empty_field_ends_no_head(
-    server: MisbehavingServer, tmp_path: Path
+    server: MisbehavingServer,
+    tmp_path: Path,
+    status: str,
+    length: int,
+    is_framed: bool,
+    rest: str,
+    step: int,
 ) -> None:
-    response = b"HTTP/1.1 200 OK\r\nX:\r\r\nContent-Length: 10\r\n\r\nabcdefghij"
-    error = await failure(server, tmp_path, raw(response))
-    assert error == "malformed response: its last header field is empty"
+    size, place = f"Content-Length: {length}", f"Content-Range: bytes 0-{length - 1}/{length}"
+    fields = f"{place}\r\n{size}\r\nX:\r\r\n" if is_framed else f"{place}\r\nX:\r\r\n{size}\r\n"
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(f"HTTP/1.1 {status}\r\n{fields}".encode())
+        following = f"{rest}\r\n".encode()
+        for at in range(0, len(following), step):
+            await asyncio.sleep(0.002)
+            await exchange.send(following[at : at + step])
+        await asyncio.sleep(0.02)  # in one packet, aiohttp itself refuses it
+        with suppress(ConnectionError):
+            await exchange.send(b"a" * length)
+        await exchange.close()
+
+    error = await failure(server, tmp_path, behave)
+    assert error == "malformed response: its head may continue after an empty field"
+
+
+@pytest.mark.parametrize("body", [b"abc", b"abc\r\nX: y", b"a b: c", b"\0" * 9, b"a" * 300_000])
+@pytest.mark.parametrize(
+    "framing", ["Content-Length: {}\r\n", "Transfer-Encoding: chunked\r\n", ""]
+)
+@pytest.mark.parametrize("step", [1, 1_000_000])
+async def test_an_empty_field_may_end_the_head(
+    server: MisbehavingServer, tmp_path: Path, body: bytes, framing: str, step: int
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        head = f"HTTP/1.1 200 OK\r\n{framing.format(len(body))}Content-Encoding:\r\n\r\n"
+        await exchange.send(head.encode())
+        sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if "chunked" in framing else body
+        for at in range(0, min(len(sent), 10), step):
+            await asyncio.sleep(0.002)
+            await exchange.send(sent[at : at + step])
+        if step == 1:
+            await exchange.send(sent[10:])
+        await exchange.close()
+
+    config = FileConfig(url=server.on("/f", behave))
+    async with AiohttpClient() as client:
+        manager, _ = await fetch(tmp_path, [config], client=client)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert (tmp_path / "f").read_bytes() == body
 
 
 @pytest.mark.parametrize("rest", [b"5\r\nabcde\r\nX\r\n", b"0\r\nno field\r\n\r\n"])

@@ -87,6 +87,25 @@ async def test_redirects_and_heads_without_secrets(
 
 @STRICTER_CLIENT
 @pytest.mark.parametrize(("names", "size"), [(4_000, 1), (110, 1), (150, 1_000), (1, 50_000)])
+async def test_secrets_that_a_response_repeats_are_hidden(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    names = ["X-Auth-Token", "X-Amz-Security-Token", "X-CSRF-Token", "X-Api-Key", "Authorization"]
+    names += ["Cookie", "X-Session-Id", "WWW-Authenticate", "Proxy-Authenticate", "Set-Cookie"]
+    shown = {"Repr-Digest": "sha-256=:x:", "X-Goog-Hash": "crc32c=x", "X-Request-Id": "7"}
+    fields = {name.replace("-", "_"): "pw" for name in names}
+    fields |= {name.replace("-", "_"): value for name, value in shown.items()}
+    config = FileConfig(url=server.on("/f", answer("404 No", b"", **fields)))
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=20)
+        details = manager.details(config.id)
+    assert details is not None
+    response = {name.lower(): value for name, value in details.hops[0].response}
+    assert {response[name.lower()] for name in names} == {"***"}
+    assert {name: response[name.lower()] for name in shown} == shown
+
+
 async def test_a_large_head_is_not_kept_whole(
     server: MisbehavingServer, tmp_path: Path, names: int, size: int
 ) -> None:

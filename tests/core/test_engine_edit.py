@@ -30,11 +30,11 @@ def files_in(folder: Path) -> list[Path]:
 
 
 async def stopped_half_way(
-    manager: DownloadManager, server: MisbehavingServer, until: Until
+    manager: DownloadManager, server: MisbehavingServer, until: Until, filename: str | None = None
 ) -> FileConfig:
     """Return a download that is paused with some of its bytes."""
     gate = Gate(BODY, SEEN, ETag='"v1"')
-    config = FileConfig(url=server.on("/f", gate))
+    config = FileConfig(url=server.on("/f", gate), filename=filename)
     await manager.add([config])
     await asyncio.wait_for(gate.reached.wait(), 30)
     info = manager.get_download_info
@@ -114,6 +114,26 @@ async def test_another_link_of_a_failed_download(server: MisbehavingServer, tmp_
         await manager.wait_until_complete(timeout=10)
         assert [row.id for row in manager.snapshot().downloads] == [edited]
     assert (tmp_path / "kept").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("verbs", [["retry", "pause"], ["retry"], ["restore"], []], ids="-".join)
+async def test_a_renamed_download_does_not_return_under_its_old_name(
+    server: MisbehavingServer, tmp_path: Path, until: Until, verbs: list[str]
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        await manager.cancel(config.id, keep_partial=True)
+        for verb in verbs:
+            assert await getattr(manager, verb)(config.id)
+        edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        assert edited is not None
+        assert not await manager.restore(config.id)
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+        await manager.resume(edited)
+        await manager.wait_until_complete(30)
+        assert not await manager.restore(config.id)
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+    assert names_in(tmp_path) == ["g"]
 
 
 async def test_the_name_of_another_download_is_refused(
@@ -339,3 +359,48 @@ async def test_its_own_number_of_connections(
         for gate in gates:
             gate.opened.set()
         await manager.wait_until_complete(timeout=10)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "remove", "rename", "move"])
+async def test_the_bytes_follow_while_another_download_writes_their_name(
+    server: MisbehavingServer, tmp_path: Path, until: Until, verb: str
+) -> None:
+    """The other one holds the name of the file, but has a part file of its own."""
+    gate = Gate(BODY, SEEN, ETag='"v2"')
+    other = FileConfig(
+        url=server.on("/other", gate), filename="f", file_exists_strategy=FileExistsStrategy.ERROR
+    )
+    updates = {"rename": {"filename": "g"}, "move": {"destination_subdir": "a"}}
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        await manager.add([other])
+        await asyncio.wait_for(gate.reached.wait(), 30)
+        if verb in updates:
+            edited = await manager.edit(config.id, config.model_copy(update=updates[verb]))
+            assert edited is not None
+            await manager.resume(edited)
+        else:
+            await getattr(manager, verb)(config.id)
+        gate.opened.set()
+        await manager.wait_until_complete(30)
+    wanted = {"rename": ["f", "g"], "move": ["a/f", "f"]}.get(verb, ["f"])
+    assert sorted(str(path.relative_to(tmp_path)) for path in files_in(tmp_path)) == wanted
+    starts = [each.range_start for each in server.requests if each.target == "/f"]
+    assert starts == [None, SEEN] if verb in updates else [None]
+
+
+async def test_the_name_where_bytes_of_the_same_link_are_is_refused(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    """Such as those that another run began under this name."""
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await stopped_half_way(manager, server, until, filename="g")
+    server.requests.clear()
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        with pytest.raises(DestinationError, match="data of the same link is there already"):
+            await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        await manager.resume(config.id)
+        await manager.wait_until_complete(30)
+    assert [request.range_start for request in server.requests] == [None, SEEN]
+    assert (tmp_path / "f").read_bytes() == BODY

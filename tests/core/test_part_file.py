@@ -63,7 +63,7 @@ def begun(part: PartFile) -> None:
 def test_names(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "a.bin", PartOwner("source"))
     assert part.path == tmp_path / "a.bin.part"
-    assert part.state_path == tmp_path / "a.bin.part.state"
+    assert part.paths.state == tmp_path / "a.bin.part.state"
 
 
 def test_the_state_survives(part: PartFile) -> None:
@@ -205,7 +205,7 @@ def test_a_move_that_a_crash_ended_leaves_one_name(
         again.open()
         assert again.state == PartState("source", 200, STRONG, FIRST_HALF)
         again.close()
-    kept = {again.path, again.state_path} if use != "discard" else set()
+    kept = {again.path, again.paths.state} if use != "discard" else set()
     assert {path for path in part.path.parent.rglob("*") if path.is_file()} == kept
 
 
@@ -233,7 +233,7 @@ def test_other_programs_wait_for_the_end_of_a_move(
     assert moved is not None
     look()
     again.end_move(moved)
-    assert {path.name for path in new.parent.iterdir()} == {again.path.name, again.state_path.name}
+    assert {path.name for path in new.parent.iterdir()} == {again.path.name, again.paths.state.name}
     again.open()
     assert again.state.offset == 100
 
@@ -384,8 +384,8 @@ def test_special_files_stay_and_another_name_is_taken(
 ) -> None:
     victim = part.destination.with_name("victim")
     victim.write_bytes(b"victim")
-    usual = part.path, part.state_path
-    path = part.path if which == "part" else part.state_path
+    usual = part.path, part.paths.state
+    path = part.path if which == "part" else part.paths.state
     match kind:
         case "link":
             path.symlink_to(victim)
@@ -399,7 +399,7 @@ def test_special_files_stay_and_another_name_is_taken(
             path.mkdir()
     there = file_state(path)
     begun(part)
-    assert (part.path, part.state_path) != usual
+    assert (part.path, part.paths.state) != usual
     again = PartFile(part.destination, PartOwner("source"))
     again.open()
     assert again.state.offset == 100  # what was begun under that name is found again
@@ -414,7 +414,7 @@ def test_special_files_stay_and_another_name_is_taken(
 def test_a_state_that_is_a_link_is_not_written_through(part: PartFile) -> None:
     victim = part.path.with_name("victim")
     victim.write_bytes(b"victim")
-    part.state_path.symlink_to(victim)
+    part.paths.state.symlink_to(victim)
     try:
         part.open()
         part.expect(5, STRONG)
@@ -426,7 +426,7 @@ def test_a_state_that_is_a_link_is_not_written_through(part: PartFile) -> None:
 
 
 def test_a_state_that_is_a_fifo_holds_nobody_up(part: PartFile) -> None:
-    os.mkfifo(part.state_path)
+    os.mkfifo(part.paths.state)
     part.path.write_bytes(b"x")
     ended = threading.Event()
 
@@ -441,7 +441,7 @@ def test_a_state_that_is_a_fifo_holds_nobody_up(part: PartFile) -> None:
     threading.Thread(target=try_it, daemon=True).start()
     in_time = ended.wait(2)
     if not in_time:  # let the thread go before the verdict
-        part.state_path.open("wb").close()
+        part.paths.state.open("wb").close()
         ended.wait(20)
     assert in_time
 
@@ -449,19 +449,19 @@ def test_a_state_that_is_a_fifo_holds_nobody_up(part: PartFile) -> None:
 @pytest.mark.parametrize("kind", ["missing", "empty", "garbage", "other version", "flipped byte"])
 def test_a_state_that_is_not_ours_is_not_believed(part: PartFile, kind: str) -> None:
     begun(part)
-    data = part.state_path.read_bytes()
+    data = part.paths.state.read_bytes()
     match kind:
         case "missing":
             part.path.write_bytes(b"")
-            part.state_path.unlink()
+            part.paths.state.unlink()
         case "empty":
-            part.state_path.write_bytes(b"")
+            part.paths.state.write_bytes(b"")
         case "garbage":
-            part.state_path.write_bytes(os.urandom(100))
+            part.paths.state.write_bytes(os.urandom(100))
         case "other version":
-            part.state_path.write_bytes(data.replace(b"rheo part state", b"rheo part state 9"))
+            part.paths.state.write_bytes(data.replace(b"rheo part state", b"rheo part state 9"))
         case _:
-            part.state_path.write_bytes(data.replace(b"100", b"101", 1))
+            part.paths.state.write_bytes(data.replace(b"100", b"101", 1))
     part.open()
     assert part.state == PartState("source")
 
@@ -519,8 +519,8 @@ def test_any_bytes_as_state(tmp_path: Path, data: bytes) -> None:
     """Signed or not: nothing falls over, and nothing is believed that cannot be."""
     part = PartFile(tmp_path / "b.bin", PartOwner("source"), key=lambda: KEY)
     part.path.write_bytes(b"0123456789")
-    part.state_path.write_bytes(data)
-    part.state_path.chmod(0o600)
+    part.paths.state.write_bytes(data)
+    part.paths.state.chmod(0o600)
     part.open()
     state = part.state
     part.release(keep=True)
@@ -642,8 +642,8 @@ def test_discard_removes_a_state_that_a_crash_did_not_rename(
     part: PartFile, written: int | None
 ) -> None:
     begun(part)
-    unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
-    unfinished.write_bytes(part.state_path.read_bytes()[:written])
+    unfinished = part.paths.state.with_name(f"{part.paths.state.name}.new")
+    unfinished.write_bytes(part.paths.state.read_bytes()[:written])
     unfinished.chmod(0o600)
     PartFile(part.destination, PartOwner("source")).discard()
     assert names_in(part.path.parent) == []

@@ -1,5 +1,6 @@
 """Listings of folders: a part file is never overlooked for longer than they are believed."""
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from rheo_core import FileConfig
 from rheo_core.infrastructure.disk import DiskThreads
+from rheo_core.infrastructure.files import folder_of
 from rheo_core.transfer import PartListings, part_listings
+from rheo_core.transfer.part_names import stems_of_parts
 from tests.core.engine import fetch, quick_retries, serving
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import cut, in_turn
@@ -33,7 +36,9 @@ async def test_a_folder_without_part_files_is_free(
     await until(lambda: listings.is_free(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["x.part", "x.part.state", "x.0a1b2c3d.part.state", "Y.PART"])
+@pytest.mark.parametrize(
+    "name", ["x.part", "x.part.state", "x.0a1b2c3d.part.state", "Y.PART", "x (1).part"]
+)
 async def test_a_folder_with_a_part_file_of_anybody_is_not(
     listings: PartListings, tmp_path: Path, until: Until, name: str
 ) -> None:
@@ -58,19 +63,20 @@ async def test_no_listing_that_began_before_a_part_file_is_believed(
     """One file is left while a thread lists the folder, and another one is slow."""
     began, go_on = threading.Event(), threading.Event()
 
-    def slow_list(folder: str) -> bool:
+    def slow_stems(folder: str, max_names: int) -> set[str]:
         began.set()
-        return go_on.wait(20)
+        go_on.wait(20)
+        return set()
 
     await until(lambda: listings.is_free(tmp_path))
-    monkeypatch.setattr(part_listings, "_has_no_part", slow_list)
+    monkeypatch.setattr(part_listings, "stems_of_parts", slow_stems)
     await until(lambda: listings.is_free(tmp_path) and began.is_set())
     listings.forget()
     for _ in range(3):
         assert not listings.is_free(tmp_path)
     go_on.set()
-    await until(lambda: not listings._listed)
-    assert not listings._listings
+    await until(lambda: not listings._begun)
+    assert not listings.is_free(tmp_path)
     await until(lambda: listings.is_free(tmp_path))
 
 
@@ -100,13 +106,20 @@ async def test_a_retry_finds_the_part_file_of_the_attempt_before(
     assert [each.range_start for each in server.requests][-2:] == [None, 400_000]
 
 
-async def test_a_folder_is_listed_after_some_looks(
-    listings: PartListings, tmp_path: Path, until: Until
+async def test_a_folder_is_listed_once_for_the_first_downloads_and_their_numbers(
+    listings: PartListings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few files do not pay for a listing."""
-    for _ in range(part_listings._LOOKS_BEFORE):
-        assert not listings.is_free(tmp_path)
-    assert not listings._listed and not listings._listings
-    listings.is_free(tmp_path)
-    await until(lambda: str(tmp_path) in listings._listings)
-    assert listings.is_free(tmp_path)
+    folder, listed = folder_of(str(tmp_path / "x")), list[Path | str]()
+
+    def counted(folder: Path | str, max_names: int) -> set[str] | None:
+        listed.append(folder)
+        return stems_of_parts(folder, max_names)
+
+    monkeypatch.setattr(part_listings, "_INTERVAL_SECONDS", 60.0)
+    monkeypatch.setattr(part_listings, "stems_of_parts", counted)
+    (tmp_path / "x (2).part").touch()
+    assert not listings.is_free(folder)  # nobody has looked
+    numbers = await asyncio.gather(*(listings.numbers(tmp_path / name) for name in "xxy"))
+    assert [set(each) for each in numbers] == [{2}, {2}, set()]
+    assert not listings.is_free(folder)
+    assert listed == [folder]

@@ -97,7 +97,7 @@ def test_syncing_is_a_choice(
 @pytest.mark.parametrize("left", [b"", b"rheo pa", STATE_MARK + b"5\nhalf", bytes(500)])
 def test_what_a_kill_in_a_checkpoint_leaves_is_removed(part: PartFile, left: bytes) -> None:
     part.checkpoint((WrittenRange(0, 4, part.write(0, b"data")),))
-    unfinished = part.state_path.with_name(f"{part.state_path.name}.new")
+    unfinished = part.paths.state.with_name(f"{part.paths.state.name}.new")
     unfinished.touch(0o600)
     unfinished.write_bytes(left)
     part.release(keep=True)

@@ -439,6 +439,40 @@ async def test_bytes_that_only_a_replaced_link_can_continue_go_with_the_failed_d
     assert names_in(folder) == (["get.part", "get.part.state"] if stay else [])
 
 
+@pytest.mark.parametrize("verb", ["remove", "remove_many", "restore"])
+@pytest.mark.parametrize("validator", [ETAG, DATED], ids=["etag", "date"])
+async def test_such_bytes_go_at_the_next_start_if_the_program_is_killed(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    validator: dict[str, str],
+    verb: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, session = tmp_path / "files", tmp_path / "session.db"
+    a = FileConfig(url=server.on(A, breaking(BODY, **validator)))
+
+    def open_one() -> DownloadManager:
+        return DownloadManager(
+            download_dir=folder, session_path=session, connections=1, retry_handler=None
+        )
+
+    async with open_one() as manager:
+        await manager.add([a])
+        await manager.wait_until_complete(timeout=30)
+        await manager.edit(a.id, FileConfig(url=server.url(B)))  # 404
+        await manager.wait_until_complete(timeout=30)
+        await (manager.remove_many([a.id]) if verb == "remove_many" else manager.remove(a.id))
+        if verb == "restore":
+            assert await manager.restore(a.id)
+        monkeypatch.setattr(manager._parts.control.kept, "_kept", {})  # as if it were killed
+    assert bytes_of_a(folder)
+    async with open_one() as manager:
+        await next(task for task in manager._watchers if "discard_left" in repr(task))
+    stay = validator is ETAG or verb == "restore"
+    assert names_in(folder) == (["get.part", "get.part.state"] if stay else [])
+    assert (b"token=a" in session.read_bytes()) == (verb == "restore")
+
+
 EDITS: dict[str, Callable[[str], str]] = {
     "token": lambda url: url.replace("token=a", "token=b"),
     "login": lambda url: url.replace("://", "://me:x@"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rheo_core.infrastructure.processes import CommandRunner
+from rheo_core.infrastructure.processes import ProcessRunner
 from tests.programs import WAITS, is_running
 from tests.waiting import until
 
@@ -22,8 +22,8 @@ DETACHED = f"import os; os.fork() and os._exit(0); os.setsid(); {WAITS}"
 
 
 @pytest.fixture
-async def commands() -> AsyncIterator[CommandRunner]:
-    commands = CommandRunner()
+async def commands() -> AsyncIterator[ProcessRunner]:
+    commands = ProcessRunner()
     yield commands
     await commands.close()
 
@@ -43,7 +43,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_a_flood_of_output_is_read_and_dropped(
-    commands: CommandRunner, temporary: Path, caplog: pytest.LogCaptureFixture
+    commands: ProcessRunner, temporary: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     line, before = "y" * 1000, nameless()
@@ -70,7 +70,7 @@ def nameless() -> set[str]:
 
 
 async def test_a_command_that_writes_more_than_is_kept_comes_to_its_end(
-    commands: CommandRunner, caplog: pytest.LogCaptureFixture
+    commands: ProcessRunner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     command = ["sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' 'x'; echo; echo end >&2; exit 3"]
@@ -80,7 +80,7 @@ async def test_a_command_that_writes_more_than_is_kept_comes_to_its_end(
     assert last == f"sh: {20_000_005 - MIB} more bytes of output were dropped"
 
 
-async def test_a_loop_that_has_a_flood_to_read_goes_on(commands: CommandRunner) -> None:
+async def test_a_loop_that_has_a_flood_to_read_goes_on(commands: ProcessRunner) -> None:
     run = asyncio.create_task(commands.run(["yes"], {}, 1.0))
     turns = 0
     async with asyncio.timeout(30):
@@ -94,7 +94,7 @@ async def test_a_loop_that_has_a_flood_to_read_goes_on(commands: CommandRunner) 
     "command", ["echo said", "echo said >&2", "printf said", "echo said; exec >&- 2>&-"]
 )
 async def test_all_output_is_there_at_the_end(
-    commands: CommandRunner, caplog: pytest.LogCaptureFixture, command: str
+    commands: ProcessRunner, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
     caplog.set_level(logging.INFO)
     assert await commands.run(["sh", "-c", command], {}, 30) is None
@@ -102,7 +102,7 @@ async def test_all_output_is_there_at_the_end(
 
 
 async def test_a_secret_that_a_command_writes_is_not_logged(
-    commands: CommandRunner, caplog: pytest.LogCaptureFixture
+    commands: ProcessRunner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     await commands.run(["echo", "http://me:pw@x/a?hdnea=c4nary7x \x1b[31m"], {}, 30)
@@ -110,7 +110,7 @@ async def test_a_secret_that_a_command_writes_is_not_logged(
 
 
 async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
-    commands: CommandRunner, tmp_path: Path
+    commands: ProcessRunner, tmp_path: Path
 ) -> None:
     """The pipe is read until the child or rheo ends."""
     done = tmp_path / "done"
@@ -127,7 +127,7 @@ async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
 async def test_what_was_left_in_the_background_ends_with_the_program(
     tmp_path: Path, code: str, redirect: str
 ) -> None:
-    commands, pid = CommandRunner(), tmp_path / "pid"
+    commands, pid = ProcessRunner(), tmp_path / "pid"
     script = f'"$1" -c "$2" "$3" {redirect} & exit 0'
     command = ["sh", "-c", script, "sh", sys.executable, code, str(pid)]
     assert await commands.run(command, {}, 60) is None
@@ -138,7 +138,7 @@ async def test_what_was_left_in_the_background_ends_with_the_program(
     await until(lambda: not is_running(pid))
 
 
-async def test_a_time_out_ends_the_children_too(commands: CommandRunner, tmp_path: Path) -> None:
+async def test_a_time_out_ends_the_children_too(commands: ProcessRunner, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     command = ["sh", "-c", '"$1" -c "$2" "$3" & wait', "sh", sys.executable, DEAF, str(pid)]
     problem = await commands.run(command, {}, 3)
@@ -147,7 +147,7 @@ async def test_a_time_out_ends_the_children_too(commands: CommandRunner, tmp_pat
 
 
 async def test_a_program_that_detaches_itself_is_left_alone(tmp_path: Path) -> None:
-    commands, pid = CommandRunner(), tmp_path / "pid"
+    commands, pid = ProcessRunner(), tmp_path / "pid"
     assert await commands.run([sys.executable, "-c", DETACHED, str(pid)], {}, 60) is None
     await until(lambda: pid.exists() and pid.read_text() != "")
     async with asyncio.timeout(30):
@@ -158,7 +158,7 @@ async def test_a_program_that_detaches_itself_is_left_alone(tmp_path: Path) -> N
 
 async def test_nothing_stays_open(tmp_path: Path) -> None:
     before = len(list(DESCRIPTORS.iterdir()))
-    commands = CommandRunner()
+    commands = ProcessRunner()
     for command in (["true"], ["/no/such/program"], ["a\0b"], ["sh", "-c", "sleep 600 &"]):
         await commands.run(command, {}, 30)
     await commands.close()

@@ -1,5 +1,6 @@
 """Logins: basic, digest, bearer and netrc, as servers see them."""
 
+import json
 import re
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from rheo_core import FileConfig
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
+from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http.auth import Login, NetrcFile, check_netrc
-from rheo_core.inputs import read_entries
+from rheo_core.inputs import ReadOptions, read_entries
 from tests.clients import IS_AIOHTTP
 from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -147,6 +149,9 @@ MD5 = Guarded.CHALLENGE.format("MD5")
         ("Digest", 'Digest realm="r"', MD5.replace("auth", "auth-conf"), MD5),
         (f'{MD5}, domain="/a http://[x/"',),
         (f'{MD5}, domain="http://h:99999/"',),
+        ('DIGEST REALM="r", NONCE="n0", QOP="auth", ALGORITHM=MD5',),
+        ('Digest Realm="r", Nonce="n0", qop="AUTH", algorithm=MD5',),
+        ('digest Realm="r", nonce="n0", Qop="Auth", Opaque="a\\"b"',),
     ],
 )
 async def test_the_challenge_is_found_among_others(
@@ -485,3 +490,51 @@ async def test_a_quote_that_is_not_closed_takes_no_other_secret_along(
     config = FileConfig(url=server.url("/x"), request=RequestOptions(netrc=True))
     manager, _ = await fetch(tmp_path / "out", [config])
     assert error_of(manager, config) == sentence and not server.requests
+
+
+OWN, PLAIN = "http://x:y@h/a", "http://h/b"
+STORED = RequestRules(hosts={"h": RequestOptions(user="me:secret", auth="digest")})
+
+
+def ways_to_another_url(url: str, auth: str) -> dict[str, tuple[FileConfig, str]]:
+    """Return downloads with a request to `PLAIN`, and a login in another URL of a list."""
+    outside = {"url": url, "request": {"auth": auth}}
+    (entry,) = read_entries([json.dumps(outside | {"mirrors": [PLAIN]})], (), ReadOptions())
+    assert entry.config is not None and not entry.refused
+    (link,) = read_entries([json.dumps(outside)], (), ReadOptions())
+    assert link.config is not None
+    renewed = FileConfig(url="http://h/a").renewed_by(link.config)
+    again = renewed.with_link("http://h/c")
+    return {
+        "mirror": (entry.config, PLAIN),
+        "link": (entry.config.with_link(PLAIN), PLAIN),
+        "link of a renewed one": (renewed.with_link(PLAIN), PLAIN),
+        "former link of a renewed one": (renewed.with_link("http://h/a"), "http://h/a"),
+        "mirror of a renewed one": (renewed.model_copy(update={"mirrors": (PLAIN,)}), PLAIN),
+        "two links later": (again.with_link(PLAIN), PLAIN),
+        "renewed": (entry.config.renewed_by(FileConfig(url=PLAIN)), PLAIN),
+    }
+
+
+@pytest.mark.parametrize("url", [OWN, "http://:@h/a"])
+@pytest.mark.parametrize("auth", ["basic", "any"])
+def test_a_list_chooses_the_scheme_of_its_own_login_only(url: str, auth: str) -> None:
+    for way, (config, source) in ways_to_another_url(url, auth).items():
+        sent = STORED.for_origin("h", config.options_for(source))
+        assert (sent.auth, sent.user and sent.user.get_secret_value()) == ("digest", "me:secret"), (
+            way
+        )
+    (entry,) = read_entries(
+        [json.dumps({"url": url, "request": {"auth": auth}})], (), ReadOptions()
+    )
+    assert entry.config is not None
+    assert entry.config.options_for(url).auth == auth
+
+
+@pytest.mark.parametrize("auth", ["basic", "digest", "any"])
+def test_a_scheme_that_the_user_chose_holds_for_the_stored_login(auth: str) -> None:
+    config = FileConfig(url=PLAIN).with_options(RequestOptions(auth=auth))
+    assert STORED.for_origin("h", config.options_for(PLAIN)).auth == auth
+    with_login = FileConfig(url=OWN, mirrors=(PLAIN,)).with_options(RequestOptions(auth="digest"))
+    basic = RequestRules(hosts={"h": RequestOptions(user="me:secret", auth="basic")})
+    assert basic.for_origin("h", with_login.options_for(PLAIN)).auth == "digest"

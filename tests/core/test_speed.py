@@ -52,6 +52,29 @@ def test_eta() -> None:
     assert calculator.record_chunk(50, 150, 100, 3.0).eta_seconds == 0.0
 
 
+def test_the_wait_for_the_first_byte_does_not_count() -> None:
+    calculator = SpeedCalculator()
+    for second in range(4):
+        calculator.record_chunk(0, 50, 1000, float(second))
+    metrics = calculator.record_chunk(100, 150, 1000, 4.0)
+    assert metrics.average_speed_bps == 100
+    assert metrics.elapsed_seconds == 4.0
+
+
+def test_the_remaining_time_is_known_in_a_window_of_any_length() -> None:
+    calculator = SpeedCalculator(window_seconds=0.5)
+    for at in range(9):
+        metrics = calculator.record_chunk(10, 10 * at, 1000, at / 10)
+    assert metrics.eta_seconds == pytest.approx(9.2)
+
+
+def test_the_remaining_time_is_known_after_two_seconds_with_data() -> None:
+    calculator = SpeedCalculator()
+    known = [calculator.record_chunk(0, 0, 1000, 0.0), calculator.record_chunk(0, 0, 1000, 9.0)]
+    known += [calculator.record_chunk(10, 10 * at, 1000, 9.0 + at / 2) for at in range(1, 5)]
+    assert [each.eta_seconds for each in known] == [None] * 5 + [48.0]
+
+
 def test_two_records_at_one_moment() -> None:
     calculator = SpeedCalculator()
     calculator.record_chunk(0, 0, 100, 1.0)

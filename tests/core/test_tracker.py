@@ -82,6 +82,14 @@ class TrackerAgainstACount(RuleBasedStateMachine):
             self.gone.add(download_id)
 
     @rule(name=names)
+    def drop(self, name: int) -> None:
+        download_id = record(name).id
+        self.tracker.drop(download_id)
+        if self.model.pop(download_id, None) is not None:
+            self.changed.discard(download_id)
+            self.gone.add(download_id)
+
+    @rule(name=names)
     def restore(self, name: int) -> None:
         download_id = record(name).id
         known = self.removed.pop(download_id, None)
@@ -263,3 +271,13 @@ def test_null_tracker_tells_nothing_and_keeps_nothing() -> None:
     assert tracker.get(one.id) is None
     assert list(tracker.records()) == []
     assert list(tracker.active()) == []
+
+
+def test_bytes_found_on_the_disk_have_no_speed() -> None:
+    resumed = record("resumed", DownloadStatus.IN_PROGRESS)
+    resumed.begin_attempt(1)
+    resumed.sample()
+    resumed.resume_from(1_000_000)
+    assert resumed.sample() == 0
+    assert resumed.metrics is not None
+    assert resumed.metrics.average_speed_bps == 0

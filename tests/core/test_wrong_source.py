@@ -19,6 +19,7 @@ from tests.core.engine import (
     status_of,
 )
 from tests.core.test_engine_checksums import repr_digest
+from tests.core.test_engine_pieces import pieces_of
 from tests.faults.disk import state_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, cut, in_turn
@@ -31,14 +32,21 @@ RIGHT = serving(BODY, ETag='"right"')
 WRONG = serving(OTHER, ETag='"wrong"')
 HASH = HashConfig(algorithm="sha256", expected_hash=sha256(BODY))
 
-FAULTS = {
-    "broken": cut(BODY, HALF, ETag='"right"'),
-    "reset": cut(BODY, HALF, reset=True, ETag='"right"'),
-    "refused": cut(BODY, 0, reset=True),
+BUSY = {
     "503": answer("503 Busy"),
     "503 with a wait": answer("503 Busy", Retry_After="0"),
     "429": answer("429 Slow Down", Retry_After="0"),
 }
+FAULTS = {
+    "broken": cut(BODY, HALF, ETag='"right"'),
+    "reset": cut(BODY, HALF, reset=True, ETag='"right"'),
+    "refused": cut(BODY, 0, reset=True),
+    **BUSY,
+}
+
+
+async def closing(exchange: Exchange) -> None:
+    await exchange.close()
 
 
 def asking(server: MisbehavingServer, *behaviours: Behaviour, **fields: Any) -> FileConfig:
@@ -175,6 +183,36 @@ async def test_a_retry_by_the_user_asks_all_sources_again(
         await manager.wait_until_complete(timeout=30)
     assert_is_right(tmp_path)
     assert len(starts(server, 0)) == 2
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("damaged", [OTHER, BODY[:-1] + b"!"], ids=["wholly", "at the end"])
+@pytest.mark.parametrize("fault", [*BUSY, "no response"])
+async def test_a_passing_fault_of_the_mirror_that_has_good_pieces_is_retried(
+    server: MisbehavingServer, tmp_path: Path, fault: str, damaged: bytes, connections: int
+) -> None:
+    """Although the first source has sent the same bad pieces in both of its turns."""
+    own = serving(damaged, ETag='"wrong"')
+    mirrors = in_turn(*[BUSY.get(fault, closing)] * 3, RIGHT), answer("404 Not Found")
+    config = asking(server, own, *mirrors, hash_config=None, pieces=pieces_of(BODY))
+    options = {"connections": connections, "retry_handler": quick_retries(3)}
+    manager, _ = await fetch(tmp_path, [config], **options)
+    assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
+    assert_is_right(tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["404 Not Found", "503 Busy"])
+async def test_a_mirror_that_cannot_repair_the_pieces_is_named(
+    server: MisbehavingServer, tmp_path: Path, fault: str
+) -> None:
+    own = serving(BODY[:-1] + b"!", ETag='"wrong"')
+    config = asking(server, own, answer(fault), hash_config=None, pieces=pieces_of(BODY))
+    manager, journal = await fetch(tmp_path, [config], retry_handler=quick_retries(2))
+    assert journal.names().count("retrying") == (2 if fault.startswith("503") else 0)
+    assert error_of(manager, config) == (
+        "1 of 10 pieces are damaged at every source that sent them; "
+        f"another source failed: HTTP {fault}"
+    )
 
 
 async def test_the_network_of_the_mirror_is_waited_for(

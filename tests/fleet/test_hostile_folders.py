@@ -41,13 +41,13 @@ from rheo_core.fleet.columns import TableOptions
 from rheo_core.fleet.failed_entries import failed_entries
 from rheo_core.fleet.journal import Journal, ShardBusyError
 from rheo_core.fleet.manifest import read_manifest
+from rheo_core.fleet.output_files import StoredFileError, read_value
 from rheo_core.fleet.passes import read_passes
 from rheo_core.fleet.planning import PlanError, read_plan
 from rheo_core.fleet.rows import ListError, Row
 from rheo_core.fleet.shard import _digest_of_list, run_shard
 from rheo_core.fleet.shard_files import read_shard
 from rheo_core.fleet.status import read_status
-from rheo_core.fleet.stored import StoredFileError, read_value
 from rheo_core.fleet.tables import read_rows
 from rheo_core.fleet.targets import LocalTarget, Target, open_target
 from rheo_core.fleet.watching import FleetWatcher

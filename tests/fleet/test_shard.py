@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rheo_core.config import settings_path
 from rheo_core.domain.fleet import ShardTask
 from rheo_core.fleet import manifest, shard, targets
 from rheo_core.fleet.rows import Row
@@ -61,6 +62,28 @@ async def test_no_kept_column_hides_another(
     (stored,) = run.manifest()
     assert list(stored)[-len(names) :] == names
     assert [stored[name] for name in names] == [f"value of {n}" for n in dict.fromkeys(keep)]
+
+
+@pytest.mark.parametrize("of_plan", [None, 1_000, 100_000])
+@pytest.mark.parametrize("of_user", [None, 1_000, 100_000])
+@pytest.mark.parametrize("place", ["file", "environment"])
+@pytest.mark.usefixtures("no_settings")
+async def test_the_smaller_bound_of_plan_and_user_applies(
+    server: MisbehavingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of_plan: int | None,
+    of_user: int | None,
+    place: str,
+) -> None:
+    if of_user is not None and place == "file":
+        settings_path().parent.mkdir(parents=True)
+        settings_path().write_text(f"max_size = {of_user}\n")
+    elif of_user is not None:
+        monkeypatch.setenv("RHEO_MAX_SIZE", str(of_user))
+    run = planned(tmp_path / "out", rows_of(server, 1), max_size=of_plan)
+    facts = await work_on_shard(run.tasks[0])
+    assert facts.errors == ({"too_large": 1} if 1_000 in (of_plan, of_user) else {})
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are Unicode")

@@ -96,6 +96,8 @@ def test_a_column_of_hashes_can_be_left_alone(write: Write) -> None:
         ("list.jsonl", '{"a": 1}', {}, "no column 'url'; its columns are a"),
         ("list.parquet", parquet_of(a=[1]), {"url_column": "u"}, "no column 'u'"),
         ("list.csv", "", {}, "its columns are none"),
+        ("list.csv", f"url,md5,md5\n{A},1,2\n", {}, "has several columns 'md5'$"),
+        ("list.csv", f"url,url\n{A},{B}\n", {}, "has several columns 'url'$"),
         ("list.txt", A, {"keep": ("text",)}, "has no columns; it is a list of lines"),
         ("list.parquet", b"PAR1", {}, "cannot read the list .*list.parquet"),
         ("list.txt", b"\x7fELF\0\0", {}, "it is binary data, not text"),

@@ -70,7 +70,7 @@ def test_variables_before_a_command_are_ignored_and_named(before: str, note: str
 
 def test_a_quote_before_a_command_hides_no_url_without_a_word() -> None:
     (entry,) = read(f'cd "x; curl {URL}"')
-    assert entry.problem == "the command of curl, wget or aria2c cannot be found"
+    assert entry.problem == "no curl, wget or aria2c command found"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_what_is_refused(command: str, problem: str) -> None:
 def test_nothing_is_sent_without_an_option_that_protects(command: str, listed: bool) -> None:
     (entry,) = read(f"{command} https://x/a", list_options=listed)
     assert entry.verdict is Verdict.INVALID
-    assert "is not supported, and rheo sends no request without it" in entry.problem
+    assert "is not supported; rheo sends no request without it" in entry.problem
     assert "s3cret" not in entry.problem
 
 

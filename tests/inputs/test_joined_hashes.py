@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from rheo_core.inputs import (
     read_entries,
     recheck_entries,
 )
+from rheo_core.inputs.arguments import read_arguments
 from rheo_core.inputs.checksum_list import _MAX_HELD
 from rheo_core.inputs.reader_api import Lines
 from tests.inputs.texts import read
@@ -122,8 +124,8 @@ def test_all_algorithms_have_a_strength() -> None:
         HashConfig(algorithm=each, expected_hash="a" * each.hex_length) for each in HashAlgorithm
     ]
     joined = join_hashes(hashes)
-    assert joined.strongest is not None
-    assert (joined.strongest.algorithm, len(joined.others)) == (HashAlgorithm.SHA512, 5)
+    assert joined.used is not None
+    assert (joined.used.algorithm, len(joined.weaker)) == (HashAlgorithm.SHA512, 5)
     assert joined.ignored == [
         "sha384 and sha256 and blake2b and sha1 and md5 hashes (sha512 is used)"
     ]
@@ -189,6 +191,51 @@ def test_a_repeated_url_never_loses_its_checksum_in_silence(
     assert (second.config is None) == (verdict == "invalid")
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "is_valid"),
+    [
+        ("url,sha256,sha256", f"{URL},{SHA256},{OTHER}", False),
+        ("url,sha256,sha256", f"{URL},{SHA256},{SHA256}", True),
+        ("url,sha256,sha256", f"{URL},{SHA256}", True),
+        ("url,SHA256,sha256", f"{URL},,{SHA256}", False),
+        ("url,url,sha256", f"{URL},{URL}?2,{SHA256}", False),
+        ("url,note,note,sha256", f"{URL},a,b,{SHA256}", True),
+    ],
+)
+def test_columns_of_one_name_must_agree(header: str, row: str, is_valid: bool) -> None:
+    (entry,) = read(f"{header}\n{row}\n")
+    assert (entry.verdict is Verdict.OK) == is_valid, entry.problem
+    assert is_valid or "have different values" in entry.problem
+
+
+BETWEEN_INPUTS = [
+    (URL, f"{SHA256}  {URL}", f", with no checksum instead of sha256:{'2' * 32}…"),
+    (f"{URL}#md5={MD5}", f"{URL}#sha1={SHA1}", f", with md5:{MD5}… instead of sha1:{'1' * 32}…"),
+    (f"{URL}#sha256={SHA256}", f"{OTHER}  {URL}",
+     f", with sha256:{'2' * 32}… instead of sha256:{'3' * 32}…"),
+    (f"{URL}#sha256={SHA256}", f"{URL}#md5={MD5}", "; its md5 hash is not used"),
+    (f"{URL}#sha256={SHA256}", f"{SHA256}  {URL}", ""),
+    (f"{URL}#sha256={SHA256}", URL, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second", "problem"), BETWEEN_INPUTS)
+@pytest.mark.parametrize("are_lists", [True, False])
+def test_a_repeated_url_of_another_input_does_not_lose_it_either(
+    tmp_path: Path, first: str, second: str, problem: str, are_lists: bool
+) -> None:
+    (tmp_path / "1").write_text(f"{first}\n")
+    (tmp_path / "2").write_text(f"{second}\n")
+    arguments, lists = ([], ["1", "2"]) if are_lists else ([first], ["2"])
+    paths = [str(tmp_path / name) for name in lists]
+    entries = [
+        entry for _, entry in read_arguments(arguments, paths, ReadOptions(base="https://h/"))
+    ]
+    assert [entry.verdict is Verdict.OK for entry in entries] == [True, False]
+    assert entries[1].problem == f"already in the list{problem}"
+    assert (entries[1].verdict is Verdict.INVALID) == (" instead of " in problem)
+
+
 def test_the_checksum_of_a_link_that_is_in_the_list_already_is_named() -> None:
     known = {FileConfig(url=URL).id}
     (entry,) = read_entries([f"{URL}#sha256={SHA256}"], known)
@@ -224,8 +271,9 @@ def test_a_place_in_a_page_is_no_checksum(place: str) -> None:
 
 def test_the_library_joins_them_too() -> None:
     weaker = HashConfig.from_checksum_string(f"md5:{MD5}")
-    found = FileConfig(url=f"{URL}#sha256={SHA256}", hash_config=weaker).hash_config
-    assert found is not None and found.expected_hash == SHA256
+    stronger = f"{URL}#sha256={SHA256}"
+    for url, mirrors in ((stronger, ()), (URL, (stronger,)), (stronger, (f"{URL}#sha1={SHA1}",))):
+        assert FileConfig(url=url, mirrors=mirrors, hash_config=weaker).hash_config == weaker
     found = FileConfig(url=URL, mirrors=(f"{URL}?2#sha256={SHA256}",)).hash_config
     assert found is not None and found.expected_hash == SHA256
     with pytest.raises(ValidationError, match="two md5 hashes of the file differ"):

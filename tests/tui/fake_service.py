@@ -53,6 +53,7 @@ class FakeService:
         self.read_only = False
         self.file: Path | None = None
         self.configs: dict[str, FileConfig] = {}  # of `config_of`, if they are not simple
+        self.added: list[FileConfig] = []
         self.unkept = False  # no data is left to keep
         self.problems: list[str] = []
         self.closed_by: tuple[str, ...] = ()
@@ -112,9 +113,13 @@ class FakeService:
             host_waits=self.host_waits,
         )
 
-    async def url_of(self, download_id: str) -> str | None:
-        row = (self.past | self.rows).get(download_id)
-        return f"{row.url}?token=secret" if row else None
+    async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
+        known = self.past | self.rows
+        return {each: self._url_of(known[each]) for each in ids if each in known}
+
+    def _url_of(self, row: DownloadSnapshot) -> str:
+        config = self.configs.get(row.id)
+        return config.source if config else f"{row.url}?token=secret"
 
     async def details(self, download_id: str) -> DownloadDetails | None:
         self.details_asked.append(download_id)
@@ -184,6 +189,7 @@ class FakeService:
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         self._record("add", [config.url for config in configs])
+        self.added += configs
         for config in configs:
             self._sequence += 1
             self.put(
@@ -207,7 +213,7 @@ class FakeService:
         self,
         ids: Sequence[str],
         exists: FileExistsStrategy | None = None,
-        names: Mapping[str, str] | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         self._record("add_again", list(ids))
         for row in ids:

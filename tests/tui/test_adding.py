@@ -12,6 +12,7 @@ from rheo_tui import typed_ahead
 from rheo_tui.screens.add import AddScreen, LinksArea
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.load import LoadScreen
+from rheo_tui.widgets.default_fields import FIELDS
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.tui.driving import Driver, plain_lines, running
 from tests.tui.fake_service import FakeService
@@ -103,7 +104,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
         assert _box(app) == "http://b"  # Enter would add only the paste
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
-        assert "open it and press F7, then Del." in app.messages()
+        assert app.messages() == "The links stay in the add box until you quit."
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("enter")
@@ -120,6 +121,44 @@ async def test_an_emptied_box_stays_empty() -> None:
         await app.press("f7", "delete", "escape", "a")
         assert isinstance(app.app.screen, AddScreen)
         assert _box(app) == ""
+
+
+async def test_a_key_clears_the_box_and_another_brings_the_text_back() -> None:
+    async with running() as app:
+        await paste(app, "http://a\nhttp://b")
+        await app.press("ctrl+u")
+        assert _box(app) == ""
+        await app.press("ctrl+z")
+        assert _box(app) == "http://a\nhttp://b"
+
+
+def _field(app: Driver, name: str) -> Input:
+    return app.app.screen.query_one(f"#default-{name}", Input)
+
+
+async def test_the_folder_of_links_that_were_left_is_not_that_of_other_links() -> None:
+    async with running() as app:
+        await paste(app, "http://a")
+        _field(app, "folder").value = "~nobody"
+        await app.press("escape")
+        await paste(app, "http://b")
+        assert _field(app, "folder").value == ""
+        await app.press("enter")
+        await app.until(lambda: app.called("add") == [["http://b/"]])
+        await app.until(lambda: app.app.screen is app.main)
+        await app.press("a")
+        await app.until(lambda: _box(app) == "http://a")
+        assert _field(app, "folder").value == "~nobody"
+
+
+@pytest.mark.parametrize("name", FIELDS)
+async def test_links_pasted_into_a_field_go_to_the_box(name: str) -> None:
+    async with running() as app:
+        await paste(app, "http://a")
+        _field(app, name).focus()
+        await paste(app, "http://b")
+        assert _box(app).splitlines() == ["http://a", "http://b"]
+        assert _field(app, name).value == ""
 
 
 async def test_text_typed_while_others_are_added_stays(monkeypatch: pytest.MonkeyPatch) -> None:

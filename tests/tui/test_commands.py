@@ -13,8 +13,8 @@ from rheo_core.domain.filters import Moment
 from rheo_tui.action_reasons import Context
 from rheo_tui.actions import ACTIONS
 from rheo_tui.command_hint import hint_for
-from rheo_tui.command_parser import Command, CommandError, parse_command
-from rheo_tui.commands import COMMANDS, equal_command, without_secrets
+from rheo_tui.command_parser import Command, parse_command
+from rheo_tui.commands import COMMANDS, CommandError, equal_command, without_secrets
 from rheo_tui.completion import complete_command, complete_filter
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.widgets.command_line import CommandLine

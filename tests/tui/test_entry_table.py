@@ -3,14 +3,14 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.text import Text
 from textual import events
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_core.domain.exceptions import HttpStatusError
@@ -149,6 +149,19 @@ async def name_the_line(app: Driver, name: str, *keys: str) -> None:
     app.app.screen.query_one("#edit-name", Input).value = name
     await app.press(*keys)
     await app.until(lambda: isinstance(app.app.screen, AddScreen))
+
+
+async def edit_the_line(app: Driver, **texts: str) -> None:
+    """Change fields of the first line, and save."""
+    await app.press("tab", "home", "enter")
+    await app.until(lambda: is_filled(app.app.screen))
+    for name, text in texts.items():
+        widget = app.app.screen.query_one(f"#edit-{name}")
+        if isinstance(widget, TextArea):
+            widget.text = text
+        else:
+            cast("Input", widget).value = text
+    await app.press("ctrl+s")
 
 
 async def test_two_lines_edited_to_one_name_are_duplicates() -> None:
@@ -399,6 +412,68 @@ async def test_a_renewed_download_goes_on_where_it_failed(
     assert request.range_start == 100_000
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+async def test_options_of_a_link_that_renews_are_shown(tmp_path: Path, is_file: bool) -> None:
+    text = f"curl -x http://evil:3128 --cacert /evil.pem --wrong '{SIGNED}?sig=new&se=2'"
+    async with running(size=(160, 50)) as app:
+        await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1")])
+        (row_id,) = app.service.rows
+        app.service.fail(row_id, HttpStatusError(403))
+        await app.update()
+        if is_file:
+            (tmp_path / "list").write_text(text)
+            await app.press("o")
+            app.app.screen.query_one("#path", Input).value = str(tmp_path / "list")
+            await app.until(lambda: words(app))
+        else:
+            await paste(app, text)
+        not_used = "asks for proxy http://evil:3128, CA file /evil.pem: not used"
+        assert words(app) == [f"{not_used}; renews {row_id[:4]}; ignored: --wrong"]
+        assert "not used: proxy http://evil:3128" in app.screen_text()
+        await app.press("f8")
+        used = "uses proxy http://evil:3128, CA file /evil.pem, as requested"
+        await app.until(lambda: words(app) == [f"{used}; renews {row_id[:4]}; ignored: --wrong"])
+        assert used in app.screen_text()
+
+
+ASKING = "curl -x http://evil:3128 https://h/a"
+
+
+@pytest.mark.parametrize("texts", [{"login": "me:secret"}, {"headers": "X-Key: secret"}])
+async def test_a_typed_secret_is_not_sent_by_a_route_that_the_list_chose(
+    texts: dict[str, str],
+) -> None:
+    async with running(size=(140, 50)) as app:
+        await paste(app, ASKING)
+        await edit_the_line(app, **texts, priority="7")
+        await app.until(lambda: "edited" in words(app)[0])
+        assert "without the login" not in words(app)[0]
+        await app.press("f8")
+        await app.until(lambda: "uses proxy" in words(app)[0])
+        assert "edited" in words(app)[0]
+        assert "without the login and headers that you entered" in words(app)[0]
+        await app.press("f8")
+        await app.until(lambda: "uses proxy" not in words(app)[0])
+        await app.press("f8")
+        await app.until(lambda: "uses proxy" in words(app)[0])
+        await app.press("ctrl+s")
+        await app.until(lambda: app.service.added)
+        (config,) = app.service.added
+        assert config.request.proxy_url == "http://evil:3128" and config.priority == 7
+        assert config.request.user is None and config.headers == ()
+
+
+@pytest.mark.parametrize("texts", [{"login": "me:secret"}, {"headers": "X-Key: secret"}])
+async def test_it_cannot_be_entered_after_the_route_was_allowed(texts: dict[str, str]) -> None:
+    async with running(size=(140, 50)) as app:
+        await paste(app, ASKING)
+        await app.press("f8")
+        await app.until(lambda: "uses proxy" in words(app)[0])
+        await edit_the_line(app, **texts)
+        problem = app.app.screen.query_one("#edit-problem", Static)
+        await app.until(lambda: "is not sent by a route that a list chose" in str(problem.content))
+
+
 async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
     async with running() as app:
         await app.service.add([FileConfig(url=f"{SIGNED}?sig=old&se=1")])
@@ -466,6 +541,53 @@ async def test_same_name_and_size_renew_but_not_what_is_done_or_differs() -> Non
         assert not found("http://new/f.iso", 5, status=DownloadStatus.COMPLETED)
         assert not found("http://new/f.iso", 5, status=DownloadStatus.IN_PROGRESS)
         assert found("http://old/f.iso", status=DownloadStatus.FAILED) == row_id
+
+
+SHARE = "https://cloud.example.org/s/Xy7Kd9LmQ2pRtWz/download"
+OTHER_FILES = {  # redaction hides the part in which they differ
+    SHARE: "https://cloud.example.org/s/Bq3Nf8TsV5hJcGa/download",
+    "https://h/get.zip?id=9f8a7c6d5e4b3a29181716151413": "https://h/get.zip?id=0a1b2c3d4e5f607182",
+    "https://h/get.php?key=AAAA1": "https://h/get.php?key=BBBB2",
+    "https://h/get?file=3fa85f64-5717-4562-b3fc-2c963f66afa6": (
+        "https://h/get?file=7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    ),
+}
+
+
+@pytest.mark.parametrize("old", OTHER_FILES)
+@pytest.mark.parametrize("suffix", ["", "sig=1&se=1"])
+async def test_a_link_that_differs_in_a_hidden_part_renews_nothing(old: str, suffix: str) -> None:
+    def signed(url: str) -> str:
+        return f"{url}{'&' if '?' in url else '?'}{suffix}" if suffix else url
+
+    async with running() as app:
+        configs = [FileConfig(url=signed(url)) for url in (old, f"{old}0")]
+        await app.service.add(configs)
+        app.service.configs = {config.id: config for config in configs}
+        await app.update()
+        assert "***" in app.service.rows[configs[0].id].url
+        await paste(app, signed(OTHER_FILES[old]))
+        assert words(app) == ["new"]
+        await app.press("ctrl+s")
+        await app.until(lambda: len(app.called("add")) == 2)
+        assert not app.called("edit")
+
+
+@pytest.mark.parametrize("url", OTHER_FILES)
+async def test_a_new_signature_renews_the_one_of_several_with_the_same_hidden_part(
+    url: str,
+) -> None:
+    async with running() as app:
+        mark = "&" if "?" in url else "?"
+        configs = [
+            FileConfig(url=f"{each}{mark}sig=old&se=1")
+            for each in (OTHER_FILES[url], url, f"{url}0")
+        ]
+        await app.service.add(configs)
+        app.service.configs = {config.id: config for config in configs}
+        await app.update()
+        await paste(app, f"{url}{mark}sig=new&se=2")
+        assert words(app) == [f"renews {configs[1].id[:4]}"]
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36), (200, 50)])

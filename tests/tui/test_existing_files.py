@@ -15,10 +15,12 @@ from rheo_core.inputs import Verdict
 from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.edit import EditScreen
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.existing_file import ExistingFileScreen, NameScreen
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
+from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_table import EntryTable
 from tests.core.engine import serving
 from tests.servers.misbehaving import MisbehavingServer
@@ -218,6 +220,121 @@ async def test_the_link_of_a_completed_download_may_be_downloaded_again(
         await app.command(f"add {url}")
         await app.until(lambda: "already in the list" in app.messages())
     assert files(tmp_path) == {"a (1).bin": b"of another link"}
+
+
+@pytest.mark.parametrize("has_moved", [True, False])
+@pytest.mark.parametrize("way", ["paste", "existing"])
+async def test_overwrite_replaces_the_file_that_was_shown(
+    server: MisbehavingServer, tmp_path: Path, way: str, has_moved: bool
+) -> None:
+    """Not the user's own file with the name that the download would get now."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    body = b"first"
+    url = server.on("/a.bin", lambda exchange: exchange.serve(body))
+    (old / "a.bin").write_bytes(OLD)
+    (new / "a.bin").write_bytes(OLD)
+    async with engine(old) as app:
+        await paste(app, url)
+        await app.press("tab", "a", "ctrl+s")
+        await ended(app, 1)
+        assert files(old) == {"a.bin": OLD, "a (1).bin": b"first"}
+        if has_moved:
+            await app.command(f"set download_dir {new}")
+            await app.until(lambda: app.main.client.service.settings.download_dir == new)
+        body = b"second"
+        if way == "paste":
+            await paste(app, url)
+            await app.press("tab", "o", "ctrl+s")
+        else:
+            await app.command("existing")
+            await app.until(lambda: isinstance(app.app.screen, ExistingFileScreen))
+            await app.press("o")
+        await app.until(lambda: (old / "a (1).bin").read_bytes() == b"second")
+    assert files(old) == {"a.bin": OLD, "a (1).bin": b"second"}
+    assert files(new) == {"a.bin": OLD}
+
+
+@pytest.mark.parametrize(("field", "text"), [("name", "b.bin"), ("folder", "isos")])
+@pytest.mark.parametrize("in_box", [True, False])
+async def test_overwrite_does_not_follow_a_download_to_another_file(
+    server: MisbehavingServer, tmp_path: Path, field: str, text: str, in_box: bool
+) -> None:
+    (tmp_path / "isos").mkdir()
+    (url, _) = place(server, tmp_path, "a.bin", "b.bin")
+    (tmp_path / "isos" / "a.bin").write_bytes(OLD)
+
+    async def edit(key: str) -> None:
+        await app.press(key)
+        await app.until(
+            lambda: (
+                isinstance(app.app.screen, EditScreen)
+                and app.app.screen.query_one("#edit-priority", Input).value
+            )
+        )
+        app.app.screen.query_one(f"#edit-{field}", Input).value = text
+        await app.press("ctrl+s")
+
+    async with engine(tmp_path) as app:
+        await paste(app, url)
+        await app.press("tab", "o")
+        if in_box:
+            await edit("e")
+            await app.until(lambda: choices(app) == ["1 already there: choose"])
+            await app.press("o")
+        else:
+            app.app.screen.query_one(DefaultFields).input("start").value = "paused"
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)
+        if not in_box:
+            await edit("e")
+            await app.until(lambda: app.app.screen is app.main)
+            await app.command("resume-all")
+        (row,) = await ended(app, 1)
+        is_done = row.status is DownloadStatus.COMPLETED
+    assert is_done == in_box
+    moved = tmp_path / ("b.bin" if field == "name" else "isos/a.bin")
+    assert moved.read_bytes() == (b"a.bin" if in_box else OLD)
+    assert (tmp_path / "a.bin").read_bytes() == OLD
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("place_of_other", ["isos", "elsewhere"])
+@pytest.mark.parametrize("key", ["o", "O", "a", "r"])
+async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
+    server: MisbehavingServer, tmp_path: Path, key: str, place_of_other: str, is_there: bool
+) -> None:
+    (tmp_path / "files").mkdir()
+    (url,) = place(server, tmp_path / "files", "a.bin")
+    is_below = place_of_other == "isos"
+    other = tmp_path / ("files/isos" if is_below else "elsewhere")
+    other.mkdir()
+    if is_there:
+        (other / "a.bin").write_bytes(b"mine")
+    async with engine(tmp_path / "files") as app:
+        await paste(app, url)
+        await app.press("tab", key)
+        if key == "r":
+            await app.until(lambda: isinstance(app.app.screen, NameScreen))
+            await app.press("enter")
+        await app.until(lambda: not choices(app)[0].endswith("choose"))
+        chosen = choices(app)
+        folder = app.app.screen.query_one(DefaultFields).input("folder")
+        folder.value = place_of_other if is_below else str(other)
+        await app.until(lambda: choices(app) == (["1 already there: choose"] if is_there else []))
+        folder.value = ""
+        await app.until(lambda: choices(app) == chosen)
+        folder.value = place_of_other if is_below else str(other)
+        await app.until(lambda: choices(app) != chosen)
+        await app.press("ctrl+s")
+        if is_there:
+            await app.update()
+            assert app.app.screen is not app.main
+        else:
+            await ended(app, 1)
+    assert (tmp_path / "files" / "a.bin").read_bytes() == OLD
+    assert (other / "a.bin").read_bytes() == (b"mine" if is_there else b"a.bin")
 
 
 @pytest.mark.parametrize("key", ["o", "a", "r"])

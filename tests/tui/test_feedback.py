@@ -10,6 +10,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.urls import host_of
+from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine
@@ -31,6 +32,49 @@ async def test_a_key_says_what_it_did_until_the_next_key() -> None:
         assert footer(app).startswith(" Paused file-00000.iso · u undo")
         await app.press("down")
         assert "Paused" not in footer(app)
+
+
+async def test_feedback_gives_way_to_the_keys_when_it_has_been_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 0.01)
+    async with running() as app:
+        await app.fill()
+        await app.press("p")
+        await app.until(lambda: not footer(app).startswith(" Paused"))
+        assert "a add" in footer(app)
+
+
+@pytest.mark.parametrize(("text", "stays"), [("x" * 1200, False), ("Removing: 1 of 2", True)])
+async def test_a_long_sentence_and_work_that_goes_on_stay(
+    monkeypatch: pytest.MonkeyPatch, text: str, stays: bool
+) -> None:
+    monkeypatch.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 0.01)
+    async with running() as app:
+        shown = app.main.query_one(StatusFooter)
+        shown.say("short")
+        shown.say(text, stays=stays)
+        await app.pilot.pause(0.1)
+        assert shown.said == text
+
+
+TYPING = [("slash", "Enter keep  Esc clear  Tab complete"), ("colon", "Enter run  Esc close")]
+
+
+@pytest.mark.parametrize(("key", "keys"), TYPING)
+async def test_an_open_line_names_its_own_keys(key: str, keys: str) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        before = footer(app)
+        await app.press(key, "x")
+        app.main.toast("A sentence.")
+        await app.pilot.pause()
+        assert footer(app).startswith(" A sentence. ")
+        assert keys in footer(app)
+        assert "pause" not in footer(app)
+        await app.press("escape")
+        app.main.on_key()
+        assert footer(app) == before
 
 
 async def test_it_says_how_many_were_left_out_and_why() -> None:

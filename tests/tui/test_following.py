@@ -5,10 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rheo_core.domain import DownloadStatus
-from rheo_core.domain.filters import parse_filter
 from rheo_tui.screens.main import MainScreen
 from rheo_tui.table_model import FOLD, TableModel
-from rheo_tui.tabs import BY_ID
 from rheo_tui.widgets.header import SummaryHeader
 from tests.tui.driving import Driver, running
 from tests.tui.test_table_model import names, row, snapshot
@@ -16,29 +14,57 @@ from tests.tui.test_table_model import names, row, snapshot
 STATUSES = [status for status in DownloadStatus if status is not DownloadStatus.QUEUED]
 
 
-def followed_in(tab: str = "all", text: str = "") -> TableModel:
+def followed() -> TableModel:
     """Return a model of three queued downloads that follows the second one."""
     model = TableModel()
-    model.tab, model.filter = BY_ID[tab], parse_filter(text)
     model.apply(snapshot([row(0), row(1), row(2)]))
     model.follow(row(1).id)
     return model
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize(("tab", "text"), [("all", ""), ("queued", ""), ("all", "status:queued")])
-def test_it_stays_in_the_list_in_every_state(tab: str, text: str, status: DownloadStatus) -> None:
-    model = followed_in(tab, text)
+def test_it_stays_unfolded_in_every_state(status: DownloadStatus) -> None:
+    model = followed()
     model.apply(snapshot([row(1, status=status)], 2))
     assert model.position(row(1).id) is not None
-    model.refilter()  # as after a change of another filter
+    model.refilter()
     assert sorted(names(model)) == ["file-0", "file-1", "file-2"]
     model.rebuild()
     assert sorted(names(model)) == ["file-0", "file-1", "file-2"]
 
 
+@pytest.mark.parametrize("keys", [("4",), ("slash", *"00002")])
+async def test_a_tab_or_filter_shows_its_own_rows_only(keys: tuple[str, ...]) -> None:
+    async with running() as app:
+        first, _, third = await app.fill()
+        app.service.change(third, status=DownloadStatus.FAILED)
+        app.service.change(first, status=DownloadStatus.IN_PROGRESS)
+        await app.update()
+        app.table.go_to_first([first])
+        await app.press("ctrl+f")
+        await app.press(*keys)
+        assert app.table.model.shown == [third]
+        assert app.table.current is not None
+        assert app.table.current.id == third
+        assert not _badge(app)
+        assert "Stopped following file-00000.iso: it is not shown here." in app.messages()
+        app.table.focus()
+        await app.press("asterisk", "x")
+        assert app.called("remove") == [[third]]
+
+
+async def test_a_row_that_leaves_its_tab_is_followed_no_longer() -> None:
+    async with running() as app:
+        first, *others = await app.fill()
+        await app.press("3", "ctrl+f")
+        assert _badge(app)
+        await _finish(app, first)
+        assert app.table.model.shown == others
+        assert not _badge(app)
+
+
 def test_it_goes_to_its_place_afterwards() -> None:
-    model = followed_in()
+    model = followed()
     model.apply(snapshot([row(1, status=DownloadStatus.COMPLETED)], 2))
     assert model.finished == 0
     model.follow(None)
@@ -47,7 +73,7 @@ def test_it_goes_to_its_place_afterwards() -> None:
 
 
 def test_one_that_is_removed_is_followed_no_longer() -> None:
-    model = followed_in()
+    model = followed()
     model.apply(replace(snapshot([], 2), removed=(row(1).id,)))
     assert model.followed is None
     model.refilter()

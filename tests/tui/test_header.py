@@ -1,5 +1,7 @@
 """The header draws its lines itself; they must look and act as Textual's own."""
 
+from collections.abc import Sequence
+
 import pytest
 from rich.style import Style
 from textual.geometry import Region
@@ -88,7 +90,51 @@ async def test_the_time_left_follows_from_the_seconds_since_data_flows(
     async with running(size=(120, 36)) as app:
         header = app.main.query_one(SummaryHeader)
         header._samples.clear()
-        for speed in speeds:
-            header._show(speed=speed, left=1000)
-            header._sample()
+        show(header, speeds)
         assert header._shown.time_left == left
+
+
+def show(header: SummaryHeader, speeds: Sequence[float], **numbers: object) -> None:
+    """Show one speed a second while 1000 bytes are left."""
+    for speed in speeds:
+        header._show(speed=speed, left=1000, **numbers)
+        header._sample()
+
+
+async def test_the_time_left_is_that_of_the_slowest_download_or_more() -> None:
+    async with running(size=(120, 36)) as app:
+        first, second = await app.fill(2)
+        for each, seconds in ((first, 40.0), (second, 90.0)):
+            app.service.change(each, status=DownloadStatus.IN_PROGRESS, eta_seconds=seconds)
+        await app.update()
+        header = app.main.query_one(SummaryHeader)
+        show(header, [100] * 3)
+        assert header._shown.time_left == "2 min"
+        show(header, [1] * 20)
+        assert header._shown.time_left == "17 min"
+        app.service.change(second, status=DownloadStatus.COMPLETED)
+        await app.update()
+        show(header, [100] * 10)
+        assert header._shown.time_left == "40 s"
+
+
+async def test_nothing_is_faster_than_the_limit() -> None:
+    async with running(size=(120, 36)) as app:
+        header = app.main.query_one(SummaryHeader)
+        show(header, [1000] * 10)
+        show(header, [500], limit=1)
+        assert header._shown.time_left == "17 min"
+
+
+@pytest.mark.parametrize("key", ["left_square_bracket", "S"])
+async def test_a_limit_or_resumed_downloads_begin_another_mean(key: str) -> None:
+    async with running(size=(120, 36)) as app:
+        await app.fill(2)
+        await app.press("p")
+        header = app.main.query_one(SummaryHeader)
+        show(header, [100] * 10)
+        await app.press(key)
+        show(header, [10] * 2)
+        assert header._shown.time_left == ""
+        show(header, [10])
+        assert header._shown.time_left == "2 min"

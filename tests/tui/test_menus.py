@@ -146,6 +146,22 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
             FileConfig(url="http://h/a", request=RequestOptions(user_agent="x token=c4nary98")),
             ["--user-agent", "x token=***", "http://h/a"],
         ),
+        *(
+            (FileConfig(url="https://h/a", request=request), [*words, "https://h/a"])
+            for request, words in (
+                ({"interface": "wg0"}, ["--interface", "wg0"]),
+                ({"ca_file": "/ca.pem"}, ["--cacert", "/ca.pem"]),
+                (
+                    {"client_cert": "/c.pem", "client_key": "/k.pem"},
+                    ["--cert", "/c.pem", "--key", "/k.pem"],
+                ),
+                ({"cookies": "/c.txt", "netrc": True}, ["--cookie", "/c.txt", "--netrc"]),
+                ({"ip_version": 6}, ["--ipv6"]),
+                ({"allow_downgrade": False}, ["--proto-redir", "=https"]),
+                ({"netrc": False, "allow_downgrade": True}, []),
+            )
+        ),
+        (FileConfig(url="http://h/a", request={"allow_downgrade": False}), ["http://h/a"]),
     ],
 )
 def test_the_curl_command_does_the_same(config: FileConfig, words: list[str]) -> None:

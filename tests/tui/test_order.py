@@ -123,6 +123,21 @@ def test_single_changes_lead_to_the_same_order_as_a_sort(
     assert vars(model.totals) == vars(expected.totals)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_totals_after_many_changes_of_a_row_are_those_of_its_last_state(seed: int) -> None:
+    chance, totals, expected = random.Random(seed), Totals(), Totals()
+    now = _random_row(1, chance)
+    totals.add(now)
+    for _ in range(40):
+        names = ["status", "priority", "total_bytes", "name"]
+        kept = {name: getattr(now, name) for name in names if chance.random() < 0.9}
+        status = kept.get("status", DownloadStatus.IN_PROGRESS)
+        old, now = now, _random_row(1, chance)._replace(**{**kept, "status": status})
+        totals.replace(old, now)
+    expected.add(now)
+    assert vars(totals) == vars(expected)
+
+
 def _random_row(at: int, chance: random.Random) -> DownloadSnapshot:
     total = chance.choice([None, 0, 100, 5_000])
     return row(
@@ -278,6 +293,21 @@ async def test_the_footer_names_the_number_that_remove_removes() -> None:
         assert "x remove 3" in app.screen_text()
         await app.press("enter", "asterisk")
         assert "x remove 4" in app.screen_text()
+
+
+@pytest.mark.parametrize("keys", [["4", "1"], ["slash", *"file"], ["s", "enter"]])
+async def test_another_tab_filter_or_order_holds_no_rows(keys: list[str]) -> None:
+    async with running() as app:
+        ids = await app.fill()
+        await app.press("down")
+        app.service.change(ids[2], status=DownloadStatus.FAILED)
+        await app.update()
+        assert app.table.model.shown == ids  # held
+        await app.press(*keys)
+        assert app.table.model.shown == [ids[2], ids[0], ids[1]]
+        app.service.change(ids[2], status=DownloadStatus.QUEUED)
+        await app.update()
+        assert app.table.model.shown == ids  # until the next key
 
 
 @pytest.mark.usefixtures("unseen_rows")

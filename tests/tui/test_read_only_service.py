@@ -97,12 +97,12 @@ async def test_it_follows_only_changes(path: Path, monkeypatch: pytest.MonkeyPat
             assert change.removed == (first.id,)
             assert [row.name for row in await viewer.history("FILE")] == ["file-1"]
             # Removed downloads keep no secrets, not even in the file.
-            assert await viewer.url_of(first.id) == "https://example.org/file-1?token=***"
+            redacted = {first.id: "https://example.org/file-1?token=***"}
+            assert await viewer.urls_of([first.id, "unknown"]) == redacted
             third.config = third.config.model_copy(update={"fetch_url": "https://b.example/new"})
             store.save(map(to_stored, (third,)))
             await until_shows(viewer, lambda now: now.downloads[-1].url == "https://b.example/new")
-            assert await viewer.url_of(third.id) == "https://b.example/new"
-            assert await viewer.url_of("unknown") is None
+            assert await viewer.urls_of([third.id]) == {third.id: "https://b.example/new"}
             assert viewer.take_problems() == []
             assert viewer.take_events() == ()
     finally:

@@ -224,3 +224,21 @@ async def test_labels_and_the_folder_are_whole_in_a_narrow_terminal() -> None:
         for setting in all_settings(app.service.settings):
             assert any(setting.label in line for line in lines), setting.label
         assert any(line.split() == ["Folder", "~/Downloads"] for line in lines), lines
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36)])
+async def test_the_chosen_setting_is_always_in_sight(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        await app.press(",", "tab")
+        listed = app.app.screen.query_one("#settings-list", OptionList)
+        assert listed.has_focus
+        for key, at in (("G", listed.option_count - 1), ("g", 1), ("end", listed.option_count - 1)):
+            await app.press(key)
+            assert listed.highlighted == at
+            shown = range(listed.scroll_offset.y, listed.scroll_offset.y + listed.size.height)
+            assert at in shown
+        while listed.highlighted != 1:
+            await app.press("up")
+            assert listed.highlighted is not None
+            line = listed.highlighted - listed.scroll_offset.y
+            assert 0 <= line < listed.size.height

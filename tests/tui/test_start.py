@@ -10,8 +10,8 @@ from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 
 from rheo_core.domain import FileConfig, RheoError
+from rheo_tui import garbage_collections
 from rheo_tui.app import RheoApp
-from rheo_tui.screens import main
 from rheo_tui.screens.fleet import FleetScreen
 from rheo_tui.screens.main import MainScreen
 from tests.tui.driving import running, until
@@ -150,7 +150,7 @@ class Reading(FakeService):
 async def test_rows_of_a_long_list_are_left_out_of_garbage_collections(
     rows: int, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(main, "_MANY_ROWS", 3)
+    monkeypatch.setattr(garbage_collections, "_MANY_ROWS", 3)
     service = Reading()
     await service.add([FileConfig(url=f"https://example.org/{at}") for at in range(rows)])
     before = gc.get_freeze_count()

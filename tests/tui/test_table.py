@@ -1,11 +1,14 @@
 import gc
-import time
 from typing import Any
 
 import pytest
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import ANSIToTruecolor
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_tui.ascii import AsciiFilter
 from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.tab_bar import TabBar
 from rheo_tui.widgets.table import DownloadTable
@@ -42,7 +45,9 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     paint = RowPainter.paint
 
-    def counted(self: RowPainter, row: DownloadSnapshot, *args: Any, **kwargs: Any) -> Strip:
+    def counted(
+        self: RowPainter, row: DownloadSnapshot, *args: Any, **kwargs: Any
+    ) -> list[Segment]:
         ids.append(row.id)
         return paint(self, row, *args, **kwargs)
 
@@ -82,6 +87,37 @@ async def test_a_row_that_changes_is_drawn_once(monkeypatch: pytest.MonkeyPatch)
         assert drawn == [3]
 
 
+@pytest.mark.parametrize("rows", [0, 3, 200])
+async def test_lines_are_drawn_again_for_other_filters(rows: int) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill(rows)
+        app.table.focus()
+        app.table.render_lines(app.table.size.region)
+        app.app._ascii_filters = [AsciiFilter()]
+        lines = app.table.render_lines(app.table.size.region)
+        assert all(line.text.isascii() for line in lines)
+
+
+@pytest.mark.parametrize("rows", [3, 200])  # without a scroll bar, with one
+async def test_a_line_is_filtered_only_when_it_is_drawn(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filtered: list[str] = []
+    apply = ANSIToTruecolor.apply
+
+    def counted(self: ANSIToTruecolor, segments: list[Segment], background: Color) -> list[Segment]:
+        filtered.append("".join(segment.text for segment in segments).strip())
+        return apply(self, segments, background)
+
+    async with running(size=(120, 36)) as app:
+        ids = await app.fill(rows)
+        await app.until(lambda: len(app.table._drawn) == app.table.size.height)
+        monkeypatch.setattr(ANSIToTruecolor, "apply", counted)
+        app.service.change(ids[1], name="another.iso")
+        await app.update()
+        assert len([line for line in filtered if ".iso" in line]) == 1
+
+
 async def test_many_new_rows_are_left_out_of_garbage_collections() -> None:
     async with running() as app:
         for count in (10_000, 25_000):  # the second adds 15,000 to the first
@@ -106,14 +142,14 @@ async def test_nothing_is_painted_while_nothing_changes(painted: list[str]) -> N
         assert app.main.client.latest is revision
 
 
-async def test_states_and_reasons_in_words() -> None:
+async def test_states_and_reasons_in_words(still_clock: float) -> None:
     async with running(FakeService(max_concurrent=1), size=(140, 30)) as app:
         first, second, third = await app.fill()
         app.service.advance(1)
         app.service.change(
             third,
             status=DownloadStatus.RETRYING,
-            retry_at=time.time() + 12.2,
+            retry_at=still_clock + 12,
             attempt=7,  # the download was paused several times
             failures=2,
             max_attempts=6,
@@ -232,13 +268,13 @@ async def test_the_titles_stay_above_the_details() -> None:
         assert app.lines()[0].split()[:2] == ["Name", "Size"]
 
 
-async def test_the_cause_of_a_retry_takes_the_empty_cells_too() -> None:
+async def test_the_cause_of_a_retry_takes_the_empty_cells_too(still_clock: float) -> None:
     async with running(size=(80, 24)) as app:
         ids = await app.fill(1)
         app.service.change(
             ids[0],
             status=DownloadStatus.RETRYING,
-            retry_at=time.time() + 12.2,
+            retry_at=still_clock + 12,
             failures=4,
             max_attempts=6,
             reason="connection refused",

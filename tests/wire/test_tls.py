@@ -127,13 +127,24 @@ def _offered_protocols(client: ssl.SSLContext) -> list[str]:
     return re.findall(r"http/1\.[01]", sent.read().decode("latin-1"))
 
 
+@pytest.mark.parametrize(("variable", "kind"), [("FILE", "file"), ("DIR", "folder")])
+@pytest.mark.parametrize("name", ["pipe", "certs:pipe"])
 def test_authorities_of_the_system_are_no_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, kind: str, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    monkeypatch.setenv(f"SSL_CERT_{variable}", str(tmp_path / name))
+    problem = rf"SSL_CERT_{variable} .*/{name}: it is a pipe, not a {kind}"
+    with pytest.raises(RequestOptionsError, match=problem):
+        create_ssl_context()
+
+
+def test_the_folders_of_authorities_may_be_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
-    with pytest.raises(RequestOptionsError, match=r"SSL_CERT_FILE .*/pipe: it is a pipe"):
-        create_ssl_context()
+    os.mkfifo(tmp_path / "pipe")  # OpenSSL only looks for files in it
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'pipe'}{os.pathsep}{tmp_path}")
+    assert create_ssl_context().verify_mode is ssl.CERT_REQUIRED
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 
 from rheo_core.domain.inspector_details import Hop
 from rheo_core.domain.redaction import HIDDEN
+from rheo_core.domain.secret_shapes import sounds_secret
 from rheo_core.domain.text import printable, quoted, redact, redact_url, shorten
 
 from .base import Response
@@ -20,12 +21,15 @@ _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
 """Every other field of a request may be a secret of the user."""
-_HIDDEN_IN_RESPONSES = frozenset(
+_HIDDEN_IN_RESPONSES = frozenset({"authentication-info", "proxy-authenticate", "set-cookie2"})
+"""Hidden with the fields whose names sound like secrets, such as Set-Cookie."""
+_SHOWN_IN_RESPONSES = frozenset(
     {
-        "authentication-info", "proxy-authenticate", "set-cookie", "set-cookie2",
-        "www-authenticate",
+        "access-control-allow-credentials", "content-digest", "content-security-policy",
+        "digest", "repr-digest", "surrogate-key", "x-goog-hash",
     }
 )  # fmt: skip
+"""Shown although their names sound like secrets."""
 
 
 class SentHop(NamedTuple):
@@ -104,5 +108,11 @@ def _shown(hop: SentHop) -> Hop:
 def _fields(fields: Iterable[tuple[str, str]], *, is_response: bool) -> Iterable[tuple[str, str]]:
     for name, value in fields:
         known = name.lower()
-        is_shown = known not in _HIDDEN_IN_RESPONSES if is_response else known in _SHOWN_IN_REQUESTS
+        is_shown = _may_show(known) if is_response else known in _SHOWN_IN_REQUESTS
         yield printable(name), printable(redact(value)) if is_shown else HIDDEN
+
+
+def _may_show(name: str) -> bool:
+    """Return True if a field of a response, with its name in lower case, contains no secret."""
+    sounds_harmless = not sounds_secret(name) and name not in _HIDDEN_IN_RESPONSES
+    return sounds_harmless or name in _SHOWN_IN_RESPONSES

@@ -1,4 +1,4 @@
-"""Finish an operation on a download even if its caller is cancelled.
+"""Shield an operation on a download: finish it even if its caller is cancelled.
 
 A half-stopped download would be in no queue, and nothing would ever start it again.
 """
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def to_the_end(work: Coroutine[Any, Any, T], hurry: Callable[[], None] | None = None) -> T:
+async def shielded(work: Coroutine[Any, Any, T], hurry: Callable[[], None] | None = None) -> T:
     """Await `work`. If the caller is cancelled, raise CancelledError only when the work has ended.
 
     Args:
