@@ -186,8 +186,8 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
-        "limit_down", "[", "Lower the overall limit", "Queue",
-        "Lower the overall speed limit; the first press sets it just below the current speed.",
+        "limit_down", "[", "Lower the total limit", "Queue",
+        "Lower the total speed limit; the first press sets it just below the current speed.",
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
@@ -201,7 +201,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.read_only, owner="downloads",
     ),
     Action(
-        "limit_up", "]", "Raise the overall limit", "Queue",
+        "limit_up", "]", "Raise the total limit", "Queue",
         "Raise the speed limit of all downloads together, or remove it at the highest step.",
         disabled=reasons.limit_up, owner="downloads",
     ),

@@ -344,7 +344,12 @@ def test_a_folder_may_be_elsewhere(
     assert edited(config, {"folder": ""}) == FileConfig(url=URL)
 
 
-@pytest.mark.parametrize("text", ["../isos", "a/../..", "~nobody-here/x"])
+def test_the_home_folder_of_nobody_is_not_accepted() -> None:
+    said = problem_of("folder", "~nobody-here/x", FileConfig(url=URL))
+    assert "The home folder “~nobody-here” is unknown; paths in yours begin with ~/" in said
+
+
+@pytest.mark.parametrize("text", ["../isos", "a/../.."])
 def test_a_folder_above_the_download_folder_is_not_accepted(text: str) -> None:
     assert "should be relative, such as isos/linux" in problem_of(
         "folder", text, FileConfig(url=URL)

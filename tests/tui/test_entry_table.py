@@ -257,8 +257,8 @@ async def test_a_start_time_and_the_first_place() -> None:
         ),
         (
             "folder",
-            "~nobody-here",
-            "The folder “~nobody-here” should be relative, such as isos/linux",
+            "~isos/new",
+            "The home folder “~isos” is unknown; paths in yours begin with ~/.",
         ),
     ],
 )
