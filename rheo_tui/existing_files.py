@@ -1,6 +1,5 @@
 """Choices for downloads whose file already exists."""
 
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -44,32 +43,27 @@ class Decision(NamedTuple):
         """The choice for people, such as `overwrite`."""
         return f"save as {printable(self.name)}" if self.name else _WORDS[self.choice]
 
-    def applied_to(self, config: FileConfig, base: Path) -> FileConfig:
-        """Return the config of the download that this decision asks for.
-
-        Args:
-            config: the requested download.
-            base: the download folder.
-        """
+    def applied_to(self, config: FileConfig) -> FileConfig:
+        """Return the config of the requested download as this decision changes it."""
         config = config.model_copy(update={"file_exists_strategy": self.strategy})
         path = self.path if self.choice is Choice.OVERWRITE else self.name
-        return saved_as(config, Path(path), base) if path else config
+        return saved_as(config, Path(path)) if path else config
 
 
-def saved_as(config: FileConfig, path: Path, base: Path) -> FileConfig:
-    """Return the config of a download whose file gets this path, whatever its response says.
+def saved_as(config: FileConfig, path: Path) -> FileConfig:
+    """Return the config of a download whose file gets this path.
 
-    Otherwise it might overwrite another file than the one that the user was asked about.
+    Its response, a rule or another download folder would otherwise make it overwrite another file
+    than the one that the user was asked about.
 
     Args:
         config: the download.
         path: an absolute path, or only a name.
-        base: the download folder.
     """
-    config = config.model_copy(update={"filename": path.name})
-    if path.name == str(path) or os.path.normpath(config.folder_below(base)) == str(path.parent):
-        return config
-    return config.model_copy(update={"destination_subdir": None, "download_dir": path.parent})
+    update: dict[str, object] = {"filename": path.name}
+    if path.is_absolute():
+        update |= {"destination_subdir": None, "download_dir": path.parent}
+    return config.model_copy(update=update)
 
 
 def paths_of(rows: Sequence[DownloadSnapshot]) -> list[Path]:

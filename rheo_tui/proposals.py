@@ -88,12 +88,13 @@ class Proposal(NamedTuple):
             return Outcome.UNDECIDED
         return Outcome.RENEW if self.renews is not None and decision is None else Outcome.ADD
 
-    def config(self, base: Path) -> FileConfig | None:
-        """Return the config as the user decided about an existing file; `base`: see `saved_as`."""
+    @property
+    def config(self) -> FileConfig | None:
+        """The config as the user decided about an existing file."""
         config, decision = self.entry.config, self.decision
         if config is None or decision is None or self.entry.verdict is not Verdict.ON_DISK:
             return config
-        return decision.applied_to(config, base)
+        return decision.applied_to(config)
 
     @property
     def stays(self) -> bool:

@@ -384,8 +384,7 @@ class EntryPreview(Vertical):
 
         Return False if that failed, or if the user stopped it.
         """
-        base = self._client.service.settings.download_dir
-        adds = [each.config(base) for each in self.proposals if each.outcome is Outcome.ADD]
+        adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
             proposal.renews.id: proposal.entry.config

@@ -52,6 +52,8 @@ _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
 _REPLACEABLE = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
 """States of downloads that another one with the same id replaces."""
+_KEPT_OPTIONS = ("hash_config", "pieces", "sidecar", "timeout", "speed_limit", "connections")
+"""Options of a download that one with the same id takes over unless it has its own."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -316,7 +318,7 @@ class LocalService:
             if exists is not None:
                 config = config.model_copy(update={"file_exists_strategy": exists})
             if (path := (paths or {}).get(download_id)) is not None:
-                config = saved_as(config, path, self._settings.download_dir)
+                config = saved_as(config, path)
             again.append(config)
         await self.add(again)
 
@@ -572,9 +574,11 @@ def _drain(waiting: deque[T]) -> list[T]:
 
 
 def _with_options_of(before: FileConfig | None, config: FileConfig) -> FileConfig:
-    """Return a download with the options of requests that an earlier one of its id had."""
+    """Return a download with the options and checks that an earlier one of its id had."""
     if before is None:
         return config
     renewed = before.model_copy(update={"hash_config": None}).renewed_by(config)
-    names = ("headers", "request", "list_options")
-    return config.model_copy(update={name: getattr(renewed, name) for name in names})
+    update = {name: getattr(renewed, name) for name in ("headers", "request", "list_options")}
+    # A URL alone means the same download, so it neither drops a check nor lifts a limit.
+    update |= {name: getattr(config, name) or getattr(before, name) for name in _KEPT_OPTIONS}
+    return config.model_copy(update=update)
