@@ -288,6 +288,7 @@ async def test_overwrite_does_not_follow_a_download_to_another_file(
         await app.press("ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         if not in_box:
+            await app.until(lambda: app.main.model.rows)
             await edit("e")
             await app.until(lambda: app.app.screen is app.main)
             await app.command("resume-all")
