@@ -428,11 +428,13 @@ async def test_options_of_a_link_that_renews_are_shown(tmp_path: Path, is_file: 
         else:
             await paste(app, text)
         not_used = "asks for proxy http://evil:3128, CA file /evil.pem: not used"
-        assert words(app) == [f"{not_used}; renews {row_id[:4]}; ignored: --wrong"]
+        assert words(app) == [f"{not_used}; new link for data-041.tar; ignored: --wrong"]
         assert "not used: proxy http://evil:3128" in app.screen_text()
         await app.press("f8")
         used = "uses proxy http://evil:3128, CA file /evil.pem, as requested"
-        await app.until(lambda: words(app) == [f"{used}; renews {row_id[:4]}; ignored: --wrong"])
+        await app.until(
+            lambda: words(app) == [f"{used}; new link for data-041.tar; ignored: --wrong"]
+        )
         assert used in app.screen_text()
 
 
@@ -587,7 +589,10 @@ async def test_a_new_signature_renews_the_one_of_several_with_the_same_hidden_pa
         app.service.configs = {config.id: config for config in configs}
         await app.update()
         await paste(app, f"{url}{mark}sig=new&se=2")
-        assert words(app) == [f"renews {configs[1].id[:4]}"]
+        assert words(app) == [f"new link for {configs[1].get_destination_filename()}"]
+        await app.press("enter")
+        await app.until(lambda: app.called("edit"))
+        assert [download_id for download_id, _ in app.called("edit")] == [configs[1].id]
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36), (200, 50)])

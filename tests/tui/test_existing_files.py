@@ -288,8 +288,11 @@ async def test_overwrite_does_not_follow_a_download_to_another_file(
         await app.press("ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
         if not in_box:
+            await app.until(lambda: app.main.model.rows)
+            before = set(app.main.model.rows)
             await edit("e")
             await app.until(lambda: app.app.screen is app.main)
+            await app.until(lambda: app.main.model.rows and before.isdisjoint(app.main.model.rows))
             await app.command("resume-all")
         (row,) = await ended(app, 1)
         is_done = row.status is DownloadStatus.COMPLETED
