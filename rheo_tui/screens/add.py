@@ -28,7 +28,7 @@ from rheo_tui.typed_ahead import key_work, while_open
 _CHECK_DELAY_SECONDS = 0.1
 _LONG_TEXT = 100_000  # characters
 _TEXT_KEPT = "The links stay in the add box until you quit."
-_KEYS = "Enter add · Ctrl+J new line · Tab entries, folder · Ctrl+U clear · Esc close"
+_KEYS = "Enter add · Ctrl+J new line · Tab entries, then folder · Ctrl+U clear · Esc close"
 _NEWS = {Outcome.ADD, Outcome.RENEW, Outcome.UNDECIDED}
 _HINT = (
     "Paste links, one per line, or any text that contains links: curl commands, aria2 or wget "

@@ -103,7 +103,7 @@ def keys_for(proposal: Proposal | None) -> str:
     if entry.verdict is not Verdict.OK:
         return f"Enter edit · {_ADD} · {_CLOSE}"
     renews = " · a add as new" if proposal.renews is not None else ""
-    return f"Space skip · Enter edit{renews} · {_ADD} · {_CLOSE}"
+    return f"Space skip · Enter edit{renews} · Tab folder · {_ADD} · {_CLOSE}"
 
 
 class EntryTable(CursorView[Proposal]):

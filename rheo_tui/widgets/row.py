@@ -243,6 +243,8 @@ def _status_start(
 ) -> int:
     """Return the first cell of a status, which takes the empty cells before it if it needs them.
 
+    It begins where a column does, if that is enough; otherwise it leaves a cell after the text.
+
     Args:
         words: the shortest text of the status.
         place: the column of the status.
@@ -255,7 +257,7 @@ def _status_start(
     taken = cell_len("".join(segment.text for segment in before).rstrip())
     starts = [each.x for each in layout.places if taken < each.x < place.x]
     enough = [x for x in starts if end - x >= needed]
-    return max(enough, default=min(starts, default=place.x))
+    return max(enough, default=min(place.x, max(taken + 1, end - needed)))
 
 
 def left_text(row: DownloadSnapshot, countdown: str) -> str:

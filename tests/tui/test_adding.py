@@ -62,8 +62,8 @@ async def test_the_keys_are_those_of_the_focused_part_and_say_what_a_field_takes
             await app.press("tab")
             shown.append(str(keys.content))
         assert shown == [
-            "Enter add · Ctrl+J new line · Tab entries, folder · Esc close",
-            "Space skip · Enter edit · Ctrl+S add · Esc close",
+            "Enter add · Ctrl+J new line · Tab entries, then folder · Esc close",
+            "Space skip · Enter edit · Tab folder · Ctrl+S add · Esc close",
             "such as isos or ~/isos · Enter add · Tab next · → complete · Esc close",
             "1 or more · Enter add · Tab next · Esc close",
             "now, paused or 23:30 · Enter add · Tab next · → complete · Esc close",

@@ -8,6 +8,7 @@ from textual.filter import ANSIToTruecolor
 from textual.strip import Strip
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.ascii import AsciiFilter
 from rheo_tui.widgets.row import RowPainter
 from rheo_tui.widgets.tab_bar import TabBar
@@ -26,6 +27,20 @@ async def test_every_line_has_the_table_s_width(size: tuple[int, int]) -> None:
         width = app.table.scrollable_content_region.width
         lengths = {app.table.render_line(y).cell_length for y in range(app.table.size.height)}
         assert lengths == {width}
+
+
+@pytest.mark.parametrize(("width", "name"), [(40, "secret.pdf"), (40, "秘密.pdf"), (47, "a" * 20)])
+async def test_a_cause_takes_the_empty_cells_of_a_short_name(width: int, name: str) -> None:
+    async with running(size=(width, 10)) as app:
+        first, second = await app.fill(2)
+        for each in (first, second):
+            app.service.fail(each, HttpStatusError(401, "Unauthorized"))
+        app.service.change(first, name=name)
+        app.service.change(second, name="b" * 99)
+        await app.update()
+        short, long = (line for line in app.lines() if "401" in line)
+        assert f"{name} " in short and "✗ 401 needs a login" in short
+        assert "…" in long and "✗ 401" in long
 
 
 @pytest.mark.parametrize("rows", [0, 3, 200])  # with a hint, without a scroll bar, with one
