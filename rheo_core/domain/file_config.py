@@ -23,7 +23,7 @@ from .hash_algorithms import HashAlgorithm
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig, PieceHashes
 from .paths import check_relative
-from .references import split_authority
+from .references import login_in
 from .request_headers import Headers, read_headers
 from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptions
 from .text import is_unicode, printable, redact, redact_url
@@ -268,7 +268,7 @@ class FileConfig(BaseModel):
             options = ListedOptions.of(options, self.list_options)
         if options is NO_OPTIONS:
             return options
-        if self._auth_is_of_url and not _has_login(url):
+        if self._auth_is_of_url and not _has_password(url):
             options = options.model_copy(update={"auth": None})
         return options if origin_of(url) == origin_of(self.url) else options.without_secrets()
 
@@ -282,7 +282,7 @@ class FileConfig(BaseModel):
         return (
             auth not in (None, "digest")
             and not has_login
-            and (_has_login(self.url) or _has_login(self.source))
+            and (_has_password(self.url) or _has_password(self.source))
         )
 
     def with_options(self, options: RequestOptions) -> Self:
@@ -313,7 +313,7 @@ class FileConfig(BaseModel):
             ValueError: the URL or its checksum is not valid, or the two checksums differ.
         """
         url, request = normalise_url(url), self.request
-        if self._auth_is_of_url and not _has_login(self.url) and not _has_login(url):
+        if self._auth_is_of_url and not _has_password(self.url) and not _has_password(url):
             request = request.model_copy(update={"auth": None})
         if url == self.url:
             return self.model_copy(update={"fetch_url": None, "request": request})
@@ -427,9 +427,9 @@ class FileConfig(BaseModel):
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
 
 
-def _has_login(url: str) -> bool:
-    """Return True if a URL contains a login."""
-    return bool(split_authority(url)[1].rpartition("@")[0])
+def _has_password(url: str) -> bool:
+    """Return True if the login in a URL needs no stored password."""
+    return ":" in login_in(url)
 
 
 def _shared_fields() -> dict[str, Any]:

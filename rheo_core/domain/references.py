@@ -36,6 +36,11 @@ def split_authority(url: str) -> tuple[str, str, str]:
     return scheme, rest[:cut], rest[cut:]
 
 
+def login_in(url: str) -> str:
+    """Return the login in a URL as it is written there; "" for none."""
+    return split_authority(url)[1].rpartition("@")[0]
+
+
 def resolve(base: str, reference: str) -> str:
     """Return the URL that a reference leads to.
 

@@ -7,7 +7,7 @@ ask for such options, and the user decides.
 
 import re
 import time
-from collections.abc import ItemsView, Mapping, Sequence, Sized
+from collections.abc import ItemsView, Iterable, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 from .file_config import MAX_MIRRORS, FileConfig
@@ -15,7 +15,7 @@ from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig
-from .references import split_authority
+from .references import login_in
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .text import printable, redact_unreadable
@@ -134,7 +134,9 @@ def admit(
         if "headers" in values:
             values["headers"] = headers = _usable_headers(values["headers"], ignored)
             _check_count(headers)
-    refused, used = _judge_wishes(outside.url, wishes, list_options, ignored)
+    mirrors = fields.get("mirrors")
+    urls = (outside.url, *(mirrors if isinstance(mirrors, tuple) else ()))
+    refused, used = _judge_wishes(urls, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
     config = _within_limits(FileConfig(**fields), ignored)
@@ -288,7 +290,7 @@ def _check_count(headers: Any) -> None:
 
 
 def _judge_wishes(
-    url: str, wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
+    urls: Iterable[str], wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
 ) -> tuple[list[str], dict[str, str]]:
     """Remove options that are not allowed from `wishes`.
 
@@ -300,7 +302,7 @@ def _judge_wishes(
     requested = [name for name in _WORDS if name in wishes]
     if wishes.get("allow_downgrade") is False:
         requested.remove("allow_downgrade")  # at least as strict as the user's own choice
-    if "auth" in requested and _has_own_password(url, wishes):
+    if "auth" in requested and _has_own_passwords(urls, wishes):
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
         shown = _shown(name, wishes[name])
@@ -315,11 +317,10 @@ def _judge_wishes(
     return refused, used
 
 
-def _has_own_password(url: str, wishes: Mapping[str, Any]) -> bool:
-    """Return True if the login of a text has a password, so that no stored one completes it."""
-    in_url = split_authority(url)[1].rpartition("@")[0]
-    user = in_url or wishes.get("user")  # the login of the URL takes precedence
-    return isinstance(user, str) and ":" in user
+def _has_own_passwords(urls: Iterable[str], wishes: Mapping[str, Any]) -> bool:
+    """Return True if all logins of a text have passwords, so that no stored one completes any."""
+    logins = list(filter(None, (*map(login_in, urls), wishes.get("user"))))
+    return bool(logins) and all(isinstance(login, str) and ":" in login for login in logins)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -535,3 +535,54 @@ def test_a_scheme_that_the_user_chose_holds_for_the_stored_login(auth: str) -> N
     with_login = FileConfig(url=OWN, mirrors=(PLAIN,)).with_options(RequestOptions(auth="digest"))
     basic = RequestRules(hosts={"h": RequestOptions(user="me:secret", auth="basic")})
     assert basic.for_origin("h", with_login.options_for(PLAIN)).auth == "digest"
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"url": OWN, "mirrors": [PLAIN], "request": {"auth": "basic", "user": "me"}},
+        {"url": OWN, "mirrors": ["http://me@h/b"], "request": {"auth": "any"}},
+        {"url": "http://me@h/a", "mirrors": [OWN], "request": {"auth": "basic"}},
+        {"url": PLAIN, "mirrors": ["http://me@h/c"], "request": {"auth": "any", "user": "x:y"}},
+        {"url": "http://me@h/a", "request": {"auth": "basic", "user": "x:y"}},
+    ],
+)
+def test_a_list_with_a_login_that_netrc_completes_chooses_no_scheme(
+    outside: dict[str, object],
+) -> None:
+    (entry,) = read_entries([json.dumps(outside)], (), ReadOptions())
+    assert entry.config is not None and entry.config.request.auth is None
+    assert "authentication" in entry.refused
+
+
+def test_a_link_with_a_name_alone_does_not_keep_the_scheme_of_a_list() -> None:
+    text = json.dumps({"url": OWN, "request": {"auth": "basic"}})
+    (entry,) = read_entries([text], (), ReadOptions())
+    assert entry.config is not None
+    link = "http://me@h/b"
+    assert entry.config.with_link(link).options_for(link).auth is None
+
+
+@pytest.mark.parametrize("login", [{}, {"user": "x:y"}])
+async def test_a_redirect_does_not_choose_a_stored_login(
+    tmp_path: Path,
+    server: MisbehavingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    login: dict[str, str],
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    end = server.on("/b", lambda exchange: exchange.serve(BODY)).replace("://", "://me@")
+    start = server.on(
+        "/a", lambda exchange: exchange.head("302 Found", Location=end, Content_Length=0)
+    )
+    url = start if login else start.replace("://", "://x:y@")
+    text = json.dumps({"url": url, "request": {"auth": "basic"} | login})
+    (listed,) = read_entries([text], (), ReadOptions())
+    assert listed.config is not None
+    rules = RequestRules(defaults=RequestOptions(netrc=True, auth="digest"))
+    await fetch(tmp_path / "out", [listed.config], request_rules=rules)
+    sent = [request.headers.get("authorization") for request in server.requests]
+    assert sent == [basic("x:y")] * 2

@@ -120,7 +120,9 @@ class RedirectPolicy:
         check_hop(self.origin, before, target, allow_downgrade=allowed)
         if not self.is_origin(target):
             self._has_left, self.login = True, None
-        self.login = login or self.login
+        # A name alone would let the server choose a stored login, which netrc completes.
+        if login is not None and login.password is not None:
+            self.login = login
         return target
 
     def forgets_cookies(self, target: str) -> bool:
