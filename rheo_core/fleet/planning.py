@@ -1,5 +1,6 @@
 """Plan a run: split lists into shards."""
 
+import errno
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -28,6 +29,7 @@ from rheo_core.domain.units import MAX_FILE_BYTES
 from .columns import TableOptions
 from .contact import MAX_URLS_WITHOUT_CONTACT, check_contact
 from .lanes import HeavySites, Lanes, authority_of, site_of
+from .list_check import is_split_of
 from .list_files import digest_of
 from .output_files import StoredFileError, read_value
 from .rows import ListError, Row
@@ -235,12 +237,38 @@ def _agreed(target: Target, plan: FleetPlan, request: PlanRequest, digest: str |
         raise PlanError(  # of --spread order
             "the output folder was planned without --lanes; leave it out, or choose another folder"
         )
+    if digest is not None:
+        _check_shards(target, plan, request)
     changed = replace(plan, **request.given)
     changed = replace(changed, contact=changed.contact or request.usual_contact)
     _check_contact(changed.entries, changed.contact)
     if changed != plan:
         target.put(PLAN_NAME, to_json(changed).encode())
     return changed
+
+
+def _check_shards(target: Target, plan: FleetPlan, request: PlanRequest) -> None:
+    """Raise PlanError if the shards of a folder have other entries than the lists.
+
+    The digest of the lists is in the plan, which somebody else may have written.
+    """
+    request = replace(request, contact=request.contact or plan.contact)
+    try:
+        if is_split_of(target, plan, _rows(request)):
+            return
+    except ListError:
+        raise
+    except ValueError as error:
+        raise PlanError(str(error)) from None
+    except OSError as error:
+        if error.errno not in (None, errno.ENOENT):
+            raise
+        problem = error.strerror or error
+        raise PlanError(f"a list of the plan: {problem}; choose another output folder") from None
+    raise PlanError(
+        "the shards in the output folder do not match the list, so somebody has changed them; "
+        "choose another folder"
+    )
 
 
 def _split(

@@ -95,7 +95,7 @@ class _OpenShard:
         self._compressed: list[bytes] = []
 
     def add(self, row: Row) -> None:
-        line = _line_of(key_of(self.number, self.entries), row)
+        line = line_of(key_of(self.number, self.entries), row)
         self.entries += 1
         self.bytes += len(line)
         self._waiting += len(line)
@@ -116,7 +116,7 @@ class _OpenShard:
             self._waiting = 0
 
 
-def _line_of(key: str, row: Row) -> str:
+def line_of(key: str, row: Row) -> str:
     """Return the line of a row in the list. A row that is too long becomes an unreadable one."""
     line = FleetEntry(key, *row).to_line()
     if len(line) <= MAX_LINE_BYTES:
