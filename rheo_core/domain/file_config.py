@@ -297,7 +297,12 @@ class FileConfig(BaseModel):
         own = self.request
         if options.has_login:  # `auth` was meant for the replaced login
             own = own.model_copy(update={"auth": None})
-        return self.model_copy(update={"request": options.over(own), "list_options": by_list})
+        update = {
+            "headers": options.not_replaced(self.headers),
+            "request": options.over(own),
+            "list_options": by_list,
+        }
+        return self.model_copy(update=update)
 
     @property
     def has_listed_route(self) -> bool:

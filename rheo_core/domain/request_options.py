@@ -213,7 +213,8 @@ class RequestOptions(BaseModel):
     def over(self, base: Self) -> Self:
         """Return these options, completed by those of `base`.
 
-        A login replaces the whole login of `base`. So does a header every header of the same name.
+        A login replaces the whole login of `base`. A header replaces every header of the same name,
+        and so do `user_agent` and `referer`.
         """
         if base is NO_OPTIONS or self is NO_OPTIONS:
             return self if base is NO_OPTIONS else base
@@ -223,12 +224,23 @@ class RequestOptions(BaseModel):
         if self.client_cert is not None:
             values.pop("client_key", None)
         values |= {name: value for name, value in self if value is not None}
+        made = self.model_construct(
+            **values | {"headers": self.not_replaced(base.headers) + self.headers}
+        )
+        return cast(Self, made)  # the mypy plugin infers the base class
+
+    def not_replaced(self, headers: Headers) -> Headers:
+        """Return those of other headers that these options leave as they are."""
         own = {name.lower() for name, _ in self.headers}
         if self.has_login:
             own.add("authorization")
-        inherited = tuple(pair for pair in base.headers if pair[0].lower() not in own)
-        made = self.model_construct(**values | {"headers": inherited + self.headers})
-        return cast(Self, made)  # the mypy plugin infers the base class
+        if self.user_agent is not None:
+            own.add("user-agent")
+        if self.referer is not None:
+            own.add("referer")
+        if own.isdisjoint(name.lower() for name, _ in headers):
+            return headers  # downloads share them
+        return tuple(pair for pair in headers if pair[0].lower() not in own)
 
     def without_stored_secrets(self) -> "RequestOptions":
         """Return these options without all secrets, including files and the login of the proxy."""

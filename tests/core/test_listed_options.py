@@ -272,3 +272,44 @@ def test_flags_of_the_user_are_no_more_told_than_settings() -> None:
     routed = config.with_options(RequestOptions(proxy="http://mine:1", ca_file="/y", bearer="b"))
     assert routed.list_options == ()  # nothing is left of what the list chose
     assert routed.request.proxy_url == "http://mine:1" and routed.request.bearer is not None
+
+
+@pytest.mark.parametrize("place", ["headers", "request"])
+@pytest.mark.parametrize(
+    ("flags", "theirs"),
+    [
+        ({"headers": {"X-A": "mine"}}, ("x-a", "list")),
+        ({"headers": {"User-Agent": "mine"}}, ("user-agent", "list")),
+        ({"user_agent": "mine"}, ("User-Agent", "list")),
+        ({"referer": "http://mine/"}, ("REFERER", "http://list/")),
+        ({"user": "mine:mine"}, ("Authorization", "Bearer list")),
+        ({"bearer": "mine"}, ("authorization", "Bearer list")),
+        ({"headers": {"Authorization": "mine"}}, ("Authorization", "Bearer list")),
+        ({"headers": {"Cookie": "a=mine"}}, ("Cookie", "a=list")),
+    ],
+)
+async def test_a_flag_replaces_the_same_field_of_a_list(
+    tmp_path: Path,
+    server: MisbehavingServer,
+    place: str,
+    flags: dict[str, Any],
+    theirs: tuple[str, str],
+) -> None:
+    headers = {theirs[0]: theirs[1], "X-Other": "list"}
+    fields = {"headers": headers} if place == "headers" else {"request": {"headers": headers}}
+    config = listed(server.on("/a", serving(BODY)), **fields, allowed=False)
+    await fetch(tmp_path / "out", [config.with_options(RequestOptions(**flags))])
+    sent = server.requests[0].headers
+    assert "list" not in sent[theirs[0].lower()] and sent["x-other"] == "list"
+    await fetch(tmp_path / "2", [config])
+    assert server.requests[-1].headers[theirs[0].lower()] == theirs[1]
+
+
+def test_a_host_decides_before_all_hosts_in_either_form() -> None:
+    rules = RequestRules(
+        RequestOptions(headers={"User-Agent": "all", "Referer": "http://all/", "X-A": "all"}),
+        {"h": RequestOptions(user_agent="host", referer="http://host/")},
+    )
+    sent = rules.for_origin("h", RequestOptions())
+    assert sent.headers == (("X-A", "all"),)
+    assert (sent.user_agent, sent.referer) == ("host", "http://host/")
