@@ -27,6 +27,12 @@ class HostLimits:
     connections: int | None = None
     max_concurrent: int | None = None  # number of downloads that run at once
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, least = getattr(self, each.name), 0 if each.name == "speed_limit_bps" else 1
+            if value is not None and not (isinstance(value, int | float) and value >= least):
+                raise ValueError(f"{each.name} of a host is {value!r}; it must be {least} or more")
+
     def over(self, base: "HostLimits") -> "HostLimits":
         """Return these limits, with those of `base` where they are None."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -129,6 +135,26 @@ def normalise_host_pattern(text: str) -> str:
     if not _PATTERN.fullmatch(pattern):
         raise ValueError("should be a host such as example.org or *.example.org, without a port")
     return _canonical(pattern)
+
+
+def by_pattern(tables: Mapping[str, T]) -> dict[str, T]:
+    """Return the tables by the normal forms of their hosts or patterns, under which all look up.
+
+    Raises:
+        ValueError: a key is not a host or a pattern, or two keys name the same one.
+    """
+    found: dict[str, T] = {}
+    for key, table in tables.items():
+        try:
+            pattern = normalise_host_pattern(key)
+        except ValueError as error:
+            raise ValueError(
+                f"host {shorten(printable(key), _MAX_SHOWN_LENGTH)!r} {error}"
+            ) from None
+        if pattern in found:
+            raise ValueError(f"host {pattern!r} has two tables; use one")
+        found[pattern] = table
+    return found
 
 
 def _canonical(host: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from .hosts import entries_for, is_same_host, patterns_for
+from .hosts import by_pattern, entries_for, is_same_host, patterns_for
 from .redaction import without_login
 from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
 
@@ -32,6 +32,9 @@ class RequestRules:
         insecure: hosts whose certificates are not checked. Never store them.
         proxies: proxies of the *_PROXY variables, by scheme.
         unclear: invalid settings, which prevent requests.
+
+    Raises:
+        ValueError: a host is not valid. A key that matches no request would leave out a proxy.
     """
 
     defaults: RequestOptions = NO_OPTIONS
@@ -39,6 +42,15 @@ class RequestRules:
     insecure: frozenset[str] = frozenset()
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
     unclear: tuple[Unclear, ...] = ()
+
+    def __post_init__(self) -> None:
+        insecure = frozenset(by_pattern(dict.fromkeys(sorted(self.insecure))))
+        if pattern := next((host for host in insecure if host.startswith("*.")), None):
+            raise ValueError(f"insecure host {pattern!r} should be a single host")
+        proxies = {scheme.lower(): proxy for scheme, proxy in self.proxies.items()}
+        object.__setattr__(self, "hosts", by_pattern(self.hosts))
+        object.__setattr__(self, "insecure", insecure)
+        object.__setattr__(self, "proxies", proxies)
 
     @property
     def is_empty(self) -> bool:
