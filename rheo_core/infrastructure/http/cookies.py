@@ -37,11 +37,12 @@ _log = logging.getLogger(__name__)
 class CookieFiles:
     """Cookie jars from files. Each file is read once, and never written.
 
-    Cookies that servers add to a jar live as long as this object.
+    Cookies that servers add to a jar live as long as this object, unless the user changes the file.
     """
 
     def __init__(self) -> None:
         self._jars: dict[Path, asyncio.Task[CookieJar]] = {}
+        self._versions: dict[Path, tuple[int, ...]] = {}
 
     async def jar(self, file: Path) -> CookieJar:
         """Return the jar of a file.
@@ -51,6 +52,7 @@ class CookieFiles:
                 or change it.
         """
         if file not in self._jars:
+            self._versions[file] = _version_of(file)
             self._jars[file] = asyncio.create_task(_load(file))
         task = self._jars[file]
         try:
@@ -58,6 +60,21 @@ class CookieFiles:
         except RequestOptionsError:
             self._jars.pop(file, None)  # the user may correct the file
             raise
+
+    def forget_changed(self) -> None:
+        """Forget the jars of files that were changed, replaced or removed since they were read."""
+        for file, version in self._versions.items():
+            if _version_of(file) != version:
+                self._jars.pop(file, None)
+
+
+def _version_of(file: Path) -> tuple[int, ...]:
+    """Return numbers that differ after a file was changed or replaced; () if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 async def _load(file: Path) -> CookieJar:

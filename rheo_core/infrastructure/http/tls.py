@@ -85,6 +85,11 @@ def check_https_proxy(options: RequestOptions, insecure: str) -> None:
         )
 
 
+def forget_contexts() -> None:
+    """Read CA files and client certificates again for later requests."""
+    _context.cache_clear()
+
+
 @lru_cache(maxsize=64)
 def _context(
     ca: Path | None, certificate: Path | None, key: Path | None, insecure: bool
