@@ -1,5 +1,6 @@
 """Copy facts about downloads: link, name, hash, a curl command and more."""
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,11 +55,12 @@ def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
         words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
-        words += _curl_options(options)
+        words += _curl_options(options, row.url)
     return shlex.join([*words, row.url])
 
 
-def _curl_options(options: RequestOptions) -> Iterator[str]:
+def _curl_options(options: RequestOptions, url: str) -> Iterator[str]:
+    """Yield the options of curl. None of the route is left out, or the command might bypass it."""
     for name, _ in options.headers:  # any of them may be a secret
         yield from ("--header", f"{name}: {HIDDEN}")
     if options.bearer:
@@ -71,12 +73,25 @@ def _curl_options(options: RequestOptions) -> Iterator[str]:
         yield from ("--user-agent", redact_url(options.user_agent))
     if options.referer:
         yield from ("--referer", redact_url(options.referer))
+    if options.allow_downgrade is False and url.startswith("https:"):
+        yield from ("--proto-redir", "=https")
     if proxy := options.proxy_url:
         yield from ("--noproxy", "*") if proxy == DIRECT else ("--proxy", redact_url(proxy))
     if options.cookies:
         yield from ("--cookie", str(options.cookies))
+    if options.netrc:
+        yield "--netrc"
+    if options.ca_file:
+        yield from ("--cacert", str(options.ca_file))
+    if options.client_cert:
+        # curl takes what follows a colon as the password.
+        yield from ("--cert", re.sub(r"([\\:])", r"\\\1", str(options.client_cert)))
+    if options.client_key:
+        yield from ("--key", str(options.client_key))
     if options.ip_version:
         yield f"--ipv{options.ip_version}"
+    if options.interface:
+        yield from ("--interface", options.interface)
 
 
 def _json(row: DownloadSnapshot, _: FileConfig | None) -> str:

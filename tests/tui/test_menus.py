@@ -153,6 +153,34 @@ def test_the_curl_command_does_the_same(config: FileConfig, words: list[str]) ->
     assert command[4:] == words
 
 
+OPTIONS: dict[str, tuple[object, list[str]]] = {
+    "headers": ({"X-A": "b"}, ["--header", "X-A: ***"]),
+    "user_agent": ("Me/1", ["--user-agent", "Me/1"]),
+    "referer": ("https://r/", ["--referer", "https://r/"]),
+    "cookies": ("/c.txt", ["--cookie", "/c.txt"]),
+    "user": ("me:pw", ["--user", "***"]),
+    "auth": ("digest", ["--digest"]),
+    "bearer": ("token", ["--header", "Authorization: Bearer ***"]),
+    "netrc": (True, ["--netrc"]),
+    "proxy": ("http://p:1", ["--proxy", "http://p:1"]),
+    "ca_file": ("/my ca.pem", ["--cacert", "/my ca.pem"]),
+    "client_cert": ("/c:\\pw.pem", ["--cert", "/c\\:\\\\pw.pem"]),
+    "client_key": ("/k.pem", ["--key", "/k.pem"]),
+    "ip_version": (6, ["--ipv6"]),
+    "interface": ("wg0", ["--interface", "wg0"]),
+    "allow_downgrade": (False, ["--proto-redir", "=https"]),
+}
+
+
+@pytest.mark.parametrize("name", RequestOptions.model_fields)
+def test_the_curl_command_leaves_out_no_option(name: str) -> None:
+    value, words = OPTIONS[name]
+    config = FileConfig(url="https://h/a", request=RequestOptions(**{name: value}))
+    row = DownloadRecord.of(config, 0.0).snapshot()
+    command = shlex.split(BY_ID["curl"].read(row, config))
+    assert command[4:] == [*words, "https://h/a"]
+
+
 async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> None:
     async with running() as app:
         await app.fill(3)
