@@ -1,5 +1,6 @@
 """RecentExchanges: the latest request and response heads, for the inspector."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from multidict import CIMultiDict
 
 from rheo_core.domain.inspector_details import Hop
 from rheo_core.domain.redaction import HIDDEN
+from rheo_core.domain.secret_shapes import sounds_secret
 from rheo_core.domain.text import printable, quoted, redact, redact_url, shorten
 
 from .base import Response
@@ -20,12 +22,10 @@ _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
 """Every other field of a request may be a secret of the user."""
-_HIDDEN_IN_RESPONSES = frozenset(
-    {
-        "authentication-info", "proxy-authenticate", "set-cookie", "set-cookie2",
-        "www-authenticate",
-    }
-)  # fmt: skip
+_NOT_SECRET = re.compile(
+    r"access-control|checksum|digest|hash|md5|policy|sha-?[0-9]+|surrogate-key", re.IGNORECASE
+)
+"""Parts of names of response fields that are not secret here, although they may be in URLs."""
 
 
 class SentHop(NamedTuple):
@@ -103,6 +103,8 @@ def _shown(hop: SentHop) -> Hop:
 
 def _fields(fields: Iterable[tuple[str, str]], *, is_response: bool) -> Iterable[tuple[str, str]]:
     for name, value in fields:
-        known = name.lower()
-        is_shown = known not in _HIDDEN_IN_RESPONSES if is_response else known in _SHOWN_IN_REQUESTS
+        if is_response:
+            is_shown = not sounds_secret(_NOT_SECRET.sub("", name))
+        else:
+            is_shown = name.lower() in _SHOWN_IN_REQUESTS
         yield printable(name), printable(redact(value)) if is_shown else HIDDEN
