@@ -76,7 +76,7 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
     """Return the columns to read from a table with these column names.
 
     Raises:
-        NoColumnError: one of them is missing.
+        NoColumnError: one of them is missing, or its name occurs twice.
     """
     by_lower = {name.lower(): name for name in reversed(names)}
     url = options.url_column or next(filter(None, map(by_lower.get, URL_COLUMNS)), None)
@@ -90,6 +90,10 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
             listed = at_most([printable(each) for each in names], ", ", 20) or "none"
             raise NoColumnError(
                 f"{source} has no column {printable(name)!r}; its columns are {listed}{hint}"
+            )
+        if name is not None and names.count(name) > 1:
+            raise NoColumnError(
+                f"{source} has several columns {printable(name)!r}; rename all but one"
             )
     lower = (checksum or "").lower()
     algorithm = lower if lower in set(HashAlgorithm) else ""
