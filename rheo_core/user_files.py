@@ -132,6 +132,20 @@ async def read_secret_async(path: Path) -> bytes:
         raise ShortageError.of_threads() from None
 
 
+FileVersion = tuple[int, int, int, int]
+
+
+def version_of(path: Path | None) -> FileVersion | None:
+    """Return numbers that differ after a file was changed or replaced; None if there is none."""
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def check_private(file: _OpenFile) -> None:
     """Check that the user owns an open file, and that no other user can read or change it.
 

@@ -158,6 +158,7 @@ def _items(options: argparse.Namespace, settings: "Settings") -> "Iterator[Item]
         patterns=options.glob,
         folder=settings.download_dir,
         exists=settings.file_exists_strategy,
+        timeout=settings.timeout,
         list_options=options.allow_list_options,
     )
     try:

@@ -49,7 +49,7 @@ class DownloadHandlers:
         verb: str,
         rows: Rows,
         targets: Rows,
-        left_out: str = "had ended",
+        left_out: str = "already ended",
         *,
         count: int | None = None,
     ) -> str:
@@ -126,7 +126,7 @@ class DownloadHandlers:
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
         done = self.done("Queued again:", rows, context.targets, "are not done")
-        return f"{done} Existing files are kept."
+        return f"{done} {'The existing file is' if len(rows) == 1 else 'Existing files are'} kept."
 
     async def do_delete(self, context: Context) -> str:
         """Delete finished files, and remove their downloads from the list."""
@@ -381,7 +381,7 @@ def done_text(
     verb: str,
     rows: Rows,
     targets: Rows,
-    left_out: str = "had ended",
+    left_out: str = "already ended",
     *,
     count: int | None = None,
 ) -> str:

@@ -11,7 +11,7 @@ from rheo_tui.status_look import look_of
 Reason = Callable[["Context"], str]
 """Returns the reason why an action is disabled, or "".
 
-A reason is a sentence without a capital letter and a full stop.
+A reason is a sentence without a capital letter or a full stop.
 """
 
 
@@ -161,7 +161,7 @@ def _has_not_failed(row: DownloadSnapshot) -> str:
 retry = _needs_target(
     can_retry,
     _has_not_failed,
-    "no marked download has failed",
+    "no marked download can be retried",
 )
 _queued = _needs_target(
     can_move,

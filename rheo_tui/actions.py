@@ -186,8 +186,8 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.move, owner="downloads", takes_targets=True,
     ),
     Action(
-        "limit_down", "[", "Lower the overall limit", "Queue",
-        "Lower the overall speed limit; the first press sets it just below the current speed.",
+        "limit_down", "[", "Lower the total limit", "Queue",
+        "Lower the total speed limit; the first press sets it just below the current speed.",
         disabled=reasons.limit_down, owner="downloads",
     ),
     Action(
@@ -201,7 +201,7 @@ ACTIONS: tuple[Action, ...] = (
         disabled=reasons.read_only, owner="downloads",
     ),
     Action(
-        "limit_up", "]", "Raise the overall limit", "Queue",
+        "limit_up", "]", "Raise the total limit", "Queue",
         "Raise the speed limit of all downloads together, or remove it at the highest step.",
         disabled=reasons.limit_up, owner="downloads",
     ),
@@ -451,17 +451,17 @@ BY_ID = {action.id: action for action in ACTIONS}
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Mark while moving": tuple(each for each in BY_ID if each.startswith("range_")),
     "Open a tab": tuple(f"tab_{tab.id}" for tab in TABS),
-    "Open your tab": tuple(f"tab_own_{number}" for number, _ in enumerate(OWN_KEYS, 1)),
+    "Open your own tabs": tuple(f"tab_own_{number}" for number, _ in enumerate(OWN_KEYS, 1)),
     "Change the priority": ("priority_up", "priority_down"),
     "Move in the queue": ("move_up", "move_down"),
     "Move to top or end": ("move_top", "move_bottom"),
-    "Change overall limit": ("limit_up", "limit_down"),
-    "Turn the details page": ("next_page", "previous_page"),
+    "Change the total limit": ("limit_up", "limit_down"),
+    "Switch details page": ("next_page", "previous_page"),
     "Scroll details or log": ("details_down", "details_up"),
     "Go up or down": ("cursor_up", "cursor_down"),
     "Page up or down": ("page_up", "page_down"),
     "Go to first or last": ("first", "last"),
-    "Next active, failed": ("next_active", "next_failed"),
+    "Next active or failed": ("next_active", "next_failed"),
 }
 """Actions that belong together and share a line of the help, by its title."""
 

@@ -1,4 +1,4 @@
-"""RheoApp: start and stop the service, and show the screens."""
+"""RheoApp: start and stop the service, show the screens, ask before quitting."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

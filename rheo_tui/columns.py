@@ -105,7 +105,7 @@ COLUMNS = {
 }
 _ALWAYS = frozenset({"name", "status"})  # the glyph of the status is never hidden
 _ON_DEMAND = frozenset({"folder", "id"})
-_CONDITIONS = {"host": "on a wide screen", "priority": "while they differ"}
+_CONDITIONS = {"host": "on wide screens", "priority": "if they differ"}
 CHOOSABLE = tuple(column_id for column_id in COLUMNS if column_id != "mark")
 MAX_WIDTH = 120
 MIN_WIDTH = 3

@@ -1,6 +1,5 @@
 """Copy facts about downloads: link, name, hash, a curl command and more."""
 
-import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,12 +54,11 @@ def _curl(row: DownloadSnapshot, config: FileConfig | None) -> str:
         words.append("--globoff")
     if config:
         options = RequestOptions(headers=config.headers).over(config.request)
-        words += _curl_options(options, row.url)
+        words += _curl_options(options, is_https=row.url.startswith("https:"))
     return shlex.join([*words, row.url])
 
 
-def _curl_options(options: RequestOptions, url: str) -> Iterator[str]:
-    """Yield the options of curl. None of the route is left out, or the command might bypass it."""
+def _curl_options(options: RequestOptions, *, is_https: bool) -> Iterator[str]:
     for name, _ in options.headers:  # any of them may be a secret
         yield from ("--header", f"{name}: {HIDDEN}")
     if options.bearer:
@@ -73,25 +71,25 @@ def _curl_options(options: RequestOptions, url: str) -> Iterator[str]:
         yield from ("--user-agent", redact_url(options.user_agent))
     if options.referer:
         yield from ("--referer", redact_url(options.referer))
-    if options.allow_downgrade is False and url.startswith("https:"):
-        yield from ("--proto-redir", "=https")
     if proxy := options.proxy_url:
         yield from ("--noproxy", "*") if proxy == DIRECT else ("--proxy", redact_url(proxy))
-    if options.cookies:
-        yield from ("--cookie", str(options.cookies))
+    files = {
+        "--cookie": options.cookies,
+        "--cacert": options.ca_file,
+        "--cert": options.client_cert,
+        "--key": options.client_key,
+    }
+    for name, file in files.items():
+        if file:
+            yield from (name, str(file))
     if options.netrc:
         yield "--netrc"
-    if options.ca_file:
-        yield from ("--cacert", str(options.ca_file))
-    if options.client_cert:
-        # curl takes what follows a colon as the password.
-        yield from ("--cert", re.sub(r"([\\:])", r"\\\1", str(options.client_cert)))
-    if options.client_key:
-        yield from ("--key", str(options.client_key))
     if options.ip_version:
         yield f"--ipv{options.ip_version}"
     if options.interface:
         yield from ("--interface", options.interface)
+    if options.allow_downgrade is False and is_https:
+        yield from ("--proto-redir", "=https")
 
 
 def _json(row: DownloadSnapshot, _: FileConfig | None) -> str:
@@ -110,15 +108,20 @@ FACTS = (
     ),
     Fact("id", "i", "ID", lambda row, _: row.id),
 )
-PAGE = "page"
-"""Item of the menu that copies the text of a page."""
+PAGE, FIELD = "page", "field "
+"""Items of the menu that copy the text of a page, and one field of it."""
 BY_ID = {fact.id: fact for fact in FACTS}
 
 
-def copy_items(rows: Sequence[DownloadSnapshot], page: str = "") -> list[MenuItem]:
+def copy_items(
+    rows: Sequence[DownloadSnapshot], page: str = "", fields: Sequence[tuple[str, str]] = ()
+) -> list[MenuItem]:
     """Return the items of the menu; facts that no download has are disabled.
 
-    `page` is the title of the page that the inspector shows of the download; "" for none.
+    Args:
+        rows: the downloads.
+        page: title of the page that the inspector shows of the download; "" for none.
+        fields: names and values on that page. Their items have `FIELD` and their index as id.
     """
     items = [
         MenuItem(
@@ -130,7 +133,11 @@ def copy_items(rows: Sequence[DownloadSnapshot], page: str = "") -> list[MenuIte
         )
         for fact in FACTS
     ]
-    return [*items, MenuItem(PAGE, "a", "a", f"All of the page {page}")] if page else items
+    if not page:
+        return items
+    items.append(MenuItem(PAGE, "a", "a", f"All of the page {page}"))
+    shown = enumerate(f"{name}: {value}" for name, value in fields)
+    return [*items, *(MenuItem(f"{FIELD}{at}", "", "", text) for at, text in shown)]
 
 
 async def copied(

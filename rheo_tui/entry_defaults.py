@@ -65,7 +65,12 @@ def parse_folder(text: str, base: Path | None) -> ChosenFolder:
         subfolder = str(path) if path.parts else None
         config = FileConfig(url="http://x/", destination_subdir=subfolder)
         return ChosenFolder(subfolder=config.destination_subdir)
-    except (RuntimeError, ValueError):  # RuntimeError: the home folder of nobody
+    except RuntimeError:
+        home = printable(text.partition("/")[0])
+        raise ValueError(
+            f"The home folder “{home}” is unknown; paths in yours begin with ~/"
+        ) from None
+    except ValueError:
         name = printable(text)
         raise ValueError(
             f"The folder “{name}” should be relative, such as isos/linux, or begin with / or ~"

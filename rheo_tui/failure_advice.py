@@ -14,8 +14,8 @@ class Cause(NamedTuple):
     action: str = ""  # id of the action that helps
 
 
-_LOGIN = "Press {key} and enter a login; saving starts it again."
-_WRONG_LOGIN = "Press {key} and correct the login; saving starts it again."
+_LOGIN = "Press {key} and enter a login; the download restarts."
+_WRONG_LOGIN = "Press {key} and correct the login; the download restarts."
 _PROXY_LOGIN = "In the settings, set proxy to http://name:password@host:port. Then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the link, or press {key} to save the page."
@@ -32,6 +32,10 @@ _UNTRUSTED = (
 _CERTIFICATE = f"{_UNTRUSTED}to use another link."
 _CERTIFICATES = f"{_UNTRUSTED}to use other links."
 _NEW_LINKS = "The links may have expired; press {key} to replace them."
+_LARGE = "Raise max_size in the settings, then press {key} to retry."
+_CIRCLE = "The server redirects in a circle; press {key} to replace the link."
+_OPTIONS = "Correct the settings or the options of the download, then press {key} to retry."
+_PERMISSIONS = "Check the permissions of the file and its folder, then press {key} to retry."
 _NETWORK = "Check the network and the host; press {key} to retry."
 _RETRY = "Press {key} to retry."
 _ADVICE = {
@@ -40,26 +44,25 @@ _ADVICE = {
     FailureKind.PROXY_LOGIN_MISSING: (_PROXY_LOGIN, "retry"),
     FailureKind.PROXY_LOGIN_REFUSED: (_PROXY_LOGIN, "retry"),
     FailureKind.LINK_REFUSED: (_NEW_LINK, "link"),
-    FailureKind.HTTP_STATUS: (_RETRY, "retry"),
+    FailureKind.REDIRECTS: (_CIRCLE, "link"),
+    FailureKind.TOO_LARGE: (_LARGE, "retry"),
+    FailureKind.REQUEST_OPTIONS: (_OPTIONS, "retry"),
+    FailureKind.FILE_ACCESS: (_PERMISSIONS, "retry"),
     FailureKind.WEB_PAGE: (_PAGE, "keep"),
     FailureKind.EXISTING_DIFFERS: (_EXISTING, "existing"),
     FailureKind.FILE_EXISTS: (_EXISTING, "existing"),
-    FailureKind.PIECES: (_RETRY, "retry"),
     FailureKind.HASH: (_OWN_HASH, "keep"),
     FailureKind.PROMISED_HASH: (_HASH_OF_SERVER, "retry"),
     FailureKind.DESTINATION: (_NO_ROOM, "retry"),
-    FailureKind.FILE_IN_USE: (_RETRY, "retry"),
     FailureKind.CERTIFICATE: (_CERTIFICATE, "link"),
     FailureKind.CONNECTION: (_NETWORK, "retry"),
     FailureKind.DNS: (_NETWORK, "retry"),
     FailureKind.NO_NETWORK: (_NETWORK, "retry"),
-    FailureKind.INCOMPLETE: (_RETRY, "retry"),
-    FailureKind.TIMEOUT: (_RETRY, "retry"),
 }
-"""Advice and action by kind of failure."""
+"""Advice and action by kind of failure; the others may be different next time."""
 _ADVICE_FOR_MANY = {
-    _LOGIN: (_LOGIN.replace(" it ", " them "), "link"),
-    _WRONG_LOGIN: (_WRONG_LOGIN.replace(" it ", " them "), "link"),
+    _LOGIN: (_LOGIN.replace("download restarts", "downloads restart"), "link"),
+    _WRONG_LOGIN: (_WRONG_LOGIN.replace("download restarts", "downloads restart"), "link"),
     _NEW_LINK: (_NEW_LINKS, "replace_links"),
     _CERTIFICATE: (_CERTIFICATES, "replace_links"),
 }
@@ -75,7 +78,7 @@ def cause_of(row: DownloadSnapshot) -> Cause:
         return Cause("", _EXISTING, "existing")
     if row.failure is None:
         return Cause(row.cause)
-    advice = _ADVICE.get(row.failure.kind, ("", ""))
+    advice = _ADVICE.get(row.failure.kind, (_RETRY, "retry"))
     if row.reason.startswith(_KEPT):
         advice = _DATA_KEPT, "retry"
     return Cause(row.cause, *advice)

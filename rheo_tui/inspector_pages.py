@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ _CONNECTION_COLUMNS = {"": 0, "Range": 0, "Source": 66, "Speed": 50, "Age": 66, 
 """Columns of the connections, and the width from which each is shown."""
 _NO_DOTS, _LIMIT = "\u2800", "┈"
 _DONE, _MOVING, _MISSING = "■", "▪", "·"
+_PARTS = _REQUEST, _RESPONSE = "GET", "Response"
 Fact = tuple[str, Text]
 StyleOf = Callable[[str], Style]
 """Returns the style of a name: label, title, bad, good, active, warning."""
@@ -71,12 +72,21 @@ class Inspected(NamedTuple):
     graph_rows: int = GRAPH_ROWS
 
 
+def _no_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
+    return iter(())
+
+
 class Page(NamedTuple):
-    """One page of the inspector."""
+    """One page of the inspector.
+
+    Attributes:
+        facts: returns the fields of the page, each of which can be copied.
+    """
 
     id: str
     title: str
     render: Callable[[Inspected, StyleOf, int], RenderableType]
+    facts: Callable[[Inspected, StyleOf], Iterator[Fact]] = _no_facts
 
 
 # Overview
@@ -92,6 +102,10 @@ def overview(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     table.add_column(ratio=1)
     table.add_row(_facts_table(state, style), _facts_table(origin, style))
     return table
+
+
+def _overview_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
+    return chain(_state_facts(seen, style), _origin_facts(seen, style))
 
 
 def _facts_table(facts: Iterable[Fact], style: StyleOf) -> Table:
@@ -363,7 +377,7 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     if seen.row.speed_limit_bps is not None:
         facts.append(f"limit {limit_text(seen.row.speed_limit_bps)}")
     if stalls:
-        facts.append(f"{stalls} s without a byte")
+        facts.append(f"idle for {stalls} s")
     marks, count = _attempt_marks(shown, width)
     if count:
         facts.append(f"▲ attempt {shown[-1].attempt}")
@@ -372,7 +386,8 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     body = [Text(" · ".join(facts), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
-    return [*body, Text(_axis(len(shown), width), style("label"), no_wrap=True)]
+    end = "now" if seen.row.status.is_active else "end"
+    return [*body, Text(_axis(len(shown), width, end), style("label"), no_wrap=True)]
 
 
 def _graph(
@@ -391,11 +406,11 @@ def _graph(
     return texts
 
 
-def _axis(samples: int, width: int) -> str:
-    """Return the line below the graph: when its samples begin, and that they end now."""
-    began, now = f"-{duration_text(float(samples))}", "now"
-    at = min(width - samples // 2, width - len(began) - len(now) - 1)
-    return now.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(now)) + now
+def _axis(samples: int, width: int, end: str) -> str:
+    """Return the line below the graph: when its samples begin, and when they `end`."""
+    began = f"-{duration_text(float(samples))}"
+    at = min(width - samples // 2, width - len(began) - len(end) - 1)
+    return end.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(end)) + end
 
 
 def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:
@@ -414,24 +429,28 @@ def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:
 
 def request(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
     """Return the latest request: redirects, and the heads of requests and responses."""
-    hops = seen.details.hops if seen.details else ()
-    if not hops:
+    facts = list(_request_facts(seen, style))
+    if not facts:
         return Text("No recent request.", style("label"))
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, max_width=24)
     table.add_column(overflow="fold")
-    for number, hop in enumerate(hops):
+    for name, value in facts:
+        table.add_row(Text(name, style("title" if name in _PARTS else "label")), value)
+    return table
+
+
+def _request_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
+    """Yield requests and responses with their fields, a blank one between redirects."""
+    for number, hop in enumerate(seen.details.hops if seen.details else ()):
         if number:
-            table.add_row(Text(), Text())
-        table.add_row(Text("GET", style("title")), Text(hop.url))
-        for name, value in hop.request:
-            table.add_row(Text(name, style("label")), Text(value))
+            yield "", Text()
+        yield _REQUEST, Text(hop.url)
+        yield from ((name, Text(value)) for name, value in hop.request)
         look = "bad" if hop.status >= 400 or not hop.status else "good"
         answer = f"{hop.status} {hop.reason}".strip() if hop.status else "no response"
-        table.add_row(Text("Response", style("title")), Text(answer, style(look)))
-        for name, value in hop.response:
-            table.add_row(Text(name, style("label")), Text(value))
-    return table
+        yield _RESPONSE, Text(answer, style(look))
+        yield from ((name, Text(value)) for name, value in hop.response)
 
 
 # Log
@@ -452,9 +471,9 @@ def log(seen: Inspected, style: StyleOf, width: int) -> RenderableType:
 
 
 PAGES = (
-    Page("overview", "Overview", overview),
+    Page("overview", "Overview", overview, _overview_facts),
     Page("connections", "Connections", connections),
     Page("speed", "Speed", speed),
-    Page("request", "Request", request),
+    Page("request", "Request", request, _request_facts),
     Page("log", "Log", log),
 )

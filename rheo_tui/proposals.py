@@ -32,7 +32,6 @@ _RENEWABLE = frozenset(
         DownloadStatus.QUEUED,
     }
 )
-_ID_LENGTH = 4
 _LEFT_OUT = "without the login and headers that you entered"
 
 
@@ -49,7 +48,6 @@ class Outcome(StrEnum):
 
 
 _COUNTED = {
-    Outcome.RENEW: "to renew",
     Outcome.INVALID: "invalid",
     Outcome.UNDECIDED: Verdict.ON_DISK.words,
     Outcome.SKIP: "skipped",
@@ -154,7 +152,7 @@ class Proposal(NamedTuple):
 def _renewal_words(row: DownloadSnapshot) -> str:
     kept = size_pair_text(row.bytes_downloaded, row.total_bytes).replace(" / ", " of ")
     amount = f" ({kept} kept)" if row.bytes_downloaded else ""
-    return f"renews {row.id[:_ID_LENGTH]}{amount}"
+    return f"new link for {row.name}{amount}"
 
 
 @dataclass
@@ -327,6 +325,8 @@ def summary(proposals: Sequence[Proposal], free: int | None) -> str:
     counts = Counter(proposal.outcome for proposal in proposals)
     parts = [f"{counts[Outcome.ADD]:,} to add{_total_size(proposals, free)}"]
     parts += [f"{counts[each]:,} {words}" for each, words in _COUNTED.items() if counts[each]]
+    if counts[Outcome.RENEW]:
+        parts.append(count_text(counts[Outcome.RENEW], "new link"))
     if counts[Outcome.DUPLICATE]:
         parts.append(count_text(counts[Outcome.DUPLICATE], "duplicate"))
     return " · ".join(parts)

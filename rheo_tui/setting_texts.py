@@ -82,7 +82,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
 
 def _in_the_file(name: str, default: Any) -> str:
     place = f", for example:\n{TABLES[name]}" if name in TABLES else f": {name}"
-    return f"Default: {_text(name, default) or 'none'}. In the file{place}"
+    return f"Default: {_text(name, default) or 'none'}. In settings.toml{place}"
 
 
 def changed(

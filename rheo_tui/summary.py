@@ -82,10 +82,12 @@ class Summary:
     def time_left(self) -> str:
         """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if none move."""
         left = self.left + (self.guessed_left or 0)
-        if not left or self.mean_speed < 1:
+        # The mean has seconds from before a limit was lowered.
+        speed = self.mean_speed if self.limit is None else min(self.mean_speed, self.limit)
+        if not left or speed < 1:
             return ""
         about = "~" if self.guessed_left else ""
-        return about + time_left_text(max(left / self.mean_speed, self.slowest))
+        return about + time_left_text(max(left / speed, self.slowest))
 
 
 NAME = Part(0, (Span(" rheo ", "name"),))

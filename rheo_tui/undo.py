@@ -76,8 +76,7 @@ class UndoStack:
         lost: list[Step] = []
         while self.next_undo:
             step = self._done.pop()
-            self.work.is_stopped = False
-            count = await step.undo()
+            count = await self._run(step.undo, step, self._done)
             if self.work.is_stopped:
                 self._done.append(step)  # so that the next undo continues with it
                 return f"Undid {step.words(count)}; stopped. Undo again to continue."
@@ -93,8 +92,7 @@ class UndoStack:
         lost: list[Step] = []
         while self._undone:
             step = self._undone.pop()
-            self.work.is_stopped = False
-            count = await step.redo()
+            count = await self._run(step.redo, step, self._undone)
             if self.work.is_stopped:
                 self._undone.append(step)  # so that the next redo continues with it
                 return f"Redid {step.words(count)}; stopped. Redo again to continue."
@@ -103,6 +101,15 @@ class UndoStack:
                 return _lost_text(lost, "redone") + _report("Redid", step, count)
             lost.append(step)
         return _lost_text(lost, "redone").rstrip()
+
+    async def _run(self, change: Change, step: Step, steps: list[Step]) -> int:
+        """Undo or redo a step; if that fails, put it back, so that the user can try again."""
+        self.work.is_stopped = False
+        try:
+            return await change()
+        except BaseException:
+            steps.append(step)
+            raise
 
     def only_name(self, ids: Sequence[str]) -> str:
         """Return the name of the only download; "" if there are several."""

@@ -4,7 +4,9 @@ import gc
 import importlib
 import itertools
 import os
+import re
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -162,9 +164,25 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_networks, "_public_names", {})
 
 
+_folders: Counter[str] = Counter()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test, named after it. To number one, pytest lists those of all tests before.
+
+    That took 2 ms after 3,000 tests.
+    """
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}-{_folders[name]}"
+    _folders[name] += 1
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def state_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Names for state folders. To number a folder, pytest would list all those before it."""
+    """Names for state folders, numbered without a look at those before."""
     parent = tmp_path_factory.mktemp("state-homes")
     return (parent / str(number) for number in itertools.count())
 

@@ -156,6 +156,8 @@ def download(
         raise typer.Exit(show_entries(located, None if to_output else settings.download_dir))
     diagnostics = Diagnostics(quiet=quiet)
     switches = {name: context.params[name] for name in _SWITCHES}
+    if checksums:
+        switches["sidecar"] = False  # the user knows the checksum
     input_lines: download_configs.InputLines | None = {} if json_events else None
     items = download_configs.downloads(located, diagnostics, requests, switches, input_lines)
     _make_folder(settings.download_dir)

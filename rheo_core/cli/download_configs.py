@@ -42,6 +42,7 @@ def read_options(
         # Without a dry run, the engine checks existing files when their download starts.
         finds_files=dry_run,
         exists=settings.file_exists_strategy,
+        timeout=settings.timeout,
         list_options=list_options,
     )
 

@@ -81,7 +81,8 @@ Sidecar = Annotated[
     bool,
     typer.Option(
         "--sidecar",
-        help="Verify each file with URL.sha256 or SHA256SUMS next to it. Fail if neither exists.",
+        help="Verify each file with URL.sha256 or SHA256SUMS next to it, in addition to a hash in "
+        "the list. Fail if neither exists. Not used with --hash.",
     ),
 ]
 Workers = Annotated[

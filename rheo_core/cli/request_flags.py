@@ -99,7 +99,7 @@ def _check_file(flag: str, file: Path | None) -> None:
     """
     if file is not None and (not os.path.exists(file) or os.path.isdir(file)):
         hint = " To send a cookie itself, use --header." if "=" in str(file) else ""
-        fail(f"{flag}: the value is not the path of a file.{hint}", ExitCode.USAGE)
+        fail(f"{flag}: the value is not a file path.{hint}", ExitCode.USAGE)
 
 
 def _headers(texts: list[str]) -> list[tuple[str, str]]:
@@ -119,7 +119,7 @@ def _headers(texts: list[str]) -> list[tuple[str, str]]:
 def _prompt(what: str, flag: str) -> str:
     """Return a secret that the user types unseen; Ctrl+C ends the command."""
     if not sys.stdin.isatty():
-        fail(f"{flag}: cannot ask for the secret without a terminal.", ExitCode.USAGE)
+        fail(f"{flag}: cannot prompt for the secret without a terminal.", ExitCode.USAGE)
     before = signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # so that the terminal echoes again

@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         title="Longest delay", default=60.0, description="Longest delay before a retry, in seconds"
     )
     timeout: Annotated[Seconds | None, BeforeValidator(off_is_none)] = Field(
-        title="Whole attempt",
+        title="Limit per attempt",
         default=DEFAULTS.timeout,
         description="Time limit for a whole attempt, in seconds; off: no limit",
     )
@@ -203,12 +203,12 @@ class Settings(BaseSettings):
         description="Time limit for connecting and receiving the response headers, in seconds",
     )
     stall_timeout: Seconds = Field(
-        title="No data",
+        title="Give up if stalled",
         default=DEFAULT_STALL_TIMEOUT_SECONDS,
         description="Time without data after which an attempt fails, in seconds",
     )
     network_timeout: float = Field(
-        title="No network",
+        title="Wait for network",
         default=600.0,
         ge=0,
         allow_inf_nan=False,
@@ -241,7 +241,7 @@ class Settings(BaseSettings):
         '"Mon-Fri 08:00-18:00 2M" or "23:00-06:00 off"; the first match applies',
     )
     chunk_size: Annotated[int, BeforeValidator(size)] = Field(
-        title="Write size",
+        title="Write buffer",
         default=DEFAULTS.chunk_size,
         ge=_KIB,
         le=64 * _MIB,
@@ -267,7 +267,7 @@ class Settings(BaseSettings):
         description="Number of days that removed downloads stay in the history; off: forever",
     )
     server_time: bool = Field(
-        title="Server's time",
+        title="Keep server's time",
         default=DEFAULTS.server_time,
         description="Set the modification time of each file to the one that the server sends",
     )
@@ -289,7 +289,7 @@ class Settings(BaseSettings):
         description="Command to run for each failed download; RHEO_ERROR contains the reason",
     )
     command_timeout: Seconds = Field(
-        title="Time for a command",
+        title="Command time limit",
         default=DEFAULTS.following.timeout,
         description="Time limit for on_complete and on_error, in seconds",
     )
@@ -324,7 +324,10 @@ class Settings(BaseSettings):
         '[hosts."example.org"]; "*.example.org" matches all hosts below it',
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
-        title="Log level", default=LogLevel.WARNING, description="Lowest level of messages to log"
+        title="Log level",
+        default=LogLevel.WARNING,
+        description="Log messages from this level up. The command writes them to standard error; "
+        "the app does not log to a file",
     )
     theme: str = Field(
         title="Colours", default="rheo-dark", min_length=1, description="Colour theme of the app"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from .file_exists import FileExistsStrategy
-from .hosts import HostLimits, by_pattern
+from .hosts import HostLimits, by_host
 from .request_rules import RequestRules
 from .rules import Rule
 from .tuning import DEFAULT_TUNING, Tuning
@@ -122,7 +122,7 @@ class EngineOptions:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number")
         for name in _POSITIVE:
             _check_number(name, getattr(self, name), 0, is_allowed=False)
-        object.__setattr__(self, "hosts", by_pattern(self.hosts))
+        object.__setattr__(self, "hosts", by_host(self.hosts))
 
 
 _MINIMA = {

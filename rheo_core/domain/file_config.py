@@ -115,7 +115,9 @@ class FileConfig(BaseModel):
         description="Earliest start, seconds since the epoch; None: at once",
     )
     sidecar: bool = Field(
-        default=False, description="Verify the file with URL.sha256 or SHA256SUMS next to it"
+        default=False,
+        description="Verify the file with URL.sha256 or SHA256SUMS next to it, even if "
+        "`hash_config` is set",
     )
     check_existing: bool = Field(
         default=False,

@@ -28,10 +28,15 @@ class HostLimits:
     max_concurrent: int | None = None  # number of downloads that run at once
 
     def __post_init__(self) -> None:
+        """Check the limits.
+
+        Raises:
+            ValueError: one is less than 1.
+        """
         for each in fields(self):
-            value, least = getattr(self, each.name), 0 if each.name == "speed_limit_bps" else 1
-            if value is not None and not (isinstance(value, int | float) and value >= least):
-                raise ValueError(f"{each.name} of a host is {value!r}; it must be {least} or more")
+            value = getattr(self, each.name)
+            if value is not None and value < 1:
+                raise ValueError(f"{each.name} of a host is {value}; it must be at least 1")
 
     def over(self, base: "HostLimits") -> "HostLimits":
         """Return these limits, with those of `base` where they are None."""
@@ -137,23 +142,20 @@ def normalise_host_pattern(text: str) -> str:
     return _canonical(pattern)
 
 
-def by_pattern(tables: Mapping[str, T]) -> dict[str, T]:
-    """Return the tables by the normal forms of their hosts or patterns, under which all look up.
+def by_host(tables: Mapping[str, T]) -> dict[str, T]:
+    """Return tables by their hosts or patterns, see `normalise_host_pattern`.
 
     Raises:
-        ValueError: a key is not a host or a pattern, or two keys name the same one.
+        ValueError: a key is neither, or two keys are the same host with different tables.
     """
-    found: dict[str, T] = {}
+    found = dict[str, T]()
     for key, table in tables.items():
         try:
-            pattern = normalise_host_pattern(key)
+            host = normalise_host_pattern(key)
         except ValueError as error:
-            raise ValueError(
-                f"host {shorten(printable(key), _MAX_SHOWN_LENGTH)!r} {error}"
-            ) from None
-        if pattern in found:
-            raise ValueError(f"host {pattern!r} has two tables; use one")
-        found[pattern] = table
+            raise ValueError(f"the host {printable(key)!r} {error}") from None
+        if found.setdefault(host, table) != table:
+            raise ValueError(f"the host {printable(key)!r} has two different tables")
     return found
 
 

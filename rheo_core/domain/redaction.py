@@ -48,7 +48,7 @@ _PLAIN_ADDRESS = re.compile(
 _DELIMITER = re.compile(r"([?&;#])")
 _INNER_DELIMITER = re.compile(r"[?&;#,~|]")
 _BETWEEN_LABELS = re.compile(r"[?&;#,~|+\s]+")
-_TAKEN_OUT = re.compile(r"[/=?&;]\*\*\*(?=[/?&;]|$)")
+_TAKEN_OUT = re.compile(r"[/=?&;]\*\*\*(?=[/?&;=)]|$)|://\*\*\*\.")
 _CONDA_HASH = re.compile(r"#[0-9a-f]{32}")
 _CONDA_TYPES = (".conda", ".tar.bz2")
 _MAX_DEPTH = 3

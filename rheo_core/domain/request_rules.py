@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from .hosts import by_pattern, entries_for, is_same_host, patterns_for
+from .hosts import by_host, entries_for, is_same_host, normalise_host_pattern, patterns_for
 from .redaction import without_login
 from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
 
@@ -28,13 +28,11 @@ class RequestRules:
 
     Args:
         defaults: options for all hosts.
-        hosts: options by host: `example.org`, or `*.example.org` for all hosts below it.
+        hosts: options by host: `example.org`, or `*.example.org` for all hosts below it, without
+            a port.
         insecure: hosts whose certificates are not checked. Never store them.
-        proxies: proxies of the *_PROXY variables, by scheme.
+        proxies: proxies of the *_PROXY variables, by scheme in lower case.
         unclear: invalid settings, which prevent requests.
-
-    Raises:
-        ValueError: a host is not valid. A key that matches no request would leave out a proxy.
     """
 
     defaults: RequestOptions = NO_OPTIONS
@@ -44,13 +42,16 @@ class RequestRules:
     unclear: tuple[Unclear, ...] = ()
 
     def __post_init__(self) -> None:
-        insecure = frozenset(by_pattern(dict.fromkeys(sorted(self.insecure))))
-        if pattern := next((host for host in insecure if host.startswith("*.")), None):
-            raise ValueError(f"insecure host {pattern!r} should be a single host")
-        proxies = {scheme.lower(): proxy for scheme, proxy in self.proxies.items()}
-        object.__setattr__(self, "hosts", by_pattern(self.hosts))
-        object.__setattr__(self, "insecure", insecure)
-        object.__setattr__(self, "proxies", proxies)
+        """Write hosts as requests do. A rule that matches no request would protect nothing.
+
+        Raises:
+            ValueError: a key is not a host, a host has two tables, or a scheme is not lower case.
+        """
+        object.__setattr__(self, "hosts", by_host(self.hosts))
+        object.__setattr__(self, "insecure", frozenset(map(normalise_host_pattern, self.insecure)))
+        for scheme in self.proxies:
+            if scheme != scheme.lower():
+                raise ValueError(f"the scheme of a proxy is {scheme!r}; it must be lower case")
 
     @property
     def is_empty(self) -> bool:

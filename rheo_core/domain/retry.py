@@ -73,7 +73,7 @@ class RetryConfig(BaseModel):
     base_delay: float = Field(default=1.0, gt=0, description="First delay, seconds")
     max_delay: float = Field(default=60.0, gt=0, description="Longest delay, seconds")
     exponential_base: float = Field(default=2.0, gt=1.0, description="Factor between two delays")
-    jitter: bool = Field(default=True, description="Vary each delay by up to 25 %")
+    jitter: bool = Field(default=True, description="Vary each delay by up to 25%")
     policy: RetryPolicy = Field(default_factory=RetryPolicy, description="Errors that are retried")
 
     def calculate_delay(self, attempt: int) -> float:

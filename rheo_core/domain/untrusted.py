@@ -5,6 +5,7 @@ download, but not how requests travel, which servers to trust, or which files to
 ask for such options, and the user decides.
 """
 
+import json
 import re
 import time
 from collections.abc import ItemsView, Iterable, Mapping, Sequence, Sized
@@ -15,6 +16,7 @@ from .file_exists import FileExistsStrategy
 from .filenames import folder_path, sanitise_filename
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig
+from .media_types import is_page, media_type
 from .references import login_in
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
@@ -38,6 +40,7 @@ _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\}|%USERPROFILE%)(?:[/\\]|$)", re.IGNOR
 _OTHER_METHODS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 """Headers that make some servers treat a GET as a DELETE. A list must not send them with the login
 that the user has stored for a host."""
+_AMBIGUOUS = re.compile(r"[,\"]")
 _MAX_SHOWN_LENGTH = 80
 _MAX_TEXT_LENGTH = 500
 _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # others: 0
@@ -108,13 +111,18 @@ class Admitted(NamedTuple):
 
 
 def admit(
-    outside: Untrusted, usual: FileExistsStrategy | None = None, *, list_options: bool = False
+    outside: Untrusted,
+    usual: FileExistsStrategy | None = None,
+    *,
+    max_timeout: float | None = None,
+    list_options: bool = False,
 ) -> Admitted:
     """Return the requested download, with the options that it may choose or that the user allows.
 
     Args:
         outside: unchecked values.
         usual: the user's strategy for existing files; None if it is unknown.
+        max_timeout: the user's limit for an attempt, seconds; None if there is none.
         list_options: allow options that a text can only ask for: proxy, CA file and so on.
 
     Raises:
@@ -139,7 +147,11 @@ def admit(
     refused, used = _judge_wishes(urls, wishes, list_options, ignored)
     if wishes:
         fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
-    config = _within_limits(FileConfig(**fields), ignored)
+    kind = fields.get("type")
+    if isinstance(kind, str) and is_page(media_type(kind)):
+        del fields["type"]  # otherwise a sign-in page of the server would pass for the file
+        ignored.append(f"type {kind}")
+    config = _within_limits(FileConfig(**fields), ignored, max_timeout)
     return Admitted(
         config,
         ignored,
@@ -154,12 +166,12 @@ def brief_refusal(refused: str) -> str:
     return f"not used: {options}" if options else ""
 
 
-def asked_options(sentence: str) -> frozenset[str]:
-    """Return the options in `Admitted.refused` or `Admitted.used`, in words."""
+def asked_options(sentence: str) -> str:
+    """Return the options in `Admitted.refused` or `Admitted.used`, in words; "" for none."""
     for start, end in ((_ASKS, _NOT_USED), (_USES, _AS_REQUESTED)):
         if sentence.startswith(start):
-            return frozenset(sentence.removeprefix(start).removesuffix(end).split(", "))
-    return frozenset()
+            return sentence.removeprefix(start).removesuffix(end)
+    return ""
 
 
 def _make_names_safe(fields: dict[str, Any]) -> None:
@@ -183,7 +195,7 @@ def _make_names_safe(fields: dict[str, Any]) -> None:
             fields[name] = printable(text[:_MAX_TEXT_LENGTH])
 
 
-def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
+def _within_limits(config: FileConfig, ignored: list[str], max_timeout: float | None) -> FileConfig:
     """Return a download whose numbers cannot stop others; report changed ones.
 
     This checks numbers after validation, because JSON may contain them as texts or fractions.
@@ -198,6 +210,10 @@ def _within_limits(config: FileConfig, ignored: list[str]) -> FileConfig:
     if config.size_bytes is not None and config.size_bytes > MAX_FILE_BYTES:
         raise ValueError(f"size_bytes is impossible (more than {size_text(MAX_FILE_BYTES)})")
     changes: dict[str, int | None] = {}
+    own, most = config.timeout, max_timeout
+    if own is not None and most is not None and own > most:
+        changes["timeout"] = None
+        ignored.append(f"timeout {own:g} s (yours of {most:g} s is used)")
     if config.speed_limit is not None and config.speed_limit < MIN_SPEED_LIMIT:
         changes["speed_limit"] = MIN_SPEED_LIMIT
         ignored.append(
@@ -305,7 +321,12 @@ def _judge_wishes(
     if "auth" in requested and _has_own_passwords(urls, wishes):
         requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
-        shown = _shown(name, wishes[name])
+        value = wishes[name]
+        if isinstance(value, str) and len(value) > _MAX_TEXT_LENGTH:  # nobody could check it
+            ignored.append(f"{_WORDS[name]} ({len(value):,} characters)")
+            del wishes[name]
+            continue
+        shown = _shown(name, value)
         if not is_allowed:
             refused.append(shown)
             del wishes[name]
@@ -324,13 +345,17 @@ def _has_own_passwords(urls: Iterable[str], wishes: Mapping[str, Any]) -> bool:
 
 
 def _shown(name: str, value: Any) -> str:
-    """Return an option in words, without secrets."""
+    """Return an option in words, without secrets.
+
+    The value is whole, because the user decides by it, and quoted if it could look like several.
+    """
     if value is True:
         return _WORDS[name]
     if value is False:
         return f"no {_WORDS[name]}"
-    if not isinstance(value, str | int) or len(text := str(value)) > _MAX_TEXT_LENGTH:
+    if not isinstance(value, str | int):
         return _WORDS[name]
+    text = str(value)
     left_out = "" if name != "proxy" or "@" in text or "://" in text else "http://"
     shown = redact_unreadable(left_out + text).removeprefix(left_out)
-    return f"{_WORDS[name]} {shown[:_MAX_SHOWN_LENGTH]}"
+    return f"{_WORDS[name]} {json.dumps(shown) if _AMBIGUOUS.search(shown) else shown}"

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rheo_core.domain.downloads import DownloadStatus
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 T = TypeVar("T")
+UntilFree = Callable[[str], Awaitable[None]]
+"""Wait until no verb is changing a download, by id."""
 _log = logging.getLogger(__name__)
 _SLICE_ITEMS = 500
 """Number of downloads to add before the event loop runs again; they take about 10 ms."""
@@ -86,7 +88,12 @@ class Admission:
         return self._queue.pending_count - ended
 
     async def add(
-        self, files: Sequence[FileConfig], pool: WorkerPool, *, paused: bool = False
+        self,
+        files: Sequence[FileConfig],
+        pool: WorkerPool,
+        until_free: UntilFree,
+        *,
+        paused: bool = False,
     ) -> None:
         """Queue downloads, or add them paused; one that is still pending is dropped with a warning.
 
@@ -107,6 +114,7 @@ class Admission:
                 id_ = config.id
                 if not self._is_alive(id_):
                     await pool.until_left(id_)
+                await until_free(id_)
                 if id_ in fresh or self._is_pending(id_):
                     _log.warning("%s is already queued; dropped", id_)
                     continue
@@ -122,14 +130,19 @@ class Admission:
         if self._session is not None and fresh:
             records = tuple(fresh.values())
             fresh.clear()  # with a long list, it is as large as the queue that follows
-            await self._add_saved(self._session, records)
+            await self._add_saved(self._session, records, until_free)
 
-    async def _add_saved(self, session: "Session", records: Sequence[DownloadRecord]) -> None:
+    async def _add_saved(
+        self, session: "Session", records: Sequence[DownloadRecord], until_free: UntilFree
+    ) -> None:
         await session.save_now(records)
         async for some in in_slices(records):
             for record in some:
+                await until_free(record.id)
                 if self._is_pending(record.id):
                     _log.warning("%s is already queued; dropped", record.id)  # in the meantime
+                    if (queued := self._tracker.get(record.id)) is not None:
+                        self._lifecycle.note(queued)  # `save_now` has overwritten it
                 else:
                     self.enqueue(record)
 

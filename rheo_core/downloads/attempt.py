@@ -62,7 +62,7 @@ class Attempt:
         """
         record, context, config = self._record, self._context, self._record.config
         self._claim.checksum = config.hash_config
-        if config.sidecar and config.hash_config is None:
+        if config.sidecar:
             self._claim.checksum = await self._look_up_checksum()
         try:
             part = await self._fetch_named(requested)
@@ -94,13 +94,21 @@ class Attempt:
         """Return the checksum of the download from its checksum file.
 
         Raises:
-            FileValidationError: no checksum file names the download.
+            FileValidationError: no checksum file names the download, or its checksum differs from
+                that of the download.
         """
         config = self._record.config
         for url in dict.fromkeys((config.source, config.url)):
             checksum = await self._fetch_checksum(url)
-            if checksum is not None:
-                return checksum
+            if checksum is None:
+                continue
+            other = config.hash_config
+            if other is not None and other.algorithm is checksum.algorithm and other != checksum:
+                raise FileValidationError(
+                    f"the checksum file on the server has the {checksum.algorithm} hash "
+                    f"{checksum.expected_hash}, but the download asks for {other.expected_hash}"
+                )
+            return checksum
         raise FileValidationError(
             "no checksum found: no .sha256 or .sha512 file, SHA256SUMS or SHA512SUMS on the "
             "server lists the file"

@@ -230,8 +230,17 @@ class DownloadController:
             is_fetched = config.fetch_url not in (None, record.config.fetch_url)
             # Its bytes stay those of its first link.
             config = own.with_link(config.source if is_fetched else config.url)
-        if config.id != download_id and self._context.tracker.get(config.id) is not None:
-            raise ValueError("another download in the list has this URL and name")
+        if config.id == download_id:
+            return await self._edit(record, config)
+        if self.is_changing(config.id):
+            raise ValueError("another change uses this URL and name")
+        async with self._verb(config.id):  # so that nothing else adds it meanwhile
+            if self._context.tracker.get(config.id) is not None:
+                raise ValueError("another download in the list has this URL and name")
+            return await self._edit(record, config)
+
+    async def _edit(self, record: DownloadRecord, config: FileConfig) -> str | None:
+        """Give a download a config of the same source, whose id is its own or free."""
         stays_paused = not record.status.is_terminal and not can_pause(record)
         await self._halt(record, keep_partial=True)
         if _is_completed(record):  # it completed meanwhile
@@ -240,7 +249,7 @@ class DownloadController:
         again.config, again.id, again.priority = config, config.id, config.priority
         if stays_paused:
             again.status = DownloadStatus.PAUSED
-        if config.id == download_id:
+        if config.id == record.id:
             again.destination, again.final_name = record.destination, record.final_name
         else:
             try:
@@ -421,6 +430,13 @@ class DownloadController:
         if not keep_partial:  # the attempt discards a part file only after it has opened it
             await self._context.worker.discard(record)
         return True
+
+    async def until_free(self, download_id: str) -> None:
+        """Wait until no verb is changing a download."""
+        # Mostly, no verb is running, and a list may be long.
+        while len(self._verbs) and self.is_changing(download_id):
+            async with self._verb(download_id):
+                pass
 
     def is_changing(self, download_id: str) -> bool:
         """Return True if a verb is changing a download."""

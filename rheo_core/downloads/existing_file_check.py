@@ -163,6 +163,13 @@ async def _check(
     if expected is None:
         await _check_pieces(context, record, path)
         return
+    for each in dict.fromkeys((record.config.hash_config or expected, expected)):
+        await _check_hash(context, record, path, each)
+
+
+async def _check_hash(
+    context: AttemptContext, record: DownloadRecord, path: Path, expected: HashConfig
+) -> None:
     context.lifecycle.verifying(record, expected.algorithm)
     validator = context.validator or FileValidator(disk=context.reading)
     result = record.stats.validation = await validator.validate(path, expected)

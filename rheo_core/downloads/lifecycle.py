@@ -253,7 +253,7 @@ class Lifecycle:
 
     def renamed(self, record: DownloadRecord) -> None:
         """Report that another record takes the place of this one; see `save_renamed`."""
-        self._tracker.remove(record.id)
+        self._tracker.drop(record.id)
         self._publish(record, DownloadRemovedEvent)
 
     def restored(self, record: DownloadRecord) -> None:

@@ -33,7 +33,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.hosts import HostLimits, by_pattern
+from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.schedule import parse_schedule
@@ -351,7 +351,7 @@ class DownloadManager:
             TypeError: one of `files` is not a `FileConfig`.
         """
         parts = self._usable
-        await parts.admission.add(files, parts.pool, paused=paused)
+        await parts.admission.add(files, parts.pool, parts.control.until_free, paused=paused)
 
     async def cancel(self, download_id: str, *, keep_partial: bool = False) -> CancelResult:
         """Cancel a download and remove its partial data.
@@ -418,8 +418,8 @@ class DownloadManager:
 
         Raises:
             ValueError: the `url` of `config` names another object, or another download in the list
-                has the same URL and name. Pass a new link to the same object as `fetch_url`, also
-                if only its signature or login differs.
+                or another edit uses the same URL and name. Pass a new link to the same object as
+                `fetch_url`, also if only its signature or login differs.
             DestinationError: the partial data cannot be moved to the new name. Nothing changes.
         """
         edited = await self._usable.control.edit(download_id, config)
@@ -601,8 +601,8 @@ class DownloadManager:
                 `wait_until_stopped`); 0: never.
 
         Raises:
-            ValueError: a number is too small, or a line of the schedule or a host is not valid.
-                Nothing changes.
+            ValueError: a number is too small, or a line of the schedule is not valid. Nothing
+                changes.
         """
         _check_minimum(0, speed_limit_bps=speed_limit_bps, stop_after_bytes=stop_after_bytes)
         _check_minimum(
@@ -613,7 +613,6 @@ class DownloadManager:
             slow_limit_bps=slow_limit_bps,
         )
         spans = None if schedule is None else parse_schedule(schedule)
-        tables = None if hosts is None else by_pattern(hosts)
         parts = self._parts
         if max_concurrent is not None:
             parts.pool.slots = max_concurrent
@@ -626,8 +625,8 @@ class DownloadManager:
         if spans is not None:
             parts.total_limit.set_schedule(spans)
         parts.total_limit.set_slow(on=slow, rate_bps=slow_limit_bps)
-        if tables is not None:
-            parts.limits.set_hosts(tables)
+        if hosts is not None:
+            parts.limits.set_hosts(hosts)
         if stop_after_bytes is not None:
             parts.limits.stop_after(stop_after_bytes or None)
 

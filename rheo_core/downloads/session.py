@@ -1,6 +1,6 @@
-"""Session: save the queue and the history while the engine runs.
+"""Session: save the queue and the history while the engine runs, and delete old history.
 
-`Session.open` deletes old history. `infrastructure/session_store.py` reads and writes the file.
+`infrastructure/session_store.py` reads and writes the file.
 """
 
 import asyncio

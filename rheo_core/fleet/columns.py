@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.text import at_most, printable
 
-from .rows import NoColumnError, Row, checked_row
+from .rows import ListError, NoColumnError, Row, checked_row
 
 TableFormat = Literal["lines", "jsonl", "csv", "tsv", "parquet"]
 FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
@@ -76,7 +76,8 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
     """Return the columns to read from a table with these column names.
 
     Raises:
-        NoColumnError: one of them is missing, or its name occurs twice.
+        NoColumnError: one of them is missing.
+        ListError: one of them appears twice.
     """
     by_lower = {name.lower(): name for name in reversed(names)}
     url = options.url_column or next(filter(None, map(by_lower.get, URL_COLUMNS)), None)
@@ -91,10 +92,8 @@ def find_columns(names: Sequence[str], options: TableOptions, source: str) -> Co
             raise NoColumnError(
                 f"{source} has no column {printable(name)!r}; its columns are {listed}{hint}"
             )
-        if name is not None and names.count(name) > 1:
-            raise NoColumnError(
-                f"{source} has several columns {printable(name)!r}; rename all but one"
-            )
+        if name is not None and names.count(name) > 1:  # which one is meant?
+            raise ListError(f"{source} has several columns {printable(name)!r}")
     lower = (checksum or "").lower()
     algorithm = lower if lower in set(HashAlgorithm) else ""
     return Columns(columns[0] or "", checksum, algorithm, options.name_column, options.keep)

@@ -17,9 +17,9 @@ _KEY = key_of(0, 0)
 def is_split_of(target: Target, plan: FleetPlan, rows: Iterable[Row]) -> bool:
     """Return True if the shards of a plan have exactly these rows, and its passes no others.
 
-    Somebody else may have written the folder, and a CRC-32 is easy to forge. The order does not
-    count, because the lanes depend on options that may have changed since. Therefore this compares
-    sums of keyed hashes. Nobody can choose rows for a key that did not exist when they wrote them.
+    Somebody else may have written the folder, and CRC-32 proves nothing. The order does not count,
+    because the lanes depend on options that may have changed since. Therefore this compares sums of
+    keyed hashes. Nobody can choose rows for a key that did not exist when they wrote them.
 
     Raises:
         OSError: a list is damaged or cannot be read.

@@ -72,7 +72,7 @@ class CommandRequest:
 
     def refuse_without(self, name: str) -> None:
         """Set the problem: an option that protects the user is not supported."""
-        self.refuse(f"--{name} is not supported, and rheo sends no request without it")
+        self.refuse(f"--{name} is not supported; rheo sends no request without it")
 
     def allow_https_only(self, option: str) -> None:
         """Refuse URLs and redirects of other schemes, because an option asks for it."""
@@ -105,7 +105,7 @@ class CommandRequest:
                 raise ValueError(self.problem or f"the {self.program} command has no URL")
             self.refuse(self._problem_of_replaced())
             if self.schemes and "Authorization" in self.option_headers:  # waits to be asked for it
-                self.refuse("--oauth2-bearer with another scheme of login is not supported")
+                self.refuse("--oauth2-bearer cannot be combined with another login method")
             login = self._own_login()
             headers = tuple(self._all_headers(login))
             with_login = self.wishes | self._login_wishes(login)

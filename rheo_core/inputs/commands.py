@@ -29,7 +29,7 @@ _PROMPT = (
     r"|[$%>❯➜λ*-]\s|!\s?|\d{1,3}[.)]\s)\s*"  # also marks of lists and notebooks
 )
 _OTHER_COMMANDS = (
-    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|local|readonly|source|umask|sleep)\b|[A-Za-z_]\w*=(?!\$\([^;&|\n)]{0,500}[;&|]))[^;&|\n]{0,500}+"
+    r"(?:(?:(?:cd|pushd|popd|mkdir|export|set|setenv|local|readonly|source|umask|sleep)\b|[A-Za-z_]\w*=(?!\$\([^;&|\n)]{0,500}[;&|]))[^;&|\n]{0,500}+"
     r"(?:&&|;)\s*)"
 )
 _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails before Python 3.11.5
@@ -41,6 +41,7 @@ _WRAPPER = (  # atomic groups, because `*+` of a group that backtracks fails bef
 _COMMAND = re.compile(rf"(?:{_PROMPT})?(?>(?:{_OTHER_COMMANDS}|{_WRAPPER})*){_PROGRAM}")
 _BEFORE = re.compile(rf"(?:{_PROMPT})?")
 _ROUTE = re.compile(r"[A-Za-z_]\w*(?==)|(?:torsocks|torify|proxychains4?)$")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _OPERANDS = re.compile(r"[^\n;&|<>#]*+(?>(?:(?<!\s)#[^\n;&|<>#]*+)*)")
 _WORD = re.compile(r"[^\W\d_]+[,:!?]?")
@@ -70,6 +71,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         for words, has_more, replaced in read_commands(lines, _is_command):
             before = _take_before(words)
             settings += [route[0] for word in before if (route := _ROUTE.match(word))]
+            settings += _variable_set_by(before)
             if words:
                 ignored = [*settings, *["the text after the command"] * has_more]
                 yield from _downloads(line, words, replaced, ignored, options.folder)
@@ -79,8 +81,16 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
         yield Candidate(line, "command", problem=str(error), form="command")
         return
     if not has_any:
-        problem = "the command of curl, wget or aria2c cannot be found"
+        problem = "no curl, wget or aria2c command found"
         yield Candidate(first, "command", problem=problem, form="command")
+
+
+def _variable_set_by(words: list[str]) -> list[str]:
+    """Return the name of the variable that `setenv` of csh, or `set` of fish, sets."""
+    if not words or words[0] not in ("set", "setenv"):
+        return []
+    names = [word for word in words[1:] if not word.startswith("-")]
+    return names[:1] if len(names) > 1 and _NAME.fullmatch(names[0]) else []
 
 
 def _is_command(text: str, at: int = 0) -> bool:

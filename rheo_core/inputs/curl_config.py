@@ -76,7 +76,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     if not _URLS.isdisjoint(config.words):
         for request in curl.requests(config.words):
             if config.odd:
-                request.refuse(f"line {config.odd:,} of this curl config sets no option of curl")
+                request.refuse(f"line {config.odd:,} of this curl config is not a curl option")
             for candidate in request.downloads(first):
                 yield candidate._replace(form=_FORM)
         return

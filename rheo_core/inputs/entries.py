@@ -60,8 +60,8 @@ class Entry(NamedTuple):
         return brief_refusal(self.refused)
 
     @property
-    def asks_for(self) -> frozenset[str]:
-        """Options in words that need the user's permission, refused or used."""
+    def asks_for(self) -> str:
+        """Options in words that need the user's permission, refused or used; "" for none."""
         return asked_options(self.refused or self.used)
 
     @property

@@ -227,7 +227,7 @@ def _candidate(file: _File) -> Candidate:
         if sizes := {_number(size, "size") for size in file.sizes if size}:
             if len(sizes) > 1:
                 shown = " and ".join(format(size, ",") for size in sorted(sizes)[:2])
-                raise ValueError(f"two sizes of the file differ: {shown}")
+                raise ValueError(f"the file has two different sizes: {shown}")
             fields["size_bytes"] = sizes.pop()
         fields["hash_config"] = _hashes(file.hashes)
         fields["pieces"] = _pieces(file.pieces)

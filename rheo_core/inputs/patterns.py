@@ -114,7 +114,7 @@ def _choices(match: re.Match[str]) -> _Choices:
         width = len(first) if first.startswith("0") else 0
         values, write = range(int(first), int(last) + 1, int(step)), f"{{:0{width}}}".format
     if not values:
-        raise ValueError(f"the range {match[0]} goes down; write the smaller end first")
+        raise ValueError(f"the range {match[0]} is descending; write the smaller number first")
     return values, write
 
 

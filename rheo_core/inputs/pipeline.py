@@ -1,4 +1,4 @@
-"""Pipeline from lines to entries: read, expand patterns, check, find duplicates."""
+"""Pipeline from bytes to entries: decode, read, expand patterns, check, find duplicates."""
 
 import asyncio
 import codecs
@@ -296,7 +296,12 @@ class _Reader:
         options, outside = self._options, candidate.outside
         if options.subfolder and not outside.destination_subdir:
             outside = outside._replace(destination_subdir=options.subfolder)
-        admitted = admit(outside, options.exists, list_options=options.list_options)
+        admitted = admit(
+            outside,
+            options.exists,
+            max_timeout=options.timeout,
+            list_options=options.list_options,
+        )
         if options.download_dir is None:
             return admitted
         config = admitted.config.model_copy(update={"download_dir": options.download_dir})

@@ -67,6 +67,8 @@ class ReadOptions:
         finds_files: report files in `folder` that exist.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
+        timeout: the user's limit for an attempt, seconds; a text can only lower it. None if there
+            is none.
         list_options: allow options that texts may only ask for, such as proxy and CA file.
     """
 
@@ -78,6 +80,7 @@ class ReadOptions:
     download_dir: Path | None = None
     finds_files: bool = False
     exists: FileExistsStrategy | None = None
+    timeout: float | None = None
     list_options: bool = False
 
 

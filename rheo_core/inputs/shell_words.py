@@ -112,7 +112,7 @@ class _Text:
                 return
         if quote:
             self._lines.give_back(*self._taken[1:])
-            raise ValueError("the command does not end: a quote is not closed")
+            raise ValueError("the command has an unclosed quote")
         if line is None:
             raise ValueError("the command is incomplete: its last line ends with a continuation")
         raise ValueError(f"the command does not end within {MAX_LINES} lines")

@@ -2,7 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -60,6 +61,7 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
     columns = [name.strip().lower() for name in names]
     of_urls = frozenset(filter(_URL.fullmatch, columns))
     unknown = frozenset(name for name in columns if not _is_known(name))
+    repeated = {name for name, count in Counter(columns).items() if count > 1} - unknown
     max_lines = _MAX_ROW_LINES
     for line in lines:
         if not line.strip():
@@ -72,7 +74,10 @@ def read(lines: Lines, options: ReadOptions) -> Iterator[Candidate]:
             problem = f"not a row of a table: {error}"
             yield Candidate(number, text, problem=problem, form=_FORM)
             continue
-        row = list(zip(columns, map(str.strip, cells), strict=False))  # a name may occur twice
+        row = dict(zip(columns, map(str.strip, cells), strict=False))
+        if repeated and (problem := _contradiction(columns, cells, repeated)):
+            yield Candidate(number, text, problem=problem, form=_FORM)
+            continue
         yield _completed(_candidate(number, text, row, of_urls, unknown), options)
 
 
@@ -109,23 +114,28 @@ def _cells(line: str, lines: Lines, delimiter: str, max_lines: int) -> list[str]
     return cells
 
 
+def _contradiction(columns: list[str], cells: list[str], repeated: set[str]) -> str:
+    """Return a phrase about columns of one name with different values; "" for none."""
+    for name in sorted(repeated):
+        pairs = zip(columns, map(str.strip, cells), strict=False)
+        if len({cell for column, cell in pairs if column == name}) > 1:
+            return f"its columns {printable(name[:50])!r} have different values"
+    return ""
+
+
 def _candidate(
-    number: int,
-    line: str,
-    row: Sequence[tuple[str, str]],
-    of_urls: frozenset[str],
-    unknown: frozenset[str],
+    number: int, line: str, row: dict[str, str], of_urls: frozenset[str], unknown: frozenset[str]
 ) -> Candidate:
-    urls = [cell for cell in row if cell[0] in of_urls and cell[1]]
-    if not urls:
+    with_url = [name for name in row if name in of_urls and row[name]]
+    url = row[with_url[0]] if with_url else ""
+    if not url:
         return Candidate(number, line, problem="this row has no URL", form=_FORM)
-    url = urls[0][1]
     try:
-        fields, unused = _fields(row)
+        fields = _fields(row)
     except ValueError as error:
         return Candidate(number, redact_url(url), problem=problem_of(error), form=_FORM)
-    unused = [name for name, value in urls[1:] if value != url] + unused
-    unused += [name for name, _ in row if name in unknown]
+    unused = [name for name in with_url[1:] if row[name] != url]
+    unused += [name for name in row if name in unknown]
     ignored = [f"column {printable(name[:50])}" for name in unused]
     return Candidate(number, redact_url(url), Untrusted(url, **fields), "", _FORM, ignored)
 
@@ -146,17 +156,12 @@ def _completed(candidate: Candidate, options: ReadOptions) -> Candidate:
     return candidate._replace(outside=candidate.outside._replace(url=url))
 
 
-def _fields(row: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields of a row, and the columns of further file names, which are not used."""
-    hashes: list[HashConfig] = []
-    names: dict[str, str] = {}  # columns by file name
-    for name, value in row:
+def _fields(row: dict[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"hash_config": []}
+    for name, value in row.items():
         if name in _NAMES and value:
-            names.setdefault(value, name)
+            fields |= destination_fields(value, name)
         elif value and (algorithm := _HASH.fullmatch(name)):
             digest = f"{algorithm[1].replace('-', '')}:{value}"
-            hashes.append(HashConfig.from_checksum_string(digest))
-    fields: dict[str, Any] = {"hash_config": hashes}
-    for value, name in islice(names.items(), 1):
-        fields |= destination_fields(value, name)
-    return fields, list(names.values())[1:]
+            fields["hash_config"].append(HashConfig.from_checksum_string(digest))
+    return fields

@@ -157,7 +157,7 @@ def _with_options(
                     value = without_login(candidate.outside.url)
                 headers.append(_header(_HEADERS.get(name), value))
             elif name in _PROTECTS or (name == "min-tls-version" and value == "TLSv1.3"):
-                raise ValueError(f"{name} is not supported, and rheo sends no request without it")
+                raise ValueError(f"{name} is not supported; rheo sends no request without it")
             else:
                 ignored.append(printable(name[:50]))
         except ValueError as error:

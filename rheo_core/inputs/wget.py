@@ -190,7 +190,7 @@ def _take(request: CommandRequest, name: str, value: str) -> None:
         case _ if name in _PROTECTS:
             request.refuse_without(name)
         case "method" if value.upper() != "GET":
-            request.refuse(f"--method={printable(value[:20])} is not supported; only GET is")
+            request.refuse(f"--method={printable(value[:20])} is not supported; use GET")
         case _ if name in _FILES:
             request.wishes[_FILES[name]] = value
         case _ if name in _REFUSED:

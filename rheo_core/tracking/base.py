@@ -28,6 +28,10 @@ class BaseTracker(ABC):
         """Remove a download and return its record; None if it is unknown. `restore` undoes this."""
 
     @abstractmethod
+    def drop(self, download_id: str) -> None:
+        """Remove a download, if it is known, so that `restore` does not bring it back."""
+
+    @abstractmethod
     def restore(self, download_id: str) -> DownloadRecord | None:
         """Undo `remove`. Return None if the download was not removed, or too long ago."""
 

@@ -21,10 +21,10 @@ _MAX_REMOVED = 10_000
 
 
 class _Removed(NamedTuple):
-    """A removed download, which can be restored."""
+    """A removed download."""
 
     revision: int
-    record: DownloadRecord
+    record: DownloadRecord | None  # None: it cannot be restored
     time: float  # of the monotonic clock
 
 
@@ -63,12 +63,19 @@ class DownloadTracker(BaseTracker):
 
     def remove(self, download_id: str) -> DownloadRecord | None:
         record = self._forget(download_id)
-        if record is None:
-            return None
+        if record is not None:
+            self._note_removal(download_id, record)
+        return record
+
+    def drop(self, download_id: str) -> None:
+        if self._forget(download_id) is not None:
+            self._note_removal(download_id, None)
+
+    def _note_removal(self, download_id: str, record: DownloadRecord | None) -> None:
+        """Keep a removal for readers, and its record for `restore`."""
         self._revision += 1
         self._removed[download_id] = _Removed(self._revision, record, time.monotonic())
         self._forget_removed()
-        return record
 
     def _forget_removed(self) -> None:
         """Forget old removals if there are many."""
@@ -79,11 +86,11 @@ class DownloadTracker(BaseTracker):
             self._complete_since = self._removed.popitem(last=False)[1].revision
 
     def restore(self, download_id: str) -> DownloadRecord | None:
-        if download_id in self._records or download_id not in self._removed:
+        removed = self._removed.get(download_id)
+        if removed is None or removed.record is None:
             return None
-        record = self._removed[download_id].record
-        self.add(record)
-        return record
+        self.add(removed.record)
+        return removed.record
 
     def active(self) -> Iterator[DownloadRecord]:
         return iter(tuple(self._active.values()))

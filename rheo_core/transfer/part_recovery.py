@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,9 @@ from rheo_core.infrastructure.files import rename_to_first_free, suffixed, unfin
 from rheo_core.infrastructure.identity import Identity, identity_at, identity_of, unlink_same
 from rheo_core.infrastructure.locks import is_open_elsewhere, open_locked
 
-from .part_marks import has_any_mark, has_mark
+from .part_marks import has_any_mark, has_mark, remove_mark
 from .part_move import end_move
-from .part_names import PartPaths
+from .part_names import PartPaths, unverified_name
 from .part_owner import PartOwner
 from .part_state import Key, PartState, StateFile
 from .pieces import check_pieces
@@ -34,7 +35,7 @@ _READ_BYTES = 1 << 20
 
 
 def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> StateFile | None:
-    """Remove leftovers of a commit or a move that a crash or a power loss interrupted.
+    """Remove leftovers of a commit, a move or `keep` that a crash or a power loss interrupted.
 
     The finished file may still have several names, and the state may be lost, because the first
     one is not synced. Return the remaining state.
@@ -43,7 +44,13 @@ def tidy_up(paths: PartPaths, destination: Path, owner: PartOwner, key: Key) -> 
         FileInUseError: another program has the file open, perhaps during its commit.
     """
     state_file = paths.find_state(key)
-    if state_file is None or not (state_file.is_blank or owner.has_written(state_file)):
+    if state_file is None:
+        return None
+    with suppress(OSError):
+        if _end_keep(paths.part, destination, state_file, owner):
+            unlink_same(paths.state, state_file.identity)
+            return None
+    if not (state_file.is_blank or owner.has_written(state_file)):
         return state_file
     with suppress(OSError):
         if state_file.state is not None and state_file.state.moved is not None:
@@ -65,6 +72,31 @@ def _end_commit(path: Path, part: Identity, destination: Path) -> bool:
         part = identity_of(os.fstat(descriptor))
         unlink_same(spare, part)
         return part == identity_at(destination) and unlink_same(path, part)
+    finally:
+        os.close(descriptor)
+
+
+def _may_be_kept(state_file: StateFile, owner: PartOwner) -> bool:
+    """Return True if `keep_unverified` or `set_aside` may have begun to rename the data."""
+    if state_file.state is not None:
+        return owner.has_written(state_file) and state_file.state.is_rejected
+    return state_file.is_marked and state_file.claimed_source == owner.source
+
+
+def _end_keep(path: Path, destination: Path, state_file: StateFile, owner: PartOwner) -> bool:
+    """Remove the old name of data that is kept under a new one; return True if it has both."""
+    if not _may_be_kept(state_file, owner):
+        return False
+    part, usual = identity_at(path), path.with_name(unverified_name(destination))
+    if part is None or part not in map(identity_at, takewhile(os.path.lexists, suffixed(usual))):
+        return False
+    descriptor = open_locked(path)
+    try:
+        if identity_of(os.fstat(descriptor)) != part or not unlink_same(path, part):
+            return False
+        if state_file.state is not None:  # `set_aside` finds its own files by their marks
+            remove_mark(descriptor)
+        return True
     finally:
         os.close(descriptor)
 

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets.option_list import Option
 
-from rheo_tui.columns import AUTOMATIC, COLUMNS, ColumnChoice
+from rheo_tui.columns import AUTOMATIC, COLUMNS, ColumnChoice, layout
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 
@@ -23,6 +23,7 @@ class ColumnsScreen(ModalScreen[None]):
     Args:
         choice: the current choice.
         choose: applies and keeps another choice.
+        width: cells of the table.
     """
 
     BINDINGS: ClassVar = [
@@ -38,10 +39,13 @@ class ColumnsScreen(ModalScreen[None]):
         ("j", "cursor(1)", "Down"),
     ]
 
-    def __init__(self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None]) -> None:
+    def __init__(
+        self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None], width: int
+    ) -> None:
         super().__init__()
         self._choice = choice
         self._apply = choose
+        self._width = width
 
     def compose(self) -> ComposeResult:
         """Create the list and the keys."""
@@ -68,11 +72,20 @@ class ColumnsScreen(ModalScreen[None]):
 
     def _text_of(self, column_id: str) -> str:
         column, width = COLUMNS[column_id], self._choice.width(column_id)
-        condition = self._choice.condition(column_id)
+        condition = self._condition(column_id)
         sign = "·" if condition else "✓" if self._choice.shows(column_id) else " "
-        size = "the rest" if column_id == "name" else "" if width is None else f"{width} cells"
+        size = "" if width is None else f"{width} cells"
+        if column_id == "name":
+            size = "remaining width"
         facts = ", ".join(filter(None, (size, condition)))
         return f"{sign} {column.long_title or column.title:<{_TITLE_WIDTH}}{facts}"
+
+    def _condition(self, column_id: str) -> str:
+        """Return why a column that the user wants may be missing, in words."""
+        shown = layout(self._width, with_priority=True, choice=self._choice).ids
+        if self._choice.shows(column_id) and column_id not in shown:
+            return "no room now"
+        return self._choice.condition(column_id)
 
     def _change(self, choice: ColumnChoice, by: int = 0) -> None:
         at = max(0, min((self._list.highlighted or 0) + by, len(choice.ids) - 1))

@@ -12,6 +12,8 @@ from textual.app import App
 from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.failures import LOGIN_KINDS
+from rheo_core.domain.text import printable
+from rheo_tui.action_reasons import can_edit
 from rheo_tui.columns import Column, ColumnChoice
 from rheo_tui.existing_files import Decision, paths_of
 from rheo_tui.failure_groups import FailureGroup
@@ -96,10 +98,11 @@ class Dialogs:
         screen = LoadScreen(self._client, self._edits, self._rows, self._memory)
         self._app.push_screen(screen, loaded)
 
-    def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[bool], None]) -> None:
+    def edit(self, rows: Sequence[DownloadSnapshot], closed: Callable[[str], None]) -> None:
         """Open the dialog that edits `rows`; several get the fields that the user changes.
 
-        Then call `closed` with True if it was saved, with False if the typed texts are kept.
+        Then call `closed` with "" if it was saved, with a sentence if typed texts were not. They
+        come back the next time, unless the downloads have finished meanwhile.
         """
         from rheo_tui.edit_fields import FIELDS, SHARED_FIELDS, edited
 
@@ -109,18 +112,27 @@ class Dialogs:
         draft = self._drafts.pop(ids, {})
 
         def left(draft: Mapping[str, str] | None) -> None:
-            if draft:
+            listed = [self._rows[each] for each in ids if each in self._rows]
+            if draft is None:
+                closed("")
+            elif draft and any(map(can_edit, listed)):
                 self._drafts[ids] = draft
-            if draft is None or draft:
-                closed(draft is None)
+                closed("Not saved. Edit the download again to continue.")
+            elif draft:
+                closed(f"Not saved: {ended(bool(listed))}.")
 
-        async def save(texts: Mapping[str, str]) -> int:
+        def ended(is_listed: bool) -> str:
+            what = printable(rows[0].name) if is_one else "These downloads"
+            return f"{what} {'finished' if is_listed else 'left the list'} meanwhile"
+
+        async def save(texts: Mapping[str, str]) -> None:
             configs = {
                 each: edited(config, texts)
                 for each in ids
                 if (config := await service.config_of(each)) is not None
             }
-            return await self._edits.edit(configs)
+            if not await self._edits.edit(configs):
+                raise ValueError(f"{ended(bool(configs))}, so nothing was saved")
 
         is_one = len(rows) == 1
         title = rows[0].name if is_one else count_text(len(rows))
@@ -179,11 +191,13 @@ class Dialogs:
 
         self._app.push_screen(SortScreen(sort), chosen)
 
-    def columns(self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None]) -> None:
-        """Open the choice of columns; call `choose` with each change."""
+    def columns(
+        self, choice: ColumnChoice, choose: Callable[[ColumnChoice], None], width: int
+    ) -> None:
+        """Open the choice of columns for a table of `width` cells; pass changes to `choose`."""
         from .columns import ColumnsScreen
 
-        self._app.push_screen(ColumnsScreen(choice, choose))
+        self._app.push_screen(ColumnsScreen(choice, choose, width))
 
     def menu(self, title: str, items: Sequence[MenuItem], chosen: Callable[[str], None]) -> None:
         """Open a menu; call `chosen` with the id of the chosen item."""

@@ -18,6 +18,7 @@ from rheo_tui.edit_fields import FIELDS, problem_of, texts_of
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
+_LOADING = "…"
 Draft = Mapping[str, str]
 """Texts that the user typed and did not save, by field."""
 
@@ -36,8 +37,8 @@ class EditScreen(ModalScreen[Draft | None]):
     Args:
         name: name of the download.
         load: returns its options; None if it is gone.
-        save: saves the changed texts, by field; returns 0 if it is too late, and raises ValueError
-            if they are not valid together.
+        save: saves the changed texts, by field; raises ValueError if they are not valid together,
+            or if it is too late.
         draft: texts that were typed but not saved before.
         fields: names of the fields to show.
         first: name of the field with the cursor; "" for the first of `fields`.
@@ -75,7 +76,7 @@ class EditScreen(ModalScreen[Draft | None]):
                             yield HeaderArea(id=f"edit-{name}", compact=True)
                         else:
                             yield PlainInput(
-                                placeholder=field.example,
+                                placeholder=_LOADING,
                                 password=field.is_secret,
                                 id=f"edit-{name}",
                                 compact=True,
@@ -96,6 +97,8 @@ class EditScreen(ModalScreen[Draft | None]):
         self._config = config
         texts = texts_of(config) | dict(self._draft)
         for name, widget in self._widgets():
+            if isinstance(widget, Input):
+                widget.placeholder = FIELDS[name].example
             if not _text_of(widget):
                 _set_text(widget, texts[name])
                 if isinstance(widget, Input) and widget.has_focus:
@@ -142,13 +145,10 @@ class EditScreen(ModalScreen[Draft | None]):
                 self.query_one(f"#edit-{name}").focus()
                 return
         try:
-            saved = await self._save(self._texts_changed(config))
+            await self._save(self._texts_changed(config))
         except Exception as error:  # show any error here; the app continues
             reason = printable(str(error)).rstrip(".") or type(error).__name__
             self._show_problem("", f"{reason}.")
-            return
-        if not saved:
-            self._show_problem("", "This download is done, or no longer in the list.")
         else:
             self.dismiss(None)
 

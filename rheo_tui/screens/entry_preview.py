@@ -45,10 +45,10 @@ _OPTION_PROMPTS = {  # fields of ReadOptions
     "base": "URL of the page or list: https://…",
 }
 _OPTIONS_REFUSED = (
-    "Ignored options such as a proxy. Press F8 to use them, without your stored logins."
+    "Ignored options such as a proxy. Press F8 to use them. A proxy gets no stored login."
 )
 _OPTIONS_USED = (
-    "Using options such as a proxy. Press F8 to ignore them. Stored logins are not sent."
+    "Using options such as a proxy. Press F8 to ignore them. A proxy gets no stored login."
 )
 _STOPPED = "Stopped. The downloads added so far stay; press Enter to add the rest."
 _EDITABLE = tuple(name for name in FIELDS if name != "link")  # the link is in the text
@@ -339,13 +339,12 @@ class EntryPreview(Vertical):
         async def load() -> FileConfig:
             return config
 
-        async def save(new: Mapping[str, str]) -> bool:
+        async def save(new: Mapping[str, str]) -> None:
             edited(config, new)  # raises ValueError
             edits = self._draft.choices.edits
             if new:
                 edits[key] = {**edits.get(key, {}), **new}
                 await self._propose(from_top=False)
-            return True
 
         def left(unsaved: Mapping[str, str] | None) -> None:
             if unsaved:

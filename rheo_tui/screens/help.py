@@ -29,7 +29,7 @@ from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import ShortInput
 
 _INTRO = (
-    "Keys act on the marked downloads, or on the current one if none is marked. "
+    "Keys act on the marked downloads shown, or else on the current one. "
     "Paste links anywhere to add them."
 )
 _COLUMN_WIDTH = 34  # at least

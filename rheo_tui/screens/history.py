@@ -353,7 +353,7 @@ def _forgotten(rows: Sequence[DownloadSnapshot], count: int) -> str:
         stays = " Its file is kept." if rows[0].has_file else ""
         return f"Forgot {rows[0].name}.{stays}"
     if len(rows) == 1:
-        return f"{rows[0].name} is in the list. Remove it there first."
+        return f"{rows[0].name} is still in the list; remove it there first."
     return f"Forgot {count_text(count)}; kept {count_text(len(rows) - count)} in the list."
 
 

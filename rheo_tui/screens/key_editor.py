@@ -47,7 +47,7 @@ class KeyEditorScreen(ModalScreen[None]):
     BINDINGS: ClassVar = [
         ("escape", "dismiss", "Close"),
         ("plus", "add_key", "Add a key"),
-        ("backspace,delete", "reset", "Default"),
+        ("backspace,delete", "reset", "Reset"),
         *((key, f"preset('{name}')", f"Preset {name}") for key, name in _PRESET_KEYS.items()),
     ]
 

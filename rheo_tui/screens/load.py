@@ -181,7 +181,7 @@ class LoadScreen(ModalScreen[int]):
         if text:
             self._preview.say("Reading the file…")
             entries, nothing, about = await self._entries_of(text, options)
-        asked = frozenset((entry.place, option) for entry in entries for option in entry.asks_for)
+        asked = frozenset((each.place, each.asks_for) for each in entries if each.asks_for)
         if options.list_options and not asked <= self._asked:
             self._preview.allows, self._has_changed = False, True
             message = "The options in the file have changed. Press F8 again to use them."

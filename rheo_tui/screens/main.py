@@ -38,7 +38,7 @@ from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
-from rheo_tui.services.poller import EngineClient
+from rheo_tui.services.poller import POLL_SECONDS, EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
     from rheo_tui.screens.failures import GroupAction
 
-_POLL_SECONDS = 0.25
 _DISK_SECONDS = 5.0
 
 
@@ -167,7 +166,7 @@ class MainScreen(Screen[None]):
         self._show_context()
         # Later, because the engine's imports take longer than the first screen.
         self.call_after_refresh(self._run_engine)
-        self.set_interval(_POLL_SECONDS, self.refresh_from_engine)
+        self.set_interval(POLL_SECONDS, self.refresh_from_engine)
         # Countdowns in the details change without changes in the engine.
         self.set_interval(1.0, self._inspector.show)
         self._watch_disk()
@@ -445,12 +444,12 @@ class MainScreen(Screen[None]):
         rows = [row for row in targets if can_edit(row)]
         again = " Queued again." if all(row.status.is_terminal for row in rows) else ""
 
-        def closed(is_saved: bool) -> None:
-            if is_saved:
+        def closed(problem: str) -> None:
+            if problem:
+                self.toast(problem)
+            else:
                 text = done_text("Edited", rows, targets, "were done")
                 self.toast(text + again, can_undo=True)
-            else:
-                self.toast("Not saved. Edit the download again to continue.")
 
         self._dialogs.edit(rows, closed)
 
@@ -622,7 +621,7 @@ class MainScreen(Screen[None]):
         self, rows: Sequence[DownloadSnapshot], details: DetailsPane | None = None
     ) -> None:
         from rheo_tui.copying import BY_ID as FACTS
-        from rheo_tui.copying import PAGE, Fact, copied, copy_items
+        from rheo_tui.copying import FIELD, PAGE, Fact, copied, copy_items
 
         async def copy(fact: Fact) -> str:
             texts = await copied(fact, rows, self._service.config_of)
@@ -637,11 +636,16 @@ class MainScreen(Screen[None]):
             if details and fact_id == PAGE:
                 self.app.copy_to_clipboard(details.text)
                 self.toast(f"{title} copied.")
-                return
-            self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
+            elif fact_id.startswith(FIELD):
+                name, value = fields[int(fact_id.removeprefix(FIELD))]
+                self.app.copy_to_clipboard(value)
+                self.toast(f"{name} copied.")
+            else:
+                self.run_in_background("Cannot copy", partial(copy, FACTS[fact_id]))
 
-        title = details.page.title if details else ""
-        self._dialogs.menu(menus.heading("Copy:", rows), copy_items(rows, title), chosen)
+        title, fields = (details.page.title, details.facts) if details else ("", [])
+        items = copy_items(rows, title, fields)
+        self._dialogs.menu(menus.heading("Copy:", rows), items, chosen)
 
     def do_limit_menu(self) -> None:
         """Open the menu of speed limits for the selection, or for all if nothing in it runs."""
@@ -704,7 +708,7 @@ class MainScreen(Screen[None]):
 
     def do_columns(self) -> None:
         """Open the choice of columns."""
-        self._dialogs.columns(self.table.columns, self._choose_columns)
+        self._dialogs.columns(self.table.columns, self._choose_columns, self.table.size.width)
 
     @on(DownloadTable.ColumnsChosen)
     def _columns_chosen(self, event: DownloadTable.ColumnsChosen) -> None:
@@ -771,7 +775,7 @@ class MainScreen(Screen[None]):
     def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
         if row := event.hidden:
-            self.toast(f"{printable(row.name)} is not shown here, so it is not followed any more.")
+            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

@@ -1,9 +1,10 @@
 """Edits: change options and links of downloads, with an undo step for each change."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from rheo_core.domain import FileConfig
+from rheo_core.domain.exceptions import RheoError
 from rheo_core.domain.text import printable
 from rheo_tui.undo import Step, UndoStack
 
@@ -61,19 +62,38 @@ class Edits:
     async def _edit_all(self, configs: Mapping[str, FileConfig], change: str) -> int:
         undo, redo = dict[str, FileConfig](), dict[str, FileConfig]()
         name = self._undo.only_name(list(configs))
-        for download_id, after in configs.items():
+
+        async def edit(download_id: str, after: FileConfig) -> int:
             before = await self.service.config_of(download_id)
             saved = await self.service.edit(download_id, after)
-            if before is not None and saved is not None:
-                undo[saved], redo[download_id] = before, after
-        back, again = partial(self._edit_each, undo), partial(self._edit_each, redo)
-        return self._undo.push(Step(back, again, change, name), len(undo))
+            if before is None or saved is None:
+                return 0
+            undo[saved], redo[download_id] = before, after
+            return 1
 
-    async def _edit_each(self, configs: Mapping[str, FileConfig]) -> int:
-        return sum([await self._edit(each, config) for each, config in configs.items()])
+        try:
+            return await _each(configs, edit)
+        finally:  # after an error too, the user can undo what has changed
+            back, again = partial(_each, undo, self._edit), partial(_each, redo, self._edit)
+            self._undo.push(Step(back, again, change, name), len(undo))
 
     async def _edit(self, download_id: str, config: FileConfig) -> int:
         return int(await self.service.edit(download_id, config) is not None)
 
     async def _replace_url(self, download_id: str, url: str) -> int:
         return int(await self.service.replace_url(download_id, url))
+
+
+async def _each(
+    configs: Mapping[str, FileConfig], edit: Callable[[str, FileConfig], Awaitable[int]]
+) -> int:
+    """Edit each download; return their number, or raise the first error when all were tried."""
+    count, first = 0, None
+    for download_id, config in configs.items():
+        try:
+            count += await edit(download_id, config)
+        except (RheoError, ValueError) as error:
+            first = first or error
+    if first is not None:
+        raise first
+    return count

@@ -50,6 +50,8 @@ _MAX_SINGLE_EVENTS = 200
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
+_REPLACEABLE = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
+"""States of downloads that another one with the same id replaces."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -270,10 +272,21 @@ class LocalService:
             folder=options.download_dir or settings.download_dir,
             finds_files=True,
             exists=settings.file_exists_strategy,
+            timeout=settings.timeout,
         )
 
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads; if `paused`, they wait until they are resumed."""
+        """Queue downloads; if `paused`, they wait until they are resumed.
+
+        One that replaces a failed download keeps its proxy, its login and other options.
+        """
+        rows = self._rows_now()
+        ended = {
+            config.id: await self._manager.find_config(config.id, to_show=True)
+            for config in configs
+            if (row := rows.get(config.id)) is not None and row.status in _REPLACEABLE
+        }
+        configs = [_with_options_of(ended.get(config.id), config) for config in configs]
         added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
         with self._as_one_event(configs, *added) as event:
             await self._manager.add(configs, paused=paused)
@@ -556,3 +569,12 @@ class LocalService:
 def _drain(waiting: deque[T]) -> list[T]:
     """Empty a deque into a list; items that another thread appends meanwhile stay."""
     return [waiting.popleft() for _ in range(len(waiting))]
+
+
+def _with_options_of(before: FileConfig | None, config: FileConfig) -> FileConfig:
+    """Return a download with the options of requests that an earlier one of its id had."""
+    if before is None:
+        return config
+    renewed = before.model_copy(update={"hash_config": None}).renewed_by(config)
+    names = ("headers", "request", "list_options")
+    return config.model_copy(update={name: getattr(renewed, name) for name in names})

@@ -1,14 +1,11 @@
-"""EngineClient: start, poll and close the service. Its errors never stop the app.
-
-`screens/main.py` sets the interval.
-"""
+"""EngineClient: start, poll and close the service. Its errors never stop the app."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rheo_core.domain import FileConfig, RheoError, Snapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent
 from rheo_tui.formatting import count_text
@@ -20,6 +17,8 @@ from .protocol import DownloadService, ManyDownloadsEvent
 if TYPE_CHECKING:
     from rheo_core.inputs.arguments import Item
 
+POLL_SECONDS = 0.25
+"""Time between two looks at the engine, which are two paints."""
 ShowToast = Callable[[str, bool], None]
 """Shows a message to the user; the flag is True for an error."""
 
@@ -99,19 +98,16 @@ class EngineClient:
 
     async def _poll(self, name_of: Callable[[str], str]) -> Snapshot | None:
         since = self.latest.revision if self.latest else 0
+        events, snapshot = self.service.take_events(), None
         try:
-            for event in self.service.take_events():
-                if isinstance(event, ManyDownloadsEvent):
-                    self._event_log.write_many(event)
-                else:
-                    self._event_log.write(log_line(event, name_of(event.download_id)))
-                    self._on_event(event)
             snapshot = await self.service.snapshot(since)
         except Exception as error:
             if not self._poll_failed:
                 self._poll_failed = True
                 self.report("Cannot update the list", error)
             return None
+        finally:  # later, because the snapshot has the names of new downloads
+            self._write(events, snapshot.downloads if snapshot else (), name_of)
         self._poll_failed = False
         if not self.ready and not snapshot.downloads:  # the list may follow
             return None
@@ -124,6 +120,23 @@ class EngineClient:
                 return None
         self.latest = snapshot
         return snapshot
+
+    def _write(
+        self,
+        events: Iterable[DownloadEvent | ManyDownloadsEvent],
+        changed: Iterable[DownloadSnapshot],
+        name_of: Callable[[str], str],
+    ) -> None:
+        """Write events to the event log, with the names that their downloads have now."""
+        ids = {each.download_id for each in events if not isinstance(each, ManyDownloadsEvent)}
+        names = {row.id: row.name for row in changed if row.id in ids}
+        for event in events:
+            if isinstance(event, ManyDownloadsEvent):
+                self._event_log.write_many(event)
+            else:
+                name = names.get(event.download_id) or name_of(event.download_id)
+                self._event_log.write(log_line(event, name))
+                self._on_event(event)
 
     async def add(
         self,

@@ -30,8 +30,8 @@ FIELDS: Final = {  # label, what an empty field means, and what it takes
     "place": ("Place", "last", "last or first"),
 }
 
-_ALL_WIDTH = 64
-"""Cells for all inputs with their labels."""
+_ALL_WIDTH, _LINE_WIDTH = 64, 97
+"""Cells for all inputs with their labels, and for all next to a long path."""
 
 
 class DefaultFields(Vertical):
@@ -60,8 +60,9 @@ class DefaultFields(Vertical):
         yield Static("", id="default-problem", classes="field-problem", markup=False)
 
     def on_resize(self) -> None:
-        """Show one input at a time if there is no space for all and their labels."""
+        """Show one input at a time, or two lines of them, if there is no space for one line."""
         self.set_class(self.size.width < _ALL_WIDTH, "-one")
+        self.set_class(_ALL_WIDTH <= self.size.width < _LINE_WIDTH, "-two")
 
     def _completer(self, name: str) -> Completer | SlowCompleter | None:
         match name:

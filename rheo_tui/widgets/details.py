@@ -22,6 +22,8 @@ from rheo_tui.inspector_pages import GRAPH_ROWS, PAGES, Inspected, Page
 
 _GRAPHS_SHARE = 3
 """A high pane, divided by this, is the height of its graph."""
+_GAP = 1
+"""Cells between a page and its scrollbar."""
 _COPIED_WIDTH, _MAX_LINE = 80, 10_000
 """Cells of a page that is copied, and of a line in it that is longer, such as a URL."""
 
@@ -117,6 +119,14 @@ class DetailsPane(Vertical):
             console.print(page)
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Names and values of the fields on the open page; none for a page without fields."""
+        if self._shown is None:
+            return []
+        facts = self.page.facts(self._shown, lambda _: Style())
+        return [(name, value.plain) for name, value in facts if name]
+
     def show(self, seen: Inspected | None) -> None:
         """Show a download, or a hint that none is selected."""
         before, self._shown = self._shown, seen
@@ -157,8 +167,9 @@ class DetailsPane(Vertical):
 
     def _update(self) -> None:
         width, height = self.page_scroll.scrollable_content_region.size
+        width -= _GAP
         seen = (self._shown, self.page, width, height)
-        if seen == self._seen or not width:
+        if seen == self._seen or width < 1:
             return
         self._seen = seen
         text = self.query_one("#details-text", Static)

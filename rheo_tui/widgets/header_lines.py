@@ -62,11 +62,12 @@ class HeaderLines(Widget):
         if self.text_selection is not None:
             return super().render_lines(crop)
         filters, (_, background) = self.get_line_filters(), self.background_colors
+        base, width = self.rich_style, self.size.width
         strips = []
         for y, line in enumerate(self.lines()[crop.y : crop.bottom], start=crop.y):
             segments = [Segment(span.text, self._style_of(span)) for span in line]
             # With offsets, by which Textual finds the text under the mouse.
-            strip = Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+            strip = Strip(segments).adjust_cell_length(width, base)
             strip = strip.apply_offsets(0, y)
             for line_filter in filters:
                 strip = strip.apply_filter(line_filter, background)

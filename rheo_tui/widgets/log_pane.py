@@ -9,7 +9,9 @@ from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
+from textual.strip import Strip
 
 from rheo_tui.formatting import count_text, fit_middle
 from rheo_tui.services.event_log import EventLog, LogLine
@@ -21,6 +23,7 @@ _MIN_TEXT_WIDTH = 24
 """Minimum cells for wrapping a text; with fewer cells, it is cut."""
 _TIME_WIDTH, _GAP = 10, 2
 _MIN_FOLDED = 4
+_NOTHING = "Nothing has happened yet."
 _CONSOLE = Console()
 
 
@@ -48,7 +51,14 @@ class LogPane(LineView[_Part], can_focus=True):
         super().__init__(id=id)
         self._event_log = event_log
         self._seen = 0
-        self.border_title = " Log "
+        self.border_title = " Log · not saved to a file "
+
+    def render_line(self, y: int) -> Strip:
+        """Render a line; the first one says so if there are none."""
+        if self._items or y:
+            return super().render_line(y)
+        strip = Strip([Segment(_NOTHING, self.get_component_rich_style("log--time"))])
+        return strip.adjust_cell_length(self.scrollable_content_region.width, self.rich_style)
 
     def update_lines(self) -> None:
         """Show new lines, if there are any and the pane is visible."""

@@ -170,8 +170,8 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
             "--user and --bearer and --header Authorization cannot be used together.",
         ),
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
-        (["-u", "me"], "--user: cannot ask for the secret without a terminal."),
-        (["--bearer", "-"], "--bearer: cannot ask"),
+        (["-u", "me"], "--user: cannot prompt for the secret without a terminal."),
+        (["--bearer", "-"], "--bearer: cannot prompt"),
         (["--insecure", "http://x/"], "--insecure 'http://x/': give only the host"),
         (["--insecure", "*.x.org"], "--insecure '*.x.org': give only the host"),
         (["--insecure", "me:c4nary@x"], "give only the host"),
@@ -195,5 +195,5 @@ async def test_what_curl_takes_for_a_secret_is_not_told_as_a_name(
     rheo: Run, server: MisbehavingServer, flag: str, value: str
 ) -> None:
     done = await rheo("download", server.url("/a"), flag, value)
-    assert done.code == 2 and "is not the path of a file" in done.err
+    assert done.code == 2 and "is not a file path" in done.err
     assert "c4nary" not in done.out + done.err and not server.requests

@@ -239,6 +239,35 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
     assert error_of(manager, config) == "no complete response from 127.0.0.1 within 0.5 s"
 
 
+@pytest.mark.parametrize("own", ["md5", "sha256", "sha512"])
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("wrong", ["sidecar", "own", None])
+async def test_a_sidecar_and_a_checksum_of_the_download_must_both_match(
+    server: MisbehavingServer, tmp_path: Path, own: str, is_there: bool, wrong: str | None
+) -> None:
+    """A list does not switch off the check that the user asked for, nor the other way round."""
+    digest = sha256(BODY[1:] if wrong == "sidecar" else BODY)
+    server.on("/f.sha256", serving(f"{digest}  f\n".encode()))
+    listed = hashlib.new(own, BODY[1:] if wrong == "own" else BODY).hexdigest()
+    config = FileConfig(
+        url=server.on("/f", serving(BODY)),
+        sidecar=True,
+        hash_config={"algorithm": own, "expected_hash": listed},
+    )
+    if is_there:
+        (tmp_path / "f").write_bytes(BODY)
+    manager, _ = await fetch(tmp_path, [config])
+    if wrong is None:
+        right = DownloadStatus.SKIPPED if is_there else DownloadStatus.COMPLETED
+        assert status_of(manager, config) is right, error_of(manager, config)
+    else:
+        assert status_of(manager, config) is DownloadStatus.FAILED
+        problem = "the checksum file on the server has the sha256 hash"
+        assert problem in error_of(manager, config) or own != "sha256"
+        assert names_in(tmp_path) == (["f"] if is_there else [])
+    assert len(server.requests_for("/f.sha256")) == 1
+
+
 @pytest.mark.parametrize(
     ("sums", "told"),
     [

@@ -116,6 +116,26 @@ async def test_another_link_of_a_failed_download(server: MisbehavingServer, tmp_
     assert (tmp_path / "kept").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("verbs", [["retry", "pause"], ["retry"], ["restore"], []], ids="-".join)
+async def test_a_renamed_download_does_not_return_under_its_old_name(
+    server: MisbehavingServer, tmp_path: Path, until: Until, verbs: list[str]
+) -> None:
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        config = await stopped_half_way(manager, server, until)
+        await manager.cancel(config.id, keep_partial=True)
+        for verb in verbs:
+            assert await getattr(manager, verb)(config.id)
+        edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
+        assert edited is not None
+        assert not await manager.restore(config.id)
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+        await manager.resume(edited)
+        await manager.wait_until_complete(30)
+        assert not await manager.restore(config.id)
+        assert [row.id for row in manager.snapshot().downloads] == [edited]
+    assert names_in(tmp_path) == ["g"]
+
+
 async def test_the_name_of_another_download_is_refused(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import (
     CancelResult,
+    DestinationError,
     DownloadStatus,
     FileExistsStrategy,
     PendingDownloadsError,
@@ -186,6 +189,12 @@ async def test_verbs_on_one_download_take_turns(
     assert names_in(tmp_path) == []
 
 
+async def until_edited(manager: DownloadManager, new: FileConfig) -> None:
+    """Wait until an edit of a download to `new` is under way."""
+    while not manager._parts.control.is_changing(new.id):
+        await asyncio.sleep(0)
+
+
 async def test_two_cancellations_leave_nobody_at_work_on_the_file(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
@@ -199,6 +208,63 @@ async def test_two_cancellations_leave_nobody_at_work_on_the_file(
     server.on("/f", serving(BODY, ETag='"v"'))
     await fetch(tmp_path, [config])
     assert (tmp_path / "f").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("is_paused", [False, True], ids=["running", "paused"])
+@pytest.mark.parametrize(
+    ("verbs", "has_session"),
+    [*product(["edit add", "edit edit", "edit add add"], [False, True]), ("add edit", True)],
+)
+async def test_a_name_that_an_edit_takes_is_given_to_one_download(
+    server: MisbehavingServer, tmp_path: Path, until: Until, verbs: str, is_paused: bool,
+    has_session: bool,
+) -> None:  # fmt: skip
+    files, session = tmp_path / "files", tmp_path / "session.db" if has_session else None
+    gate = Gate(BODY, 2_000_000, ETag='"v"')
+    first, second, new = (FileConfig(url=server.on("/f", gate), filename=name) for name in "abc")
+    async with DownloadManager(download_dir=files, session_path=session) as manager:
+        journal = Journal(manager)
+        await manager.add([first, second])
+        rows = manager.snapshot
+        await until(lambda: [row.bytes_downloaded for row in rows().downloads] == [2_000_000] * 2)
+        if is_paused:
+            await manager.pause_all()
+        edits = iter([partial(manager.edit, each.id, new) for each in (first, second)])
+        works = []
+        for verb in verbs.split():
+            work = next(edits) if verb == "edit" else partial(manager.add, [new])
+            works.append(asyncio.create_task(work()))
+            await (asyncio.sleep(0) if verbs == "add edit" else until_edited(manager, new))
+        results = await asyncio.gather(*works, return_exceptions=True)
+        errors = [str(result) for result in results if isinstance(result, Exception)]
+        assert errors == ["another change uses this URL and name"] * (verbs == "edit edit")
+        assert {row.id for row in rows().downloads} == {second.id, new.id}
+        gate.opened.set()
+        await manager.resume_all()
+        await manager.wait_until_complete(timeout=30)
+        assert journal.endings() == {second.id: 1, new.id: 1}
+    assert names_in(files) == ["b", "c"]
+    async with DownloadManager(download_dir=files, session_path=session) as manager:
+        statuses = {row.name: row.status for row in manager.snapshot().downloads}
+        assert statuses == (dict.fromkeys("bc", DownloadStatus.COMPLETED) if session else {})
+
+
+async def test_a_download_added_during_an_edit_that_fails_is_queued(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    config = FileConfig(url=server.on("/f", serving(BODY)))
+    new = config.model_copy(update={"destination_subdir": "taken"})
+    (tmp_path / "taken").write_bytes(b"of the user")
+    async with DownloadManager(download_dir=tmp_path) as manager:
+        await manager.add([config], paused=True)
+        edit = asyncio.create_task(manager.edit(config.id, new))
+        await until_edited(manager, new)
+        await manager.add([new])
+        with pytest.raises(DestinationError):
+            await edit
+        assert status_of(manager, config) is DownloadStatus.PAUSED
+        await manager.wait_until_complete(timeout=30)
+        assert status_of(manager, new) is DownloadStatus.FAILED  # for the same reason
 
 
 @pytest.mark.parametrize("ending", ["completed", "skipped", "failed"])

@@ -13,6 +13,7 @@ import pytest
 
 from rheo_core.domain.exceptions import DestinationError, DiskFullError, FileExistsError
 from rheo_core.domain.hash_validation import HashAlgorithm
+from rheo_core.infrastructure import identity
 from rheo_core.transfer import (
     Commit,
     PartFile,
@@ -26,6 +27,7 @@ from rheo_core.transfer import (
     part_state,
     reject,
 )
+from rheo_core.transfer.part_marks import has_any_mark
 from rheo_core.transfer.segments import WrittenRange
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import names_in, sha256
@@ -286,6 +288,50 @@ def test_rejected_data_is_for_the_user_only(part: PartFile) -> None:
     assert kept == part.destination.with_name("a.bin.unverified")
     assert sha256(kept.read_bytes()) == sha256(DATA)
     assert names_in(part.destination.parent) == ["a.bin.unverified"]
+
+
+class Killed(BaseException):
+    """Stands for the end of the program."""
+
+
+@pytest.mark.parametrize("taken", [0, 2])
+@pytest.mark.parametrize("following", ["keep", "resume", "discard"])
+def test_data_whose_keeping_was_interrupted_has_one_name(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, taken: int, following: str
+) -> None:
+    reject(part)
+    part.release(keep=True)
+    folder = part.destination.parent
+    names = [f"a.bin.unverified{end}" for end in ("", ".1", ".2")[: taken + 1]]
+    for name in names[:taken]:
+        (folder / name).write_bytes(b"of the user")
+    again = PartFile(part.destination, PartOwner("source"))
+
+    def killed(*_: object) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as context, pytest.raises(Killed):
+        context.setattr(identity, "unlink_open", killed)
+        keep_unverified(again)
+    if following == "keep":
+        assert keep_unverified(again) is None
+    elif following == "discard":
+        again.discard()
+    else:
+        again.open()
+        assert again.path == part.path and not again.state.is_rejected
+        again.release(keep=False)
+    assert names_in(folder) == names
+    assert (folder / names[-1]).read_bytes() == DATA
+    assert not has_any_mark(folder / names[-1])
+
+
+def test_a_part_file_that_the_user_linked_is_left_alone(part: PartFile) -> None:
+    part.release(keep=True)
+    link = part.destination.with_name("a.bin.unverified")
+    link.hardlink_to(part.path)
+    PartFile(part.destination, PartOwner("source")).open_existing()
+    assert names_in(link.parent) == ["a.bin.part", "a.bin.part.state", "a.bin.unverified"]
 
 
 def test_rejected_data_that_cannot_be_kept_goes(

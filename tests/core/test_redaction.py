@@ -163,6 +163,10 @@ def test_logins_are_looked_for_in_linear_time(part: str) -> None:
         ("http://x/a;sid=***/b", True),
         ("http://x/a?***", True),
         ("http://x/a?b=1&***&c=2", True),
+        ("http://x/a.zip?x=***)", True),
+        ("http://x/a.zip?***=1", True),
+        ("http://***.x/a.zip", True),
+        ("http://x/a/***.zip", False),
         ("http://x/a.iso#***", False),  # never sent
         ("http://x/a***b?c=*", False),
     ],

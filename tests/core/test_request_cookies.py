@@ -9,7 +9,8 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from rheo_core import FileConfig
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.infrastructure.http.cookies import cookie_header, new_jar, store_cookies
 from tests.clients import opened_client
@@ -358,3 +359,33 @@ async def test_without_tls_a_cookie_elsewhere_is_stored() -> None:
         headers = CIMultiDict({"Set-Cookie": field})
         store_cookies(jar, SimpleNamespace(url=URL(url), headers=headers))
     assert len(jar) == 3
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+async def test_a_file_that_changed_is_read_again(
+    tmp_path: Path, server: MisbehavingServer, is_replaced: bool
+) -> None:
+    file = tmp_path / "cookies.txt"
+
+    def export(path: Path, value: str) -> None:
+        path.write_text(lines(("127.0.0.1", False, "/", False, 0, "sid", value)))
+        path.chmod(0o600)
+
+    export(file, "old")
+    options = RequestOptions(cookies=file)
+    server.on("/f", whole)
+    async with DownloadManager(download_dir=tmp_path / "out") as manager:
+        for number, value in enumerate(["old", "old", "newer", ""]):
+            if value == "newer":
+                export(tmp_path / "fresh" if is_replaced else file, value)
+                if is_replaced:
+                    (tmp_path / "fresh").rename(file)
+            elif not value:
+                file.unlink()
+            config = FileConfig(url=server.url("/f"), filename=f"{number}", request=options)
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=20)
+            right = DownloadStatus.COMPLETED if value else DownloadStatus.FAILED
+            assert status_of(manager, config) is right
+    sent = [request.headers.get("cookie") for request in server.requests]
+    assert sent == ["sid=old", "sid=old", "sid=newer"]

@@ -149,6 +149,9 @@ MD5 = Guarded.CHALLENGE.format("MD5")
         ("Digest", 'Digest realm="r"', MD5.replace("auth", "auth-conf"), MD5),
         (f'{MD5}, domain="/a http://[x/"',),
         (f'{MD5}, domain="http://h:99999/"',),
+        ('DIGEST REALM="r", NONCE="n0", QOP="auth", ALGORITHM=MD5',),
+        ('Digest Realm="r", Nonce="n0", qop="AUTH", algorithm=MD5',),
+        ('digest Realm="r", nonce="n0", Qop="Auth", Opaque="a\\"b"',),
     ],
 )
 async def test_the_challenge_is_found_among_others(

@@ -1,5 +1,6 @@
 """Options of requests: they are parsed, merged, shown and stored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from pydantic import ValidationError
 
 from rheo_core import FileConfig
 from rheo_core.domain import DownloadStatus
+from rheo_core.domain.engine_options import EngineOptions
+from rheo_core.domain.hosts import HostLimits, find_host
 from rheo_core.domain.request_options import NO_OPTIONS, REVEAL, RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.session_rows import to_record, to_stored
@@ -156,3 +159,50 @@ def test_a_referer_tells_no_login_and_no_fragment(given: str, sent: str) -> None
 def test_files_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert RequestOptions(ca_file="~/ca.pem").ca_file == Path("/home/me/ca.pem")
+
+
+SPELLINGS = {
+    "LOCALHOST": "localhost",
+    "localhost.": "localhost",
+    " localhost ": "localhost",
+    "127.1": "127.0.0.1",
+    "0x7f.1": "127.0.0.1",
+    "::ffff:127.0.0.1": "127.0.0.1",
+    "[::1]": "::1",
+    "*.Example.ORG": "www.example.org",
+    "Faß.de": "xn--fa-hia.de",
+}
+
+
+@pytest.mark.parametrize("key", SPELLINGS)
+def test_a_rule_for_a_host_holds_however_it_is_written(key: str) -> None:
+    own, limits = RequestOptions(interface="lo"), HostLimits(connections=1)
+    rules = RequestRules(hosts={key: own}, insecure=frozenset({key}))
+    assert rules.for_origin(SPELLINGS[key], NO_OPTIONS).interface == "lo"
+    assert find_host(EngineOptions(hosts={key: limits}).hosts, SPELLINGS[key]) == limits
+    again = replace(rules, unclear=())
+    assert (again.hosts, again.insecure) == (rules.hosts, rules.insecure)
+
+
+@pytest.mark.parametrize("key", ["localhost:80", "http://localhost", "", "a b", "*", "a.*"])
+def test_a_rule_that_no_host_matches_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="should be a host"):
+        RequestRules(hosts={key: RequestOptions()})
+    with pytest.raises(ValueError, match="should be a host"):
+        EngineOptions(hosts={key: HostLimits()})
+    with pytest.raises(ValueError, match="should be a host"):
+        RequestRules(insecure=frozenset({key}))
+
+
+def test_rules_that_contradict_each_other_are_refused() -> None:
+    hosts = {"h": RequestOptions(ip_version=4), "H.": RequestOptions(ip_version=6)}
+    with pytest.raises(ValueError, match="two different tables"):
+        RequestRules(hosts=hosts)
+    with pytest.raises(ValueError, match="lower case"):
+        RequestRules(proxies={"HTTP": "http://p:1"})
+
+
+@pytest.mark.parametrize("limits", [{"connections": 0}, {"speed_limit_bps": -5}])
+def test_limits_of_a_host_are_at_least_one(limits: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="it must be at least 1"):
+        HostLimits(**limits)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rheo_core import FileConfig
+from rheo_core import DownloadManager, FileConfig
+from rheo_core.domain import DownloadStatus
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.infrastructure.http import (
@@ -460,3 +461,26 @@ class SlowBook(Book):
         if len(self.asked) <= self._failures:
             raise OSError("no answer")
         return found
+
+
+async def test_an_authority_that_is_withdrawn_is_not_trusted_any_more(tmp_path: Path) -> None:
+    old, new = Authority(), Authority()
+    file = old.file(tmp_path)
+    options = RequestOptions(ca_file=file)
+    async with (
+        MisbehavingServer(ssl=old.serving("127.0.0.1")) as server,
+        DownloadManager(download_dir=tmp_path / "out") as manager,
+    ):
+        url = server.on("/f", lambda exchange: exchange.serve(b"data", Connection="close"))
+        for number, step in enumerate(["as it is", "replaced", "as it was", "removed"]):
+            if step == "replaced":
+                new.file(tmp_path)
+            elif step == "as it was":
+                old.file(tmp_path)
+            elif step == "removed":
+                file.unlink()
+            config = FileConfig(url=url, filename=f"{number}", request=options)
+            await manager.add([config])
+            await manager.wait_until_complete(timeout=20)
+            is_trusted = status_of(manager, config) is DownloadStatus.COMPLETED
+            assert is_trusted == step.startswith("as it"), error_of(manager, config)

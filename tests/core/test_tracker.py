@@ -82,6 +82,14 @@ class TrackerAgainstACount(RuleBasedStateMachine):
             self.gone.add(download_id)
 
     @rule(name=names)
+    def drop(self, name: int) -> None:
+        download_id = record(name).id
+        self.tracker.drop(download_id)
+        if self.model.pop(download_id, None) is not None:
+            self.changed.discard(download_id)
+            self.gone.add(download_id)
+
+    @rule(name=names)
     def restore(self, name: int) -> None:
         download_id = record(name).id
         known = self.removed.pop(download_id, None)

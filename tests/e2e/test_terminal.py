@@ -254,7 +254,7 @@ async def test_a_second_app_looks_and_a_third_takes_another_list(
             await viewer.shows("read-only", "6 Done 2", "held.bin")
             await viewer.shows("No downloads were added: this session")
             viewer.type("x")
-            await viewer.shows("Remove from the list: this session")
+            await viewer.shows("This session is open read-only")
             viewer.type("6")
             await viewer.shows("file-0.bin", "file-1.bin")
             first.type("/file-0" + ENTER + "x")

@@ -141,6 +141,18 @@ async def test_what_an_earlier_version_began_is_kept_aside(
     assert caplog.text.count("kept as file.bin.unverified") == 1
 
 
+async def test_bytes_whose_keeping_was_interrupted_get_one_name(scene: Scene) -> None:
+    half, aside = GOOD[:300_000], scene.folder / "file.bin.unverified"
+    scene.part.write_bytes(half)
+    scene.state.touch(0o600)
+    scene.state.write_bytes(keyless(state_for(scene.config().url, half, len(GOOD)), 4))
+    aside.hardlink_to(scene.part)  # a kill follows, before the old name is removed
+    outcome = await scene.fetch(parts(GOOD, **V1), GOOD)
+    assert outcome.status is DownloadStatus.COMPLETED
+    assert scene.final.read_bytes() == GOOD and aside.read_bytes() == half
+    assert not scene.part.exists() and not scene.state.exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes here")
 async def test_bytes_without_a_mark_are_kept_aside_beside_others(scene: Scene) -> None:
     """They may be of another program, so that they are not removed for those of an earlier run."""

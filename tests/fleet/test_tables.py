@@ -96,6 +96,8 @@ def test_a_column_of_hashes_can_be_left_alone(write: Write) -> None:
         ("list.jsonl", '{"a": 1}', {}, "no column 'url'; its columns are a"),
         ("list.parquet", parquet_of(a=[1]), {"url_column": "u"}, "no column 'u'"),
         ("list.csv", "", {}, "its columns are none"),
+        ("list.csv", f"url,md5,md5\n{A},1,2\n", {}, "has several columns 'md5'$"),
+        ("list.csv", f"url,url\n{A},{B}\n", {}, "has several columns 'url'$"),
         ("list.txt", A, {"keep": ("text",)}, "has no columns; it is a list of lines"),
         ("list.parquet", b"PAR1", {}, "cannot read the list .*list.parquet"),
         ("list.txt", b"\x7fELF\0\0", {}, "it is binary data, not text"),
@@ -273,22 +275,3 @@ def test_the_digest_is_that_of_the_bytes_in_their_order(write: Write) -> None:
     a, b, c = write("a", "1"), write("b", "2"), write("c", "1")
     assert digest_of([a, b]) == digest_of([c, b]) != digest_of([b, a])
     assert digest_of([a]) != digest_of([a, a])
-
-
-@pytest.mark.parametrize(
-    ("head", "name", "options"),
-    [
-        ("url,sha256,sha256", "sha256", {}),
-        ("url,url,x", "url", {}),
-        ("url,x,x", "x", {"keep": ("x",)}),
-        ("url,x,x", "x", {"name_column": "x"}),
-    ],
-)
-def test_a_column_that_is_read_must_not_occur_twice(
-    write: Write, head: str, name: str, options: dict[str, object]
-) -> None:
-    source = write("list.csv", f"{head}\n{A},{SHA},{'b' * 64}\n")
-    with pytest.raises(ListError, match=f"has several columns '{name}'; rename all but one"):
-        rows(source, **options)
-    other = write("other.csv", f"url,unused,unused\n{A},1,2\n")
-    assert [row.url for row in rows(other)] == [A]

@@ -60,6 +60,13 @@ def test_a_route_before_a_command_is_named() -> None:
         ("export NO_PROXY=*; ", "ignored: NO_PROXY"),
         ("CURL_CA_BUNDLE=/x ", "ignored: CURL_CA_BUNDLE"),
         ("WGETRC=/x HOME=/y ", "ignored: WGETRC, HOME"),
+        ("setenv https_proxy http://p:1; ", "ignored: https_proxy"),
+        ("setenv https_proxy p && ", "ignored: https_proxy"),
+        ("set -x https_proxy http://p:1; ", "ignored: https_proxy"),
+        ("set -gx ALL_PROXY 'socks5://p:1' && ", "ignored: ALL_PROXY"),
+        ("set -e; ", ""),
+        ("set -o pipefail; ", ""),
+        ("set -eux; cd x; ", ""),
         ("cd x; mkdir y && ", ""),
     ],
 )
@@ -70,7 +77,7 @@ def test_variables_before_a_command_are_ignored_and_named(before: str, note: str
 
 def test_a_quote_before_a_command_hides_no_url_without_a_word() -> None:
     (entry,) = read(f'cd "x; curl {URL}"')
-    assert entry.problem == "the command of curl, wget or aria2c cannot be found"
+    assert entry.problem == "no curl, wget or aria2c command found"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +291,7 @@ def test_what_is_refused(command: str, problem: str) -> None:
 def test_nothing_is_sent_without_an_option_that_protects(command: str, listed: bool) -> None:
     (entry,) = read(f"{command} https://x/a", list_options=listed)
     assert entry.verdict is Verdict.INVALID
-    assert "is not supported, and rheo sends no request without it" in entry.problem
+    assert "is not supported; rheo sends no request without it" in entry.problem
     assert "s3cret" not in entry.problem
 
 

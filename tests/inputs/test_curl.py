@@ -240,7 +240,7 @@ def test_what_is_ignored_is_named(options: str, note: str) -> None:
         (f"curl -o 'C:\\x' {URL}", "-o 'C:\\\\x' must be relative"),
         (f"curl --output-dir ../x {URL}", "--output-dir '../x/file' must not"),
         ("curl ftp://x/y", "has scheme 'ftp'"),
-        ("curl 'https://x/open", "the command does not end"),
+        ("curl 'https://x/open", "the command has an unclosed quote"),
         (
             "curl https://x/ \\",
             "the command is incomplete: its last line ends with a continuation",
@@ -308,7 +308,7 @@ def test_the_login_of_an_option_replaces_that_of_the_url() -> None:
 def test_a_token_is_not_sent_before_it_is_asked_for(scheme: str) -> None:
     """curl sends none at first if it may choose."""
     (invalid,) = read(f"curl {scheme} --oauth2-bearer T http://h/a")
-    assert "--oauth2-bearer with another" in invalid.problem
+    assert "--oauth2-bearer cannot be combined" in invalid.problem
 
 
 def test_options_before_the_first_url_go_on() -> None:

@@ -38,7 +38,7 @@ def test_a_login_is_used_and_not_shown() -> None:
 def test_nothing_is_sent_without_what_protects(line: str) -> None:
     name = line.partition("=")[0].strip()
     ((_, problem),) = problems(f'url = "{URL}"\n{line}\n')
-    assert problem == f"--{name} is not supported, and rheo sends no request without it"
+    assert problem == f"--{name} is not supported; rheo sends no request without it"
 
 
 def test_lines_that_are_not_used_are_named() -> None:
@@ -128,7 +128,7 @@ def test_lines_without_quotes_are_those_of_the_command(text: str, fields: str) -
 def test_a_config_with_an_odd_line_is_refused_whole(odd: str, text: str) -> None:
     entries = read(text.format(url=URL, odd=odd))
     assert all(entry.config is None for entry in entries)
-    assert "sets no option of curl" in entries[0].problem
+    assert "is not a curl option" in entries[0].problem
 
 
 @pytest.mark.parametrize("after", ["", "\nprint(reply)\n"])
@@ -136,7 +136,7 @@ def test_lines_of_a_program_are_no_config(after: str) -> None:
     text = f"url = \"{URL}\"\npayload = {{}}\nheaders = {{'Authorization': 'x'}}{after}"
     entries = read(text)
     assert all(entry.config is None for entry in entries)
-    assert entries[0].problem == "line 2 of this curl config sets no option of curl"
+    assert entries[0].problem == "line 2 of this curl config is not a curl option"
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ class TestMetalink:
                 "<size>4702863360",
                 "<size>5</size><size>4702863360",
                 6,
-                "two sizes of the file differ: 5 and 4,702,863,360",
+                "the file has two different sizes: 5 and 4,702,863,360",
             ),
             (SHA256, "12", 6, "2 characters instead of 64"),
             (SHA1[::-1], "12", 6, "piece 2 of 2: sha1 hash has 2 characters instead of 40"),

@@ -191,6 +191,23 @@ def test_a_repeated_url_never_loses_its_checksum_in_silence(
     assert (second.config is None) == (verdict == "invalid")
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "is_valid"),
+    [
+        ("url,sha256,sha256", f"{URL},{SHA256},{OTHER}", False),
+        ("url,sha256,sha256", f"{URL},{SHA256},{SHA256}", True),
+        ("url,sha256,sha256", f"{URL},{SHA256}", True),
+        ("url,SHA256,sha256", f"{URL},,{SHA256}", False),
+        ("url,url,sha256", f"{URL},{URL}?2,{SHA256}", False),
+        ("url,note,note,sha256", f"{URL},a,b,{SHA256}", True),
+    ],
+)
+def test_columns_of_one_name_must_agree(header: str, row: str, is_valid: bool) -> None:
+    (entry,) = read(f"{header}\n{row}\n")
+    assert (entry.verdict is Verdict.OK) == is_valid, entry.problem
+    assert is_valid or "have different values" in entry.problem
+
+
 BETWEEN_INPUTS = [
     (URL, f"{SHA256}  {URL}", f", with no checksum instead of sha256:{'2' * 32}…"),
     (f"{URL}#md5={MD5}", f"{URL}#sha1={SHA1}", f", with md5:{MD5}… instead of sha1:{'1' * 32}…"),
@@ -282,40 +299,3 @@ def test_a_damaged_session_keeps_the_checksum_that_the_user_has_chosen() -> None
 def test_a_checksum_in_json_that_is_not_valid(given: object) -> None:
     entry = only(json.dumps({"url": URL, "hash_config": given}))
     assert entry.verdict is Verdict.INVALID and entry.problem
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (f"url,sha256,sha256\n{URL},{SHA256},{OTHER}", "two sha256 hashes"),
-        (f"url,sha256,sha-256\n{URL},{OTHER},{SHA256}", "two sha256 hashes"),
-        (f'{{"url": "{URL}", "url": "https://h/b"}}', "has the key 'url' twice"),
-        (f'{{"url": "{URL}", "\\u0075rl": "https://h/b"}}', "has the key 'url' twice"),
-        (f'[{{"url": "{URL}", "request": {{"user": "a:b", "user": "c:d"}}}}]', "'user' twice"),
-    ],
-)
-def test_a_name_that_occurs_twice_does_not_replace_the_first(text: str, problem: str) -> None:
-    (entry,) = read_entries(text.splitlines())
-    assert entry.verdict is Verdict.INVALID and problem in entry.problem
-
-
-@pytest.mark.parametrize(
-    ("text", "note"),
-    [
-        (f"url,url\n{URL},https://h/other", "ignored: column url"),
-        (f"url,filename,filename\n{URL},a.iso,b.iso", "ignored: column filename"),
-        (f"url,filename,filename\n{URL},a.iso,a.iso", ""),
-        (f"url,sha256,sha256\n{URL},{SHA256},{SHA256}", ""),
-        (f'[{{"url": "{URL}"}}, {{"url": "{URL}2"}}]', ""),
-    ],
-)
-def test_of_two_columns_of_one_name_the_first_is_used(text: str, note: str) -> None:
-    entry, *_ = read_entries(text.splitlines())
-    assert entry.config is not None and entry.config.url == URL
-    assert note in entry.note and entry.config.filename in (None, "a.iso")
-
-
-def test_an_object_with_very_many_keys_is_checked_in_linear_time() -> None:
-    keys = ",".join(f'"k{number}":1' for number in range(100_000))
-    (entry,) = read_entries([f'{{{keys},"k99999":2}}'])
-    assert "has the key 'k99999' twice" in entry.problem

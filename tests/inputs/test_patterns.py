@@ -52,8 +52,8 @@ def test_what_is_no_pattern(url: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "problem"),
     [
-        ("[9-1]", "the range [9-1] goes down; write the smaller end first"),
-        ("[z-a]", "the range [z-a] goes down"),
+        ("[9-1]", "the range [9-1] is descending; write the smaller number first"),
+        ("[z-a]", "the range [z-a] is descending"),
         ("{a,{b,c}}", "braces within braces are not supported"),
         ("[1-9:0]", "the step of [1-9:0] must be 1 or more"),
         ("[1-100001]", "expands to 100,001 URLs; at most 100,000 are allowed"),

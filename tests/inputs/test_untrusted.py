@@ -181,14 +181,14 @@ def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"method": "DELETE"}, "method 'DELETE' is not supported; only GET is"),
-        ({"method": "post", "body": "s3cret"}, "method 'post' is not supported; only GET is"),
-        ({"method": ["PUT"]}, "method \"['PUT']\" is not supported; only GET is"),
-        ({"Method": "PATCH"}, "method 'PATCH' is not supported; only GET is"),
+        ({"method": "DELETE"}, "method 'DELETE' is not supported; use GET"),
+        ({"method": "post", "body": "s3cret"}, "method 'post' is not supported; use GET"),
+        ({"method": ["PUT"]}, "method \"['PUT']\" is not supported; use GET"),
+        ({"Method": "PATCH"}, "method 'PATCH' is not supported; use GET"),
         ({"method": "GET", "body": "s3cret"}, "body sends data; only GET is supported"),
         ({"method": "GET", "data": {"a": "s3cret"}}, "data sends data; only GET is supported"),
         ({"postData": {"text": "s3cret"}}, "postData sends data; only GET is supported"),
-        ({"request": {"method": "PUT"}}, "method 'PUT' is not supported; only GET is"),
+        ({"request": {"method": "PUT"}}, "method 'PUT' is not supported; use GET"),
         ({"request": {"postData": "s3cret"}}, "postData sends data; only GET is supported"),
     ],
 )
@@ -663,3 +663,70 @@ def test_a_proxy_of_a_kind_that_is_not_supported_is_never_passed_by(option: str)
     assert entry.refused == f"asks for proxy {option}://e:1: not used"
     (entry,) = read(text, list_options=True)
     assert entry.config is None and "should be the URL of a proxy" in entry.problem
+
+
+@pytest.mark.parametrize("limit", [None, 3.0, 1000.0])
+@pytest.mark.parametrize("asked", [1, 3, 1_000_000])
+def test_a_list_only_lowers_the_time_limit(limit: float | None, asked: int) -> None:
+    line = json.dumps({"url": "https://h/a", "timeout": asked})
+    (entry,) = read_entries([line], (), ReadOptions(timeout=limit))
+    assert entry.config is not None
+    if limit is None or asked <= limit:
+        assert (entry.config.timeout, entry.note) == (asked, "")
+    else:
+        assert entry.config.timeout is None  # that of the engine
+        assert entry.note == f"ignored: timeout {asked:g} s (yours of {limit:g} s is used)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_used"),
+    [
+        ("text/html", False),
+        ("TEXT/HTML; charset=utf-8", False),
+        ("application/xhtml+xml", False),
+        ("application/zip", True),
+        ("text/plain", True),
+    ],
+)
+def test_a_list_cannot_say_that_the_file_is_a_web_page(kind: str, is_used: bool) -> None:
+    (entry,) = read_entries([json.dumps({"url": "https://h/a.zip", "type": kind})])
+    assert entry.config is not None
+    assert (entry.config.type, entry.note) == (
+        (kind, "") if is_used else (None, f"ignored: type {kind}")
+    )
+
+
+LONG_HOST = f"proxy.corp.example.{'a' * 60}.{'b' * 60}"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"proxy": f"http://{LONG_HOST}.good:1"}, {"proxy": f"http://{LONG_HOST}.evil:1"}),
+        ({"ca_file": f"/{'c' * 100}/good.pem"}, {"ca_file": f"/{'c' * 100}/evil.pem"}),
+        ({"ca_file": "/a, interface lo"}, {"ca_file": "/a", "interface": "lo"}),
+        ({"ca_file": '/a", interface "lo'}, {"ca_file": "/a", "interface": "lo"}),
+        ({"ca_file": "/a, interface lo"}, {"ca_file": '/a\\", interface lo'}),
+    ],
+)
+def test_what_a_list_asks_for_is_shown_whole(
+    one: dict[str, str], other: dict[str, str], allowed: bool
+) -> None:
+    texts = [json.dumps({"url": "https://h/a", "request": each}) for each in (one, other)]
+    first, second = (
+        next(iter(read_entries([text], (), ReadOptions(list_options=allowed)))) for text in texts
+    )
+    assert first.asks_for and second.asks_for
+    assert first.asks_for != second.asks_for
+    for value in one.values():
+        assert value in first.asks_for or json.dumps(value) in first.asks_for
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_option_that_is_too_long_to_show_is_not_used(allowed: bool) -> None:
+    text = json.dumps({"url": "https://h/a", "request": {"ca_file": f"/{'c' * 500}"}})
+    (entry,) = read_entries([text], (), ReadOptions(list_options=allowed))
+    assert (entry.refused, entry.used) == ("", "")
+    assert entry.note == "ignored: CA file (501 characters)"
+    assert entry.config is not None and entry.config.request.ca_file is None

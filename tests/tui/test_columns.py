@@ -43,6 +43,14 @@ async def test_columns_are_hidden_shown_moved_and_reset_at_once() -> None:
         assert app.app.screen is app.main
 
 
+@pytest.mark.parametrize(("width", "room"), [(60, False), (120, True)])
+async def test_a_column_without_room_says_so(width: int, room: bool) -> None:
+    async with running(size=(width, 30)) as app:
+        await opened(app)
+        (speed,) = (line for line in app.screen_text().splitlines() if " Speed " in line[4:])
+        assert ("no room now" in speed) is not room
+
+
 def test_what_the_user_wants_to_see_is_dropped_last() -> None:
     assert "id" in ids(AUTOMATIC.toggled("id"), 78)
     assert "speed" not in ids(AUTOMATIC.toggled("id"), 78)

@@ -1,11 +1,13 @@
 """The dialog that edits a download: validation while typing, and nothing typed is lost."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual import events
+from textual.screen import Screen
 from textual.widgets import Input, Label, Static, TextArea
 
 from rheo_core.config.settings import build_settings
@@ -30,7 +32,7 @@ async def opened(app: Driver) -> EditScreen:
     return screen
 
 
-def field(screen: EditScreen, name: str) -> Input:
+def field(screen: Screen[Any], name: str) -> Input:
     return screen.query_one(f"#edit-{name}", Input)
 
 
@@ -147,13 +149,51 @@ async def test_errors_stay_in_the_dialog_with_what_was_typed() -> None:
         await app.until(lambda: problem(screen, "") == "RuntimeError.")
         app.service.change(first, status=DownloadStatus.COMPLETED)  # meanwhile
         await app.press("enter")
-        gone = "This download is done, or no longer in the list."
+        gone = "file-00000.iso finished meanwhile, so nothing was saved."
         await app.until(lambda: problem(screen, "") == gone)
         assert field(screen, "name").value == "other.iso"
-        await app.press("escape")
         await app.update()
+        await app.press("escape")
+        await app.until(lambda: "Not saved: file-00000.iso finished meanwhile." in app.messages())
         await app.press("6", "e")  # on its tab it is the only row
         await app.until(lambda: "This download is already done." in app.messages())
+
+
+@pytest.mark.parametrize(("keys", "what"), [("e", "file-00000.iso"), ("*e", "These downloads")])
+async def test_texts_for_downloads_that_left_the_list_are_not_kept(keys: str, what: str) -> None:
+    async with running() as app:
+        ids = await app.fill(2)
+        await app.press(*keys[:-1])
+        screen = await opened(app)
+        screen.query_one("#edit-headers", TextArea).text = "X-Key: 1"
+        await app.service.remove(ids)
+        await app.press("ctrl+s")
+        gone = f"{what} left the list meanwhile, so nothing was saved."
+        await app.until(lambda: problem(screen, "") == gone)
+        await app.update()
+        await app.press("escape")
+        await app.until(lambda: f"Not saved: {what} left the list" in app.messages())
+        assert not app.main._dialogs._drafts
+
+
+async def test_a_field_shows_no_example_before_its_value_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(size=(80, 24)) as app:
+        await app.fill()
+        known, config_of = asyncio.Event(), app.service.config_of
+
+        async def late(download_id: str) -> FileConfig | None:
+            await known.wait()
+            return await config_of(download_id)
+
+        monkeypatch.setattr(app.service, "config_of", late)
+        await app.press("e")
+        screen = app.app.screen
+        assert {field(screen, each).placeholder for each in ("link", "name", "hash")} == {"…"}
+        known.set()
+        await app.until(lambda: field(screen, "link").value == URL)
+        assert field(screen, "hash").placeholder == FIELDS["hash"].example
 
 
 async def test_keys_typed_ahead_are_not_overwritten() -> None:
@@ -217,6 +257,50 @@ async def test_an_edit_can_be_undone_and_redone_on_a_real_engine(service: LocalS
     assert await service.config_of(new.id) == new
 
 
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_an_edit_that_is_refused_for_one_of_several_can_be_undone(
+    service: LocalService, taken: int
+) -> None:
+    configs = [FileConfig(url=f"http://127.0.0.1:9/{name}", filename=name) for name in "abc"]
+    after = [config.model_copy(update={"destination_subdir": "s"}) for config in configs]
+    obstacle = after[taken]
+    await service.add([*configs, obstacle], paused=True)
+    undo = UndoStack()
+    with pytest.raises(ValueError, match="another download in the list"):
+        await Edits(service, undo).edit(
+            {config.id: new for config, new in zip(configs, after, strict=True)}
+        )
+    changed = [config for config in after if config is not obstacle]
+    expected = {each.id for each in (*changed, configs[taken], obstacle)}
+    assert {row.id for row in (await service.snapshot()).downloads} == expected
+    assert await undo.undo() == "Undid the edit of 2 downloads."
+    expected = {each.id for each in (*configs, obstacle)}
+    assert {row.id for row in (await service.snapshot()).downloads} == expected
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_an_undo_or_redo_that_is_refused_can_be_tried_again(
+    service: LocalService, taken: int
+) -> None:
+    before = [FileConfig(url=f"http://127.0.0.1:9/{name}", filename=name) for name in "abc"]
+    after = [config.model_copy(update={"destination_subdir": "s"}) for config in before]
+    await service.add(before, paused=True)
+    undo = UndoStack()
+    edits = {config.id: new for config, new in zip(before, after, strict=True)}
+    assert await Edits(service, undo).edit(edits) == 3
+    for change, result in ((undo.undo, before), (undo.redo, after)):
+        obstacle = result[taken]
+        await service.add([obstacle], paused=True)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="another download in the list"):
+                await change()
+        await service.remove([obstacle.id])
+        assert "skipped 2 that have changed" in await change()
+        assert {row.id for row in (await service.snapshot()).downloads} == {
+            config.id for config in result
+        }
+
+
 @pytest.mark.parametrize("size", [(80, 24), (80, 15), (40, 10)])
 async def test_no_field_is_squeezed_out_and_the_keys_stay_in_sight(size: tuple[int, int]) -> None:
     async with running(size=size) as app:
@@ -260,7 +344,12 @@ def test_a_folder_may_be_elsewhere(
     assert edited(config, {"folder": ""}) == FileConfig(url=URL)
 
 
-@pytest.mark.parametrize("text", ["../isos", "a/../..", "~nobody-here/x"])
+def test_the_home_folder_of_nobody_is_not_accepted() -> None:
+    said = problem_of("folder", "~nobody-here/x", FileConfig(url=URL))
+    assert "The home folder “~nobody-here” is unknown; paths in yours begin with ~/" in said
+
+
+@pytest.mark.parametrize("text", ["../isos", "a/../.."])
 def test_a_folder_above_the_download_folder_is_not_accepted(text: str) -> None:
     assert "should be relative, such as isos/linux" in problem_of(
         "folder", text, FileConfig(url=URL)

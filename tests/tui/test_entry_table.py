@@ -257,8 +257,8 @@ async def test_a_start_time_and_the_first_place() -> None:
         ),
         (
             "folder",
-            "~nobody-here",
-            "The folder “~nobody-here” should be relative, such as isos/linux",
+            "~isos/new",
+            "The home folder “~isos” is unknown; paths in yours begin with ~/.",
         ),
     ],
 )
@@ -337,6 +337,20 @@ async def test_the_folder_has_room_for_a_path_while_it_is_typed(
         assert app.app.screen.region.contains_region(folder.region)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 36), (200, 50)])
+async def test_no_field_hides_another(size: tuple[int, int]) -> None:
+    async with running(size=size) as app:
+        await paste(app, "http://h/a")
+        for focused in ("folder", "priority", "start", "place"):
+            default(app, focused).focus()
+            await app.pilot.pause()
+            fields = app.app.screen.query_one(DefaultFields)
+            for name in ("folder", "priority", "start", "place"):
+                region = default(app, name).region
+                assert region.width >= len(default(app, name).placeholder) + 3, (focused, name)
+                assert fields.region.contains_region(region), (focused, name)
+
+
 async def test_the_folder_is_completed_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "isos" / "linux").mkdir(parents=True)
     async with engine(tmp_path) as app:
@@ -356,8 +370,8 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
         await app.update()
         app.service.calls.clear()
         await paste(app, f"curl '{SIGNED}?sig=new&se=2' -H 'X-Key: 1'")
-        assert words(app) == [f"renews {row_id[:4]} (21.0 of 47 MB kept)"]
-        assert count(app) == "0 to add · 1 to renew"
+        assert words(app) == ["new link for data-041.tar (21.0 of 47 MB kept)"]
+        assert count(app) == "0 to add · 1 new link"
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         assert not app.called("add")
@@ -387,7 +401,7 @@ async def test_a_renewed_download_goes_on_where_it_failed(
         (row,) = await ended(app, 1)
         assert row.status is DownloadStatus.FAILED
         await paste(app, new)
-        assert words(app) == [f"renews {row.id[:4]} (100 of 205 kB kept)"]
+        assert words(app) == ["new link for d.bin (100 of 205 kB kept)"]
         await app.press("enter")
         await app.until(lambda: app.app.screen is app.main)
         await app.until(lambda: server.requests_for("/d.bin?sig=new&se=2"))
@@ -468,7 +482,7 @@ async def test_a_link_that_renews_may_be_added_as_a_new_download() -> None:
         await app.update()
         app.service.calls.clear()
         await paste(app, f"{SIGNED}?sig=new&se=2")
-        assert words(app) == [f"renews {row_id[:4]}"]
+        assert words(app) == ["new link for data-041.tar"]
         await app.press("tab", "a")
         assert words(app) == ["as a new download"]
         await app.press("ctrl+s")

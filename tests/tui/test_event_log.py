@@ -14,6 +14,8 @@ from rheo_core.events import (
 from rheo_tui.services.event_log import EventLog, log_line
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.poller import EngineClient
+from tests.tui.driving import running
+from tests.tui.fake_service import FakeService
 
 
 def test_a_repair_is_logged_with_its_source() -> None:
@@ -37,6 +39,25 @@ def test_a_check_is_called_as_in_the_table() -> None:
         download_id="1", url="http://x/a.iso", algorithm=HashAlgorithm.SHA256
     )
     assert log_line(event).text == "checking: sha256"
+
+
+async def test_a_new_download_has_its_own_name(tmp_path: Path) -> None:
+    service = LocalService(build_settings(download_dir=tmp_path), save=False)
+    event_log = EventLog()
+    client = EngineClient(service, event_log, lambda *_: None, lambda _: None)
+    await client.start()
+    config = FileConfig(url="https://h.example/a.pdf", filename="b.pdf", start_at=4e9)
+    await service.add([config])
+    await client.poll(lambda _: "")
+    await client.close()
+    assert [(line.name, line.text) for line in event_log.lines] == [("b.pdf", "queued")]
+
+
+async def test_an_empty_log_says_so() -> None:
+    async with running(FakeService(show_log=True)) as app:
+        assert "Nothing has happened yet." in app.screen_text()
+        await app.fill()
+        assert "Nothing has happened yet." not in app.screen_text()
 
 
 async def test_a_verb_on_many_downloads_is_one_line(tmp_path: Path) -> None:

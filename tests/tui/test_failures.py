@@ -138,7 +138,7 @@ async def test_a_login_typed_for_a_group_goes_to_each_of_its_downloads() -> None
         await app.update()
         before = [await app.service.config_of(each) for each in ids[1:]]
         screen = await opened(app)
-        assert "Press e and enter a login; saving starts them again" in text(
+        assert "Press e and enter a login; the downloads restart" in text(
             screen, "#failures-advice"
         )
         await app.press("e")

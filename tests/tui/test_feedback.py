@@ -83,7 +83,7 @@ async def test_it_says_how_many_were_left_out_and_why() -> None:
         app.service.change(first, status=DownloadStatus.CANCELLED)
         await app.update()
         await app.press("*", "p")
-        assert footer(app).startswith(" Paused 3 downloads; 1 had ended · u undo")
+        assert footer(app).startswith(" Paused 3 downloads; 1 already ended · u undo")
 
 
 HELPFUL = [  # keys that help a row at 80 columns, and keys that do nothing for it
@@ -124,7 +124,7 @@ async def test_it_does_not_count_what_ended_meanwhile(keys: tuple[str, ...], don
             await app.press(*before)
         app.service.change(first, status=DownloadStatus.COMPLETED)
         await app.press(last)
-        assert footer(app).startswith(f" {done} 3 downloads; 1 had ended · u undo")
+        assert footer(app).startswith(f" {done} 3 downloads; 1 already ended · u undo")
 
 
 async def test_a_retry_does_not_count_what_was_queued_meanwhile() -> None:

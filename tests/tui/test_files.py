@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import send2trash
@@ -361,3 +362,29 @@ async def test_pause_and_resume_all_and_undo() -> None:
         assert app.called("resume")[-1] == [first]
         await app.press("S")
         assert "No download is paused." in app.messages()
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+@pytest.mark.parametrize("own", [{}, {"headers": {"X-Key": "new"}, "request": {"user": "new:pw"}}])
+async def test_a_link_that_is_added_again_keeps_the_route_and_login_of_its_download(
+    service: LocalService, server: MisbehavingServer, until: Until, end: str, own: dict[str, Any]
+) -> None:
+    url, request = server.url("/missing"), {"ip_version": 4, "user": "me:pw", "auth": "digest"}
+    config = FileConfig(
+        url=url, headers={"X-Key": "old"}, request=request, list_options=("ip_version",)
+    )
+    await service.add([config], paused=end == "cancelled")
+    if end == "cancelled":
+        await service.cancel([config.id])
+    else:
+        await until(lambda: service._manager.stats.failed == 1)
+    again = FileConfig(url=url, priority=7, **own)
+    assert again.id == config.id
+    await service.add([again], paused=True)
+    kept = await service.config_of(config.id)
+    assert kept is not None and kept.request.ip_version == 4 and kept.priority == 7
+    user = kept.request.user
+    assert (user and user.get_secret_value(), dict(kept.headers)) == (
+        ("new:pw", {"X-Key": "new"}) if own else ("me:pw", {"X-Key": "old"})
+    )
+    assert kept.list_options == ("ip_version",)

@@ -47,7 +47,7 @@ async def test_a_tab_or_filter_shows_its_own_rows_only(keys: tuple[str, ...]) ->
         assert app.table.current is not None
         assert app.table.current.id == third
         assert not _badge(app)
-        assert "file-00000.iso is not shown here" in app.messages()
+        assert "Stopped following file-00000.iso: it is not shown here." in app.messages()
         app.table.focus()
         await app.press("asterisk", "x")
         assert app.called("remove") == [[third]]

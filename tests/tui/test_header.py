@@ -118,6 +118,14 @@ async def test_the_time_left_is_that_of_the_slowest_download_or_more() -> None:
         assert header._shown.time_left == "40 s"
 
 
+async def test_nothing_is_faster_than_the_limit() -> None:
+    async with running(size=(120, 36)) as app:
+        header = app.main.query_one(SummaryHeader)
+        show(header, [1000] * 10)
+        show(header, [500], limit=1)
+        assert header._shown.time_left == "17 min"
+
+
 @pytest.mark.parametrize("key", ["left_square_bracket", "S"])
 async def test_a_limit_or_resumed_downloads_begin_another_mean(key: str) -> None:
     async with running(size=(120, 36)) as app:

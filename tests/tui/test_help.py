@@ -41,7 +41,7 @@ def lines(app: Driver) -> list[str]:
         (["|"], "?", "0        Auto"),
         (["s"], "?", "Enter  Sort"),
         (["."], "?", "Enter  Choose"),
-        ([",", *"keys", "enter"], "?", "Backspace Del  Default"),
+        ([",", *"keys", "enter"], "?", "Backspace Del  Reset"),
     ],
 )
 @pytest.mark.parametrize("closing", ["the same", "f1", "escape"])

@@ -295,7 +295,7 @@ async def test_forget_one() -> None:
         assert "Forgot file-1.iso. Its file is kept." in app.messages()
         assert list(app.service.past) == [ended(3).id]
         await app.press("end", "d")
-        message = "file-4.iso is in the list. Remove it there first."
+        message = "file-4.iso is still in the list; remove it there first."
         await app.until(lambda: message in app.messages())
         assert names(shown) == ["file-3.iso", "file-4.iso"]
 

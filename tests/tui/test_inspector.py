@@ -221,6 +221,23 @@ def test_the_limit_is_a_line_in_the_graph(limit: int | None, at: int) -> None:
     assert [place for place, line in enumerate(lines) if "┈" in line] == ([at] if at >= 0 else [])
 
 
+@pytest.mark.parametrize(
+    ("status", "end"), [(DownloadStatus.IN_PROGRESS, "now"), (DownloadStatus.QUEUED, "end")]
+)
+def test_the_graph_ends_now_only_while_it_runs(status: DownloadStatus, end: str) -> None:
+    samples = tuple(Sample(speed_bps, 1) for speed_bps in (9.0, 0.0, 9.0))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(speed(Inspected(row(0, status=status), "", None, samples), _plain, 80))
+    text = captured.get()
+    assert text.rstrip().endswith(end)
+    assert "idle for 1 s" in text
+
+
+def _plain(_: str) -> Style:
+    return Style()
+
+
 def test_samples_once_a_second_of_what_runs_and_not_for_ever() -> None:
     from rheo_core.domain import DownloadSnapshot
 

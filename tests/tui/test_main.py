@@ -89,7 +89,9 @@ async def test_downloads_with_the_real_engine(tmp_path: Path) -> None:
             done = [row for row in rows.values() if row.status is DownloadStatus.COMPLETED]
             assert done
             assert all(Path(row.destination).stat().st_size == row.total_bytes for row in done)
-            assert any("done:" in line.text for line in app.main.event_log.lines)
+            await until(
+                pilot, lambda: any("done:" in line.text for line in app.main.event_log.lines)
+            )
             assert not (await service.check(FileConfig(url="http://a/b").url))[0].problem
             await pilot.press(",")
             assert isinstance(app.screen, SettingsScreen)

@@ -8,6 +8,7 @@ from textual.widgets import OptionList, Static
 
 from rheo_core.domain import DownloadStatus, FileConfig, HashConfig
 from rheo_core.domain.exceptions import HttpStatusError
+from rheo_core.domain.inspector_details import DownloadDetails, Hop
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.tracking import DownloadRecord
 from rheo_tui.actions import menu_actions
@@ -145,40 +146,28 @@ async def test_facts_are_copied_without_secrets_but_the_link() -> None:
             FileConfig(url="http://h/a", request=RequestOptions(user_agent="x token=c4nary98")),
             ["--user-agent", "x token=***", "http://h/a"],
         ),
+        *(
+            (FileConfig(url="https://h/a", request=request), [*words, "https://h/a"])
+            for request, words in (
+                ({"interface": "wg0"}, ["--interface", "wg0"]),
+                ({"ca_file": "/ca.pem"}, ["--cacert", "/ca.pem"]),
+                (
+                    {"client_cert": "/c.pem", "client_key": "/k.pem"},
+                    ["--cert", "/c.pem", "--key", "/k.pem"],
+                ),
+                ({"cookies": "/c.txt", "netrc": True}, ["--cookie", "/c.txt", "--netrc"]),
+                ({"ip_version": 6}, ["--ipv6"]),
+                ({"allow_downgrade": False}, ["--proto-redir", "=https"]),
+                ({"netrc": False, "allow_downgrade": True}, []),
+            )
+        ),
+        (FileConfig(url="http://h/a", request={"allow_downgrade": False}), ["http://h/a"]),
     ],
 )
 def test_the_curl_command_does_the_same(config: FileConfig, words: list[str]) -> None:
     row = DownloadRecord.of(config, 0.0).snapshot()
     command = shlex.split(BY_ID["curl"].read(row, config))
     assert command[4:] == words
-
-
-OPTIONS: dict[str, tuple[object, list[str]]] = {
-    "headers": ({"X-A": "b"}, ["--header", "X-A: ***"]),
-    "user_agent": ("Me/1", ["--user-agent", "Me/1"]),
-    "referer": ("https://r/", ["--referer", "https://r/"]),
-    "cookies": ("/c.txt", ["--cookie", "/c.txt"]),
-    "user": ("me:pw", ["--user", "***"]),
-    "auth": ("digest", ["--digest"]),
-    "bearer": ("token", ["--header", "Authorization: Bearer ***"]),
-    "netrc": (True, ["--netrc"]),
-    "proxy": ("http://p:1", ["--proxy", "http://p:1"]),
-    "ca_file": ("/my ca.pem", ["--cacert", "/my ca.pem"]),
-    "client_cert": ("/c:\\pw.pem", ["--cert", "/c\\:\\\\pw.pem"]),
-    "client_key": ("/k.pem", ["--key", "/k.pem"]),
-    "ip_version": (6, ["--ipv6"]),
-    "interface": ("wg0", ["--interface", "wg0"]),
-    "allow_downgrade": (False, ["--proto-redir", "=https"]),
-}
-
-
-@pytest.mark.parametrize("name", RequestOptions.model_fields)
-def test_the_curl_command_leaves_out_no_option(name: str) -> None:
-    value, words = OPTIONS[name]
-    config = FileConfig(url="https://h/a", request=RequestOptions(**{name: value}))
-    row = DownloadRecord.of(config, 0.0).snapshot()
-    command = shlex.split(BY_ID["curl"].read(row, config))
-    assert command[4:] == [*words, "https://h/a"]
 
 
 async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> None:
@@ -248,3 +237,22 @@ async def test_the_open_page_of_the_details_is_copied_whole() -> None:
         facts = dict(line.split(maxsplit=1) for line in app.app.clipboard.splitlines())
         assert facts["Name"] == name and facts["URL"] == f"https://example.org/{name}"
         assert facts["Status"] == "○ queued"
+
+
+async def test_a_single_field_of_the_open_page_is_copied() -> None:
+    async with running(size=(80, 40)) as app:
+        first, *_ = await app.fill(1)
+        hop = Hop("https://cdn.example/a", 206, "OK", (), (("ETag", '"v1"'),))
+        app.service.known_details[first] = DownloadDetails(first, "/downloads", hops=(hop,))
+        await app.press("enter")
+        await app.until(lambda: app.main._inspector._details is not None)
+        for turns, field, value in ((0, "Resumable", "yes: it has"), (3, "ETag", '"v1"')):
+            await app.press(*["tab"] * turns, "y")
+            menu = app.app.screen.query_one(OptionList)
+            names = [text.strip() for text in options(app)]
+            menu.highlighted = next(at for at, text in enumerate(names) if text.startswith(field))
+            await app.press("enter")
+            await app.until(lambda: f"{field} copied." in app.messages())  # noqa: B023
+            assert app.app.clipboard.startswith(value)
+        await app.press("tab", "y")  # the log has no fields
+        assert list(options(app))[-1].endswith("All of the page Log")

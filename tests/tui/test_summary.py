@@ -29,6 +29,7 @@ from rheo_core.domain.exceptions import (
     RequestOptionsError,
     WebPageError,
 )
+from rheo_core.domain.failures import Failure, FailureKind
 from rheo_tui.actions import BY_ID as ACTIONS_BY_ID
 from rheo_tui.actions import advice_text
 from rheo_tui.failure_advice import Cause, cause_of
@@ -216,18 +217,22 @@ def mismatch(**facts: Any) -> HashMismatchError:
         (mismatch(is_promised=True), "wrong checksum", "retry"),
         (mismatch(), "wrong checksum", "keep"),
         (RequestOptionsError("user: digest authentication fails"),
-         "user: digest authentication fails", ""),
+         "user: digest authentication fails", "retry"),
         (WebPageError("text/html", "a.zip"), "web page, not a file", "keep"),
-        (ValueError("something else: entirely"), "something else: entirely", ""),
+        (ValueError("something else: entirely"), "something else: entirely", "retry"),
     ],
 )  # fmt: skip
 def test_the_cause_comes_first(error: Exception, text: str, action: str) -> None:
     cause = cause_of(row(0, status=DownloadStatus.FAILED, **facts_of(error)))
     assert (cause.text, cause.action) == (text, action)
-    assert bool(cause.advice) == bool(action)
-    if action:
-        assert action in ACTIONS_BY_ID
-        assert "{key}" in cause.advice
+    assert "{key}" in cause.advice
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_kind_of_failure_has_an_advice_and_a_key(kind: FailureKind) -> None:
+    cause = cause_of(row(0, status=DownloadStatus.FAILED, failure=Failure(kind)))
+    assert "{key}" in cause.advice
+    assert cause.action in ACTIONS_BY_ID
 
 
 @pytest.mark.parametrize("was_refused", [True, False])

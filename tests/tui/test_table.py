@@ -1,5 +1,4 @@
 import gc
-import time
 from typing import Any
 
 import pytest
@@ -143,14 +142,14 @@ async def test_nothing_is_painted_while_nothing_changes(painted: list[str]) -> N
         assert app.main.client.latest is revision
 
 
-async def test_states_and_reasons_in_words() -> None:
+async def test_states_and_reasons_in_words(still_clock: float) -> None:
     async with running(FakeService(max_concurrent=1), size=(140, 30)) as app:
         first, second, third = await app.fill()
         app.service.advance(1)
         app.service.change(
             third,
             status=DownloadStatus.RETRYING,
-            retry_at=time.time() + 12.2,
+            retry_at=still_clock + 12,
             attempt=7,  # the download was paused several times
             failures=2,
             max_attempts=6,
@@ -269,13 +268,13 @@ async def test_the_titles_stay_above_the_details() -> None:
         assert app.lines()[0].split()[:2] == ["Name", "Size"]
 
 
-async def test_the_cause_of_a_retry_takes_the_empty_cells_too() -> None:
+async def test_the_cause_of_a_retry_takes_the_empty_cells_too(still_clock: float) -> None:
     async with running(size=(80, 24)) as app:
         ids = await app.fill(1)
         app.service.change(
             ids[0],
             status=DownloadStatus.RETRYING,
-            retry_at=time.time() + 12.2,
+            retry_at=still_clock + 12,
             failures=4,
             max_attempts=6,
             reason="connection refused",

@@ -127,13 +127,24 @@ def _offered_protocols(client: ssl.SSLContext) -> list[str]:
     return re.findall(r"http/1\.[01]", sent.read().decode("latin-1"))
 
 
+@pytest.mark.parametrize(("variable", "kind"), [("FILE", "file"), ("DIR", "folder")])
+@pytest.mark.parametrize("name", ["pipe", "certs:pipe"])
 def test_authorities_of_the_system_are_no_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, kind: str, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    monkeypatch.setenv(f"SSL_CERT_{variable}", str(tmp_path / name))
+    problem = rf"SSL_CERT_{variable} .*/{name}: it is a pipe, not a {kind}"
+    with pytest.raises(RequestOptionsError, match=problem):
+        create_ssl_context()
+
+
+def test_the_folders_of_authorities_may_be_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
-    with pytest.raises(RequestOptionsError, match=r"SSL_CERT_FILE .*/pipe: it is a pipe"):
-        create_ssl_context()
+    os.mkfifo(tmp_path / "pipe")  # OpenSSL only looks for files in it
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'pipe'}{os.pathsep}{tmp_path}")
+    assert create_ssl_context().verify_mode is ssl.CERT_REQUIRED
 
 
 @asynccontextmanager
@@ -165,14 +176,14 @@ async def https_proxy(authority: Authority, answer: bytes | int) -> AsyncIterato
 
 
 async def error_by_proxy(
-    authority: Authority, folder: Path, url: str, answer: bytes | int
+    authority: Authority, folder: Path, url: str, answer: bytes | int, limit: int | None = None
 ) -> str | None:
     """Return the error of a download through an https proxy; None for a complete file."""
     async with (
         opened_client(ssl=authority.trusting()) as client,
         https_proxy(authority, answer) as proxy,
     ):
-        config = FileConfig(url=url, request=RequestOptions(proxy=proxy))
+        config = FileConfig(url=url, request=RequestOptions(proxy=proxy), speed_limit=limit)
         manager, _ = await fetch(folder, [config], client=client)
     is_whole = (folder / "f").exists() and (folder / "f").read_bytes() == BODY
     return None if is_whole else error_of(manager, config)
@@ -188,6 +199,25 @@ async def test_tls_through_an_https_proxy(
     port = urlsplit(url).port
     assert port is not None
     assert await error_by_proxy(authority, tmp_path, url, port) is None
+
+
+@pytest.mark.parametrize("notify", [True, False], ids=["close_notify", "none"])
+async def test_an_end_while_reading_is_paused_is_no_warning_of_asyncio(
+    authority: Authority,
+    secure: MisbehavingServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    notify: bool,
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(RESPONSES["length"])
+        await hang_up(exchange, notify=notify)
+
+    url = secure.on("/f", behave)
+    port = urlsplit(url).port
+    assert port is not None
+    assert await error_by_proxy(authority, tmp_path, url, port, 60_000) is None
+    assert "eof_received" not in caplog.text
 
 
 async def test_a_certificate_behind_an_https_proxy_is_checked(

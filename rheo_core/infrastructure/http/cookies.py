@@ -16,7 +16,7 @@ from yarl import URL
 
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.text import at_most, printable
-from rheo_core.user_files import read_secret, read_secret_async
+from rheo_core.user_files import FileVersion, read_secret, read_secret_async, version_of
 
 from .base import Response
 
@@ -35,14 +35,14 @@ _log = logging.getLogger(__name__)
 
 
 class CookieFiles:
-    """Cookie jars from files. Each file is read once, and never written.
+    """Cookie jars from files. Each file is read again after a change, and never written.
 
-    Cookies that servers add to a jar live as long as this object, unless the user changes the file.
+    Cookies that servers add to a jar live until then.
     """
 
     def __init__(self) -> None:
         self._jars: dict[Path, asyncio.Task[CookieJar]] = {}
-        self._versions: dict[Path, tuple[int, ...]] = {}
+        self._versions: dict[Path, FileVersion | None] = {}
 
     async def jar(self, file: Path) -> CookieJar:
         """Return the jar of a file.
@@ -51,30 +51,17 @@ class CookieFiles:
             RequestOptionsError: the file cannot be read, holds no cookies, or other users can read
                 or change it.
         """
-        if file not in self._jars:
-            self._versions[file] = _version_of(file)
+        version = version_of(file)
+        if file not in self._jars or version != self._versions[file]:
             self._jars[file] = asyncio.create_task(_load(file))
+            self._versions[file] = version
         task = self._jars[file]
         try:
             return await asyncio.shield(task)
         except RequestOptionsError:
-            self._jars.pop(file, None)  # the user may correct the file
+            if self._jars.get(file) is task:
+                del self._jars[file]  # the user may correct the file
             raise
-
-    def forget_changed(self) -> None:
-        """Forget the jars of files that were changed, replaced or removed since they were read."""
-        for file, version in self._versions.items():
-            if _version_of(file) != version:
-                self._jars.pop(file, None)
-
-
-def _version_of(file: Path) -> tuple[int, ...]:
-    """Return numbers that differ after a file was changed or replaced; () if there is none."""
-    try:
-        found = file.stat()
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 async def _load(file: Path) -> CookieJar:

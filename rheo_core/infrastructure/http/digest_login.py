@@ -1,6 +1,7 @@
 """DigestLogin: answer digest and basic challenges. Imported on first use."""
 
 import re
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,8 +46,9 @@ class DigestLogin(aiohttp.DigestAuthMiddleware):
             return False
         for field in _challenges(response):
             for challenge in _DIGEST.split(field)[1:]:
-                if _can_answer(challenge):
-                    headers = {"www-authenticate": challenge}
+                parameters = _parameters(challenge)
+                if _can_answer(parameters):
+                    headers = {"www-authenticate": _written(parameters)}
                     single: Any = SimpleNamespace(status=401, url=response.url, headers=headers)
                     try:
                         super()._authenticate(single)
@@ -95,8 +97,22 @@ def _offers_basic(response: aiohttp.ClientResponse) -> bool:
     return any(_BASIC.search(_QUOTED.sub("", field)) for field in _challenges(response))
 
 
-def _can_answer(challenge: str) -> bool:
-    parameters = parse_header_pairs(challenge.partition(" ")[2])
+def _parameters(challenge: str) -> dict[str, str]:
+    """Return the parameters of a challenge in the case that aiohttp expects.
+
+    Their names (RFC 9110 11.2) and the values of `qop` have no case.
+    """
+    found = parse_header_pairs(challenge.partition(" ")[2])
+    parameters = {name.lower(): value for name, value in found.items()}
+    return {name: value.lower() if name == "qop" else value for name, value in parameters.items()}
+
+
+def _written(parameters: Mapping[str, str]) -> str:
+    pairs = (f'{name}="{escape_quotes(value)}"' for name, value in parameters.items())
+    return f"Digest {', '.join(pairs)}"
+
+
+def _can_answer(parameters: Mapping[str, str]) -> bool:
     qop_values = {value.strip() for value in parameters.get("qop", "auth").split(",")}
     return (
         "realm" in parameters

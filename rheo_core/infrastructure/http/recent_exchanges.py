@@ -1,6 +1,5 @@
 """RecentExchanges: the latest request and response heads, for the inspector."""
 
-import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -22,10 +21,15 @@ _SHOWN_IN_REQUESTS = frozenset(
     {"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"}
 )
 """Every other field of a request may be a secret of the user."""
-_NOT_SECRET = re.compile(
-    r"access-control|checksum|digest|hash|md5|policy|sha-?[0-9]+|surrogate-key", re.IGNORECASE
-)
-"""Parts of names of response fields that are not secret here, although they may be in URLs."""
+_HIDDEN_IN_RESPONSES = frozenset({"authentication-info", "proxy-authenticate", "set-cookie2"})
+"""Hidden with the fields whose names sound like secrets, such as Set-Cookie."""
+_SHOWN_IN_RESPONSES = frozenset(
+    {
+        "access-control-allow-credentials", "content-digest", "content-security-policy",
+        "digest", "repr-digest", "surrogate-key", "x-goog-hash",
+    }
+)  # fmt: skip
+"""Shown although their names sound like secrets."""
 
 
 class SentHop(NamedTuple):
@@ -103,8 +107,12 @@ def _shown(hop: SentHop) -> Hop:
 
 def _fields(fields: Iterable[tuple[str, str]], *, is_response: bool) -> Iterable[tuple[str, str]]:
     for name, value in fields:
-        if is_response:
-            is_shown = not sounds_secret(_NOT_SECRET.sub("", name))
-        else:
-            is_shown = name.lower() in _SHOWN_IN_REQUESTS
+        known = name.lower()
+        is_shown = _may_show(known) if is_response else known in _SHOWN_IN_REQUESTS
         yield printable(name), printable(redact(value)) if is_shown else HIDDEN
+
+
+def _may_show(name: str) -> bool:
+    """Return True if a field of a response, with its name in lower case, contains no secret."""
+    sounds_harmless = not sounds_secret(name) and name not in _HIDDEN_IN_RESPONSES
+    return sounds_harmless or name in _SHOWN_IN_RESPONSES

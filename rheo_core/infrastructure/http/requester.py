@@ -29,7 +29,7 @@ from .recent_exchanges import RecentExchanges, SentHop
 from .redirect_policy import RedirectPolicy, next_url
 from .resolver import REDIRECT_ORIGIN
 from .routes import Route
-from .tls import check_https_proxy, forget_contexts, tls_of
+from .tls import check_https_proxy, tls_of
 from .wire import WireClient
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Requester:
         self.limits = SharedTimer(response_timeout)
         self.patience = SharedTimer(patience)
         self.recent = RecentExchanges()
-        self._set_rules(rules or RequestRules())
+        self.use_rules(rules or RequestRules())
         self._digests: dict[tuple[tuple[str, str], Login, bool], DigestLogin] = {}
         for host in sorted(self.rules.insecure):
             _log.warning("certificates of %s are not checked", printable(host))
@@ -91,13 +91,7 @@ class Requester:
         return CookieFiles()
 
     def use_rules(self, rules: RequestRules) -> None:
-        """Apply these rules to later requests, and read the files that they name again."""
-        self._set_rules(rules)
-        forget_contexts()
-        if "cookies" in self.__dict__:
-            self.cookies.forget_changed()
-
-    def _set_rules(self, rules: RequestRules) -> None:
+        """Apply these rules to later requests, and read netrc again."""
         self.rules = rules
         self.has_rules = not rules.is_empty
         self.netrc = NetrcFile()

@@ -8,7 +8,14 @@ from pathlib import Path
 from rheo_core.domain.exceptions import RequestOptionsError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
-from rheo_core.user_files import check_private, open_regular, read_bounded, read_regular
+from rheo_core.user_files import (
+    FileVersion,
+    check_private,
+    open_regular,
+    read_bounded,
+    read_regular,
+    version_of,
+)
 
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 
@@ -29,18 +36,23 @@ def _check_environment() -> None:
     """Check that OpenSSL does not wait for ever when it reads the authorities of the system.
 
     Raises:
-        RequestOptionsError: their environment variable names a pipe.
+        RequestOptionsError: one of their environment variables names a pipe.
     """
-    variable = ssl.get_default_verify_paths().openssl_cafile_env
-    file = Path(os.environ.get(variable, ""))
-    if file.is_fifo():
-        raise _problem(variable, file, "it is a pipe, not a file")
+    paths = ssl.get_default_verify_paths()
+    for variable, kind in (
+        (paths.openssl_cafile_env, "file"),
+        (paths.openssl_capath_env, "folder"),
+    ):
+        path = Path(os.environ.get(variable, ""))  # OpenSSL opens a whole list too
+        if path.is_fifo():
+            raise _problem(variable, path, f"it is a pipe, not a {kind}")
 
 
 def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
     """Return aiohttp's `ssl` argument; True for the default checks.
 
-    Equal options share a context, and so their connections. Reads files.
+    Equal options share a context, and so their connections, until one of the files changes. Reads
+    files.
 
     Args:
         options: may name a CA file and a client certificate.
@@ -54,7 +66,8 @@ def tls_of(options: RequestOptions, *, insecure: bool) -> ssl.SSLContext | bool:
         raise _problem("client_key", key, "client_cert is missing")
     if ca is None and certificate is None:
         return not insecure
-    return _context(ca, certificate, key, insecure)
+    versions = tuple(map(version_of, (ca, certificate, key)))
+    return _context(ca, certificate, key, insecure, versions)
 
 
 def context_of(tls: ssl.SSLContext | bool) -> ssl.SSLContext:
@@ -85,14 +98,13 @@ def check_https_proxy(options: RequestOptions, insecure: str) -> None:
         )
 
 
-def forget_contexts() -> None:
-    """Read CA files and client certificates again for later requests."""
-    _context.cache_clear()
-
-
 @lru_cache(maxsize=64)
 def _context(
-    ca: Path | None, certificate: Path | None, key: Path | None, insecure: bool
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    insecure: bool,
+    versions: tuple[FileVersion | None, ...] = (),  # of the files, for the cache only
 ) -> ssl.SSLContext:
     context = _checking(None if ca is None else _authorities(ca))
     if insecure:

@@ -205,10 +205,12 @@ class Dialer:
 
 
 class _OuterTls:
-    """Transport of asyncio to an https proxy, for TLS inside it.
+    """Transport of asyncio to an https proxy, for TLS inside it. It works around two bugs.
 
     If the inner handshake fails, asyncio before 3.13 raises TypeError instead of its error, because
-    `_force_close` passes an argument to a function without parameters.
+    `_force_close` passes an argument to a function without parameters. If the proxy ends the
+    connection while reading is paused, the inner TLS asks to keep it open, of which the outer TLS
+    warns on standard error.
     """
 
     _start_tls_compatible = True
@@ -218,6 +220,16 @@ class _OuterTls:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        inner = cast("SSLProtocol", protocol)
+        eof_received = inner.eof_received
+
+        def end() -> None:
+            eof_received()
+
+        inner.eof_received = end  # type: ignore[method-assign]
+        self._transport.set_protocol(protocol)
 
     def _force_close(self, exc: Exception | None) -> None:
         self._transport.abort()
