@@ -1,5 +1,6 @@
 """Copy facts about downloads: link, name, hash, a curl command and more."""
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def _curl_options(options: RequestOptions, *, is_https: bool) -> Iterator[str]:
     files = {
         "--cookie": options.cookies,
         "--cacert": options.ca_file,
-        "--cert": options.client_cert,
+        # curl takes what follows a colon as the password.
+        "--cert": re.sub(r"([\\:])", r"\\\1", str(options.client_cert or "")),
         "--key": options.client_key,
     }
     for name, file in files.items():

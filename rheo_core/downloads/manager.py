@@ -33,7 +33,7 @@ from rheo_core.domain.exceptions import (
 )
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.file_exists import FileExistsStrategy
-from rheo_core.domain.hosts import HostLimits
+from rheo_core.domain.hosts import HostLimits, by_host
 from rheo_core.domain.inspector_details import DownloadDetails
 from rheo_core.domain.request_rules import RequestRules
 from rheo_core.domain.schedule import parse_schedule
@@ -601,8 +601,8 @@ class DownloadManager:
                 `wait_until_stopped`); 0: never.
 
         Raises:
-            ValueError: a number is too small, or a line of the schedule is not valid. Nothing
-                changes.
+            ValueError: a number is too small, or a line of the schedule or a host is not valid.
+                Nothing changes.
         """
         _check_minimum(0, speed_limit_bps=speed_limit_bps, stop_after_bytes=stop_after_bytes)
         _check_minimum(
@@ -613,6 +613,7 @@ class DownloadManager:
             slow_limit_bps=slow_limit_bps,
         )
         spans = None if schedule is None else parse_schedule(schedule)
+        tables = None if hosts is None else by_host(hosts)
         parts = self._parts
         if max_concurrent is not None:
             parts.pool.slots = max_concurrent
@@ -625,8 +626,8 @@ class DownloadManager:
         if spans is not None:
             parts.total_limit.set_schedule(spans)
         parts.total_limit.set_slow(on=slow, rate_bps=slow_limit_bps)
-        if hosts is not None:
-            parts.limits.set_hosts(hosts)
+        if tables is not None:
+            parts.limits.set_hosts(tables)
         if stop_after_bytes is not None:
             parts.limits.stop_after(stop_after_bytes or None)
 

@@ -1,6 +1,8 @@
 """JSON: events written by `--json`, downloads with the fields of `FileConfig`, URL lists."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,10 +123,20 @@ def _invalid(number: int, error: ValueError) -> Candidate:
 def _parsed(text: str) -> object:
     if not is_unicode(text):
         raise ValueError("this line is not valid Unicode")
+    text = text.rstrip()
     try:
-        return from_json(text.rstrip())
+        value = from_json(text)
     except ValueError as error:
         raise ValueError(f"this line is not valid JSON: {error}") from None
+    json.loads(text, object_pairs_hook=_check_keys, parse_int=str, parse_float=str)
+    return value
+
+
+def _check_keys(pairs: list[tuple[str, object]]) -> None:
+    """Raise ValueError if an object has a key twice; nobody can tell which one counts."""
+    if len(dict(pairs)) < len(pairs):
+        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"this line has the key {printable(twice[:50])!r} twice")
 
 
 def _check_sends_nothing(value: dict[str, Any]) -> None:

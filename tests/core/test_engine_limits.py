@@ -85,6 +85,22 @@ async def test_a_host_has_its_own_number_of_connections(
         await manager.wait_until_complete(timeout=20)
 
 
+async def test_limits_of_hosts_change_in_any_spelling(
+    server: MisbehavingServer, tmp_path: Path, until: Until
+) -> None:
+    gate = Gate(BODY, 1000)
+    configs = [FileConfig(url=server.on(f"/{n}", gate)) for n in range(2)]
+    async with DownloadManager(download_dir=tmp_path, connections_per_host=1) as manager:
+        await manager.add(configs)
+        await until(lambda: manager.stats.in_progress == 1)
+        with pytest.raises(ValueError, match="should be a host such as"):
+            manager.set_limits(connections_per_host=9, hosts={"http://h": HostLimits()})
+        manager.set_limits(hosts={"127.1": HostLimits(connections=2)})
+        await until(lambda: manager.stats.in_progress == 2)
+        gate.opened.set()
+        await manager.wait_until_complete(timeout=20)
+
+
 @pytest.mark.parametrize("limited_by", ["total", "host", "download"])
 async def test_each_limit_holds_and_is_lifted_live(
     server: MisbehavingServer, tmp_path: Path, until: Until, limited_by: str

@@ -299,3 +299,23 @@ def test_a_damaged_session_keeps_the_checksum_that_the_user_has_chosen() -> None
 def test_a_checksum_in_json_that_is_not_valid(given: object) -> None:
     entry = only(json.dumps({"url": URL, "hash_config": given}))
     assert entry.verdict is Verdict.INVALID and entry.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'{{"url": "{URL}", "url": "https://h/b"}}', "has the key 'url' twice"),
+        (f'{{"url": "{URL}", "\\u0075rl": "https://h/b"}}', "has the key 'url' twice"),
+        (f'[{{"url": "{URL}", "request": {{"user": "a:b", "user": "c:d"}}}}]', "'user' twice"),
+        (f'[{{"url": "{URL}"}}, {{"url": "{URL}2"}}]', ""),
+    ],
+)
+def test_a_key_that_occurs_twice_in_an_object_makes_it_invalid(text: str, problem: str) -> None:
+    entry, *_ = read_entries([text])
+    assert (entry.verdict is Verdict.INVALID) is bool(problem) and problem in entry.problem
+
+
+def test_an_object_with_very_many_keys_is_checked_in_linear_time() -> None:
+    keys = ",".join(f'"k{number}":1' for number in range(100_000))
+    (entry,) = read_entries([f'{{{keys},"k99999":2}}'])
+    assert "has the key 'k99999' twice" in entry.problem

@@ -170,6 +170,28 @@ def test_the_curl_command_does_the_same(config: FileConfig, words: list[str]) ->
     assert command[4:] == words
 
 
+@pytest.mark.parametrize("name", RequestOptions.model_fields)
+def test_the_curl_command_leaves_out_no_option(name: str) -> None:
+    values = {"headers": {"X-A": "b"}, "auth": "digest", "ip_version": 6, "proxy": "http://p:1"}
+    values |= {"netrc": True, "allow_downgrade": False, "user": "me:pw"}
+    value = values.get(name, "/file")
+    if name == "interface":
+        value = "wg0"
+    config = FileConfig(url="https://h/a", request=RequestOptions(**{name: value}))
+    row = DownloadRecord.of(config, 0.0).snapshot()
+    assert len(shlex.split(BY_ID["curl"].read(row, config))) > len(
+        shlex.split(BY_ID["curl"].read(row, FileConfig(url="https://h/a")))
+    )
+
+
+def test_a_colon_in_the_name_of_a_certificate_is_not_the_start_of_a_password() -> None:
+    request = RequestOptions(client_cert="/c:\\pw.pem")
+    config = FileConfig(url="https://h/a", request=request)
+    row = DownloadRecord.of(config, 0.0).snapshot()
+    command = shlex.split(BY_ID["curl"].read(row, config))
+    assert command[4:] == ["--cert", "/c\\:\\\\pw.pem", "https://h/a"]
+
+
 async def test_a_fact_that_nothing_has_is_dim_and_several_rows_are_lines() -> None:
     async with running() as app:
         await app.fill(3)
