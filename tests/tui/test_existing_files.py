@@ -256,6 +256,30 @@ async def test_overwrite_replaces_the_file_that_was_shown(
     assert files(new) == {"a.bin": OLD}
 
 
+@pytest.mark.parametrize("change", ["rule", "download_dir"])
+async def test_overwrite_stays_with_its_file_whatever_decides_on_folders(
+    server: MisbehavingServer, tmp_path: Path, change: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "old" / "isos"
+    new.mkdir(parents=True)
+    url = server.on("/a.bin", serving(b"new"))
+    for folder in (old, new):
+        (folder / "a.bin").write_bytes(OLD)
+    rules = [{"host": ["127.0.0.1"], "folder": "isos"}] if change == "rule" else []
+    async with engine(old, rules=rules) as app:
+        await paste(app, url)
+        app.app.screen.query_one(DefaultFields).input("start").value = "paused"
+        await app.press("tab", "o", "ctrl+s")
+        await app.until(lambda: len(app.main.client.latest.downloads) == 1)
+        if change == "download_dir":
+            await app.command(f"set download_dir {new}")
+            await app.until(lambda: app.main.client.service.settings.download_dir == new)
+        await app.press("S")
+        await ended(app, 1)
+    assert (old / "a.bin").read_bytes() == b"new"
+    assert files(new) == {"a.bin": OLD}
+
+
 @pytest.mark.parametrize(("field", "text"), [("name", "b.bin"), ("folder", "isos")])
 @pytest.mark.parametrize("in_box", [True, False])
 async def test_overwrite_does_not_follow_a_download_to_another_file(

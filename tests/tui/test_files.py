@@ -14,7 +14,7 @@ import pytest
 import send2trash
 
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy
+from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy, HashConfig
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.screens.confirm import ConfirmScreen
@@ -388,3 +388,25 @@ async def test_a_link_that_is_added_again_keeps_the_route_and_login_of_its_downl
         ("new:pw", {"X-Key": "new"}) if own else ("me:pw", {"X-Key": "old"})
     )
     assert kept.list_options == ("ip_version",)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{}, {"hash_config": HashConfig.from_checksum_string("md5:" + "0" * 32), "connections": 3}],
+)
+async def test_a_link_that_is_added_again_keeps_the_checks_and_limits_of_its_download(
+    service: LocalService, server: MisbehavingServer, until: Until, own: dict[str, Any]
+) -> None:
+    checksum = HashConfig.from_checksum_string("sha256:" + "0" * 64)
+    checks: dict[str, Any] = {"hash_config": checksum, "sidecar": True}
+    limits = {"timeout": 50.0, "speed_limit": 90_000, "connections": 2}
+    config = FileConfig(url=server.url("/missing"), **checks, **limits)
+    await service.add([config])
+    await until(lambda: service._manager.stats.failed == 1)
+    again = FileConfig(url=config.url, **own)
+    await service.add([again], paused=True)
+    kept = await service.config_of(config.id)
+    expected = config.model_copy(update={name: getattr(again, name) for name in own})
+    names = (*checks, *limits)
+    assert kept is not None
+    assert [getattr(kept, name) for name in names] == [getattr(expected, name) for name in names]
