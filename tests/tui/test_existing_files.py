@@ -270,7 +270,7 @@ async def test_overwrite_stays_with_its_file_whatever_decides_on_folders(
         await paste(app, url)
         app.app.screen.query_one(DefaultFields).input("start").value = "paused"
         await app.press("tab", "o", "ctrl+s")
-        await app.until(lambda: len(app.main.client.latest.downloads) == 1)
+        await app.until(lambda: len(app.main.model.rows) == 1)
         if change == "download_dir":
             await app.command(f"set download_dir {new}")
             await app.until(lambda: app.main.client.service.settings.download_dir == new)

@@ -118,8 +118,9 @@ def _check_fits(app: Driver, size: Size) -> None:
             focused = app.app.focused
             assert focused is None or focused.region.area, size
     else:
-        # Next to an advice, the keys for the failed download come first, and then the help.
-        is_footer = "quit" in lines[-1] or "? help" in lines[-1]
+        # Next to an advice, the keys for the failed download come first, and then the help. While
+        # a line is typed, its own keys are there.
+        is_footer = any(keys in lines[-1] for keys in ("quit", "? help", "Esc clear"))
         assert is_footer or ":" in lines[-1] or ":" in lines[-2], size
 
 
