@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from rheo_core.config.settings import Settings
 from rheo_core.domain import DownloadSnapshot, FileConfig, FileExistsStrategy
 from rheo_core.domain.text import printable
 
@@ -43,27 +44,39 @@ class Decision(NamedTuple):
         """The choice for people, such as `overwrite`."""
         return f"save as {printable(self.name)}" if self.name else _WORDS[self.choice]
 
-    def applied_to(self, config: FileConfig) -> FileConfig:
-        """Return the config of the requested download as this decision changes it."""
+    def applied_to(self, config: FileConfig, base: Path | None) -> FileConfig:
+        """Return the config of the requested download as this decision changes it.
+
+        Args:
+            config: the requested download.
+            base: see `saved_as`.
+        """
         config = config.model_copy(update={"file_exists_strategy": self.strategy})
         path = self.path if self.choice is Choice.OVERWRITE else self.name
-        return saved_as(config, Path(path)) if path else config
+        return saved_as(config, Path(path), base) if path else config
 
 
-def saved_as(config: FileConfig, path: Path) -> FileConfig:
+def saved_as(config: FileConfig, path: Path, base: Path | None) -> FileConfig:
     """Return the config of a download whose file gets this path.
 
-    Its response, a rule or another download folder would otherwise make it overwrite another file
-    than the one that the user was asked about.
+    Its response or a rule would otherwise make it overwrite another file than the one that the user
+    was asked about.
 
     Args:
         config: the download.
         path: an absolute path, or only a name.
+        base: the folder of downloads without one of their own; None if rules decide.
     """
-    update: dict[str, object] = {"filename": path.name}
-    if path.is_absolute():
-        update |= {"destination_subdir": None, "download_dir": path.parent}
-    return config.model_copy(update=update)
+    config = config.model_copy(update={"filename": path.name})
+    is_usual = base is not None and config.folder_below(base) == path.parent
+    if is_usual or not path.is_absolute():
+        return config  # with the same id, so that it replaces its ended download
+    return config.model_copy(update={"destination_subdir": None, "download_dir": path.parent})
+
+
+def usual_folder(settings: Settings) -> Path | None:
+    """Return the folder of downloads without one of their own; None if rules decide."""
+    return None if settings.rules else settings.download_dir
 
 
 def paths_of(rows: Sequence[DownloadSnapshot]) -> list[Path]:

@@ -88,13 +88,12 @@ class Proposal(NamedTuple):
             return Outcome.UNDECIDED
         return Outcome.RENEW if self.renews is not None and decision is None else Outcome.ADD
 
-    @property
-    def config(self) -> FileConfig | None:
-        """The config as the user decided about an existing file."""
+    def config(self, base: Path | None) -> FileConfig | None:
+        """Return the config as the user decided about an existing file; `base`: see `saved_as`."""
         config, decision = self.entry.config, self.decision
         if config is None or decision is None or self.entry.verdict is not Verdict.ON_DISK:
             return config
-        return decision.applied_to(config)
+        return decision.applied_to(config, base)
 
     @property
     def stays(self) -> bool:

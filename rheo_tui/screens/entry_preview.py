@@ -17,7 +17,7 @@ from rheo_core.domain.text import printable, redact_url
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.edit_fields import FIELDS, edited
 from rheo_tui.entry_defaults import EntryDefaults
-from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.existing_files import Choice, Decision, usual_folder
 from rheo_tui.file_manager import open_path
 from rheo_tui.proposals import (
     EntryDraft,
@@ -384,7 +384,8 @@ class EntryPreview(Vertical):
 
         Return False if that failed, or if the user stopped it.
         """
-        adds = [each.config for each in self.proposals if each.outcome is Outcome.ADD]
+        base = usual_folder(self._client.service.settings)
+        adds = [each.config(base) for each in self.proposals if each.outcome is Outcome.ADD]
         configs = [defaults.applied_to(config) for config in adds if config]
         renewals = {
             proposal.renews.id: proposal.entry.config

@@ -30,7 +30,7 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
-from rheo_tui.existing_files import saved_as
+from rheo_tui.existing_files import saved_as, usual_folder
 
 from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
@@ -318,7 +318,7 @@ class LocalService:
             if exists is not None:
                 config = config.model_copy(update={"file_exists_strategy": exists})
             if (path := (paths or {}).get(download_id)) is not None:
-                config = saved_as(config, path)
+                config = saved_as(config, path, usual_folder(self._settings))
             again.append(config)
         await self.add(again)
 
@@ -451,7 +451,7 @@ class LocalService:
 
         If downloads wait for a correction of the settings file, read it again afterwards.
         """
-        changed = self._apply(settings)
+        changed = await self._apply(settings)
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
         if self._manager.request_rules.unclear:
@@ -467,11 +467,23 @@ class LocalService:
         loaded = await asyncio.to_thread(self._load)
         rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
         if self._manager.request_rules.unclear or not rules.unclear:
-            self._apply(loaded.settings)
+            await self._apply(loaded.settings)
             self._manager.set_defaults(request_rules=rules)
         return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
 
-    def _apply(self, settings: Settings) -> set[str]:
+    async def _forget_overwrites(self) -> None:
+        """Let waiting downloads overwrite nothing once their folder changes.
+
+        The user was asked about a file in the present folder.
+        """
+        for record in tuple(self._manager.tracker.records()):
+            config, has_path = record.config, record.destination or record.config.has_folder
+            is_asked = config.file_exists_strategy is FileExistsStrategy.OVERWRITE
+            if is_asked and not has_path and not record.status.is_terminal:
+                usual = config.model_copy(update={"file_exists_strategy": None})
+                await self._manager.edit(record.id, usual)
+
+    async def _apply(self, settings: Settings) -> set[str]:
         """Apply settings and return the names of those that changed."""
         from rheo_core.engine import make_host_limits, make_retry_handler
 
@@ -480,6 +492,8 @@ class LocalService:
             for name in type(settings).model_fields
             if getattr(settings, name) != getattr(self._settings, name)
         }
+        if "download_dir" in changed:
+            await self._forget_overwrites()
         self._settings = settings
         self._manager.set_limits(
             max_concurrent=settings.max_concurrent,
