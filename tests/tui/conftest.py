@@ -5,18 +5,14 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 import textual.app
 import textual.pilot
-from textual.app import ScreenStackError
 from textual.css import stylesheet
 from textual.css.model import RuleSet
 from textual.css.parse import parse
-from textual.message_pump import MessagePump
-from textual.pilot import Pilot
 
 from rheo_tui import table_model, typed_ahead
 from rheo_tui.app import RheoApp
@@ -52,30 +48,6 @@ def quick_rules() -> Iterator[None]:
         yield
 
 
-_wait_for_screen = Pilot._wait_for_screen
-
-
-async def _wait_for_nodes(pilot: Pilot[Any], timeout: float = 30.0) -> bool:
-    """Wait until the app and all nodes of its screen have processed their messages.
-
-    Textual sends a message to each of them for that, which takes a tenth of the CPU time of an app.
-    That is not needed if the event loop is idle and each of them waits for a message. A node that
-    waits for something else, such as a thread, still processes one.
-    """
-    await until_idle()
-    app = pilot.app
-    with suppress(ScreenStackError):
-        nodes = [app, *app.screen.walk_children(with_self=True)]
-        if app._exception is None and all(map(_awaits_message, nodes)):
-            return True
-    return await _wait_for_screen(pilot, timeout)
-
-
-def _awaits_message(node: MessagePump) -> bool:
-    ready: Any = node._message_queue.ready_event
-    return bool(ready._waiters) and not ready.is_set()
-
-
 @pytest.fixture(autouse=True, scope="session")
 def idle_event_loop() -> Iterator[None]:
     """Let the pilot wait until the event loop is idle.
@@ -86,7 +58,6 @@ def idle_event_loop() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as context:
         context.setattr(textual.app, "wait_for_idle", until_idle)
         context.setattr(textual.pilot, "wait_for_idle", until_idle)
-        context.setattr(Pilot, "_wait_for_screen", _wait_for_nodes)
         context.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 600)  # a busy machine shows them longer
         yield
 
