@@ -161,9 +161,10 @@ def _items(options: argparse.Namespace, settings: "Settings") -> "Iterator[Item]
         timeout=settings.timeout,
         list_options=options.allow_list_options,
     )
+    known: dict[str, str] = {}
     try:
-        arguments = read_arguments(options.urls, (), read_options)
-        listed = read_arguments((), options.input_file, read_options)
+        arguments = read_arguments(options.urls, (), read_options, known)
+        listed = read_arguments((), options.input_file, read_options, known)
     except ValueError as error:
         raise _Stop(str(error)) from None
     first: list[Item] = [item for place, entry in arguments for item in diagnose(place, entry)]

@@ -178,6 +178,7 @@ class ShardTask:
     out: str  # local path or fsspec URL
     shard: int
     pass_number: int = 1
+    at_once: int = 1  # shards of the run at a time, which share the worker's total speed limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .text import printable
-from .units import parse_rate
+from .units import parse_rate, share_of_rate
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EVERY_DAY = frozenset(range(7))
@@ -62,6 +62,13 @@ def parse_span(text: str) -> Span:
     except ValueError as error:
         raise ValueError(f"ends with {match['rate']!r}, which {error}") from None
     return Span(_days(match["days"]) if match["days"] else _EVERY_DAY, begin, end, rate)
+
+
+def share_of_line(line: str, count: int) -> str:
+    """Return a valid line of a schedule with one of `count` equal shares of its rate."""
+    match = _SPAN.fullmatch(line := line.strip())
+    rate = None if match is None else share_of_rate(parse_rate(match["rate"]), count)
+    return line if match is None or rate is None else f"{line[: match.start('rate')]}{rate}"
 
 
 def parse_schedule(lines: Iterable[str]) -> tuple[Span, ...]:

@@ -46,6 +46,11 @@ def parse_rate(text: str) -> int | None:
     return rate
 
 
+def share_of_rate(rate_bps: int | None, count: int) -> int | None:
+    """Return one of `count` equal shares of a rate, at least 1 byte/s; None: no limit."""
+    return None if rate_bps is None else max(rate_bps // count, 1)
+
+
 def parse_duration(text: str) -> int:
     """Return seconds from `45s`, `5m`, `1h30m`, `3d` or `2w`.
 

@@ -90,7 +90,8 @@ async def work_on_shard(task: ShardTask, worker: WorkerOptions = _NO_OPTIONS) ->
                 await asyncio.to_thread(paths.sweep, frozenset())
             paths.folder.mkdir(parents=True, exist_ok=True)
             entries = await asyncio.to_thread(_read_entries, target, plan, task)
-            outcomes = await _download(entries, paths, plan, worker, journal)
+            downloads = ShardDownloads(paths.folder, plan, worker, journal, task.at_once)
+            outcomes = await _download(entries, paths, downloads, journal)
             commit = _Commit(task, plan, target, paths, entries, outcomes)
             facts = await asyncio.to_thread(commit.run, began)
         await asyncio.to_thread(paths.remove)
@@ -147,8 +148,7 @@ def _read_entries(target: Target, plan: FleetPlan, task: ShardTask) -> list[Flee
 async def _download(
     entries: Sequence[FleetEntry],
     paths: ShardPaths,
-    plan: FleetPlan,
-    worker: WorkerOptions,
+    downloads: ShardDownloads,
     journal: Journal,
 ) -> dict[str, EntryOutcome]:
     """Return the outcomes of all entries, after downloading those that have none."""
@@ -156,7 +156,6 @@ async def _download(
     for entry in entries:
         if entry.problem is not None:
             outcomes[entry.key] = unreadable(entry)
-    downloads = ShardDownloads(paths.folder, plan, worker, journal)
     await downloads.run([entry for entry in entries if entry.key not in outcomes])
     outcomes |= downloads.outcomes
     if missing := len(entries) - len(outcomes):

@@ -18,6 +18,8 @@ from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.retry import RetryConfig
+from rheo_core.domain.schedule import share_of_line
+from rheo_core.domain.units import share_of_rate
 from rheo_core.downloads import DownloadManager, RetryHandler
 from rheo_core.engine import make_host_limits, make_request_rules
 from rheo_core.events import (
@@ -89,12 +91,14 @@ class ShardDownloads:
         plan: plan of the run.
         worker: options of the worker.
         journal: takes each outcome as soon as it is known.
+        at_once: shards of the run at a time, which share the total speed limit of the settings.
     """
 
     def __init__(
-        self, folder: Path, plan: FleetPlan, worker: WorkerOptions, journal: Journal
+        self, folder: Path, plan: FleetPlan, worker: WorkerOptions, journal: Journal, at_once: int
     ) -> None:
         self._folder = folder
+        self._at_once = at_once
         self._plan = plan
         self._worker = worker
         self._journal = journal
@@ -146,12 +150,15 @@ class ShardDownloads:
         raise_descriptor_limit()
         plan = self._plan
         settings = _with_contact(load_settings().settings, plan.contact)
-        # A plan may be somebody else's; it never lifts the bound of the user who works on it.
+        # A plan may be somebody else's; it never lifts the limits of the user who works on it.
         bounds = [size for size in (plan.max_size, settings.max_size) if size is not None]
         options = EngineOptions(
             max_concurrent=plan.concurrency,
             download_dir=self._folder,
             file_exists_strategy=FileExistsStrategy.SKIP,
+            timeout=settings.timeout,
+            speed_limit_bps=share_of_rate(settings.speed_limit, self._at_once),
+            schedule=[share_of_line(line, self._at_once) for line in settings.schedule],
             connect_timeout=_CONNECT_SECONDS,
             response_timeout=_RESPONSE_SECONDS,
             stall_timeout=_STALL_SECONDS,

@@ -89,6 +89,7 @@ class ShardScheduler:
         self._target = target
         self._out = out
         self._executor = executor
+        self._slots = slots
         self._window = math.ceil(slots * _WINDOW)
         self._work = work
         self._on_status = on_status
@@ -168,7 +169,9 @@ class ShardScheduler:
     def _submit(self, lane: _Lane) -> None:
         shard = lane.shards[0]
         try:
-            task = ShardTask(self._out, shard.shard, shard.pass_number)
+            # Lanes only end, so the shares of all running shards never exceed the whole.
+            at_once = min(self._slots, len(self._lanes))
+            task = ShardTask(self._out, shard.shard, shard.pass_number, at_once)
             future = self._executor.submit(self._work, task)
         except Exception as error:
             problem = f"the cluster no longer accepts shards: {_reason(error)}"

@@ -121,6 +121,7 @@ class SliceWorker:
         self._worker = worker
         self._on_shard = on_shard
         self._result = SliceResult()
+        self._at_once = 1  # shards of all slices at a time
 
     async def run(self, slice_: Slice, at_once: int) -> SliceResult:
         """Complete the slice, except for shards of other workers.
@@ -134,6 +135,8 @@ class SliceWorker:
         """
         rest = await asyncio.to_thread(self._incomplete, slice_)
         queue = iter(rest)
+        # Each slice has an equal share of the speed limit, whenever the others run.
+        self._at_once = min(at_once, len(rest)) * slice_.count
         await _all_or_first_error([self._work(queue) for _ in range(at_once)])
         return self._result
 
@@ -151,7 +154,7 @@ class SliceWorker:
         return [lane for lane in rest if lane]
 
     def _task(self, shard: PlannedShard) -> ShardTask:
-        return ShardTask(self._out, shard.shard, shard.pass_number)
+        return ShardTask(self._out, shard.shard, shard.pass_number, self._at_once)
 
     async def _work(self, lanes: Iterator[list[PlannedShard]]) -> None:
         for lane in lanes:

@@ -137,9 +137,14 @@ def _stats_of(row: StoredDownload) -> AttemptStats:
 
 
 _MAX_TIME_SECONDS = 253_402_300_799.0  # the end of the year 9999, seconds since the epoch
-_FOREIGN_FIELDS = frozenset(Untrusted._fields) - {"wishes", "file_exists_strategy", "priority"}
-"""Fields that another user's row may set. The priority has its own column, and the user's default
-strategy is unknown here."""
+_FOREIGN_FIELDS = frozenset(Untrusted._fields) - {
+    "wishes",
+    "priority",
+    "file_exists_strategy",
+    "timeout",
+}
+"""Fields that another user's row may set. The priority has its own column. The user's strategy and
+timeout, which a row may only make stricter, are unknown here."""
 
 _LOST = "would not be used"
 """Part of the reason of a download that has lost its protection, and the only record of this in a

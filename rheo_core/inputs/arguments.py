@@ -34,7 +34,10 @@ LocatedEntry = tuple[str, Entry]
 
 
 def read_arguments(
-    urls: Sequence[str], list_files: Sequence[str], options: ReadOptions
+    urls: Sequence[str],
+    list_files: Sequence[str],
+    options: ReadOptions,
+    known: dict[str, str] | None = None,
 ) -> Iterator[LocatedEntry]:
     """Return an iterator over the entries of arguments and lists, which reads on demand.
 
@@ -42,17 +45,22 @@ def read_arguments(
         urls: arguments.
         list_files: paths; `-` is standard input.
         options: how to read them.
+        known: ids with the beginnings of their checksums, shared by calls whose inputs belong
+            together; None: there are no other inputs.
 
     Raises:
         ValueError: at once, if a list cannot be opened; one sentence.
     """
-    return _read(urls, [(name, _open(name)) for name in list_files], options)
+    lists = [(name, _open(name)) for name in list_files]
+    return _read(urls, lists, options, {} if known is None else known)
 
 
 def _read(
-    urls: Sequence[str], lists: list[tuple[str, BufferedReader]], options: ReadOptions
+    urls: Sequence[str],
+    lists: list[tuple[str, BufferedReader]],
+    options: ReadOptions,
+    known: dict[str, str],
 ) -> Iterator[LocatedEntry]:
-    known: dict[str, str] = {}  # ids, with the beginnings of their checksums
     for number, url in enumerate(urls, 1):
         where, entry = f"argument {number}", None
         for entry in read_entries(url.splitlines(), (), options, known):

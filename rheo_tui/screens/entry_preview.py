@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from textual import events, on
@@ -12,8 +11,9 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from rheo_core.domain import DownloadSnapshot, FileConfig
+from rheo_core.domain import DownloadManagerError, DownloadSnapshot, FileConfig
 from rheo_core.domain.text import printable, redact_url
+from rheo_core.domain.units import count_text
 from rheo_core.inputs import Entry, ReadOptions, Verdict
 from rheo_tui.edit_fields import FIELDS, edited
 from rheo_tui.entry_defaults import EntryDefaults
@@ -392,10 +392,8 @@ class EntryPreview(Vertical):
             for proposal in self.proposals
             if proposal.outcome is Outcome.RENEW and proposal.renews and proposal.entry.config
         }
-        if renewals:
-            renew = partial(self._edits.renew, renewals)
-            if not await self._client.guard(_done(renew()), "Cannot renew"):
-                return False
+        if renewals and not await self._client.guard(self._renew(renewals), "Cannot renew"):
+            return False
         if configs and not await self._client.add(
             configs, paused=defaults.paused, first=defaults.first, say=self._say_progress
         ):
@@ -403,6 +401,19 @@ class EntryPreview(Vertical):
                 self.app.notify(_STOPPED, markup=False)
             return False
         return True
+
+    async def _renew(self, links: Mapping[str, FileConfig]) -> None:
+        """Renew downloads, by id.
+
+        Raises:
+            DownloadManagerError: some were completed or removed after the lines were checked. The
+                others are renewed.
+        """
+        if missed := len(links) - await self._edits.renew(links):
+            raise DownloadManagerError(
+                f"{count_text(missed)} {'was' if missed == 1 else 'were'} completed or removed "
+                "meanwhile. Check the lines, then press Enter again"
+            )
 
     def begin(self) -> None:
         """Prepare for `add`, which `stop` may stop."""
@@ -419,10 +430,6 @@ class EntryPreview(Vertical):
 
     def _option_input(self, name: str) -> Input:
         return self.query_one(f".option-{name}", Input)
-
-
-async def _done(work: Awaitable[object]) -> None:
-    await work
 
 
 def _fits(proposal: Proposal, decision: Decision) -> bool:

@@ -302,6 +302,8 @@ class LocalService:
     ) -> None:
         """Queue ended downloads again, with another strategy or path if there is one.
 
+        Without `exists`, an overwrite is not repeated, because the user chose it for one file.
+
         Raises:
             DownloadManagerError: a URL had a secret, which the history does not keep, or another
                 user's session asked for a proxy or a similar option.
@@ -315,7 +317,7 @@ class LocalService:
         for download_id, config in zip(ids, configs, strict=True):
             if config is None:
                 continue
-            if exists is not None:
+            if exists is not None or config.file_exists_strategy is FileExistsStrategy.OVERWRITE:
                 config = config.model_copy(update={"file_exists_strategy": exists})
             if (path := (paths or {}).get(download_id)) is not None:
                 config = saved_as(config, path, usual_folder(self._settings))

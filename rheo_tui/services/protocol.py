@@ -195,7 +195,8 @@ class DownloadService(Protocol):
 
         Args:
             ids: the downloads.
-            exists: strategy for the existing file; None: as before.
+            exists: strategy for the existing file; None: as before, but the default of the
+                settings instead of an overwrite, which the user chose for one file.
             paths: paths or names of the files by id, see `saved_as`; other files keep theirs.
         """
 

@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rheo_core.domain.schedule import parse_schedule, parse_start, span_at, start_text
+from rheo_core.domain.schedule import (
+    parse_schedule,
+    parse_span,
+    parse_start,
+    share_of_line,
+    span_at,
+    start_text,
+)
 from rheo_core.downloads.total_speed_limit import TotalSpeedLimit
 from rheo_core.transfer import RateLimits
 
@@ -49,6 +56,15 @@ def test_the_first_that_fits_holds() -> None:
     lunch, work = span_at(spans, MONDAY.replace(hour=12)), span_at(spans, MONDAY.replace(hour=9))
     assert lunch is not None and lunch.rate_bps is None
     assert work is not None and (work.rate_bps, work.end_text) == (2_000_000, "18:00")
+
+
+@pytest.mark.parametrize("line", [WORKDAYS, "  22:00 - 06:00  1.5 MiB/s ", "0:00-24:00 off"])
+@pytest.mark.parametrize("count", [1, 3, 10_000_000])
+def test_a_share_of_a_line_has_the_same_times(line: str, count: int) -> None:
+    whole, share = parse_span(line), parse_span(share_of_line(line, count))
+    assert (share.days, share.begin, share.end) == (whole.days, whole.begin, whole.end)
+    rate = whole.rate_bps
+    assert share.rate_bps == (None if rate is None else max(rate // count, 1))
 
 
 @pytest.mark.parametrize(

@@ -608,6 +608,7 @@ class TestProblems:
             filename="a",
             destination_subdir="b",
             file_exists_strategy=FileExistsStrategy.OVERWRITE,
+            timeout=1e6,
             request={"proxy": "http://evil:3128", "netrc": True},
         )
         written = DownloadRecord.of(config)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from rheo_core.config import settings_path
-from rheo_core.domain.fleet import ShardTask
+from rheo_core.domain.fleet import FleetPlan, ShardTask
 from rheo_core.fleet import manifest, shard, targets
+from rheo_core.fleet.journal import Journal
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard, work_on_shard
-from rheo_core.fleet.shard_downloads import WorkerOptions
+from rheo_core.fleet.shard_downloads import ShardDownloads, WorkerOptions
 from tests.fleet.runs import body_for, gone, planned, rows_of, serve
 from tests.servers.misbehaving import MisbehavingServer
 
@@ -84,6 +85,47 @@ async def test_the_smaller_bound_of_plan_and_user_applies(
     run = planned(tmp_path / "out", rows_of(server, 1), max_size=of_plan)
     facts = await work_on_shard(run.tasks[0])
     assert facts.errors == ({"too_large": 1} if 1_000 in (of_plan, of_user) else {})
+
+
+@pytest.mark.usefixtures("no_settings")
+async def test_the_time_limit_of_the_user_applies(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHEO_TIMEOUT", "0.000001")
+    run = planned(tmp_path / "out", rows_of(server, 2))
+    facts = await work_on_shard(run.tasks[0])
+    assert facts.errors == {"timeout": 2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "whole"),
+    [
+        ({"SPEED_LIMIT": "120K"}, 120_000),
+        ({"SPEED_LIMIT": "120K", "SCHEDULE": "00:00-24:00 6K"}, 6_000),
+        ({"SPEED_LIMIT": "120K", "SCHEDULE": "00:00-24:00 off"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.usefixtures("no_settings")
+def test_a_shard_has_its_share_of_the_speed_limit_of_the_user(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    whole: int | None,
+    at_once: int,
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"RHEO_{name}", value)
+
+    async def limit_of_engine(journal: Journal) -> int | None:
+        plan = FleetPlan("", 0, 0, 1, ())
+        downloads = ShardDownloads(tmp_path, plan, WorkerOptions(), journal, at_once)
+        return downloads._new_manager(()).snapshot().speed_limit_bps
+
+    with Journal(tmp_path / "journal", "run") as journal:
+        limit = asyncio.run(limit_of_engine(journal))
+    assert limit == (None if whole is None else whole // at_once)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are Unicode")

@@ -122,6 +122,30 @@ def test_one_shard_of_a_lane_runs_at_a_time(target: Target, executor: Executor) 
         assert [shard for shard in work.calls if shard % 2 == lane] == list(range(lane, 20, 2))
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 4, 9])
+def test_shares_of_running_shards_are_never_more_than_the_whole(
+    target: Target, executor: Executor, lanes: int
+) -> None:
+    lock, running, most, seen = threading.Lock(), 0.0, 0.0, []
+    complete = Worker(target)
+
+    def work(task: ShardTask) -> ShardFacts:
+        nonlocal running, most
+        with lock:
+            seen.append(task.at_once)
+            running += 1 / task.at_once
+            most = max(most, running)
+        facts = complete(task)
+        with lock:
+            running -= 1 / task.at_once
+        return facts
+
+    plan = plan_of(*(n % lanes for n in range(3 * lanes)))
+    ShardScheduler(target, "out", plan, executor, 4, work, pace=Pace(0.01, 0.01)).run()
+    assert seen[0] == min(lanes, 4)
+    assert most == pytest.approx(min(most, 1))
+
+
 def test_the_longest_lane_begins_first(target: Target) -> None:
     work = Worker(target)
     with ThreadPoolExecutor(1) as one:

@@ -15,7 +15,8 @@ from rheo_core.fleet.journal import Journal
 from rheo_core.fleet.passes import planned_shards
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import _digest_of_list  # the lock of a worker at work
-from rheo_core.fleet.slices import Slice
+from rheo_core.fleet.shard_downloads import WorkerOptions
+from rheo_core.fleet.slices import Slice, SliceWorker
 from rheo_core.fleet.targets import open_target
 from tests.faults.program import COMMAND, Home
 from tests.fleet.runs import gone, planned, rows_of, serve
@@ -75,12 +76,26 @@ async def test_two_slices_complete_a_run(
     assert (await home.rheo("fleet", "work", run.out, "--slice", "6/7", "-q")).err == ""
 
 
+@pytest.mark.parametrize(
+    ("slice_", "at_once", "shares"), [("0/1", 1, 1), ("0/1", 9, 3), ("0/2", 9, 4), ("1/2", 9, 2)]
+)
+async def test_shards_of_all_slices_share_the_speed_limit(
+    server: MisbehavingServer, tmp_path: Path, slice_: str, at_once: int, shares: int
+) -> None:
+    run = planned(tmp_path / "out", rows_of(server, 6), shard_size=1)  # three lanes
+    worker = SliceWorker(
+        str(run.out), open_target(str(run.out)), run.plan, WorkerOptions(), lambda facts: None
+    )
+    await worker.run(Slice.parse(slice_), at_once)
+    assert worker._task(next(iter(planned_shards(run.plan, [])))).at_once == shares
+
+
 async def test_bad_usage(tmp_path: Path, home: Home) -> None:
     for arguments, sentence in {
         (tmp_path,): "is not the output folder of a fleet; it has no plan.",
         (tmp_path, "--slice", "3/2"): "--slice: slice '3/2' does not exist",
         (tmp_path, "--user-agent", "a\nb"): "--user-agent",
-        (tmp_path, "--cookies", tmp_path / "none"): "--cookies: the value is not the path",
+        (tmp_path, "--cookies", tmp_path / "none"): "--cookies: the value is not a file path",
     }.items():
         ended = await home.rheo("fleet", "work", *arguments)
         assert ended.code == 2, ended

@@ -384,6 +384,43 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
         assert app.called("edit")[1][1].source != config.source
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_link_whose_download_is_gone_at_enter_stays(
+    tmp_path: Path, is_file: bool, others: int
+) -> None:
+    links = [f"{SIGNED}{n}?sig=new&se=2" for n in range(1 + others)]
+    async with running(size=(160, 50)) as app:
+        for n in range(1 + others):
+            await app.service.add([FileConfig(url=f"{SIGNED}{n}?sig=old&se=1")])
+        first, *rest = app.service.rows
+        for each in (first, *rest):
+            app.service.fail(each, HttpStatusError(403))
+        await app.update()
+        if is_file:
+            (tmp_path / "list").write_text("\n".join(links))
+            await app.press("o")
+            app.app.screen.query_one(Input).value = str(tmp_path / "list")
+            await app.until(lambda: words(app))
+        else:
+            await paste(app, *links)
+        assert all(each.startswith("new link for") for each in words(app))
+        edit = app.service.edit
+
+        async def edit_too_late(download_id: str, config: FileConfig) -> str | None:
+            app.service.change(first, status=DownloadStatus.COMPLETED)
+            return await edit(download_id, config)
+
+        app.service.edit = edit_too_late  # type: ignore[method-assign]
+        shown = app.app.screen
+        await app.press("enter")
+        sentence = "Cannot renew: 1 download was completed or removed meanwhile. "
+        sentence += "Check the lines, then press Enter again."
+        await app.until(lambda: sentence in app.messages())
+        assert app.app.screen is shown
+        assert not any("Renewed" in each for each in app.messages())
+
+
 async def test_a_renewed_download_goes_on_where_it_failed(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:

@@ -292,6 +292,30 @@ async def test_the_file_that_is_shown_is_overwritten_if_the_user_says_so(
     assert (folder / "thesis.txt").read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_an_overwrite_is_not_repeated_unless_the_user_says_so_again(
+    server: MisbehavingServer, tmp_path: Path, until: Until, is_listed: bool
+) -> None:
+    folder, settings = tmp_path / "files", build_settings(download_dir=tmp_path / "files")
+    service = LocalService(settings, save=False, session_path=tmp_path / "session.db")
+    await service.start()
+    file = folder / "a.txt"
+    file.write_text("the first of the user")
+    url = server.on("/a.txt", serving(b"new"))
+    config = Decision(Choice.OVERWRITE, path=str(file)).applied_to(FileConfig(url=url))
+    await service.add([config])
+    await until(lambda: service._manager.stats.completed == 1)
+    assert file.read_bytes() == b"new"
+    if not is_listed:  # only the history has it
+        await service.remove([config.id])
+    file.unlink()
+    file.write_text("the second of the user")
+    await service.add_again([config.id])
+    await until(lambda: (stats := service._manager.stats).skipped + stats.completed == 1)
+    await service.close()
+    assert file.read_text() == "the second of the user"
+
+
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[Path] = []
 

@@ -1,6 +1,7 @@
 """The command line of `rheo-tui`, and the app over the real engine."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from textual.widgets import Input
 from rheo_core import __version__
 from rheo_core.config.settings import Settings, build_settings
 from rheo_core.domain import DownloadStatus, FileConfig
-from rheo_tui.__main__ import main
+from rheo_core.inputs.arguments import Diagnostic
+from rheo_tui.__main__ import _items, _parser, main
 from rheo_tui.app import RheoApp
 from rheo_tui.demo import DemoFile, DemoServer, repeat
 from rheo_tui.screens.settings import SettingsScreen
@@ -52,6 +54,25 @@ def test_a_list_without_a_good_line_stops_the_command(
     links.write_text("# nothing\n")
     assert main(["-i", str(links)]) == 1
     assert f"{links}: it contains no URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fragment", "problem"),
+    [
+        ("", "with no checksum instead of sha256:"),
+        ("#md5=" + "0" * 32, "with md5:"),
+        ("#sha256=" + "0" * 64, "with sha256:"),
+    ],
+)
+def test_a_checksum_in_a_list_for_a_url_of_the_arguments_is_not_dropped_silently(
+    tmp_path: Path, fragment: str, problem: str
+) -> None:
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_text(f"{hashlib.sha256(b'good').hexdigest()}  f.bin\n")
+    arguments = [f"http://h/f.bin{fragment}", "-i", str(sums), "--base", "http://h/"]
+    url, diagnostic = _items(_parser().parse_args(arguments), build_settings())
+    assert isinstance(url, FileConfig) and isinstance(diagnostic, Diagnostic)
+    assert diagnostic.is_problem and problem in diagnostic.text
 
 
 def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
