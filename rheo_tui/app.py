@@ -134,7 +134,10 @@ class RheoApp(TerminalApp):
         self.main.do_help()
 
     async def action_quit(self) -> None:
-        """Quit, and ask first if that stops downloads or loses links. A second call while closing quits at once."""
+        """Quit, and ask first if that stops downloads or loses links.
+
+        A second call while closing quits at once.
+        """
         if self._quitting:
             self.exit()
             return
