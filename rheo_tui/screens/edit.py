@@ -117,10 +117,10 @@ class EditScreen(ModalScreen[Draft | None]):
                 widget.placeholder = FIELDS[name].example
             if not _text_of(widget):
                 _set_text(widget, texts[name])
-                if isinstance(widget, Input):
-                    widget.cursor_position = len(widget.value)
-                    if name == self._first:
-                        widget.select_all()
+                if isinstance(widget, Input) and widget.has_focus:
+                    widget.select_all()  # scrolls to the end too
+                    if not self._first:
+                        widget.cursor_position = len(widget.value)
 
     def _widgets(self) -> Iterator[tuple[str, Input | TextArea]]:
         for name, field in self._fields.items():

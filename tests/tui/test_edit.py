@@ -64,11 +64,12 @@ async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
 
 @pytest.mark.parametrize("before", [(), ("tab", "shift+tab")])
 async def test_typed_text_continues_the_link(before: tuple[str, ...]) -> None:
-    async with running(size=(80, 24)) as app:
+    async with running(size=(40, 10)) as app:
         await app.fill(1)
         link = field(await opened(app), "link")
         await app.press(*before)
         assert link.has_focus
+        assert 0 < len(URL) - link.scroll_offset.x < link.size.width
         await app.press("x", "y")
         assert link.value == f"{URL}xy"
         link.post_message(events.Paste("&more"))
