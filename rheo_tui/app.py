@@ -134,7 +134,10 @@ class RheoApp(TerminalApp):
         self.main.do_help()
 
     async def action_quit(self) -> None:
-        """Quit, and ask first while downloads run. A second call while closing quits at once."""
+        """Quit, and ask first if that stops downloads or loses links.
+
+        A second call while closing quits at once.
+        """
         if self._quitting:
             self.exit()
             return
@@ -145,8 +148,10 @@ class RheoApp(TerminalApp):
             return
         latest = self.main.client.latest
         running = latest.stats.in_progress if latest else 0
-        if running:
-            self.push_screen(QuitScreen(running, self._service.keeps_list), self._quit_if)
+        lines = self.main.lines_in_add_box
+        if running or lines:
+            screen = QuitScreen(running, self._service.keeps_list, lines)
+            self.push_screen(screen, self._quit_if)
         else:
             self.close_and_exit()
 

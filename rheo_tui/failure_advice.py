@@ -15,7 +15,7 @@ class Cause(NamedTuple):
 
 
 _LOGIN = "Press {key} and enter a login; the download restarts."
-_WRONG_LOGIN = "Press {key} and correct the login; the download restarts."
+_WRONG_LOGIN = "Press {key} to correct the login; the download restarts."
 _PROXY_LOGIN = "In the settings, set proxy to http://name:password@host:port. Then press {key}."
 _NEW_LINK = "The link may have expired; press {key} to replace it."
 _PAGE = "Sign in and replace the link, or press {key} to save the page."

@@ -160,9 +160,9 @@ class TableModel:
         return [*self._listed, *(self._finished if self.is_unfolded else ())]
 
     @property
-    def shown_count(self) -> int:
-        """Number of rows shown."""
-        return len(self._listed) + self._unfolded_rows
+    def match_count(self) -> int:
+        """Number of rows of the tab that match the filter, also under the fold."""
+        return len(self._listed) + len(self._finished)
 
     def id_at(self, position: int) -> str | None:
         """Return the id of the row at `position`, FOLD, or None outside the list."""
@@ -510,7 +510,7 @@ class TableModel:
 
     def marked_shown(self) -> list[DownloadSnapshot]:
         """Return the marked rows in the order shown, without those that are hidden."""
-        if len(self.marked) > self.shown_count // _SEARCH_COST:
+        if len(self.marked) > self.lines // _SEARCH_COST:
             return [self.rows[each] for each in self.shown if each in self.marked]
         places = ((self.position(download_id), download_id) for download_id in self.marked)
         shown = sorted((at, download_id) for at, download_id in places if at is not None)

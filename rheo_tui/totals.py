@@ -73,13 +73,18 @@ class Totals:
     def add(self, row: DownloadSnapshot) -> None:
         """Count a row."""
         self._count(row, 1)
-        if row.status.is_active and row.eta_seconds is not None:
-            self._seconds[row.id] = row.eta_seconds
+        self._note_seconds(row)
 
     def remove(self, row: DownloadSnapshot) -> None:
         """Undo `add` for a row that has left or changed."""
         self._count(row, -1)
         self._seconds.pop(row.id, None)
+
+    def _note_seconds(self, row: DownloadSnapshot) -> None:
+        if row.status.is_active and row.eta_seconds is not None:
+            self._seconds[row.id] = row.eta_seconds
+        else:
+            self._seconds.pop(row.id, None)
 
     def replace(self, old: DownloadSnapshot, row: DownloadSnapshot) -> None:
         """Count a row instead of its former state.
@@ -95,6 +100,7 @@ class Totals:
         self.done_bytes += arrived
         self.left_bytes -= arrived
         self.connections += row.connections - old.connections
+        self._note_seconds(row)
 
     def _count(self, row: DownloadSnapshot, sign: int) -> None:
         if row.status in _NOT_COUNTED:

@@ -124,6 +124,11 @@ class AddScreen(ModalScreen[str]):
         if text:
             self.insert(text)
 
+    @property
+    def text(self) -> str:
+        """The text in the box, also before it is shown."""
+        return self._text or self.query_one(LinksArea).text
+
     def insert(self, text: str) -> None:
         """Append a paste that another widget received, on a line of its own."""
         links = self.query_one(LinksArea)
@@ -271,10 +276,9 @@ class AddScreen(ModalScreen[str]):
             self._preview.stop()
             return
         self._preview.remember()
-        text = self._text or self.query_one(LinksArea).text
-        if text.strip():
+        if self.text.strip():
             self.report = _TEXT_KEPT
-            self.dismiss(text)
+            self.dismiss(self.text)
         else:
             self.dismiss("")
 

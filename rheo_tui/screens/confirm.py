@@ -54,13 +54,26 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class QuitScreen(ConfirmScreen):
-    """Asks before quitting while downloads run; returns True to quit."""
+    """Asks before quitting if that stops downloads or loses links; returns True to quit.
+
+    Args:
+        running: number of downloads that run.
+        keeps_list: True if the next start finds the list.
+        lines: number of lines left in the add box.
+    """
 
     BINDINGS: ClassVar = [("enter,q", "answer(True)", "Quit")]
-    SHOWN_KEYS: ClassVar = ("Enter", "Esc")  # as in other dialogs, because nothing is lost
+    SHOWN_KEYS: ClassVar = ("Enter", "Esc")  # as in other dialogs, because no data is lost
 
-    def __init__(self, running: int, keeps_list: bool) -> None:
-        verb, pronoun = ("is", "it") if running == 1 else ("are", "them")
-        after = "Partial data is kept for the next start." if keeps_list else "Nothing is saved."
-        text = f"{count_text(running)} {verb} running. Quitting stops {pronoun}. {after}"
-        super().__init__("Quit?", text, yes="quit", no="stay")
+    def __init__(self, running: int, keeps_list: bool, lines: int = 0) -> None:
+        sentences = []
+        if running:
+            verb, pronoun = ("is", "it") if running == 1 else ("are", "them")
+            sentences += [
+                f"{count_text(running)} {verb} running. Quitting stops {pronoun}.",
+                "Partial data is kept for the next start." if keeps_list else "Nothing is saved.",
+            ]
+        if lines:
+            verb = "is" if lines == 1 else "are"
+            sentences.append(f"{count_text(lines, 'line')} in the add box {verb} lost.")
+        super().__init__("Quit?", " ".join(sentences), yes="quit", no="stay")

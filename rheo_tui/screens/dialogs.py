@@ -27,6 +27,7 @@ from rheo_tui.table_model import Sort
 if TYPE_CHECKING:
     from rheo_tui.proposals import EntryDraft
 
+    from .add import AddScreen
     from .failures import GroupAction
 
 
@@ -55,12 +56,19 @@ class Dialogs:
         self._rows = rows
         self._memory = memory
         self._text_left = ""
+        self._add_box: AddScreen | None = None  # while it is open
         self._entry_draft: EntryDraft | None = None
         self._link_texts: dict[tuple[str, ...], str] = {}  # unsaved links by their downloads
         self._drafts: dict[tuple[str, ...], Mapping[str, str]] = {}  # unsaved edits by downloads
 
+    @property
+    def lines_in_add_box(self) -> int:
+        """Number of lines in the box for links, open or closed; quitting loses them."""
+        text = self._text_left if self._add_box is None else self._add_box.text
+        return sum(bool(line.strip()) for line in text.splitlines())
+
     def add(self, text: str, say: Callable[[str], None]) -> None:
-        """Open the box for links with `text`, or with the text left in it.
+        """Open the box for links with the text left in it, and `text` after it.
 
         Once it has closed, pass the sentence about added downloads to `say`.
         """
@@ -69,22 +77,18 @@ class Dialogs:
         from .add import AddScreen
 
         draft = self._entry_draft = self._entry_draft or EntryDraft()
-        # Enter adds only the paste, so text that was left before waits until later, as do the
-        # folder and the other fields that were typed for it.
-        waiting, typed = (self._text_left, draft.defaults) if text else ("", {})
         if text:
-            draft.defaults = {}
+            draft.defaults = {}  # the folder of the links that were left is not that of others
 
         def left(rest: str | None) -> None:
-            self._text_left = "\n".join(filter(None, (waiting, rest)))
+            self._text_left, self._add_box = rest or "", None
             if not self._text_left:
                 self._entry_draft = None
-            elif not rest:
-                draft.defaults = typed
             if screen.report:
                 say(screen.report)
 
-        screen = AddScreen(self._client, self._edits, self._rows, draft, text or self._text_left)
+        text = "\n".join(filter(None, (self._text_left, text)))
+        screen = self._add_box = AddScreen(self._client, self._edits, self._rows, draft, text)
         self._app.push_screen(screen, left)
 
     def load(self, say: Callable[[str], None]) -> None:

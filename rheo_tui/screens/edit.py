@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Static, TextArea
 from rheo_core.domain import FileConfig
 from rheo_core.domain.text import printable
 from rheo_tui.edit_fields import FIELDS, problem_of, texts_of
+from rheo_tui.typed_ahead import key_work
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
@@ -29,6 +30,15 @@ class HeaderArea(TextArea):
     def on_paste(self, event: events.Paste) -> None:
         """Keep a paste here, so that the app does not open the box for links."""
         event.stop()
+
+
+class LinkInput(PlainInput):
+    """An input for a link: a pasted one replaces it, but typed text does not."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Select the present link, which Textual's input then replaces."""
+        if "://" in event.text:
+            self.select_all()
 
 
 class EditScreen(ModalScreen[Draft | None]):
@@ -75,9 +85,11 @@ class EditScreen(ModalScreen[Draft | None]):
                         if field.is_long:
                             yield HeaderArea(id=f"edit-{name}", compact=True)
                         else:
-                            yield PlainInput(
+                            is_link = name == "link"
+                            yield (LinkInput if is_link else PlainInput)(
                                 placeholder=_LOADING,
                                 password=field.is_secret,
+                                select_on_focus=not is_link,
                                 id=f"edit-{name}",
                                 compact=True,
                             )
@@ -85,12 +97,16 @@ class EditScreen(ModalScreen[Draft | None]):
             yield Static("", id="edit-problem", classes="field-problem", markup=False)
             yield KeysLine("Enter save · Tab next · Esc close")
 
-    @work(exit_on_error=False)
+    @key_work  # so that text that is typed at once continues the present values
     async def on_mount(self) -> None:
         """Show the current values in fields where the user has typed nothing yet."""
         if self._first:
             self.query_one(f"#edit-{self._first}").focus()
-        config = await self._load()
+        try:
+            config = await self._load()
+        except Exception as error:  # show any error here; the app continues
+            self._show_error(error)
+            return
         if config is None:
             self._show_problem("", "This download is no longer in the list.")
             return
@@ -102,7 +118,9 @@ class EditScreen(ModalScreen[Draft | None]):
             if not _text_of(widget):
                 _set_text(widget, texts[name])
                 if isinstance(widget, Input) and widget.has_focus:
-                    widget.select_all()
+                    widget.select_all()  # scrolls to the end too
+                    if not self._first:
+                        widget.cursor_position = len(widget.value)
 
     def _widgets(self) -> Iterator[tuple[str, Input | TextArea]]:
         for name, field in self._fields.items():
@@ -119,6 +137,10 @@ class EditScreen(ModalScreen[Draft | None]):
         line.set_class(is_note, "-note")
         line.update(sentence)
         line.display = bool(sentence)
+
+    def _show_error(self, error: Exception) -> None:
+        reason = printable(str(error)).rstrip(".") or type(error).__name__
+        self._show_problem("", f"{reason}.")
 
     @on(Input.Changed)
     @on(TextArea.Changed)
@@ -147,8 +169,7 @@ class EditScreen(ModalScreen[Draft | None]):
         try:
             await self._save(self._texts_changed(config))
         except Exception as error:  # show any error here; the app continues
-            reason = printable(str(error)).rstrip(".") or type(error).__name__
-            self._show_problem("", f"{reason}.")
+            self._show_error(error)
         else:
             self.dismiss(None)
 

@@ -83,7 +83,7 @@ class FilterHandlers:
             of = self._model.own_counts()[tab.id]
         elif tab is not ALL and self._stats is not None:
             of = tab.count(self._stats)
-        self._bar.show_count(self._model.shown_count, of)
+        self._bar.show_count(self._model.match_count, of)
 
     def take_tabs(self) -> None:
         """Take the user's tabs from the settings; if the open one is gone, show all downloads."""

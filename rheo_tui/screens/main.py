@@ -416,6 +416,11 @@ class MainScreen(Screen[None]):
             await self.refresh_from_engine()
         self._show_context()
 
+    @property
+    def lines_in_add_box(self) -> int:
+        """See `Dialogs.lines_in_add_box`."""
+        return self._dialogs.lines_in_add_box
+
     def open_add(self, text: str) -> None:
         """Open the box for links with `text` in it."""
         if reason := BY_ID["add"].disabled(self.context()):

@@ -16,20 +16,20 @@ from rheo_tui.actions import ACTIONS, BY_ID, Action, key_names
 
 _FIRST = (
     *("help", "quit", "add", "pause", "menu", "filter", "open", "retry"),
-    *("pause_all", "cancel", "resume_all", "edit", "folder"),
+    *("pause_all", "cancel", "resume_all", "link", "folder"),
 )
 """Actions that stay when space is short, the most important first.
 
 Disabled ones give way first, so that the shown keys are useful now.
 """
-_WITH_ADVICE = ("retry", "menu")
+_WITH_ADVICE = ("retry", "link", "quit", "menu")
 """Actions that come before those next to an advice, because the download has failed."""
 _CHARACTERS_PER_SECOND = 12
 """Reading speed of a person who is not in a hurry."""
 _MAX_LINES = 5
 _GAP = 2
-_MIN_KEYS_WIDTH = 24
-"""Cells reserved for the keys next to an advice."""
+_MIN_KEYS_WIDTH = 28
+"""Cells reserved next to an advice: `r retry  e edit  q quit` and the gaps."""
 
 
 TypingKeys = Sequence[tuple[str, str]]

@@ -10,6 +10,7 @@ from rheo_core.domain import FileConfig
 from rheo_core.inputs import patterns
 from rheo_tui import typed_ahead
 from rheo_tui.screens.add import AddScreen, LinksArea
+from rheo_tui.screens.confirm import QuitScreen
 from rheo_tui.screens.entry_preview import EntryPreview
 from rheo_tui.screens.load import LoadScreen
 from rheo_tui.widgets.default_fields import FIELDS
@@ -101,7 +102,7 @@ async def test_leaving_the_box_loses_nothing() -> None:
     async with running() as app:
         await app.press("a", *"http://a", "escape")
         await paste(app, "http://b")
-        assert _box(app) == "http://b"  # Enter would add only the paste
+        await app.until(lambda: _box(app) == "http://a\nhttp://b")
         await app.press("escape")
         await app.until(lambda: app.app.screen is app.main)
         assert app.messages() == "The links stay in the add box until you quit."
@@ -141,14 +142,39 @@ async def test_the_folder_of_links_that_were_left_is_not_that_of_other_links() -
         await paste(app, "http://a")
         _field(app, "folder").value = "~nobody"
         await app.press("escape")
-        await paste(app, "http://b")
-        assert _field(app, "folder").value == ""
-        await app.press("enter")
-        await app.until(lambda: app.called("add") == [["http://b/"]])
-        await app.until(lambda: app.app.screen is app.main)
         await app.press("a")
         await app.until(lambda: _box(app) == "http://a")
         assert _field(app, "folder").value == "~nobody"
+        await app.press("escape")
+        await paste(app, "http://b")
+        await app.until(lambda: _box(app) == "http://a\nhttp://b")
+        assert _field(app, "folder").value == ""
+        await app.press("enter")
+        await app.until(lambda: app.called("add") == [["http://a/", "http://b/"]])
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("runs", [False, True])
+async def test_quitting_says_that_it_loses_the_links_in_the_box(runs: bool, is_open: bool) -> None:
+    async with running() as app:
+        if runs:
+            await app.fill(1)
+            app.service.advance(1)
+            await app.update()
+        await paste(app, "http://a\n\nhttp://b\nnonsense")
+        if not is_open:
+            await app.press("escape")
+        await app.press("ctrl+q")
+        assert isinstance(app.app.screen, QuitScreen)
+        text = str(app.app.screen.query_one(Static).content)
+        assert ("1 download is running." in text) == runs
+        assert "3 lines in the add box are lost." in text
+        await app.press("escape")
+        if not is_open:
+            await app.press("a")
+        await app.until(lambda: _box(app).endswith("nonsense"))
+        await app.press("ctrl+u", "escape", "ctrl+q")
+        assert isinstance(app.app.screen, QuitScreen) == runs
 
 
 @pytest.mark.parametrize("name", FIELDS)

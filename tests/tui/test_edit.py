@@ -12,12 +12,14 @@ from textual.widgets import Input, Label, Static, TextArea
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadError, DownloadStatus, FileConfig
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.edit_fields import FIELDS, edited, problem_of, texts_of
 from rheo_tui.screens.edit import EditScreen
 from rheo_tui.services.edits import Edits
 from rheo_tui.services.local import LocalService
 from rheo_tui.undo import UndoStack
 from tests.tui.driving import Driver, running
+from tests.tui.fake_service import FakeService
 
 URL = "https://example.org/files/file-00000.iso?token=secret"
 NEW = "https://mirror.example.org/new.iso?sig=other"
@@ -58,6 +60,37 @@ async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
         ((edited_id, config),) = app.called("edit")
         assert (edited_id, config.source, config.url) == (first, NEW, URL)
         assert "Edited file-00000.iso" in app.messages()
+
+
+@pytest.mark.parametrize("before", [(), ("tab", "shift+tab")])
+async def test_typed_text_continues_the_link(before: tuple[str, ...]) -> None:
+    async with running(size=(40, 10)) as app:
+        await app.fill(1)
+        link = field(await opened(app), "link")
+        await app.press(*before)
+        assert link.has_focus
+        assert 0 < len(URL) - link.scroll_offset.x < link.size.width
+        await app.press("x", "y")
+        assert link.value == f"{URL}xy"
+        link.post_message(events.Paste("&more"))
+        await app.until(lambda: link.value == f"{URL}xy&more")
+        link.post_message(events.Paste(NEW))
+        await app.until(lambda: link.value == NEW)
+
+
+async def test_typed_text_replaces_the_login_that_the_advice_leads_to() -> None:
+    async with running(size=(80, 40)) as app:
+        (first,) = await app.fill(1)
+        login = field(await opened(app), "login")
+        login.value = "ann:wrong"
+        await app.press("enter")
+        await app.until(lambda: app.app.screen is app.main)
+        app.service.fail(first, HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        login = field(await opened(app), "login")
+        assert login.has_focus and login.value == "ann:wrong"
+        await app.press("x")
+        assert login.value == "x"
 
 
 async def test_a_login_without_a_colon_says_what_it_means_while_typing() -> None:
@@ -196,14 +229,38 @@ async def test_a_field_shows_no_example_before_its_value_is_known(
         assert field(screen, "hash").placeholder == FIELDS["hash"].example
 
 
-async def test_keys_typed_ahead_are_not_overwritten() -> None:
-    async with running() as app:
+async def test_keys_typed_ahead_continue_the_link(patient_keys: None) -> None:
+    class Slow(FakeService):
+        may_load = asyncio.Event()
+
+        async def config_of(self, download_id: str) -> FileConfig | None:
+            await self.may_load.wait()
+            return await super().config_of(download_id)
+
+    service = Slow()
+    async with running(service) as app:
         await app.fill()
-        await app.press("e", *"http://a.b/c")
+        for key in "exyz":
+            app.app.post_message(events.Key(key, key))
+        await app.until(lambda: isinstance(app.app.screen, EditScreen))
+        await app.pilot.pause()
+        link = field(app.app.screen, "link")
+        assert link.value == ""
+        service.may_load.set()
+        await app.until(lambda: link.value == f"{URL}xyz")
+
+
+async def test_an_error_while_the_download_is_read_is_shown() -> None:
+    class Broken(FakeService):
+        async def config_of(self, download_id: str) -> FileConfig | None:
+            raise RuntimeError("engine on fire [/b]")
+
+    async with running(Broken()) as app:
+        await app.fill()
+        await app.press("e")
         screen = app.app.screen
         assert isinstance(screen, EditScreen)
-        await app.until(lambda: screen._config is not None)
-        assert field(screen, "link").value == "http://a.b/c"
+        await app.until(lambda: problem(screen, "") == "engine on fire [/b].")
 
 
 def test_unchanged_texts_change_nothing_and_no_secret_is_lost() -> None:

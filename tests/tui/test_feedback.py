@@ -309,14 +309,20 @@ async def test_resume_all_takes_the_place_of_pause_all() -> None:
         assert "S resume all" in footer(app) and "P pause all" not in footer(app)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 503])
-async def test_the_keys_for_a_failed_download_stay_next_to_the_advice(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "was_refused"),
+    [(401, False), (401, True), (403, False), (404, False), (503, False)],
+)
+async def test_the_keys_for_a_failed_download_stay_next_to_the_advice(
+    status: int, was_refused: bool
+) -> None:
     async with running(size=(80, 24)) as app:
         ids = await app.fill(1)
-        app.service.fail(ids[0], HttpStatusError(status, "Refused"))
+        error = HttpStatusError(status, "Refused", is_login_refused=was_refused)
+        app.service.fail(ids[0], error)
         await app.update()
         assert "ress e " in footer(app) or "Press r " in footer(app)
-        assert "r retry" in footer(app) and ". menu" in footer(app)
+        assert all(key in footer(app) for key in ("r retry", "e edit", "q quit"))
 
 
 async def test_a_retry_that_fails_again_says_so_until_the_next_key() -> None:

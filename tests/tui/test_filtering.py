@@ -84,6 +84,23 @@ async def test_what_is_not_finished_is_no_mistake_yet() -> None:
         assert "1 of 5" in count(app)
 
 
+@pytest.mark.parametrize("text", ["size>1x", "size>", "", "size:5 x"])
+async def test_downloads_under_the_fold_count_while_no_filter_applies(text: str) -> None:
+    async with running() as app:
+        for each in (await app.fill(5))[:3]:
+            app.service.change(each, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await type_filter(app, text)
+        app.service.advance(1)
+        await app.update()
+        assert app.table.model.lines == 3  # with one line for all of them
+        bar = app.main.query_one(FilterBar)
+        assert bar._count == "5 of 5"
+        assert count(app) == ("error at column 5" if text == "size:5 x" else bar._count)
+        await type_filter(app, "00001")
+        assert count(app) == "1 of 5"
+
+
 @pytest.mark.parametrize(("tab", "expected"), [("1", "1 of 5"), ("4", "1 of 3"), ("8", "1 of 2")])
 async def test_the_count_is_of_the_open_tab(tab: str, expected: str) -> None:
     async with running(FakeService(tabs={"Gone": "error:404"})) as app:

@@ -118,6 +118,22 @@ async def test_the_time_left_is_that_of_the_slowest_download_or_more() -> None:
         assert header._shown.time_left == "40 s"
 
 
+@pytest.mark.parametrize("guessed", [0, 500])
+async def test_the_time_left_grows_with_that_of_a_row_that_becomes_slower(guessed: int) -> None:
+    async with running(size=(120, 36)) as app:
+        first, unknown = await app.fill(2)
+        size = None if guessed else 500
+        app.service.change(unknown, status=DownloadStatus.IN_PROGRESS, total_bytes=size)
+        app.service.change(first, status=DownloadStatus.IN_PROGRESS, speed_bps=99.0)
+        header = app.main.query_one(SummaryHeader)
+        about = "~" if guessed else ""
+        for seconds, shown in ((5.0, "10 s"), (90.0, "2 min"), (None, "10 s"), (180.0, "3 min")):
+            app.service.change(first, eta_seconds=seconds)
+            await app.update()
+            show(header, [(1000 + guessed) / 10] * 10, guessed_left=guessed)
+            assert header._shown.time_left == about + shown
+
+
 async def test_nothing_is_faster_than_the_limit() -> None:
     async with running(size=(120, 36)) as app:
         header = app.main.query_one(SummaryHeader)

@@ -149,6 +149,7 @@ def _random_row(at: int, chance: random.Random) -> DownloadSnapshot:
         bytes_downloaded=chance.randint(0, total or 50),
         speed_bps=chance.choice([0.0, 9.0]),
         connections=chance.randint(0, 4),
+        eta_seconds=chance.choice([None, 5.0, 90.0]),
         finished_at=chance.choice([None, 5.0, 6.0]),
     )
 

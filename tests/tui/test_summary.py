@@ -239,7 +239,7 @@ def test_every_kind_of_failure_has_an_advice_and_a_key(kind: FailureKind) -> Non
 def test_the_advice_on_a_login_fits_beside_keys_in_eighty_columns(was_refused: bool) -> None:
     error = HttpStatusError(401, "No", is_login_refused=was_refused)
     cause = cause_of(row(0, status=DownloadStatus.FAILED, **facts_of(error)))
-    assert len(advice_text(cause, {})) + 24 <= 80
+    assert len(advice_text(cause, {})) + 28 <= 80
 
 
 def test_a_failure_of_an_earlier_version_is_its_whole_message() -> None:
