@@ -318,7 +318,7 @@ async def test_overwrite_does_not_follow_a_download_to_another_file(
             await edit("e")
             await app.until(lambda: app.app.screen is app.main)
             await app.until(lambda: app.main.model.rows and before.isdisjoint(app.main.model.rows))
-            await app.command("resume-all")
+            await app.press("S")
         (row,) = await ended(app, 1)
         is_done = row.status is DownloadStatus.COMPLETED
     assert is_done == in_box
