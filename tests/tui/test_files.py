@@ -302,7 +302,7 @@ async def test_an_overwrite_is_not_repeated_unless_the_user_says_so_again(
     file = folder / "a.txt"
     file.write_text("the first of the user")
     url = server.on("/a.txt", serving(b"new"))
-    config = Decision(Choice.OVERWRITE, path=str(file)).applied_to(FileConfig(url=url))
+    config = Decision(Choice.OVERWRITE, path=str(file)).applied_to(FileConfig(url=url), folder)
     await service.add([config])
     await until(lambda: service._manager.stats.completed == 1)
     assert file.read_bytes() == b"new"
