@@ -4,7 +4,7 @@ from collections import deque
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_MIN_ETA_SECONDS = 2.0
+_MIN_ETA_SECONDS = 0.5
 """Time with data before the remaining time is known; a shorter one would make it jump."""
 
 

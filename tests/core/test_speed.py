@@ -68,11 +68,11 @@ def test_the_remaining_time_is_known_in_a_window_of_any_length() -> None:
     assert metrics.eta_seconds == pytest.approx(9.2)
 
 
-def test_the_remaining_time_is_known_after_two_seconds_with_data() -> None:
+def test_the_remaining_time_is_known_after_half_a_second_with_data() -> None:
     calculator = SpeedCalculator()
     known = [calculator.record_chunk(0, 0, 1000, 0.0), calculator.record_chunk(0, 0, 1000, 9.0)]
-    known += [calculator.record_chunk(10, 10 * at, 1000, 9.0 + at / 2) for at in range(1, 5)]
-    assert [each.eta_seconds for each in known] == [None] * 5 + [48.0]
+    known += [calculator.record_chunk(10, 10 * at, 1000, 9.0 + at / 4) for at in range(1, 4)]
+    assert [each.eta_seconds for each in known] == [None] * 3 + [24.5, 24.25]
 
 
 def test_two_records_at_one_moment() -> None:

@@ -87,6 +87,7 @@ async def test_the_down_key_goes_to_what_the_hint_names() -> None:
         await app.until(lambda: ("↓", "choose a path") in keys.lines)
         path(app).value = "links.txt"
         await app.until(lambda: ("↓", "entries") in keys.lines)
+        await app.until(lambda: "entries" in kind(app))
         await app.press("down")
         assert app.app.screen.query_one(EntryTable).has_focus
 
