@@ -87,9 +87,9 @@ async def test_the_down_key_goes_to_what_the_hint_names() -> None:
         await app.until(lambda: ("↓", "choose a path") in keys.lines)
         path(app).value = "links.txt"
         await app.until(lambda: ("↓", "entries") in keys.lines)
-        await app.until(lambda: "entries" in kind(app))
+        await app.until(lambda: app.app.screen.query_one(EntryPreview).proposals)
         await app.press("down")
-        assert app.app.screen.query_one(EntryTable).has_focus
+        await app.until(lambda: app.app.screen.query_one(EntryTable).has_focus)
 
 
 async def test_enter_on_a_mistake_opens_the_file_in_the_editor(
