@@ -19,7 +19,7 @@ from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
-from rheo_core.user_files import open_regular, read_bounded, user_folder
+from rheo_core.user_files import check_control, open_regular, read_bounded, user_folder
 
 from .problems import explain, line_of, unknown_setting, with_full_stop
 from .protection import (
@@ -322,6 +322,7 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
+            check_control(file, path.parent)
             data, status = read_bounded(file, _MAX_BYTES), os.fstat(file.fileno())
     except OSError as error:
         # ENOTDIR: a service account may have the home /dev/null.
@@ -329,7 +330,7 @@ def _read_file(path: Path) -> _Source:
         if is_absent and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
-        return _Source(mistakes=[_Mistake((), f"{shown} cannot be read ({reason}).")])
+        return _Source(mistakes=[_Mistake((), f"{shown} cannot be used ({reason}).")])
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
@@ -349,7 +350,7 @@ def _read_file(path: Path) -> _Source:
         for line, place in sorted((line_of(text, place) or 0, place) for place in all_bad)
     ]
     remarks = []
-    if _holds_secrets(good) and status.st_mode & 0o077:
+    if _holds_secrets(good) and status.st_mode & 0o044:
         remarks = [f"{shown} contains secrets, and other users can read it; run chmod 600 on it."]
     return _Source(good, values, mistakes, remarks, text)
 

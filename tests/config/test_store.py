@@ -1,5 +1,6 @@
 """The settings file: nothing bad in it is lost, hidden or obeyed."""
 
+import os
 import stat
 import tomllib
 from pathlib import Path
@@ -254,8 +255,42 @@ def test_a_table_with_a_mistake_is_not_written_anew(path: Path) -> None:
 def test_unreadable_file(path: Path) -> None:
     path.mkdir()
     loaded = load_settings(path)
-    assert loaded.problems == (f"{path} cannot be read (Is a directory).",)
+    assert loaded.problems == (f"{path} cannot be used (Is a directory).",)
     assert loaded.settings.unclear == (Unclear(loaded.problems[0]),)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646, 0o602, 0o622])
+def test_a_file_that_others_can_change_is_not_used(path: Path, mode: int) -> None:
+    path.write_text("on_complete = 'run'\n[request]\nproxy = 'off'\n")
+    path.chmod(mode)
+    loaded = load_settings(path)
+    reason = "other users can change it; run chmod go-w on it"
+    assert loaded.problems == (f"{path} cannot be used ({reason}).",)
+    assert loaded.settings == Settings().closed_by([Unclear(loaded.problems[0])])
+    with pytest.raises(OSError, match="other users can change it"):
+        save_settings(Settings(), path, only=["theme"])
+    path.chmod(0o644)
+    assert not load_settings(path).problems
+    assert load_settings(path).settings.on_complete
+
+
+def test_a_file_in_a_folder_that_others_can_change_is_not_used(path: Path) -> None:
+    path.write_text("on_complete = 'run'\n")
+    path.parent.chmod(0o777)
+    (problem,) = load_settings(path).problems
+    assert "(other users can change its folder; run chmod go-w on it)" in problem
+    path.parent.chmod(0o1777)  # as /tmp: nobody can replace files of others there
+    assert not load_settings(path).problems
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("is_folder", "name"), [(False, "it"), (True, "its folder")])
+def test_a_file_of_another_user_is_not_used(path: Path, is_folder: bool, name: str) -> None:
+    path.write_text("on_complete = 'run'\n")
+    os.chown(path.parent if is_folder else path, 12345, -1)
+    loaded = load_settings(path)
+    assert loaded.problems == (f"{path} cannot be used ({name} belongs to another user).",)
+    assert not loaded.settings.on_complete
 
 
 def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,14 +129,19 @@ def test_a_command_over_several_lines(mark: str) -> None:
 @pytest.mark.parametrize(
     ("command", "fields"),
     [
-        ("wget -c -q -nc -nv --show-progress", {}),
+        ("wget -q -nc -nv --show-progress", {}),
+        ("wget -c", {"check_existing": True}),
+        ("wget --continue --no-continue", {}),
+        ("wget -e continue=on", {"check_existing": True}),
         ("wget -P a/b -O c.iso", {"destination_subdir": "a/b", "filename": "c.iso"}),
         ("wget --output-document=c.iso", {"filename": "c.iso"}),
-        ("wget -Oc.iso -cP a", {"destination_subdir": "a", "filename": "c.iso"}),
+        ("wget -Oc.iso -qP a", {"destination_subdir": "a", "filename": "c.iso"}),
         ("wget --output-doc c.iso", {"filename": "c.iso"}),
         ("wget -U Me --referer=http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
         ("wget -O -", {}),
-        ("aria2c -x16 -s 16 -k1M -c --file-allocation=none", {}),
+        ("aria2c -x16 -s 16 -k1M --file-allocation=none", {}),
+        ("aria2c -c", {"check_existing": True}),
+        ("aria2c -c --continue=false", {}),
         ("aria2c -d a --out=b.iso", {"destination_subdir": "a", "filename": "b.iso"}),
         ("aria2c -U Me --referer http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
         (
