@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
+from rheo_core.domain.downloads import NOT_STORED
 from rheo_core.domain.text import printable
 
 from .action_reasons import (
@@ -18,7 +19,7 @@ from .action_reasons import (
     is_done,
 )
 from .existing_files import Decision
-from .formatting import at_most_names, count_text, limit_text
+from .formatting import at_most_names, count_text, limit_text, sentence
 from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
 from .undo import Change, Step, UndoStack
@@ -78,7 +79,8 @@ class DownloadHandlers:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
         count = await self._undo.work.each("Queueing again", _ids(rows), self._service.retry)
-        return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
+        done = self.done("Queued again:", rows, context.targets, "did not fail", count=count)
+        return done + _lost_login_text(rows)
 
     do_retry_failed = do_retry
 
@@ -102,7 +104,8 @@ class DownloadHandlers:
     async def download_again(self, rows: Rows, decision: Decision) -> str:
         """Queue downloads again although their files are on the disk."""
         await self._service.add_again(_ids(rows), decision.strategy, decision.paths_of(rows))
-        return self.done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
+        done = self.done("Queued again:", rows, rows)[:-1]
+        return f"{done} ({decision.words}).{_lost_login_text(rows)}"
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
@@ -126,7 +129,8 @@ class DownloadHandlers:
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
         done = self.done("Queued again:", rows, context.targets, "are not done")
-        return f"{done} {'The existing file is' if len(rows) == 1 else 'Existing files are'} kept."
+        kept = "The existing file is" if len(rows) == 1 else "Existing files are"
+        return f"{done} {kept} kept.{_lost_login_text(rows)}"
 
     async def do_delete(self, context: Context) -> str:
         """Delete finished files, and remove their downloads from the list."""
@@ -365,6 +369,16 @@ def _ids(rows: Rows) -> list[str]:
 def _name_or_count(rows: Rows, count: int) -> str:
     """Return the name of the only one of `rows`, or the number of changed ones."""
     return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+
+
+def _lost_login_text(rows: Rows) -> str:
+    """Return a sentence on the logins that downloads lost before they were queued again."""
+    lost = [row for row in rows if row.lost_login]
+    if not lost:
+        return ""
+    if len(rows) == 1:
+        return f" {sentence(rows[0].reason.rpartition('; ')[2])}"
+    return f" The logins or headers of {count_text(len(lost))} were {NOT_STORED}."
 
 
 def _deletion_text(deletion: Deletion, rows: Rows) -> str:

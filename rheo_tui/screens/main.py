@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from rheo_tui.screens.failures import GroupAction
 
 _DISK_SECONDS = 5.0
+_MAX_UNASKED = 20
+"""Finished downloads that a key on their line changes without a question."""
 
 
 class MainScreen(Screen[None]):
@@ -341,6 +343,8 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
+            elif action.takes_targets and context.folded > _MAX_UNASKED:
+                call = partial(self._ask_for_folded, call, action, context)
             is_single_retry = action.id == "retry" and len(context.targets) == 1
             retried = context.targets[0] if is_single_retry else None
             self.run_in_background(action.title, call, retried)
@@ -354,6 +358,13 @@ class MainScreen(Screen[None]):
         count = sum(map(has_file, context.targets))
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
+
+    async def _ask_for_folded(
+        self, call: Callable[[], Awaitable[str]], action: Action, context: Context
+    ) -> str:
+        """Change many finished downloads by `call`, if the user means all of their line."""
+        is_sure = await self._dialogs.is_sure_for_folded(action.title, context.folded)
+        return await call() if is_sure else "Nothing was changed."
 
     def _say_failed_again(self) -> None:
         """Correct the feedback on a retry if the download has failed again meanwhile."""

@@ -12,6 +12,7 @@ from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.urls import host_of
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.footer import StatusFooter
@@ -267,6 +268,52 @@ async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> Non
         assert sorted(app.called("remove")[0]) == sorted([first, second])
         await app.press("u")
         assert app.table.model.finished == 2
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_the_cursor_never_goes_to_the_fold_by_itself(at: int) -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        await app.press(*["down"] * at)
+        app.service.change(ids[at], status=DownloadStatus.COMPLETED)
+        await app.update()
+        app.table._release()
+        app.table._tick()
+        assert app.table.model.finished == 1
+        assert app.table.current and app.table.current.id == ids[(1, 2, 1)[at]]
+
+
+@pytest.mark.parametrize(
+    ("key", "call", "title"),
+    [("x", "remove", "Remove from the list?"), ("A", "add_again", "Download again?")],
+)
+async def test_a_key_on_the_fold_changes_many_downloads_only_after_a_question(
+    key: str, call: str, title: str
+) -> None:
+    async with running() as app:
+        ids = await app.fill(25)
+        for done in ids[:20]:
+            app.service.change(done, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("G", key, "u")
+        assert len(app.called(call)) == 1
+        app.table._release()
+        for done in ids[:21]:
+            app.service.change(done, status=DownloadStatus.COMPLETED)
+        await app.update()
+        for answer in ("n", "escape", "y"):
+            app.service.calls.clear()
+            app.table.cursor = 4
+            await app.press(key)
+            await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+            assert title in (text := app.screen_text())
+            assert "This changes all 21" in text
+            await app.press(answer)
+            if answer == "y":
+                await app.until(lambda: app.called(call))
+            else:
+                await app.until(lambda: app.messages() == "Nothing was changed.")
+                assert not app.service.calls
 
 
 async def test_rows_do_not_jump_under_the_keys() -> None:

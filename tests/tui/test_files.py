@@ -336,6 +336,29 @@ async def test_an_overwrite_is_not_repeated_unless_the_user_says_so_again(
     assert file.read_text() == "the second of the user"
 
 
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (["its login was not stored"], "existing file is kept. Its login was not stored."),
+        (["file exists; its headers were not stored"], "Its headers were not stored."),
+        ([""], "existing file is kept."),
+        (
+            ["its login was not stored", "", "its headers were not stored"],
+            "kept. The logins or headers of 2 downloads were not stored.",
+        ),
+    ],
+)
+async def test_a_lost_login_is_reported_when_its_download_is_queued_again(
+    reasons: list[str], text: str
+) -> None:
+    async with running() as app:
+        for row, reason in zip(await app.fill(len(reasons)), reasons, strict=True):
+            app.service.change(row, status=DownloadStatus.COMPLETED, reason=reason)
+        await app.update()
+        await app.press("enter", "asterisk", "A")
+        await app.until(lambda: app.messages().endswith(text))
+
+
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[Path] = []
 
