@@ -121,7 +121,7 @@ class Transfer:
         self._context.checks.verified_at_end = False
         if was_unasked and (self._record.config.fetch_url is None or part.is_borrowed):
             # Without the validator in memory, no response can confirm the old bytes.
-            part.state = replace(part.state, validator=NO_VALIDATOR)
+            part.state = part.state._replace(validator=NO_VALIDATOR)
             self._is_anew = True
         else:
             await self._empty(part)
@@ -144,7 +144,7 @@ class Transfer:
                     part.take_over()
                     if part.state.total is None:
                         await self._check_whole(part, part.state.offset)
-                    part.state = replace(part.state, total=part.state.offset)
+                    part.state = part.state._replace(total=part.state.offset)
                     return self._whole(part)
                 if self.sources.only is not None:
                     raise
@@ -219,7 +219,7 @@ class Transfer:
                     return False, part
                 await self._prepare_part(part, head)
             elif part.state.total is None:  # the first response did not have the size
-                part.state = replace(part.state, total=head.total)
+                part.state = part.state._replace(total=head.total)
             if head.partial and head.total is not None:
                 await self._disk.run(part.file.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
@@ -229,7 +229,7 @@ class Transfer:
         if known is not None and size < known:
             await self._drop_short(part, size, known)
         if part.state.total is None:  # received bytes never replace a total from a head
-            part.state = replace(part.state, total=size)
+            part.state = part.state._replace(total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
         if head.total is None:
@@ -258,7 +258,7 @@ class Transfer:
             self._stats.media_type = head.type
         self.sources.primary.version = head.validator
         if self.sources.has_replaced:
-            part.state = replace(part.state, fetched=self._link_of(self.sources.primary))
+            part.state = part.state._replace(fetched=self._link_of(self.sources.primary))
         if not part.fits_in_memory(head.total):
             await self._disk.run(part.begin)
 
@@ -363,7 +363,7 @@ class Transfer:
             return False
         if source.version is None:
             source.version = head.validator
-            part.state = replace(state, validator=head.validator)
+            part.state = state._replace(validator=head.validator)
             return True
         if self.sources.only is not None and source.version != head.validator:
             raise ChangedError("the file on the server has changed")
