@@ -89,6 +89,20 @@ def show_owner(target: "Target", output: str) -> None:
         )
 
 
+def show_complete(target: "Target", output: str, plan: FleetPlan) -> None:
+    """Say how many shards are complete already, because their files are not verified again."""
+    from rheo_core.fleet.passes import planned_shards, read_passes
+    from rheo_core.fleet.status import complete_shards
+
+    planned = list(planned_shards(plan, read_passes(target)))
+    if count := len(complete_shards(target, planned)):
+        typer.echo(
+            f"rheo: {count:,} of {len(planned):,} shards were complete before this run; "
+            f"`rheo fleet check --deep {printable(output)}` verifies their files",
+            err=True,
+        )
+
+
 def show_limits(plan: FleetPlan, settings: "Settings", at_once: int) -> None:
     """Say which limits of the settings slow down a plan."""
     from rheo_core.domain.units import count_text

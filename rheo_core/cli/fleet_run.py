@@ -109,7 +109,14 @@ def run(
     """
     from rheo_core.fleet.shard_downloads import WorkerOptions
 
-    from .fleet_request import check_robots_tag, open_output, read_request, read_scratch, show_owner
+    from .fleet_request import (
+        check_robots_tag,
+        open_output,
+        read_request,
+        read_scratch,
+        show_complete,
+        show_owner,
+    )
 
     worker = WorkerOptions(read_scratch(scratch), ignore_robots_tag=bool(ignore_robots_tag))
     target = open_output(output)
@@ -118,9 +125,10 @@ def run(
     def plan(slots: Callable[[], int]) -> "FleetPlan":
         usual = 1 if target.exists(PLAN_NAME) else slots()
         made = make_plan(target, output, request, usual)
-        if not lists and not quiet:
-            show_owner(target, output)
         check_robots_tag(made, ignore_robots_tag)
+        if not quiet:
+            show_owner(target, output)
+            show_complete(target, output, made)
         return made
 
     complete(target, output, plan, cluster, processes, worker, quiet=quiet)
