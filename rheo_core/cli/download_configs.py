@@ -8,7 +8,7 @@ import typer
 
 from rheo_core.config import Settings
 from rheo_core.domain.file_config import FileConfig
-from rheo_core.domain.hash_hints import join_hashes
+from rheo_core.domain.hash_hints import hashes_in_fragment, join_hashes
 from rheo_core.domain.hash_validation import HashConfig
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.urls import normalise_url
@@ -146,7 +146,8 @@ def _refined(
         fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
     given = filter(None, [config.hash_config])
     try:
-        joined = join_hashes(given, (config.url, *mirrors), own=hashes)
+        own = hashes or list(chain.from_iterable(map(hashes_in_fragment, mirrors)))
+        joined = join_hashes(given, (config.url, *mirrors), own=own)
     except ValueError as error:
         fail(f"{problem_of(error)}.", ExitCode.USAGE)
     if joined.weaker or joined.replaced:

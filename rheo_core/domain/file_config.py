@@ -29,6 +29,9 @@ from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptio
 from .text import is_unicode, printable, redact, redact_url
 from .urls import normalise_url, origin_of, usable_urls
 
+NOT_BY_LISTED_ROUTE = (
+    "A login or secret header is not sent by a route that a list chose, such as its proxy"
+)
 MAX_MIRRORS = 16
 """Maximum number of mirrors of one file. Each may cost one request per attempt."""
 STORED = {"stored": True}
@@ -270,22 +273,7 @@ class FileConfig(BaseModel):
             options = ListedOptions.of(options, self.list_options)
         if options is NO_OPTIONS:
             return options
-        if self._auth_is_of_url and not _has_password(url):
-            options = options.model_copy(update={"auth": None})
         return options if origin_of(url) == origin_of(self.url) else options.without_secrets()
-
-    @property
-    def _auth_is_of_url(self) -> bool:
-        """True if the scheme was meant for the login in a URL, not for one of the user's.
-
-        A stored login that must be hashed is not sent in clear because a list has its own login.
-        """
-        auth, has_login = self.request.auth, self.request.has_login
-        return (
-            auth not in (None, "digest")
-            and not has_login
-            and (_has_password(self.url) or _has_password(self.source))
-        )
 
     def with_options(self, options: RequestOptions) -> Self:
         """Return this download with options added by the user, which replace its own.
@@ -317,18 +305,20 @@ class FileConfig(BaseModel):
         A checksum in the fragment of `url` is used if the download has none.
 
         Raises:
-            ValueError: the URL or its checksum is not valid, or the two checksums differ.
+            ValueError: the URL or its checksum is not valid, the two checksums differ, or the login
+                in the URL would be sent by a route that a list chose.
         """
-        url, request = normalise_url(url), self.request
-        if self._auth_is_of_url and not _has_password(self.url) and not _has_password(url):
-            request = request.model_copy(update={"auth": None})
+        url = normalise_url(url)
+        if self.has_listed_route and not {login_in(url)} <= {"", *map(login_in, self.sources)}:
+            raise ValueError(NOT_BY_LISTED_ROUTE)
+        return self._fetched_from(url)
+
+    def _fetched_from(self, url: str) -> Self:
         if url == self.url:
-            return self.model_copy(update={"fetch_url": None, "request": request})
+            return self.model_copy(update={"fetch_url": None})
         own = filter(None, [self.hash_config])
         checksum = join_hashes((), [url], own=own).used
-        return self.model_copy(
-            update={"fetch_url": url, "hash_config": checksum, "request": request}
-        )
+        return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
 
     def renewed_by(self, link: Self) -> Self:
         """Return a copy of this download that is fetched with the URL and options of `link`.
@@ -345,7 +335,8 @@ class FileConfig(BaseModel):
         if origin_of(link.url) != origin_of(self.url):
             new = new.route_only()
         old = RequestOptions(headers=self.headers).over(self.request)
-        if old.has_login and not new.has_login and "auth" not in link.list_options:
+        is_own = old.auth is not None and "auth" not in self.list_options
+        if "auth" in link.list_options and (is_own or (old.has_login and not new.has_login)):
             new = new.model_copy(update={"auth": None})  # meant for the login in its URL
         chosen = {name for name, value in new if value not in (None, ())}
         by_list = chosen.intersection(link.list_options)
@@ -360,7 +351,8 @@ class FileConfig(BaseModel):
             "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
             "hash_config": join_hashes(given, own=own).used,
         }
-        return self.model_copy(update=update).with_link(link.url)
+        renewed = self.model_copy(update=update)
+        return (renewed._fetched_from if link.has_listed_route else renewed.with_link)(link.url)
 
     def without_options(self) -> Self:
         """Return a copy of this download without headers, logins and cookies.
@@ -432,11 +424,6 @@ class FileConfig(BaseModel):
             relative = str(self.download_dir / relative)
         identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
-
-
-def _has_password(url: str) -> bool:
-    """Return True if the login in a URL needs no stored password."""
-    return ":" in login_in(url)
 
 
 def _shared_fields() -> dict[str, Any]:

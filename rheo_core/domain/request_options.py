@@ -298,6 +298,14 @@ class ListedOptions(RequestOptions):
         """Combine as other options do, but never replace a setting of the user."""
         return option not in self.by_list and super().decide(option)
 
+    def yielding_to(self, stored: RequestOptions) -> Self:
+        """Return these options without a scheme of the list where the settings have one.
+
+        Otherwise, a list could have a login sent in clear that the user wants hashed.
+        """
+        is_chosen = "auth" in self.by_list and stored.auth is not None
+        return self.model_copy(update={"auth": None}) if is_chosen else self
+
     def without_stored_files(self) -> RequestOptions:
         """Return these options without files of the user's secrets that the list names."""
         files = (SECRET_FILES | CERTIFICATE) & self.by_list
@@ -309,9 +317,9 @@ class ListedOptions(RequestOptions):
         return super().without_secrets().model_copy(update=dict.fromkeys(files))
 
 
-ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
-"""Options for the route of a request, whom it trusts, and how it sends a login."""
-PROTECTING = ROUTE - {"allow_downgrade"}
+ROUTE = frozenset({"allow_downgrade", "ca_file", "interface", "ip_version", "proxy"})
+"""Options for the route of a request and whom it trusts."""
+PROTECTING = (ROUTE | {"auth"}) - {"allow_downgrade"}
 """Options without which a request might take a route that the user wanted to avoid."""
 CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})

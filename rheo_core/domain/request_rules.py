@@ -126,10 +126,12 @@ def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
     with https. So the user's logins, headers, cookies, netrc and certificates are not sent by a
     route that a list chose.
     """
-    if isinstance(own, ListedOptions) and own.has_listed_route:
-        stored = stored.without_stored_secrets()
-        if not own.by_list.isdisjoint(ROUTE):
-            own = own.without_stored_files()
+    if isinstance(own, ListedOptions):
+        own = own.yielding_to(stored)
+        if own.has_listed_route:
+            stored = stored.without_stored_secrets()
+            if not own.by_list.isdisjoint(ROUTE):
+                own = own.without_stored_files()
     return own.over(stored)
 
 

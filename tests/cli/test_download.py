@@ -167,14 +167,17 @@ LISTS = {  # with a strong checksum of their own
 
 
 @pytest.mark.parametrize("own", ["md5", "sha256"])
-@pytest.mark.parametrize("form", [*LISTS, "flag"])
+@pytest.mark.parametrize("form", [*LISTS, "flag", "own mirror"])
 async def test_no_stronger_checksum_replaces_that_of_the_user(
     server: MisbehavingServer, rheo: Run, folder: Path, form: str, own: str
 ) -> None:
     good, evil = b"good", b"evil"
     url, digest = server.on("/f", serving(evil)), hashlib.sha512(evil).hexdigest()
-    words = ["--hash", f"{own}:{hashlib.new(own, good).hexdigest()}", "-o", folder]
-    if form == "flag":
+    checksum = f"{own}:{hashlib.new(own, good).hexdigest()}"
+    words = ["--hash", checksum, "-o", folder]
+    if form == "own mirror":
+        words = [f"{url}#sha512={digest}", "--mirror", f"{url}?2#{checksum}", "-o", folder]
+    elif form == "flag":
         words += [url, "--mirror", f"{url}?2#sha512={digest}"]
     elif form == "URL":
         words += [LISTS[form].format(url=url, evil=digest)]

@@ -42,7 +42,6 @@ ROUTES: dict[str, dict[str, Any]] = {
     "ip version": {"ip_version": 4},
     "downgrade": {"allow_downgrade": True},
     "no proxy": {"proxy": "off"},
-    "authentication": {"auth": "basic"},
 }
 
 
