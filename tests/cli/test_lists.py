@@ -71,7 +71,7 @@ async def test_a_terminal_is_told_how_the_list_ends(
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     async with Terminal(arguments, tmp_path / "home", environ=environ) as terminal:
         await terminal.shows("press Ctrl+D on an empty line to finish.")
-        terminal.type("http://x.test/a\r\x04")
+        await terminal.type("http://x.test/a\r\x04")
         await terminal.shows("1 to download")
         assert await terminal.exit_code() == 0
 
