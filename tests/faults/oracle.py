@@ -15,11 +15,17 @@ from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Req
 from tests.servers.scenarios import Hold, in_turn
 from tests.waiting import until
 
-LIMIT = 15.0
+LIMIT = 60.0
 """Seconds after which a download that has not ended counts as hanging."""
 
-PATIENT = Tuning(min_takeover_seconds=LIMIT)
-"""A connection that waits for a busy machine keeps its range; otherwise one more request came."""
+PATIENT = Tuning(
+    join_threshold_seconds=LIMIT,
+    min_join_threshold_seconds=LIMIT,
+    takeover_seconds=LIMIT,
+    min_takeover_seconds=LIMIT,
+)
+"""A connection that waits for a busy machine keeps its range, and none joins it; otherwise there
+would be one more request."""
 
 MOST_REQUESTS = 12
 """Three attempts with up to four requests each; rows that know better say so."""
@@ -156,8 +162,8 @@ class Scene:
         ours: dict[str, Any] = (
             {
                 "retry_handler": quick_retries(2),
-                "connect_timeout": 5.0,
-                "stall_timeout": 5.0,
+                "connect_timeout": LIMIT,
+                "stall_timeout": LIMIT,
                 "tuning": PATIENT,
             }
             | self.options
