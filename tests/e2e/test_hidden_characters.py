@@ -81,7 +81,7 @@ async def test_a_hidden_character_in_a_link_is_seen_and_kept(
         await terminal.paste(pasted)
         await terminal.shows("Add links", "a%E2%80%AEgpj.bin")
         await terminal.type("\r")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await server.wait_for_requests(2)
         assert {request.target for request in server.requests} == {
             "/first.bin",

@@ -83,7 +83,7 @@ async def test_a_terminal_that_goes_without_a_word_ends_no_download_of_the_comma
     await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
     os.close(master)
     tap.opened.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.wait() == 0
     assert (folder / "file.bin").read_bytes() == BODY
 
