@@ -16,14 +16,16 @@ from rheo_core.downloads import RetryHandler
 from rheo_core.events import DownloadEvent
 from tests.servers.misbehaving import Behaviour, Exchange
 
-EAGER = Tuning(
-    join_after_seconds=0.01,
-    join_threshold_seconds=0.0,
+PATIENT = Tuning(
+    join_threshold_seconds=60.0,
+    min_join_threshold_seconds=60.0,
     takeover_seconds=60.0,
     min_takeover_seconds=60.0,
 )
-"""More connections join almost at once, whatever they may gain; none takes the range of another
-that only waits for a busy machine."""
+"""No connection joins or loses its range to another one because the machine is busy."""
+
+EAGER = replace(PATIENT, join_after_seconds=0.01, join_threshold_seconds=0.0)
+"""More connections join almost at once, whatever they may gain."""
 
 PROMPT = replace(EAGER, takeover_seconds=3.0, min_takeover_seconds=0.1)
 """A connection without data soon loses its range to another one."""
