@@ -156,7 +156,7 @@ async def test_slow_mode_and_schedule_are_told(tmp_path: Path) -> None:
 
 async def test_a_download_starts_when_it_is_told(server: MisbehavingServer, tmp_path: Path) -> None:
     url = server.on("/f", serving(BODY))
-    soon, now = time.time() + 0.3, FileConfig(url=server.on("/now", serving(BODY)))
+    soon, now = time.time() + 3.0, FileConfig(url=server.on("/now", serving(BODY)))
     later = FileConfig(url=url, start_at=soon, priority=9)
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([later, now])
