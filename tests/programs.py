@@ -7,6 +7,7 @@ import resource
 import sys
 import termios
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ def is_alive(pid: int) -> bool:
     except OSError:  # there is none, or it ended meanwhile
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def is_resting(pid: int) -> bool:
+    """Return True if no thread of a process runs, could run or reads a disk; on Linux alone."""
+    with suppress(OSError):  # it ended meanwhile
+        states = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+        return not any(state.rpartition(")")[2].split()[0] in "RD" for state in states)
+    return True
 
 
 def is_running(pid_file: Path) -> bool:

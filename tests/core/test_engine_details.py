@@ -28,7 +28,7 @@ async def test_connections_of_a_running_download(
     config = FileConfig(url=server.on("/f", gate))
     async with DownloadManager(download_dir=tmp_path, connections=4, tuning=HASTE) as manager:
         await manager.add([config])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
 
         def transfer() -> TransferDetails | None:
             found = manager.details(config.id)
@@ -46,7 +46,7 @@ async def test_connections_of_a_running_download(
             assert connection.host == host_of(config.url)
             assert connection.age_seconds >= connection.idle_seconds >= 0
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert transfer() is None
 
 
@@ -70,7 +70,7 @@ async def test_redirects_and_heads_without_secrets(
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     first, last = details.hops
@@ -96,7 +96,7 @@ async def test_secrets_that_a_response_repeats_are_hidden(
     config = FileConfig(url=server.on("/f", answer("404 No", b"", **fields)))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     response = {name.lower(): value for name, value in details.hops[0].response}
@@ -118,7 +118,7 @@ async def test_a_large_head_is_not_kept_whole(
     async with DownloadManager(download_dir=tmp_path) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None and len(details.hops) == 3
     for hop in details.hops:
@@ -135,7 +135,7 @@ async def test_a_small_head_is_kept_whole(server: MisbehavingServer, tmp_path: P
     config = FileConfig(url=server.on("/f", serving(BODY, **many)))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     assert {(name, "y" * 50) for name in many} <= set(details.hops[0].response)
@@ -148,7 +148,7 @@ async def test_a_failed_request_is_kept_and_old_ones_are_not(
     configs = [FileConfig(url=server.url(f"/gone-{at}")) for at in range(300)]
     async with DownloadManager(download_dir=tmp_path, max_concurrent=8) as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         kept = [details.hops for c in configs if (details := manager.details(c.id))]
     assert sum(map(bool, kept)) == 256
     assert kept[-1][-1].status == 404

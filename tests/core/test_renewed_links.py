@@ -200,10 +200,10 @@ async def test_a_replaced_link_changes_neither_proxy_nor_checksum(
     async with DownloadManager(download_dir=tmp_path) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         link = pasted("curl 'http://h.invalid/f?sig=2' -H 'X: y'")
         await manager.edit(config.id, config.renewed_by(link))
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert "wrong SHA-256" in error_of(manager, config)
         assert server.requests[-1].headers["x"] == "y"
         asked = journal.names()

@@ -56,12 +56,12 @@ class Person:
     async def press(self, keys: str, *shown: str, gone: str = "") -> None:
         """Press keys; wait until the screen shows these texts, and does not show `gone`."""
         self.steps += 1
-        self.terminal.type(keys)
+        await self.terminal.type(keys)
         await self.sees(*shown, gone=gone)
 
     async def paste(self, text: str, *shown: str) -> None:
         self.steps += 1
-        self.terminal.paste(text)
+        await self.terminal.paste(text)
         await self.sees(*shown)
 
     async def resize(self, columns: int, lines: int, *shown: str) -> None:
@@ -74,7 +74,7 @@ class Person:
             text = self.terminal.text
             return all(each in text for each in shown) and not (gone and gone in text)
 
-        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}", timeout=20)
+        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}")
 
 
 def serve(server: MisbehavingServer) -> list[Held]:

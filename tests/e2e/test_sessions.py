@@ -169,14 +169,13 @@ async def test_the_app_shows_what_was_saved_of_a_damaged_list(
         await terminal.until(
             lambda: f"{told}downloadsweresaved" in re.sub(r"[\s│▌┃]", "", terminal.text),
             "how many were saved",
-            timeout=30,
         )
         await terminal.shows("file-006")
         if left == 30:
             await terminal.shows("file-007")
         else:
             assert "file-007" not in terminal.text
-        terminal.type("q")
+        await terminal.type("q")
         await terminal.exit_code()
     (aside,) = path.parent.glob("*.damaged-*")
     assert aside.read_bytes() == damaged
@@ -226,7 +225,6 @@ async def test_a_torn_log_after_a_kill_is_told_of(tmp_path: Path, silent_port: i
         await terminal.until(
             lambda: re.search(r"all of its 300|\d+ of its 300", " ".join(terminal.text.split())),
             "how many were saved",
-            timeout=30,
         )
         terminal.kill()
         await terminal.exit_code()

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 async def run(manager: DownloadManager, config: FileConfig) -> None:
     async with manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_a_file_that_goes_before_the_request(tmp_path: Path, field: str) -
         async with DownloadManager(download_dir=tmp_path / "out", request_rules=rules) as manager:
             file.unlink(missing_ok=True)
             await manager.add([config])
-            await manager.wait_until_complete(timeout=30)
+            await manager.wait_until_complete(timeout=60)
         assert error_of(manager, config).startswith(f"{field} {file}: ")
         assert not server.requests
 
