@@ -378,7 +378,7 @@ class Exchange:
             request_kwargs["route"] = route
         if parts.scheme == "https" or "proxy" in request_kwargs:
             host = parts.hostname or ""
-            insecure = host if host in self._requester.rules.insecure else ""
+            insecure = "" if self._requester.rules.checks_certificate(host) else host
             if request_kwargs.get("proxy", "").startswith("https:"):
                 check_https_proxy(options, insecure)
             tls = tls_of(options, insecure=bool(insecure))
