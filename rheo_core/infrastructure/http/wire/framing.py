@@ -23,8 +23,7 @@ MAX_LINE_BYTES = 100 << 10
 """The limits of curl (`MAX_HTTP_RESP_HEADER_COUNT`, `CURL_MAX_HTTP_HEADER`): far above any honest
 head. A field in memory costs a hundred times its bytes on the wire."""
 
-BEGINNING = b"HTTP/"
-"""The first bytes of a response."""
+_BEGINNING = b"HTTP/"
 _MAX_LENGTH_DIGITS = 18  # more than any credible size
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
@@ -70,17 +69,18 @@ class Head(NamedTuple):
     keeps_alive: bool
 
 
-def check_beginning(data: bytes) -> None:
-    """Check that the first bytes may begin a response.
+def has_begun(data: bytes) -> bool:
+    """Return True if bytes begin a response, and False if too few have arrived to know this.
 
     Servers of other protocols send a line and wait. This refuses them at once.
 
     Raises:
         ProtocolError: they belong to another protocol, or to a page without a head.
     """
-    beginning = data.lstrip(b"\r\n")[: len(BEGINNING)]
-    if not BEGINNING.startswith(beginning):
+    beginning = data.lstrip(b"\r\n")[: len(_BEGINNING)]
+    if not _BEGINNING.startswith(beginning):
         raise ProtocolError("malformed response: it does not begin with HTTP/")
+    return len(beginning) == len(_BEGINNING)
 
 
 def end_of_head(data: bytes, known: int) -> int:
