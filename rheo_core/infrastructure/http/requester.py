@@ -164,11 +164,6 @@ class Exchange:
         self.hops: list[SentHop] = []
 
     @property
-    def origin_host(self) -> str:
-        """Host of the user's URL."""
-        return self._policy.origin_host
-
-    @property
     def host(self) -> str:
         """Host of the last hop, which caused the error if there was one."""
         return urlsplit(self._current_url).hostname or ""
@@ -276,12 +271,6 @@ class Exchange:
         token = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
-        except Exception as error:
-            if socks is not None:
-                from .socks import explain_socks  # the connector has imported it
-
-                explain_socks(error, socks)
-            raise
         finally:
             REDIRECT_ORIGIN.reset(token)
 

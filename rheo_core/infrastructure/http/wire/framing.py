@@ -15,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable, quoted, shorten
+from rheo_core.infrastructure.http.connection_problems import IS_TLS
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim responses before it."""
@@ -24,6 +25,8 @@ MAX_LINE_BYTES = 100 << 10
 head. A field in memory costs a hundred times its bytes on the wire."""
 
 _BEGINNING = b"HTTP/"
+_TLS_RECORDS = (b"\x15", b"\x16")
+"""First bytes of an alert and of a handshake (RFC 8446 5.1)."""
 _MAX_LENGTH_DIGITS = 18  # more than any credible size
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
@@ -78,6 +81,8 @@ def has_begun(data: bytes) -> bool:
         ProtocolError: they belong to another protocol, or to a page without a head.
     """
     beginning = data.lstrip(b"\r\n")[: len(_BEGINNING)]
+    if beginning[:1] in _TLS_RECORDS:
+        raise ProtocolError(IS_TLS)
     if not _BEGINNING.startswith(beginning):
         raise ProtocolError("malformed response: it does not begin with HTTP/")
     return len(beginning) == len(_BEGINNING)
