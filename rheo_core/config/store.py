@@ -49,15 +49,12 @@ class LoadedSettings:
         settings: the settings; their `unclear` lists the requests that are refused.
         problems: a sentence about each mistake, including those of the environment, and about
             doubtful names.
-        environment_problems: mistakes in the environment that end the command, because no flag
-            replaces the setting.
-        faults: mistakes in the file that end the command, because neither a flag nor a variable
-            replaces the setting. They do not include `unclear` settings or settings of the app.
+        faults: mistakes that end the command, because neither a flag nor a variable replaces the
+            setting. They do not include `unclear` settings or settings of the app.
     """
 
     settings: Settings
     problems: tuple[str, ...] = ()
-    environment_problems: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
 
@@ -95,6 +92,14 @@ class _Source:
             if not mistake.place or mistake.place[0] not in overridden
         )
         return [each for each in closed if each is not None]
+
+    def faults(self, replaced: Container[str]) -> list[str]:
+        """Return sentences about mistakes that block no request, except in `replaced` settings."""
+        return [
+            each.sentence
+            for each in self.mistakes
+            if each.unclear is None and each.place[0] not in replaced
+        ]
 
 
 def _layer(values: Mapping[str, Any]) -> Settings:
@@ -138,19 +143,13 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
-    replaced = {*overridden, *_OF_THE_APP}
+    replaced = overridden.keys() | _OF_THE_APP
     return LoadedSettings(
         settings=settings.closed_by((*unclear, *environment.unclear(overridden))),
         problems=(*file.problems, *environment.problems),
-        environment_problems=tuple(
-            each.sentence
-            for each in environment.mistakes
-            if not each.place or each.place[0] not in replaced
-        ),
-        faults=tuple(
-            each.sentence
-            for each in file.mistakes
-            if each.unclear is None and each.place[0] not in replaced | environment.values.keys()
+        faults=(
+            *environment.faults(replaced),
+            *file.faults(replaced | environment.values.keys()),
         ),
     )
 

@@ -156,7 +156,7 @@ def test_bad_value_is_told_and_left_out(
     assert problem.startswith(f"{path}, line {line}: ")
     assert all(part in problem for part in parts)
     assert problem.isprintable()
-    assert loaded.environment_problems == ()
+    assert not any(each.startswith("Environment") for each in loaded.problems)
     assert path.read_text() == content
     assert [copy.read_text() for copy in copies(path)] == [content]
 
@@ -304,8 +304,8 @@ def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.Monke
     assert loaded.settings == build_settings_without_environment(monkeypatch, max_concurrent=4)
     assert len(loaded.problems) == 3
     of_the_engine, of_the_app = loaded.problems[:2], loaded.problems[2]
-    assert loaded.environment_problems == of_the_engine and "RHEO_KEYS" in of_the_app
-    assert with_flag.environment_problems == of_the_engine[1:]
+    assert loaded.faults == of_the_engine and "RHEO_KEYS" in of_the_app
+    assert with_flag.faults == of_the_engine[1:]
     assert "RHEO_MAX_CONCURRENT = 'many'" in loaded.problems[0]
     assert "1 to 4,096" in loaded.problems[0]
 
@@ -413,9 +413,10 @@ def test_two_spellings_of_one_variable_are_a_mistake(
     upper, lower = f"RHEO_{name.upper()}", f"rheo_{name}"
     monkeypatch.setenv(upper, values[0])
     monkeypatch.setenv(lower, values[0])
-    assert not load_settings(tmp_path / "settings.toml").environment_problems  # they agree
+    assert not load_settings(tmp_path / "settings.toml").problems  # they agree
     monkeypatch.setenv(lower, values[1])
     loaded = load_settings(tmp_path / "settings.toml")
     sentence = f"Environment: {upper} and {lower} differ, but set the same setting."
-    assert loaded.environment_problems == (sentence,)
-    assert bool(loaded.settings.unclear) is closes
+    assert loaded.problems == (sentence,)
+    assert [each.sentence for each in loaded.settings.unclear] == [sentence] * closes
+    assert loaded.faults == (sentence,) * (not closes)

@@ -11,6 +11,7 @@ from rheo_core.domain import HashConfig
 from rheo_core.domain.inspector_details import TransferDetails
 from rheo_core.domain.tuning import Tuning
 from rheo_core.domain.urls import host_of
+from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges, SentHop
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import Gate, Journal, serving, sha256
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
@@ -102,6 +103,53 @@ async def test_secrets_that_a_response_repeats_are_hidden(
     response = {name.lower(): value for name, value in details.hops[0].response}
     assert {response[name.lower()] for name in names} == {"***"}
     assert {name: response[name.lower()] for name in shown} == shown
+
+
+SHA256 = "4REjxQ4yrqUVicfSKYNO/cF9zNj5ANbzgDZt3/h3Qxo="
+SHOWN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Content-Length, ETag",
+    "Content-Digest": f"sha-256=:{SHA256}:",
+    "Repr-Digest": f"sha-256=:{SHA256}:, md5=:Ojk9c3dhfxgoKVVHYwFbHQ==:",
+    "Digest": f"SHA-256={SHA256},md5=Ojk9c3dhfxgoKVVHYwFbHQ==",
+    "Content-MD5": "Ojk9c3dhfxgoKVVHYwFbHQ==",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Amz-Checksum-Crc32": "DUoRhQ==",
+    "X-Amz-Checksum-Type": "FULL_OBJECT",
+    "X-Checksum-Sha256": "e1" * 32,
+    "X-Goog-Hash": "crc32c=n03x6A==, md5=Ojk9c3dhfxgoKVVHYwFbHQ==",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_fields_without_secrets_are_shown_whole(name: str) -> None:
+    assert shown_field(name, SHOWN[name]) == SHOWN[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Repr-Digest", "sha-256=:c4naryc4naryc4nary:"),
+        ("Digest", "token=c4nary7xQ9zK2mW8pL4v"),
+        ("X-Checksum-Sha256", "https://me:c4nary@h/"),
+        ("Content-MD5", "Ojk9c3dhfxgoKVVHYwFbHQ==, token=c4nary7xQ9zK2mW8pL4v"),
+        ("Refresh", "5; url=https://h/?token=c4nary7xQ9zK2mW8pL4v"),
+        ("Access-Control-Allow-Origin", "https://me:c4nary@h"),
+        ("X-Access-Policy-Token", "c4nary"),
+        ("Policy", "c4nary"),
+    ],
+)
+def test_a_secret_in_a_field_that_is_shown_is_hidden(name: str, value: str) -> None:
+    assert "c4nary" not in shown_field(name, value)
+
+
+def shown_field(name: str, value: str) -> str:
+    """Return the value of a field of a response as the inspector shows it."""
+    exchanges = RecentExchanges()
+    exchanges.note("id", [SentHop("http://h/", {}, 200, "OK", {name: value})])
+    ((_, shown),) = exchanges.of("id")[0].response
+    return shown
 
 
 @STRICTER_CLIENT
