@@ -56,8 +56,8 @@ class SizeGuess:
         """Return the bytes of some downloads of each kind, as if they had its mean size.
 
         Those of a kind without any known size, or without an extension, get the mean of all sizes.
-        Three films say nothing about 200 reports: this mean stands for at most as many downloads
-        as it comes from.
+        Three films say nothing about 200 reports, so this mean stands for no more downloads than it
+        comes from.
         """
         kinds = self._kinds.values()
         sized, size = sum(kind.sized for kind in kinds), sum(kind.size for kind in kinds)

@@ -553,7 +553,10 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Stop long work; or close or clear one thing: details, filter, range, marks or tab."""
+        """Stop long work; or close or clear one thing: details, filter, range or marks.
+
+        The tab stays, because the next key must not act on a download of another one.
+        """
         if self.work.stop():
             return
         if self.query_one(DetailsPane).display:
@@ -568,7 +571,7 @@ class MainScreen(Screen[None]):
             self.model.marked.clear()
             self._marks_changed()
         elif self.model.tab is not ALL:
-            self._filters.open_tab(ALL)
+            self.toast(f"Press {first_key('tab_all', self.keymap)} to show all downloads.")
 
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""

@@ -242,6 +242,9 @@ async def test_tabs_by_key_and_click_and_back() -> None:
         assert app.table.model.shown == []
         assert any("Nothing in the tab “Active”" in line for line in app.lines())
         await app.press("escape")
+        assert app.table.model.tab is BY_ID["active"]  # the next key acts in this tab
+        assert app.messages() == "Press 1 to show all downloads."
+        await app.press("1")
         assert app.table.model.tab is ALL
         place = app.main.query_one(TabBar).render().plain.index("4 Failed")
         await app.pilot.click(TabBar, offset=(place, 0))

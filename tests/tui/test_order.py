@@ -217,7 +217,7 @@ def test_downloads_of_unknown_size_count_as_large_as_the_others(extension: str) 
         for at, each in enumerate((93, 100, 107), 3)
     ]
     totals.add(films[0])
-    assert numbers() == (None, None, None)  # one size is no mean of three others
+    assert numbers() == (None, None, None)  # one size is not enough for three others
     totals.add(films[1])
     assert numbers() == (None, 193, None)  # the paused one does not move
     totals.add(films[2])
