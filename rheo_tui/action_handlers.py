@@ -19,7 +19,7 @@ from .action_reasons import (
     is_done,
 )
 from .existing_files import Decision
-from .formatting import at_most_names, count_text, limit_text, sentence
+from .formatting import at_most_names, count_text, limit_text, sentence, short_name
 from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
 from .undo import Change, Step, UndoStack
@@ -96,7 +96,7 @@ class DownloadHandlers:
         if pages:
             sentences.append(f"Queued again to save the web page: {count_text(pages)}.")
         if len(paths) == 1:
-            sentences.append(f"Kept as {printable(paths[0].name)}.")
+            sentences.append(f"Kept as {short_name(paths[0].name)}.")
         elif paths:
             sentences.append(f"Kept the data of {count_text(len(paths))}.")
         return " ".join(sentences) or "No data is left to keep."
@@ -368,7 +368,7 @@ def _ids(rows: Rows) -> list[str]:
 
 def _name_or_count(rows: Rows, count: int) -> str:
     """Return the name of the only one of `rows`, or the number of changed ones."""
-    return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+    return short_name(rows[0].name) if len(rows) == count == 1 else count_text(count)
 
 
 def _lost_login_text(rows: Rows) -> str:
@@ -385,7 +385,7 @@ def _deletion_text(deletion: Deletion, rows: Rows) -> str:
     deleted = [row for row in rows if row.id in deletion.ids]
     if not deleted:
         return ""
-    what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
+    what = short_name(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
         return f"Moved {what} to the trash."
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."

@@ -288,7 +288,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "clear", "escape", "Stop, close or clear", "List",
-        "Stop a long task, close the details, clear filter and marks, then show all downloads.",
+        "Stop a long task, close the details, or clear filter and marks; the tab stays open.",
     ),
     Action(
         "details", "enter", "Show details", "View",

@@ -15,7 +15,7 @@ from rheo_core.config.problems import explain, with_full_stop
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_core.domain.text import printable
 
-from .formatting import count_text, rate_input, size_text, speed_text
+from .formatting import count_text, rate_input, short_path, size_text, speed_text
 from .themes import NAMES, unknown_theme
 
 TABLES: Mapping[str, str] = {
@@ -151,7 +151,7 @@ def _text(name: str, value: Any) -> str:
         case int() | float():
             return f"{value:.12g}"
         case Path():
-            return _at_home(value)
+            return printable(short_path(value))
         case _ if name in TABLES:
             return _count(name, value)
         case tuple() if name == "schedule":
@@ -169,14 +169,6 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, float):  # all of them are times
         return f"{value:.12g} s"
     return _text(name, value) or "none"
-
-
-def _at_home(path: Path) -> str:
-    """Return a path with `~` for the home folder."""
-    try:
-        return printable(str("~" / path.relative_to(Path.home())))
-    except (ValueError, RuntimeError):
-        return printable(str(path))
 
 
 def _count(name: str, value: Any) -> str:

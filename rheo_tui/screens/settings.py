@@ -25,6 +25,7 @@ from rheo_tui.themes import colour_of
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
+from rheo_tui.widgets.search_input import OpenSearch
 
 _LABEL_WIDTH = 20
 _KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
@@ -74,7 +75,7 @@ class SettingsScreen(ModalScreen[None]):
         """Create the search, the list and the place to change a value."""
         with Vertical(classes="dialog dialog-settings") as dialog:
             dialog.border_title = "Settings"
-            yield PlainInput(placeholder="type to search", id="settings-search", compact=True)
+            yield OpenSearch(id="settings-search")
             yield ChoiceList(id="settings-list", compact=True, markup=False)
             yield Static("", id="settings-help", markup=False)
             yield PlainInput(id="settings-value", compact=True)
@@ -133,6 +134,7 @@ class SettingsScreen(ModalScreen[None]):
         is_shown = name is not None and name in names
         self._list.highlighted = names.index(name) if is_shown else first
         if not options:
+            self._moved()  # the list reports no cursor
             self._tell(f"No setting contains “{printable(words)}”.")
 
     @staticmethod
@@ -184,6 +186,8 @@ class SettingsScreen(ModalScreen[None]):
             "down": self._list.action_cursor_down,
             "pageup": self._list.action_page_up,
             "pagedown": self._list.action_page_down,
+            "home": self._list.action_first,
+            "end": self._list.action_last,
         }
         if self._edited is None and event.key in moves:
             event.stop()
@@ -306,6 +310,7 @@ class SettingsScreen(ModalScreen[None]):
             return await self._apply(self._settings)
 
         def closed(_: None) -> None:
+            self._search.value = ""  # so that one Esc closes the settings, too
             self._show("keys")
 
         self.app.push_screen(KeyEditorScreen(self._settings.keys, apply), closed)

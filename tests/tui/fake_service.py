@@ -139,7 +139,11 @@ class FakeService:
             return None
         self.configs[download_id] = config
         name = printable(config.get_destination_filename())
-        self.change(download_id, url=redact_url(config.source), name=name, priority=config.priority)
+        status = DownloadStatus.QUEUED if row.status.is_terminal else row.status
+        self.change(
+            download_id, url=redact_url(config.source), name=name, priority=config.priority,
+            status=status,
+        )  # fmt: skip
         return download_id
 
     async def history(
