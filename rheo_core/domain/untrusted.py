@@ -241,6 +241,8 @@ def _join_hashes(fields: dict[str, Any], ignored: list[str]) -> None:
     given, mirrors = fields.pop("hash_config", ()), fields.get("mirrors")
     several = given if isinstance(given, list | tuple) else [given]
     urls = (fields["url"], *(mirrors if isinstance(mirrors, tuple) else ()))
+    if not several and not any("#" in url for url in urls):  # the usual case
+        return
     joined = join_hashes(map(_checksum, several), urls)
     if joined.used is not None:
         fields["hash_config"] = joined.used
