@@ -26,6 +26,7 @@ from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 
+_TITLE = "Settings"
 _LABEL_WIDTH = 20
 _KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
 _LIST_KEYS = "↑↓ choose · Enter change · E open the file · / search · Esc close"
@@ -73,7 +74,7 @@ class SettingsScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Create the search, the list and the place to change a value."""
         with Vertical(classes="dialog dialog-settings") as dialog:
-            dialog.border_title = "Settings"
+            dialog.border_title = _TITLE
             yield PlainInput(placeholder="type to search", id="settings-search", compact=True)
             yield ChoiceList(id="settings-list", compact=True, markup=False)
             yield Static("", id="settings-help", markup=False)
@@ -86,6 +87,10 @@ class SettingsScreen(ModalScreen[None]):
         """Show all settings."""
         self._value.display = self._choices.display = False
         self._show()
+
+    @property
+    def _dialog(self) -> Vertical:
+        return self.query_one(Vertical)
 
     @property
     def _search(self) -> Input:
@@ -215,6 +220,7 @@ class SettingsScreen(ModalScreen[None]):
             self.call_later(self.action_open_file)
             return
         self._edited = setting
+        self._dialog.border_title = f"{_TITLE}: {setting.label}"
         self._is_from_list = self._list.has_focus
         if setting.choices:
             self._choices.set_options([Option(choice) for choice in setting.choices])
@@ -281,6 +287,7 @@ class SettingsScreen(ModalScreen[None]):
     def _end_edit(self) -> None:
         name = None if self._edited is None else self._edited.name
         self._edited = None
+        self._dialog.border_title = _TITLE
         self._value.display = self._choices.display = False
         (self._list if self._is_from_list else self._search).focus()
         self._show(name)
