@@ -214,7 +214,7 @@ class DownloadHandlers:
 
     async def _step_limit(self, context: Context, *, up: bool) -> str:
         rate = limit_step(context.speed_limit, up=up, speed=context.speed)
-        return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
+        return await self.limit(rate, context)
 
     async def do_lift(self, _: Context) -> str:
         """Lift the limits that hosts caused by refusing requests."""
@@ -234,19 +234,21 @@ class DownloadHandlers:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
-    async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> str:
+    async def limit(self, rate: int | None, context: Context) -> str:
         """Limit all downloads together.
 
         Args:
             rate: bytes/s; None lifts the limit.
-            before: the limit until now.
-            was_slow: True if slow mode was on until now.
+            context: the conditions until now.
         """
-        undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
+        undo = partial(
+            self._restore_limit,
+            self._service.settings.speed_limit,
+            was_slow=context.is_slow,
+            was_scheduled=bool(context.speed_limit_reason),
+        )
         await self._take(Step(undo, partial(self._set_limit, rate), _limit_change(rate)))
-        # The setting applies again after a restart.
-        lasts = "" if rate is None else " until you quit"
-        return f"{_limit_sentence(rate)} for all downloads{lasts}."
+        return f"{_limit_sentence(rate)} for all downloads."
 
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
@@ -319,6 +321,14 @@ class DownloadHandlers:
 
     async def _set_limit(self, rate: int | None) -> int:
         await self._service.set_speed_limit(rate)
+        return 1
+
+    async def _restore_limit(self, rate: int | None, *, was_slow: bool, was_scheduled: bool) -> int:
+        await self._service.set_speed_limit(rate)
+        if was_scheduled:
+            await self._service.follow_schedule()
+        if was_slow:
+            await self._service.set_slow(True)
         return 1
 
     async def _set_slow(self, on: bool) -> int:

@@ -73,7 +73,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
             _LABELS[name],
             group,
             _text(name, value),
-            _shown(name, value),
+            value_text(name, value),
             value != default,
             about + _in_the_file(name, default),
             choices_of(name),
@@ -161,7 +161,8 @@ def _text(name: str, value: Any) -> str:
     return str(value)
 
 
-def _shown(name: str, value: Any) -> str:
+def value_text(name: str, value: Any) -> str:
+    """Return the value of a setting as people read it, with its unit; `none` for an empty one."""
     if value is not None and name in _SPEEDS:
         return speed_text(value)
     if value is not None and name in _SIZES:

@@ -262,6 +262,7 @@ class MainScreen(Screen[None]):
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed=latest.speed_bps if latest else 0.0,
             speed_limit=latest.speed_limit_bps if latest else None,
+            speed_limit_reason=latest.speed_limit_reason if latest else "",
             is_slow=latest.is_slow if latest else False,
             has_filter=bool(self.model.filter) or self.model.tab not in TABS,
             own_tabs=len(self.model.own_tabs),

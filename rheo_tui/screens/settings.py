@@ -27,6 +27,7 @@ from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
 from rheo_tui.widgets.search_input import OpenSearch
 
+_TITLE = "Settings"
 _LABEL_WIDTH = 20
 _KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
 _LIST_KEYS = "↑↓ choose · Enter change · E open the file · / search · Esc close"
@@ -74,7 +75,7 @@ class SettingsScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Create the search, the list and the place to change a value."""
         with Vertical(classes="dialog dialog-settings") as dialog:
-            dialog.border_title = "Settings"
+            dialog.border_title = _TITLE
             yield OpenSearch(id="settings-search")
             yield ChoiceList(id="settings-list", compact=True, markup=False)
             yield Static("", id="settings-help", markup=False)
@@ -87,6 +88,10 @@ class SettingsScreen(ModalScreen[None]):
         """Show all settings."""
         self._value.display = self._choices.display = False
         self._show()
+
+    @property
+    def _dialog(self) -> Vertical:
+        return self.query_one(Vertical)
 
     @property
     def _search(self) -> Input:
@@ -219,6 +224,7 @@ class SettingsScreen(ModalScreen[None]):
             self.call_later(self.action_open_file)
             return
         self._edited = setting
+        self._dialog.border_title = f"{_TITLE}: {setting.label}"
         self._is_from_list = self._list.has_focus
         if setting.choices:
             self._choices.set_options([Option(choice) for choice in setting.choices])
@@ -285,6 +291,7 @@ class SettingsScreen(ModalScreen[None]):
     def _end_edit(self) -> None:
         name = None if self._edited is None else self._edited.name
         self._edited = None
+        self._dialog.border_title = _TITLE
         self._value.display = self._choices.display = False
         (self._list if self._is_from_list else self._search).focus()
         self._show(name)

@@ -397,11 +397,15 @@ class FakeService:
         if ids is None:
             self._record("set_speed_limit", bytes_per_second)
             self._limit = bytes_per_second
+            self.settings = self.settings.model_copy(update={"speed_limit": bytes_per_second})
             self._revision += 1
             return
         self._record("limit_each", (bytes_per_second, list(ids)))
         for row in ids:
             self.change(row, speed_limit_bps=bytes_per_second)
+
+    async def follow_schedule(self) -> None:
+        self._record("follow_schedule")
 
     async def lift_host_limits(self) -> list[str]:
         self._record("lift_host_limits")

@@ -80,6 +80,17 @@ async def test_a_change_is_checked_while_typing_and_saved() -> None:
         assert app.app.screen is app.main
 
 
+@pytest.mark.parametrize(
+    ("words", "label"), [("parallel", "Parallel downloads"), ("colours", "Colours")]
+)
+async def test_a_value_has_its_name_in_sight_on_the_smallest_screen(words: str, label: str) -> None:
+    async with running(size=(40, 10)) as app:
+        await edit(app, words)
+        assert f" Settings: {label} " in app.screen_text()
+        await app.press("escape")
+        assert " Settings ─" in app.screen_text()
+
+
 async def test_what_was_typed_stays_after_esc() -> None:
     async with running() as app:
         screen = await edit(app, "parallel", "9", "9", "escape")
