@@ -272,6 +272,7 @@ class LocalService:
         return replace(
             options,
             folder=options.download_dir or settings.download_dir,
+            rules=settings.rules,
             finds_files=True,
             exists=settings.file_exists_strategy,
             timeout=settings.timeout,
@@ -318,7 +319,8 @@ class LocalService:
             if config is None:
                 continue
             if exists is not None or config.file_exists_strategy is FileExistsStrategy.OVERWRITE:
-                config = config.model_copy(update={"file_exists_strategy": exists})
+                update = {"file_exists_strategy": exists, "overwrite_only": None}
+                config = config.model_copy(update=update)
             if (path := (paths or {}).get(download_id)) is not None:
                 config = saved_as(config, path, usual_folder(self._settings))
             again.append(config)
@@ -453,7 +455,7 @@ class LocalService:
 
         If downloads wait for a correction of the settings file, read it again afterwards.
         """
-        changed = await self._apply(settings)
+        changed = self._apply(settings)
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
         if self._manager.request_rules.unclear:
@@ -469,23 +471,11 @@ class LocalService:
         loaded = await asyncio.to_thread(self._load)
         rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
         if self._manager.request_rules.unclear or not rules.unclear:
-            await self._apply(loaded.settings)
+            self._apply(loaded.settings)
             self._manager.set_defaults(request_rules=rules)
         return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
 
-    async def _forget_overwrites(self) -> None:
-        """Let waiting downloads overwrite nothing once their folder changes.
-
-        The user was asked about a file in the present folder.
-        """
-        for record in tuple(self._manager.tracker.records()):
-            config, has_path = record.config, record.destination or record.config.has_folder
-            is_asked = config.file_exists_strategy is FileExistsStrategy.OVERWRITE
-            if is_asked and not has_path and not record.status.is_terminal:
-                usual = config.model_copy(update={"file_exists_strategy": None})
-                await self._manager.edit(record.id, usual)
-
-    async def _apply(self, settings: Settings) -> set[str]:
+    def _apply(self, settings: Settings) -> set[str]:
         """Apply settings and return the names of those that changed."""
         from rheo_core.engine import make_host_limits, make_retry_handler
 
@@ -494,8 +484,6 @@ class LocalService:
             for name in type(settings).model_fields
             if getattr(settings, name) != getattr(self._settings, name)
         }
-        if "download_dir" in changed:
-            await self._forget_overwrites()
         self._settings = settings
         self._manager.set_limits(
             max_concurrent=settings.max_concurrent,

@@ -286,7 +286,7 @@ async def test_the_file_that_is_shown_is_overwritten_if_the_user_says_so(
     await until(lambda: service._manager.stats.skipped == 1)
     (row,) = (await service.snapshot()).downloads
     decision = Decision(Choice.OVERWRITE)
-    await service.add_again([row.id], decision.strategy, decision.paths_of([row]))
+    await service.add_again([row.id], decision.strategy, decision.paths_of([row], folder))
     await until(lambda: service._manager.stats.completed == 1)
     assert names_in(folder) == ["thesis.txt"]
     assert (folder / "thesis.txt").read_bytes() == b"new"
