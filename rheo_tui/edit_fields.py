@@ -37,7 +37,7 @@ class Field(NamedTuple):
 
 def _link(text: str, config: FileConfig) -> Update:
     linked = config.with_link(text)
-    return {"fetch_url": linked.fetch_url, "hash_config": linked.hash_config}
+    return {name: getattr(linked, name) for name in ("fetch_url", "hash_config", "request")}
 
 
 def _name(text: str, _: FileConfig) -> Update:
@@ -78,7 +78,8 @@ def _headers(text: str, config: FileConfig) -> Update:
 
 def _login(text: str, config: FileConfig) -> Update:
     user = RequestOptions(user=text).user if text else None
-    return {"request": config.request.model_copy(update={"user": user, "bearer": None})}
+    others = config.request.for_another_login()
+    return {"request": others.model_copy(update={"user": user, "bearer": None})}
 
 
 def _login_note(text: str) -> str:

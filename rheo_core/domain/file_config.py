@@ -322,18 +322,33 @@ class FileConfig(BaseModel):
         A checksum in the fragment of `url` is used if the download has none.
 
         Raises:
-            ValueError: the URL or its checksum is not valid, or the two checksums differ.
+            ValueError: the URL or its checksum is not valid, the two checksums differ, or a list
+                chose the route by which the login in the URL would be sent.
         """
-        url, request = normalise_url(url), self.request
-        if self._auth_is_of_url and not _has_password(self.url) and not _has_password(url):
-            request = request.model_copy(update={"auth": None})
+        url = normalise_url(url)
+        self._check_login_in(url)
+        linked = self.model_copy(update={"request": self._request_with(url)})
+        return linked._fetched_from(url)
+
+    def _check_login_in(self, url: str) -> None:
+        known = ("", login_in(self.url), login_in(self.source))
+        if self.has_listed_route and login_in(url) not in known:
+            raise ValueError(
+                "the login in the link is not sent by a route that a list chose, such as its proxy"
+            )
+
+    def _request_with(self, url: str) -> RequestOptions:
+        """Return `request` for another link: its `auth` was meant for the former login."""
+        is_of_former = self._auth_is_of_url and not _has_password(self.url)
+        is_changed = is_of_former or login_in(url) not in ("", login_in(self.source))
+        return self.request.for_another_login() if is_changed else self.request
+
+    def _fetched_from(self, url: str) -> Self:
         if url == self.url:
-            return self.model_copy(update={"fetch_url": None, "request": request})
+            return self.model_copy(update={"fetch_url": None})
         own = filter(None, [self.hash_config])
         checksum = join_hashes((), [url], own=own).used
-        return self.model_copy(
-            update={"fetch_url": url, "hash_config": checksum, "request": request}
-        )
+        return self.model_copy(update={"fetch_url": url, "hash_config": checksum})
 
     def renewed_by(self, link: Self) -> Self:
         """Return a copy of this download that is fetched with the URL and options of `link`.
@@ -344,12 +359,17 @@ class FileConfig(BaseModel):
         headers and logins to the origin of `url`.
 
         Raises:
-            ValueError: two checksums of one algorithm differ.
+            ValueError: two checksums of one algorithm differ, or the login in the URL would be sent
+                by a route that another list chose.
         """
+        if not link.has_listed_route:
+            self._check_login_in(link.url)
         new = RequestOptions(headers=link.headers).over(link.request)
         if origin_of(link.url) != origin_of(self.url):
             new = new.route_only()
-        old = RequestOptions(headers=self.headers).over(self.request)
+        old = RequestOptions(headers=self.headers).over(self._request_with(link.url))
+        if new.has_login:
+            old = old.for_another_login()
         if old.has_login and not new.has_login and "auth" not in link.list_options:
             new = new.model_copy(update={"auth": None})  # meant for the login in its URL
         chosen = {name for name, value in new if value not in (None, ())}
@@ -365,7 +385,7 @@ class FileConfig(BaseModel):
             "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
             "hash_config": join_hashes(given, own=own).used,
         }
-        return self.model_copy(update=update).with_link(link.url)
+        return self.model_copy(update=update)._fetched_from(link.url)
 
     def without_options(self) -> Self:
         """Return a copy of this download without headers, logins and cookies.

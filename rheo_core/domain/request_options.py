@@ -199,6 +199,13 @@ class RequestOptions(BaseModel):
         in_headers = self.headers != for_any_origin(self.headers)
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
+    def for_another_login(self) -> Self:
+        """Return these options without the scheme that was meant for another login.
+
+        Digest stays, because it protects any login.
+        """
+        return self if self.auth in (None, "digest") else self.model_copy(update={"auth": None})
+
     def decide(self, option: str) -> bool:
         """Return True if these options determine `option`, so that no others can change it.
 

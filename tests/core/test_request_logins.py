@@ -566,6 +566,32 @@ def test_a_link_with_a_name_alone_does_not_keep_the_scheme_of_a_list() -> None:
     assert entry.config.with_link(link).options_for(link).auth is None
 
 
+@pytest.mark.parametrize("auth", ["basic", "any", "digest"])
+@pytest.mark.parametrize("outside", [{"url": OWN}, {"url": "http://h/a", "user": "x:y"}])
+def test_another_login_is_not_sent_by_the_scheme_of_a_list(
+    outside: dict[str, str], auth: str
+) -> None:
+    """The user pastes it in a link or a command; `any` may be basic."""
+    request = {"auth": auth} | ({"user": outside["user"]} if "user" in outside else {})
+    (entry,) = read_entries([json.dumps({"url": outside["url"], "request": request})])
+    config = entry.config
+    assert config is not None and config.request.auth == auth and not entry.refused
+    theirs = FileConfig(url="http://h/a").renewed_by(config)
+    links = ("http://me:secret@h/c", "http://me@h/c")
+    ways = [
+        *((way.with_link(link), link) for way in (config, theirs) for link in links),
+        *(
+            (way.renewed_by(FileConfig(url=link)), link)
+            for way in (config, theirs)
+            for link in links
+        ),
+        (config.renewed_by(FileConfig(url=PLAIN, request={"user": "me"})), PLAIN),
+    ]
+    rules = RequestRules(defaults=RequestOptions(netrc=True, auth="digest"))
+    for number, (way, link) in enumerate(ways):
+        assert rules.for_origin("h", way.options_for(link)).auth == "digest", number
+
+
 @pytest.mark.parametrize("login", [{}, {"user": "x:y"}])
 async def test_a_redirect_does_not_choose_a_stored_login(
     tmp_path: Path,
