@@ -103,7 +103,8 @@ class DownloadHandlers:
 
     async def download_again(self, rows: Rows, decision: Decision) -> str:
         """Queue downloads again although their files are on the disk."""
-        await self._service.add_again(_ids(rows), decision.strategy, decision.paths_of(rows))
+        paths = decision.paths_of(rows, self._service.settings.download_dir)
+        await self._service.add_again(_ids(rows), decision.strategy, paths)
         done = self.done("Queued again:", rows, rows)[:-1]
         return f"{done} ({decision.words}).{_lost_login_text(rows)}"
 

@@ -1,12 +1,11 @@
 """Convert a download to the fields of the edit dialog, and back."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from rheo_core.domain import FileConfig, FileExistsStrategy, HashConfig
+from rheo_core.domain import FileConfig, HashConfig
 from rheo_core.domain.file_config import MAX_CONNECTIONS, NOT_BY_LISTED_ROUTE
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import RequestOptions
@@ -188,10 +187,6 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
     changed = config
     for name in sorted(texts, key="link".__eq__):  # at the end, after a change of the checksum
         changed = changed.model_copy(update=_update(name, texts[name], config, changed))
-    is_moved = changed.get_destination_path(Path()) != config.get_destination_path(Path())
-    if is_moved and changed.file_exists_strategy is FileExistsStrategy.OVERWRITE:
-        # The user chose it for a file with the former path.
-        changed = changed.model_copy(update={"file_exists_strategy": None})
     if origin_of(changed.source) != origin_of(config.url):  # see `FileConfig.options_for`
         for name in SENT_FIELDS:
             if texts.get(name) and texts[name] != FIELDS[name].text(config):

@@ -33,10 +33,10 @@ class Decision(NamedTuple):
         is_replaced = self.choice is Choice.OVERWRITE
         return FileExistsStrategy.OVERWRITE if is_replaced else FileExistsStrategy.RENAME
 
-    def paths_of(self, rows: Sequence[DownloadSnapshot]) -> dict[str, Path]:
+    def paths_of(self, rows: Sequence[DownloadSnapshot], folder: Path) -> dict[str, Path]:
         """Return the paths of the files by the ids of their downloads, for `saved_as`."""
         if self.choice is Choice.OVERWRITE:
-            return {row.id: Path(row.destination) for row in rows if row.destination}
+            return {row.id: path_of(row, folder) for row in rows}
         return {row.id: Path(self.name) for row in rows} if self.name else {}
 
     @property
@@ -57,17 +57,17 @@ class Decision(NamedTuple):
 
 
 def saved_as(config: FileConfig, path: Path, base: Path | None) -> FileConfig:
-    """Return the config of a download whose file gets this path.
+    """Return the config of a download whose file gets this path; it may overwrite no other file.
 
-    Its response or a rule would otherwise make it overwrite another file than the one that the user
-    was asked about.
+    Its response or a rule would otherwise give it another path than the one that the user chose.
 
     Args:
         config: the download.
         path: an absolute path, or only a name.
         base: the folder of downloads without one of their own; None if rules decide.
     """
-    config = config.model_copy(update={"filename": path.name})
+    only = path if path.is_absolute() else None
+    config = config.model_copy(update={"filename": path.name, "overwrite_only": only})
     is_usual = base is not None and config.folder_below(base) == path.parent
     if is_usual or not path.is_absolute():
         return config  # with the same id, so that it replaces its ended download
@@ -79,9 +79,9 @@ def usual_folder(settings: Settings) -> Path | None:
     return None if settings.rules else settings.download_dir
 
 
-def paths_of(rows: Sequence[DownloadSnapshot]) -> list[Path]:
-    """Return the files that block downloads; only their names if the folders are unknown."""
-    return [Path(row.destination or row.name) for row in rows]
+def path_of(row: DownloadSnapshot, folder: Path) -> Path:
+    """Return the file of a download that has ended; in the download folder if it is unknown."""
+    return Path(row.destination) if row.destination else folder / row.name
 
 
 _WORDS = {

@@ -39,6 +39,7 @@ def read_options(
         links=links,
         patterns=glob,
         folder=settings.download_dir,
+        rules=settings.rules,
         # Without a dry run, the engine checks existing files when their download starts.
         finds_files=dry_run,
         exists=settings.file_exists_strategy,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .failures import Failure, FailureKind
+from .failures import EXISTING_KINDS, Failure, FailureKind
 from .hash_validation import ValidationResult
 from .hosts import HostWait
 
@@ -204,7 +204,7 @@ class DownloadSnapshot(NamedTuple):
     def has_file(self) -> bool:
         """True if the download ended with its file on the disk, or skipped an existing file."""
         if self.status is DownloadStatus.FAILED:
-            return self.failure_kind in (FailureKind.FILE_EXISTS, FailureKind.EXISTING_DIFFERS)
+            return self.failure_kind in EXISTING_KINDS
         return self.status in (DownloadStatus.COMPLETED, DownloadStatus.SKIPPED)
 
 

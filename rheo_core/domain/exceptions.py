@@ -74,10 +74,12 @@ class DownloadError(DownloadManagerError):
     Attributes:
         kind: kind of the failure.
         brief: the message without host and path; "" if it cannot be shortened.
+        existing: the existing file that is in the way; None if there is none.
     """
 
     kind = FailureKind.OTHER
     brief = ""
+    existing: Path | None = None
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -93,7 +95,7 @@ class FileExistsError(DownloadError):
     kind = FailureKind.FILE_EXISTS
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = self.existing = path
         super().__init__(f"file already exists: {path}")
 
 
@@ -388,7 +390,7 @@ class FileValidationError(DownloadError):
     def of_existing(cls, path: Path, problem: str) -> "FileValidationError":
         """Return the error for an existing file that differs from the requested one."""
         error = cls(f"the existing {printable(path.name)}{problem}{_FILE_UNCHANGED}")
-        error.kind = FailureKind.EXISTING_DIFFERS
+        error.kind, error.existing = FailureKind.EXISTING_DIFFERS, path
         return error
 
 
@@ -454,7 +456,7 @@ class HashMismatchError(FileValidationError):
         super().__init__(problem)
         self.brief = wrong
         if was_there:
-            self.kind = FailureKind.EXISTING_DIFFERS
+            self.kind, self.existing = FailureKind.EXISTING_DIFFERS, file_path
         elif bad_pieces:
             self.kind = FailureKind.PIECES
         else:

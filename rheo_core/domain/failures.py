@@ -62,6 +62,8 @@ _CAUSES = {
 }
 LOGIN_KINDS = frozenset({FailureKind.LOGIN_MISSING, FailureKind.LOGIN_REFUSED})
 """Failures caused by a missing or wrong name or password."""
+EXISTING_KINDS = frozenset({FailureKind.FILE_EXISTS, FailureKind.EXISTING_DIFFERS})
+"""Failures caused by an existing file."""
 
 
 class Failure(NamedTuple):

@@ -90,6 +90,11 @@ class FileConfig(BaseModel):
     file_exists_strategy: FileExistsStrategy | None = Field(
         default=None, description="Action if the file exists; None: that of the manager"
     )
+    overwrite_only: Path | None = Field(
+        default=None,
+        description="The only file that `overwrite` may replace, as an absolute path; None: any "
+        "file with the requested name and folder",
+    )
     mirrors: tuple[Annotated[str, BeforeValidator(normalise_url)], ...] = Field(
         default=(),
         description=f"Other http(s) URLs of the same file, at most {MAX_MIRRORS}; its segments are "
@@ -215,16 +220,16 @@ class FileConfig(BaseModel):
             raise ValueError(f"destination_subdir {shown!r} must not contain NUL")
         return value
 
-    @field_validator("download_dir")
+    @field_validator("download_dir", "overwrite_only")
     @classmethod
-    def _check_download_dir(cls, value: Path | None) -> Path | None:
+    def _check_path(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None:
             return None
         text = str(value)
         if not value.is_absolute():
-            raise ValueError(f"download_dir {printable(text)!r} must be an absolute path")
+            raise ValueError(f"{info.field_name} {printable(text)!r} must be an absolute path")
         if not is_unicode(text) or "\x00" in text:
-            raise ValueError(f"download_dir {printable(text)!r} contains invalid characters")
+            raise ValueError(f"{info.field_name} {printable(text)!r} contains invalid characters")
         return value
 
     def model_post_init(self, context: Any, /) -> None:
@@ -329,7 +334,8 @@ class FileConfig(BaseModel):
         headers and logins to the origin of `url`.
 
         Raises:
-            ValueError: two checksums of one algorithm differ.
+            ValueError: two checksums of one algorithm differ, or the login in the URL would be sent
+                by a route that another list chose.
         """
         new = RequestOptions(headers=link.headers).over(link.request)
         if origin_of(link.url) != origin_of(self.url):
@@ -398,6 +404,21 @@ class FileConfig(BaseModel):
         """Return the requested folder of the file; see `get_destination_path`."""
         base = self.download_dir or base_dir
         return base / self.destination_subdir if self.destination_subdir else base
+
+    def strategy_at(self, path: Path, default: FileExistsStrategy) -> FileExistsStrategy:
+        """Return the action if a file exists at `path`.
+
+        A choice to overwrite one file is none for the file of another folder or name, which the
+        download may get after a restart, an edit or other settings.
+
+        Args:
+            path: path of the file, without a number.
+            default: action of the manager.
+        """
+        own = self.file_exists_strategy
+        if own is FileExistsStrategy.OVERWRITE and self.overwrite_only not in (None, path):
+            own = None
+        return own or default
 
     @property
     def has_folder(self) -> bool:

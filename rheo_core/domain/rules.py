@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,6 +20,9 @@ from pydantic import (
 from .hosts import find_host, normalise_host_pattern
 from .paths import expand_path
 from .text import printable
+
+if TYPE_CHECKING:
+    from .file_config import FileConfig
 
 _log = logging.getLogger(__name__)
 _PATTERN_SECONDS = 0.1  # a search blocks the event loop
@@ -108,6 +112,23 @@ class Rule(BaseModel):
 def folder_by_rule(rules: Sequence[Rule], url: str, name: str, type: str | None) -> str | None:
     """Return the folder of the first rule that matches; None if none does."""
     return next((rule.folder for rule in rules if rule.matches(url, name, type)), None)
+
+
+def folder_for(
+    config: "FileConfig", base: Path, rules: Sequence[Rule], name: str, type: str | None
+) -> Path:
+    """Return the folder of a file: the requested one, or else that of the first matching rule.
+
+    Args:
+        config: the download.
+        base: the download folder.
+        rules: the rules of the settings.
+        name: name of the file.
+        type: media type of the file; None if it is unknown.
+    """
+    if config.has_folder:
+        return config.folder_below(base)
+    return base / (folder_by_rule(rules, config.url, name, type) or "")
 
 
 def read_rules(value: object) -> tuple[Rule, ...]:

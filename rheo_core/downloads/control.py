@@ -249,15 +249,15 @@ class DownloadController:
         again.config, again.id, again.priority = config, config.id, config.priority
         if stays_paused:
             again.status = DownloadStatus.PAUSED
-        if config.id == record.id:
-            again.destination, again.final_name = record.destination, record.final_name
-        else:
+        if config.id != record.id:
             try:
                 await self._rename(record, again)
             except DownloadError:
                 if not record.status.is_terminal and not stays_paused:
                     self._context.admission.requeue(record.config)
                 raise
+        elif not record.is_blocked:
+            again.destination, again.final_name = record.destination, record.final_name
         if stays_paused:
             self._context.tracker.add(again)
             self._context.lifecycle.paused(again)

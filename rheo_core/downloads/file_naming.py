@@ -21,7 +21,7 @@ from rheo_core.domain.filenames import (
     fit_filename,
     number_filename,
 )
-from rheo_core.domain.rules import Rule, folder_by_rule
+from rheo_core.domain.rules import Rule, folder_for
 
 _SHORT_LIMITS = (200, 143, 120)
 """Limits to try if a file system accepts only shorter names than it reports."""
@@ -46,9 +46,7 @@ class Folders:
 
     def folder_of(self, config: FileConfig, name: str, type: str | None) -> Path:
         """Return the folder for a name and a media type; a requested folder takes precedence."""
-        if config.has_folder:
-            return config.folder_below(self.base)
-        return self.base / (folder_by_rule(self.rules, config.url, name, type) or "")
+        return folder_for(config, self.base, self.rules, name, type)
 
     def path_by_response(
         self, config: FileConfig, path: Path, name: str | None, type: str | None

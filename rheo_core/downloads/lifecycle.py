@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rheo_core.domain.cancellation import CancelledFrom
 from rheo_core.domain.downloads import DownloadStatus
-from rheo_core.domain.exceptions import DiskFullError, failure_of
+from rheo_core.domain.exceptions import DiskFullError, DownloadError, failure_of
 from rheo_core.domain.hash_validation import HashAlgorithm
 from rheo_core.domain.text import printable, redact
 from rheo_core.events import (
@@ -147,6 +147,9 @@ class Lifecycle:
     def failed(self, record: DownloadRecord, error: Exception) -> None:
         """Report a failure without another attempt."""
         info = self._note_error(record, error)
+        existing = error.existing if isinstance(error, DownloadError) else None
+        if existing is not None and record.destination is None:
+            record.destination, record.final_name = existing, existing.name
         url = printable(redact(record.config.url))  # a log may go to a terminal as it is
         _log.warning("%s failed: %s", url, printable(info.message), extra={IS_EVENT: True})
         self._end(record, DownloadStatus.FAILED)

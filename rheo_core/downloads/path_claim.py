@@ -33,7 +33,7 @@ class PathClaim:
     """Chooses the path for the file of one attempt, and keeps its locks until `release`.
 
     Attributes:
-        strategy: of the download, for a file that exists.
+        strategy: of the download, for a file at the path claimed last.
         checksum: from the user or a checksum file.
         name_in_response: the name that the server gave, if any.
         has_response: a response is open, and counts as a connection to its host.
@@ -50,7 +50,7 @@ class PathClaim:
     def __init__(self, context: AttemptContext, record: DownloadRecord) -> None:
         self._context = context
         self._record = record
-        self.strategy = record.config.file_exists_strategy or context.resolver.default_strategy
+        self.strategy = context.resolver.default_strategy
         self.checksum: HashConfig | None = None
         self.name_in_response: str | None = None
         self.has_response = False
@@ -75,9 +75,11 @@ class PathClaim:
             ResponseIsOpenError: close the response, and claim the path again.
         """
         self._best, self.lender = None, ""
+        plain, number = self._without_number(path)
+        default = self._context.resolver.default_strategy
+        self.strategy = self._record.config.strategy_at(plain, default)
         if self.strategy is FileExistsStrategy.ERROR:
             return await self._claim_strictly(path)
-        plain, number = self._without_number(path)
         async with self._context.locks.turn(plain):  # otherwise two would skip each other's names
             if self._record.name_number and await self._begun_at(path):  # of this link alone
                 return path
@@ -90,9 +92,9 @@ class PathClaim:
         """Return True if the complete download may replace a file at `path`."""
         if self.strategy is not FileExistsStrategy.OVERWRITE:
             return False
-        if self._is_asked_for:
+        if self._is_asked_for(path):
             return True
-        return self._may_replace(await self._context.disk.run(source_at, path))
+        return self._may_replace(path, await self._context.disk.run(source_at, path))
 
     def holds(self, path: Path) -> bool:
         """Return True if this attempt has locked `path`."""
@@ -194,7 +196,9 @@ class PathClaim:
                 continue
             check = await self._check(candidate, part if number == former else None)
             self._note(check)
-            may_take = self._may_take(check, is_best=not index, has_existing=bool(existing))
+            may_take = self._may_take(
+                candidate, check, is_best=not index, has_existing=bool(existing)
+            )
             if check.is_free and may_take:  # true for most; there are no part files to look at
                 return candidate
             if may_take or check.occupant is Occupant.SHARED:
@@ -274,19 +278,22 @@ class PathClaim:
         number, name = self._record.name_number, self._record.config.get_destination_filename()
         return bool(number and self._best and self._best.name == number_filename(name, number))
 
-    @property
-    def _is_asked_for(self) -> bool:
-        """True if the path claimed last is the one known before any response.
+    def _is_asked_for(self, path: Path) -> bool:
+        """Return True if the user chose to replace the file at the path claimed last.
 
-        A path that comes from a response is not, because a server would choose which file is
-        replaced.
+        Unless the user named the file, its path is known before any response. Otherwise a server
+        would choose which file is replaced.
         """
+        only = self._record.config.overwrite_only
+        if only is not None:
+            return path == only
         return self._best is not None and self._best == self.expected_path
 
-    def _may_take(self, check: PathCheck, *, is_best: bool, has_existing: bool) -> bool:
+    def _may_take(self, path: Path, check: PathCheck, *, is_best: bool, has_existing: bool) -> bool:
         """Return True if the file may have a path with these contents.
 
         Args:
+            path: the path.
             check: the contents.
             is_best: the path has the best number.
             has_existing: a better number has a file that may count as the download's file.
@@ -299,16 +306,19 @@ class PathClaim:
             case Occupant.SPECIAL:
                 return is_best and self.strategy is not FileExistsStrategy.RENAME
             case Occupant.FILE if self.strategy is FileExistsStrategy.OVERWRITE:
-                return not self._is_anothers(check) and self._may_replace(check.source)
+                return not self._is_anothers(check) and self._may_replace(path, check.source)
         return False
 
-    def _may_replace(self, source: str | None) -> bool:
+    def _may_replace(self, path: Path, source: str | None) -> bool:
         """Return True if `overwrite` may replace a file with this source; see `source_at`.
 
         Without attributes, rheo recognises the n-th file of an earlier run only by its name.
         """
-        is_known = self._is_asked_for or source == self.source
-        return is_known or (self._is_nth and source is None)
+        if self._is_asked_for(path):
+            return True
+        if self._record.config.overwrite_only is not None:
+            return False
+        return source == self.source or (self._is_nth and source is None)
 
     def _kept_for_others(self, check: PathCheck, *, is_spare: bool) -> set[str]:
         """Return the owners of an existing file; none if it may count as this download's file.
@@ -387,7 +397,7 @@ class PathClaim:
             owner = context.names.part_owner(self._record.config, self.checksum)
             part = PartFile(path, owner, key=context.options.key)
         is_free = context.part_listings.is_free(part.folder)
-        follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for
+        follow = self.strategy is not FileExistsStrategy.OVERWRITE or not self._is_asked_for(path)
         check = await context.disk.submit_to(
             context.path_checks, PathCheckRequest(part, prepare, is_free, follow)
         )

@@ -279,7 +279,7 @@ class DownloadWorker:
                 be dropped. It stays in its place.
         """
         path, earlier = self.folders.path_of(config), self.destination(record)
-        strategy = config.file_exists_strategy or self.resolver.default_strategy
+        strategy = config.strategy_at(path, self.resolver.default_strategy)
         is_skipped = strategy is FileExistsStrategy.SKIP and record.bytes_downloaded > 0
 
         def move(part: PartFile) -> PartFile | None:

@@ -21,6 +21,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import filename_from_url
 from rheo_core.domain.hash_validation import HashAlgorithm, HashConfig
 from rheo_core.domain.redaction import has_login
+from rheo_core.domain.rules import folder_for
 from rheo_core.domain.schedule import start_text
 from rheo_core.domain.text import at_most, printable, redact, redact_unreadable, shorten
 from rheo_core.domain.units import count_text
@@ -333,8 +334,10 @@ class _Reader:
         )
         if folder is not None and strategy.keeps_existing and not is_compared:
             name = config.get_destination_filename()
-            path = f"{config.download_dir or folder}/{config.destination_subdir or '.'}/{name}"
-            # First without `Path`, which would double the time of a long list.
+            if rules := self._options.rules:
+                path = str(folder_for(config, folder, rules, name, config.type) / name)
+            else:  # without `Path`, which would double the time of a long list
+                path = f"{config.download_dir or folder}/{config.destination_subdir or '.'}/{name}"
             if os.path.isfile(path):
                 return Verdict.ON_DISK, f"already on disk: {name}", path
         return Verdict.OK, "", ""

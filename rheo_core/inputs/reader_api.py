@@ -13,6 +13,7 @@ from rheo_core.domain.file_exists import FileExistsStrategy
 from rheo_core.domain.filenames import folder_path, sanitise_filename
 from rheo_core.domain.hash_hints import hash_in_line
 from rheo_core.domain.paths import check_relative
+from rheo_core.domain.rules import Rule
 from rheo_core.domain.text import printable
 from rheo_core.domain.untrusted import NOTHING, Untrusted
 from rheo_core.domain.urls import normalise_url
@@ -64,7 +65,8 @@ class ReadOptions:
         subfolder: folder below the download folder for downloads whose text names none.
         download_dir: folder that the user chose for these downloads in place of the download
             folder.
-        finds_files: report files in `folder` that exist.
+        rules: rules that choose folders below `folder`.
+        finds_files: report files that exist in the folders of the downloads.
         exists: the user's strategy for files that exist; a text can only make it stricter. None
             if it is unknown.
         timeout: the user's limit for an attempt, seconds; a text can only lower it. None if there
@@ -78,6 +80,7 @@ class ReadOptions:
     folder: Path | None = None
     subfolder: str | None = None
     download_dir: Path | None = None
+    rules: Sequence[Rule] = ()
     finds_files: bool = False
     exists: FileExistsStrategy | None = None
     timeout: float | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rheo_core.domain.downloads import DownloadInfo, DownloadSnapshot, DownloadStatus, Rank
-from rheo_core.domain.failures import Failure
+from rheo_core.domain.failures import EXISTING_KINDS, Failure
 from rheo_core.domain.file_config import FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
 from rheo_core.domain.inspector_details import TransferDetails
@@ -116,6 +116,13 @@ class DownloadRecord:
         if self.final_name is None:
             return self.config.get_destination_filename()
         return self.final_name
+
+    @property
+    def is_blocked(self) -> bool:
+        """True if it failed before its first byte because of a file, which is its `destination`."""
+        failure = None if self.stats_or_none is None else self.stats_or_none.failure
+        is_failed = self.status is DownloadStatus.FAILED and not self.bytes_downloaded
+        return is_failed and failure is not None and failure.kind in EXISTING_KINDS
 
     @property
     def stats(self) -> AttemptStats:

@@ -15,7 +15,7 @@ from rheo_core.domain.failures import LOGIN_KINDS
 from rheo_core.domain.text import printable
 from rheo_tui.action_reasons import can_edit
 from rheo_tui.columns import Column, ColumnChoice
-from rheo_tui.existing_files import Decision, paths_of
+from rheo_tui.existing_files import Decision, path_of
 from rheo_tui.failure_groups import FailureGroup
 from rheo_tui.formatting import count_text
 from rheo_tui.menus import MenuItem
@@ -175,7 +175,9 @@ class Dialogs:
         """Open the choices for files on the disk; call `decided` with the decision, or None."""
         from .existing_file import ExistingFileScreen
 
-        self._app.push_screen(ExistingFileScreen(paths_of(rows)), decided)
+        folder = self._client.service.settings.download_dir
+        paths = [path_of(row, folder) for row in rows]
+        self._app.push_screen(ExistingFileScreen(paths), decided)
 
     async def is_sure_to_delete(self, count: int) -> bool:
         """Ask before `count` files are deleted; return True for yes. Needs a worker."""

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from rheo_core.domain import DownloadSnapshot
 from rheo_core.domain.downloads import HistoryTotals
 from rheo_core.domain.text import printable
-from rheo_tui.existing_files import Choice, Decision, paths_of
+from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.file_manager import folder_of, open_path
 from rheo_tui.formatting import (
@@ -233,10 +233,11 @@ class HistoryScreen(ModalScreen[None]):
         """Ask what to do about files on the disk; return None to queue nothing."""
         from .existing_file import ExistingFileScreen
 
-        decision = await self.app.push_screen_wait(ExistingFileScreen(paths_of(rows)))
+        paths = [Path(row.destination) for row in rows]
+        decision = await self.app.push_screen_wait(ExistingFileScreen(paths))
         if decision is None or decision.choice is not Choice.OPEN:
             return decision
-        await self._open(Path(rows[0].destination))
+        await self._open(paths[0])
         return None
 
     async def _queue(
@@ -251,9 +252,8 @@ class HistoryScreen(ModalScreen[None]):
             await service.add_again(others)
         words = ""
         if decision is not None:
-            await service.add_again(
-                [row.id for row in existing], decision.strategy, decision.paths_of(existing)
-            )
+            paths = decision.paths_of(existing, service.settings.download_dir)
+            await service.add_again([row.id for row in existing], decision.strategy, paths)
             words = f" ({decision.words})"
         await self._leave_out(rows)
         what = rows[0].name if len(rows) == 1 else count_text(len(rows))

@@ -28,7 +28,7 @@ from rheo_tui.actions import BY_ID, Action, advice_text, bindings, first_key, ha
 from rheo_tui.columns import QUEUE_ORDER, Column, ColumnChoice
 from rheo_tui.command_handlers import CommandHandlers
 from rheo_tui.commands import equal_command, targets_text
-from rheo_tui.existing_files import Choice, Decision
+from rheo_tui.existing_files import Choice, Decision, path_of
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
@@ -513,8 +513,7 @@ class MainScreen(Screen[None]):
         if decision is None:
             return
         if decision.choice is Choice.OPEN:
-            row = rows[0]
-            self._open(Path(row.destination or self._service.settings.download_dir / row.name))
+            self._open(path_of(rows[0], self._service.settings.download_dir))
             return
         self.run_in_background(
             BY_ID["existing"].title, partial(self._downloads.download_again, rows, decision)

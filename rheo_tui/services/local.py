@@ -30,8 +30,9 @@ from rheo_core.domain.redaction import is_redacted
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
-from rheo_tui.existing_files import saved_as, usual_folder
+from rheo_tui.existing_files import usual_folder
 
+from .added_again import name_of, repeated, with_options_of
 from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
 from .trash import HeldFiles, delete_file, remove_leftovers
@@ -52,8 +53,6 @@ _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
 _REPLACEABLE = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
 """States of downloads that another one with the same id replaces."""
-_KEPT_OPTIONS = ("hash_config", "pieces", "sidecar", "timeout", "speed_limit", "connections")
-"""Options of a download that one with the same id takes over unless it has its own."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -272,6 +271,7 @@ class LocalService:
         return replace(
             options,
             folder=options.download_dir or settings.download_dir,
+            rules=settings.rules,
             finds_files=True,
             exists=settings.file_exists_strategy,
             timeout=settings.timeout,
@@ -280,15 +280,18 @@ class LocalService:
     async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
         """Queue downloads; if `paused`, they wait until they are resumed.
 
-        One that replaces a failed download keeps its proxy, its login and other options.
+        One that replaces a failed download keeps its proxy, its login, its checks and other
+        options. If its checksum contradicts theirs, it is not added, which is a problem to report.
         """
         rows = self._rows_now()
-        ended = {
-            config.id: await self._manager.find_config(config.id, to_show=True)
+        replaced = [
+            config.id
             for config in configs
             if (row := rows.get(config.id)) is not None and row.status in _REPLACEABLE
-        }
-        configs = [_with_options_of(ended.get(config.id), config) for config in configs]
+        ]
+        if replaced:
+            ended = {each: await self._manager.find_config(each, to_show=True) for each in replaced}
+            configs = list(self._with_options_of(ended, configs))
         added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
         with self._as_one_event(configs, *added) as event:
             await self._manager.add(configs, paused=paused)
@@ -315,14 +318,27 @@ class LocalService:
             )
         again = []
         for download_id, config in zip(ids, configs, strict=True):
-            if config is None:
-                continue
-            if exists is not None or config.file_exists_strategy is FileExistsStrategy.OVERWRITE:
-                config = config.model_copy(update={"file_exists_strategy": exists})
-            if (path := (paths or {}).get(download_id)) is not None:
-                config = saved_as(config, path, usual_folder(self._settings))
-            again.append(config)
+            if config is not None:
+                path = (paths or {}).get(download_id)
+                again.append(repeated(config, exists, path, usual_folder(self._settings)))
         await self.add(again)
+
+    def _with_options_of(
+        self, ended: Mapping[str, FileConfig | None], configs: Sequence[FileConfig]
+    ) -> Iterator[FileConfig]:
+        """Yield downloads with the options of `ended` ones; report those that contradict them."""
+        for config in configs:
+            if (before := ended.get(config.id)) is None:
+                yield config
+                continue
+            try:
+                kept, note = with_options_of(before, config)
+            except ValueError as error:
+                self._problems.append(f"{name_of(config)} is not added again: {error}.")
+                continue
+            if note:
+                self._problems.append(f"{note}.")
+            yield kept
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""
@@ -453,7 +469,7 @@ class LocalService:
 
         If downloads wait for a correction of the settings file, read it again afterwards.
         """
-        changed = await self._apply(settings)
+        changed = self._apply(settings)
         if self._save and changed:
             await asyncio.to_thread(save_settings, settings, only=changed)
         if self._manager.request_rules.unclear:
@@ -469,23 +485,11 @@ class LocalService:
         loaded = await asyncio.to_thread(self._load)
         rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
         if self._manager.request_rules.unclear or not rules.unclear:
-            await self._apply(loaded.settings)
+            self._apply(loaded.settings)
             self._manager.set_defaults(request_rules=rules)
         return list(dict.fromkeys((*loaded.problems, *(each.sentence for each in rules.unclear))))
 
-    async def _forget_overwrites(self) -> None:
-        """Let waiting downloads overwrite nothing once their folder changes.
-
-        The user was asked about a file in the present folder.
-        """
-        for record in tuple(self._manager.tracker.records()):
-            config, has_path = record.config, record.destination or record.config.has_folder
-            is_asked = config.file_exists_strategy is FileExistsStrategy.OVERWRITE
-            if is_asked and not has_path and not record.status.is_terminal:
-                usual = config.model_copy(update={"file_exists_strategy": None})
-                await self._manager.edit(record.id, usual)
-
-    async def _apply(self, settings: Settings) -> set[str]:
+    def _apply(self, settings: Settings) -> set[str]:
         """Apply settings and return the names of those that changed."""
         from rheo_core.engine import make_host_limits, make_retry_handler
 
@@ -494,8 +498,6 @@ class LocalService:
             for name in type(settings).model_fields
             if getattr(settings, name) != getattr(self._settings, name)
         }
-        if "download_dir" in changed:
-            await self._forget_overwrites()
         self._settings = settings
         self._manager.set_limits(
             max_concurrent=settings.max_concurrent,
@@ -601,14 +603,3 @@ class LocalService:
 def _drain(waiting: deque[T]) -> list[T]:
     """Empty a deque into a list; items that another thread appends meanwhile stay."""
     return [waiting.popleft() for _ in range(len(waiting))]
-
-
-def _with_options_of(before: FileConfig | None, config: FileConfig) -> FileConfig:
-    """Return a download with the options and checks that an earlier one of its id had."""
-    if before is None:
-        return config
-    renewed = before.model_copy(update={"hash_config": None}).renewed_by(config)
-    update = {name: getattr(renewed, name) for name in ("headers", "request", "list_options")}
-    # A URL alone means the same download, so it neither drops a check nor lifts a limit.
-    update |= {name: getattr(config, name) or getattr(before, name) for name in _KEPT_OPTIONS}
-    return config.model_copy(update=update)

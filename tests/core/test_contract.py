@@ -118,7 +118,7 @@ FIELDS: dict[type[BaseModel], str] = {
         "url type description priority size_human size_bytes filename destination_subdir "
         "hash_config timeout file_exists_strategy mirrors fetch_url headers speed_limit start_at "
         "sidecar request pieces check_existing accept_html connections ignore_digest list_options "
-        "compute_hash download_dir"
+        "compute_hash download_dir overwrite_only"
     ),
     DownloadInfo: (
         "id url status bytes_downloaded total_bytes error http_status average_speed_bps "

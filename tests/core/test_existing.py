@@ -9,6 +9,7 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, FileExistsStrategy, HashAlgorithm, HashConfig
 from rheo_core.domain.hash_validation import PieceHashes
+from rheo_core.domain.rules import read_rules
 from rheo_core.domain.units import count_text
 from tests import waiting
 from tests.core.engine import (
@@ -278,6 +279,49 @@ async def test_a_link_to_a_file_is_not_overwritten(
         assert "a.bin: exists and is not a regular file" in error_of(manager, config)
         assert not journal.names(progress=True).count("progress")
         assert names_in(tmp_path) == ["a.bin", "victim"]
+
+
+async def reopened(session: Path, folder: Path, **options: Any) -> None:
+    """Run the downloads of a session to their end, with their part files in `folder`."""
+    async with DownloadManager(download_dir=folder, session_path=session, **options) as manager:
+        await manager.resume_many([row.id for row in manager.snapshot().downloads])
+        await manager.wait_until_complete(timeout=30)
+
+
+@pytest.mark.parametrize("change", ["", "folder", "name", "subfolder", "rule", "response"])
+@pytest.mark.parametrize("subdir", [None, "isos"])
+async def test_an_overwrite_of_one_file_is_none_of_another(
+    server: MisbehavingServer, tmp_path: Path, change: str, subdir: str | None
+) -> None:
+    """A restart comes between, with another folder or rule, or an edit."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    asked = old / (subdir or "") / "a"
+    others = [
+        *(folder / name for folder in (old, new, new / "isos", old / "isos") for name in "ab"),
+        old / "c" / "a",
+    ]
+    for path in (*others, asked):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"the user's")
+    named = {"Content_Disposition": "attachment; filename=b"} if change == "response" else {}
+    config = FileConfig(
+        url=server.on("/a", serving(BODY, **named)),
+        destination_subdir=subdir,
+        file_exists_strategy=FileExistsStrategy.OVERWRITE,
+        overwrite_only=asked,
+    )
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=old, session_path=session) as manager:
+        await manager.add([config], paused=True)
+        if change == "name":
+            await manager.edit(config.id, config.model_copy(update={"filename": "b"}))
+        elif change == "subfolder":
+            await manager.edit(config.id, config.model_copy(update={"destination_subdir": "c"}))
+    rules = read_rules([{"folder": "c", "host": "127.0.0.1"}] if change == "rule" else [])
+    await reopened(session, new if change == "folder" else old, rules=rules)
+    replaced = [path for path in (*others, asked) if path.read_bytes() != b"the user's"]
+    is_asked = not change or (change == "rule" and subdir)  # a requested folder precedes a rule
+    assert set(replaced) == ({asked} if is_asked else set())
 
 
 @pytest.mark.parametrize("strategy", ["skip", "overwrite"])

@@ -109,6 +109,21 @@ def test_the_login_in_a_link_does_not_change_how_that_of_the_download_is_sent() 
         assert (renewed["user"], renewed["auth"]) == ("a:b", auth)
 
 
+@pytest.mark.parametrize("name", ["proxy", "ca_file", "interface", "allow_downgrade"])
+def test_no_login_in_a_link_is_sent_by_a_route_that_a_list_chose(name: str) -> None:
+    own = FileConfig(url="https://x:y@h/f.iso", request={name: ROUTE[name]})
+    config = own.model_copy(update={"list_options": (name,)})
+    link = NEW.replace("h/", "me:secret@h/")
+    for change in (config.with_link, lambda url: config.renewed_by(FileConfig(url=url))):
+        with pytest.raises(ValueError, match="is not sent by a route that a list chose"):
+            change(link)
+        assert change(NEW).source == NEW
+        assert change(NEW.replace("h/", "x:y@h/")).fetch_url  # the login of the list
+    assert own.with_link(link).source == link
+    theirs = FileConfig(url=link, request={name: ROUTE[name]}, list_options=(name,))
+    assert config.renewed_by(theirs).source == link
+
+
 def test_secrets_of_a_link_to_another_origin_are_left_out() -> None:
     link = FileConfig(
         url="https://other/f.iso",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rheo_core import FileConfig
 from rheo_core.domain import FileExistsStrategy, HashAlgorithm, SpeedMetrics
+from rheo_core.domain.rules import read_rules
 from rheo_core.domain.text import printable
 from rheo_core.events import DownloadProgressEvent, DownloadQueuedEvent
 from rheo_core.inputs import Entry, ReadOptions, Verdict
@@ -588,6 +589,29 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
         *[(Verdict.OK, "")] * 3,  # they lead to no file, which the download will report
         (Verdict.ON_DISK, "already on disk: a.iso"),
     ]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"host": "x"}, {"extension": "iso"}, {"pattern": "a"}, {"type": "video/*"}, {"host": "y"}],
+    ids=str,
+)
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_what_is_on_the_disk_is_sought_where_a_rule_puts_it(
+    tmp_path: Path, rule: dict[str, str], is_absolute: bool
+) -> None:
+    base, folder = tmp_path / "base", tmp_path / "other" if is_absolute else tmp_path / "base/isos"
+    folder.mkdir(parents=True)
+    (folder / "a.iso").touch()
+    (tmp_path / "base" / "sub").mkdir(parents=True)
+    rules = read_rules([{"folder": str(folder) if is_absolute else "isos", **rule}])
+    text = (
+        '{"url": "https://x/a.iso", "type": "video/mp4"}\n'
+        '{"url": "https://x/a.iso", "destination_subdir": "sub"}\n'
+    )
+    first, second = read(text, folder=base, rules=rules, finds_files=True)
+    found = str(folder / "a.iso") if rule != {"host": "y"} else ""
+    assert (first.existing, second.existing) == (found, "")
 
 
 @pytest.mark.parametrize("exists", ["skip", "error"])

@@ -43,6 +43,16 @@ def problem(screen: EditScreen, name: str) -> str:
     return str(line.render()) if line.display else ""
 
 
+@pytest.mark.parametrize("auth", ["basic", "any", "digest"])
+@pytest.mark.parametrize("login", ["", "me", "me:secret"])
+def test_another_login_is_not_sent_by_the_scheme_of_a_list(auth: str, login: str) -> None:
+    config = FileConfig(url=URL, request={"user": "x:y", "auth": auth})
+    theirs = config.model_copy(update={"list_options": ("auth",)})
+    assert edited(theirs, {"login": login}).request.auth is None
+    assert edited(theirs, {"login": "x:y"}).request.auth == auth  # nothing has changed
+    assert edited(config, {"login": login}).request.auth == auth  # the user chose it
+
+
 @pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])
 async def test_a_pasted_link_replaces_the_old_one_in_every_state_but_done(
     status: DownloadStatus,

@@ -276,9 +276,9 @@ async def test_overwrite_stays_with_its_file_whatever_decides_on_folders(
             await app.until(lambda: app.main.client.service.settings.download_dir == new)
         await app.press("S")
         await ended(app, 1)
-    # The user was not asked about the file in the other folder.
-    assert (old / "a.bin").read_bytes() == (b"new" if change == "rule" else OLD)
-    assert files(new) == {"a.bin": OLD}
+    # With the rule, the user was asked about the file in its folder.
+    assert (old / "a.bin").read_bytes() == OLD
+    assert files(new) == {"a.bin": b"new" if change == "rule" else OLD}
 
 
 @pytest.mark.parametrize(("field", "text"), [("name", "b.bin"), ("folder", "isos")])
@@ -363,6 +363,29 @@ async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
             await ended(app, 1)
     assert (tmp_path / "files" / "a.bin").read_bytes() == OLD
     assert (other / "a.bin").read_bytes() == (b"mine" if is_there else b"a.bin")
+
+
+@pytest.mark.parametrize("strategy", ["skip", "error"])
+async def test_a_row_that_failed_because_of_a_file_names_it_after_the_folder_changed(
+    server: MisbehavingServer, tmp_path: Path, strategy: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "a.bin").write_bytes(OLD)
+    url = server.on("/a.bin", serving(b"a.bin"))
+    async with engine(old, file_exists_strategy=strategy) as app:
+        await app.main.client.add([FileConfig(url=url, size_bytes=5)])
+        (row,) = await ended(app, 1)
+        assert (row.status, row.destination) == (DownloadStatus.FAILED, str(old / "a.bin"))
+        await app.command(f"set download_dir {new}")
+        await app.until(lambda: app.main.client.service.settings.download_dir == new)
+        await app.press("4", "d")
+        await app.until(lambda: isinstance(app.app.screen, ExistingFileScreen))
+        assert "old/a.bin" in app.screen_text()
+        await app.press("o")
+        await app.until(lambda: files(old) == {"a.bin": b"a.bin"})
+    assert files(new) == {"a.bin": OLD}
 
 
 @pytest.mark.parametrize("key", ["o", "a", "r"])

@@ -306,7 +306,7 @@ async def test_the_file_that_is_shown_is_overwritten_if_the_user_says_so(
     await until(lambda: service._manager.stats.skipped == 1)
     (row,) = (await service.snapshot()).downloads
     decision = Decision(Choice.OVERWRITE)
-    await service.add_again([row.id], decision.strategy, decision.paths_of([row]))
+    await service.add_again([row.id], decision.strategy, decision.paths_of([row], folder))
     await until(lambda: service._manager.stats.completed == 1)
     assert names_in(folder) == ["thesis.txt"]
     assert (folder / "thesis.txt").read_bytes() == b"new"
@@ -457,23 +457,51 @@ async def test_a_link_that_is_added_again_keeps_the_route_and_login_of_its_downl
     assert kept.list_options == ("ip_version",)
 
 
+def checksum(text: str) -> HashConfig:
+    return HashConfig.from_checksum_string(text)
+
+
 @pytest.mark.parametrize(
-    "own",
-    [{}, {"hash_config": HashConfig.from_checksum_string("md5:" + "0" * 32), "connections": 3}],
+    ("own", "used", "note"),
+    [
+        ({}, {}, ""),
+        ({"timeout": 10.0, "speed_limit": 50_000, "connections": 3}, ..., ""),
+        ({"timeout": 1e6, "speed_limit": 10**9, "size_bytes": 9}, {}, ""),
+        ({"hash_config": checksum("md5:" + "1" * 32)}, {}, "md5 hash (yours is used)"),
+        ({"hash_config": checksum("sha512:" + "1" * 128)}, {}, "sha512 hash (yours is used)"),
+        ({"hash_config": checksum("sha256:" + "1" * 64)}, None, "two sha256 hashes"),
+        ({"url": "#sha256=" + "1" * 64}, None, "two sha256 hashes"),
+        ({"pieces": {"algorithm": "md5", "length": 2, "hashes": ["1" * 32]}}, None, "is not added"),
+    ],
 )
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
 async def test_a_link_that_is_added_again_keeps_the_checks_and_limits_of_its_download(
-    service: LocalService, server: MisbehavingServer, until: Until, own: dict[str, Any]
+    service: LocalService,
+    server: MisbehavingServer,
+    until: Until,
+    own: dict[str, Any],
+    used: Any,
+    note: str,
+    end: str,
 ) -> None:
-    checksum = HashConfig.from_checksum_string("sha256:" + "0" * 64)
-    checks: dict[str, Any] = {"hash_config": checksum, "sidecar": True}
-    limits = {"timeout": 50.0, "speed_limit": 90_000, "connections": 2}
+    """No list replaces a check of the user, whether it is weaker or stronger."""
+    checks: dict[str, Any] = {"hash_config": checksum("sha256:" + "0" * 64), "sidecar": True}
+    limits = {"timeout": 50.0, "speed_limit": 90_000, "connections": 2, "size_bytes": 7}
     config = FileConfig(url=server.url("/missing"), **checks, **limits)
-    await service.add([config])
-    await until(lambda: service._manager.stats.failed == 1)
-    again = FileConfig(url=config.url, **own)
-    await service.add([again], paused=True)
+    await service.add([config], paused=end == "cancelled")
+    if end == "cancelled":
+        await service.cancel([config.id])
+    else:
+        await until(lambda: service._manager.stats.failed == 1)
+    other = FileConfig(url=server.url("/other"))
+    again = FileConfig(**{**own, "url": config.url + own.get("url", "")})
+    await service.add([again, other], paused=True)
+    rows = {row.id: row.status for row in (await service.snapshot()).downloads}
+    assert rows[other.id] is DownloadStatus.PAUSED
+    assert (rows[config.id] is DownloadStatus.PAUSED) == (used is not None)
     kept = await service.config_of(config.id)
-    expected = config.model_copy(update={name: getattr(again, name) for name in own})
-    names = (*checks, *limits)
+    expected = {**checks, **limits, **(own if used is ... else {})}
     assert kept is not None
-    assert [getattr(kept, name) for name in names] == [getattr(expected, name) for name in names]
+    assert {name: getattr(kept, name) for name in expected} == expected
+    problems = service.take_problems()
+    assert (len(problems) == 1 and note in problems[0]) if note else not problems
