@@ -38,6 +38,15 @@ WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); t
 
 APP_PROGRAM = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
+PATIENT_APP = """
+import sys
+from rheo_tui import typed_ahead
+from rheo_tui.__main__ import main
+typed_ahead._PATIENCE_SECONDS = 10.0
+sys.exit(main())
+"""
+"""The app, which lets keys wait for the effect of the one before on a busy machine too."""
+
 Running = asyncio.subprocess.Process | Forked
 
 
@@ -110,7 +119,7 @@ async def start_on_terminal(
     command: Sequence[str], environment: Mapping[str, str], terminal: int
 ) -> Running:
     """Start a command on a terminal that becomes its own; Python text and the app are forked."""
-    words = [sys.executable, "-c", APP_PROGRAM, *command[1:]] if command[0] == APP else command
+    words = [sys.executable, "-c", PATIENT_APP, *command[1:]] if command[0] == APP else command
     if can_fork and words[:2] == [sys.executable, "-c"]:
         _, _, program, *arguments = words
         return await fork_server().start_on(terminal, program, arguments, environment, Path.cwd())
