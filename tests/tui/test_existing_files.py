@@ -330,6 +330,7 @@ async def test_overwrite_does_not_follow_a_download_to_another_file(
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize("place_of_other", ["isos", "elsewhere"])
 @pytest.mark.parametrize("key", ["o", "O", "a", "r"])
+@pytest.mark.halved("key", "place_of_other", "is_there")
 async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
     server: MisbehavingServer, tmp_path: Path, key: str, place_of_other: str, is_there: bool
 ) -> None:
