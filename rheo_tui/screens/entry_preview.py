@@ -385,8 +385,13 @@ class EntryPreview(Vertical):
         Return False if that failed, or if the user stopped it.
         """
         base = usual_folder(self._client.service.settings)
-        adds = [each.config(base) for each in self.proposals if each.outcome is Outcome.ADD]
-        configs = [defaults.applied_to(config) for config in adds if config]
+        configs, earlier = list[FileConfig](), dict[str, str]()
+        for proposal in self.proposals:
+            config = proposal.config(base) if proposal.outcome is Outcome.ADD else None
+            if config is not None and proposal.entry.config is not None:
+                configs.append(defaults.applied_to(config))
+                if proposal.decision is not None:  # its name or folder may be another one
+                    earlier[configs[-1].id] = proposal.entry.config.id
         renewals = {
             proposal.renews.id: proposal.entry.config
             for proposal in self.proposals
@@ -395,7 +400,11 @@ class EntryPreview(Vertical):
         if renewals and not await self._client.guard(self._renew(renewals), "Cannot renew"):
             return False
         if configs and not await self._client.add(
-            configs, paused=defaults.paused, first=defaults.first, say=self._say_progress
+            configs,
+            paused=defaults.paused,
+            first=defaults.first,
+            earlier=earlier,
+            say=self._say_progress,
         ):
             if self.is_stopped:
                 self.app.notify(_STOPPED, markup=False)

@@ -5,14 +5,62 @@ from pathlib import Path
 from rheo_core.domain import FileConfig, FileExistsStrategy
 from rheo_core.domain.hash_hints import join_hashes
 from rheo_core.domain.text import printable
+from rheo_core.domain.units import count_text
 from rheo_tui.existing_files import saved_as
 
+_MAX_NOTES = 3
 
-def with_options_of(before: FileConfig, config: FileConfig) -> tuple[FileConfig, str]:
-    """Return a download with the options of an earlier one with the same id, and a note.
 
-    It is the same download, so that it neither drops nor replaces a check, nor lifts a limit. The
-    note is a sentence on checksums that are not used; "" if there are none.
+class Addition:
+    """Downloads to add, and notes on options that they bring and that are not used.
+
+    Attributes:
+        configs: the downloads to add.
+    """
+
+    def __init__(self) -> None:
+        self.configs: list[FileConfig] = []
+        self._notes: list[str] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """A few sentences, whose number does not grow with that of the downloads."""
+        rest = len(self._notes) - _MAX_NOTES
+        more = [f"The same applies to {count_text(rest, 'more download')}."] if rest > 0 else []
+        return self._notes[:_MAX_NOTES] + more
+
+    def add(self, config: FileConfig) -> None:
+        """Add a download that is not in the list."""
+        self.configs.append(config)
+
+    def add_again(self, before: FileConfig, config: FileConfig) -> None:
+        """Add a download with the options of `before`, which has ended, unless they conflict."""
+        try:
+            kept, unused = with_options_of(before, config)
+        except ValueError as error:
+            self._notes.append(
+                f"{_name_of(config)} is not added again: {error}. "
+                "Remove the earlier download first."
+            )
+            return
+        if unused:
+            self._notes.append(f"{_name_of(config)}: ignored: {'; '.join(unused)}.")
+        self.configs.append(kept)
+
+    def leave_out(self, waiting: FileConfig, config: FileConfig) -> None:
+        """Leave out a download that has not ended yet."""
+        checksum = config.hash_config
+        if checksum not in (None, waiting.hash_config):
+            self._notes.append(
+                f"{_name_of(config)} is already in the list; "
+                f"this {checksum.algorithm} hash is not used."
+            )
+
+
+def with_options_of(before: FileConfig, config: FileConfig) -> tuple[FileConfig, list[str]]:
+    """Return a download with the options of an earlier one, and names of unused checksums.
+
+    It is the same download, so that it neither drops nor replaces a check, nor lifts a limit.
 
     Raises:
         ValueError: two checksums contradict each other, or sizes and pieces do.
@@ -35,9 +83,7 @@ def with_options_of(before: FileConfig, config: FileConfig) -> tuple[FileConfig,
         "speed_limit": _smaller(before.speed_limit, config.speed_limit),
         "connections": config.connections or before.connections,  # no list can choose them
     }
-    unused = "; ".join(hashes.ignored)
-    note = f"{name_of(config)}: ignored: {unused}" if unused else ""
-    return config.model_copy(update=update), note
+    return config.model_copy(update=update), hashes.ignored
 
 
 def repeated(
@@ -58,8 +104,7 @@ def repeated(
     return config if path is None else saved_as(config, path, base)
 
 
-def name_of(config: FileConfig) -> str:
-    """Return the name of a file for a message."""
+def _name_of(config: FileConfig) -> str:
     return printable(config.get_destination_filename())
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import aiofiles.os
@@ -32,7 +33,7 @@ from rheo_core.events import DownloadEvent, DownloadEventType, Subscription
 from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_tui.existing_files import usual_folder
 
-from .added_again import name_of, repeated, with_options_of
+from .added_again import Addition, repeated
 from .entry_verdicts import known_ids, with_owners
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
 from .trash import HeldFiles, delete_file, remove_leftovers
@@ -51,8 +52,6 @@ _MAX_SINGLE_EVENTS = 200
 
 _MAX_QUIET_SECONDS = 2.0
 """Time for which a call that changes many downloads holds back its changes."""
-_REPLACEABLE = (DownloadStatus.FAILED, DownloadStatus.CANCELLED, DownloadStatus.SKIPPED)
-"""States of downloads that another one with the same id replaces."""
 _NEVER = 2**63
 """A revision after which nothing has changed."""
 
@@ -277,21 +276,37 @@ class LocalService:
             timeout=settings.timeout,
         )
 
-    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+    async def add(
+        self,
+        configs: Sequence[FileConfig],
+        *,
+        paused: bool = False,
+        earlier: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Queue downloads; if `paused`, they wait until they are resumed.
 
-        One that replaces a failed download keeps its proxy, its login, its checks and other
+        One that replaces an ended download keeps its proxy, its login, its checks and other
         options. If its checksum contradicts theirs, it is not added, which is a problem to report.
+
+        Args:
+            configs: the downloads.
+            paused: True to pause them before they start.
+            earlier: ids of downloads in the list that some replace under another id, by new ids.
         """
-        rows = self._rows_now()
-        replaced = [
-            config.id
-            for config in configs
-            if (row := rows.get(config.id)) is not None and row.status in _REPLACEABLE
-        ]
-        if replaced:
-            ended = {each: await self._manager.find_config(each, to_show=True) for each in replaced}
-            configs = list(self._with_options_of(ended, configs))
+        rows, addition = self._rows_now(), Addition()
+        for config in configs:
+            row = rows.get(earlier.get(config.id, config.id))
+            known = row and await self._manager.find_config(row.id, to_show=True)
+            if row is None or known is None:
+                addition.add(config)
+            elif row.status.is_terminal:
+                addition.add_again(known, config)
+            elif row.id == config.id:
+                addition.leave_out(known, config)
+            else:
+                addition.add(config)
+        self._problems += addition.notes
+        configs = addition.configs
         added = DownloadEventType.QUEUED, DownloadEventType.PAUSED
         with self._as_one_event(configs, *added) as event:
             await self._manager.add(configs, paused=paused)
@@ -322,23 +337,6 @@ class LocalService:
                 path = (paths or {}).get(download_id)
                 again.append(repeated(config, exists, path, usual_folder(self._settings)))
         await self.add(again)
-
-    def _with_options_of(
-        self, ended: Mapping[str, FileConfig | None], configs: Sequence[FileConfig]
-    ) -> Iterator[FileConfig]:
-        """Yield downloads with the options of `ended` ones; report those that contradict them."""
-        for config in configs:
-            if (before := ended.get(config.id)) is None:
-                yield config
-                continue
-            try:
-                kept, note = with_options_of(before, config)
-            except ValueError as error:
-                self._problems.append(f"{name_of(config)} is not added again: {error}.")
-                continue
-            if note:
-                self._problems.append(f"{note}.")
-            yield kept
 
     async def pause(self, ids: Sequence[str]) -> int:
         """Pause downloads that have not ended; return their number."""

@@ -1,8 +1,9 @@
 """EngineClient: start, poll and close the service. Its errors never stop the app."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rheo_core.domain import DownloadSnapshot, FileConfig, RheoError, Snapshot
@@ -144,6 +145,7 @@ class EngineClient:
         *,
         paused: bool = False,
         first: bool = False,
+        earlier: Mapping[str, str] = MappingProxyType({}),
         say: Callable[[str], None] | None = None,
     ) -> bool:
         """Queue downloads once the engine runs; return False if that fails or is stopped.
@@ -152,6 +154,7 @@ class EngineClient:
             configs: the downloads.
             paused: True to pause them before they start.
             first: True to put them before all others.
+            earlier: see `DownloadService.add`.
             say: shows the progress in a dialog.
         """
         await self.opened()
@@ -160,7 +163,7 @@ class EngineClient:
             return False
 
         async def add_some(some: Sequence[FileConfig]) -> int:
-            await self.service.add(some, paused=paused)
+            await self.service.add(some, paused=paused, earlier=earlier)
             return len(some)
 
         # In batches, so that the first appear soon.

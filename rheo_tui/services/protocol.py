@@ -9,6 +9,7 @@ and results are frozen values.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rheo_core.config.settings import Settings
@@ -182,8 +183,20 @@ class DownloadService(Protocol):
     def free_space(self, folder: Path | None = None) -> int | None:
         """Return the free bytes in `folder`, or in the download folder; None if unknown."""
 
-    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
-        """Queue downloads; if `paused`, they wait until they are resumed."""
+    async def add(
+        self,
+        configs: Sequence[FileConfig],
+        *,
+        paused: bool = False,
+        earlier: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Queue downloads; if `paused`, they wait until they are resumed.
+
+        Args:
+            configs: the downloads.
+            paused: True to pause them before they start.
+            earlier: ids of downloads in the list that some replace under another id, by new ids.
+        """
 
     async def add_again(
         self,

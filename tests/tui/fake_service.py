@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rheo_core.config.settings import Settings, build_settings
@@ -191,7 +192,13 @@ class FakeService:
     def free_space(self, folder: Path | None = None) -> int | None:
         return 50_000_000_000
 
-    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+    async def add(
+        self,
+        configs: Sequence[FileConfig],
+        *,
+        paused: bool = False,
+        earlier: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._record("add", [config.url for config in configs])
         self.added += configs
         for config in configs:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
@@ -193,10 +194,10 @@ async def test_text_typed_while_others_are_added_stays(monkeypatch: pytest.Monke
     class Slow(FakeService):
         begun, may_end = asyncio.Event(), asyncio.Event()
 
-        async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+        async def add(self, configs: Sequence[FileConfig], **options: Any) -> None:
             self.begun.set()
             await self.may_end.wait()
-            await super().add(configs, paused=paused)
+            await super().add(configs, **options)
 
     service = Slow()
     async with running(service) as app:

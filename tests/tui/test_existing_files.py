@@ -10,7 +10,7 @@ from textual import events
 from textual.widgets import Input, OptionList, Static
 
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig, HashConfig
 from rheo_core.inputs import Verdict
 from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
@@ -22,7 +22,7 @@ from rheo_tui.screens.load import LoadScreen
 from rheo_tui.services.local import LocalService
 from rheo_tui.widgets.default_fields import DefaultFields
 from rheo_tui.widgets.entry_table import EntryTable
-from tests.core.engine import serving
+from tests.core.engine import serving, sha256
 from tests.servers.misbehaving import MisbehavingServer
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
@@ -364,6 +364,42 @@ async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
             await ended(app, 1)
     assert (tmp_path / "files" / "a.bin").read_bytes() == OLD
     assert (other / "a.bin").read_bytes() == (b"mine" if is_there else b"a.bin")
+
+
+@pytest.mark.parametrize("key", ["o", "a", "r"])
+@pytest.mark.parametrize("has_moved", [True, False])
+async def test_a_completed_download_that_is_pasted_again_keeps_its_checks_and_route(
+    server: MisbehavingServer, tmp_path: Path, key: str, has_moved: bool
+) -> None:
+    """The second file is another one, which its checksum refuses."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    body = b"good"
+    url = server.on("/a.bin", lambda exchange: exchange.serve(body))
+    checksum = HashConfig.from_checksum_string(f"sha256:{sha256(body)}")
+    config = FileConfig(url=url, hash_config=checksum, request={"ip_version": 4}, timeout=50)
+    async with engine(old, max_retries=0) as app:
+        await app.main.client.add([config])
+        await ended(app, 1)
+        if has_moved:
+            await app.command(f"set download_dir {new}")
+            await app.until(lambda: app.main.client.service.settings.download_dir == new)
+        body = b"evil"
+        await paste(app, url)
+        await app.press("tab", key)
+        if key == "r":
+            await app.until(lambda: isinstance(app.app.screen, NameScreen))
+            await app.press("enter")
+        await app.press("ctrl+s")
+        await app.until(lambda: app.app.screen is app.main)
+        rows = app.main.model.rows.values()
+        await app.until(lambda: any(row.status is DownloadStatus.FAILED for row in rows))
+        (row,) = (row for row in rows if row.status is DownloadStatus.FAILED)
+        kept = await app.main.client.service.config_of(row.id)
+    assert kept is not None and (kept.hash_config, kept.timeout) == (checksum, 50)
+    assert kept.request.ip_version == 4
+    assert files(old) == {"a.bin": b"good"}
 
 
 @pytest.mark.parametrize("strategy", ["skip", "error"])

@@ -461,6 +461,28 @@ def checksum(text: str) -> HashConfig:
     return HashConfig.from_checksum_string(text)
 
 
+async def test_a_checksum_for_a_waiting_download_is_not_dropped_without_a_word(
+    service: LocalService,
+) -> None:
+    given, wait = checksum("sha256:" + "0" * 64), checksum("md5:" + "0" * 32)
+    urls = [f"http://127.0.0.1:1/{number}" for number in range(6)]
+    waiting = [FileConfig(url=url) for url in urls]
+    waiting[0] = FileConfig(url=urls[0], hash_config=given)
+    waiting[1] = FileConfig(url=urls[1], hash_config=wait)
+    await service.add(waiting, paused=True)
+    await service.add([FileConfig(url=url) for url in urls])
+    await service.add([FileConfig(url=urls[0], hash_config=given)])
+    assert not service.take_problems()
+    await service.add([FileConfig(url=url, hash_config=given) for url in urls])
+    assert service.take_problems() == [
+        *(f"{n} is already in the list; this sha256 hash is not used." for n in (1, 2, 3)),
+        "The same applies to 2 more downloads.",
+    ]
+    kept = [await service.config_of(config.id) for config in waiting]
+    assert [config and config.hash_config for config in kept] == [given, wait, *[None] * 4]
+    assert all(row.status is DownloadStatus.PAUSED for row in service._rows_now().values())
+
+
 @pytest.mark.parametrize(
     ("own", "used", "note"),
     [

@@ -51,9 +51,9 @@ class GatedService(FakeService):
 class GatedAdding(GatedService):
     """Waits while downloads are added, too."""
 
-    async def add(self, configs: Sequence[FileConfig], *, paused: bool = False) -> None:
+    async def add(self, configs: Sequence[FileConfig], **options: Any) -> None:
         await self._begin_batch()
-        await super().add(configs, paused=paused)
+        await super().add(configs, **options)
 
 
 @pytest.fixture(autouse=True)
