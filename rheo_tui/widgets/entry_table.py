@@ -56,11 +56,12 @@ class Widths(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """Cells that the lines would fill, and True if an entry has its own folder."""
+    """Cells that the lines would fill, and True if an entry has a size or its own folder."""
 
     line: int = 1
     name: int = 0
     verdict: int = 0
+    has_sizes: bool = False
     has_folders: bool = False
 
 
@@ -70,6 +71,7 @@ def _needs_of(proposals: Sequence[Proposal]) -> Needs:
         len(str(max((each.entry.line for each in proposals), default=1))),
         max((cell_len(name_words(each.entry)) for each in some), default=0),
         max((cell_len(each.brief) for each in some), default=0),
+        any(each.entry.config and each.entry.config.size_bytes for each in proposals),
         any(folder_words(each.entry.config) for each in proposals),
     )
 
@@ -80,7 +82,7 @@ def widths_for(width: int, needs: Needs) -> Widths:
 
     A long name takes the cells that the verdicts leave.
     """
-    size = _SIZE_WIDTH if width >= _MEDIUM else 0
+    size = _SIZE_WIDTH if needs.has_sizes and width >= _MEDIUM else 0
     host = _HOST_WIDTH if width >= _WIDE else 0
     folder = _FOLDER_WIDTH if needs.has_folders and width >= _WIDE else 0
     line = needs.line if width >= _MEDIUM else 0

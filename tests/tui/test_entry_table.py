@@ -325,6 +325,19 @@ async def test_empty_fields_show_what_is_usual() -> None:
         assert width > len("~/Downloads")  # and nothing is cut off
 
 
+@pytest.mark.parametrize("has_size", [True, False])
+async def test_names_take_the_space_of_a_column_without_sizes(has_size: bool) -> None:
+    name = "name-of-release-2026.iso"
+    link = f"https://example.org/{name}"
+    line = f'{{"url": "{link}", "size_bytes": 5}}' if has_size else link
+    async with running(size=(80, 24)) as app:
+        app.main.open_add(f"{line}\nftp://example.org/b")
+        await app.until(lambda: "1 to add" in app.screen_text())
+        shown = app.screen_text()
+        assert (" Size " in shown) is has_size
+        assert (f" {name} " in shown.partition("Verdict")[2]) is not has_size
+
+
 @pytest.mark.parametrize(("size", "least"), [((80, 24), 38), ((40, 10), 26), ((200, 50), 60)])
 async def test_the_folder_has_room_for_a_path_while_it_is_typed(
     size: tuple[int, int], least: int

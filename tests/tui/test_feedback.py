@@ -442,7 +442,7 @@ async def test_a_long_name_leaves_space_for_keys(width: int) -> None:
         await app.until(lambda: app.table.current)
         for keys, words in ((["x"], "Removed"), (["u"], "Undid"), (["plus"], "Priority is 2")):
             await app.press(*keys)
-            await app.until(lambda words=words: words in footer(app))  # type: ignore[misc]
+            await app.until(lambda words=words: words in footer(app))
             assert "\n" not in footer(app)
             assert "final.iso" in footer(app)
             if width > 60:
