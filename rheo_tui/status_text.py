@@ -73,7 +73,11 @@ def status_text(
             return _wait_text(row, waiting, now, columns)
         case DownloadStatus.PAUSED:
             return _with_reason(_WAITS, row.reason) if row.reason else _alone(label)
-    return _alone(_with_reason(label, row.reason).full if row.reason else label)
+    full = _with_reason(label, row.reason).full if row.reason else label
+    if row.lost_login:  # only where there is space, because it matters for the next time
+        rest = row.reason.rpartition("; ")[0]
+        return StatusText(full, _with_reason(label, rest).full if rest else label)
+    return _alone(full)
 
 
 def _alone(text: str) -> StatusText:

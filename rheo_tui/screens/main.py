@@ -710,9 +710,10 @@ class MainScreen(Screen[None]):
         if for_all:
             has_ended = rows and not unfinished(rows)
             why = f" ({menus.heading('Ended:', rows)})" if has_ended else ""
-            title = f"Limit all downloads together{why}"
+            title = f"Limit all together{why}"
         limits = {context.speed_limit} if for_all else {row.speed_limit_bps for row in rows}
-        self._dialogs.menu(title, menus.limit_items(limits, for_all=for_all), chosen)
+        slow = self._service.settings.slow_limit
+        self._dialogs.menu(title, menus.limit_items(limits, slow, for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""

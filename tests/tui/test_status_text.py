@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.downloads import NOT_STORED
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
 from rheo_tui.status_text import Waiting, countdown_text, retries_text, status_text
@@ -184,6 +185,22 @@ def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
     assert status_text(failed, Waiting(), 0.0).full == "404 Not Found"
     kept = failed._replace(reason="kept as f.unverified")
     assert status_text(kept, Waiting(), 0.0).full == "404 Not Found · kept as f.unverified"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "full", "short"),
+    [
+        (DownloadStatus.COMPLETED, "", "done", "done"),
+        (DownloadStatus.COMPLETED, f"its login was {NOT_STORED}",
+         "done: its login was not stored", "done"),
+        (DownloadStatus.SKIPPED, f"file exists; its login was {NOT_STORED}",
+         "skipped: file exists; its login was not stored", "skipped: file exists"),
+    ],
+)  # fmt: skip
+def test_a_lost_login_stands_where_there_is_space(
+    status: DownloadStatus, reason: str, full: str, short: str
+) -> None:
+    assert status_text(row(reason)._replace(status=status), Waiting(), 0.0) == (full, short)
 
 
 def test_a_full_disk_makes_a_download_wait() -> None:
