@@ -9,6 +9,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig, RheoError
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.action_reasons import Context
 from rheo_tui.actions import ACTIONS, BY_ID
 from rheo_tui.app import RheoApp
@@ -151,6 +152,18 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
             await app.press(key)
             assert f"Cannot change the history: {READ_ONLY}." in app.messages()
         assert not app.called("add_again") and not app.called("forget")
+
+
+async def test_no_key_is_advised_that_does_nothing_there() -> None:
+    service = FakeService()
+    async with running(service, size=(120, 36)) as app:
+        (only,) = await app.fill(1)
+        service.fail(only, HttpStatusError(503, "Service Unavailable"))
+        await app.update()
+        await app.until(lambda: "Press r to retry." in app.screen_text())
+        service.read_only = True
+        await app.press("down")
+        await app.until(lambda: "Press r to retry." not in app.screen_text())
 
 
 def test_every_action_that_changes_something_is_disabled() -> None:
