@@ -154,16 +154,16 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
         assert not app.called("add_again") and not app.called("forget")
 
 
-async def test_no_key_is_advised_that_does_nothing_there() -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_no_key_is_advised_that_does_nothing_there(read_only: bool) -> None:
     service = FakeService()
     async with running(service, size=(120, 36)) as app:
         (only,) = await app.fill(1)
+        service.read_only = read_only
         service.fail(only, HttpStatusError(503, "Service Unavailable"))
         await app.update()
-        await app.until(lambda: "Press r to retry." in app.screen_text())
-        service.read_only = True
-        await app.press("down")
-        await app.until(lambda: "Press r to retry." not in app.screen_text())
+        await app.until(lambda: "503 Service Unavailable" in app.screen_text())
+        assert ("Press r to retry." in app.screen_text()) is not read_only
 
 
 def test_every_action_that_changes_something_is_disabled() -> None:
