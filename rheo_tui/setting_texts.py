@@ -28,6 +28,8 @@ TABLES: Mapping[str, str] = {
 """Settings whose structure does not fit into a line of text, with examples."""
 _SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
 _SIZES = frozenset({"chunk_size", "max_size"})
+_NONE = "none"
+"""An empty list of values, as it is shown and typed."""
 _LABELS = {name: field.title or name for name, field in Settings.model_fields.items()}
 
 
@@ -82,7 +84,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
 
 def _in_the_file(name: str, default: Any) -> str:
     place = f", for example:\n{TABLES[name]}" if name in TABLES else f": {name}"
-    return f"Default: {_text(name, default) or 'none'}. In settings.toml{place}"
+    return f"Default: {_text(name, default) or _NONE}. In settings.toml{place}"
 
 
 def changed(
@@ -113,8 +115,9 @@ def changed(
 
 def _typed(name: str, text: str) -> Any:
     field = Settings.model_fields[name]
-    if not text:
-        return _default(field)
+    default = _default(field)
+    if not text or (text == _NONE and isinstance(default, tuple)):
+        return default
     return {"on": True, "off": False}.get(text, text) if field.annotation is bool else text
 
 
@@ -169,7 +172,7 @@ def value_text(name: str, value: Any) -> str:
         return size_text(value)
     if isinstance(value, float):  # all of them are times
         return f"{value:.12g} s"
-    return _text(name, value) or "none"
+    return _text(name, value) or _NONE
 
 
 def _count(name: str, value: Any) -> str:

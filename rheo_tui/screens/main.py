@@ -282,9 +282,14 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).show(context, self._place(), self._advice(context))
 
     def _advice(self, context: Context) -> str:
-        """Return what helps against the failure of the current download."""
+        """Return what helps against the failure of the current download; "" if nothing can."""
         row = context.current
-        if row is None or row.status is not DownloadStatus.FAILED or context.marked:
+        if (
+            context.read_only
+            or row is None
+            or row.status is not DownloadStatus.FAILED
+            or context.marked
+        ):
             return ""
         return advice_text(cause_of(row), self.keymap)
 
