@@ -18,7 +18,7 @@ from tests.shared_key import share_key
 _LOOK_SECONDS, _LOOKS = 0.02, 3
 """Between looks at a program, and how many in a row must find it at rest: longer than a frame."""
 _RESTLESS_SECONDS = 10.0
-"""How long a key waits for a program that may never rest, because it shows what moves."""
+"""Limit of the wait for a program that may never rest, such as one that shows a progress."""
 _PATIENCE_SECONDS = 120.0
 """For what must come in the end: the machine may be busy with other things."""
 
