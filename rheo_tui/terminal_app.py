@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.filter import LineFilter
@@ -183,6 +184,12 @@ class TerminalApp(App[None]):
         if is_help and event.key not in self.screen.active_bindings:
             event.stop()
             self.show_help()
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the top screen; keys that wait for it go on to the one below."""
+        closed = super().pop_screen()
+        self._typed_ahead.note_closed_screen()
+        return closed
 
     async def on_event(self, event: events.Event) -> None:
         """Clean pasted text before any input sees it, including the palette's; queue keys."""

@@ -25,7 +25,7 @@ Handle = Callable[[Input], Awaitable[None]]
 _KEY_WORK = "key"  # the group of the workers of `key_work`
 
 _PATIENCE_SECONDS = 1.0
-"""Maximum wait for the effect of a key, because a closing widget may not report its end."""
+"""Maximum wait for the effect of a key, because a widget that is removed may not report its end."""
 _LOOK_SECONDS = 0.01
 
 W = TypeVar("W", bound=Widget)
@@ -96,6 +96,15 @@ class TypedAhead:
         pumps = self._pumps()
         await self._handle(key)
         self._pass_on(pumps, turn)
+
+    def note_closed_screen(self) -> None:
+        """Continue at the screen below: the effect of the key cannot end at one that closes."""
+        if self._patience is not None:
+            self._app.call_later(self._pass_on_from_here, self._turn)
+
+    def _pass_on_from_here(self, turn: int) -> None:
+        if turn == self._turn and self._app.screen_stack:
+            self._pass_on(self._pumps(), turn)
 
     def _pumps(self) -> list[MessagePump]:
         """Return the queues that a key passes: those of the focused widget and of its parents.

@@ -58,11 +58,11 @@ async def answer(terminal: Terminal, question: str, text: str) -> None:
     await terminal.type(text)
 
 
-async def load(terminal: Terminal, path: Path, told: str, base: str = "") -> None:
+async def load(terminal: Terminal, path: str, told: str, base: str = "") -> None:
     """Load a list, with its address where it has to be said."""
     await terminal.type("o")
     await terminal.shows("Load a list")
-    await terminal.type(str(path))
+    await terminal.type(path)
     if base:
         await answer(terminal, "URL of the page or list", base)
     await terminal.shows(told)
@@ -97,15 +97,17 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
     server.on("/gone", gone)
     base, digests = server.url("/"), {name: sha256(body) for name, body in files.items()}
 
+    home = tmp_path / "home"
+    home.mkdir()
     linked = {"linked.bin": digests["linked.bin"], "wrong-linked.bin": OTHER_HASH}
-    (tmp_path / "files.meta4").write_text(metalink(linked, base))
+    (home / "files.meta4").write_text(metalink(linked, base))
     summed = {"summed.bin": digests["summed.bin"], "wrong-summed.bin": OTHER_HASH}
     sums = "".join(f"{digest}  {name}\n" for name, digest in summed.items())
-    (tmp_path / "SHA256SUMS").write_text(sums)
+    (home / "SHA256SUMS").write_text(sums)
     page = "<html><a href='a%20one.iso'>1</a><a href=two.iso>2</a><a href=no.txt>3</a></html>"
 
     folder = tmp_path / "files"
-    async with Terminal([APP, "-d", str(folder)], tmp_path / "home") as terminal:
+    async with Terminal([APP, "-d", str(folder)], home) as terminal:
         await terminal.shows("quit")
         await add(terminal, f"{base}plain-1.bin\n{base}plain-2.bin", "2 to add")
         await add(terminal, as_browsers_copy_it(f"{base}copied.bin"), "1 to add")
@@ -113,8 +115,8 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
         listed = aria2_list(f"{base}x?id=7", named, f"{base}wrong-aria2.bin")
         await add(terminal, listed, "2 to add")
         await add(terminal, f"{base}part[08-10].bin", "3 to add")
-        await load(terminal, tmp_path / "files.meta4", "2 to add")
-        await load(terminal, tmp_path / "SHA256SUMS", "2 to add", base)
+        await load(terminal, "~/files.meta4", "2 to add")
+        await load(terminal, "~/SHA256SUMS", "2 to add", base)
 
         await terminal.paste(page)
         await answer(terminal, "links of the page to add", "*.iso")
