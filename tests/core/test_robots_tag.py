@@ -9,6 +9,7 @@ from rheo_core.domain import DownloadStatus
 from rheo_core.domain.robots_tag import directives_of
 from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import work_on_shard
+from rheo_core.fleet.shard_downloads import WorkerOptions
 from tests.core.engine import error_of, fetch, names_in, quick_retries, serving, status_of
 from tests.fleet.runs import planned
 from tests.servers.misbehaving import MisbehavingServer, body_of
@@ -63,11 +64,13 @@ async def test_nothing_is_refused_unless_the_user_wants_it(
     assert status_of(manager, config) is DownloadStatus.COMPLETED
 
 
-@pytest.mark.parametrize("is_ignored", [False, True])
-async def test_a_fleet_respects_it_unless_told_otherwise(
-    server: MisbehavingServer, tmp_path: Path, is_ignored: bool
+@pytest.mark.parametrize("of_plan", [False, True])
+@pytest.mark.parametrize("of_user", [False, True])
+async def test_a_fleet_respects_it_unless_plan_and_user_agree_to_ignore_it(
+    server: MisbehavingServer, tmp_path: Path, of_plan: bool, of_user: bool
 ) -> None:
+    """Somebody else may have written the plan."""
     rows = [Row(server.on("/a", serving(BODY, X_Robots_Tag="noindex")))]
-    run = planned(tmp_path / "out", rows, ignore_robots_tag=is_ignored)
-    facts = await work_on_shard(run.tasks[0])
-    assert facts.errors == ({} if is_ignored else {"robots_tag": 1})
+    run = planned(tmp_path / "out", rows, ignore_robots_tag=of_plan)
+    facts = await work_on_shard(run.tasks[0], WorkerOptions(ignore_robots_tag=of_user))
+    assert facts.errors == ({} if of_plan and of_user else {"robots_tag": 1})

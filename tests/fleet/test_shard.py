@@ -97,19 +97,6 @@ async def test_the_time_limit_of_the_user_applies(
     assert facts.errors == {"timeout": 2}
 
 
-@pytest.mark.parametrize("of_plan", [False, True])
-@pytest.mark.parametrize("of_user", [False, True])
-async def test_plan_and_user_must_agree_to_ignore_the_robots_tag(
-    server: MisbehavingServer, tmp_path: Path, of_plan: bool, of_user: bool
-) -> None:
-    async def tagged(exchange: Exchange) -> None:
-        await exchange.serve(b"x", X_Robots_Tag="noai")
-
-    run = planned(tmp_path / "out", [Row(server.on("/a", tagged))], ignore_robots_tag=of_plan)
-    facts = await work_on_shard(run.tasks[0], WorkerOptions(ignore_robots_tag=of_user))
-    assert facts.errors == ({} if of_plan and of_user else {"robots_tag": 1})
-
-
 @pytest.mark.usefixtures("no_settings")
 async def test_a_worker_obeys_the_number_of_downloads_of_the_user(
     server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
