@@ -203,7 +203,8 @@ class DownloadHandlers:
         ids = _ids(rows)
         if await self._place(ids, partial(self._service.move, ids, where), "the move of {}"):
             return self.done("Moved", rows, targets, "were not queued")
-        return "Already at the top." if where in ("up", "top") else "Already at the bottom."
+        end = "top" if where in ("up", "top") else "end"
+        return f"Already at the {end} of the queue."
 
     async def do_limit_up(self, context: Context) -> str:
         """Raise the speed limit of all downloads together by one step."""

@@ -44,7 +44,7 @@ Line = tuple[str, str]
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys in as many columns as fit; typing searches titles and explanations.
+    """Shows the keys in as many columns as fit; typing searches keys and explanations.
 
     Args:
         below: the screen or dialog that is open; the keys of a dialog come first.
@@ -144,12 +144,12 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(width=_FOUND_WIDTH, no_wrap=True)
         table.add_column(ratio=1)
         for keys, title in self._dialog:
-            if all(word in title.lower() for word in words):
+            if all(word in f"{keys} {title}".lower() for word in words):
                 table.add_row(Text(keys, "bold"), Text(title), Text(_HERE, style="dim"))
         for action in self._actions:
-            text = f"{action.group} {action.title} {action.help}".lower()
+            names = " ".join(key_names(action, self._keymap))
+            text = f"{names} {action.group} {action.title} {action.help}".lower()
             if all(word in text for word in words):
-                names = " ".join(key_names(action, self._keymap))
                 table.add_row(
                     Text(names, "bold"), Text(action.title), Text(action.help, style="dim")
                 )

@@ -504,10 +504,10 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def do_mark(self) -> None:
-        """Mark or unmark the current row and move to the next."""
+        """Mark or unmark the current row and move to the next; the fold is not one."""
         if self.current:
             self.model.toggle_mark(self.current.id)
-            self.cursor += 1
+            self.cursor = self._near(self.cursor + 1)
             self.post_message(self.Marked())
 
     def do_mark_all(self) -> None:

@@ -274,7 +274,7 @@ async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> Non
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
-async def test_the_cursor_never_goes_to_the_fold_by_itself(at: int) -> None:
+async def test_the_cursor_does_not_go_to_the_fold_when_a_row_ends(at: int) -> None:
     async with running() as app:
         ids = await app.fill(3)
         await app.press(*["down"] * at)
@@ -284,6 +284,19 @@ async def test_the_cursor_never_goes_to_the_fold_by_itself(at: int) -> None:
         app.table._tick()
         assert app.table.model.finished == 1
         assert app.table.current and app.table.current.id == ids[(1, 2, 1)[at]]
+
+
+async def test_marking_the_last_row_does_not_go_to_the_fold() -> None:
+    async with running() as app:
+        first, second, third = await app.fill(3)
+        app.service.change(first, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("g", "space", "space")
+        assert app.table.model.marked == {second, third}
+        assert app.table.current and app.table.current.id == third
+        await app.press("space", "down")
+        assert app.table.model.marked == {second}
+        assert app.table.on_fold  # by the user's own key
 
 
 @pytest.mark.parametrize(

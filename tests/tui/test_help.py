@@ -171,6 +171,14 @@ async def test_links_that_are_pasted_into_the_help_are_added(opening: list[str])
         await app.until(lambda: app.app.screen is app.main)
 
 
+async def test_a_search_finds_keys() -> None:
+    async with running(size=(60, 20)) as app:
+        await app.press("?", *"space")
+        assert "Mark and go down" in app.screen_text()
+        await app.press("escape", *"ctrl+f")
+        assert "Follow" in app.screen_text()
+
+
 async def test_a_search_takes_no_slash_at_its_beginning_and_end_scrolls_to_the_end() -> None:
     async with running(size=(60, 20)) as app:
         await app.press("?", "slash", *"filter")

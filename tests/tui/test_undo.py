@@ -170,7 +170,7 @@ async def test_nothing_changed_is_no_step() -> None:
     async with running() as app:
         await app.fill()
         await app.press("K")
-        assert "Already at the top." in app.messages()
+        assert "Already at the top of the queue." in app.messages()
         await app.press("u")
         assert "There is nothing to undo." in app.messages()
 
