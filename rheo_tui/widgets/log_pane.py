@@ -82,14 +82,20 @@ class LogPane(LineView[_Part], can_focus=True):
             for at, text in enumerate(_wrapped(line.text, beside_name if line.name else whole)):
                 yield _Part(line, text, not at)
 
+    @property
+    def _top(self) -> _Part | None:
+        at = self.scroll_offset.y
+        return self._items[at] if at < len(self._items) else None
+
     def text_of(self, part: _Part) -> Text:
-        """Return time, name and event."""
+        """Return time, name and event; a wrapped line has them once, also if its start is above."""
+        is_named = part.is_first or part is self._top
         style = self.get_component_rich_style
         text, line = Text(no_wrap=True, end=""), part.line
-        clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S") if part.is_first else ""
+        clock = datetime.fromtimestamp(line.time).strftime("%H:%M:%S") if is_named else ""
         text.append(clock.ljust(_TIME_WIDTH), style("log--time", partial=True))
         if line.name:
-            name = fit_middle(line.name if part.is_first else "", self._name_width)
+            name = fit_middle(line.name if is_named else "", self._name_width)
             text.append(name + " " * _GAP, style("log--name", partial=True))
         text.append(part.text, style(f"log--{line.level}", partial=True))
         return text

@@ -1,5 +1,6 @@
 """Lines of the event log."""
 
+import re
 from pathlib import Path
 
 from rheo_core.config.settings import build_settings
@@ -14,6 +15,7 @@ from rheo_core.events import (
 from rheo_tui.services.event_log import EventLog, log_line
 from rheo_tui.services.local import LocalService
 from rheo_tui.services.poller import EngineClient
+from rheo_tui.widgets.log_pane import LogPane
 from tests.tui.driving import running
 from tests.tui.fake_service import FakeService
 
@@ -83,3 +85,18 @@ async def test_a_verb_on_many_downloads_is_one_line(tmp_path: Path) -> None:
         ("one", "resumed"),
         ("500 downloads", "removed"),
     ]
+
+
+async def test_the_rest_of_a_line_has_its_time_and_name_at_the_top() -> None:
+    async with running(FakeService(show_log=True), size=(80, 24)) as app:
+        log = app.main.query_one(LogPane)
+        for number in range(9):
+            app.main.event_log.note(f"{number} " + "words " * 12, name=f"file-{number}.iso")
+        log.update_lines()
+        await app.until(lambda: log.scroll_offset.y == log.max_scroll_y > 0)
+        tops = []
+        for _ in range(2):  # the start of a line, and its rest
+            tops.append(log.render_line(0).text)
+            log.scroll_relative(y=-1, animate=False, immediate=True)
+        assert all(each[2] == each[5] == ":" and "file-" in each for each in tops), tops
+        assert {bool(re.search(r"\d words", each)) for each in tops} == {True, False}
