@@ -190,6 +190,22 @@ async def test_no_stronger_checksum_replaces_that_of_the_user(
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize(("own", "theirs"), [("md5", "sha256"), ("sha256", "sha512")])
+@pytest.mark.parametrize("form", ["{url}#{checksum}", "{url}\n  checksum={checksum}\n"])
+async def test_no_list_replaces_the_checksum_in_a_mirror_of_the_user(
+    server: MisbehavingServer, rheo: Run, tmp_path: Path, form: str, own: str, theirs: str
+) -> None:
+    url, mirror = server.on("/f", serving(b"evil")), server.on("/m", serving(b"evil"))
+    checksum = f"{theirs}={hashlib.new(theirs, b'evil').hexdigest()}"
+    text, folder = tmp_path / "list", tmp_path / "out"
+    text.write_text(form.format(url=url, checksum=checksum))
+    mirror += f"#{own}={hashlib.new(own, b'good').hexdigest()}"
+    words = ["--retries", "0", "--mirror", mirror, "-i", text, "-o", folder]
+    result = await rheo("download", *words)
+    assert result.code == 1 and f"ignored: {theirs} hash (yours is used)" in result.err
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize(
     ("strategy", "code", "names"),
     [
