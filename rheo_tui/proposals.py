@@ -174,6 +174,12 @@ class Choices:
             return decision
         return None
 
+    def forget(self, added: Iterable[Proposal]) -> None:
+        """Forget the choices for files of proposals that were added: each counts once."""
+        for proposal in added:
+            if proposal.outcome is Outcome.ADD and proposal.key is not None:
+                self.decisions.pop(proposal.key, None)
+
     def edited(self, entry: Entry, key: EntryKey) -> Entry:
         """Return an entry as the user has edited it."""
         texts = self.edits.get(key)

@@ -25,6 +25,7 @@ from .paths import absolute_path
 from .redaction import without_login
 from .request_headers import (
     Headers,
+    as_servers_compare,
     check_value,
     for_any_origin,
     read_headers,
@@ -231,16 +232,16 @@ class RequestOptions(BaseModel):
 
     def not_replaced(self, headers: Headers) -> Headers:
         """Return those of other headers that these options leave as they are."""
-        own = {name.lower() for name, _ in self.headers}
+        own = {as_servers_compare(name) for name, _ in self.headers}
         if self.has_login:
             own.add("authorization")
         if self.user_agent is not None:
             own.add("user-agent")
         if self.referer is not None:
             own.add("referer")
-        if own.isdisjoint(name.lower() for name, _ in headers):
+        if own.isdisjoint(as_servers_compare(name) for name, _ in headers):
             return headers  # downloads share them
-        return tuple(pair for pair in headers if pair[0].lower() not in own)
+        return tuple(pair for pair in headers if as_servers_compare(pair[0]) not in own)
 
     def without_stored_secrets(self) -> "RequestOptions":
         """Return these options without all secrets, including files and the login of the proxy."""

@@ -148,7 +148,7 @@ class Lifecycle:
         """Report a failure without another attempt."""
         info = self._note_error(record, error)
         existing = error.existing if isinstance(error, DownloadError) else None
-        if existing is not None and record.destination is None:
+        if existing is not None and not record.bytes_downloaded:
             record.destination, record.final_name = existing, existing.name
         url = printable(redact(record.config.url))  # a log may go to a terminal as it is
         _log.warning("%s failed: %s", url, printable(info.message), extra={IS_EVENT: True})

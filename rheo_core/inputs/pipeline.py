@@ -337,7 +337,8 @@ class _Reader:
             if rules := self._options.rules:
                 path = str(folder_for(config, folder, rules, name, config.type) / name)
             else:  # without `Path`, which would double the time of a long list
-                path = f"{config.download_dir or folder}/{config.destination_subdir or '.'}/{name}"
+                subdir = config.destination_subdir
+                path = f"{config.download_dir or folder}/{f'{subdir}/' if subdir else ''}{name}"
             if os.path.isfile(path):
                 return Verdict.ON_DISK, f"already on disk: {name}", path
         return Verdict.OK, "", ""

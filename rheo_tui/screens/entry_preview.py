@@ -399,17 +399,18 @@ class EntryPreview(Vertical):
         }
         if renewals and not await self._client.guard(self._renew(renewals), "Cannot renew"):
             return False
-        if configs and not await self._client.add(
+        is_added = not configs or await self._client.add(
             configs,
             paused=defaults.paused,
             first=defaults.first,
             earlier=earlier,
             say=self._say_progress,
-        ):
-            if self.is_stopped:
-                self.app.notify(_STOPPED, markup=False)
-            return False
-        return True
+        )
+        if is_added or self.is_stopped:
+            self._draft.choices.forget(self.proposals)
+        if not is_added and self.is_stopped:
+            self.app.notify(_STOPPED, markup=False)
+        return is_added
 
     async def _renew(self, links: Mapping[str, FileConfig]) -> None:
         """Renew downloads, by id.

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from rheo_core.domain import DownloadSnapshot
+from rheo_core.domain import DownloadSnapshot, FileConfig
 from rheo_core.domain.text import printable
 from rheo_core.inputs import Entry, ReadOptions
 from rheo_tui.editor import edit_file
@@ -70,6 +70,7 @@ class LoadScreen(ModalScreen[int]):
         self._is_adding = False
         self._reading = asyncio.Lock()
         self._read_for: tuple[str, ReadOptions] | None = None
+        self._configs: list[FileConfig | None] = []  # those that the user sees for `_read_for`
         self._asked = frozenset[tuple[str, str]]()  # places and options that the user has seen
         self._has_changed = False  # the options differ from those that the user allowed
 
@@ -199,6 +200,7 @@ class LoadScreen(ModalScreen[int]):
         self.set_class(picker.display, "-picking")
         self._show_keys()
         await self._preview.show(entries, nothing)
+        self._configs = [each.config for each in entries]
         self._asked, self._read_for = asked, request
 
     async def _entries_of(self, text: str, options: ReadOptions) -> tuple[list[Entry], str, str]:
@@ -241,9 +243,15 @@ class LoadScreen(ModalScreen[int]):
     @key_work
     async def _submit(self) -> None:
         try:
+            is_shown = self._read_for == (self._path, self._preview.options)
+            shown = self._configs if is_shown else None
             await self._read(again=True)
             if self._has_changed:  # the options that the user allowed; the next Enter adds
                 self._has_changed = False
+                return
+            if shown is not None and shown != self._configs:
+                message = "The file has changed. Check its entries, then press Enter again."
+                self.app.notify(message, severity="warning", markup=False)
                 return
             proposals, defaults = self._preview.proposals, self._preview.defaults()
             if defaults is None or self._is_choosing() or self._preview.is_stopped:

@@ -167,17 +167,14 @@ LISTS = {  # with a strong checksum of their own
 
 
 @pytest.mark.parametrize("own", ["md5", "sha256"])
-@pytest.mark.parametrize("form", [*LISTS, "flag", "own mirror"])
+@pytest.mark.parametrize("form", [*LISTS, "flag"])
 async def test_no_stronger_checksum_replaces_that_of_the_user(
     server: MisbehavingServer, rheo: Run, folder: Path, form: str, own: str
 ) -> None:
     good, evil = b"good", b"evil"
     url, digest = server.on("/f", serving(evil)), hashlib.sha512(evil).hexdigest()
-    checksum = f"{own}:{hashlib.new(own, good).hexdigest()}"
-    words = ["--hash", checksum, "-o", folder]
-    if form == "own mirror":
-        words = [f"{url}#sha512={digest}", "--mirror", f"{url}?2#{checksum}", "-o", folder]
-    elif form == "flag":
+    words = ["--hash", f"{own}:{hashlib.new(own, good).hexdigest()}", "-o", folder]
+    if form == "flag":
         words += [url, "--mirror", f"{url}?2#sha512={digest}"]
     elif form == "URL":
         words += [LISTS[form].format(url=url, evil=digest)]
@@ -190,6 +187,22 @@ async def test_no_stronger_checksum_replaces_that_of_the_user(
     assert result.code == 1
     assert "ignored: sha512 hash (yours is used)" in result.err
     assert f"wrong {own.upper().replace('SHA256', 'SHA-256')}" in result.err
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(("own", "theirs"), [("md5", "sha256"), ("sha256", "sha512")])
+@pytest.mark.parametrize("form", ["{url}#{checksum}", "{url}\n  checksum={checksum}\n"])
+async def test_no_list_replaces_the_checksum_in_a_mirror_of_the_user(
+    server: MisbehavingServer, rheo: Run, tmp_path: Path, form: str, own: str, theirs: str
+) -> None:
+    url, mirror = server.on("/f", serving(b"evil")), server.on("/m", serving(b"evil"))
+    checksum = f"{theirs}={hashlib.new(theirs, b'evil').hexdigest()}"
+    text, folder = tmp_path / "list", tmp_path / "out"
+    text.write_text(form.format(url=url, checksum=checksum))
+    mirror += f"#{own}={hashlib.new(own, b'good').hexdigest()}"
+    words = ["--retries", "0", "--mirror", mirror, "-i", text, "-o", folder]
+    result = await rheo("download", *words)
+    assert result.code == 1 and f"ignored: {theirs} hash (yours is used)" in result.err
     assert not list(folder.iterdir())
 
 

@@ -288,6 +288,33 @@ async def reopened(session: Path, folder: Path, **options: Any) -> None:
         await manager.wait_until_complete(timeout=30)
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["name in URL", "name in response"])
+@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize(
+    "wishes", [{"file_exists_strategy": "error"}, {"hash_config": known()}], ids=["error", "hash"]
+)
+async def test_a_file_in_the_way_is_named_and_binds_no_later_attempt(
+    server: MisbehavingServer, tmp_path: Path, named: bool, size: int, wishes: dict[str, Any]
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    (old / "a").write_bytes(WRONG)
+    fields = {"Content_Disposition": "attachment; filename=a"} if named else {}
+    url = server.on("/get" if named else "/a", serving(b"x" * size, **fields))
+    config = FileConfig(url=url, **wishes)
+    async with DownloadManager(download_dir=old, retry_handler=quick_retries(1)) as manager:
+        await manager.add([config])
+        await manager.wait_until_complete(timeout=30)
+        (row,) = manager.snapshot().downloads
+        assert (row.status, row.destination) == (DownloadStatus.FAILED, str(old / "a"))
+        assert row.name == "a" and row.has_file
+        manager.set_defaults(download_dir=new)
+        await manager.retry(config.id)
+        await manager.wait_until_complete(timeout=30)
+    assert names_in(old) == ["a"] and (old / "a").read_bytes() == WRONG
+    assert names_in(new) == (["a"] if "hash_config" not in wishes else [])
+
+
 @pytest.mark.parametrize("change", ["", "folder", "name", "subfolder", "rule", "response"])
 @pytest.mark.parametrize("subdir", [None, "isos"])
 async def test_an_overwrite_of_one_file_is_none_of_another(

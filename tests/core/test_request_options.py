@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -34,6 +35,23 @@ def test_no_text_of_it_holds_a_secret() -> None:
     for shown in (repr(FULL), str(FULL), repr(config), str(config), repr(rules)):
         assert SECRET not in shown
     assert SECRET not in FULL.model_dump_json(exclude={"headers", "referer"})
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs"),
+    [
+        ({"headers": {"X-Token": "mine"}}, "X_Token"),
+        ({"headers": {"X_Token": "mine"}}, "x-token"),
+        ({"user_agent": "Me/1.0"}, "User_Agent"),
+        ({"headers": {"If-Other": "mine"}}, "IF_OTHER"),
+    ],
+)
+def test_a_header_replaces_those_that_servers_take_for_it(own: dict[str, Any], theirs: str) -> None:
+    """A server that runs CGI or WSGI cannot tell `X_Token` from `X-Token`."""
+    listed = FileConfig(url="http://x/", headers={theirs: "evil", "X-Other": "kept"})
+    config = listed.with_options(RequestOptions(**own))
+    sent = config.options_for("http://x/").headers
+    assert "evil" not in dict(sent).values() and ("X-Other", "kept") in sent
 
 
 def test_it_outlives_a_restart_with_its_secrets() -> None:

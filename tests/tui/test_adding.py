@@ -332,6 +332,25 @@ async def test_a_list_file_with_other_options_must_be_allowed_again(
         await app.until(lambda: app.called("add"))
 
 
+@pytest.mark.parametrize("text", ["http://evil/a\nhttp://evil/b\n", "http://h/a#md5=" + "0" * 32])
+async def test_a_list_file_that_has_changed_is_shown_before_it_is_added(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "1.txt"
+    path.write_text("http://h/a\n")
+    async with running(size=(120, 40)) as app:
+        await app.press("o")
+        app.app.screen.query_one(Input).value = str(path)
+        await app.until(lambda: words(app))
+        path.write_text(text)
+        await app.press("enter")
+        await app.until(lambda: "The file has changed" in app.messages())
+        await app.until(lambda: len(words(app)) == len(text.splitlines()))
+        assert not app.called("add")
+        await app.press("enter")
+        await app.until(lambda: app.called("add"))
+
+
 @pytest.mark.parametrize("keys", [["f8", "enter"], ["f8"]], ids=["at once", "one by one"])
 async def test_options_that_were_never_shown_are_not_used(tmp_path: Path, keys: list[str]) -> None:
     path = tmp_path / "1.txt"

@@ -402,6 +402,25 @@ async def test_a_completed_download_that_is_pasted_again_keeps_its_checks_and_ro
     assert files(old) == {"a.bin": b"good"}
 
 
+@pytest.mark.parametrize("key", ["O", "A"])
+async def test_a_choice_counts_for_one_paste(
+    server: MisbehavingServer, tmp_path: Path, key: str
+) -> None:
+    """A line that is not valid keeps the text and the choices in the box."""
+    (url,) = place(server, tmp_path, "a.bin")
+    async with engine(tmp_path) as app:
+        await paste(app, url, "http://a..b/")
+        await app.press("tab", key, "ctrl+s")
+        box = app.app.screen.query_one(LinksArea)
+        await app.until(lambda: box.text == "http://a..b/")
+        await ended(app, 1)
+        (tmp_path / "a.bin").write_bytes(b"edited by the user")
+        await app.press("escape")
+        await app.until(lambda: app.app.screen is app.main)
+        await paste(app, url)
+        await app.until(lambda: choices(app) == ["2 already there: choose"])
+
+
 @pytest.mark.parametrize("strategy", ["skip", "error"])
 async def test_a_row_that_failed_because_of_a_file_names_it_after_the_folder_changed(
     server: MisbehavingServer, tmp_path: Path, strategy: str
