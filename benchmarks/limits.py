@@ -4,9 +4,11 @@ Each case fetches from a local nginx for ten seconds, over as many connections a
 then compared with what the limits allow; the CPU time is that of the process, its threads included.
 """
 
+import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +84,10 @@ def _received(manager: DownloadManager) -> int:
     return sum(record.stats.transferred for record in manager.tracker.records())
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each case."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
+    parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name, Server(Path(name)) as server:
         server.offer(_FILE)
         url = server.url(_FILE, _FILE.names[0])

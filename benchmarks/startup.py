@@ -4,6 +4,7 @@ Prints seconds, medians of several starts: `rheo --help` to its end, `rheo-tui` 
 and the CPU of a whole `rheo download` of one small file beside curl and a Python without a program.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -82,7 +83,7 @@ def _cpu(command: list[str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _download_costs() -> dict[str, float]:
+def _download_costs(runs: int) -> dict[str, float]:
     """Return the CPU seconds of one download by program; medians of runs in turns."""
     with _served_file() as (url, folder):
         download = [url, "-q", "--exists", "overwrite", "-o", str(folder)]
@@ -91,7 +92,7 @@ def _download_costs() -> dict[str, float]:
             "curl": ["curl", "-s", "-o", os.devnull, url],
             "python -c pass": [sys.executable, "-c", "pass"],
         }
-        rounds = [{name: _cpu(each) for name, each in commands.items()} for _ in range(_DOWNLOADS)]
+        rounds = [{name: _cpu(each) for name, each in commands.items()} for _ in range(runs)]
     return {name: median(each[name] for each in rounds) for name in commands}
 
 
@@ -110,29 +111,41 @@ def _costs(code: str, *arguments: str) -> Counter[str]:
     return costs
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
+    options = _parser().parse_args(arguments)
     compile_packages()
     console = Console(width=None if sys.stdout.isatty() else 100)
     starts: dict[str, Callable[[], float]] = {"rheo --help": _help, "rheo-tui": _first_screen}
     rows = []
     for name, start in starts.items():
-        seconds = median(start() for _ in range(_STARTS))
+        seconds = median(start() for _ in range(options.starts))
         met = "yes" if 0 <= seconds <= _LIMITS[name] else "no"
         rows.append([name, f"{seconds:.3f}", f"{_LIMITS[name]}", met])
     show_table("Seconds to start", ["", "median", "limit", "met"], iter(rows), console)
-    rows = [[name, f"{seconds:.3f}"] for name, seconds in _download_costs().items()]
+    rows = [
+        [name, f"{seconds:.3f}"] for name, seconds in _download_costs(options.downloads).items()
+    ]
     show_table("CPU seconds of one small download", ["", "median"], iter(rows), console)
     imports = {name: _costs(code) for name, code in _IMPORTED.items()}
     imports["rheo download"] = _download_imports()
-    for name, costs in imports.items():
-        total = costs.total()
+    for name, by_package in imports.items():
+        total = by_package.total()
         rows = [
             [package, f"{cost / 1000:.1f}", f"{cost / total:.0%}"]
-            for package, cost in costs.most_common(_MAX_PACKAGES)
+            for package, cost in by_package.most_common(_MAX_PACKAGES)
         ]
         title = f"{name}: {total / 1000:.0f} ms of imports (measuring slows them)"
         show_table(title, ["package", "ms, its own modules", "share"], iter(rows), console)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
+    starts = f"starts of each program, by default {_STARTS}"
+    parser.add_argument("--starts", type=int, default=_STARTS, metavar="N", help=starts)
+    downloads = f"downloads by each program, by default {_DOWNLOADS}"
+    parser.add_argument("--downloads", type=int, default=_DOWNLOADS, metavar="N", help=downloads)
+    return parser
 
 
 if __name__ == "__main__":

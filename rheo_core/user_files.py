@@ -156,8 +156,55 @@ def check_private(file: _OpenFile) -> None:
     if status.st_mode & _OF_OTHERS:
         verb = "read" if status.st_mode & _READABLE_BY_OTHERS else "change"
         raise PermissionError(errno.EPERM, f"other users can {verb} it; run chmod 600 on it")
-    if status.st_uid not in (os.geteuid(), 0):  # root can read any file
-        raise PermissionError(errno.EPERM, "it belongs to another user")
+    _check_owner(status, "it")
+
+
+def check_control(file: _OpenFile, folder: Path) -> None:
+    """Check that no other user can change an open file, or put another one in its place.
+
+    OpenSSH has this rule for its configuration file (ssh_config(5), FILES).
+
+    Args:
+        file: the file.
+        folder: the folder of its name.
+
+    Raises:
+        OSError: another user owns or can change the file or the folder, or the folder is gone.
+    """
+    _check_control(os.fstat(file.fileno()), "it")
+    _check_control(folder.stat(), "its folder")
+
+
+def _check_control(status: os.stat_result, name: str) -> None:
+    _check_owner(status, name)
+    # In a sticky folder such as /tmp, users replace only files of their own.
+    is_sticky_folder = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    is_of_others = status.st_mode & stat.S_IWOTH or (
+        status.st_mode & stat.S_IWGRP and not _is_private_group(status)
+    )
+    if is_of_others and not is_sticky_folder:
+        reason = f"other users can change {name}; run chmod go-w on it"
+        raise PermissionError(errno.EPERM, reason)
+
+
+def _check_owner(status: os.stat_result, name: str) -> None:
+    if status.st_uid not in (os.geteuid(), 0):  # root can read and change any file
+        raise PermissionError(errno.EPERM, f"{name} belongs to another user")
+
+
+def _is_private_group(status: os.stat_result) -> bool:
+    """Check if the owner is the only member of the group.
+
+    Many systems give each user such a group, and create files that it can change (umask 002).
+    """
+    import grp  # only for such files
+    import pwd
+
+    try:
+        owner, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
+    except KeyError:
+        return False
+    return group.gr_name == owner.pw_name and {owner.pw_name}.issuperset(group.gr_mem)
 
 
 def open_list(path: Path) -> BufferedReader:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Literal
 
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileExistsStrategy
+from rheo_core.domain.downloads import NOT_STORED
 from rheo_core.domain.text import printable
 
 from .action_reasons import (
@@ -18,7 +19,7 @@ from .action_reasons import (
     is_done,
 )
 from .existing_files import Decision
-from .formatting import at_most_names, count_text, limit_text
+from .formatting import at_most_names, count_text, limit_text, sentence, short_name
 from .services.protocol import Deletion, DownloadService
 from .speed_steps import limit_step
 from .undo import Change, Step, UndoStack
@@ -78,7 +79,8 @@ class DownloadHandlers:
         """Queue failed, cancelled and skipped downloads again."""
         rows = [row for row in context.targets if can_retry(row)]
         count = await self._undo.work.each("Queueing again", _ids(rows), self._service.retry)
-        return self.done("Queued again:", rows, context.targets, "did not fail", count=count)
+        done = self.done("Queued again:", rows, context.targets, "did not fail", count=count)
+        return done + _lost_login_text(rows)
 
     do_retry_failed = do_retry
 
@@ -94,7 +96,7 @@ class DownloadHandlers:
         if pages:
             sentences.append(f"Queued again to save the web page: {count_text(pages)}.")
         if len(paths) == 1:
-            sentences.append(f"Kept as {printable(paths[0].name)}.")
+            sentences.append(f"Kept as {short_name(paths[0].name)}.")
         elif paths:
             sentences.append(f"Kept the data of {count_text(len(paths))}.")
         return " ".join(sentences) or "No data is left to keep."
@@ -103,7 +105,8 @@ class DownloadHandlers:
         """Queue downloads again although their files are on the disk."""
         paths = decision.paths_of(rows, self._service.settings.download_dir)
         await self._service.add_again(_ids(rows), decision.strategy, paths)
-        return self.done("Queued again:", rows, rows)[:-1] + f" ({decision.words})."
+        done = self.done("Queued again:", rows, rows)[:-1]
+        return f"{done} ({decision.words}).{_lost_login_text(rows)}"
 
     async def do_remove(self, context: Context) -> str:
         """Remove downloads from the list."""
@@ -127,7 +130,8 @@ class DownloadHandlers:
         rows = [row for row in context.targets if is_done(row)]
         await self._service.add_again(_ids(rows), FileExistsStrategy.RENAME)
         done = self.done("Queued again:", rows, context.targets, "are not done")
-        return f"{done} {'The existing file is' if len(rows) == 1 else 'Existing files are'} kept."
+        kept = "The existing file is" if len(rows) == 1 else "Existing files are"
+        return f"{done} {kept} kept.{_lost_login_text(rows)}"
 
     async def do_delete(self, context: Context) -> str:
         """Delete finished files, and remove their downloads from the list."""
@@ -211,7 +215,7 @@ class DownloadHandlers:
 
     async def _step_limit(self, context: Context, *, up: bool) -> str:
         rate = limit_step(context.speed_limit, up=up, speed=context.speed)
-        return await self.limit(rate, context.speed_limit, was_slow=context.is_slow)
+        return await self.limit(rate, context)
 
     async def do_lift(self, _: Context) -> str:
         """Lift the limits that hosts caused by refusing requests."""
@@ -231,19 +235,21 @@ class DownloadHandlers:
             return "Slow mode is off."
         return f"Slow mode is on: {limit_text(self._service.settings.slow_limit)} in total."
 
-    async def limit(self, rate: int | None, before: int | None, *, was_slow: bool) -> str:
+    async def limit(self, rate: int | None, context: Context) -> str:
         """Limit all downloads together.
 
         Args:
             rate: bytes/s; None lifts the limit.
-            before: the limit until now.
-            was_slow: True if slow mode was on until now.
+            context: the conditions until now.
         """
-        undo = partial(self._set_slow, True) if was_slow else partial(self._set_limit, before)
+        undo = partial(
+            self._restore_limit,
+            self._service.settings.speed_limit,
+            was_slow=context.is_slow,
+            was_scheduled=bool(context.speed_limit_reason),
+        )
         await self._take(Step(undo, partial(self._set_limit, rate), _limit_change(rate)))
-        # The setting applies again after a restart.
-        lasts = "" if rate is None else " until you quit"
-        return f"{_limit_sentence(rate)} for all downloads{lasts}."
+        return f"{_limit_sentence(rate)} for all downloads."
 
     async def limit_each(self, rate: int | None, rows: Rows) -> str:
         """Limit each of `rows` to `rate` bytes/s; None lifts their limits."""
@@ -318,6 +324,14 @@ class DownloadHandlers:
         await self._service.set_speed_limit(rate)
         return 1
 
+    async def _restore_limit(self, rate: int | None, *, was_slow: bool, was_scheduled: bool) -> int:
+        await self._service.set_speed_limit(rate)
+        if was_scheduled:
+            await self._service.follow_schedule()
+        if was_slow:
+            await self._service.set_slow(True)
+        return 1
+
     async def _set_slow(self, on: bool) -> int:
         await self._service.set_slow(on)
         return 1
@@ -365,14 +379,24 @@ def _ids(rows: Rows) -> list[str]:
 
 def _name_or_count(rows: Rows, count: int) -> str:
     """Return the name of the only one of `rows`, or the number of changed ones."""
-    return printable(rows[0].name) if len(rows) == count == 1 else count_text(count)
+    return short_name(rows[0].name) if len(rows) == count == 1 else count_text(count)
+
+
+def _lost_login_text(rows: Rows) -> str:
+    """Return a sentence on the logins that downloads lost before they were queued again."""
+    lost = [row for row in rows if row.lost_login]
+    if not lost:
+        return ""
+    if len(rows) == 1:
+        return f" {sentence(rows[0].reason.rpartition('; ')[2])}"
+    return f" The logins or headers of {count_text(len(lost))} were {NOT_STORED}."
 
 
 def _deletion_text(deletion: Deletion, rows: Rows) -> str:
     deleted = [row for row in rows if row.id in deletion.ids]
     if not deleted:
         return ""
-    what = printable(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
+    what = short_name(deleted[0].name) if len(deleted) == 1 else count_text(len(deleted), "file")
     if deletion.in_trash == len(deleted):
         return f"Moved {what} to the trash."
     return f"Deleted {what}. There is no trash; you can undo this for 10 minutes."

@@ -38,6 +38,7 @@ class Context:
     by_queue_order: bool = True
     speed: float = 0.0  # of all downloads together, bytes/s
     speed_limit: int | None = None  # bytes/s
+    speed_limit_reason: str = ""  # see `Snapshot`
     is_slow: bool = False
     has_filter: bool = False  # or one of the user's tabs is open
     own_tabs: int = 0

@@ -247,8 +247,8 @@ ACTIONS: tuple[Action, ...] = (
         "Show, hide, order and size the columns.",
     ),
     Action(
-        "mark", "space", "Mark", "List",
-        "Mark the download; keys act on all marked ones.",
+        "mark", "space", "Mark and go down", "List",
+        "Mark the download and go to the next; keys act on all marked ones.",
         label="mark", disabled=reasons.needs_current, owner="table",
     ),
     Action(
@@ -288,7 +288,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "clear", "escape", "Stop, close or clear", "List",
-        "Stop a long task, close the details, clear filter and marks, then show all downloads.",
+        "Stop a long task, close the details, or clear filter and marks; the tab stays open.",
     ),
     Action(
         "details", "enter", "Show details", "View",

@@ -18,7 +18,7 @@ from .commands import CommandError
 from .formatting import count_text, sentence, size_text
 from .services.edits import Edits
 from .services.protocol import READ_ONLY, DownloadService
-from .setting_texts import TABLES, changed
+from .setting_texts import TABLES, changed, value_text
 
 
 class CommandHandlers:
@@ -83,8 +83,7 @@ class CommandHandlers:
 
     async def _limit(self, command: Command, context: Context) -> str:
         if command.for_all:
-            before, was_slow = context.speed_limit, context.is_slow
-            return await self._downloads.limit(command.rate, before, was_slow=was_slow)
+            return await self._downloads.limit(command.rate, context)
         if rows := unfinished(context.targets):
             return await self._downloads.limit_each(command.rate, rows)
         return "limit: no unfinished download is selected. Limit all with “limit all 2M”."
@@ -166,5 +165,4 @@ def with_setting(settings: Settings, name: str, value: str) -> Settings:
 
 def setting_text(settings: Settings, name: str) -> str:
     """Return the value of a setting as text; secrets in it are replaced."""
-    value = settings.model_dump(mode="json")[name]
-    return printable(redact("off" if value is None else str(value)))
+    return printable(redact(value_text(name, getattr(settings, name))))

@@ -75,7 +75,7 @@ _OWN = (
     ),
     CommandSpec(
         "limit", f"[all] RATE {_TARGETS}",
-        "Limit the speed of each download, or of all together; off removes the limit.",
+        "Limit each download, or all together; off removes the limit.",
         "limit 2M status:active", "rate", takes_targets=True,
     ),
     CommandSpec(

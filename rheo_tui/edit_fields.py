@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from rheo_core.domain import FileConfig, HashConfig
-from rheo_core.domain.file_config import MAX_CONNECTIONS
+from rheo_core.domain.file_config import MAX_CONNECTIONS, NOT_BY_LISTED_ROUTE
 from rheo_core.domain.filenames import sanitise_filename
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.domain.text import printable
@@ -37,7 +37,7 @@ class Field(NamedTuple):
 
 def _link(text: str, config: FileConfig) -> Update:
     linked = config.with_link(text)
-    return {name: getattr(linked, name) for name in ("fetch_url", "hash_config", "request")}
+    return {"fetch_url": linked.fetch_url, "hash_config": linked.hash_config}
 
 
 def _name(text: str, _: FileConfig) -> Update:
@@ -77,9 +77,10 @@ def _headers(text: str, config: FileConfig) -> Update:
 
 
 def _login(text: str, config: FileConfig) -> Update:
-    user = RequestOptions(user=text).user if text else None
-    others = config.request.for_another_login()
-    return {"request": others.model_copy(update={"user": user, "bearer": None})}
+    update: Update = {"user": RequestOptions(user=text).user if text else None, "bearer": None}
+    if "auth" in config.list_options:
+        update["auth"] = None  # the list chose it for its own login
+    return {"request": config.request.model_copy(update=update)}
 
 
 def _login_note(text: str) -> str:
@@ -195,9 +196,7 @@ def edited(config: FileConfig, texts: Mapping[str, str]) -> FileConfig:
                     "host, add its link as a separate download"
                 )
     if config.has_listed_route and _secrets_of(changed) - _secrets_of(config):
-        raise ValueError(
-            "A login or secret header is not sent by a route that a list chose, such as its proxy"
-        )
+        raise ValueError(NOT_BY_LISTED_ROUTE)
     return changed
 
 

@@ -20,9 +20,14 @@ class FailureGroup:
     rows: tuple[DownloadSnapshot, ...]
 
     @property
+    def number(self) -> int:
+        """Number of its downloads."""
+        return len(self.rows)
+
+    @property
     def title(self) -> str:
         """Text such as `17 × 403 Forbidden from cdn.example`."""
-        return f"{len(self.rows):,} × {printable(self.cause.text)} from {printable(self.host)}"
+        return f"{self.number:,} × {printable(self.cause.text)} from {printable(self.host)}"
 
 
 def failure_groups(rows: Iterable[DownloadSnapshot]) -> list[FailureGroup]:
@@ -36,4 +41,4 @@ def failure_groups(rows: Iterable[DownloadSnapshot]) -> list[FailureGroup]:
     for (_, host), members in alike.items():
         groups[cause_of(members[0]), host] += members
     by_cause = [FailureGroup(cause, host, tuple(each)) for (cause, host), each in groups.items()]
-    return sorted(by_cause, key=lambda group: (-len(group.rows), group.cause.text, group.host))
+    return sorted(by_cause, key=lambda group: (-group.number, group.cause.text, group.host))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
+from rheo_core.domain.text import printable
 from rheo_core.domain.units import count_text as count_text  # for the screens, from here
 from rheo_core.domain.units import duration_text as duration_text
 from rheo_core.domain.units import limit_text as limit_text
@@ -16,6 +17,8 @@ from rheo_core.user_files import user_folder
 
 _ELLIPSIS = "…"
 _MAX_EXTENSION_WIDTH = 10
+_MAX_NAME_WIDTH = 28
+"""Cells of a name in a line of feedback."""
 _BRAILLE = 0x2800
 _LEFT_DOTS = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT_DOTS = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
@@ -188,6 +191,11 @@ def fit_middle(text: str, width: int) -> str:
     # Half of a wide character at the cut becomes a blank; move the blank to the end.
     head = set_cell_size(text, width - 1 - cell_len(tail)).rstrip()
     return set_cell_size(head + _ELLIPSIS + tail, width)
+
+
+def short_name(name: str) -> str:
+    """Return a name for a line of feedback, cut so that the keys beside it stay in sight."""
+    return fit_middle(printable(name), min(cell_len(printable(name)), _MAX_NAME_WIDTH))
 
 
 def _last_cells(text: str, width: int) -> str:

@@ -1,9 +1,9 @@
 """Write the pages of the inspector as Rich renderables."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, pairwise
+from itertools import accumulate, chain, dropwhile, pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +70,7 @@ class Inspected(NamedTuple):
     is_missing: bool = False  # the finished file is not on the disk
     keymap: Mapping[str, str] = {}
     graph_rows: int = GRAPH_ROWS
+    total_limit: int | None = None  # of all downloads together, bytes/s
 
 
 def _no_facts(seen: Inspected, style: StyleOf) -> Iterator[Fact]:
@@ -372,22 +373,34 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     values = [sample.speed_bps for sample in shown]
     top = max(values)
     mean = sum(values) / len(values)
-    stalls = sum(not value for value in values)
+    stalls = sum(not value for value in dropwhile(lambda value: not value, values))
+    own, total = seen.row.speed_limit_bps, seen.total_limit
     facts = [f"mean {speed_text(mean)}", f"peak {speed_text(top)}"]
-    if seen.row.speed_limit_bps is not None:
-        facts.append(f"limit {limit_text(seen.row.speed_limit_bps)}")
-    if stalls:
-        facts.append(f"idle for {stalls} s")
-    marks, count = _attempt_marks(shown, width)
-    if count:
-        facts.append(f"▲ attempt {shown[-1].attempt}")
-    limit = limit_in_sight(seen.row.speed_limit_bps, top) or 0
-    lines = _graph(values, (width, seen.graph_rows), max(top, limit, 1.0), limit, style)
-    body = [Text(" · ".join(facts), style("label")), *lines]
+    facts += [f"limit {limit_text(own)}"] if own is not None else []
+    facts += [f"idle for {stalls} s"] if stalls else []
+    marks, count = _attempt_marks(shown)
+    facts += [f"▲ attempt {shown[-1].attempt}"] if count else []
+    facts += [f"limit {limit_text(total)} (all)"] if total is not None else []
+    limit = limit_in_sight(min(filter(None, (own, total)), default=None), top) or 0
+    # It grows from the left, so that a young download does not leave the pane empty.
+    padded = values + [0.0] * (2 * width - len(values))
+    lines = _graph(padded, (width, seen.graph_rows), max(top, limit, 1.0), limit, style)
+    body = [Text(_that_fit(facts, width), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
     end = "now" if seen.row.status.is_active else "end"
-    return [*body, Text(_axis(len(shown), width, end), style("label"), no_wrap=True)]
+    return [*body, Text(_axis(shown, end), style("label"), no_wrap=True)]
+
+
+def _that_fit(facts: Sequence[str], width: int) -> str:
+    """Return the first facts that fit into a line, and at least one."""
+    lines = accumulate(facts, lambda line, fact: f"{line} · {fact}")
+    return max(takewhile(lambda line: len(line) <= width, lines), key=len, default=facts[0])
+
+
+def _graph_cells(samples: Sequence[Sample]) -> int:
+    """Return the width of the graph of some samples, two in each cell."""
+    return (len(samples) + 1) // 2
 
 
 def _graph(
@@ -406,20 +419,19 @@ def _graph(
     return texts
 
 
-def _axis(samples: int, width: int, end: str) -> str:
+def _axis(samples: Sequence[Sample], end: str) -> str:
     """Return the line below the graph: when its samples begin, and when they `end`."""
-    began = f"-{duration_text(float(samples))}"
-    at = min(width - samples // 2, width - len(began) - len(end) - 1)
-    return end.rjust(width) if at < 0 else f"{' ' * at}{began}".ljust(width - len(end)) + end
+    began = f"-{duration_text(float(len(samples)))}"
+    return f"{began} {end.rjust(_graph_cells(samples) - len(began) - 1)}"
 
 
-def _attempt_marks(samples: tuple[Sample, ...], width: int) -> tuple[str, int]:
+def _attempt_marks(samples: Sequence[Sample]) -> tuple[str, int]:
     """Return a line with a mark below each new attempt, and the number of marks."""
-    cells, offset = [" "] * width, 2 * width - len(samples)
+    cells = [" "] * _graph_cells(samples)
     count = 0
     for at, (before, sample) in enumerate(pairwise(samples), start=1):
         if sample.attempt != before.attempt:
-            cells[(offset + at) // 2] = "▲"
+            cells[at // 2] = "▲"
             count += 1
     return "".join(cells), count
 

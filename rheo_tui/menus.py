@@ -51,12 +51,13 @@ def action_items(context: Context, keymap: Mapping[str, str]) -> list[MenuItem]:
     return sorted(items, key=lambda item: bool(item.reason))
 
 
-def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
+def limit_items(present: Set[int | None], slow: int, *, for_all: bool) -> list[MenuItem]:
     """Return speed limits for the selection, or for all downloads together.
 
     Args:
         present: their current limits, in bytes/s; None: no limit. They are among the choices; if
             there is only one, it is marked.
+        slow: limit of the slow mode, in bytes/s.
         for_all: True for all downloads together.
     """
     rates = sorted(rate for rate in {*SPEED_LIMITS, *present} if rate is not None)
@@ -68,7 +69,7 @@ def limit_items(present: Set[int | None], *, for_all: bool) -> list[MenuItem]:
     items.append(MenuItem(OTHER, "colon,:", "1-9", other, takes_digits=True))
     if not for_all:
         items.append(MenuItem(ALL, "a", "a", "All downloads together…"))
-    items.append(MenuItem(SLOW, "t", "t", "Slow mode on or off"))
+    items.append(MenuItem(SLOW, "t", "t", f"Slow mode on or off ({limit_text(slow)})"))
     return items
 
 

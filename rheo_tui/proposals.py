@@ -312,8 +312,8 @@ def rest_words(proposals: Sequence[Proposal]) -> list[str]:
     if bad := counts[Outcome.INVALID]:
         sentences.append(f"{count_text(bad, 'line')} {'is' if bad == 1 else 'are'} not valid.")
     if there := counts[Outcome.UNDECIDED]:
-        verb = "exists" if there == 1 else "exist"
-        sentences.append(f"{count_text(there, 'file')} already {verb}: choose below.")
+        verb = "is" if there == 1 else "are"
+        sentences.append(f"{count_text(there, 'file')} {verb} already there: choose below.")
     return sentences
 
 

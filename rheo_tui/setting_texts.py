@@ -15,7 +15,7 @@ from rheo_core.config.problems import explain, with_full_stop
 from rheo_core.config.settings import GROUPS, Settings
 from rheo_core.domain.text import printable
 
-from .formatting import count_text, rate_input, size_text, speed_text
+from .formatting import count_text, rate_input, short_path, size_text, speed_text
 from .themes import NAMES, unknown_theme
 
 TABLES: Mapping[str, str] = {
@@ -28,6 +28,8 @@ TABLES: Mapping[str, str] = {
 """Settings whose structure does not fit into a line of text, with examples."""
 _SPEEDS = frozenset({"stall_speed", "speed_limit", "slow_limit"})
 _SIZES = frozenset({"chunk_size", "max_size"})
+_NONE = "none"
+"""An empty list of values, as it is shown and typed."""
 _LABELS = {name: field.title or name for name, field in Settings.model_fields.items()}
 
 
@@ -73,7 +75,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
             _LABELS[name],
             group,
             _text(name, value),
-            _shown(name, value),
+            value_text(name, value),
             value != default,
             about + _in_the_file(name, default),
             choices_of(name),
@@ -82,7 +84,7 @@ def all_settings(settings: Settings) -> Iterator[Setting]:
 
 def _in_the_file(name: str, default: Any) -> str:
     place = f", for example:\n{TABLES[name]}" if name in TABLES else f": {name}"
-    return f"Default: {_text(name, default) or 'none'}. In settings.toml{place}"
+    return f"Default: {_text(name, default) or _NONE}. In settings.toml{place}"
 
 
 def changed(
@@ -113,8 +115,9 @@ def changed(
 
 def _typed(name: str, text: str) -> Any:
     field = Settings.model_fields[name]
-    if not text:
-        return _default(field)
+    default = _default(field)
+    if not text or (text == _NONE and isinstance(default, tuple)):
+        return default
     return {"on": True, "off": False}.get(text, text) if field.annotation is bool else text
 
 
@@ -151,7 +154,7 @@ def _text(name: str, value: Any) -> str:
         case int() | float():
             return f"{value:.12g}"
         case Path():
-            return _at_home(value)
+            return printable(short_path(value))
         case _ if name in TABLES:
             return _count(name, value)
         case tuple() if name == "schedule":
@@ -161,22 +164,15 @@ def _text(name: str, value: Any) -> str:
     return str(value)
 
 
-def _shown(name: str, value: Any) -> str:
+def value_text(name: str, value: Any) -> str:
+    """Return the value of a setting as people read it, with its unit; `none` for an empty one."""
     if value is not None and name in _SPEEDS:
         return speed_text(value)
     if value is not None and name in _SIZES:
         return size_text(value)
     if isinstance(value, float):  # all of them are times
         return f"{value:.12g} s"
-    return _text(name, value) or "none"
-
-
-def _at_home(path: Path) -> str:
-    """Return a path with `~` for the home folder."""
-    try:
-        return printable(str("~" / path.relative_to(Path.home())))
-    except (ValueError, RuntimeError):
-        return printable(str(path))
+    return _text(name, value) or _NONE
 
 
 def _count(name: str, value: Any) -> str:

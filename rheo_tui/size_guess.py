@@ -1,4 +1,4 @@
-"""Guess unknown sizes of downloads from files with the same extension."""
+"""Guess unknown sizes of downloads from files with the same extension, or from all files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class SizeGuess:
 
     @property
     def unknown_bytes(self) -> int | None:
-        """Bytes of all downloads of unknown size together; None if no size is known."""
+        """Bytes of all downloads of unknown size together; None if too few sizes are known."""
         return self._guess(lambda kind: kind.unsized)
 
     @property
@@ -53,17 +53,23 @@ class SizeGuess:
         return self._guess(lambda kind: kind.moving)
 
     def _guess(self, number: Callable[[_Kind], int]) -> int | None:
-        """Return the bytes of some downloads of each kind, as if they had its mean size."""
+        """Return the bytes of some downloads of each kind, as if they had its mean size.
+
+        Those of a kind without any known size, or without an extension, get the mean of all sizes.
+        Three films say nothing about 200 reports, so this mean counts for no more downloads than it
+        is made from.
+        """
         kinds = self._kinds.values()
-        every = _Kind(sum(kind.sized for kind in kinds), sum(kind.size for kind in kinds))
-        total = 0
-        for kind in kinds:
-            if downloads := number(kind):
-                alike = kind if kind.sized else every
-                if not alike.sized:
-                    return None
-                total += downloads * alike.size // alike.sized
-        return total
+        sized, size = sum(kind.sized for kind in kinds), sum(kind.size for kind in kinds)
+        total = others = 0
+        for extension, kind in self._kinds.items():
+            if extension and kind.sized:
+                total += number(kind) * kind.size // kind.sized
+            else:
+                others += number(kind)
+        if others > sized:
+            return None
+        return total + others * size // sized if others else total
 
     def _kind_of(self, name: str) -> _Kind:
         _, dot, extension = name.rpartition(".")

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from rheo_core.domain import DownloadSnapshot, DownloadStatus, Snapshot
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.schedule import start_text
@@ -25,10 +27,19 @@ class StatusText(NamedTuple):
     Attributes:
         full: the word, or the reason and its numbers.
         short: the same for a narrow column, without words that its glyph expresses.
+        middle: a text between the two; "" for none.
+        least: whole words for a column that is too narrow even for `short`; "" for none.
     """
 
     full: str
     short: str
+    middle: str = ""
+    least: str = ""
+
+    def fitting(self, width: int) -> str:
+        """Return the longest form that fits into `width` cells; otherwise the shortest one."""
+        forms = [each for each in (self.full, self.middle, self.short, self.least) if each]
+        return next((each for each in forms if cell_len(each) <= width), forms[-1])
 
 
 class Waiting(NamedTuple):
@@ -60,7 +71,7 @@ def status_text(
     label = look_of(row).label
     match row.status:
         case DownloadStatus.IN_PROGRESS:
-            return _alone(row.reason or _progress_text(row, columns))
+            return _alone(row.reason) if row.reason else _progress_text(row, columns)
         case DownloadStatus.VERIFYING:
             return StatusText(row.reason or label, label)
         case DownloadStatus.PENDING:
@@ -73,7 +84,11 @@ def status_text(
             return _wait_text(row, waiting, now, columns)
         case DownloadStatus.PAUSED:
             return _with_reason(_WAITS, row.reason) if row.reason else _alone(label)
-    return _alone(_with_reason(label, row.reason).full if row.reason else label)
+    full = _with_reason(label, row.reason).full if row.reason else label
+    if row.lost_login:  # only where there is space, because it matters for the next time
+        rest = row.reason.rpartition("; ")[0]
+        return StatusText(full, _with_reason(label, rest).full if rest else label)
+    return _alone(full)
 
 
 def _alone(text: str) -> StatusText:
@@ -101,17 +116,17 @@ def _wait_text(
 def _host_wait_text(wait: HostWait, now: float, columns: Collection[str]) -> StatusText:
     numbers = f" {wait.connections} of {wait.allowed}" if wait.allowed else ""
     limit = f"host limit{numbers}" if wait.allowed else "host pause"
-    left = _seconds_text(wait.lifts_at, now)
+    left = "" if "left" in columns else _seconds_text(wait.lifts_at, now)
     lifts = f" · lifts in {left}" if left else ""
-    left = "" if "left" in columns else left
     if not wait.cause:
         return StatusText(f"{_WAITS}: {limit}{lifts}", " · ".join(filter(None, (limit, left))))
     cause = wait.cause.removeprefix("HTTP ")  # the end may be cut, so the cause comes first
     short = " · ".join(filter(None, (cause, left, f"host{numbers}" if numbers else limit)))
-    return StatusText(f"{_WAITS}: {limit} after {wait.cause}{lifts}", short)
+    full = f"{_WAITS}: {limit} after {wait.cause}{lifts}"
+    return StatusText(full, short, middle=f"{_WAITS}: {short}")
 
 
-def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
+def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> StatusText:
     facts = []
     fraction = fraction_done(row.bytes_downloaded, row.total_bytes)
     if "progress" not in columns:
@@ -120,14 +135,19 @@ def _progress_text(row: DownloadSnapshot, columns: Collection[str]) -> str:
         )
     if "left" not in columns and row.eta_seconds is not None:
         facts.append(duration_text(row.eta_seconds))
-    if "speed" not in columns and "size" in columns and row.speed_bps >= 1:
-        facts.append(speed_text(row.speed_bps))
-    text = "  ".join(filter(None, facts)) or look_of(row).label
-    return f"{text} ×{row.connections}" if row.connections > 1 and "speed" in columns else text
+    facts = [each for each in facts if each]
+    short = "  ".join(facts) or look_of(row).label
+    if row.connections > 1 and "speed" in columns:
+        return _alone(f"{short} ×{row.connections}")
+    if "speed" in columns or "size" not in columns or row.speed_bps < 1:
+        return _alone(short)
+    facts.append(speed_text(row.speed_bps))
+    full = "  ".join(facts)
+    return StatusText(full, short if facts[1:] else full, middle=" ".join(facts))
 
 
 def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> StatusText:
-    turn = retries_text(row)
+    turns = turn = retries_text(row)
     if "left" not in columns and (countdown := countdown_text(row, now)):
         turn += f" in {countdown}"
     cause = row.reason or cause_of(row).text
@@ -136,7 +156,7 @@ def _retry_text(row: DownloadSnapshot, now: float, columns: Collection[str]) -> 
         cause = f"HTTP {code}" if "speed" in columns or not columns else code
     if not cause:
         return _alone(f"retry {turn}")
-    return StatusText(f"{cause} · retry {turn}", f"{cause} · {turn}")
+    return StatusText(f"{cause} · retry {turn}", f"{cause} · {turn}", least=f"{cause} · {turns}")
 
 
 def retries_text(row: DownloadSnapshot) -> str:

@@ -80,8 +80,10 @@ class Summary:
 
     @property
     def time_left(self) -> str:
-        """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if none move."""
-        left = self.left + (self.guessed_left or 0)
+        """Time until all bytes have arrived: `34 min`, `~34 min` with a guess; "" if unknown."""
+        if self.guessed_left is None:
+            return ""
+        left = self.left + self.guessed_left
         # The mean has seconds from before a limit was lowered.
         speed = self.mean_speed if self.limit is None else min(self.mean_speed, self.limit)
         if not left or speed < 1:
@@ -202,7 +204,7 @@ def _progress_parts(summary: Summary) -> list[Part]:
     fraction = summary.fraction
     if fraction is None:
         done = [Part(3, (Span(size_text(summary.done)),))] if summary.done else []
-        return [*done, *_failed_parts(summary)]
+        return [*done, *_failed_parts(summary), *_unknown_parts(summary)]
     about = "~" if summary.guessed else ""
     parts = [Part(0, (Span(about + percent_text(fraction).strip(), "strong"),))]
     parts += _failed_parts(summary)
@@ -210,9 +212,13 @@ def _progress_parts(summary: Summary) -> list[Part]:
     parts.append(Part(3, (Span(_of_text(summary.done, whole, about)),)))
     if summary.time_left:
         parts.append(Part(1, (Span(f"{summary.time_left} left", "plain"),)))
-    if summary.unknown:
-        parts.append(Part(6, (Span(f"{count_text(summary.unknown, 'size')} unknown"),)))
-    return parts
+    return parts + _unknown_parts(summary)
+
+
+def _unknown_parts(summary: Summary) -> list[Part]:
+    if not summary.unknown:
+        return []
+    return [Part(6, (Span(f"{count_text(summary.unknown, 'size')} unknown"),))]
 
 
 def _failed_parts(summary: Summary) -> list[Part]:

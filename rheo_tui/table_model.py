@@ -208,6 +208,11 @@ class TableModel:
         """Return the first row under the fold, or None."""
         return self.rows[self._finished[0]] if self._finished else None
 
+    @property
+    def folded_ids(self) -> list[str]:
+        """Ids of the finished downloads that the fold hides."""
+        return [] if self.is_unfolded else list(self._finished)
+
     def finished_rows(self) -> list[DownloadSnapshot]:
         """Return the rows under the fold."""
         return [self.rows[download_id] for download_id in self._finished]

@@ -13,7 +13,7 @@ from .totals import Totals
 
 _NAME = "rheo"
 _SAVE_TITLE, _RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"  # xterm's stack of titles
-_NO_PROGRESS, _RUNNING, _PAUSED = 0, 1, 4
+_NO_PROGRESS, _RUNNING, _UNKNOWN, _PAUSED = 0, 1, 3, 4
 """States of OSC 9;4, as ConEmu defined them."""
 _INTERVAL_SECONDS = 1.0
 """Time between two titles of one state, because some window managers draw each."""
@@ -37,13 +37,15 @@ class TerminalTitle:
 
     def show(self, snapshot: Snapshot, totals: Totals) -> None:
         """Show the state of all downloads."""
-        fraction = totals.fraction or 0.0
-        percent = int(100 * fraction)
+        fraction = totals.fraction
+        done = "" if fraction is None else percent_text(fraction).lstrip()
+        percent = int(100 * (fraction or 0.0))
         if snapshot.stats.in_progress:
             speed = speed_text(snapshot.speed_bps)
-            self._write(f"{percent_text(fraction)} {speed} {_NAME}".lstrip(), (_RUNNING, percent))
+            state = _UNKNOWN if fraction is None else _RUNNING
+            self._write(" ".join(filter(None, (done, speed, _NAME))), (state, percent))
         elif totals.left_bytes or snapshot.stats.paused:
-            self._write(f"{percent_text(fraction)} {_NAME}".lstrip(), (_PAUSED, percent))
+            self._write(f"{done} {_NAME}".lstrip(), (_PAUSED, percent))
         else:
             self._write(_NAME, (_NO_PROGRESS, 0))
 

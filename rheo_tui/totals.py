@@ -13,7 +13,7 @@ _PAUSED, _COMPLETED = DownloadStatus.PAUSED, DownloadStatus.COMPLETED
 def fraction_of(done: int, total: int, guessed: int | None) -> float | None:
     """Return the part of all downloads that has arrived, from 0.0 to 1.0.
 
-    None if there is nothing to download, or if no size is known.
+    None if there is nothing to download, or if too few sizes are known.
 
     Args:
         done: bytes that have arrived.
@@ -57,7 +57,7 @@ class Totals:
 
     @property
     def guessed_bytes(self) -> int | None:
-        """Bytes that downloads of unknown size may add; None if no size is known."""
+        """Bytes that downloads of unknown size may add; None if too few sizes are known."""
         return self._sizes.unknown_bytes
 
     @property

@@ -4,10 +4,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rheo_core.domain.text import printable
 from rheo_core.domain.tuning import DEFAULT_TUNING
 
-from .formatting import count_text, sentence
+from .formatting import count_text, sentence, short_name
 from .long_work import LongWork
 
 _MAX_STEPS = 1000
@@ -112,8 +111,8 @@ class UndoStack:
             raise
 
     def only_name(self, ids: Sequence[str]) -> str:
-        """Return the name of the only download; "" if there are several."""
-        return printable(self._name_of(ids[0])) if len(ids) == 1 else ""
+        """Return the name of the only download, cut if it is long; "" if there are several."""
+        return short_name(self._name_of(ids[0])) if len(ids) == 1 else ""
 
     def push(self, step: Step, count: int) -> int:
         """Keep a step that changed `count` downloads, if it changed any, and return `count`."""

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from rheo_core.domain.engine_options import EngineOptions
 from rheo_core.downloads import manager
 from rheo_core.infrastructure.http import AiohttpClient, private_networks
 from rheo_tui.demo import DemoServer
 from tests import waiting
 from tests.clients import IS_AIOHTTP
+from tests.core.engine import PATIENT
 from tests.limited_memory import limited_memory as limited_memory
 from tests.servers.misbehaving import MisbehavingServer
 from tests.waiting import Until
@@ -154,6 +156,18 @@ def chosen_client() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if IS_AIOHTTP:
             patch.setattr(manager, "WireClient", AiohttpClient)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_engines() -> Iterator[None]:
+    """Let no connection join or take over because the machine is busy.
+
+    Each would be one request more than a test counts. A test of them chooses its own tuning.
+    """
+    defaults = vars(EngineOptions)["__init__"].__kwdefaults__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "tuning", PATIENT)
         yield
 
 

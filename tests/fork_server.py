@@ -33,7 +33,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"  # in the environment of programs to measure
 _WARM = (
-    "aiohttp_socks",
     "rheo_core.cli.json_lines",
     "rheo_core.cli.main",
     "rheo_core.cli.progress_display",

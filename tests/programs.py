@@ -7,6 +7,7 @@ import resource
 import sys
 import termios
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ WAITS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); t
 
 APP_PROGRAM = "import sys; from rheo_tui.__main__ import main; sys.exit(main())"
 
+PATIENT_APP = """
+import sys
+from rheo_tui import typed_ahead
+from rheo_tui.__main__ import main
+typed_ahead._PATIENCE_SECONDS = 10.0
+sys.exit(main())
+"""
+"""The app, which lets keys wait for the effect of the one before on a busy machine too."""
+
 Running = asyncio.subprocess.Process | Forked
 
 
@@ -47,6 +57,14 @@ def is_alive(pid: int) -> bool:
     except OSError:  # there is none, or it ended meanwhile
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def is_resting(pid: int) -> bool:
+    """Return True if no thread of a process runs, could run or reads a disk; on Linux alone."""
+    with suppress(OSError):  # it ended meanwhile
+        states = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+        return not any(state.rpartition(")")[2].split()[0] in "RD" for state in states)
+    return True
 
 
 def is_running(pid_file: Path) -> bool:
@@ -101,7 +119,7 @@ async def start_on_terminal(
     command: Sequence[str], environment: Mapping[str, str], terminal: int
 ) -> Running:
     """Start a command on a terminal that becomes its own; Python text and the app are forked."""
-    words = [sys.executable, "-c", APP_PROGRAM, *command[1:]] if command[0] == APP else command
+    words = [sys.executable, "-c", PATIENT_APP, *command[1:]] if command[0] == APP else command
     if can_fork and words[:2] == [sys.executable, "-c"]:
         _, _, program, *arguments = words
         return await fork_server().start_on(terminal, program, arguments, environment, Path.cwd())

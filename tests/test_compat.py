@@ -100,9 +100,9 @@ async def test_quick_start(demo: DemoServer, tmp_path: Path) -> None:
 async def test_several_batches_one_manager(demo: DemoServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([FileConfig(url=demo.url(SMALL.path))])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await manager.add([FileConfig(url=demo.url(OTHER.path))])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert (manager.stats.total, manager.stats.completed) == (2, 2)
         assert manager.stats.completed_bytes == SMALL.size + OTHER.size
 

@@ -13,7 +13,7 @@ _MAX_TIMERS = 50
 Until = Callable[..., Awaitable[None]]
 
 
-async def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -63,7 +63,7 @@ from .standard_output import STANDARD_OUTPUT, copy_to_output, temporary_folder
 if TYPE_CHECKING:
     from rheo_core.config import Settings
 
-_SWITCHES = "sidecar", "accept_html", "ignore_digest", "compute_hash"
+_SWITCHES = "sidecar", "check_existing", "accept_html", "ignore_digest", "compute_hash"
 """Flags that are fields of every download."""
 
 
@@ -82,7 +82,7 @@ def download(
     base: Base = None,
     allow_list_options: ListOptions = False,
     dry_run: DryRun = False,
-    resume: Continue = False,
+    check_existing: Continue = False,
     workers: Workers = None,
     connections: Connections = None,
     limit_rate: LimitRate = None,

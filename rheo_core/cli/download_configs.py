@@ -127,9 +127,7 @@ def only_one(
         fail("-o -, --filename, --hash and --mirror need exactly one URL.", ExitCode.USAGE)
     (where, entry), *_ = both
     if entry.config is not None and not entry.problem:
-        is_listed = where.endswith(f", line {entry.line}")
-        own = [url for url in mirrors if is_listed]  # no list replaces their checksums
-        entry = _refined(entry, entry.config, filename, checksums, mirrors, own)
+        entry = _refined(entry, entry.config, filename, checksums, mirrors)
     return iter([(where, entry)])
 
 
@@ -139,7 +137,6 @@ def _refined(
     filename: str | None,
     checksums: list[str],
     mirrors: list[str],
-    own: list[str],
 ) -> Entry:
     if filename is not None and (not filename.strip(". ") or set(filename) & set("/\\\0")):
         rule = "contain / or \\" if filename.strip(". ") else "consist only of dots and spaces"
@@ -150,9 +147,8 @@ def _refined(
         fail(f"--hash: {problem_of(error)}.", ExitCode.FAILED)
     given = filter(None, [config.hash_config])
     try:
-        # `--hash` counts before the fragment of a mirror, which may be copied from a page.
-        hashes = hashes or list(chain.from_iterable(map(hashes_in_fragment, own)))
-        joined = join_hashes(given, (config.url, *mirrors), own=hashes)
+        own = hashes or list(chain.from_iterable(map(hashes_in_fragment, mirrors)))
+        joined = join_hashes(given, (config.url, *mirrors), own=own)
     except ValueError as error:
         fail(f"{problem_of(error)}.", ExitCode.USAGE)
     if joined.weaker or joined.replaced:

@@ -50,8 +50,6 @@ def settings_in_force(*, quiet: bool, **flags: Any) -> "Settings":
     except ValidationError as error:
         names = {name: _FLAGS.get(name, f"--{name.replace('_', '-')}") for name in flags}
         fail(f"{'; '.join(explain(error, names).values())}.", ExitCode.USAGE)
-    if loaded.environment_problems:
-        fail(" ".join(loaded.environment_problems), ExitCode.USAGE)
     if loaded.faults:
         fail(" ".join(loaded.faults), ExitCode.USAGE)
     closing = {each.sentence for each in loaded.settings.unclear}

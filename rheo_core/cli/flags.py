@@ -39,7 +39,8 @@ Continue = Annotated[
     typer.Option(
         "-c",
         "--continue",
-        help="Resume interrupted downloads. rheo always does this; the flag exists for wget users.",
+        help="Compare an existing file with the size on the server instead of skipping it; fail if "
+        "it is not complete. rheo always resumes its own interrupted downloads.",
     ),
 ]
 Filename = Annotated[

@@ -82,13 +82,18 @@ Layout = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Number of parallel downloads in a shard. Default: 256."),
+    typer.Option(
+        metavar="N",
+        help="Number of parallel downloads in a shard. Default: 256. A worker's own "
+        "max_concurrent also applies.",
+    ),
 ]
 HostConnections = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Maximum number of connections from the whole cluster to a host. Default: 16.",
+        help="Maximum number of connections from the whole cluster to a host. Default: 16. "
+        "A worker's own connections_per_host also applies.",
     ),
 ]
 HostRate = Annotated[
@@ -121,7 +126,7 @@ IgnoreRobotsTag = Annotated[
     typer.Option(
         "--ignore-robots-tag/--respect-robots-tag",
         help="Download files even if X-Robots-Tag contains noai, noimageai, noindex, noimageindex "
-        "or none. By default, these files fail.",
+        "or none. By default, these files fail. Repeat it with each command that downloads.",
     ),
 ]
 Contact = Annotated[

@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from rheo_core.domain.fleet import FleetPlan, LayoutName, Spread
+import typer
+
+from rheo_core.domain.fleet import PLAN_NAME, FleetPlan, LayoutName, Spread
 from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.text import printable, redact
 
 from .exit import ExitCode, fail, reason_of
 
 if TYPE_CHECKING:
+    from rheo_core.config import Settings
     from rheo_core.fleet.planning import PlanRequest
     from rheo_core.fleet.targets import Target
 
@@ -55,6 +58,65 @@ def existing_plan(target: "Target", out: str) -> FleetPlan:
     if plan is None:
         fail(f"{out} is not the output folder of a fleet; it has no plan.", ExitCode.USAGE)
     return plan
+
+
+def check_robots_tag(plan: FleetPlan, ignore_robots_tag: bool | None) -> None:
+    """End the command if a plan ignores X-Robots-Tag, but no flag says so.
+
+    Somebody else may have written the plan.
+    """
+    if plan.ignore_robots_tag and ignore_robots_tag is None:
+        fail(
+            "the plan ignores X-Robots-Tag; pass --ignore-robots-tag or --respect-robots-tag.",
+            ExitCode.USAGE,
+        )
+
+
+def show_owner(target: "Target", output: str) -> None:
+    """Say it if another user may have written the plan of a local output folder."""
+    from rheo_core.user_files import check_control, open_regular
+
+    if target.path is None:
+        return
+    try:
+        with open_regular(plan := target.path / PLAN_NAME) as file:
+            check_control(file, plan.parent)
+    except PermissionError as error:
+        typer.echo(
+            f"rheo: {printable(output)} may be somebody else's: {PLAN_NAME}: {error.strerror}. "
+            "rheo downloads what it says, with your logins.",
+            err=True,
+        )
+
+
+def show_complete(target: "Target", output: str, plan: FleetPlan) -> None:
+    """Say how many shards are complete already, because their files are not verified again."""
+    from rheo_core.fleet.passes import planned_shards, read_passes
+    from rheo_core.fleet.status import complete_shards
+
+    planned = list(planned_shards(plan, read_passes(target)))
+    if count := len(complete_shards(target, planned)):
+        typer.echo(
+            f"rheo: {count:,} of {len(planned):,} shards were complete before this run; "
+            f"`rheo fleet check --deep {printable(output)}` verifies their files",
+            err=True,
+        )
+
+
+def show_limits(plan: FleetPlan, settings: "Settings", at_once: int) -> None:
+    """Say which limits of the settings slow down a plan."""
+    from rheo_core.domain.units import count_text
+    from rheo_core.fleet.politeness import plan_within
+
+    within = plan_within(plan, settings, at_once)
+    if within.concurrency < plan.concurrency:
+        downloads = count_text(within.concurrency, "download")
+        reason = f"because your settings have max_concurrent = {settings.max_concurrent:,}"
+        typer.echo(f"rheo: each shard runs {downloads} at a time, {reason}", err=True)
+    if within.host_connections < plan.host_connections:
+        connections = count_text(within.host_connections, "connection")
+        reason = "because your settings have connections_per_host"
+        typer.echo(f"rheo: each host gets at most {connections}, {reason}", err=True)
 
 
 def read_request(params: Mapping[str, Any]) -> "PlanRequest":

@@ -9,7 +9,7 @@ from rheo_core.domain.units import count_text
 
 from .exit import ExitCode, fail, reason_of
 from .flags import Quiet
-from .fleet_flags import ExistingOut, Scratch
+from .fleet_flags import ExistingOut, IgnoreRobotsTag, Scratch
 from .fleet_run import ClusterName, Processes, complete
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def retry(
     cluster: ClusterName = "local",
     processes: Processes = None,
     scratch: Scratch = None,
+    ignore_robots_tag: IgnoreRobotsTag = None,
     plan_only: PlanOnly = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,13 +49,22 @@ def retry(
     Exit status: as for `rheo fleet run`; 0 after `--plan-only`.
     """
     from rheo_core.fleet.passes import PassTakenError
+    from rheo_core.fleet.shard_downloads import WorkerOptions
 
-    from .fleet_request import existing_plan, open_output, read_scratch
+    from .fleet_request import (
+        check_robots_tag,
+        existing_plan,
+        open_output,
+        read_scratch,
+        show_owner,
+    )
 
     _check_kinds(kinds or ())
     folder = read_scratch(scratch)
     target = open_output(output)
     plan = existing_plan(target, output)
+    if not plan_only:
+        check_robots_tag(plan, ignore_robots_tag)
     try:
         summary = _plan_pass(target, plan, kinds)
     except ImportError:
@@ -66,10 +76,20 @@ def retry(
     except ValueError as error:
         fail(f"{error}.", ExitCode.FAILED)
     if not quiet:
+        if not plan_only:
+            show_owner(target, output)
         typer.echo(summary, err=True)
     if plan_only:
         raise typer.Exit(ExitCode.DONE)
-    complete(target, output, lambda slots: plan, cluster, processes, folder, quiet=quiet)
+    complete(
+        target,
+        output,
+        lambda slots: plan,
+        cluster,
+        processes,
+        WorkerOptions(folder, ignore_robots_tag=bool(ignore_robots_tag)),
+        quiet=quiet,
+    )
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -44,6 +43,7 @@ from .start import end_imports
 if TYPE_CHECKING:
     from rheo_core.domain.fleet import FleetPlan, FleetStatus
     from rheo_core.fleet.executors import Cluster
+    from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.shard_scheduler import ShardScheduler
     from rheo_core.fleet.targets import Target
 
@@ -100,21 +100,38 @@ def run(
     and ~/.netrc. A cluster runs everything it is sent, so keep a scheduler in a private network or
     protect it by TLS. Workers of a local cluster do so by themselves.
 
+    Without a list, this downloads what the folder says, with your logins and settings. Use it only
+    if you trust those who planned the folder or can change it.
+
     Exit status: 0 if everything was downloaded, 1 if a download failed or some input is not valid,
     2 if a flag or the output folder is not valid, 3 if the run is not complete, 4 if the output
     folder is not writable. If a signal ends it, the status is 128 plus the signal number.
     """
-    from .fleet_request import open_output, read_request, read_scratch
+    from rheo_core.fleet.shard_downloads import WorkerOptions
 
-    folder = read_scratch(scratch)
+    from .fleet_request import (
+        check_robots_tag,
+        open_output,
+        read_request,
+        read_scratch,
+        show_complete,
+        show_owner,
+    )
+
+    worker = WorkerOptions(read_scratch(scratch), ignore_robots_tag=bool(ignore_robots_tag))
     target = open_output(output)
     request = read_request(context.params)
 
     def plan(slots: Callable[[], int]) -> "FleetPlan":
         usual = 1 if target.exists(PLAN_NAME) else slots()
-        return make_plan(target, output, request, usual)
+        made = make_plan(target, output, request, usual)
+        check_robots_tag(made, ignore_robots_tag)
+        if not quiet:
+            show_owner(target, output)
+            show_complete(target, output, made)
+        return made
 
-    complete(target, output, plan, cluster, processes, folder, quiet=quiet)
+    complete(target, output, plan, cluster, processes, worker, quiet=quiet)
 
 
 def complete(
@@ -123,7 +140,7 @@ def complete(
     plan: "Callable[[Callable[[], int]], FleetPlan]",
     cluster: str,
     processes: int | None,
-    scratch: Path | None,
+    worker: "WorkerOptions",
     *,
     quiet: bool,
 ) -> NoReturn:
@@ -136,7 +153,7 @@ def complete(
             time.
         cluster: name of the cluster.
         processes: number of processes, if it is local; None: one for each core.
-        scratch: folder of the workers for temporary files, an absolute path.
+        worker: options of the workers.
         quiet: show only errors.
     """
     from rheo_core.fleet.executors import ClusterError, check_name
@@ -147,7 +164,7 @@ def complete(
         with ExitStack() as stack:
             needed = _Needed(stack, cluster, processes or os.cpu_count() or 1)
             made = plan(lambda: needed.slots)
-            status = _run(needed, target, output, made, scratch, quiet=quiet)
+            status = _run(needed, target, output, made, worker, quiet=quiet)
     except ClusterError as error:
         fail(f"{error}.", ExitCode.USAGE)
     except OSError as error:
@@ -185,11 +202,18 @@ class _Needed:
         return self._opened
 
     @property
+    def is_local(self) -> bool:
+        """True if its workers are processes of this machine, with the settings of this user."""
+        from rheo_core.fleet.executors import LOCAL
+
+        return self._name == LOCAL
+
+    @property
     def slots(self) -> int:
         """Number of shards that it runs at a time."""
-        from rheo_core.fleet.executors import LOCAL, SHARDS_AT_ONCE
+        from rheo_core.fleet.executors import SHARDS_AT_ONCE
 
-        if self._name == LOCAL:
+        if self.is_local:
             return SHARDS_AT_ONCE * self._processes
         return self.open().slots
 
@@ -199,12 +223,15 @@ def _run(
     target: "Target",
     output: str,
     made: "FleetPlan",
-    scratch: Path | None,
+    worker: "WorkerOptions",
     *,
     quiet: bool,
 ) -> "FleetStatus":
+    from rheo_core.config import load_settings
     from rheo_core.domain.fleet import JOURNALS
     from rheo_core.fleet.status import read_status
+
+    from .fleet_request import show_limits
 
     status = read_status(target, made)
     if status.state == "complete" and not target.names(JOURNALS):  # a kill may leave one
@@ -217,7 +244,9 @@ def _run(
             "plan has no more lanes",
             err=True,
         )
-    return _drive(cluster, target, output, made, scratch, quiet=quiet)
+    if needed.is_local and not quiet:
+        show_limits(made, load_settings().settings, min(cluster.slots, lanes))
+    return _drive(cluster, target, output, made, worker, quiet=quiet)
 
 
 def _drive(
@@ -225,15 +254,13 @@ def _drive(
     target: "Target",
     output: str,
     made: "FleetPlan",
-    scratch: Path | None,
+    worker: "WorkerOptions",
     *,
     quiet: bool,
 ) -> "FleetStatus":
     from rheo_core.fleet.shard import run_shard
-    from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.shard_scheduler import ClusterLostError, ShardScheduler
 
-    worker = WorkerOptions(scratch=scratch)
     scheduler = ShardScheduler(
         target,
         output if target.path is None else str(target.path),

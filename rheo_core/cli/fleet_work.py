@@ -35,10 +35,11 @@ from .flags import (
     User,
     UserAgent,
 )
-from .fleet_flags import ExistingOut, Scratch, ShardsAtOnce, SliceOf
+from .fleet_flags import ExistingOut, IgnoreRobotsTag, Scratch, ShardsAtOnce, SliceOf
 from .start import end_imports
 
 if TYPE_CHECKING:
+    from rheo_core.config import Settings
     from rheo_core.domain.fleet import ShardFacts
     from rheo_core.fleet.shard_downloads import WorkerOptions
     from rheo_core.fleet.slices import Slice, SliceResult
@@ -52,6 +53,7 @@ def work(
     slice_of: SliceOf = "0/1",
     shards_at_once: ShardsAtOnce = 2,
     scratch: Scratch = None,
+    ignore_robots_tag: IgnoreRobotsTag = None,
     headers: Headers = None,
     user_agent: UserAgent = None,
     referer: Referer = None,
@@ -73,6 +75,9 @@ def work(
 ) -> None:
     """Work on one of N slices of a planned run, without Dask or Ray.
 
+    This downloads what the folder says, with your logins and settings. Use it only if you trust
+    those who planned the folder or can change it.
+
     Use this in Slurm arrays, in Indexed Jobs of Kubernetes, or with GNU parallel.
 
     To continue after an interruption, run the same command: complete shards are left alone.
@@ -83,12 +88,14 @@ def work(
     complete, 4 if a disk is full or not writable. If a signal ends it, the status is 128 plus the
     signal number.
     """
-    from .fleet_request import existing_plan, open_output
+    from .fleet_request import check_robots_tag, existing_plan, open_output, show_limits, show_owner
 
     slice_ = _slice(slice_of)
-    worker = _worker_options(context.params, quiet=quiet)
+    settings = settings_in_force(quiet=quiet)
+    worker = _worker_options(context.params, settings, quiet=quiet)
     target = open_output(output)
     plan = existing_plan(target, output)
+    check_robots_tag(plan, ignore_robots_tag)
 
     from rheo_core.fleet.manifest import check_installed
     from rheo_core.fleet.slices import SliceWorker
@@ -98,12 +105,16 @@ def work(
     except ValueError as error:
         fail(f"{error}.", ExitCode.USAGE)
     lanes = {shard.lane for shard in plan.shards}
-    if not any(map(slice_.has, lanes)) and not quiet:
+    own_lanes = list(filter(slice_.has, lanes))
+    if not own_lanes and not quiet:
         typer.echo(
             f"Nothing to do: the plan has {count_text(len(lanes), 'lane')} for "
             f"{count_text(slice_.count, 'slice')}.",
             err=True,
         )
+    if own_lanes and not quiet:
+        show_owner(target, output)
+        show_limits(plan, settings, min(shards_at_once, len(own_lanes)) * slice_.count)
     slice_worker = SliceWorker(
         output, target, plan, worker, (lambda facts: None) if quiet else _report
     )
@@ -119,18 +130,21 @@ def _slice(text: str) -> "Slice":
         fail(f"--slice: {error}.", ExitCode.USAGE)
 
 
-def _worker_options(parameters: Mapping[str, Any], *, quiet: bool) -> "WorkerOptions":
+def _worker_options(
+    parameters: Mapping[str, Any], settings: "Settings", *, quiet: bool
+) -> "WorkerOptions":
     from rheo_core.fleet.shard_downloads import WorkerOptions
 
     from .fleet_request import read_scratch
     from .request_flags import RequestFlags, insecure_hosts
 
     requests = RequestFlags.of(parameters).read()
-    check_protection(settings_in_force(quiet=quiet), requests, quiet=quiet)
+    check_protection(settings, requests, quiet=quiet)
     return WorkerOptions(
         scratch=read_scratch(parameters["scratch"]),
         requests=requests,
         insecure=insecure_hosts(parameters["insecure"] or []),
+        ignore_robots_tag=bool(parameters["ignore_robots_tag"]),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import typer
 from pydantic import ValidationError
 
-from rheo_core.domain.hosts import normalise_host_pattern
+from rheo_core.domain.hosts import normalise_host
 from rheo_core.domain.request_headers import read_headers
 from rheo_core.domain.request_options import NO_OPTIONS, RequestOptions
 from rheo_core.domain.text import printable, redact_unreadable
@@ -134,10 +134,9 @@ def _prompt(what: str, flag: str) -> str:
 
 def _host(text: str) -> str:
     try:
-        return normalise_host_pattern(text.replace("*", "/"))  # one host, no pattern
-    except ValueError:
-        shown = redact_unreadable(text)
-        fail(f"--insecure {shown!r}: give only the host, without a port.", ExitCode.USAGE)
+        return normalise_host(text)
+    except ValueError as error:
+        fail(f"--insecure {redact_unreadable(text)!r} {error}.", ExitCode.USAGE)
 
 
 def insecure_hosts(hosts: list[str]) -> frozenset[str]:

@@ -19,7 +19,7 @@ from rheo_core.domain.request_rules import Unclear
 from rheo_core.domain.text import printable
 from rheo_core.infrastructure.files import resolve_links, write_atomically
 from rheo_core.infrastructure.user_key import state_folder
-from rheo_core.user_files import open_regular, read_bounded, user_folder
+from rheo_core.user_files import check_control, open_regular, read_bounded, user_folder
 
 from .problems import explain, line_of, unknown_setting, with_full_stop
 from .protection import (
@@ -49,15 +49,12 @@ class LoadedSettings:
         settings: the settings; their `unclear` lists the requests that are refused.
         problems: a sentence about each mistake, including those of the environment, and about
             doubtful names.
-        environment_problems: mistakes in the environment that end the command, because no flag
-            replaces the setting.
-        faults: mistakes in the file that end the command, because neither a flag nor a variable
-            replaces the setting. They do not include `unclear` settings or settings of the app.
+        faults: mistakes that end the command, because neither a flag nor a variable replaces the
+            setting. They do not include `unclear` settings or settings of the app.
     """
 
     settings: Settings
     problems: tuple[str, ...] = ()
-    environment_problems: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
 
@@ -95,6 +92,14 @@ class _Source:
             if not mistake.place or mistake.place[0] not in overridden
         )
         return [each for each in closed if each is not None]
+
+    def faults(self, replaced: Container[str]) -> list[str]:
+        """Return sentences about mistakes that block no request, except in `replaced` settings."""
+        return [
+            each.sentence
+            for each in self.mistakes
+            if each.unclear is None and each.place[0] not in replaced
+        ]
 
 
 def _layer(values: Mapping[str, Any]) -> Settings:
@@ -138,19 +143,13 @@ def load_settings(path: Path | None = None, **overrides: Any) -> LoadedSettings:
         for each in file.unclear(overridden.keys() | (environment.values.keys() - TABLES))
         if not _options_for(upper, each.host).decide(each.option)
     ]
-    replaced = {*overridden, *_OF_THE_APP}
+    replaced = overridden.keys() | _OF_THE_APP
     return LoadedSettings(
         settings=settings.closed_by((*unclear, *environment.unclear(overridden))),
         problems=(*file.problems, *environment.problems),
-        environment_problems=tuple(
-            each.sentence
-            for each in environment.mistakes
-            if not each.place or each.place[0] not in replaced
-        ),
-        faults=tuple(
-            each.sentence
-            for each in file.mistakes
-            if each.unclear is None and each.place[0] not in replaced | environment.values.keys()
+        faults=(
+            *environment.faults(replaced),
+            *file.faults(replaced | environment.values.keys()),
         ),
     )
 
@@ -322,6 +321,7 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
+            check_control(file, path.parent)
             data, status = read_bounded(file, _MAX_BYTES), os.fstat(file.fileno())
     except OSError as error:
         # ENOTDIR: a service account may have the home /dev/null.
@@ -329,7 +329,7 @@ def _read_file(path: Path) -> _Source:
         if is_absent and not _leads_nowhere(path):
             return _Source()
         reason = error.strerror or type(error).__name__
-        return _Source(mistakes=[_Mistake((), f"{shown} cannot be read ({reason}).")])
+        return _Source(mistakes=[_Mistake((), f"{shown} cannot be used ({reason}).")])
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
@@ -349,7 +349,7 @@ def _read_file(path: Path) -> _Source:
         for line, place in sorted((line_of(text, place) or 0, place) for place in all_bad)
     ]
     remarks = []
-    if _holds_secrets(good) and status.st_mode & 0o077:
+    if _holds_secrets(good) and status.st_mode & 0o044:
         remarks = [f"{shown} contains secrets, and other users can read it; run chmod 600 on it."]
     return _Source(good, values, mistakes, remarks, text)
 

@@ -17,6 +17,9 @@ Rank = int | Fraction
 QueuePlace = tuple[int, Rank]
 """Priority and rank: the place of a download in the queue."""
 
+NOT_STORED = "not stored"
+"""Part of the reason of an ended download whose login or headers the session no longer has."""
+
 
 class DownloadStatus(StrEnum):
     """State of a download.
@@ -191,6 +194,11 @@ class DownloadSnapshot(NamedTuple):
     def got_page(self) -> bool:
         """True if the download failed because the server sent a web page instead of the file."""
         return self.status is DownloadStatus.FAILED and self.failure_kind is FailureKind.WEB_PAGE
+
+    @property
+    def lost_login(self) -> bool:
+        """True if the download has lost its login or headers, because it ended before a restart."""
+        return NOT_STORED in self.reason
 
     @property
     def has_file(self) -> bool:

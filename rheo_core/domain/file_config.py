@@ -29,6 +29,9 @@ from .request_options import NO_OPTIONS, PROTECTING, ListedOptions, RequestOptio
 from .text import is_unicode, printable, redact, redact_url
 from .urls import normalise_url, origin_of, usable_urls
 
+NOT_BY_LISTED_ROUTE = (
+    "A login or secret header is not sent by a route that a list chose, such as its proxy"
+)
 MAX_MIRRORS = 16
 """Maximum number of mirrors of one file. Each may cost one request per attempt."""
 STORED = {"stored": True}
@@ -275,22 +278,7 @@ class FileConfig(BaseModel):
             options = ListedOptions.of(options, self.list_options)
         if options is NO_OPTIONS:
             return options
-        if self._auth_is_of_url and not _has_password(url):
-            options = options.model_copy(update={"auth": None})
         return options if origin_of(url) == origin_of(self.url) else options.without_secrets()
-
-    @property
-    def _auth_is_of_url(self) -> bool:
-        """True if the scheme was meant for the login in a URL, not for one of the user's.
-
-        A stored login that must be hashed is not sent in clear because a list has its own login.
-        """
-        auth, has_login = self.request.auth, self.request.has_login
-        return (
-            auth not in (None, "digest")
-            and not has_login
-            and (_has_password(self.url) or _has_password(self.source))
-        )
 
     def with_options(self, options: RequestOptions) -> Self:
         """Return this download with options added by the user, which replace its own.
@@ -322,26 +310,13 @@ class FileConfig(BaseModel):
         A checksum in the fragment of `url` is used if the download has none.
 
         Raises:
-            ValueError: the URL or its checksum is not valid, the two checksums differ, or a list
-                chose the route by which the login in the URL would be sent.
+            ValueError: the URL or its checksum is not valid, the two checksums differ, or the login
+                in the URL would be sent by a route that a list chose.
         """
         url = normalise_url(url)
-        self._check_login_in(url)
-        linked = self.model_copy(update={"request": self._request_with(url)})
-        return linked._fetched_from(url)
-
-    def _check_login_in(self, url: str) -> None:
-        known = ("", login_in(self.url), login_in(self.source))
-        if self.has_listed_route and login_in(url) not in known:
-            raise ValueError(
-                "the login in the link is not sent by a route that a list chose, such as its proxy"
-            )
-
-    def _request_with(self, url: str) -> RequestOptions:
-        """Return `request` for another link: its `auth` was meant for the former login."""
-        is_of_former = self._auth_is_of_url and not _has_password(self.url)
-        is_changed = is_of_former or login_in(url) not in ("", login_in(self.source))
-        return self.request.for_another_login() if is_changed else self.request
+        if self.has_listed_route and not {login_in(url)} <= {"", *map(login_in, self.sources)}:
+            raise ValueError(NOT_BY_LISTED_ROUTE)
+        return self._fetched_from(url)
 
     def _fetched_from(self, url: str) -> Self:
         if url == self.url:
@@ -362,15 +337,12 @@ class FileConfig(BaseModel):
             ValueError: two checksums of one algorithm differ, or the login in the URL would be sent
                 by a route that another list chose.
         """
-        if not link.has_listed_route:
-            self._check_login_in(link.url)
         new = RequestOptions(headers=link.headers).over(link.request)
         if origin_of(link.url) != origin_of(self.url):
             new = new.route_only()
-        old = RequestOptions(headers=self.headers).over(self._request_with(link.url))
-        if new.has_login:
-            old = old.for_another_login()
-        if old.has_login and not new.has_login and "auth" not in link.list_options:
+        old = RequestOptions(headers=self.headers).over(self.request)
+        is_own = old.auth is not None and "auth" not in self.list_options
+        if "auth" in link.list_options and (is_own or (old.has_login and not new.has_login)):
             new = new.model_copy(update={"auth": None})  # meant for the login in its URL
         chosen = {name for name, value in new if value not in (None, ())}
         by_list = chosen.intersection(link.list_options)
@@ -385,7 +357,8 @@ class FileConfig(BaseModel):
             "list_options": (*kept, *(name for name in link.list_options if name in by_list)),
             "hash_config": join_hashes(given, own=own).used,
         }
-        return self.model_copy(update=update)._fetched_from(link.url)
+        renewed = self.model_copy(update=update)
+        return (renewed._fetched_from if link.has_listed_route else renewed.with_link)(link.url)
 
     def without_options(self) -> Self:
         """Return a copy of this download without headers, logins and cookies.
@@ -472,11 +445,6 @@ class FileConfig(BaseModel):
             relative = str(self.download_dir / relative)
         identity = f"{self.url.partition('#')[0]}::{relative}".encode(errors="surrogateescape")
         return hashlib.sha256(identity).digest()[: self.DOWNLOAD_ID_LENGTH // 2].hex()
-
-
-def _has_password(url: str) -> bool:
-    """Return True if the login in a URL needs no stored password."""
-    return ":" in login_in(url)
 
 
 def _shared_fields() -> dict[str, Any]:

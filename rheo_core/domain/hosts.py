@@ -142,6 +142,18 @@ def normalise_host_pattern(text: str) -> str:
     return _canonical(pattern)
 
 
+def normalise_host(text: str) -> str:
+    """Return a host as `normalise_host_pattern` does, but refuse patterns.
+
+    Raises:
+        ValueError: the text is not one host. The message continues a sentence after the text.
+    """
+    with suppress(ValueError):
+        if not (host := normalise_host_pattern(text)).startswith("*."):
+            return host
+    raise ValueError("should be one host such as example.org, without a port")
+
+
 def by_host(tables: Mapping[str, T]) -> dict[str, T]:
     """Return tables by their hosts or patterns, see `normalise_host_pattern`.
 

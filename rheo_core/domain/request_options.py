@@ -200,13 +200,6 @@ class RequestOptions(BaseModel):
         in_headers = self.headers != for_any_origin(self.headers)
         return self.has_login or in_headers or "@" in (self.proxy_url or "")
 
-    def for_another_login(self) -> Self:
-        """Return these options without the scheme that was meant for another login.
-
-        Digest stays, because it protects any login.
-        """
-        return self if self.auth in (None, "digest") else self.model_copy(update={"auth": None})
-
     def decide(self, option: str) -> bool:
         """Return True if these options determine `option`, so that no others can change it.
 
@@ -306,6 +299,14 @@ class ListedOptions(RequestOptions):
         """Combine as other options do, but never replace a setting of the user."""
         return option not in self.by_list and super().decide(option)
 
+    def yielding_to(self, stored: RequestOptions) -> Self:
+        """Return these options without a scheme of the list where the settings have one.
+
+        Otherwise, a list could have a login sent in clear that the user wants hashed.
+        """
+        is_chosen = "auth" in self.by_list and stored.auth is not None
+        return self.model_copy(update={"auth": None}) if is_chosen else self
+
     def without_stored_files(self) -> RequestOptions:
         """Return these options without files of the user's secrets that the list names."""
         files = (SECRET_FILES | CERTIFICATE) & self.by_list
@@ -317,9 +318,9 @@ class ListedOptions(RequestOptions):
         return super().without_secrets().model_copy(update=dict.fromkeys(files))
 
 
-ROUTE = frozenset({"allow_downgrade", "auth", "ca_file", "interface", "ip_version", "proxy"})
-"""Options for the route of a request, whom it trusts, and how it sends a login."""
-PROTECTING = ROUTE - {"allow_downgrade"}
+ROUTE = frozenset({"allow_downgrade", "ca_file", "interface", "ip_version", "proxy"})
+"""Options for the route of a request and whom it trusts."""
+PROTECTING = (ROUTE | {"auth"}) - {"allow_downgrade"}
 """Options without which a request might take a route that the user wanted to avoid."""
 CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})

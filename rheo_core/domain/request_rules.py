@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from .hosts import by_host, entries_for, is_same_host, normalise_host_pattern, patterns_for
+from .hosts import by_host, entries_for, host_key, is_same_host, normalise_host, patterns_for
 from .redaction import without_login
 from .request_options import NO_OPTIONS, ROUTE, ListedOptions, RequestOptions
+from .text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class RequestRules:
         defaults: options for all hosts.
         hosts: options by host: `example.org`, or `*.example.org` for all hosts below it, without
             a port.
-        insecure: hosts whose certificates are not checked. Never store them.
+        insecure: hosts whose certificates are not checked, each by its name. Never store them.
         proxies: proxies of the *_PROXY variables, by scheme in lower case.
         unclear: invalid settings, which prevent requests.
     """
@@ -45,10 +46,11 @@ class RequestRules:
         """Write hosts as requests do. A rule that matches no request would protect nothing.
 
         Raises:
-            ValueError: a key is not a host, a host has two tables, or a scheme is not lower case.
+            ValueError: a key is not a host, a host has two tables, `insecure` has a pattern, or a
+                scheme is not lower case.
         """
         object.__setattr__(self, "hosts", by_host(self.hosts))
-        object.__setattr__(self, "insecure", frozenset(map(normalise_host_pattern, self.insecure)))
+        object.__setattr__(self, "insecure", frozenset(map(_insecure_host, self.insecure)))
         for scheme in self.proxies:
             if scheme != scheme.lower():
                 raise ValueError(f"the scheme of a proxy is {scheme!r}; it must be lower case")
@@ -61,6 +63,10 @@ class RequestRules:
     def of_host(self, host: str) -> RequestOptions:
         """Return the options for a host. The most specific pattern takes precedence."""
         return reduce(RequestOptions.over, entries_for(self.hosts, host), NO_OPTIONS)
+
+    def checks_certificate(self, host: str) -> bool:
+        """Return True if the certificate of a host is checked."""
+        return host_key(host) not in self.insecure
 
     def refusal(self, host: str, own: RequestOptions = NO_OPTIONS) -> str | None:
         """Return the reason for blocking requests to `host`; None if they are allowed.
@@ -119,6 +125,13 @@ class RequestRules:
         return self.proxies
 
 
+def _insecure_host(text: str) -> str:
+    try:
+        return normalise_host(text)
+    except ValueError as error:
+        raise ValueError(f"the insecure host {printable(text)!r} {error}") from None
+
+
 def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
     """Return the options of a download, completed by those of the settings.
 
@@ -126,10 +139,12 @@ def _joined(own: RequestOptions, stored: RequestOptions) -> RequestOptions:
     with https. So the user's logins, headers, cookies, netrc and certificates are not sent by a
     route that a list chose.
     """
-    if isinstance(own, ListedOptions) and own.has_listed_route:
-        stored = stored.without_stored_secrets()
-        if not own.by_list.isdisjoint(ROUTE):
-            own = own.without_stored_files()
+    if isinstance(own, ListedOptions):
+        own = own.yielding_to(stored)
+        if own.has_listed_route:
+            stored = stored.without_stored_secrets()
+            if not own.by_list.isdisjoint(ROUTE):
+                own = own.without_stored_files()
     return own.over(stored)
 
 

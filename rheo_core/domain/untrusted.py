@@ -8,7 +8,7 @@ ask for such options, and the user decides.
 import json
 import re
 import time
-from collections.abc import ItemsView, Iterable, Mapping, Sequence, Sized
+from collections.abc import ItemsView, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 from .file_config import MAX_MIRRORS, FileConfig
@@ -17,7 +17,6 @@ from .filenames import folder_path, sanitise_filename
 from .hash_hints import join_hashes
 from .hash_validation import HashConfig
 from .media_types import is_page, media_type
-from .references import login_in
 from .request_headers import as_servers_compare, is_set_by_engine
 from .request_options import CERTIFICATE, ROUTE, SECRET_FILES, RequestOptions
 from .text import printable, redact_unreadable
@@ -50,7 +49,6 @@ _STRICTNESS: dict[FileExistsStrategy | None, int] = {  # others: 0
 _WORDS = {
     "proxy": "proxy",
     "allow_downgrade": "redirects from https to http",
-    "auth": "authentication",
     "ca_file": "CA file",
     "client_cert": "client certificate",
     "client_key": "client key",
@@ -143,10 +141,10 @@ def admit(
             values["headers"] = headers = _usable_headers(values["headers"], ignored)
             _check_count(headers)
     mirrors = fields.get("mirrors")
-    urls = (outside.url, *(mirrors if isinstance(mirrors, tuple) else ()))
-    refused, used = _judge_wishes(urls, wishes, list_options, ignored)
+    refused, used = _judge_wishes(wishes, list_options, ignored)
     if wishes:
-        fields |= {"request": RequestOptions(**wishes), "list_options": tuple(used)}
+        by_list = (*used, *(name for name in ("auth",) if name in wishes))
+        fields |= {"request": RequestOptions(**wishes), "list_options": by_list}
     kind = fields.get("type")
     if isinstance(kind, str) and is_page(media_type(kind)):
         del fields["type"]  # otherwise a sign-in page of the server would pass for the file
@@ -243,6 +241,8 @@ def _join_hashes(fields: dict[str, Any], ignored: list[str]) -> None:
     given, mirrors = fields.pop("hash_config", ()), fields.get("mirrors")
     several = given if isinstance(given, list | tuple) else [given]
     urls = (fields["url"], *(mirrors if isinstance(mirrors, tuple) else ()))
+    if not several and not any("#" in url for url in urls):  # the usual case
+        return
     joined = join_hashes(map(_checksum, several), urls)
     if joined.used is not None:
         fields["hash_config"] = joined.used
@@ -306,9 +306,11 @@ def _check_count(headers: Any) -> None:
 
 
 def _judge_wishes(
-    urls: Iterable[str], wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
+    wishes: dict[str, Any], is_allowed: bool, ignored: list[str]
 ) -> tuple[list[str], dict[str, str]]:
     """Remove options that are not allowed from `wishes`.
+
+    `auth` needs no permission, because it never replaces the scheme that the user chose.
 
     Returns:
         The removed options in words, and the used ones in words by name.
@@ -318,8 +320,6 @@ def _judge_wishes(
     requested = [name for name in _WORDS if name in wishes]
     if wishes.get("allow_downgrade") is False:
         requested.remove("allow_downgrade")  # at least as strict as the user's own choice
-    if "auth" in requested and _has_own_passwords(urls, wishes):
-        requested.remove("auth")  # the scheme for its own password is harmless
     for name in requested:
         value = wishes[name]
         if isinstance(value, str) and len(value) > _MAX_TEXT_LENGTH:  # nobody could check it
@@ -336,12 +336,6 @@ def _judge_wishes(
         else:
             used[name] = shown
     return refused, used
-
-
-def _has_own_passwords(urls: Iterable[str], wishes: Mapping[str, Any]) -> bool:
-    """Return True if all logins of a text have passwords, so that no stored one completes any."""
-    logins = list(filter(None, (*map(login_in, urls), wishes.get("user"))))
-    return bool(logins) and all(isinstance(login, str) and ":" in login for login in logins)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -6,7 +6,7 @@
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader
@@ -21,7 +21,7 @@ from rheo_core.domain.hash_validation import HashConfig, PieceHashes
 from rheo_core.domain.text import system_reason
 from rheo_core.domain.units import count_text
 from rheo_core.infrastructure.file_metadata import source_at
-from rheo_core.infrastructure.identity import identity_at
+from rheo_core.infrastructure.identity import Identity, identity_at, identity_of
 from rheo_core.tracking import DownloadRecord
 from rheo_core.transfer import (
     PartFile,
@@ -94,26 +94,32 @@ async def _find(
     raise first
 
 
-def is_written_by(record: DownloadRecord, path: Path, source: str) -> bool:
+def is_written_by(
+    record: DownloadRecord, path: Path, source: str, known: Container[Identity] | None
+) -> bool:
     """Return True if a file is still the one that a completed download wrote. Blocks.
 
-    The file's attribute proves that. Without one (some disks and copies have none, and the history
-    knows no secrets of a URL), size and time must be those of the download.
+    The file's attribute decides: every file that rheo wrote has one, if the disk supports it.
+    Otherwise, or if the attribute names another source because the history knows no secrets of the
+    URL, size, time and identity must be those of the download.
 
     Args:
         record: the download.
         path: its path.
         source: the source in the attribute of its file.
+        known: files that the source has written in this run; None: in an earlier run.
 
     Raises:
         OSError: the file does not exist.
     """
     status = path.lstat()
-    if source_at(path) == source:
-        return True
+    if (found := source_at(path)) in (source, ""):
+        return found == source
+    is_same = known is None or identity_of(status) in known  # a new file may reuse the number
     ended = record.finished_at or 0.0
     is_old = status.st_mtime <= ended + _CLOCK_SECONDS
-    return stat.S_ISREG(status.st_mode) and status.st_size == record.total_bytes and is_old
+    is_alike = status.st_size == record.total_bytes and is_old
+    return stat.S_ISREG(status.st_mode) and is_same and is_alike
 
 
 def has_size(path: Path, size: int) -> bool:

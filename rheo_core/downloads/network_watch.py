@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable
 
 from rheo_core.domain.exceptions import (
@@ -46,7 +47,7 @@ class NetworkWatch:
         self._tuning = tuning
         self._had_route = network.has_route()  # when the network last worked
         self._lost = asyncio.Event()
-        self._lost_at = 0.0  # the loop's clock, as all times here
+        self._lost_at = 0.0  # seconds, monotonic, as all times here
         self._probed_at = -math.inf  # when it last seemed to be back
         self._is_seen = False  # the route or a name server is missing
         self._unreached: dict[str, float] = {}  # host -> start of its first failing attempt
@@ -70,13 +71,13 @@ class NetworkWatch:
         Args:
             error: reason of the failure.
             host: the host of the download, with its port.
-            began: start of the attempt, by the loop's clock.
+            began: start of the attempt, seconds, monotonic.
         """
         if not isinstance(error, _LOST):
             return False
         if self._has_given_up or not self._is_without_network(error, host):
             return False
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         since = self._unreached.setdefault(host, max(began, now - _MAX_LOOKUP_SECONDS))
         is_loss_known = self._lost.is_set()
         if not is_loss_known and self._has_answered(host, since) and network.has_route():
@@ -94,7 +95,7 @@ class NetworkWatch:
 
     def note_answer(self, host: str) -> None:
         """Record that a host (with its port) has answered."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         self._last_answer = host, now
         if not self._unreached:  # almost always
             return
@@ -111,14 +112,14 @@ class NetworkWatch:
         while True:
             await self._lost.wait()
             await asyncio.sleep(self._tuning.network_look_seconds)
-            if asyncio.get_running_loop().time() - self._lost_at >= self._patience:
+            if time.monotonic() - self._lost_at >= self._patience:
                 self._has_given_up = True
                 self._end()
             elif self._lost.is_set() and await self._is_back():
                 if self._is_seen:
                     _log.warning("the network is back")
                 else:  # only an attempt shows if it is back
-                    self._probed_at = asyncio.get_running_loop().time()
+                    self._probed_at = time.monotonic()
                 self._unreached.clear()
                 self._end()
 

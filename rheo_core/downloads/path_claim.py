@@ -164,7 +164,7 @@ class PathClaim:
 
         A name from a response stays as it is. The next response brings it again without a number.
         """
-        if " (" not in path.name:  # quicker, and true for most
+        if " (" not in str(path):  # true for most, and faster than asking for the name
             return path, 0
         name, number = self._record.config.get_destination_filename(), split_number(path.name)[1]
         if not number or number_filename(name, number) != path.name:

@@ -26,6 +26,7 @@ class PathLocks:
 
     def __init__(self) -> None:
         self._held: dict[str, str] = {}  # paths -> `_folded`
+        self._like_ours: set[str] = set()  # those of them with one of the suffixes
         self._spellings = defaultdict[str, int](int)  # of held paths, by `_folded`
         self._turns: set[str] = set()  # paths among whose numbered names a download is choosing
         self._released = asyncio.Event()
@@ -61,13 +62,15 @@ class PathLocks:
 
     def try_acquire(self, path: Path) -> bool:
         """Lock the path if it is free; return success."""
-        name, held = str(path), self._held
-        if not held.keys().isdisjoint((name, *[f"{name}{ending}" for ending in _ENDINGS])):
+        name, held, like_ours = str(path), self._held, self._like_ours
+        if name in held:
             return False
-        if name.endswith(_ENDINGS) and any(
-            name.removesuffix(ending) in held for ending in _ENDINGS
-        ):
+        if like_ours and any(f"{name}{ending}" in like_ours for ending in _ENDINGS):
             return False
+        if name.endswith(_ENDINGS):
+            if any(name.removesuffix(ending) in held for ending in _ENDINGS):
+                return False
+            like_ours.add(name)
         held[name] = folded = _folded(name)
         self._spellings[folded] += 1
         return True
@@ -78,7 +81,9 @@ class PathLocks:
 
     def release(self, path: Path) -> None:
         """Unlock the path."""
-        folded = self._held.pop(str(path))
+        name = str(path)
+        folded = self._held.pop(name)
+        self._like_ours.discard(name)
         self._spellings[folded] -= 1
         if not self._spellings[folded]:
             del self._spellings[folded]

@@ -328,7 +328,8 @@ class DownloadWorker:
         """
         source = self.names.source_of(record.config.url)
         path = self.destination(record)
-        return await self._context.reading.run(is_written_by, record, path, source)
+        known = {file for file, writer in self._context.written.items() if writer == source}
+        return await self._context.reading.run(is_written_by, record, path, source, known or None)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running.

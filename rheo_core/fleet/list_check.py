@@ -8,7 +8,7 @@ from rheo_core.domain.fleet import FleetPlan, key_of
 
 from .passes import read_passes
 from .rows import Row
-from .shard_files import line_of, read_shard
+from .shard_files import line_of, read_lines
 from .targets import Target
 
 _KEY = key_of(0, 0)
@@ -19,7 +19,8 @@ def is_split_of(target: Target, plan: FleetPlan, rows: Iterable[Row]) -> bool:
 
     Somebody else may have written the folder, and CRC-32 proves nothing. The order does not count,
     because the lanes depend on options that may have changed since. Therefore this compares sums of
-    keyed hashes. Nobody can choose rows for a key that did not exist when they wrote them.
+    keyed hashes. Nobody can choose rows for a key that did not exist when they wrote them. Readers
+    of a shard check its keys.
 
     Raises:
         OSError: a list is damaged or cannot be read.
@@ -28,19 +29,19 @@ def is_split_of(target: Target, plan: FleetPlan, rows: Iterable[Row]) -> bool:
     """
     secret = secrets.token_bytes(32)
 
-    def digest(line: str) -> int:
-        _, _, content = line.partition(",")  # without the key
-        hashed = blake2b(content.encode("ascii"), key=secret, digest_size=16)
-        return int.from_bytes(hashed.digest())
+    def digest(line: bytes) -> tuple[bytes, int]:
+        """Return the key of a line, and a number for the rest."""
+        key, _, content = line.partition(b",")
+        hashed = blake2b(content, key=secret, digest_size=16)
+        return key, int.from_bytes(hashed.digest())
 
     passes, total = read_passes(target), 0
     for shard, planned in enumerate(plan.shards):
-        entries = read_shard(target, shard, crc32=planned.crc32)
-        digests = {entry.key: digest(entry.to_line()) for entry in entries}
-        total += sum(digests.values())
+        digests = [digest(line) for line in read_lines(target, shard, crc32=planned.crc32)]
+        total += sum(number for _, number in digests)
         for each in passes:
             if shard in each.shards:
-                retried = read_shard(target, shard, each.number, each.crc32_of(shard))
-                if any(digests.get(entry.key) != digest(entry.to_line()) for entry in retried):
+                retried = read_lines(target, shard, each.number, each.crc32_of(shard))
+                if not set(digests).issuperset(map(digest, retried)):
                     return False
-    return total == sum(digest(line_of(_KEY, row)) for row in rows)
+    return total == sum(digest(line_of(_KEY, row).encode("ascii"))[1] for row in rows)

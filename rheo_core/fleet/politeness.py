@@ -1,12 +1,39 @@
-"""Host limits of one shard: its share of the limit for the whole cluster."""
+"""Limits of one shard: its share of the limits for the whole cluster and of the settings."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from rheo_core.config import Settings
 from rheo_core.domain.fleet import FleetEntry, FleetPlan
 from rheo_core.domain.hosts import HostLimits, find_host, host_key
 
 from .lanes import authority_of, site_of
+
+
+def plan_within(plan: FleetPlan, settings: Settings, at_once: int) -> FleetPlan:
+    """Return a plan with the limits that the user of a worker has set, if they are smaller.
+
+    Somebody else may have written the plan. The defaults of `max_concurrent` and
+    `connections_per_host` are for a person's downloads, so they do not limit a fleet.
+
+    Args:
+        plan: plan of the run.
+        settings: settings of the worker.
+        at_once: shards of the run at a time, which share `max_concurrent`.
+    """
+    concurrency, connections = plan.concurrency, plan.host_connections
+    if "max_concurrent" in settings.model_fields_set:
+        concurrency = min(concurrency, max(settings.max_concurrent // at_once, 1))
+    if "connections_per_host" in settings.model_fields_set:
+        connections = min(connections, settings.connections_per_host)
+    bounds = [size for size in (plan.max_size, settings.max_size) if size is not None]
+    return replace(
+        plan,
+        concurrency=concurrency,
+        host_connections=connections,
+        max_size=min(bounds, default=None),
+    )
 
 
 def shard_limits(

@@ -41,7 +41,7 @@ from .error_kinds import DISK_FULL, NO_NETWORK, is_of_worker
 from .file_names import file_name
 from .journal import Journal
 from .lanes import authority_of
-from .politeness import shard_limits
+from .politeness import plan_within, shard_limits
 
 _CONNECT_SECONDS = 10.0
 _RESPONSE_SECONDS = 30.0
@@ -76,11 +76,14 @@ class WorkerOptions:
         scratch: folder for temporary files; None: see `ShardPaths.of`.
         requests: options of all requests, such as a User-Agent or a token.
         insecure: hosts whose certificates are not checked.
+        ignore_robots_tag: ignore X-Robots-Tag if the plan does. A plan alone does not suffice,
+            because somebody else may have written it.
     """
 
     scratch: Path | None = None
     requests: RequestOptions = NO_OPTIONS
     insecure: frozenset[str] = frozenset()
+    ignore_robots_tag: bool = False
 
 
 class ShardDownloads:
@@ -91,7 +94,7 @@ class ShardDownloads:
         plan: plan of the run.
         worker: options of the worker.
         journal: takes each outcome as soon as it is known.
-        at_once: shards of the run at a time, which share the total speed limit of the settings.
+        at_once: shards of the run at a time, which share limits of the settings.
     """
 
     def __init__(
@@ -148,10 +151,9 @@ class ShardDownloads:
 
     def _new_manager(self, entries: Sequence[FleetEntry]) -> DownloadManager:
         raise_descriptor_limit()
-        plan = self._plan
-        settings = _with_contact(load_settings().settings, plan.contact)
-        # A plan may be somebody else's; it never lifts the limits of the user who works on it.
-        bounds = [size for size in (plan.max_size, settings.max_size) if size is not None]
+        settings = _with_contact(load_settings().settings, self._plan.contact)
+        plan = plan_within(self._plan, settings, self._at_once)
+        ignores_robots_tag = plan.ignore_robots_tag and self._worker.ignore_robots_tag
         options = EngineOptions(
             max_concurrent=plan.concurrency,
             download_dir=self._folder,
@@ -166,8 +168,8 @@ class ShardDownloads:
             connections_per_host=plan.host_connections,
             durable=False,  # synced with the facts
             network_timeout=_NETWORK_SECONDS,
-            max_size=min(bounds, default=None),
-            refused_robots_tags=frozenset() if plan.ignore_robots_tag else robots_tag.REFUSALS,
+            max_size=plan.max_size,
+            refused_robots_tags=frozenset() if ignores_robots_tag else robots_tag.REFUSALS,
             hosts=shard_limits(plan, entries, make_host_limits(settings)),
             request_rules=make_request_rules(settings, self._worker.insecure),
         )

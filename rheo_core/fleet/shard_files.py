@@ -177,6 +177,23 @@ def read_shard(
         FileNotFoundError: the shard has no list.
         OSError: it cannot be read, or is damaged.
     """
+    name, last_key = shard_list_name(shard, pass_number, crc32), ""
+    for number, line in enumerate(read_lines(target, shard, pass_number, crc32), 1):
+        place = f"line {number:,} of {name}"
+        entry = _entry_of(line, shard, place)
+        if entry.key <= last_key:
+            raise OSError(f"{place}: keys are out of order: {entry.key!r} follows {last_key!r}")
+        last_key = entry.key
+        yield entry
+
+
+def read_lines(
+    target: Target, shard: int, pass_number: int = 1, crc32: int | None = None
+) -> Iterable[bytes]:
+    """Return the lines of a shard without checking each of them.
+
+    Arguments and errors are those of `read_shard`.
+    """
     name = shard_list_name(shard, pass_number, crc32)
     data = target.read(name, MAX_SHARD_BYTES)
     try:
@@ -191,14 +208,7 @@ def read_shard(
         )
     if crc32 not in (None, zlib.crc32(text)):
         raise OSError(f"{name} is damaged: its lines do not match their checksum")
-    last_key = ""
-    for number, line in enumerate(BytesIO(text), 1):
-        place = f"line {number:,} of {name}"
-        entry = _entry_of(line, shard, place)
-        if entry.key <= last_key:
-            raise OSError(f"{place}: keys are out of order: {entry.key!r} follows {last_key!r}")
-        last_key = entry.key
-        yield entry
+    return BytesIO(text)
 
 
 def _entry_of(line: bytes, shard: int, place: str) -> FleetEntry:

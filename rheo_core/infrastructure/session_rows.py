@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from rheo_core.domain.downloads import DownloadStatus
+from rheo_core.domain.downloads import NOT_STORED, DownloadStatus
 from rheo_core.domain.failures import Failure
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
@@ -27,10 +27,10 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
     is_paused = status is DownloadStatus.PAUSED and not record.waits_for_room
     is_settled = status.is_terminal or is_paused
     stats = record.stats_or_none or _NO_STATS
-    validation = stats.validation
+    validation, config = stats.validation, _storable_config(record)
     return StoredDownload(
         id=record.id,
-        config=_storable_config(record).model_dump_json(
+        config=config.model_dump_json(
             exclude_defaults=True, exclude_computed_fields=True, context=REVEAL
         ),
         status=status.value if is_settled else DownloadStatus.QUEUED.value,
@@ -49,7 +49,7 @@ def to_stored(record: DownloadRecord) -> StoredDownload:
         validation=(
             None if validation is None else validation.model_dump_json(exclude_computed_fields=True)
         ),
-        reason=record.reason if is_settled else "",
+        reason=_storable_reason(record, config) if is_settled else "",
         max_attempts=stats.max_attempts,
         elapsed=stats.elapsed,
         transferred=stats.transferred,
@@ -80,6 +80,23 @@ def _storable_config(record: DownloadRecord) -> FileConfig:
     if record.status is DownloadStatus.COMPLETED and link is not None and not _is_harmless(link):
         link = None
     return config.model_copy(update={"mirrors": mirrors, "fetch_url": link})
+
+
+def _storable_reason(record: DownloadRecord, stored: FileConfig) -> str:
+    """Return the reason to store: it names the login and headers that `stored` lacks."""
+    lost = _credentials_of(record.config) if stored is not record.config else []
+    if not lost:
+        return record.reason
+    verb = "was" if lost == ["login"] else "were"
+    note = f"its {' and '.join(lost)} {verb} {NOT_STORED}"
+    return f"{record.reason}; {note}" if record.reason else note
+
+
+def _credentials_of(config: FileConfig) -> list[str]:
+    """Return the kinds of options by which a download logs in."""
+    request = config.request
+    login = ["login"] if request.user or request.bearer else []
+    return [*login, *(["headers"] if config.headers or request.headers else [])]
 
 
 def _is_harmless(url: str) -> bool:

@@ -60,9 +60,8 @@ _WITH_VALUE = frozenset(
 )  # fmt: skip
 _NEEDLESS = frozenset(
     {
-        "auto-file-renaming", "console-log-level", "continue", "file-allocation",
-        "max-connection-per-server", "min-split-size", "quiet", "remote-time", "split",
-        "summary-interval",
+        "auto-file-renaming", "console-log-level", "file-allocation", "max-connection-per-server",
+        "min-split-size", "quiet", "remote-time", "split", "summary-interval",
     }
 )  # fmt: skip
 """Options for less output, for speed, or for something that happens anyway."""

@@ -128,7 +128,7 @@ def _parsed(text: str) -> object:
         value = from_json(text)
     except ValueError as error:
         raise ValueError(f"this line is not valid JSON: {error}") from None
-    json.loads(text, object_pairs_hook=_check_keys, parse_int=str, parse_float=str)
+    _KEY_CHECK.decode(text)
     return value
 
 
@@ -137,6 +137,10 @@ def _check_keys(pairs: list[tuple[str, object]]) -> None:
     if len(dict(pairs)) < len(pairs):
         (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"this line has the key {printable(twice[:50])!r} twice")
+
+
+_KEY_CHECK = json.JSONDecoder(object_pairs_hook=_check_keys, parse_int=str, parse_float=str)
+"""Checks the keys of JSON that is valid. Numbers of any length cost little as texts."""
 
 
 def _check_sends_nothing(value: dict[str, Any]) -> None:

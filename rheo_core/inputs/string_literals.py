@@ -1,6 +1,7 @@
 """String literals in JSON and program code."""
 
 import re
+from functools import cache
 
 
 def without_strings(code: str, quotes: str) -> str:
@@ -14,9 +15,15 @@ def without_strings(code: str, quotes: str) -> str:
     """
 
     def replaced(string: re.Match[str]) -> str:
-        if string["end"]:
+        if string.lastindex:  # it has an end
             return ""
-        return without_strings(string[0][1:], quotes.replace(string["quote"], ""))
+        return without_strings(string[0][1:], quotes.replace(string[0][0], ""))
 
-    string = rf"(?P<quote>[{quotes}])(?>(?:(?!(?P=quote))[^\\]|\\.)*)(?P<end>(?P=quote)?)"
-    return re.sub(string, replaced, code, flags=re.DOTALL) if quotes else code
+    return _strings(quotes).sub(replaced, code) if quotes else code
+
+
+@cache
+def _strings(quotes: str) -> re.Pattern[str]:
+    """Return a pattern for strings; its only group that matches is the end of a string."""
+    kinds = (rf"{each}(?>(?:[^\\{each}]+|\\.)*)({each})?" for each in quotes)
+    return re.compile("|".join(kinds), re.DOTALL)

@@ -225,6 +225,7 @@ def _header(name: str | None, value: str) -> tuple[str, str]:
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "out": lambda value: destination_fields(value, "out"),
     "dir": _folder,
+    "continue": lambda value: {"check_existing": True if value == "true" else None},
 }
 
 _PROTECTS = frozenset({"async-dns-server", "multiple-interface", "no-proxy"})

@@ -59,7 +59,7 @@ _FLAGS = frozenset(
 )  # fmt: skip
 _NEEDLESS = frozenset(
     {
-        "background", "compression", "content-disposition", "continue", "keep-session-cookies",
+        "background", "compression", "content-disposition", "keep-session-cookies",
         "no-clobber", "no-directories", "no-host-directories", "no-verbose", "progress", "quiet",
         "show-progress", "trust-server-names",
     }
@@ -159,6 +159,8 @@ def _take(request: CommandRequest, name: str, value: str) -> None:
             request.outputs = [value]  # the last one counts
         case "directory-prefix":
             request.folder = value
+        case "continue" | "no-continue":
+            request.check_existing = name == "continue"
         case "header":
             request.add_header("--header", value)
         case "user-agent":

@@ -103,10 +103,11 @@ class DownloadRecord:
     @property
     def is_kept(self) -> bool:
         """True if the download was cancelled or removed, and its data goes when undo expires."""
-        # Data of any other failed download stays for one with the same URL.
-        is_of_replaced_url = not self.listed and self.config.fetch_url is not None
-        is_failed_for_good = self.status is DownloadStatus.FAILED and is_of_replaced_url
-        is_dropped = self.status is DownloadStatus.CANCELLED or is_failed_for_good
+        if self.status is DownloadStatus.FAILED:
+            # Data of any other failed download stays for one with the same URL.
+            is_dropped = not self.listed and self.config.fetch_url is not None
+        else:
+            is_dropped = self.status is DownloadStatus.CANCELLED
         return is_dropped and self.bytes_downloaded > 0
 
     @property

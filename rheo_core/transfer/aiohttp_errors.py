@@ -1,5 +1,6 @@
 """Translate aiohttp errors into errors of this package. Imported with the first of them."""
 
+import re
 from collections.abc import Mapping
 
 import aiohttp
@@ -16,13 +17,18 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import (
+    IS_TLS,
     cause_of,
     certificate_problem,
     failed_lookup,
     is_unreachable,
+    proxy_problem,
     proxy_refusal,
     reason_of,
 )
+
+_QUOTED_TLS = re.compile(r"^  b['\"]\\x1[56]\\x03", re.MULTILINE)
+"""The first bytes of an alert or a handshake, as aiohttp's parser quotes them."""
 
 
 def translation_of_aiohttp(
@@ -35,14 +41,15 @@ def translation_of_aiohttp(
             headers: Mapping[str, str] = error.headers or {}
             return proxy_refusal(error.status, error.message, headers, sent_login=sent_login)
         case aiohttp.ClientProxyConnectionError():
-            kind = NoNetworkError if is_unreachable(error.os_error) else ConnectionFailedError
-            return kind(error.host, f"the proxy: {_os_problem(error)}")
+            return proxy_problem(error.os_error, error.host)
         case aiohttp.ClientResponseError():
             if error.status >= 400 and not isinstance(error, aiohttp.ContentTypeError):
                 return _malformed_or_status(error)
-            return ProtocolError(f"malformed response: {_parser_problem(error)}")
+            return _malformed(error)
         case aiohttp.ClientConnectorCertificateError():
-            return CertificateError(host, certificate_problem(error))
+            return CertificateError(error.host or host, certificate_problem(error))
+        case aiohttp.ClientConnectorSSLError() if error.host not in (None, host):
+            return proxy_problem(cause_of(error), error.host)
         case aiohttp.ServerTimeoutError():
             return _timeout(error, host, timeouts)
         case aiohttp.ClientConnectorDNSError():
@@ -67,14 +74,16 @@ def translation_of_aiohttp(
 def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError | ProtocolError:
     """Return the error for status 400, which aiohttp also reports for malformed responses."""
     if error.headers is None:
-        return ProtocolError(f"malformed response: {_parser_problem(error)}")
+        return _malformed(error)
     return HttpStatusError(error.status, quoted(error.message))
 
 
-def _parser_problem(error: aiohttp.ClientResponseError) -> str:
+def _malformed(error: aiohttp.ClientResponseError) -> ProtocolError:
     """Return the first line of a parser's message, without the bytes that it quotes."""
+    if _QUOTED_TLS.search(error.message):
+        return ProtocolError(IS_TLS)
     reason = error.message.partition("\n")[0].partition(": b")[0]
-    return quoted(reason.strip().removesuffix(":"))
+    return ProtocolError(f"malformed response: {quoted(reason.strip().removesuffix(':'))}")
 
 
 def _timeout(error: Exception, host: str, timeouts: Timeouts) -> DownloadTimeoutError:

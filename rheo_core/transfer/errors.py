@@ -2,7 +2,7 @@
 
 import errno
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,18 @@ from rheo_core.infrastructure.shortage_errors import shortage_of_files, shortage
 
 
 @contextmanager
-def translated_errors(host: str, timeouts: Timeouts, limit: float) -> Iterator[None]:
-    """Raise errors of the HTTP library as DownloadErrors; `limit` is that of the block, seconds."""
+def translated_errors(host: Callable[[], str], timeouts: Timeouts, limit: float) -> Iterator[None]:
+    """Raise errors of the HTTP library as DownloadErrors.
+
+    Args:
+        host: returns the host that caused an error; redirects change it.
+        timeouts: time limits of the request.
+        limit: time limit of the block, seconds.
+    """
     try:
         yield
     except Exception as error:
-        ours = translation(error, host, timeouts, limit)
+        ours = translation(error, host(), timeouts, limit)
         if ours is None:
             raise
         raise ours from error

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -386,7 +385,7 @@ class PartFile:
         *others, last = sorted(written, key=lambda each: each.start)
         end = max(last.end - _STATE_BYTES, last.start)
         rest = self.file.truncate_range(last, end)
-        self.state = replace(self.state, is_rejected=False)  # not whole any more
+        self.state = self.state._replace(is_rejected=False)  # not whole any more
         return (*others, rest) if rest.end > rest.start else tuple(others)
 
     def release(self, *, keep: bool) -> None:

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from rheo_core.infrastructure.files import remove_leftover, unfinished
 from rheo_core.infrastructure.folder_sync import sync_folder
@@ -49,8 +48,8 @@ def begin_move(
     """
     # The states come first, because bytes without a state count as foreign, and without `moved`,
     # a second name counts as a hard link of another program.
-    write(old, replace(state, moved=text_of(new.part)))
-    write(new, replace(state, moved=text_of(old.part)))
+    write(old, state._replace(moved=text_of(new.part)))
+    write(new, state._replace(moved=text_of(old.part)))
     if descriptor is not None:
         add_name(descriptor, old.part, new.part)
         sync_folder(new.part.parent)
@@ -76,7 +75,7 @@ def end_move(
             if descriptor is not None:
                 _leave_one_name(descriptor, other, paths, owner, key)
             unlink_same(other.state, left.identity)
-        write_state(paths.state, replace(state, moved=None), paths.part.name, key, durable=True)
+        write_state(paths.state, state._replace(moved=None), paths.part.name, key, durable=True)
     finally:
         if descriptor is not None:
             os.close(descriptor)

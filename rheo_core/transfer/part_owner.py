@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -59,7 +58,7 @@ class PartOwner(NamedTuple):
 
     def taking_over(self, state: PartState) -> PartState:
         """Return a state that takes over the lender's bytes, after a response proved them."""
-        return replace(state, link=self.link, fetched=state.fetched or state.link)
+        return state._replace(link=self.link, fetched=state.fetched or state.link)
 
 
 def source_of(url: str) -> str:

@@ -137,7 +137,7 @@ async def _fetch_text(
     async with permit as note_answer:
         try:
             with (
-                translated_errors(exchange.origin_host, timeouts, limit),
+                translated_errors(lambda: exchange.host, timeouts, limit),
                 TimeLimit.after(limit),
             ):
                 response = await exchange.open(go_on_to)

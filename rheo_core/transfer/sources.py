@@ -59,7 +59,7 @@ class Sources:
         max_connections: int,
         wrong: Set[str] = frozenset(),
     ) -> None:
-        right = [url for url in urls if url not in wrong]
+        right = [url for url in urls if url not in wrong] if wrong else urls
         self._all = [Source(url, max_connections) for url in right[: 1 + MAX_MIRRORS]]
         self.count = len(self._all)
         self._preferred = urls[0]

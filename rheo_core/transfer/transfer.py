@@ -121,7 +121,7 @@ class Transfer:
         self._context.checks.verified_at_end = False
         if was_unasked and (self._record.config.fetch_url is None or part.is_borrowed):
             # Without the validator in memory, no response can confirm the old bytes.
-            part.state = replace(part.state, validator=NO_VALIDATOR)
+            part.state = part.state._replace(validator=NO_VALIDATOR)
             self._is_anew = True
         else:
             await self._empty(part)
@@ -144,7 +144,7 @@ class Transfer:
                     part.take_over()
                     if part.state.total is None:
                         await self._check_whole(part, part.state.offset)
-                    part.state = replace(part.state, total=part.state.offset)
+                    part.state = part.state._replace(total=part.state.offset)
                     return self._whole(part)
                 if self.sources.only is not None:
                     raise
@@ -198,7 +198,11 @@ class Transfer:
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as request:
             head = request.head
-            await self._check_head(request, part)
+            self._note_response(request)
+            if not head.partial:
+                await self._check_page(request, part)
+                request.check_whole()
+            self._note_size(head)
             if head.partial:
                 part.take_over()
                 part.state = part.state.with_promise(head.promised, head.validator)
@@ -217,9 +221,11 @@ class Transfer:
                     part.state.is_beginning_of(head) or self._drop_wrong_sources(part.state)
                 ):
                     return False, part
-                await self._prepare_part(part, head)
+                self._expect(part, head)
+                if not part.fits_in_memory(head.total):
+                    await self._disk.run(part.begin)
             elif part.state.total is None:  # the first response did not have the size
-                part.state = replace(part.state, total=head.total)
+                part.state = part.state._replace(total=head.total)
             if head.partial and head.total is not None:
                 await self._disk.run(part.file.check_room, head.total)
             if part.state.promised is not None:  # used unless a better one is known
@@ -229,38 +235,36 @@ class Transfer:
         if known is not None and size < known:
             await self._drop_short(part, size, known)
         if part.state.total is None:  # received bytes never replace a total from a head
-            part.state = replace(part.state, total=size)
+            part.state = part.state._replace(total=size)
         self._record.total_bytes = self._record.bytes_downloaded = size
         self._stats.received = size
         if head.total is None:
             await self._check_whole(part, size)
         return True, part
 
-    async def _check_head(self, request: Request, part: PartFile) -> None:
-        """Record the facts of a response head, and refuse a response that is not the file."""
-        head, hop, stats = request.head, request.last_hop, self._stats
+    def _note_response(self, request: Request) -> None:
+        """Record where a response comes from. Refuse it if its owner does."""
+        hop, stats = request.last_hop, self._stats
         stats.response_status = hop.status
         stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)
-        self._context.checks.robots_tag(head)
-        if not head.partial:
-            await self._check_page(request, part)
-            request.check_whole()
+        self._context.checks.robots_tag(request.head)
+
+    def _note_size(self, head: ResponseHead) -> None:
+        """Record the size of the file, and check it."""
         # Set it before anything can fail, because a download that waits for room needs it.
         expected = self._record.config.size_bytes
         self._record.total_bytes = expected if head.total is None else head.total
         if head.total is not None:
             self._context.checks.size(head.total)
 
-    async def _prepare_part(self, part: PartFile, head: ResponseHead) -> None:
-        """Prepare a part file for the whole file that a response offers."""
+    def _expect(self, part: PartFile, head: ResponseHead) -> None:
+        """Start a part file over, for the whole file that a response offers."""
         part.expect(head.total, head.validator, head.promised, head.modified, head.type)
         if head.type is not None:
             self._stats.media_type = head.type
         self.sources.primary.version = head.validator
         if self.sources.has_replaced:
-            part.state = replace(part.state, fetched=self._link_of(self.sources.primary))
-        if not part.fits_in_memory(head.total):
-            await self._disk.run(part.begin)
+            part.state = part.state._replace(fetched=self._link_of(self.sources.primary))
 
     def _drop_wrong_sources(self, state: PartState) -> bool:
         """Drop the sources that had a wrong file before the one that the bytes came from.
@@ -363,7 +367,7 @@ class Transfer:
             return False
         if source.version is None:
             source.version = head.validator
-            part.state = replace(state, validator=head.validator)
+            part.state = state._replace(validator=head.validator)
             return True
         if self.sources.only is not None and source.version != head.validator:
             raise ChangedError("the file on the server has changed")

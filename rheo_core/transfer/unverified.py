@@ -4,7 +4,6 @@ All functions block.
 """
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 from rheo_core.infrastructure.files import rename_to_first_free
@@ -35,7 +34,7 @@ def take_out_bad_pieces(part: PartFile, stop: threading.Event) -> dict[int, str]
     checked = check_pieces(part.descriptor, part.pieces, state.total, state.written, stop)
     if checked.bad and not stop.is_set():
         part.hashing.restart()
-        part.state = replace(state, is_rejected=True)
+        part.state = state._replace(is_rejected=True)
         part.checkpoint(checked.good)  # before the bytes of a bad one change
     return checked.bad
 

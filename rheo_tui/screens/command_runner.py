@@ -207,11 +207,20 @@ class CommandRunner:
         async def mark(ids: Sequence[str]) -> int:
             return self._model.mark_matching(ids, lambda row: condition.matches(row, moment))
 
+        async def match(ids: Sequence[str]) -> int:
+            rows = (self._model.rows.get(each) for each in ids)
+            return sum(row is not None and condition.matches(row, moment) for row in rows)
+
+        under_fold = self._model.folded_ids
+
         try:
             count = await self._work.each("Marking", list(self._model.shown), mark)
+            is_stopped = self._work.is_stopped
+            folded = 0 if is_stopped else await self._work.each("Marking", under_fold, match)
         finally:
             self._screen.post_message(DownloadTable.Marked())
-        rest = "; stopped before the others" if self._work.is_stopped else ""
+        rest = f"; {folded:,} done ones are not shown" if folded else ""
+        rest = "; stopped before the others" if is_stopped else rest
         return f"Marked {count_text(count)} that match “{printable(text)}”{rest}."
 
     def _tab_named(self, name: str) -> Tab:

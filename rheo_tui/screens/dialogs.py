@@ -191,6 +191,18 @@ class Dialogs:
             ConfirmScreen("Delete files?", text, yes="delete", no="keep")
         )
 
+    async def is_sure_for_folded(self, title: str, count: int) -> bool:
+        """Ask before an action changes all of `count` folded downloads; needs a worker."""
+        from .confirm import ConfirmScreen
+
+        text = (
+            f"The cursor is on the line of the finished downloads. This changes all {count:,} of "
+            "them."
+        )
+        return await self._app.push_screen_wait(
+            ConfirmScreen(f"{title}?", text, yes="continue", no="cancel")
+        )
+
     def sort(self, sort: Sort, chosen: Callable[[Column | None], None]) -> None:
         """Open the choice of a column; call `chosen` with it, or with None."""
         from .sort import SortScreen

@@ -3,7 +3,7 @@
 `rheo_tui/failure_groups.py` groups them, and `failure_advice.py` gives causes and advice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
@@ -70,7 +70,7 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
         with Vertical(classes="dialog dialog-failures") as dialog:
             dialog.border_title = "Failures"
             yield ChoiceList(
-                *(Option(Text(group.title, no_wrap=True, end="")) for group in self._groups),
+                *(Option(Text(title, no_wrap=True, end="")) for title in self._titles()),
                 id="failures-list",
                 compact=True,
             )
@@ -78,6 +78,12 @@ class FailuresScreen(ModalScreen[GroupAction | None]):
             yield Static("", id="failures-advice", markup=False)
             keys = (f"{first_key(each, self._keymap)} {label}" for each, label in _SHOWN.items())
             yield KeysLine(" · ".join(("Enter mark", *keys, "Esc close")))
+
+    def _titles(self) -> Iterator[str]:
+        """Yield the titles of the groups, with their numbers aligned to the right."""
+        largest = max(group.number for group in self._groups)
+        for group in self._groups:
+            yield " " * (len(f"{largest:,}") - len(f"{group.number:,}")) + group.title
 
     def on_mount(self) -> None:
         """Begin with the largest group."""

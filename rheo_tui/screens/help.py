@@ -26,7 +26,7 @@ from rheo_tui.actions import (
 from rheo_tui.key_choices import keys_of
 from rheo_tui.themes import colour_of
 from rheo_tui.widgets.keys_line import KeysLine
-from rheo_tui.widgets.line_input import ShortInput
+from rheo_tui.widgets.search_input import OpenSearch
 
 _INTRO = (
     "Keys act on the marked downloads shown, or else on the current one. "
@@ -72,7 +72,7 @@ class HelpScreen(ModalScreen[None]):
         """Create the search and the keys."""
         with Vertical(classes="dialog dialog-full") as dialog:
             dialog.border_title = "Help"
-            yield ShortInput(placeholder="type to search", id="help-search", compact=True)
+            yield OpenSearch(id="help-search")
             yield Static(self._intro, classes="help-intro", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="help-keys", markup=False)
@@ -113,6 +113,8 @@ class HelpScreen(ModalScreen[None]):
             "down": scroll.scroll_down,
             "pageup": scroll.scroll_page_up,
             "pagedown": scroll.scroll_page_down,
+            "home": scroll.scroll_home,
+            "end": scroll.scroll_end,
         }
         if event.key in moves:
             event.stop()

@@ -78,6 +78,7 @@ class Inspector:
         )
 
     def _show(self, row: DownloadSnapshot) -> None:
+        latest = self._client.latest
         seen = Inspected(
             row,
             self._table.status_of(row),
@@ -85,6 +86,7 @@ class Inspector:
             self._speeds.of(row.id),
             tuple(self._event_log.of(row.id)),
             self._is_missing,
+            total_limit=latest.speed_limit_bps if latest else None,
         )
         self._pane.show(seen)
 

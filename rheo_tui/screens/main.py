@@ -32,7 +32,7 @@ from rheo_tui.existing_files import Choice, Decision, path_of
 from rheo_tui.failure_advice import cause_of
 from rheo_tui.failure_groups import failure_groups
 from rheo_tui.file_manager import folder_of, open_path
-from rheo_tui.formatting import count_text, sentence
+from rheo_tui.formatting import count_text, sentence, short_name, short_path
 from rheo_tui.garbage_collections import GarbageCollections
 from rheo_tui.long_work import LongWork
 from rheo_tui.screen_memory import ScreenMemory
@@ -40,6 +40,7 @@ from rheo_tui.services.edits import Edits
 from rheo_tui.services.event_log import EventLog
 from rheo_tui.services.poller import POLL_SECONDS, EngineClient
 from rheo_tui.services.protocol import DownloadService, SessionLockedError
+from rheo_tui.status_look import look_of
 from rheo_tui.table_model import TableModel
 from rheo_tui.tabs import ALL, TABS
 from rheo_tui.terminal_notifications import TerminalNotifier
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from rheo_tui.screens.failures import GroupAction
 
 _DISK_SECONDS = 5.0
+_MAX_UNASKED = 20
+"""Finished downloads that a key on their line changes without a question."""
 
 
 class MainScreen(Screen[None]):
@@ -112,7 +115,7 @@ class MainScreen(Screen[None]):
         self.edits = Edits(service, self.undo)
         self._downloads = DownloadHandlers(service, self.undo)
         self._quits_when_done = False
-        self._retried: DownloadSnapshot | None = None  # as it was, until the next key
+        self._retried: DownloadSnapshot | None = None  # or edited; as it was, until the next key
         self._inspector = Inspector(self, service, self.client, self.event_log)
         self._filters = FilterHandlers(self, self.model, service, self._show_filtered)
         self._commands = CommandRunner(
@@ -223,7 +226,7 @@ class MainScreen(Screen[None]):
         self.query_one(SummaryHeader).apply(snapshot, self.model.totals)
         self.title_of_terminal.show(snapshot, self.model.totals)
         self._show_problem()
-        self._say_failed_again()
+        self._say_how_it_ended()
         self._filters.show_tabs(snapshot.stats)
         self.query_one(ClosedBar).apply(snapshot)
         self._filters.show_count()
@@ -259,6 +262,7 @@ class MainScreen(Screen[None]):
             by_queue_order=self.model.sort.column is QUEUE_ORDER,
             speed=latest.speed_bps if latest else 0.0,
             speed_limit=latest.speed_limit_bps if latest else None,
+            speed_limit_reason=latest.speed_limit_reason if latest else "",
             is_slow=latest.is_slow if latest else False,
             has_filter=bool(self.model.filter) or self.model.tab not in TABS,
             own_tabs=len(self.model.own_tabs),
@@ -278,9 +282,14 @@ class MainScreen(Screen[None]):
         self.query_one(StatusFooter).show(context, self._place(), self._advice(context))
 
     def _advice(self, context: Context) -> str:
-        """Return what helps against the failure of the current download."""
+        """Return what helps against the failure of the current download; "" if nothing can."""
         row = context.current
-        if row is None or row.status is not DownloadStatus.FAILED or context.marked:
+        if (
+            context.read_only
+            or row is None
+            or row.status is not DownloadStatus.FAILED
+            or context.marked
+        ):
             return ""
         return advice_text(cause_of(row), self.keymap)
 
@@ -341,6 +350,8 @@ class MainScreen(Screen[None]):
             call = partial(handler, context)
             if action.id == "delete":
                 call = partial(self._delete, call, context)
+            elif action.takes_targets and context.folded > _MAX_UNASKED:
+                call = partial(self._ask_for_folded, call, action, context)
             is_single_retry = action.id == "retry" and len(context.targets) == 1
             retried = context.targets[0] if is_single_retry else None
             self.run_in_background(action.title, call, retried)
@@ -355,13 +366,36 @@ class MainScreen(Screen[None]):
         is_sure = count == 1 or await self._dialogs.is_sure_to_delete(count)
         return await call() if is_sure else "Nothing was deleted."
 
-    def _say_failed_again(self) -> None:
-        """Correct the feedback on a retry if the download has failed again meanwhile."""
+    async def _ask_for_folded(
+        self, call: Callable[[], Awaitable[str]], action: Action, context: Context
+    ) -> str:
+        """Change many finished downloads by `call`, if the user means all of their line."""
+        is_sure = await self._dialogs.is_sure_for_folded(action.title, context.folded)
+        return await call() if is_sure else "Nothing was changed."
+
+    def _say_how_it_ended(self) -> None:
+        """Correct the feedback on a retry or an edit if the download has ended meanwhile."""
         before = self._retried
         row = self.model.rows.get(before.id) if before else None
-        if row and row is not before and row.status is DownloadStatus.FAILED:
-            self._retried = None
-            self.toast(f"{printable(row.name)} failed again: {cause_of(row).text}.", error=True)
+        if row is None or row is before or not row.status.is_terminal:
+            return
+        self._retried = None
+        if row.status is DownloadStatus.FAILED:
+            self.toast(f"{short_name(row.name)} failed again: {cause_of(row).text}.", error=True)
+        else:
+            self.toast(f"{short_name(row.name)} is {look_of(row).label}.")
+
+    def _waiting_text(self, ids: Sequence[str]) -> str:
+        """Return a sentence on downloads that ran, left the list, and wait for a slot again."""
+        latest = self.client.latest
+        if latest is None or latest.stats.in_progress < latest.slots:
+            return ""
+        rows = filter(None, map(self.model.rows.get, ids))
+        waiting = [row for row in rows if row.status is DownloadStatus.QUEUED]
+        count = sum(row.bytes_downloaded > 0 for row in waiting)
+        if not count:
+            return ""
+        return " It waits for a free slot." if len(ids) == 1 else f" {count:,} wait for free slots."
 
     def _with_all_targets(self, action: Action, context: Context) -> Context:
         """Return a context with all downloads that an action changes."""
@@ -407,10 +441,11 @@ class MainScreen(Screen[None]):
             await self.refresh_from_engine()  # first: the next key acts on what the list shows
             returned, self.undo.returned = self.undo.returned, ()
             self.table.go_to_first(returned)
+            text += self._waiting_text(returned)
             if text:
                 self.toast(text, can_undo=self.undo.count > steps)
                 self._retried = retried
-                self._say_failed_again()
+                self._say_how_it_ended()
         except Exception as error:
             self.client.report(title, error)
             await self.refresh_from_engine()
@@ -455,6 +490,7 @@ class MainScreen(Screen[None]):
             else:
                 text = done_text("Edited", rows, targets, "were done")
                 self.toast(text + again, can_undo=True)
+                self._retried = self.model.rows.get(rows[0].id) if len(rows) == 1 else None
 
         self._dialogs.edit(rows, closed)
 
@@ -541,7 +577,10 @@ class MainScreen(Screen[None]):
         self._show_context()
 
     def do_clear(self) -> None:
-        """Stop long work; or close or clear one thing: details, filter, range, marks or tab."""
+        """Stop long work; or close or clear one thing: details, filter, range or marks.
+
+        The tab stays, because the next key must not act on a download of another one.
+        """
         if self.work.stop():
             return
         if self.query_one(DetailsPane).display:
@@ -556,7 +595,7 @@ class MainScreen(Screen[None]):
             self.model.marked.clear()
             self._marks_changed()
         elif self.model.tab is not ALL:
-            self._filters.open_tab(ALL)
+            self.toast(f"Press {first_key('tab_all', self.keymap)} to show all downloads.")
 
     def do_keep_tab(self) -> None:
         """Ask for a name, and keep the filter as a tab."""
@@ -676,9 +715,10 @@ class MainScreen(Screen[None]):
         if for_all:
             has_ended = rows and not unfinished(rows)
             why = f" ({menus.heading('Ended:', rows)})" if has_ended else ""
-            title = f"Limit all downloads together{why}"
+            title = f"Limit all together{why}"
         limits = {context.speed_limit} if for_all else {row.speed_limit_bps for row in rows}
-        self._dialogs.menu(title, menus.limit_items(limits, for_all=for_all), chosen)
+        slow = self._service.settings.slow_limit
+        self._dialogs.menu(title, menus.limit_items(limits, slow, for_all=for_all), chosen)
 
     def do_folder(self) -> None:
         """Open the folder of the current download in the file manager."""
@@ -700,7 +740,7 @@ class MainScreen(Screen[None]):
                 is_there = await asyncio.to_thread(path.exists)
                 self.toast(problem + ("" if is_there else if_missing), error=True)
                 return ""
-            return f"Opened {printable(str(path))}."
+            return f"Opened {printable(short_path(path))}."
 
         self.run_in_background("Cannot open", open_now)
 
@@ -779,7 +819,7 @@ class MainScreen(Screen[None]):
     def _following_changed(self, event: DownloadTable.Following) -> None:
         self._show_context()
         if row := event.hidden:
-            self.toast(f"Stopped following {printable(row.name)}: it is not shown here.")
+            self.toast(f"Stopped following {short_name(row.name)}: it is not shown here.")
 
     @on(DownloadTable.NotFound)
     def _row_not_found(self, event: DownloadTable.NotFound) -> None:

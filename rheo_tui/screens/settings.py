@@ -25,7 +25,9 @@ from rheo_tui.themes import colour_of
 from rheo_tui.widgets.choice_list import ChoiceList
 from rheo_tui.widgets.keys_line import KeysLine
 from rheo_tui.widgets.line_input import PlainInput
+from rheo_tui.widgets.search_input import OpenSearch
 
+_TITLE = "Settings"
 _LABEL_WIDTH = 20
 _KEYS = "↑↓ choose · Enter change · Ctrl+O open the file · Tab list · Esc close"
 _LIST_KEYS = "↑↓ choose · Enter change · E open the file · / search · Esc close"
@@ -73,8 +75,8 @@ class SettingsScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Create the search, the list and the place to change a value."""
         with Vertical(classes="dialog dialog-settings") as dialog:
-            dialog.border_title = "Settings"
-            yield PlainInput(placeholder="type to search", id="settings-search", compact=True)
+            dialog.border_title = _TITLE
+            yield OpenSearch(id="settings-search")
             yield ChoiceList(id="settings-list", compact=True, markup=False)
             yield Static("", id="settings-help", markup=False)
             yield PlainInput(id="settings-value", compact=True)
@@ -86,6 +88,10 @@ class SettingsScreen(ModalScreen[None]):
         """Show all settings."""
         self._value.display = self._choices.display = False
         self._show()
+
+    @property
+    def _dialog(self) -> Vertical:
+        return self.query_one(Vertical)
 
     @property
     def _search(self) -> Input:
@@ -133,6 +139,7 @@ class SettingsScreen(ModalScreen[None]):
         is_shown = name is not None and name in names
         self._list.highlighted = names.index(name) if is_shown else first
         if not options:
+            self._moved()  # the list reports no cursor
             self._tell(f"No setting contains “{printable(words)}”.")
 
     @staticmethod
@@ -184,6 +191,8 @@ class SettingsScreen(ModalScreen[None]):
             "down": self._list.action_cursor_down,
             "pageup": self._list.action_page_up,
             "pagedown": self._list.action_page_down,
+            "home": self._list.action_first,
+            "end": self._list.action_last,
         }
         if self._edited is None and event.key in moves:
             event.stop()
@@ -215,6 +224,7 @@ class SettingsScreen(ModalScreen[None]):
             self.call_later(self.action_open_file)
             return
         self._edited = setting
+        self._dialog.border_title = f"{_TITLE}: {setting.label}"
         self._is_from_list = self._list.has_focus
         if setting.choices:
             self._choices.set_options([Option(choice) for choice in setting.choices])
@@ -281,6 +291,7 @@ class SettingsScreen(ModalScreen[None]):
     def _end_edit(self) -> None:
         name = None if self._edited is None else self._edited.name
         self._edited = None
+        self._dialog.border_title = _TITLE
         self._value.display = self._choices.display = False
         (self._list if self._is_from_list else self._search).focus()
         self._show(name)
@@ -306,6 +317,7 @@ class SettingsScreen(ModalScreen[None]):
             return await self._apply(self._settings)
 
         def closed(_: None) -> None:
+            self._search.value = ""  # so that one Esc closes the settings, too
             self._show("keys")
 
         self.app.push_screen(KeyEditorScreen(self._settings.keys, apply), closed)

@@ -521,8 +521,22 @@ class LocalService:
         """Limit each of `ids`, or all downloads together; None lifts the limit."""
         if ids is None:
             self._manager.set_limits(speed_limit_bps=bytes_per_second or 0)
+            await self._keep_speed_limit(bytes_per_second)
         for download_id in ids or ():
             await self._manager.set_speed_limit(download_id, bytes_per_second)
+
+    async def _keep_speed_limit(self, bytes_per_second: int | None) -> None:
+        """Save the limit of all downloads, so that it applies after a restart."""
+        settings = self._settings.model_copy(update={"speed_limit": bytes_per_second})
+        try:
+            await self.change_settings(settings)
+        except OSError as error:
+            self._problems.append(f"The speed limit applies until you quit: {error}")
+
+    async def follow_schedule(self) -> None:
+        """Apply the schedule again, although a limit was set by hand since its span began."""
+        self._manager.set_limits(schedule=())  # the same schedule would change nothing
+        self._manager.set_limits(schedule=self._settings.schedule)
 
     async def lift_host_limits(self) -> list[str]:
         """Lift the limits and pauses that hosts caused; return the hosts, with their ports."""

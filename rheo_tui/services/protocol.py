@@ -332,8 +332,12 @@ class DownloadService(Protocol):
 
         Args:
             bytes_per_second: the limit; None lifts it.
-            ids: the downloads to limit each; None limits all downloads together.
+            ids: the downloads to limit each; None limits all downloads together, and saves the
+                limit as the setting `speed_limit`.
         """
+
+    async def follow_schedule(self) -> None:
+        """Apply the schedule again, although a limit was set by hand since its span began."""
 
     async def lift_host_limits(self) -> list[str]:
         """Lift the limits and pauses that hosts caused by refusing requests; return the hosts."""

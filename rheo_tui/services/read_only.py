@@ -126,7 +126,7 @@ class ReadOnlyService:
 
     # The actions that call these are disabled.
     check = check_file = add = add_again = set_speed_limit = _refuse
-    set_slow = set_start = stop_after = lift_host_limits = _refuse
+    set_slow = follow_schedule = set_start = stop_after = lift_host_limits = _refuse
     pause = resume = cancel = retry = remove = restore = forget = _refuse
     keep = accept_html = replace_url = change_priority = move = change_settings = _refuse
     reload_settings = recheck = set_priority = places = set_places = _refuse

@@ -40,6 +40,8 @@ _SIZE_WIDTH, _HOST_WIDTH, _FOLDER_WIDTH = 9, 22, 16
 _WIDE, _MEDIUM = 100, 56
 """Widths from which there is space for host and folder, and for the size."""
 _NAME_SHARE = 0.42
+_MISTAKE_WIDTH = 24
+"""Cells that a mistake takes from long names."""
 _MEASURED = 500
 """Lines whose names and verdicts decide on the widths; those that need attention are first."""
 
@@ -56,11 +58,12 @@ class Widths(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """Cells that the lines would fill, and True if an entry has its own folder."""
+    """Cells that the lines would fill, and True if an entry has a size or its own folder."""
 
     line: int = 1
     name: int = 0
     verdict: int = 0
+    has_sizes: bool = False
     has_folders: bool = False
 
 
@@ -69,9 +72,16 @@ def _needs_of(proposals: Sequence[Proposal]) -> Needs:
     return Needs(
         len(str(max((each.entry.line for each in proposals), default=1))),
         max((cell_len(name_words(each.entry)) for each in some), default=0),
-        max((cell_len(each.brief) for each in some), default=0),
+        max(map(_verdict_cells, some), default=0),
+        any(each.entry.config and each.entry.config.size_bytes for each in proposals),
         any(folder_words(each.entry.config) for each in proposals),
     )
+
+
+def _verdict_cells(proposal: Proposal) -> int:
+    """Return the cells that a verdict needs; that of a mistake stands below the table, too."""
+    cells = cell_len(proposal.brief)
+    return min(cells, _MISTAKE_WIDTH) if proposal.outcome is Outcome.INVALID else cells
 
 
 @lru_cache(maxsize=16)
@@ -80,7 +90,7 @@ def widths_for(width: int, needs: Needs) -> Widths:
 
     A long name takes the cells that the verdicts leave.
     """
-    size = _SIZE_WIDTH if width >= _MEDIUM else 0
+    size = _SIZE_WIDTH if needs.has_sizes and width >= _MEDIUM else 0
     host = _HOST_WIDTH if width >= _WIDE else 0
     folder = _FOLDER_WIDTH if needs.has_folders and width >= _WIDE else 0
     line = needs.line if width >= _MEDIUM else 0

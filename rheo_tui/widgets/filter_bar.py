@@ -17,7 +17,7 @@ from rheo_core.domain.text import printable
 
 from .line_input import Completer, LineInput
 
-_HELP = "status:failed  host:example.org  size>1g  name:*.iso  age<1d  !word  /expression/  or"
+_HELP = "status:failed  host:example.org  size>1g  name:*.iso  !word  /regex/  or"
 _SIGN_WIDTH = 2
 
 

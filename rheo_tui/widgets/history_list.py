@@ -21,7 +21,7 @@ from rheo_tui.status_look import look_of
 
 from .choice_list import ChoiceList
 
-_SIZE_WIDTH, _TIME_WIDTH, _SHORT_TIME_WIDTH = 8, 16, 10
+_SIZE_WIDTH, _TIME_WIDTH = 8, 16
 _MARKS_WIDTH = 3
 """Cells of the mark, the glyph and the blank after it."""
 _MIN_URL_WIDTH = 46
@@ -37,8 +37,7 @@ class _Widths(NamedTuple):
     source: int  # 0: not shown
 
 
-def _widths_for(width: int) -> _Widths:
-    time = _TIME_WIDTH if width >= _WIDE else _SHORT_TIME_WIDTH
+def _widths_for(width: int, time: int) -> _Widths:
     rest = max(width - _MARKS_WIDTH - _SIZE_WIDTH - time - 5, 2)
     if width < _MEDIUM:
         return _Widths(rest + 2, _SIZE_WIDTH, time, 0)
@@ -110,8 +109,12 @@ class HistoryList(ChoiceList):
         """Append rows, except those that are already shown."""
         known = {row.id for row in self.rows}
         fresh = [row for row in rows if row.id not in known]
+        widths = self._widths
         self.rows += fresh
-        self.add_options(map(self._option, fresh))
+        if self._widths == widths:
+            self.add_options(map(self._option, fresh))
+        else:
+            self._lay_out()
 
     def remove_rows(self, download_ids: set[str]) -> None:
         """Remove rows, if they are shown."""
@@ -160,7 +163,12 @@ class HistoryList(ChoiceList):
 
     @property
     def _widths(self) -> _Widths:
-        return _widths_for(self.scrollable_content_region.width)
+        width = self.scrollable_content_region.width
+        if width >= _WIDE:
+            return _widths_for(width, _TIME_WIDTH)
+        oldest = self.rows[-1:]  # only a day is longer than a time of today
+        texts = [_time_text(row.finished_at or row.added_at, 0) for row in oldest]
+        return _widths_for(width, max(map(len, ("Ended", *texts))))
 
     def _option(self, row: DownloadSnapshot) -> Option:
         return Option(self._text_of(row))

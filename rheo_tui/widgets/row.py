@@ -151,10 +151,7 @@ class RowPainter:
                 return self._progress(row, width, look.phase)
             case "status":
                 room = width - _GLYPH_CELLS
-                words = printable(look.status.full)
-                if cell_len(words) > room:
-                    words = printable(look.status.short)
-                words = fit(words, room)
+                words = fit(printable(look.status.fitting(room)), room)
                 return [Segment(f"{status.glyph} {words}", styles.by_status[status.style])]
         text = self._plain_text(row, place.column.id, look)
         align = fit_right if place.column.right else fit

@@ -1,10 +1,10 @@
-"""SearchInput: the search above a list; Enter and the down key go to the list."""
+"""Searches above a list: one to go to, and one that has the focus from the beginning."""
 
 from textual import events, on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from .line_input import LineInput
+from .line_input import LineInput, ShortInput
 
 
 class SearchInput(LineInput):
@@ -32,3 +32,16 @@ class SearchInput(LineInput):
         if event.key == "escape":
             self.value = ""
         self._to_results()
+
+
+class OpenSearch(ShortInput):
+    """A search into which the user types at once; its screen moves the list."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(placeholder="type to search", id=id, compact=True)
+
+    def on_key(self, event: events.Key) -> None:
+        """Ignore a slash at the beginning, because it is the key that begins other searches."""
+        if event.character == "/" and not self.value:
+            event.stop()
+            event.prevent_default()

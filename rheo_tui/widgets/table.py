@@ -276,16 +276,19 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         position = self.model.position(self._current_id or FOLD) if known else None
         if known and position is None:
             self._lost_id = self._current_id
-        last = max(0, self.model.lines - 1)
-        self.set_reactive(
-            DownloadTable.cursor, min(self.cursor, last) if position is None else position
-        )
+        position = self._near(self.cursor) if position is None else position
+        self.set_reactive(DownloadTable.cursor, position)
         self._announce()
         if line is not None or self.is_following:
             if line is not None and not was_at_top:
                 self.scroll_to(y=max(0, self.cursor - line), animate=False)
             self._scroll_to_cursor()
         self._refresh_lines()
+
+    def _near(self, position: int) -> int:
+        """Return a position that exists; not the fold, where a key acts on many downloads."""
+        position = max(0, min(position, self.model.lines - 1))
+        return position - 1 if self.model.id_at(position) == FOLD else position
 
     def _refresh_lines(self) -> None:
         """Draw all changed lines, because rows may have moved anywhere."""

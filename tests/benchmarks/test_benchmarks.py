@@ -1,6 +1,8 @@
 """The benchmarks run in a small form. Their measurements are not checked."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,12 @@ def test_a_client_that_fails_is_shown_as_failed(
     assert "failed: exit code 1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["", ".app", ".bulk", ".fleet", ".limits", ".scale", ".startup"])
+def test_help_measures_nothing(name: str) -> None:
+    command = [sys.executable, "-m", f"benchmarks{name}", "--help"]
+    assert subprocess.check_output(command, text=True).startswith("usage: ")
+
+
 @pytest.mark.long
 def test_the_app_is_measured(tmp_path: Path) -> None:
     small = ["--rows", "30", "--active", "4", "--windows", "2", "--window", "0.3", "--settle", "1"]
@@ -68,14 +76,8 @@ def test_the_app_is_measured(tmp_path: Path) -> None:
     assert "95th percentile" in file.with_suffix(".md").read_text()
 
 
-def test_the_start_is_measured(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(startup, "_STARTS", 1)
-    monkeypatch.setattr(startup, "_DOWNLOADS", 1)
-
-    startup.main()
-
+def test_the_start_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    startup.main(["--starts", "1", "--downloads", "1"])
     shown = capsys.readouterr().out
     assert "rheo --help" in shown
     assert "textual" in shown

@@ -131,7 +131,7 @@ async def test_an_interrupt_ends_the_command(
     process = await start("download", server.on("/f", serving(b"data")), "-o", folder)
     await until(lambda: pid.exists() and pid.read_text())
     process.send_signal(number)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 128 + number, err
     assert b"Interrupted." in err and b"Run the same command again" not in err
     await until(lambda: not is_running(pid))  # it is reaped by another process

@@ -167,14 +167,17 @@ LISTS = {  # with a strong checksum of their own
 
 
 @pytest.mark.parametrize("own", ["md5", "sha256"])
-@pytest.mark.parametrize("form", [*LISTS, "flag"])
+@pytest.mark.parametrize("form", [*LISTS, "flag", "own mirror"])
 async def test_no_stronger_checksum_replaces_that_of_the_user(
     server: MisbehavingServer, rheo: Run, folder: Path, form: str, own: str
 ) -> None:
     good, evil = b"good", b"evil"
     url, digest = server.on("/f", serving(evil)), hashlib.sha512(evil).hexdigest()
-    words = ["--hash", f"{own}:{hashlib.new(own, good).hexdigest()}", "-o", folder]
-    if form == "flag":
+    checksum = f"{own}:{hashlib.new(own, good).hexdigest()}"
+    words = ["--hash", checksum, "-o", folder]
+    if form == "own mirror":
+        words = [f"{url}#sha512={digest}", "--mirror", f"{url}?2#{checksum}", "-o", folder]
+    elif form == "flag":
         words += [url, "--mirror", f"{url}?2#sha512={digest}"]
     elif form == "URL":
         words += [LISTS[form].format(url=url, evil=digest)]
@@ -310,7 +313,7 @@ async def test_interrupted_and_resumed(
     process = await start(*arguments)
     await until_progress(process)
     process.send_signal(number)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         _, err = await process.communicate()
     assert process.returncode == 128 + number
     assert "Run the same command again" in err.decode()
@@ -331,7 +334,7 @@ async def test_reader_of_json_goes_away(demo: DemoServer, start: Start, folder: 
     await until_progress(process)
     stop_reading(process, 1)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         err = await process.stderr.read()
         assert await process.wait() == 0, err.decode()
     assert "Error" not in err.decode()
@@ -362,7 +365,7 @@ async def test_reader_of_json_is_stuck(
     )
     os.close(full)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in files:
             assert (await process.stderr.readline()).startswith(b"done")
         process.send_signal(signal.SIGINT)
@@ -379,7 +382,7 @@ def watch_in_terminal(
         env=environment | {"TERM": "xterm-256color"},
         dimensions=(24, 100),
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
     )
     shown = ""
     if interrupt_at is not None:
@@ -433,7 +436,7 @@ async def test_waits_until_it_is_time(demo: DemoServer, start: Start, folder: Pa
     at = (datetime.now() + timedelta(seconds=2)).isoformat()
     process = await start("download", demo.url(SMALL.path), "-o", folder, "--at", at)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert (await process.stderr.readline()).startswith(b"Waiting until ")
         assert not (folder / "a small.bin").exists()
         await process.communicate()
@@ -446,7 +449,7 @@ async def test_the_wait_can_be_interrupted(demo: DemoServer, start: Start, folde
     arguments = ("download", demo.url(SMALL.path), "-o", folder, "--at", "2126-01-01T00:00")
     process = await start(*arguments)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.stderr.readline() == b"Waiting until 2126-01-01 00:00.\n"
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
@@ -517,7 +520,7 @@ async def test_an_interrupted_mirror_is_resumed_without_the_wrong_file(
         assert (await rheo(*arguments, end, "4M")).code == 3  # a third of the right one
     else:
         process = await start(*arguments)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await server.wait_for_requests(2)
             await until(lambda: 0 < part.stat().st_size <= half)  # not the whole wrong file
             process.send_signal(end)

@@ -236,6 +236,32 @@ async def test_a_nearer_place_replaces_what_is_not_understood(
 
 
 @pytest.mark.parametrize(
+    ("value", "flags", "code"),
+    [
+        ('{"proxy": "socks4://127.0.0.1:9"}', ["--proxy", "off"], 0),
+        ('{"proxy": "socks4://127.0.0.1:9"}', ["--user-agent", "A/1"], 2),
+        ('{"prxoy": "http://127.0.0.1:9"}', ["--proxy", "off"], 2),
+        ('{"user": 5}', ["--user", "me:pw"], 0),
+        ("{", ["--proxy", "off"], 2),
+    ],
+)
+async def test_a_flag_replaces_a_variable_as_it_replaces_the_file(
+    rheo: Run,
+    folder: Path,
+    environment: dict[str, str],
+    server: MisbehavingServer,
+    value: str,
+    flags: list[str],
+    code: int,
+) -> None:
+    environment["RHEO_REQUEST"] = value
+    done = await rheo("-d", folder, "download", url_of(server, "localhost"), *flags)
+    assert done.code == code, done.err
+    assert done.err.count("Environment: RHEO_REQUEST") == 1
+    assert bool(server.requests) is (code == 0)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '[request]\nproxy = "socks4://127.0.0.1:9"\nca_file = ["x"]\n',

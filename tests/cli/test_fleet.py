@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,9 +127,13 @@ def test_a_complete_run_needs_no_cluster(
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     complete(planned, outcome)
+    note = (
+        "rheo: 3 of 3 shards were complete before this run; "
+        f"`rheo fleet check --deep {planned}` verifies their files\n"
+    )
     for command in (("run", "-o", planned), ("status", planned), ("status", planned, "--watch")):
         result = fleet(*command)
-        assert (result.exit_code, result.stderr) == (code, "")
+        assert (result.exit_code, result.stderr) == (code, note if "run" in command else "")
         assert result.stdout == (
             f"complete: 3 of 3 shards, 6 of 6 entries, 6 {outcome}, 0 B\n{more}"
         )
@@ -274,6 +279,41 @@ def test_a_list_that_is_no_parquet_ends_with_one_full_stop(folder: Path, tmp_pat
     result = fleet("plan", path, "-o", folder)
     assert result.exit_code == 1
     assert result.stderr.endswith(".\n") and not result.stderr.endswith("..\n")
+
+
+@pytest.mark.parametrize("command", [["run", "-o"], ["retry"], ["work"]])
+def test_a_plan_alone_does_not_ignore_robots_tags(planned: Path, command: list[str]) -> None:
+    """Somebody else may have written it."""
+    plan = from_json(FleetPlan, (planned / PLAN_NAME).read_bytes())
+    (planned / PLAN_NAME).write_text(to_json(replace(plan, ignore_robots_tag=True)))
+    complete(planned)
+    refused = fleet(*command, planned)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "rheo: the plan ignores X-Robots-Tag; pass --ignore-robots-tag or --respect-robots-tag.\n"
+    )
+    for flag in ("--ignore-robots-tag", "--respect-robots-tag"):
+        assert fleet(*command, planned, flag).exit_code != 2
+
+
+@pytest.mark.parametrize("command", [["run", "-o"], ["work"]])
+def test_a_plan_of_others_is_reported(planned: Path, command: list[str]) -> None:
+    complete(planned)
+    assert "somebody else" not in fleet(*command, planned).stderr
+    (planned / PLAN_NAME).chmod(0o666)
+    assert (
+        f"rheo: {planned} may be somebody else's: _rheo/plan.json: other users can change it; run "
+        "chmod go-w on it. rheo downloads what it says, with your logins.\n"
+    ) in fleet(*command, planned).stderr
+
+
+def test_limits_of_the_user_are_shown(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete(planned)
+    monkeypatch.setenv("RHEO_MAX_CONCURRENT", "5")
+    monkeypatch.setenv("RHEO_CONNECTIONS_PER_HOST", "1")
+    shown = fleet("work", planned).stderr
+    assert "5 downloads at a time, because your settings have max_concurrent = 5\n" in shown
+    assert "at most 1 connection, because your settings have connections_per_host\n" in shown
 
 
 @pytest.mark.parametrize("command", [["run", "-o"], ["retry"], ["work"]])

@@ -34,7 +34,7 @@ FILES = [*SMALL, SLOW]
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """The next line that has `text` in it."""
     assert stream is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while line := (await stream.readline()).decode():
             if text in line:
                 return line
@@ -71,7 +71,7 @@ async def test_a_terminal_is_told_how_the_list_ends(
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     async with Terminal(arguments, tmp_path / "home", environ=environ) as terminal:
         await terminal.shows("press Ctrl+D on an empty line to finish.")
-        terminal.type("http://x.test/a\r\x04")
+        await terminal.type("http://x.test/a\r\x04")
         await terminal.shows("1 to download")
         assert await terminal.exit_code() == 0
 
@@ -84,7 +84,7 @@ async def test_interrupted_while_standard_input_is_open(
     process.stdin.write(f"{demo.url(SLOW.path)}\n# more to come\n".encode())
     await line_with(process.stdout, "download.started")
     process.send_signal(signal.SIGINT)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert process.stderr is not None
         err = (await process.stderr.read()).decode()
         assert await process.wait() == ExitCode.INTERRUPTED, err
@@ -153,7 +153,7 @@ async def test_read_only_a_little_ahead(
 
 async def taken(feed: BackgroundReader[int], count: int) -> list[int]:
     items: list[int] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(items) < count and (more := await feed.take()):
             items += more
     return items
@@ -186,7 +186,7 @@ async def test_feed_that_blocks_does_not_block_the_loop() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     go_on.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await waiting == [2]
         assert await feed.take() == []
 

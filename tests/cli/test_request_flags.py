@@ -124,7 +124,7 @@ async def test_the_password_is_asked_for(
     environ = {"PYTHONPATH": str(Path(__file__).parents[2])}
     async with Terminal(arguments, tmp_path / "home", environ=environ) as terminal:
         await terminal.shows("Password of me")
-        terminal.type("s3cret\r")
+        await terminal.type("s3cret\r")
         assert await terminal.exit_code() == 0
     assert b"s3cret" not in terminal.painted
     assert server.requests[0].headers["authorization"] == basic("me:s3cret")
@@ -142,7 +142,7 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
     line = f"trap : INT; {rheo}; echo ended with $?; read -r answer"
     async with Terminal(["/bin/sh", "-c", line], tmp_path / "home", environ=environ) as terminal:
         await terminal.shows("Password of me")
-        terminal.type("\x03")
+        await terminal.type("\x03")
         await terminal.shows("ended with 130")
         assert terminal.is_restored
         assert terminal.line_with("Password of me").strip() == "Password of me:"
@@ -172,9 +172,9 @@ async def test_ctrl_c_at_the_password_gives_the_echo_back(tmp_path: Path) -> Non
         (["--interface", "a b"], "--interface: it should be an address or an interface"),
         (["-u", "me"], "--user: cannot prompt for the secret without a terminal."),
         (["--bearer", "-"], "--bearer: cannot prompt"),
-        (["--insecure", "http://x/"], "--insecure 'http://x/': give only the host"),
-        (["--insecure", "*.x.org"], "--insecure '*.x.org': give only the host"),
-        (["--insecure", "me:c4nary@x"], "give only the host"),
+        (["--insecure", "http://x/"], "--insecure 'http://x/' should be one host such as"),
+        (["--insecure", "*.x.org"], "--insecure '*.x.org' should be one host such as"),
+        (["--insecure", "me:c4nary@x"], "should be one host"),
         (["--key", __file__], "--key needs --cert."),
         (["--ca-file", "missing.pem"], "missing.pem"),
     ],

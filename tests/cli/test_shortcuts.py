@@ -34,6 +34,23 @@ async def test_ways_to_ask_for_a_file(
     assert (folder / "a.bin").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("words", ["-c {url}", "-i {list}"])
+async def test_to_continue_is_to_compare_the_file_that_is_there(
+    server: MisbehavingServer, rheo: Run, folder: Path, tmp_path: Path, words: str, is_whole: bool
+) -> None:
+    """As with `wget -c` and `curl -C -`; rheo never adds bytes to a file that it did not write."""
+    url = server.on("/a.bin", serving(BODY))
+    (list_file := tmp_path / "list.txt").write_text(f"wget -c {url}\n")
+    folder.mkdir(exist_ok=True)
+    (folder / "a.bin").write_bytes(there := BODY if is_whole else BODY[:4])
+    flags = words.format(url=url, list=list_file).split()
+    done = await rheo("download", *flags, "-o", folder, "--retries", "0")
+    assert (done.code, len(server.requests) > 0) == (0 if is_whole else 1, True), done.err
+    assert (f"has 4 bytes, the file on the server has {len(BODY):,}" in done.err) != is_whole
+    assert (folder / "a.bin").read_bytes() == there
+
+
 async def test_a_command_that_does_not_exist(rheo: Run) -> None:
     done = await rheo("downlaod", "http://x/")
     assert done.code == 2

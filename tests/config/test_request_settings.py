@@ -111,7 +111,7 @@ def test_the_environment_has_them_as_json(path: Path, monkeypatch: pytest.Monkey
     settings = load_settings(path).settings
     assert settings.request.user_agent == "E/1" and settings.hosts["x"].netrc
     monkeypatch.setenv("RHEO_REQUEST", '{"user": "me:c4nary"')
-    told = " ".join(load_settings(path).environment_problems)
+    told = " ".join(load_settings(path).problems)
     assert "RHEO_REQUEST = …" in told and "c4nary" not in told
 
 
@@ -129,5 +129,5 @@ def test_no_key_in_the_environment_is_there_twice(
 ) -> None:
     """Of two proxies, the one that counts would be a guess; TOML refuses them too."""
     monkeypatch.setenv(name, value)
-    told = " ".join(load_settings(path).environment_problems)
+    told = " ".join(load_settings(path).problems)
     assert name in told and "twice" in told and "c4nary" not in told

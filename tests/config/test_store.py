@@ -1,5 +1,6 @@
 """The settings file: nothing bad in it is lost, hidden or obeyed."""
 
+import os
 import stat
 import tomllib
 from pathlib import Path
@@ -155,7 +156,7 @@ def test_bad_value_is_told_and_left_out(
     assert problem.startswith(f"{path}, line {line}: ")
     assert all(part in problem for part in parts)
     assert problem.isprintable()
-    assert loaded.environment_problems == ()
+    assert not any(each.startswith("Environment") for each in loaded.problems)
     assert path.read_text() == content
     assert [copy.read_text() for copy in copies(path)] == [content]
 
@@ -254,8 +255,42 @@ def test_a_table_with_a_mistake_is_not_written_anew(path: Path) -> None:
 def test_unreadable_file(path: Path) -> None:
     path.mkdir()
     loaded = load_settings(path)
-    assert loaded.problems == (f"{path} cannot be read (Is a directory).",)
+    assert loaded.problems == (f"{path} cannot be used (Is a directory).",)
     assert loaded.settings.unclear == (Unclear(loaded.problems[0]),)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646, 0o602, 0o622])
+def test_a_file_that_others_can_change_is_not_used(path: Path, mode: int) -> None:
+    path.write_text("on_complete = 'run'\n[request]\nproxy = 'off'\n")
+    path.chmod(mode)
+    loaded = load_settings(path)
+    reason = "other users can change it; run chmod go-w on it"
+    assert loaded.problems == (f"{path} cannot be used ({reason}).",)
+    assert loaded.settings == Settings().closed_by([Unclear(loaded.problems[0])])
+    with pytest.raises(OSError, match="other users can change it"):
+        save_settings(Settings(), path, only=["theme"])
+    path.chmod(0o644)
+    assert not load_settings(path).problems
+    assert load_settings(path).settings.on_complete
+
+
+def test_a_file_in_a_folder_that_others_can_change_is_not_used(path: Path) -> None:
+    path.write_text("on_complete = 'run'\n")
+    path.parent.chmod(0o777)
+    (problem,) = load_settings(path).problems
+    assert "(other users can change its folder; run chmod go-w on it)" in problem
+    path.parent.chmod(0o1777)  # as /tmp: nobody can replace files of others there
+    assert not load_settings(path).problems
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("is_folder", "name"), [(False, "it"), (True, "its folder")])
+def test_a_file_of_another_user_is_not_used(path: Path, is_folder: bool, name: str) -> None:
+    path.write_text("on_complete = 'run'\n")
+    os.chown(path.parent if is_folder else path, 12345, -1)
+    loaded = load_settings(path)
+    assert loaded.problems == (f"{path} cannot be used ({name} belongs to another user).",)
+    assert not loaded.settings.on_complete
 
 
 def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,8 +304,8 @@ def test_bad_variable_is_told_and_left_out(path: Path, monkeypatch: pytest.Monke
     assert loaded.settings == build_settings_without_environment(monkeypatch, max_concurrent=4)
     assert len(loaded.problems) == 3
     of_the_engine, of_the_app = loaded.problems[:2], loaded.problems[2]
-    assert loaded.environment_problems == of_the_engine and "RHEO_KEYS" in of_the_app
-    assert with_flag.environment_problems == of_the_engine[1:]
+    assert loaded.faults == of_the_engine and "RHEO_KEYS" in of_the_app
+    assert with_flag.faults == of_the_engine[1:]
     assert "RHEO_MAX_CONCURRENT = 'many'" in loaded.problems[0]
     assert "1 to 4,096" in loaded.problems[0]
 
@@ -378,9 +413,10 @@ def test_two_spellings_of_one_variable_are_a_mistake(
     upper, lower = f"RHEO_{name.upper()}", f"rheo_{name}"
     monkeypatch.setenv(upper, values[0])
     monkeypatch.setenv(lower, values[0])
-    assert not load_settings(tmp_path / "settings.toml").environment_problems  # they agree
+    assert not load_settings(tmp_path / "settings.toml").problems  # they agree
     monkeypatch.setenv(lower, values[1])
     loaded = load_settings(tmp_path / "settings.toml")
     sentence = f"Environment: {upper} and {lower} differ, but set the same setting."
-    assert loaded.environment_problems == (sentence,)
-    assert bool(loaded.settings.unclear) is closes
+    assert loaded.problems == (sentence,)
+    assert [each.sentence for each in loaded.settings.unclear] == [sentence] * closes
+    assert loaded.faults == (sentence,) * (not closes)

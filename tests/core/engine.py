@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,19 @@ from rheo_core.downloads import RetryHandler
 from rheo_core.events import DownloadEvent
 from tests.servers.misbehaving import Behaviour, Exchange
 
-EAGER = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.0)
+PATIENT = Tuning(
+    join_threshold_seconds=60.0,
+    min_join_threshold_seconds=60.0,
+    takeover_seconds=60.0,
+    min_takeover_seconds=60.0,
+)
+"""No connection joins or loses its range to another one because the machine is busy."""
+
+EAGER = replace(PATIENT, join_after_seconds=0.01, join_threshold_seconds=0.0)
 """More connections join almost at once, whatever they may gain."""
+
+PROMPT = replace(EAGER, takeover_seconds=3.0, min_takeover_seconds=0.1)
+"""A connection without data soon loses its range to another one."""
 
 ENDINGS = {"download.completed", "download.failed", "download.skipped", "download.cancelled"}
 
@@ -60,7 +72,7 @@ async def fetch(
     async with DownloadManager(download_dir=folder, **options) as manager:
         journal = Journal(manager)
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     return manager, journal
 
 

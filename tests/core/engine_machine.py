@@ -20,7 +20,7 @@ from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.stage import Stage
 
 T = TypeVar("T")
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which the engine counts as hanging; nothing ever waits for them to pass."""
 
 BODIES = {  # small ones take another way through the engine; so do those without a validator

@@ -204,7 +204,7 @@ async def test_one_that_is_being_started_while_the_manager_closes_is_ended(
         ended = asyncio.Event()
         manager.on("download.completed", lambda _: ended.set())
         await manager.add([FileConfig(url=server.on("/f", serving(b"body")))])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await ended.wait()  # the command's process is made at the next steps of the loop
         await manager.close()
     (row,) = manager.snapshot().downloads
@@ -220,7 +220,7 @@ async def test_what_a_command_leaves_in_the_background_stays_until_the_end(
     following = CompletionHooks(on_complete=command)
     async with DownloadManager(download_dir=tmp_path / "files", following=following) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await until(lambda: written(pid))
         assert is_running(pid)
     assert manager.snapshot().downloads[0].reason == ""
@@ -242,9 +242,9 @@ async def test_a_slow_command_delays_no_download(server: MisbehavingServer, tmp_
         await manager.add([quick])
         await until(lambda: bool(journal.endings()))
         await manager.add([other])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         gate.opened.set()
         await until(lambda: len(journal.endings()) == 2)
         for fifo, config in zip(fifos, (quick, other), strict=True):
             assert await asyncio.to_thread(fifo.read_text) == f"{config.id}\n"
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)

@@ -116,7 +116,7 @@ async def test_after_a_cut_of_one_of_many_connections(
         first.let_go.set()
         await until(lambda: manager.snapshot().downloads[0].connections == 1)
         go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     event = journal.last("completed")
     assert event.computed_hash == f"sha1:{hashlib.sha1(LARGE).hexdigest()}"
     assert (event.http_status, event.attempts) == (200, 1)

@@ -60,7 +60,7 @@ async def test_a_constant_does_not_mix_two_versions(
         download_dir=tmp_path, retry_handler=retries, connections=1
     ) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         info = manager.get_download_info(config.id)
     assert info is not None and info.status is DownloadStatus.COMPLETED
     assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == NEW

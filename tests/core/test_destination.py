@@ -98,7 +98,7 @@ async def test_a_link_in_place_of_the_folder_of_a_list_leads_no_file_outside(
         folder.mkdir(exist_ok=True)
         (folder / "sub").symlink_to(outside)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) is DownloadStatus.FAILED
     assert "cannot write" in error_of(manager, config)
     assert names_in(outside) == before

@@ -52,7 +52,7 @@ async def test_a_full_disk_pauses_and_room_resumes(
     ) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)  # for it goes on only if somebody tidies up
+        await manager.wait_until_complete(timeout=60)  # for it goes on only if somebody tidies up
         assert status_of(manager, config) is DownloadStatus.PAUSED
         assert manager.snapshot().downloads[0].reason == REASON
         assert "disk full, 3.0 MB short" in error_of(manager, config)
@@ -116,7 +116,7 @@ async def test_what_fits_goes_first(
     small = FileConfig(url=server.on("/small", serving(b"small")))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add([large, small])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         disk.free = 2_000_000
         await until(lambda: status_of(manager, small) is DownloadStatus.COMPLETED)
         assert status_of(manager, large) is DownloadStatus.PAUSED
@@ -133,7 +133,7 @@ async def test_the_user_comes_first(
     paused, cancelled, removed, _ = configs
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert await manager.pause(paused.id)
         assert not await manager.pause(paused.id)
         await manager.cancel(cancelled.id)
@@ -148,7 +148,7 @@ async def test_the_user_comes_first(
         assert states == [DownloadStatus.PAUSED, DownloadStatus.CANCELLED]
         assert manager.stats.paused == 2 and len(server.requests) == asked
         await manager.resume(paused.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, paused) is DownloadStatus.COMPLETED
 
 
@@ -189,9 +189,9 @@ async def test_full_disks_cost_no_attempts(
         journal = Journal(manager)
         await manager.add([config])
         for _ in range(3):
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
             await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         asked = len(server.requests)
         server.on("/f", in_turn(*[answer("503 Busy")] * (asked + 1), serving(BODY)))
         disk.free = 10_000_000
@@ -206,11 +206,11 @@ async def test_the_next_start_tries_again(
     options = {"download_dir": tmp_path / "files", "session_path": tmp_path / "session.db"}
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.PAUSED
     disk.free = 10_000_000
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert names_in(tmp_path / "files") == ["f"]
 
@@ -220,7 +220,7 @@ async def test_a_script_is_told(server: MisbehavingServer, tmp_path: Path, disk:
     async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) is DownloadStatus.FAILED
     assert journal.last("failed").error.exc_type.endswith("DiskFullError")
     assert "retrying" not in journal.names()
@@ -232,10 +232,10 @@ async def test_what_was_removed_comes_back_to_wait(
     config = FileConfig(url=server.on("/f", serving(BODY)))
     async with DownloadManager(download_dir=tmp_path, wait_for_room=True, tuning=LOOKS) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.remove(config.id)
         await manager.restore(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert manager.snapshot().downloads[0].reason == REASON
         disk.free = 10_000_000
         await until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
@@ -253,7 +253,7 @@ async def test_room_does_not_help_a_file_that_is_too_large(
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
         try:
             await manager.add([config])
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert status_of(manager, config) is DownloadStatus.FAILED

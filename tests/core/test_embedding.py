@@ -195,7 +195,7 @@ async def test_a_handler_that_raises_cancelled_error_changes_nothing(
         manager.on(event_type, counting)
         journal = Journal(manager)
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert manager.stats.completed == 4
     assert journal.endings() == {config.id: 1 for config in configs}
     assert set(calls) == {config.id for config in configs}
@@ -294,7 +294,7 @@ async def test_emitters_of_users_work_and_break_nothing(
     config = FileConfig(url=server.on("/good", lambda e: e.serve(b"x")))
     async with DownloadManager(download_dir=tmp_path, emitter=emitter) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert [name for name in emitter.seen if name != "progress"] == [
         "queued",

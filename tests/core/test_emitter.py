@@ -233,7 +233,7 @@ async def test_drain_within_a_handler_does_not_wait_for_itself(emitter: EventEmi
         drained.set()
 
     emitter.on("*", handler)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await emitter.emit(DownloadEventType.QUEUED, queued(1))
     assert drained.is_set()
 

@@ -83,9 +83,9 @@ async def test_the_promise_is_remembered(
     config = FileConfig(url=server.on("/f", in_turn(begin, serving(body, **version, **headers))))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         info = manager.get_download_info(config.id)
     assert info is not None and info.validation is not None and info.validation.is_valid
     assert (tmp_path / "f").read_bytes() == body
@@ -98,9 +98,9 @@ async def test_a_promise_that_a_splice_breaks(server: MisbehavingServer, tmp_pat
     config = FileConfig(url=server.on("/f", in_turn(begin, serving(OTHER, ETag='"v1"'))))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert "wrong SHA-256" in error_of(manager, config)
         assert await manager.keep(config.id) is None  # a splice is of no use to anybody
     assert names_in(tmp_path) == []
@@ -311,9 +311,9 @@ async def test_the_sidecar_of_a_replaced_link(server: MisbehavingServer, tmp_pat
     config = FileConfig(url=server.on("/old/f", answer("403 Forbidden")), sidecar=True)
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.replace_url(config.id, server.on("/new/f", serving(BODY)))
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
 
 
@@ -331,7 +331,7 @@ async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path
     async with DownloadManager(**options(tmp_path)) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert names_in(tmp_path / "files") == ["f.part", "f.part.state", "f.unverified"]
         assert await manager.keep(config.id) == tmp_path / "files" / "f.unverified.1"
         assert manager.snapshot().downloads[0].reason == "kept as f.unverified.1"
@@ -342,7 +342,7 @@ async def test_the_user_may_keep_what_failed(server: MisbehavingServer, tmp_path
         assert (tmp_path / "files" / "f.unverified").read_bytes() == b"of another day"
         server.on("/f", serving(OTHER))
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "files" / "f").read_bytes() == OTHER
     assert journal.names()[-1] == "completed"
 
@@ -353,10 +353,10 @@ async def test_a_retry_begins_again(server: MisbehavingServer, tmp_path: Path, b
     config = FileConfig(url=url, hash_config=wanted(OTHER))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         server.on("/f", serving(OTHER, ETag='"v1"'))
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert "range" not in server.requests[1].headers
     assert names_in(tmp_path / "files") == ["f"]
     assert (tmp_path / "files" / "f").read_bytes() == OTHER
@@ -368,7 +368,7 @@ async def test_what_did_not_fail_its_check_cannot_be_kept(
     config = FileConfig(url=server.on("/f", cut(BODY, 1_000_000, ETag='"v1"')))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert await manager.keep(config.id) is None
     assert names_in(tmp_path / "files") == ["f.part", "f.part.state"]
 
@@ -379,10 +379,10 @@ async def test_a_retry_that_brings_nothing_takes_nothing(
     config = FileConfig(url=server.on("/f", serving(BODY)), hash_config=wanted(OTHER))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         server.on("/f", answer("503 Busy"))
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         kept = await manager.keep(config.id)
     assert kept is not None and kept.read_bytes() == BODY
 
@@ -412,9 +412,9 @@ async def test_a_hash_of_the_user_is_of_what_is_on_the_disk(
     config = FileConfig(url=server.on("/f", behaviour), hash_config=wanted(BODY))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert sum(read_again) == len(BODY)
     assert server.requests[1].range_start == 2_000_000

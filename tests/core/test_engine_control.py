@@ -60,7 +60,7 @@ class TestCancel:
         assert journal.names(config.id)[-1] == "cancelled"
         assert journal.last("cancelled").cancelled_from is cancelled_from
         assert names_in(folder) == []
-        await manager.wait_until_complete(timeout=5)
+        await manager.wait_until_complete(timeout=60)
 
     async def test_unknown(self, tmp_path: Path) -> None:
         async with DownloadManager(download_dir=tmp_path) as manager:
@@ -90,7 +90,7 @@ class TestCancel:
         async with DownloadManager(download_dir=tmp_path) as manager:
             journal = Journal(manager)
             await manager.add([config])
-            await asyncio.wait_for(gate.reached.wait(), 30)
+            await asyncio.wait_for(gate.reached.wait(), 60)
             await self.check(manager, config, tmp_path, journal, CancelledFrom.IN_PROGRESS)
 
     @pytest.mark.parametrize(("verb", "syncs"), [("cancel", 0), ("pause", 1)])
@@ -165,21 +165,21 @@ class TestCancel:
         second = FileConfig(url=server.on("/2/f", serving(b"other")), file_exists_strategy="error")
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([first])
-            await asyncio.wait_for(gate.reached.wait(), 30)
+            await asyncio.wait_for(gate.reached.wait(), 60)
             await until(lambda: "f.part" in names_in(tmp_path))  # what was sent may be on its way
             await manager.add([second])
             await until(lambda: status_of(manager, second) is DownloadStatus.PENDING)
             assert await manager.cancel(second.id) is CancelResult.CANCELLED
             assert "f.part" in names_in(tmp_path)  # the first one's
             gate.opened.set()
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
         assert (tmp_path / "f").read_bytes() == BODY
 
     async def test_ended(self, server: MisbehavingServer, tmp_path: Path) -> None:
         config = FileConfig(url=server.on("/f", serving(b"data")))
         async with DownloadManager(download_dir=tmp_path) as manager:
             await manager.add([config])
-            await manager.wait_until_complete(timeout=5)
+            await manager.wait_until_complete(timeout=60)
             assert await manager.cancel(config.id) is CancelResult.ALREADY_TERMINAL
         assert names_in(tmp_path) == ["f"]
 
@@ -195,10 +195,10 @@ async def test_pause_keeps_the_bytes_and_resume_goes_on(
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= 2_000_000)
         assert await manager.pause(config.id)
         assert not await manager.pause(config.id)
-        await manager.wait_until_complete(timeout=5)  # what is paused is not waited for
+        await manager.wait_until_complete(timeout=60)  # what is paused is not waited for
         assert (tmp_path / "f.part").stat().st_size == 2_000_000
         assert await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.requests[1].headers["range"] == "bytes=2000000-"
     assert journal.names() == ["queued", "started", "paused", "resumed", "completed"]
@@ -214,7 +214,7 @@ async def test_a_queued_download_pauses_and_keeps_its_place(
     assert manager.stats.paused == 1 and manager.stats.queued == 2
     assert await manager.resume(configs[0].id)
     async with manager:
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert [request.target for request in server.requests] == ["/0", "/1", "/2"]
 
 
@@ -231,7 +231,7 @@ async def test_downloads_may_be_added_paused(
         await manager.add([config], paused=True)  # dropped if the session has it
         assert not server.requests
         assert await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
 
 
@@ -245,7 +245,7 @@ async def test_a_retry_that_waits_holds_no_slot(server: MisbehavingServer, tmp_p
         done = asyncio.Event()
         manager.on("download.completed", lambda event: done.set())
         await manager.add([failing, fine])
-        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.wait_for(done.wait(), 60)
         row = next(r for r in manager.snapshot().downloads if r.id == failing.id)
         assert row.status is DownloadStatus.RETRYING
         assert row.retry_at is not None and row.error == "HTTP 503 Service Unavailable"
@@ -258,13 +258,13 @@ async def test_retries_end(server: MisbehavingServer, tmp_path: Path) -> None:
     async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries(2)) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert journal.names() == ["queued", "retrying", "retrying", "failed"]
         assert len(server.requests) == 3
         server.on("/f", serving(BODY))
         assert await manager.retry(config.id)
         assert not await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert not await manager.retry(config.id)
     assert (tmp_path / "f").read_bytes() == BODY
     assert journal.names()[4:] == ["queued", "started", "completed"]
@@ -276,7 +276,7 @@ async def test_without_a_handler_there_are_no_retries(
     config = FileConfig(url=server.on("/f", busy))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, config) == "HTTP 503 Service Unavailable"
     assert len(server.requests) == 1
 
@@ -287,7 +287,7 @@ async def test_permanent_errors_are_not_tried_again(
     config = FileConfig(url=server.url("/nothing-here"))
     async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries()) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, config) == "HTTP 404 Not Found"
     assert len(server.requests) == 1
 
@@ -299,9 +299,9 @@ async def test_remove_and_restore(server: MisbehavingServer, tmp_path: Path) -> 
     async with DownloadManager(download_dir=tmp_path) as manager:
         journal = Journal(manager)
         await manager.add([done])
-        await manager.wait_until_complete(timeout=5)
+        await manager.wait_until_complete(timeout=60)
         await manager.add([running])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         assert await manager.remove(done.id) and await manager.remove(running.id)
         assert not await manager.remove(done.id)
         assert manager.snapshot().downloads == ()
@@ -311,7 +311,7 @@ async def test_remove_and_restore(server: MisbehavingServer, tmp_path: Path) -> 
         gate.opened.set()
         assert await manager.restore(done.id) and await manager.restore(running.id)
         assert not await manager.restore(running.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert manager.stats.completed == 2
     assert (tmp_path / "running").read_bytes() == BODY
 
@@ -334,7 +334,7 @@ async def test_priority_and_moves_decide_what_runs_next(
     assert [row.name for row in by_order] == ["d", "c", "b", "a"]
     assert journal.last("priority_changed").priority == 5
     async with manager:
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert [request.target for request in server.requests] == ["/d", "/c", "/b", "/a"]
 
 
@@ -346,7 +346,7 @@ async def test_a_wait_that_is_cut_short_is_still_waited_for(
     async with DownloadManager(download_dir=tmp_path, retry_handler=retries) as manager:
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.RETRYING)
-        waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
+        waiting = asyncio.create_task(manager.wait_until_complete(timeout=60))
         await asyncio.sleep(0)
         assert await manager.resume(config.id)
         await waiting
@@ -363,7 +363,7 @@ async def test_pause_all_and_resume_all(server: MisbehavingServer, tmp_path: Pat
         assert manager.stats.paused == 5 and manager.stats.in_progress == 0
         gate.opened.set()
         await manager.resume_all()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert all((tmp_path / str(n)).read_bytes() == BODY for n in range(5))
 
 
@@ -381,7 +381,7 @@ async def test_slots_change_while_running(
         with pytest.raises(ValueError, match="max_concurrent is 0"):
             manager.set_limits(max_concurrent=0)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
 
 
 async def test_a_duplicate_is_dropped_with_a_warning(
@@ -419,12 +419,12 @@ async def test_a_closed_manager_goes_on_when_opened_again(
     manager = DownloadManager(download_dir=tmp_path)
     await manager.open()
     await manager.add([config])
-    await asyncio.wait_for(gate.reached.wait(), 30)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     await manager.close()
     await manager.close()
     gate.opened.set()
     await manager.open()
-    await manager.wait_until_complete(timeout=10)
+    await manager.wait_until_complete(timeout=60)
     await manager.close()
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -436,7 +436,7 @@ async def test_close_may_wait_for_what_runs(server: MisbehavingServer, tmp_path:
     manager = DownloadManager(download_dir=tmp_path, max_concurrent=1)
     await manager.open()
     await manager.add([running, queued])
-    await asyncio.wait_for(gate.reached.wait(), 30)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     closing = asyncio.ensure_future(manager.close(wait_for_current=True))
     gate.opened.set()
     await closing
@@ -456,8 +456,8 @@ async def test_events_as_a_stream(server: MisbehavingServer, tmp_path: Path) -> 
         listener = asyncio.ensure_future(listen(manager))
         await asyncio.sleep(0)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=5)
-    await asyncio.wait_for(listener, 5)
+        await manager.wait_until_complete(timeout=60)
+    await asyncio.wait_for(listener, 60)
     assert seen[0] == "download.queued" and seen[-1] == "download.completed"
 
 
@@ -470,7 +470,7 @@ async def test_stall_and_total_timeouts(server: MisbehavingServer, tmp_path: Pat
         download_dir=tmp_path, stall_timeout=0.4, response_timeout=0.3
     ) as manager:
         await manager.add([stalls, never, long])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, stalls) == "no data from 127.0.0.1 for 0.4 s"
     assert error_of(manager, never) == "no complete response from 127.0.0.1 within 0.3 s"
     assert error_of(manager, long) == "download not complete within 0.2 s"
@@ -482,7 +482,7 @@ async def test_errors_name_what_is_wrong(tmp_path: Path, unused_tcp_port: int) -
     unknown = FileConfig(url="http://no-such-host.invalid/f")
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([refused, unknown])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, refused) == "127.0.0.1: connection refused"
     assert error_of(manager, unknown) == "no-such-host.invalid: host name not found"
     assert names_in(tmp_path) == []
@@ -506,9 +506,9 @@ async def test_a_broken_or_slow_handler_harms_no_download(
         done = asyncio.Event()
         manager.on("download.completed", lambda event: done.set())
         await manager.add([config])
-        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.wait_for(done.wait(), 60)
         release.set()
-        await manager.wait_until_complete(timeout=5)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     assert "event handler" in caplog.text
 
@@ -524,7 +524,7 @@ async def test_the_speed_limit_is_shared_and_changes_live(
         assert manager.stats.completed == 0
         manager.set_limits(speed_limit_bps=0)
         assert manager.snapshot().speed_limit_bps is None
-        await manager.wait_until_complete(timeout=10)  # 30 s at the old rate
+        await manager.wait_until_complete(timeout=60)  # 30 s at the old rate
     assert manager.stats.completed == 2
 
 
@@ -588,7 +588,7 @@ async def test_an_operation_whose_caller_is_cancelled_leaves_no_download_half_do
         for each in left:
             await manager.set_start(each.id, None)
             await manager.resume(each.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         ended = {each.id: each.status for each in manager.snapshot().downloads}
         assert all(status.is_terminal for status in ended.values())
         assert all(ended[each.id] is DownloadStatus.COMPLETED for each in left)

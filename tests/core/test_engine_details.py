@@ -11,6 +11,7 @@ from rheo_core.domain import HashConfig
 from rheo_core.domain.inspector_details import TransferDetails
 from rheo_core.domain.tuning import Tuning
 from rheo_core.domain.urls import host_of
+from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges, SentHop
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
 from tests.core.engine import Gate, Journal, serving, sha256
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
@@ -28,7 +29,7 @@ async def test_connections_of_a_running_download(
     config = FileConfig(url=server.on("/f", gate))
     async with DownloadManager(download_dir=tmp_path, connections=4, tuning=HASTE) as manager:
         await manager.add([config])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
 
         def transfer() -> TransferDetails | None:
             found = manager.details(config.id)
@@ -46,7 +47,7 @@ async def test_connections_of_a_running_download(
             assert connection.host == host_of(config.url)
             assert connection.age_seconds >= connection.idle_seconds >= 0
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert transfer() is None
 
 
@@ -70,7 +71,7 @@ async def test_redirects_and_heads_without_secrets(
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     first, last = details.hops
@@ -96,12 +97,59 @@ async def test_secrets_that_a_response_repeats_are_hidden(
     config = FileConfig(url=server.on("/f", answer("404 No", b"", **fields)))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     response = {name.lower(): value for name, value in details.hops[0].response}
     assert {response[name.lower()] for name in names} == {"***"}
     assert {name: response[name.lower()] for name in shown} == shown
+
+
+SHA256 = "4REjxQ4yrqUVicfSKYNO/cF9zNj5ANbzgDZt3/h3Qxo="
+SHOWN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Content-Length, ETag",
+    "Content-Digest": f"sha-256=:{SHA256}:",
+    "Repr-Digest": f"sha-256=:{SHA256}:, md5=:Ojk9c3dhfxgoKVVHYwFbHQ==:",
+    "Digest": f"SHA-256={SHA256},md5=Ojk9c3dhfxgoKVVHYwFbHQ==",
+    "Content-MD5": "Ojk9c3dhfxgoKVVHYwFbHQ==",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Amz-Checksum-Crc32": "DUoRhQ==",
+    "X-Amz-Checksum-Type": "FULL_OBJECT",
+    "X-Checksum-Sha256": "e1" * 32,
+    "X-Goog-Hash": "crc32c=n03x6A==, md5=Ojk9c3dhfxgoKVVHYwFbHQ==",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_fields_without_secrets_are_shown_whole(name: str) -> None:
+    assert shown_field(name, SHOWN[name]) == SHOWN[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Repr-Digest", "sha-256=:c4naryc4naryc4nary:"),
+        ("Digest", "token=c4nary7xQ9zK2mW8pL4v"),
+        ("X-Checksum-Sha256", "https://me:c4nary@h/"),
+        ("Content-MD5", "Ojk9c3dhfxgoKVVHYwFbHQ==, token=c4nary7xQ9zK2mW8pL4v"),
+        ("Refresh", "5; url=https://h/?token=c4nary7xQ9zK2mW8pL4v"),
+        ("Access-Control-Allow-Origin", "https://me:c4nary@h"),
+        ("X-Access-Policy-Token", "c4nary"),
+        ("Policy", "c4nary"),
+    ],
+)
+def test_a_secret_in_a_field_that_is_shown_is_hidden(name: str, value: str) -> None:
+    assert "c4nary" not in shown_field(name, value)
+
+
+def shown_field(name: str, value: str) -> str:
+    """Return the value of a field of a response as the inspector shows it."""
+    exchanges = RecentExchanges()
+    exchanges.note("id", [SentHop("http://h/", {}, 200, "OK", {name: value})])
+    ((_, shown),) = exchanges.of("id")[0].response
+    return shown
 
 
 @STRICTER_CLIENT
@@ -118,7 +166,7 @@ async def test_a_large_head_is_not_kept_whole(
     async with DownloadManager(download_dir=tmp_path) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None and len(details.hops) == 3
     for hop in details.hops:
@@ -135,7 +183,7 @@ async def test_a_small_head_is_kept_whole(server: MisbehavingServer, tmp_path: P
     config = FileConfig(url=server.on("/f", serving(BODY, **many)))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         details = manager.details(config.id)
     assert details is not None
     assert {(name, "y" * 50) for name in many} <= set(details.hops[0].response)
@@ -148,7 +196,7 @@ async def test_a_failed_request_is_kept_and_old_ones_are_not(
     configs = [FileConfig(url=server.url(f"/gone-{at}")) for at in range(300)]
     async with DownloadManager(download_dir=tmp_path, max_concurrent=8) as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         kept = [details.hops for c in configs if (details := manager.details(c.id))]
     assert sum(map(bool, kept)) == 256
     assert kept[-1][-1].status == 404

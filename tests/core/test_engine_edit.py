@@ -36,7 +36,7 @@ async def stopped_half_way(
     gate = Gate(BODY, SEEN, ETag='"v1"')
     config = FileConfig(url=server.on("/f", gate), filename=filename)
     await manager.add([config])
-    await asyncio.wait_for(gate.reached.wait(), 30)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     info = manager.get_download_info
     await until(lambda: (found := info(config.id)) and found.bytes_downloaded == SEEN)
     await manager.pause(config.id)
@@ -58,7 +58,7 @@ async def test_the_name_stays_while_another_program_uses_the_bytes(
         edited = await manager.edit(config.id, config.model_copy(update=update))
         assert edited is not None
         await manager.resume(edited)
-        await manager.wait_until_complete(30)
+        await manager.wait_until_complete(timeout=60)
     assert [request.range_start for request in server.requests] == [None, SEEN]
     (path,) = files_in(tmp_path)
     assert path.read_bytes() == BODY
@@ -97,7 +97,7 @@ async def test_the_bytes_stay(
         assert [row.id for row in manager.snapshot().downloads] == [edited]
         assert await manager.history() == []
         await manager.resume(edited)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (folder / path).read_bytes() == BODY
     assert "range" in {name.lower() for name in server.requests[-1].headers}
 
@@ -107,11 +107,11 @@ async def test_another_link_of_a_failed_download(server: MisbehavingServer, tmp_
     new = server.on("/new", serving(BODY))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.FAILED
         update = {"fetch_url": new, "filename": "kept"}
         edited = await manager.edit(config.id, config.model_copy(update=update))
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert [row.id for row in manager.snapshot().downloads] == [edited]
     assert (tmp_path / "kept").read_bytes() == BODY
 
@@ -130,7 +130,7 @@ async def test_a_renamed_download_does_not_return_under_its_old_name(
         assert not await manager.restore(config.id)
         assert [row.id for row in manager.snapshot().downloads] == [edited]
         await manager.resume(edited)
-        await manager.wait_until_complete(30)
+        await manager.wait_until_complete(timeout=60)
         assert not await manager.restore(config.id)
         assert [row.id for row in manager.snapshot().downloads] == [edited]
     assert names_in(tmp_path) == ["g"]
@@ -161,7 +161,7 @@ async def test_a_folder_that_cannot_be_made_changes_nothing(
             await manager.edit(config.id, config.model_copy(update=update))
         assert status_of(manager, config) is DownloadStatus.PAUSED
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
 
 
@@ -175,7 +175,7 @@ async def test_the_bytes_go_to_another_download_folder(
         assert edited is not None
         assert (names_in(base), names_in(own)) == ([], ["f.part", "f.part.state"])
         await manager.resume(edited)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (own / "f").read_bytes() == BODY
     assert "range" in {name.lower() for name in server.requests[-1].headers}
 
@@ -204,7 +204,7 @@ async def test_bytes_do_not_move_to_another_disk(
                 assert edited is not None
                 path = own / "f"
                 await manager.resume(edited)
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
         assert path.read_bytes() == BODY
         assert downloaded or not (tmp_path / "files").exists() or names_in(tmp_path / "files") == []
         assert not downloaded or names_in(own) == []
@@ -220,7 +220,7 @@ async def test_the_bytes_stay_if_a_foreign_file_has_the_name_of_the_new_part_fil
         edited = await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
         assert edited is not None
         await manager.resume(edited)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "g").read_bytes() == BODY
     assert names_in(tmp_path) == ["g", foreign]
     assert server.requests[-1].range_start
@@ -236,7 +236,7 @@ async def test_the_name_of_a_removed_download_leaves_no_part_file_behind(
         gate = Gate(BODY, SEEN, ETag='"v1"')
         server.on("/f", gate)
         await manager.add([other])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         info = manager.get_download_info
         await until(lambda: (found := info(other.id)) and found.bytes_downloaded > 0)
         await manager.pause(other.id)
@@ -287,7 +287,7 @@ async def test_the_bytes_do_not_leave_the_download_folder_through_a_link(
         with pytest.raises(DestinationError, match="a link leads outside"):
             await manager.edit(config.id, config.model_copy(update=update))
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (folder / "f").read_bytes() == BODY
     assert names_in(tmp_path / "outside") == []
 
@@ -300,12 +300,12 @@ async def test_the_name_that_another_download_is_writing_is_refused(
     async with DownloadManager(download_dir=tmp_path) as manager:
         config = await stopped_half_way(manager, server, until)
         await manager.add([other])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         with pytest.raises(DestinationError, match="another download is writing this file"):
             await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
         gate.opened.set()
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["f", "g"]
     assert server.requests[-1].range_start
 
@@ -319,7 +319,7 @@ async def test_another_url_is_refused(
         with pytest.raises(ValueError, match="fetch_url can"):
             await manager.edit(config.id, FileConfig(url=server.url("/g")))
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
 
 
@@ -330,7 +330,7 @@ async def test_a_completed_or_unknown_download_is_not_edited(
     async with DownloadManager(download_dir=tmp_path) as manager:
         assert await manager.edit(config.id, config) is None
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert await manager.edit(config.id, config) is None
 
 
@@ -352,13 +352,13 @@ async def test_its_own_number_of_connections(
 
     async with DownloadManager(download_dir=tmp_path, connections=4, tuning=tuning) as manager:
         await manager.add(configs[:1])
-        await asyncio.wait_for(gates[0].reached.wait(), 30)
+        await asyncio.wait_for(gates[0].reached.wait(), 60)
         await manager.add(configs[1:])
         await until(lambda: asked("/more") > 1)  # it began later
         assert asked("/one") == 1
         for gate in gates:
             gate.opened.set()
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
 
 
 @pytest.mark.parametrize("verb", ["cancel", "remove", "rename", "move"])
@@ -374,7 +374,7 @@ async def test_the_bytes_follow_while_another_download_writes_their_name(
     async with DownloadManager(download_dir=tmp_path) as manager:
         config = await stopped_half_way(manager, server, until)
         await manager.add([other])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         if verb in updates:
             edited = await manager.edit(config.id, config.model_copy(update=updates[verb]))
             assert edited is not None
@@ -382,7 +382,7 @@ async def test_the_bytes_follow_while_another_download_writes_their_name(
         else:
             await getattr(manager, verb)(config.id)
         gate.opened.set()
-        await manager.wait_until_complete(30)
+        await manager.wait_until_complete(timeout=60)
     wanted = {"rename": ["f", "g"], "move": ["a/f", "f"]}.get(verb, ["f"])
     assert sorted(str(path.relative_to(tmp_path)) for path in files_in(tmp_path)) == wanted
     starts = [each.range_start for each in server.requests if each.target == "/f"]
@@ -401,6 +401,6 @@ async def test_the_name_where_bytes_of_the_same_link_are_is_refused(
         with pytest.raises(DestinationError, match="data of the same link is there already"):
             await manager.edit(config.id, config.model_copy(update={"filename": "g"}))
         await manager.resume(config.id)
-        await manager.wait_until_complete(30)
+        await manager.wait_until_complete(timeout=60)
     assert [request.range_start for request in server.requests] == [None, SEEN]
     assert (tmp_path / "f").read_bytes() == BODY

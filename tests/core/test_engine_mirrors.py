@@ -37,7 +37,7 @@ async def fetch_slowly(
         await until(lambda: manager.snapshot().downloads[0].connections == 4)
         for trickle in trickles:
             trickle.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
 
 
 async def test_mirrors_share_the_segments(
@@ -189,13 +189,12 @@ async def test_a_mirror_that_fails_last_harms_nobody(
     server: MisbehavingServer, tmp_path: Path, until: Until, mirror: Behaviour
 ) -> None:
     pair = Pair(server, mirror)
-    tuning = replace(EAGER, takeover_seconds=60.0, min_takeover_seconds=60.0)
-    async with DownloadManager(download_dir=tmp_path, connections=2, tuning=tuning) as manager:
+    async with DownloadManager(download_dir=tmp_path, connections=2, tuning=EAGER) as manager:
         await manager.add([pair.config])
         await server.wait_for_requests(2)
         await until(lambda: manager.snapshot().downloads[0].connections == 1)
         pair.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, pair.config) is DownloadStatus.COMPLETED, error_of(
         manager, pair.config
     )
@@ -235,10 +234,10 @@ async def broken_at(
 
     server.on("/f?expires=1", expires)
     await manager.add([config])
-    await manager.wait_until_complete(timeout=10)
+    await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) is DownloadStatus.FAILED
     await manager.retry(config.id)
-    await manager.wait_until_complete(timeout=10)
+    await manager.wait_until_complete(timeout=60)
     assert error_of(manager, config) == "HTTP 403 Forbidden"
 
 
@@ -250,7 +249,7 @@ async def test_a_fresh_link_goes_on_with_the_bytes(
         await broken_at(server, manager, config)
         fresh = server.on("/f?expires=2", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, fresh)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
         assert manager.snapshot().downloads[0].url == fresh
         assert not await manager.replace_url(config.id, fresh)  # it is there
@@ -266,7 +265,7 @@ async def test_a_link_that_is_replaced_is_still_waited_for(
     async with DownloadManager(download_dir=tmp_path, tuning=EAGER) as manager:
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.IN_PROGRESS)
-        waiting = asyncio.create_task(manager.wait_until_complete(timeout=10))
+        waiting = asyncio.create_task(manager.wait_until_complete(timeout=60))
         await asyncio.sleep(0)
         fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, fresh)
@@ -293,7 +292,7 @@ async def test_a_link_replaced_the_moment_it_fails(
         monkeypatch.setattr(manager._parts.pool, "stop", fail_first)
         fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
         assert await manager.replace_url(config.id, fresh)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert journal.names() == ["queued", "started", "failed", "queued", "started", "completed"]
 
 
@@ -308,7 +307,7 @@ async def test_a_date_does_not_join_the_bytes_of_two_links(
         await broken_at(server, manager, config, DATED)
         other = server.on("/other", serving(BODY if is_checked else OTHER, **DATED))
         assert await manager.replace_url(config.id, other)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         if not is_checked:
             assert error_of(manager, config) == (
                 "no ETag shows that the new link leads to the same file; the 3,000,000 bytes from "
@@ -317,7 +316,7 @@ async def test_a_date_does_not_join_the_bytes_of_two_links(
             assert (tmp_path / "f.part").read_bytes()[:3_000_000] == BODY[:3_000_000]
             server.on("/f?expires=1", serving(BODY, **DATED))
             assert await manager.replace_url(config.id, config.url)  # the old one after all
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.requests[-1].range_start is not None
@@ -344,7 +343,7 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
 
         url = server.on("/other", lies if partial else page)
         assert await manager.replace_url(config.id, url)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert error_of(manager, config) == (
             "the new link leads to a different file; the 3,000,000 bytes from the old link stay. "
             "To download the new file, add its link separately"
@@ -353,7 +352,7 @@ async def test_a_fresh_link_to_another_file_costs_no_byte(
         server.on("/f?expires=1", serving(BODY, ETag='"v1"'))
         asked = len(server.requests)
         assert await manager.replace_url(config.id, config.url)  # the old one after all
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.requests[asked].range_start == 3_000_000
 
@@ -370,11 +369,11 @@ async def test_a_link_is_replaced_while_it_runs_or_waits(
         fresh = server.on("/fresh", serving(BODY, ETag='"v1"'))
         for config in (running, paused):
             assert await manager.replace_url(config.id, fresh)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, running) is DownloadStatus.COMPLETED
         assert status_of(manager, paused) is DownloadStatus.PAUSED
         await manager.resume(paused.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["a", "b"]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == BODY
 
@@ -386,12 +385,12 @@ async def test_a_fresh_link_outlives_the_process(server: MisbehavingServer, tmp_
         await broken_at(server, manager, config)
         server.on("/f?expires=2", answer("503 Busy"))
         await manager.replace_url(config.id, server.url("/f?expires=2"))
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     server.on("/f?expires=2", serving(BODY, ETag='"v1"'))
     asked = len(server.requests)
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "files" / "f").read_bytes() == BODY
     assert server.requests[asked].range_start == 3_000_000
 
@@ -401,9 +400,9 @@ async def test_the_history_finds_either_link(server: MisbehavingServer, tmp_path
     options = {"download_dir": tmp_path / "files", "session_path": tmp_path / "session.db"}
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         await manager.replace_url(config.id, server.on("/other-place", serving(BODY)))
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         for text in ("first-place", "OTHER-place"):
             assert [row.id for row in await manager.history(text)] == [config.id]
 

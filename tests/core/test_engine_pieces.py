@@ -123,7 +123,7 @@ async def test_a_source_that_stays_bad(
     async with DownloadManager(**told) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert error_of(manager, config) == ("5 of 31 pieces are damaged at every source")
         assert journal.names().count("repairing") == 2
         info = manager.get_download_info(config.id)
@@ -132,7 +132,7 @@ async def test_a_source_that_stays_bad(
         server.on("/f", serving(BODY, ETag='"v1"'))
         before = len(server.requests)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert sha256((tmp_path / "files" / "f").read_bytes()) == sha256(BODY)
     assert names_in(tmp_path / "files") == ["f"]
@@ -143,7 +143,7 @@ async def test_the_user_may_keep_it_as_it_is(server: MisbehavingServer, tmp_path
     config = asking(server.on("/f", serving(SPOILT, ETag='"v1"')))
     async with DownloadManager(**options(tmp_path)) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         kept = await manager.keep(config.id)
     assert kept == tmp_path / "files" / "f.unverified"
     assert sha256(kept.read_bytes()) == sha256(SPOILT)
@@ -159,13 +159,13 @@ async def test_nothing_of_it_is_good(
     told = options(tmp_path) if has_session else {"download_dir": tmp_path / "files"}
     async with DownloadManager(**told) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert "31 of 31 pieces are damaged" in error_of(manager, config)
         left = ["f.part", "f.part.state"] if has_session else []
         assert names_in(tmp_path / "files") == left
         server.on("/f", serving(BODY, ETag='"v1"'))
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert sha256((tmp_path / "files" / "f").read_bytes()) == sha256(BODY)
 
 
@@ -272,14 +272,14 @@ async def test_the_file_changes_on_the_server_before_the_repair(
     config = asking(server.on("/f", own))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert "5 of 31 pieces are damaged" in error_of(manager, config)
         asked = [(r.range_start, r.headers.get("if-range")) for r in server.requests]
         assert asked == [(None, None), (400_000, '"v1"'), (400_000, '"v1"')]  # two turns
         server.on("/f", serving(BODY, ETag='"v3"'))
         before = len(server.requests)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY)
     fetched = [(r.range_start, r.headers["if-range"]) for r in server.requests[before + 1 :]]
     assert sorted(set(fetched)) == [(400_000, '"v3"'), (1_200_000, '"v3"'), (3_000_000, '"v3"')]
@@ -520,10 +520,10 @@ async def test_after_a_failure_every_source_is_asked_again(
     )
     async with DownloadManager(download_dir=tmp_path, connections=1) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert "HTTP 503" in error_of(manager, config)
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert sha256((tmp_path / "f").read_bytes()) == sha256(BODY), error_of(manager, config)
 
 
@@ -622,12 +622,12 @@ async def test_pieces_outlive_the_process(
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded == 2_000_000)
         await manager.pause(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     server.on("/f", serving(BODY, ETag='"v1"'))
     async with DownloadManager(**options(tmp_path)) as manager:
         journal = Journal(manager)
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
         assert journal.last("repairing").bad_pieces == 4
     assert sha256((tmp_path / "files" / "f").read_bytes()) == sha256(BODY)

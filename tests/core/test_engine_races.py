@@ -241,7 +241,7 @@ async def test_a_name_that_an_edit_takes_is_given_to_one_download(
         assert {row.id for row in rows().downloads} == {second.id, new.id}
         gate.opened.set()
         await manager.resume_all()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert journal.endings() == {second.id: 1, new.id: 1}
     assert names_in(files) == ["b", "c"]
     async with DownloadManager(download_dir=files, session_path=session) as manager:
@@ -263,7 +263,7 @@ async def test_a_download_added_during_an_edit_that_fails_is_queued(
         with pytest.raises(DestinationError):
             await edit
         assert status_of(manager, config) is DownloadStatus.PAUSED
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, new) is DownloadStatus.FAILED  # for the same reason
 
 
@@ -335,7 +335,7 @@ async def test_a_download_that_waits_for_a_name_keeps_no_connection_from_its_own
         await until(lambda: reason in [row.reason for row in manager.snapshot().downloads])
         manager.set_limits(connections_per_host=1)
         broken.set()
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, owner) is DownloadStatus.COMPLETED
     assert (tmp_path / "x.bin").read_bytes() == BODY
     assert "already exists" in error_of(manager, waiting)

@@ -14,7 +14,16 @@ from rheo_core.domain.exceptions import FileValidationError
 from rheo_core.transfer import PartFile, PartOwner, segments, source_of
 from rheo_core.transfer.committing import commit
 from rheo_core.transfer.validators import Validator
-from tests.core.engine import EAGER, error_of, fetch, names_in, quick_retries, serving, status_of
+from tests.core.engine import (
+    EAGER,
+    PROMPT,
+    error_of,
+    fetch,
+    names_in,
+    quick_retries,
+    serving,
+    status_of,
+)
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
 from tests.servers.scenarios import cut, in_turn
 from tests.waiting import Until
@@ -55,7 +64,7 @@ async def test_connections_share_the_file(
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].connections == 4)
         slow.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.snapshot().downloads[0].connections == 0
         assert manager.stats.completed_bytes == len(BODY)
     assert (tmp_path / "f").read_bytes() == BODY
@@ -84,7 +93,7 @@ async def test_connections_share_a_file_that_has_changed_since_it_was_begun(
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].connections == 4)
         newer.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == newer.body
 
 
@@ -97,7 +106,7 @@ async def test_without_a_strong_validator_there_is_one(
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded >= 100_000)
         slow.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert len(server.requests) == 1
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -122,7 +131,7 @@ async def test_a_server_without_ranges_keeps_one_connection(
         )
         assert manager.snapshot().downloads[0].status is DownloadStatus.IN_PROGRESS
         slow.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert len(server.requests) == 2
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -249,7 +258,7 @@ async def test_a_server_that_allows_two_connections(
         await manager.add([config])
         await until(lambda: refused)
         slow.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) is DownloadStatus.COMPLETED, error_of(manager, config)
     assert (tmp_path / "f").read_bytes() == BODY
     assert len(server.requests) < 12
@@ -300,7 +309,7 @@ async def test_a_stalled_connection_is_overtaken(
         tmp_path,
         [config],
         connections=connections,
-        tuning=replace(EAGER, takeover_seconds=patience),
+        tuning=replace(PROMPT, takeover_seconds=patience),
     )
     assert status_of(manager, config) is DownloadStatus.COMPLETED
     assert (tmp_path / "f").read_bytes() == BODY
@@ -341,7 +350,7 @@ async def test_the_pieces_of_an_interrupted_download_are_kept(
     before = len(server.requests)
     async with DownloadManager(download_dir=tmp_path, connections=1, tuning=EAGER) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     again = server.requests[before:]
     asked = sum((request.range_end or len(BODY)) - (request.range_start or 0) for request in again)
@@ -363,7 +372,7 @@ async def test_a_part_file_that_was_changed_is_begun_again(
         slow.go_on.set()
         before = len(server.requests)
         assert await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert "range" not in server.requests[before].headers
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -383,7 +392,7 @@ async def test_a_part_file_that_another_program_shortens_is_not_the_file(
         await until(lambda: part.exists() and part.stat().st_size >= 600_000)
         os.truncate(part, left)
         slow.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, config) == "another program shortened f.part during the download"
     assert not (tmp_path / "f").exists()
 

@@ -47,7 +47,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     first = manager()
     await first.open()
     await first.add([configs["done"], configs["running"], configs["a"], configs["b"], configs["c"]])
-    await asyncio.wait_for(gate.reached.wait(), 20)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     await first.add([configs["gone"], configs["later"]])
     await first.pause(configs["a"].id)
     await first.move(configs["c"].id, before=configs["b"].id)
@@ -71,7 +71,7 @@ async def test_a_whole_life(tmp_path: Path, server: MisbehavingServer, until: Un
     assert list(shown(second))[-1] == "x"
     second.start()
     await second.resume(configs["a"].id)
-    await second.wait_until_complete(timeout=20)
+    await second.wait_until_complete(timeout=60)
     assert set(shown(second).values()) == {"completed"}
     await second.close()
     await second.open()
@@ -90,7 +90,7 @@ async def test_what_is_taken_off_the_list_is_history(
 
     async with manager() as first:
         await first.add([done])
-        await first.wait_until_complete(timeout=20)
+        await first.wait_until_complete(timeout=60)
         first.set_limits(max_concurrent=1)
         first._parts.pool._slots = 0
         await first.add([waits])
@@ -199,7 +199,7 @@ async def test_what_ended_goes_by_its_proxy_when_it_is_fetched_again(
         await manager.add([config])
         if how != "skipped":
             await manager.cancel(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         if how == "forgotten":
             await manager.remove(config.id)
     assert b"c4nary" not in path.read_bytes()
@@ -211,7 +211,7 @@ async def test_what_ended_goes_by_its_proxy_when_it_is_fetched_again(
             await manager.add([found])
         else:
             await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert error_of(manager, config) == "127.0.0.1: the proxy: connection refused"
     assert server.requests == []
 
@@ -238,13 +238,13 @@ async def test_a_proxy_that_is_lost_with_the_key_is_no_direct_connection(
             assert shown(manager)["file"] == "paused"
             await manager.retry(config.id)
             await manager.add([later])  # runs behind any download that is queued
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
             assert status_of(manager, later) == "completed"
         assert server.requests_for("/file") == []
     assert "It pauses those with a proxy or a similar option" in told[0]
     async with DownloadManager(**options) as manager:  # type: ignore[arg-type]
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "file").read_bytes() == BODY
 
 

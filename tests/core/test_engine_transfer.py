@@ -203,7 +203,7 @@ async def test_the_name_is_the_servers_as_soon_as_its_head_is_known(
         await waiting.until((tmp_path / "book.epub.part").exists)
         assert manager.snapshot().downloads[0].name == "book.epub"
         gate.opened.set()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert names[0] == "get"
     assert set(names[1:]) == {"book.epub"}  # from the started event on
     assert names_in(tmp_path) == ["book.epub"]
@@ -298,15 +298,15 @@ async def test_two_links_of_one_name_are_two_files(
     )
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([first])
-        await asyncio.wait_for(gate.reached.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         await manager.add([second, strict])
         await waiting.until(lambda: status_of(manager, second) is DownloadStatus.COMPLETED)
         row = next(r for r in manager.snapshot().downloads if r.id == strict.id)
         assert row.reason == "another download is writing this file"
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         await manager.add([late])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, strict) == f"file already exists: {tmp_path / 'same.bin'}"
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
         "same.bin": BODY,
@@ -345,7 +345,7 @@ async def test_a_file_that_appears_meanwhile_is_not_overwritten(
         (tmp_path / "h").write_bytes(BODY)  # as another process that downloads it writes it
         (tmp_path / "g").write_bytes(b"theirs")
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, configs[0]) is DownloadStatus.FAILED
     assert error_of(manager, configs[0]) == f"file already exists: {tmp_path / 'f'}"
     assert (tmp_path / "f").read_bytes() == b"theirs"
@@ -468,11 +468,11 @@ async def test_a_name_that_changes_between_attempts_leaves_nothing(
     options: dict[str, Any] = {"retry_handler": retries, "file_exists_strategy": exists}
     async with DownloadManager(download_dir=tmp_path, **options) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         if is_retried_by == "the user":
             assert names_in(tmp_path) == ["a.bin.part", "a.bin.part.state"]
             await manager.retry(config.id)
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["b.bin"]
     assert (tmp_path / "b.bin").read_bytes() == body
 

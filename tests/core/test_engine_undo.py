@@ -19,7 +19,7 @@ SEEN = 2_000_000
 async def half_done(manager: DownloadManager, gate: Gate, config: FileConfig, until: Until) -> None:
     """Add a download and let it run until `SEEN` bytes of it are there."""
     await manager.add([config])
-    await asyncio.wait_for(gate.reached.wait(), 30)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     info = manager.get_download_info
     await until(lambda: (found := info(config.id)) and found.bytes_downloaded == SEEN)
 
@@ -40,7 +40,7 @@ async def test_the_bytes_of_a_cancelled_download_are_not_asked_for_again(
         assert names_in(tmp_path) == ["f.part", "f.part.state"]
         gate.opened.set()
         assert await manager.restore(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     assert "range" in {name.lower() for name in server.requests[-1].headers}
     assert len(server.requests) == 2
@@ -72,7 +72,7 @@ async def test_a_cancelled_and_removed_one_returns_step_by_step(
         assert status_of(manager, config) is DownloadStatus.CANCELLED
         gate.opened.set()
         assert await manager.restore(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert not await manager.restore(config.id)
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -202,7 +202,7 @@ async def test_the_name_of_a_cancelled_download_is_free_for_another_link(
     await manager.cancel(first.id, keep_partial=True)
     await manager.add([second])
     manager.start()
-    await manager.wait_until_complete(timeout=10)
+    await manager.wait_until_complete(timeout=60)
     await manager.close()
     assert names_in(tmp_path) == ["f"]
 
@@ -219,7 +219,7 @@ async def test_a_restored_download_gets_another_name_if_its_own_was_given_away(
     await manager.add([second])
     await manager.restore(first.id)
     manager.start()
-    await manager.wait_until_complete(timeout=10)
+    await manager.wait_until_complete(timeout=60)
     await manager.close()
     assert (tmp_path / "f").read_bytes() == b"second"
     assert (tmp_path / "f (1)").read_bytes() == b"first"
@@ -234,10 +234,10 @@ async def test_the_name_of_kept_bytes_is_not_given_to_another_link(
         await half_done(manager, gate, config, until)
         assert await manager.remove_many([config.id], keep_partial=True) == [config.id]
         await manager.add([other])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         gate.opened.set()
         assert await manager.restore_many([config.id]) == [config.id]
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
     assert (tmp_path / "f (1)").read_bytes() == b"other"
     assert len(server.requests) == 3 and server.requests[-1].range_start == SEEN

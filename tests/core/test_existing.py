@@ -408,7 +408,7 @@ async def test_a_file_that_took_the_name_is_refused_again_and_costs_no_byte(
         await waiting.until((tmp_path / "a.part").exists)  # the name is claimed
         put_in_the_way(tmp_path / "a", kind)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert error_of(manager, config) == f"file already exists: {tmp_path / 'a'}"
     for _ in range(2):
         manager, _ = await fetch(tmp_path, [FileConfig(url=config.url)])
@@ -510,6 +510,6 @@ async def test_links_of_one_name_wait_for_no_answer_of_the_server(
         await manager.add(configs)
         await server.wait_for_requests(1)
         manager.set_limits(connections_per_host=1)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["a", "a (1)", "a (2)", "a (3)"]
     assert manager.stats.skipped == 1 and manager.stats.completed == 3

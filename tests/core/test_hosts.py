@@ -51,7 +51,7 @@ async def test_who_comes_when_it_is_full_waits_and_says_why(until: Until) -> Non
         waiting = asyncio.create_task(work())
         await until(lambda: told)
         assert told == ["host limit 1 of 1"]
-    await asyncio.wait_for(waiting, 30)
+    await asyncio.wait_for(waiting, 60)
     assert told[1:] == ["", "works"]
 
 
@@ -76,7 +76,7 @@ async def test_a_limit_that_is_raised_lets_go_on() -> None:
         waiting = asyncio.create_task(ConnectionPermit(some, "a:1", lambda _: None).__aenter__())
         await asyncio.sleep(0)
         some.limit = 2
-        await asyncio.wait_for(waiting, 30)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_a_refusal_is_learned_and_forgotten_step_by_step(
@@ -280,7 +280,7 @@ async def test_t05_refusals_lower_the_parallelism_of_their_host(
         # A download that does not wait uses up its retries, and this never comes.
         await until(lambda: all_wait_but_two(manager))
         limited.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 40
     assert limited.refused <= 16
     assert all((tmp_path / str(n)).read_bytes() == BODY for n in range(40))
@@ -306,7 +306,7 @@ async def test_other_hosts_go_on_beside_a_full_one(
             ]
             assert len(server.requests) == 1
             gate.opened.set()
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
             assert manager.stats.completed == 6
 
 
@@ -340,7 +340,7 @@ async def test_hosts_that_get_full_under_a_download_give_its_slot_back(
             reasons = {row.reason for row in manager.snapshot().downloads if row.reason}
             assert reasons == {f"host limit: {host_of(each.url)} is full" for each in second}
             gate.opened.set()
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
             assert manager.stats.completed == 7
 
 
@@ -359,7 +359,7 @@ async def test_other_hosts_go_on_though_many_of_one_come_first(
             await until(lambda: status_of(manager, free) is DownloadStatus.COMPLETED)
             assert manager.snapshot().host_waits == {host_of(many[0].url): HostWait(1, 1)}
             gate.opened.set()
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
             assert manager.stats.completed == 6
             assert manager.snapshot().host_waits == {}
 
@@ -377,7 +377,7 @@ async def test_the_limit_holds_for_all_downloads_of_a_host(
         manager.set_limits(connections_per_host=5)
         await until(lambda: limited.busy == 5)
         limited.go_on.set()
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         with pytest.raises(ValueError, match="connections_per_host is 0"):
             manager.set_limits(connections_per_host=0)
     assert limited.peak <= 5

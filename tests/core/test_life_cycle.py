@@ -118,7 +118,7 @@ async def test_two_closes_return_when_all_is_closed(
     assert not manager.is_active
     await manager.close()
     assert engine_tasks(before) <= {first}
-    await asyncio.wait_for(first, 30)
+    await asyncio.wait_for(first, 60)
     await check_closed(manager, config, before)
 
 
@@ -130,11 +130,11 @@ async def test_a_second_close_may_wait_like_the_first(
     manager = DownloadManager(download_dir=tmp_path)
     await manager.open()
     await manager.add([config])
-    await asyncio.wait_for(gate.reached.wait(), 30)
+    await asyncio.wait_for(gate.reached.wait(), 60)
     closes = [asyncio.create_task(manager.close(wait_for_current=True)) for _ in range(2)]
     await asyncio.sleep(0)
     gate.opened.set()
-    await asyncio.wait_for(asyncio.gather(*closes), 30)
+    await asyncio.wait_for(asyncio.gather(*closes), 60)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
 
 
@@ -157,8 +157,8 @@ async def test_handlers_may_close_the_manager_that_waits_for_them(
         for turns in range(closers):
             manager.on("download.completed", partial(close, turns))
         await manager.add(configs)
-        await asyncio.wait_for(begun.wait(), 30)
-        await asyncio.wait_for(manager.close(), 30)
+        await asyncio.wait_for(begun.wait(), 60)
+        await asyncio.wait_for(manager.close(), 60)
 
 
 async def test_waiting_for_the_end_returns_when_another_task_closes(
@@ -169,7 +169,7 @@ async def test_waiting_for_the_end_returns_when_another_task_closes(
     waiting = asyncio.create_task(manager.wait_until_complete())
     await asyncio.sleep(0)
     await manager.close()
-    await asyncio.wait_for(waiting, 30)
+    await asyncio.wait_for(waiting, 60)
     assert manager.stats.queued == 2
 
 
@@ -305,7 +305,7 @@ async def test_downloads_added_before_the_first_open_run(
     await manager.close()
     await manager.add([config])
     async with manager:
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) is DownloadStatus.COMPLETED
 
 
@@ -318,7 +318,7 @@ async def test_verbs_work_while_close_waits_for_a_download(
     await asyncio.sleep(0)
     await manager.add([late])
     assert await manager.pause(config.id)
-    await asyncio.wait_for(close, 30)
+    await asyncio.wait_for(close, 60)
     other = DownloadManager(download_dir=tmp_path, session_path=tmp_path / "session.db")
     await other.open(paused=True)
     assert status_of(other, config) is DownloadStatus.PAUSED

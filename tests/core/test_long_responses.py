@@ -62,7 +62,7 @@ async def test_no_record_keeps_long_words_of_a_response(
     async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries(1)) as manager:
         journal = Journal(manager)
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         (info,) = manager.tracker.snapshot().downloads
     texts = [event.model_dump_json() for event in journal.events]
     # A final URL is kept as far as a browser shows one.
@@ -81,7 +81,7 @@ async def test_a_long_validator_is_none(server: MisbehavingServer, tmp_path: Pat
     config = FileConfig(url=server.on("/a.bin", serve))
     async with DownloadManager(download_dir=tmp_path, retry_handler=quick_retries(0)) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert all(path.stat().st_size < 10_000 for path in tmp_path.glob("*.state"))
 
 

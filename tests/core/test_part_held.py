@@ -5,7 +5,6 @@ import hashlib
 import os
 import threading
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +194,7 @@ def test_the_state_never_speaks_of_bytes_in_memory(
     part: PartFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The transfer notes them in `state` once they came; the disk does not have them yet."""
-    part.state = replace(part.state, written=(WrittenRange(0, 200, 0),))
+    part.state = part.state._replace(written=(WrittenRange(0, 200, 0),))
     monkeypatch.setattr(os, "pwrite", failing(errno.EIO))
     with pytest.raises(DestinationError):
         part.flush_buffer()

@@ -171,13 +171,13 @@ async def test_two_managers_do_not_write_one_file(
         await first.add([config])
         await until(lambda: first.snapshot().downloads[0].bytes_downloaded == 1_000_000)
         await second.add([config])
-        await second.wait_until_complete(timeout=10)
+        await second.wait_until_complete(timeout=60)
         assert status_of(second, config) is DownloadStatus.FAILED
         assert "another process is using it" in error_of(second, config)
         gate.opened.set()
-        await first.wait_until_complete(timeout=10)
+        await first.wait_until_complete(timeout=60)
         await second.retry(config.id)
-        await second.wait_until_complete(timeout=10)
+        await second.wait_until_complete(timeout=60)
         assert status_of(second, config) is DownloadStatus.SKIPPED
     assert (tmp_path / "f").read_bytes() == BODY
 
@@ -199,7 +199,7 @@ async def test_the_command_keeps_off_too(
         assert command.returncode == 1
         assert told.decode().count("\n") == 1 and "another process" in told.decode()
         gate.opened.set()
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == BODY
 
 

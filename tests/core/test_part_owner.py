@@ -205,7 +205,7 @@ async def test_a_second_program_spoils_nothing_that_the_first_one_writes(
         await until(lambda: (tmp_path / "get.part.state").exists())
         await fetch(tmp_path, [b], connections=1, retry_handler=None)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, a) is DownloadStatus.COMPLETED
     assert digests(tmp_path) == {"get": sha256(BODY), "get (1)": sha256(OTHER)}
 
@@ -223,7 +223,7 @@ async def test_data_with_a_wrong_checksum_belongs_to_its_link(
     async with DownloadManager(download_dir=folder, session_path=session) as manager:
         for config in (a, b):
             await manager.add([config])
-            await manager.wait_until_complete(timeout=30)
+            await manager.wait_until_complete(timeout=60)
         kept = [await manager.keep(config.id) for config in (a, b)]
     assert [path and path.read_bytes() for path in kept] == [BODY, OTHER]
 
@@ -236,7 +236,7 @@ async def test_a_link_that_is_cancelled_leaves_rejected_data_of_another_one(
     session = tmp_path / "session.db"
     async with DownloadManager(download_dir=tmp_path / "files", session_path=session) as manager:
         await manager.add([a])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await manager.add([b], paused=True)
         await manager.cancel(b.id)
         kept = await manager.keep(a.id)
@@ -260,7 +260,7 @@ async def test_pieces_of_another_link_leave_a_whole_part_file_alone(
         await gate.reached.wait()
         (tmp_path / "get").write_bytes(b"in the way")
         gate.opened.set()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     (tmp_path / "get").unlink()
     before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
     wrong = PieceHashes(algorithm="sha1", length=500_000, hashes=["0" * 40] * 3)
@@ -358,13 +358,13 @@ async def test_a_restart_forgets_no_link_that_a_retry_needs(
             folder.mkdir()
             (folder / "get").write_bytes(b"theirs")
             await manager.resume(a.id)
-            await manager.wait_until_complete(timeout=30)
+            await manager.wait_until_complete(timeout=60)
         else:
             await manager.cancel(a.id, keep_partial=end != "cancel")
     (folder / "get").unlink(missing_ok=True)
     async with DownloadManager(download_dir=folder, session_path=session) as manager:
         assert await manager.retry(a.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert [request.target for request in server.requests] == [B]
     assert digests(folder) == {"get": sha256(BODY)}
 
@@ -406,7 +406,7 @@ async def test_a_link_may_be_signed_anew_in_each_run(
                 await manager.add([config])
             else:
                 await manager.edit(config.id, config)
-            await manager.wait_until_complete(timeout=30)
+            await manager.wait_until_complete(timeout=60)
     assert [request.range_start for request in server.requests] == [None, start]
     assert names_in(folder) == ["get"] and digests(folder) == {"get": sha256(BODY)}
 
@@ -427,9 +427,9 @@ async def test_bytes_that_only_a_replaced_link_can_continue_go_with_the_failed_d
         download_dir=folder, session_path=session, connections=1, retry_handler=None
     ) as manager:
         await manager.add([a])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await manager.edit(a.id, FileConfig(url=server.url(B)))  # 404
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, a) is DownloadStatus.FAILED
         await (manager.remove_many([a.id]) if verb == "remove_many" else manager.remove(a.id))
         assert bytes_of_a(folder)
@@ -458,9 +458,9 @@ async def test_such_bytes_go_at_the_next_start_if_the_program_is_killed(
 
     async with open_one() as manager:
         await manager.add([a])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await manager.edit(a.id, FileConfig(url=server.url(B)))  # 404
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         await (manager.remove_many([a.id]) if verb == "remove_many" else manager.remove(a.id))
         if verb == "restore":
             assert await manager.restore(a.id)
@@ -513,7 +513,7 @@ async def test_an_edited_link_never_loses_sight_of_its_bytes(
             case "back":
                 assert await manager.edit(a.id, a) == a.id
                 await manager.resume(a.id)
-                await manager.wait_until_complete(timeout=30)
+                await manager.wait_until_complete(timeout=60)
                 assert server.requests[-1].range_start == CUT
                 assert names_in(folder) == ["get"] and digests(folder) == {"get": sha256(BODY)}
             case _:
@@ -521,14 +521,14 @@ async def test_an_edited_link_never_loses_sight_of_its_bytes(
                     url = server.url("/get?token=c")
                     assert await manager.edit(a.id, a.model_copy(update={"url": url})) == a.id
                 await manager.resume(a.id)
-                await manager.wait_until_complete(timeout=30)
+                await manager.wait_until_complete(timeout=60)
                 assert error_of(manager, a) == (
                     "no ETag shows that the new link leads to the same file; the 1,000,000 bytes "
                     "from the old link stay. To download the new file, add its link separately"
                 )
                 assert len(server.requests) == asked and bytes_of_a(folder)
                 await manager.edit(a.id, a)
-                await manager.wait_until_complete(timeout=30)
+                await manager.wait_until_complete(timeout=60)
                 assert server.requests[-1].range_start == CUT
                 assert names_in(folder) == ["get"] and digests(folder) == {"get": sha256(BODY)}
 
@@ -607,7 +607,7 @@ async def test_a_cancelled_link_gives_its_name_back(
         for whole in (c, d):
             server.on(whole.url.removeprefix(server.url("")), serving(OTHER, **DATED))
             await manager.add([whole])
-            await manager.wait_until_complete(timeout=30)
+            await manager.wait_until_complete(timeout=60)
             await manager.cancel(b.id)
         assert names_in(tmp_path) == ["get (1)", "get (2)", "get.part", "get.part.state"]
 

@@ -1,8 +1,8 @@
 """The content of a state file is read back whole or not at all."""
 
 import hashlib
+import hmac
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +78,7 @@ FIRST_FIELDS = {
 def test_an_earlier_version_can_read_the_state_of_an_ordinary_link(state: PartState) -> None:
     body = encode_state(state, NAME, KEY).split(b"\n", 2)[2]
     assert json.loads(body).keys() <= FIRST_FIELDS
-    edited = encode_state(replace(state, fetched="link"), NAME, KEY).split(b"\n", 2)[2]
+    edited = encode_state(state._replace(fetched="link"), NAME, KEY).split(b"\n", 2)[2]
     assert json.loads(edited)["fetched"] == "link"
 
 
@@ -89,3 +89,12 @@ def test_a_state_without_a_key_is_not_believed() -> None:
         keyless = hashlib.sha256(body).hexdigest().encode()
         with pytest.raises(ValueError):
             decode_state(b"\n".join((STATE_MARK + version, keyless, body)), NAME, KEY)
+
+
+@pytest.mark.parametrize("body", [b'{"later":1}', b'{"source":1}', b'{"total":"5"}'])
+def test_a_signed_state_with_an_unknown_fact_or_another_type_is_refused(body: bytes) -> None:
+    """A later version may have written it."""
+    version = STATE_MARK + b"5"
+    signature = hmac.digest(KEY, b"\n".join((version, NAME.encode(), body)), "sha256")
+    with pytest.raises(ValueError, match="validation error"):
+        decode_state(b"\n".join((version, signature.hex().encode(), body)), NAME, KEY)

@@ -49,7 +49,7 @@ async def test_whoever_waits_gets_it_in_turn() -> None:
         await asyncio.sleep(0)
         assert len(got) == count - 1
         locks.release(path)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(got) < count:
                 await asyncio.sleep(0)
     await asyncio.gather(*tasks)

@@ -48,7 +48,7 @@ async def test_a_flood_of_output_is_read_and_dropped(
     caplog.set_level(logging.INFO)
     line, before = "y" * 1000, nameless()
     run = asyncio.create_task(commands.run(["yes", line], {}, 1.0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not run.done():
             await asyncio.sleep(0.01)
             assert list(temporary.iterdir()) == []
@@ -83,7 +83,7 @@ async def test_a_command_that_writes_more_than_is_kept_comes_to_its_end(
 async def test_a_loop_that_has_a_flood_to_read_goes_on(commands: ProcessRunner) -> None:
     run = asyncio.create_task(commands.run(["yes"], {}, 1.0))
     turns = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not run.done():
             await asyncio.sleep(0.001)
             turns += 1
@@ -115,7 +115,7 @@ async def test_a_child_that_holds_the_pipe_delays_nothing_and_may_write(
     """The pipe is read until the child or rheo ends."""
     done = tmp_path / "done"
     script = f"(sleep 0.3; head -c 3000000 /dev/zero; echo written > '{done}') & exit 0"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await commands.run(["sh", "-c", script], {}, 600) is None
     assert not done.exists()
     await until(done.exists)
@@ -150,7 +150,7 @@ async def test_a_program_that_detaches_itself_is_left_alone(tmp_path: Path) -> N
     commands, pid = ProcessRunner(), tmp_path / "pid"
     assert await commands.run([sys.executable, "-c", DETACHED, str(pid)], {}, 60) is None
     await until(lambda: pid.exists() and pid.read_text() != "")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await commands.close()
     assert is_running(pid)
     os.kill(int(pid.read_text()), 9)

@@ -120,7 +120,7 @@ async def ends(manager: DownloadManager, links: list[str], **wishes: Any) -> Non
     async with manager:
         journal = Journal(manager)
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert all(status_of(manager, each) is DownloadStatus.COMPLETED for each in configs)
         for each in configs:
             path = manager.get_download_info(each.id).destination_path  # type: ignore[union-attr]
@@ -186,7 +186,7 @@ async def test_a_name_with_a_dot_at_its_end_is_another_origin(world: World) -> N
     )
     async with world.manager() as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) == "completed", error_of(manager, config)
     told = [request.headers.get("authorization") for request in world.front.requests]
     assert told[0] and told[1:] == [None]
@@ -200,7 +200,7 @@ async def test_the_host_of_the_links_is_not_limited_by_what_it_sends_on(world: W
         await manager.add([FileConfig(url=link) for link in links])
         await waiting.until(lambda: cdn.busy >= 6)
         cdn.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 6
 
 
@@ -223,7 +223,7 @@ async def test_a_host_that_bears_four_is_spared_however_it_is_reached(
         rows = manager.snapshot
         await until(lambda: not any(r.status == "retrying" for r in rows().downloads))
         cdn.go_on.set()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 30, manager.stats
     assert cdn.refused <= 40
 
@@ -271,7 +271,7 @@ async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
         asked = Counter(request.target for request in world.front.requests)
         assert max(asked.values()) <= 2  # each was asked once where it leads
         cdn.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
 
 
 async def test_two_hosts_that_lead_to_each_other_do_not_block_each_other(world: World) -> None:
@@ -307,7 +307,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
             await manager.pause(each.id)
         tap.opened.set()
         await asyncio.gather(*(manager.resume(each.id) for each in configs))
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 2
     assert all((world.folder / f"f{n}").read_bytes() == BODY for n in range(2))
 
@@ -333,7 +333,7 @@ async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
         await manager.add([direct])
         await until(lambda: status_of(manager, direct) is DownloadStatus.COMPLETED)
         long.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 3
 
 
@@ -362,7 +362,7 @@ async def test_segments_count_where_they_are_fetched(world: World, own: HostLimi
     limits = {"connections_per_host": 3} if own is None else {"hosts": {"cdn.example": own}}
     async with world.manager(connections=8, tuning=EAGER, **limits) as manager:
         await manager.add([FileConfig(url=link)])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 1
     assert (world.folder / "f").read_bytes() == body
     assert 2 <= peak <= 3
@@ -410,7 +410,7 @@ async def test_a_limit_of_speed_is_that_of_the_host_that_is_asked(
         await until(lambda: manager.get_download_info(slow.id).bytes_downloaded > 0)  # type: ignore[union-attr]
         assert status_of(manager, slow) is DownloadStatus.IN_PROGRESS
         manager.set_limits(hosts={})
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 2
 
 
@@ -431,7 +431,7 @@ async def test_what_waits_for_a_full_host_can_be_paused_and_cancelled(
         await until(lambda: status_of(manager, moved) is DownloadStatus.COMPLETED)
         assert await manager.resume(paused.id)
         cdn.go_on.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, paused) is DownloadStatus.COMPLETED, error_of(manager, paused)
         assert status_of(manager, first) is DownloadStatus.COMPLETED
     assert cdn.peak == 1
@@ -499,7 +499,7 @@ async def test_a_host_that_wants_a_rest_gets_it_from_all_downloads(
         await manager.add([other])
         await until(lambda: status_of(manager, other) is DownloadStatus.COMPLETED)
         rested = True
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 21
     assert len(told) == 1
 
@@ -516,5 +516,5 @@ async def test_the_user_need_not_wait_for_the_rest_of_a_host(world: World, until
         await manager.add([config])
         await until(lambda: status_of(manager, config) is DownloadStatus.RETRYING)
         assert await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) is DownloadStatus.COMPLETED

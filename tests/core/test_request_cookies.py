@@ -384,7 +384,7 @@ async def test_a_file_that_changed_is_read_again(
                 file.unlink()
             config = FileConfig(url=server.url("/f"), filename=f"{number}", request=options)
             await manager.add([config])
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
             right = DownloadStatus.COMPLETED if value else DownloadStatus.FAILED
             assert status_of(manager, config) is right
     sent = [request.headers.get("cookie") for request in server.requests]

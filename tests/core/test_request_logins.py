@@ -4,15 +4,17 @@ import json
 import re
 from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rheo_core import FileConfig
 from rheo_core.domain.exceptions import RequestOptionsError
-from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.request_rules import RequestRules
+from rheo_core.domain.request_options import REVEAL, RequestOptions
+from rheo_core.domain.request_rules import RequestRules, Unclear
 from rheo_core.infrastructure.http.auth import Login, NetrcFile, check_netrc
 from rheo_core.inputs import ReadOptions, read_entries
+from rheo_tui.edit_fields import edited, texts_of
 from tests.clients import IS_AIOHTTP
 from tests.core.engine import error_of, fetch, sha256, status_of
 from tests.servers.misbehaving import Exchange, MisbehavingServer, body_of
@@ -496,39 +498,73 @@ OWN, PLAIN = "http://x:y@h/a", "http://h/b"
 STORED = RequestRules(hosts={"h": RequestOptions(user="me:secret", auth="digest")})
 
 
-def ways_to_another_url(url: str, auth: str) -> dict[str, tuple[FileConfig, str]]:
-    """Return downloads with a request to `PLAIN`, and a login in another URL of a list."""
-    outside = {"url": url, "request": {"auth": auth}}
-    (entry,) = read_entries([json.dumps(outside | {"mirrors": [PLAIN]})], (), ReadOptions())
-    assert entry.config is not None and not entry.refused
-    (link,) = read_entries([json.dumps(outside)], (), ReadOptions())
-    assert link.config is not None
-    renewed = FileConfig(url="http://h/a").renewed_by(link.config)
-    again = renewed.with_link("http://h/c")
+def entry_of(**outside: object) -> FileConfig:
+    """Return the config of a line of JSON, whose options need no permission."""
+    (entry,) = read_entries([json.dumps(outside)], (), ReadOptions())
+    assert entry.config is not None and not entry.refused, entry
+    return entry.config
+
+
+def lives(outside: FileConfig) -> dict[str, FileConfig]:
+    """Return what can become of a download whose list chose a scheme."""
+    own = FileConfig(url=PLAIN).with_options(RequestOptions(auth="digest"))
     return {
-        "mirror": (entry.config, PLAIN),
-        "link": (entry.config.with_link(PLAIN), PLAIN),
-        "link of a renewed one": (renewed.with_link(PLAIN), PLAIN),
-        "former link of a renewed one": (renewed.with_link("http://h/a"), "http://h/a"),
-        "mirror of a renewed one": (renewed.model_copy(update={"mirrors": (PLAIN,)}), PLAIN),
-        "two links later": (again.with_link(PLAIN), PLAIN),
-        "renewed": (entry.config.renewed_by(FileConfig(url=PLAIN)), PLAIN),
+        "as it is": outside,
+        "link": outside.with_link(PLAIN),
+        "link with a name": outside.with_link("http://me@h/b"),
+        "two links later": outside.with_link(OWN).with_link(PLAIN),
+        "renewed by the user": outside.renewed_by(FileConfig(url=PLAIN)),
+        "renewed by another list": outside.renewed_by(entry_of(url=OWN, request={"auth": "any"})),
+        "renews another one": FileConfig(url=PLAIN).renewed_by(outside),
+        "renews the user's": own.renewed_by(outside),
+        "login cleared": edited(outside, texts_of(outside) | {"login": ""}),
+        "login typed": edited(outside, texts_of(outside) | {"login": "me:secret"}),
+        "header of the user": outside.with_options(RequestOptions(headers={"X-Key": "1"})),
+        "stored and restored": FileConfig.model_validate_json(
+            outside.model_dump_json(context=REVEAL, exclude_computed_fields=True)
+        ),
+        "added again": outside.without_options(),
     }
 
 
-@pytest.mark.parametrize("url", [OWN, "http://:@h/a"])
 @pytest.mark.parametrize("auth", ["basic", "any"])
-def test_a_list_chooses_the_scheme_of_its_own_login_only(url: str, auth: str) -> None:
-    for way, (config, source) in ways_to_another_url(url, auth).items():
-        sent = STORED.for_origin("h", config.options_for(source))
-        assert (sent.auth, sent.user and sent.user.get_secret_value()) == ("digest", "me:secret"), (
-            way
-        )
-    (entry,) = read_entries(
-        [json.dumps({"url": url, "request": {"auth": auth}})], (), ReadOptions()
-    )
-    assert entry.config is not None
-    assert entry.config.options_for(url).auth == auth
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"url": OWN},
+        {"url": "http://:@h/a"},
+        {"url": PLAIN},
+        {"url": "http://me@h/a"},
+        {"url": OWN, "mirrors": [PLAIN, "http://me@h/b"]},
+        {"url": PLAIN, "mirrors": ["http://me@h/c"], "request": {"user": "x:y"}},
+        {"url": OWN, "request": {"user": "me"}},
+    ],
+)
+def test_a_list_does_not_weaken_the_scheme_of_the_settings(
+    outside: dict[str, Any], auth: str
+) -> None:
+    request = outside.get("request", {}) | {"auth": auth}
+    config = entry_of(**outside | {"request": request})
+    assert STORED.for_origin("other", config.options_for("http://other/")).auth in (auth, None)
+    general = RequestRules(RequestOptions(netrc=True, auth="digest"))
+    for life, each in lives(config).items():
+        for url in each.sources:
+            for rules in (STORED, general):
+                options = each.options_for(url)
+                assert rules.for_origin("h", options).auth == "digest", (life, url)
+                leads = rules.for_redirect("h", options, "elsewhere", is_safe=True)
+                assert leads.auth == "digest", (life, url)
+
+
+def test_a_list_does_not_open_a_host_whose_scheme_is_unclear() -> None:
+    rules = RequestRules(unclear=(Unclear("auth 'digset' is not valid", "auth", "h"),))
+    options = entry_of(url=OWN, request={"auth": "basic"}).options_for(OWN)
+    assert rules.refusal("h", options) == "auth 'digset' is not valid"
+
+
+def test_a_list_chooses_the_scheme_where_the_user_chose_none() -> None:
+    options = entry_of(url=OWN, request={"auth": "any"}).options_for(OWN)
+    assert RequestRules().for_origin("h", options).auth == "any"
 
 
 @pytest.mark.parametrize("auth", ["basic", "digest", "any"])
@@ -538,58 +574,6 @@ def test_a_scheme_that_the_user_chose_holds_for_the_stored_login(auth: str) -> N
     with_login = FileConfig(url=OWN, mirrors=(PLAIN,)).with_options(RequestOptions(auth="digest"))
     basic = RequestRules(hosts={"h": RequestOptions(user="me:secret", auth="basic")})
     assert basic.for_origin("h", with_login.options_for(PLAIN)).auth == "digest"
-
-
-@pytest.mark.parametrize(
-    "outside",
-    [
-        {"url": OWN, "mirrors": [PLAIN], "request": {"auth": "basic", "user": "me"}},
-        {"url": OWN, "mirrors": ["http://me@h/b"], "request": {"auth": "any"}},
-        {"url": "http://me@h/a", "mirrors": [OWN], "request": {"auth": "basic"}},
-        {"url": PLAIN, "mirrors": ["http://me@h/c"], "request": {"auth": "any", "user": "x:y"}},
-        {"url": "http://me@h/a", "request": {"auth": "basic", "user": "x:y"}},
-    ],
-)
-def test_a_list_with_a_login_that_netrc_completes_chooses_no_scheme(
-    outside: dict[str, object],
-) -> None:
-    (entry,) = read_entries([json.dumps(outside)], (), ReadOptions())
-    assert entry.config is not None and entry.config.request.auth is None
-    assert "authentication" in entry.refused
-
-
-def test_a_link_with_a_name_alone_does_not_keep_the_scheme_of_a_list() -> None:
-    text = json.dumps({"url": OWN, "request": {"auth": "basic"}})
-    (entry,) = read_entries([text], (), ReadOptions())
-    assert entry.config is not None
-    link = "http://me@h/b"
-    assert entry.config.with_link(link).options_for(link).auth is None
-
-
-@pytest.mark.parametrize("auth", ["basic", "any", "digest"])
-@pytest.mark.parametrize("outside", [{"url": OWN}, {"url": "http://h/a", "user": "x:y"}])
-def test_another_login_is_not_sent_by_the_scheme_of_a_list(
-    outside: dict[str, str], auth: str
-) -> None:
-    """The user pastes it in a link or a command; `any` may be basic."""
-    request = {"auth": auth} | ({"user": outside["user"]} if "user" in outside else {})
-    (entry,) = read_entries([json.dumps({"url": outside["url"], "request": request})])
-    config = entry.config
-    assert config is not None and config.request.auth == auth and not entry.refused
-    theirs = FileConfig(url="http://h/a").renewed_by(config)
-    links = ("http://me:secret@h/c", "http://me@h/c")
-    ways = [
-        *((way.with_link(link), link) for way in (config, theirs) for link in links),
-        *(
-            (way.renewed_by(FileConfig(url=link)), link)
-            for way in (config, theirs)
-            for link in links
-        ),
-        (config.renewed_by(FileConfig(url=PLAIN, request={"user": "me"})), PLAIN),
-    ]
-    rules = RequestRules(defaults=RequestOptions(netrc=True, auth="digest"))
-    for number, (way, link) in enumerate(ways):
-        assert rules.for_origin("h", way.options_for(link)).auth == "digest", number
 
 
 @pytest.mark.parametrize("login", [{}, {"user": "x:y"}])
@@ -614,4 +598,4 @@ async def test_a_redirect_does_not_choose_a_stored_login(
     rules = RequestRules(defaults=RequestOptions(netrc=True, auth="digest"))
     await fetch(tmp_path / "out", [listed.config], request_rules=rules)
     sent = [request.headers.get("authorization") for request in server.requests]
-    assert sent == [basic("x:y")] * 2
+    assert sent == [None, None]  # nobody asked, and the user chose digest

@@ -1,5 +1,6 @@
 """Options of requests: they are parsed, merged, shown and stored."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,11 +196,24 @@ SPELLINGS = {
 @pytest.mark.parametrize("key", SPELLINGS)
 def test_a_rule_for_a_host_holds_however_it_is_written(key: str) -> None:
     own, limits = RequestOptions(interface="lo"), HostLimits(connections=1)
-    rules = RequestRules(hosts={key: own}, insecure=frozenset({key}))
+    rules = RequestRules(hosts={key: own})
     assert rules.for_origin(SPELLINGS[key], NO_OPTIONS).interface == "lo"
     assert find_host(EngineOptions(hosts={key: limits}).hosts, SPELLINGS[key]) == limits
-    again = replace(rules, unclear=())
-    assert (again.hosts, again.insecure) == (rules.hosts, rules.insecure)
+    assert replace(rules, unclear=()).hosts == rules.hosts
+
+
+@pytest.mark.parametrize("key", [key for key in SPELLINGS if "*" not in key])
+def test_certificates_of_a_host_are_not_checked_however_it_is_written(key: str) -> None:
+    rules = RequestRules(insecure=frozenset({key}))
+    assert not rules.checks_certificate(SPELLINGS[key])
+    assert rules.checks_certificate(f"www.{SPELLINGS[key]}")
+    assert replace(rules, unclear=()).insecure == rules.insecure
+
+
+@pytest.mark.parametrize("key", ["*.example.org", "*.Example.ORG", "*.local", "*"])
+def test_certificates_are_checked_for_all_hosts_but_those_named(key: str) -> None:
+    with pytest.raises(ValueError, match=f"the insecure host '{re.escape(key)}' should be one"):
+        RequestRules(insecure=frozenset({key}))
 
 
 @pytest.mark.parametrize("key", ["localhost:80", "http://localhost", "", "a b", "*", "a.*"])
@@ -208,7 +222,7 @@ def test_a_rule_that_no_host_matches_is_refused(key: str) -> None:
         RequestRules(hosts={key: RequestOptions()})
     with pytest.raises(ValueError, match="should be a host"):
         EngineOptions(hosts={key: HostLimits()})
-    with pytest.raises(ValueError, match="should be a host"):
+    with pytest.raises(ValueError, match="should be one host"):
         RequestRules(insecure=frozenset({key}))
 
 

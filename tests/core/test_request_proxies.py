@@ -217,7 +217,7 @@ async def test_the_variables_of_the_environment(
         config = FileConfig(url=server.on("/a", serving(BODY)))
         async with make_manager(build_settings(download_dir=tmp_path / "out")) as manager:
             await manager.add([config])
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) == "completed"
         assert (server.url("").rpartition(":")[2] in way.log) is used
 
@@ -315,6 +315,6 @@ async def test_a_proxy_set_during_a_redirect_gets_the_next_hop(
         options = RequestOptions(proxy=f"http://127.0.0.1:{way.port}")
         manager.set_defaults(request_rules=RequestRules(options))
         gate.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, config) == "completed", error_of(manager, config)
         assert server.url("").rpartition(":")[2] in way.log

@@ -481,6 +481,6 @@ async def test_an_authority_that_is_withdrawn_is_not_trusted_any_more(tmp_path: 
                 file.unlink()
             config = FileConfig(url=url, filename=f"{number}", request=options)
             await manager.add([config])
-            await manager.wait_until_complete(timeout=20)
+            await manager.wait_until_complete(timeout=60)
             is_trusted = status_of(manager, config) is DownloadStatus.COMPLETED
             assert is_trusted == step.startswith("as it"), error_of(manager, config)

@@ -195,7 +195,7 @@ async def test_a_retry_takes_another_number_if_its_own_is_taken(
         stem, _, extension = name.rpartition(".")
         server.on("/2/same.bin", serving(BODY + bytes([2])))
         await manager.retry(configs[2].id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, configs[2]) is DownloadStatus.COMPLETED
         found = {path.name: path.read_bytes() for path in folder.iterdir()}
         assert found == {
@@ -207,11 +207,11 @@ async def test_a_retry_takes_another_number_if_its_own_is_taken(
 
     async with opened() as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, configs[2]) is DownloadStatus.FAILED
         url = server.on("/3/same.bin", serving(BODY + bytes([3])))
         await manager.add([FileConfig(url=url, filename=filename)])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         if not restarts:
             await retry(manager)
     if restarts:
@@ -304,7 +304,7 @@ async def test_overwrite_replaces_no_file_of_a_name_in_a_response_that_appears_m
         await waiting.until(lambda: (tmp_path / "thesis.bin.part").exists())
         (tmp_path / "thesis.bin").write_bytes(b"mine")
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert bodies(tmp_path).pop("thesis.bin") == b"mine"
 
 
@@ -358,7 +358,7 @@ async def test_overwrite_replaces_no_file_of_a_number_while_a_response_holds_the
         await manager.add([config])
         await waiting.until(lambda: status_of(manager, config) is DownloadStatus.COMPLETED)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert bodies(tmp_path) == {
         "same.txt": BODY,
         "same (1).txt": b"mine",

@@ -242,6 +242,37 @@ class TestRecords:
         ended = download(1, status=DownloadStatus.COMPLETED, reason=reason)
         assert has_lost_protection(to_record(to_stored(ended)))
 
+    @pytest.mark.parametrize(
+        ("options", "note"),
+        [
+            ({"request": {"user": "me:pw"}}, "its login was not stored"),
+            ({"request": {"bearer": "token"}}, "its login was not stored"),
+            ({"headers": {"Cookie": "a=b"}}, "its headers were not stored"),
+            (
+                {"request": {"user": "me:pw", "headers": {"X-Key": "a"}}},
+                "its login and headers were not stored",
+            ),
+            ({"request": {"proxy": "http://mine:3128"}}, ""),
+            ({}, ""),
+        ],
+    )
+    @pytest.mark.parametrize("status", DownloadStatus)
+    def test_a_lost_login_is_noted(
+        self, status: DownloadStatus, options: dict[str, object], note: str
+    ) -> None:
+        config = FileConfig.model_validate({"url": "https://example.org/file-1", **options})
+        keeps_it = not status.is_terminal or status is DownloadStatus.FAILED
+        record = to_record(to_stored(download(1, config=config, status=status)))
+        again = to_record(to_stored(record))
+        assert record.reason == again.reason == ("" if keeps_it else note)
+        assert again.snapshot().lost_login is bool(again.reason)
+
+    def test_a_lost_login_is_noted_beside_another_reason(self) -> None:
+        config = FileConfig(url="https://example.org/file-1", request={"user": "me:pw"})
+        skipped = download(1, config=config, status=DownloadStatus.SKIPPED, reason="file exists")
+        record = to_record(to_stored(skipped))
+        assert record.reason == "file exists; its login was not stored"
+
     def test_defaults_take_no_room(self) -> None:
         assert to_stored(download(1)).config == '{"url":"https://example.org/file-1"}'
 

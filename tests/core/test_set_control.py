@@ -52,7 +52,7 @@ async def test_restored_downloads_keep_place_state_and_data(
         assert [status_of(manager, file) is S.PAUSED for file in files] == [0, 1, 1, 0]
         gate.opened.set()
         await manager.resume_all()
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
     assert all((tmp_path / name).read_bytes() == BODY for name in "abcd")
     first = {request.target: request.range_start for request in server.requests[::-1]}
     assert first["/a"] and first["/b"]
@@ -150,7 +150,7 @@ async def test_running_downloads_of_a_set_stop(
         for file in files:
             server.on(f"/{file.url[-1]}", serving(BODY))
         assert await manager.retry_many(ids) == ids
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=60)
         assert manager.stats.completed == 4
 
 

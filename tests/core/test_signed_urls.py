@@ -162,12 +162,12 @@ async def test_two_links_of_one_run_share_no_part_file(
         await manager.pause(a.id)
         gate.opened.set()
         await manager.add([b])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         info = manager.get_download_info(a.id)
         assert info is not None and info.bytes_downloaded == 1_000_000
         assert (tmp_path / "get (1)").read_bytes() == OTHER
         await manager.resume(a.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["get", "get (1)"]
     assert (tmp_path / "get").read_bytes() == BODY
     assert server.requests[-1].range_start == 1_000_000
@@ -212,7 +212,7 @@ async def test_the_name_of_a_link_that_is_fetched_by_another_program_stays_its_o
         await until(lambda: (tmp_path / "get.part").exists())
         await fetch(tmp_path, [b], connections=1)
         gate.opened.set()
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, a) is DownloadStatus.COMPLETED
     assert names_in(tmp_path) == ["get", "get (1)"]
     assert (tmp_path / "get").read_bytes() == BODY
@@ -289,13 +289,13 @@ async def test_a_link_leaves_the_bytes_of_a_failed_download_alone(
     async def finish(manager: DownloadManager) -> None:
         serves(server, etags)
         await manager.add([configs["B"]])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert await manager.retry(configs["A"].id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
 
     async with opened() as manager:
         await manager.add([configs["A"]])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert status_of(manager, configs["A"]) is DownloadStatus.FAILED
         if not restarts:
             await finish(manager)
@@ -335,7 +335,7 @@ async def test_a_renewed_link_keeps_its_bytes_beside_another(
         begun = len(server.requests)
         for each in ids.values():
             await manager.resume(each)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert [each.range_start for each in server.requests[begun:]] == [1_000_000, 1_000_000]
     assert len(names_in(tmp_path)) == 2
     assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == sorted([BODY, OTHER])
@@ -356,7 +356,7 @@ async def test_a_login_in_an_edited_link_keeps_the_bytes(
         edited = await manager.edit(config.id, FileConfig(url=_with(url, "a:y@")))
         assert edited is not None
         await manager.resume(edited)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert names_in(tmp_path) == ["f.bin"] and (tmp_path / "f.bin").read_bytes() == BODY
     assert server.requests[-1].range_start == 1_000_000
 

@@ -1,12 +1,16 @@
 """Files that are not what they should be are refused at once, and pipes are read as lists."""
 
+import grp
 import os
+import pwd
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +19,7 @@ from rheo_core.domain.exceptions import ShortageError
 from rheo_core.domain.request_options import RequestOptions
 from rheo_core.inputs import read_entries_file
 from rheo_core.user_files import (
+    check_control,
     open_list,
     open_regular,
     read_regular,
@@ -131,6 +136,28 @@ def test_secrets_of_another_user_are_refused(tmp_path: Path) -> None:
     os.chown(path, 12345, -1)
     with pytest.raises(PermissionError, match="belongs to another user"):
         read_secret(path)
+
+
+@pytest.mark.parametrize(
+    ("group", "members", "is_private"),
+    [("me", [], True), ("me", ["me"], True), ("me", ["me", "you"], False), ("staff", [], False)],
+)
+def test_the_group_of_one_user_is_nobody_else(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group: str,
+    members: list[str],
+    is_private: bool,
+) -> None:
+    """Debian and Fedora give each user a group, and umask 002."""
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_name="me"))
+    found = SimpleNamespace(gr_name=group, gr_mem=members)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: found)
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    path.chmod(0o664)
+    with path.open("rb") as file, nullcontext() if is_private else pytest.raises(PermissionError):
+        check_control(file, tmp_path)
 
 
 def test_a_fifo_without_a_writer_is_no_list(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rheo_core.domain import DownloadStatus, HashConfig
 from rheo_core.downloads.network_watch import NetworkWatch
 from tests.core.engine import (
     EAGER,
+    PROMPT,
     error_of,
     fetch,
     names_in,
@@ -167,7 +168,7 @@ async def test_the_mirror_is_asked_again_after_a_fault_during_the_wrong_file(
         await exchange.send(OTHER[HALF:])
 
     config = asking(server, wrong, in_turn(FAULTS["503"], RIGHT))
-    await fetch(tmp_path, [config], connections=2, tuning=EAGER)
+    await fetch(tmp_path, [config], connections=2, tuning=PROMPT)
     assert_is_right(tmp_path)
 
 
@@ -177,10 +178,10 @@ async def test_a_retry_by_the_user_asks_all_sources_again(
     config = asking(server, in_turn(WRONG, RIGHT), answer("404 Not Found"))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
         assert error_of(manager, config).endswith("; the mirror failed: HTTP 404 Not Found")
         await manager.retry(config.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert_is_right(tmp_path)
     assert len(starts(server, 0)) == 2
 
@@ -243,7 +244,7 @@ async def test_bytes_of_the_mirror_outlive_a_pause(
         await pause_in(server, manager, config, until)
         hold.let_go.set()
         await manager.resume(config.id)
-        await manager.wait_until_complete(timeout=30)
+        await manager.wait_until_complete(timeout=60)
     assert_is_right(tmp_path)
     assert [starts(server, number) for number in range(2)] == [[None], [None, HALF]]
 

@@ -134,7 +134,7 @@ async def test_closes_at_once_and_cuts_what_runs(
     session: aiohttp.ClientSession, has_length: bool
 ) -> None:
     file = DemoFile("/slow.bin", 50 * MB, speed=100_000, has_length=has_length)
-    async with asyncio.timeout(30), DemoServer([file]) as demo:  # it would last minutes
+    async with asyncio.timeout(60), DemoServer([file]) as demo:  # it would last minutes
         response = await session.get(demo.url(file.path))
         await response.content.readany()
     with pytest.raises(aiohttp.ClientError):
@@ -143,7 +143,7 @@ async def test_closes_at_once_and_cuts_what_runs(
 
 async def test_closes_at_once_when_a_client_does_not_read() -> None:
     file = DemoFile("/big.bin", 50 * MB)
-    async with asyncio.timeout(30), DemoServer([file]) as demo:
+    async with asyncio.timeout(60), DemoServer([file]) as demo:
         address = demo.url("").removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(address[0], int(address[1]), limit=1024)
         writer.write(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")

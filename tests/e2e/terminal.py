@@ -12,11 +12,15 @@ from typing import Self
 import pyte
 
 from tests.programs import APP as APP
-from tests.programs import start_on_terminal
+from tests.programs import is_resting, start_on_terminal
 from tests.shared_key import share_key
 
-_MOMENT_SECONDS = 0.05
-"""Between what is seen and the next key: an input is painted before it has the focus."""
+_LOOK_SECONDS, _LOOKS = 0.02, 3
+"""Between looks at a program, and how many in a row must find it at rest: longer than a frame."""
+_RESTLESS_SECONDS = 10.0
+"""Longest wait of a key for a program that may never rest, because its screen keeps moving."""
+_PATIENCE_SECONDS = 120.0
+"""For what must come in the end: the machine may be busy with other things."""
 
 
 class Terminal:
@@ -128,9 +132,18 @@ class Terminal:
         """The line of the screen that has the cursor: that of the input with the focus."""
         return str(self._screen.display[self._screen.cursor.y])
 
-    def type(self, keys: str) -> None:
-        """Press keys."""
-        time.sleep(_MOMENT_SECONDS)
+    async def type(self, keys: str) -> None:
+        """Press keys once the program rests: an input is painted before it has the focus."""
+        deadline, looks = time.monotonic() + _RESTLESS_SECONDS, 0
+        while looks < _LOOKS and time.monotonic() < deadline:
+            painted = len(self.painted)
+            await asyncio.sleep(_LOOK_SECONDS)
+            is_still = len(self.painted) == painted and is_resting(self.pid)
+            looks = looks + 1 if is_still else 0
+        self.type_ahead(keys)
+
+    def type_ahead(self, keys: str) -> None:
+        """Press keys at once, whatever the program does now."""
         os.write(self._master, keys.encode())
 
     def resize(self, columns: int, lines: int) -> None:
@@ -138,16 +151,16 @@ class Terminal:
         self._screen.resize(lines, columns)
         termios.tcsetwinsize(self._master, (lines, columns))
 
-    def paste(self, text: str) -> None:
+    async def paste(self, text: str) -> None:
         """Paste as terminals do (bracketed)."""
-        self.type(f"\x1b[200~{text}\x1b[201~")
+        await self.type(f"\x1b[200~{text}\x1b[201~")
 
-    async def shows(self, *texts: str, timeout: float = 30) -> None:
+    async def shows(self, *texts: str, timeout: float = _PATIENCE_SECONDS) -> None:
         """Wait until the screen shows all of these texts."""
         await self.until(lambda: all(text in self.text for text in texts), texts, timeout)
 
     async def until(
-        self, condition: Callable[[], object], what: object = "", timeout: float = 30
+        self, condition: Callable[[], object], what: object = "", timeout: float = _PATIENCE_SECONDS
     ) -> None:
         """Wait until a condition holds; looked at whenever the screen changes."""
         deadline = time.monotonic() + timeout
@@ -160,7 +173,7 @@ class Terminal:
             except TimeoutError:
                 continue
 
-    async def exit_code(self, timeout: float = 20) -> int:
+    async def exit_code(self, timeout: float = _PATIENCE_SECONDS) -> int:
         """Wait until the program has ended and all that it wrote is read."""
         await self.until(lambda: self.is_over and not self._is_read, "the end", timeout)
         return self._ending.result()

@@ -170,28 +170,28 @@ async def test_the_app(tmp_path: Path, home: Path, server: MisbehavingServer) ->
         await terminal.shows("▸ 1 done")
         await terminal.until(lambda: "✗" in terminal.line_with("lost.bin"), "the failure")
         assert session_holds(session)  # the one place: it may have to go on after a restart
-        terminal.type(ENTER)
+        await terminal.type(ENTER)
         await terminal.shows("Retries")  # the details
         for arguments in children():
             if b"rheo" not in arguments:
                 check(arguments, "arguments of a child")
-        terminal.type(ENTER)
+        await terminal.type(ENTER)
         await terminal.until(lambda: "Retries" not in terminal.text, "the list")
-        terminal.type(",")
+        await terminal.type(",")
         await terminal.shows("Parallel downloads")
-        terminal.type("\x1b")
+        await terminal.type("\x1b")
         await terminal.until(lambda: "Parallel downloads" not in terminal.text, "the list")
         for count in ("1 All 2", "1 All 1"):  # whichever the cursor is on, then the other
-            terminal.type("x")
+            await terminal.type("x")
             await terminal.until(partial(is_gone, terminal, count), "removal")
-        terminal.type("h")
+        await terminal.type("h")
         await terminal.shows("History", "good.bin", "lost.bin")
         if terminal.text.index("good.bin") < terminal.text.index("lost.bin"):  # it ended later
-            terminal.type("\x1b[B")
+            await terminal.type("\x1b[B")
         await terminal.until(lambda: "✗" in terminal.line_with("lost.bin"), "the failure")
-        terminal.type("\x1b")
+        await terminal.type("\x1b")
         await terminal.until(lambda: "History" not in terminal.text, "the list")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     check(bytes(terminal.painted), "the terminal, with its titles")
     check_files(folder, home)
@@ -256,7 +256,7 @@ async def test_a_session_that_is_over_holds_none(tmp_path: Path, server: Misbeha
     async with DownloadManager(download_dir=tmp_path / "out", session_path=session) as manager:
         manager.on("*", lambda event: seen.append(event.model_dump_json()))
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=20)
+        await manager.wait_until_complete(timeout=120)
         infos = [repr(manager.get_download_info(config.id)) for config in configs]
         for config in configs:
             assert await manager.remove(config.id)

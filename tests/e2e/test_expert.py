@@ -53,6 +53,7 @@ async def test_a_day_of_an_expert_at_80_columns(server: MisbehavingServer, tmp_p
     (programs / "xdg-open").chmod(0o755)
     home = tmp_path / "home"
     environ = {"PATH": f"{programs}:/usr/bin:/bin", "RHEO_CONNECTIONS": "1"}
+    environ["RHEO_MAX_CONCURRENT"] = "8"  # with three, one remains beside the held ones
     async with Terminal([APP], home, columns=80, lines=24, environ=environ) as terminal:
         expert = Expert(terminal)
         await add(expert, server)

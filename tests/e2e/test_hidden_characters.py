@@ -53,16 +53,16 @@ async def test_an_input_paints_nothing_hidden(
     async with Terminal([APP, "-d", str(tmp_path / "files"), url], home) as terminal:
         await terminal.until(lambda: "✗" in terminal.line_with("lost.bin"), "the failure")
         for key in keys:
-            terminal.type(key)
+            await terminal.type(key)
         await terminal.shows(sign)
         if where == "history":
-            terminal.type("/")  # its list has the keys first
+            await terminal.type("/")  # its list has the keys first
             await terminal.until(lambda: sign in terminal.cursor_line, "the cursor there")
         if way == "pasted":
-            terminal.paste(f"{HOSTILE}\x85end" if where == "add box" else HOSTILE)
+            await terminal.paste(f"{HOSTILE}\x85end" if where == "add box" else HOSTILE)
         else:
-            terminal.type(HOSTILE)
-        terminal.type("zz")  # comes through behind it
+            await terminal.type(HOSTILE)
+        await terminal.type("zz")  # comes through behind it
         await terminal.until(lambda: "zz" in terminal.text, "the last keys")
         assert not hidden_in(bytes(terminal.painted))
 
@@ -78,10 +78,10 @@ async def test_a_hidden_character_in_a_link_is_seen_and_kept(
     pasted = f"\ufeff{server.url('/first.bin')}\u200b\u2028{server.url('/a')}\u202egpj.bin\u200e"
     async with Terminal([APP, "-d", str(tmp_path / "files")], home) as terminal:
         await terminal.shows("Paste links")
-        terminal.paste(pasted)
+        await terminal.paste(pasted)
         await terminal.shows("Add links", "a%E2%80%AEgpj.bin")
-        terminal.type("\r")
-        async with asyncio.timeout(30):
+        await terminal.type("\r")
+        async with asyncio.timeout(60):
             await server.wait_for_requests(2)
         assert {request.target for request in server.requests} == {
             "/first.bin",
@@ -99,6 +99,6 @@ async def test_a_setting_with_hidden_characters_is_shown_without(tmp_path: Path)
     )
     async with Terminal([APP], home) as terminal:
         await terminal.shows("Paste links")
-        terminal.type(",")
+        await terminal.type(",")
         await terminal.shows("Parallel downloads", "gun")
         assert not hidden_in(bytes(terminal.painted))

@@ -56,12 +56,12 @@ class Person:
     async def press(self, keys: str, *shown: str, gone: str = "") -> None:
         """Press keys; wait until the screen shows these texts, and does not show `gone`."""
         self.steps += 1
-        self.terminal.type(keys)
+        await self.terminal.type(keys)
         await self.sees(*shown, gone=gone)
 
     async def paste(self, text: str, *shown: str) -> None:
         self.steps += 1
-        self.terminal.paste(text)
+        await self.terminal.paste(text)
         await self.sees(*shown)
 
     async def resize(self, columns: int, lines: int, *shown: str) -> None:
@@ -74,7 +74,7 @@ class Person:
             text = self.terminal.text
             return all(each in text for each in shown) and not (gone and gone in text)
 
-        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}", timeout=20)
+        await self.terminal.until(fits, f"step {self.steps}: {shown}, without {gone!r}")
 
 
 def serve(server: MisbehavingServer) -> list[Held]:
@@ -186,7 +186,7 @@ async def limit(person: Person) -> None:
     await person.press("g" + "L", "Limit held-1.iso", "100 kB/s")
     await person.press("1M" + ENTER, "Speed limit is 1 MB/s for held-1.iso")
     await person.press("u", "Undid the speed limit of 1 MB/s for held-1.iso")
-    await person.press("La", "Limit all downloads together")
+    await person.press("La", "Limit all together")
     await person.press("2M" + ENTER, "limit 2 MB/s")
     await person.press("]", "limit 5 MB/s")
     await person.press("u", "limit 2 MB/s")
@@ -238,12 +238,12 @@ async def recover(person: Person, server: MisbehavingServer) -> None:
     await person.press(ESCAPE + "/moved" + ENTER, "▌ moved.bin")
     await person.press("e", "Edit moved.bin", "Link")
     await person.press("\x15" + server.url("/elsewhere/moved.bin"), "elsewhere")
-    await person.press(ENTER, "Edited moved.bin", "✓ done")
+    await person.press(ENTER, "moved.bin is done.", "✓ done")
     await person.press(ESCAPE + "/private" + ENTER, "▌ private.bin")
     await person.press("e", "Edit private.bin")
-    await person.press("ann:wrong" + ENTER, "✗ 401 wrong login", "Edited private.bin")
+    await person.press("ann:wrong" + ENTER, "✗ 401 wrong login", "private.bin failed again")
     await person.press("e", "Edit private.bin")
-    await person.press("\x15ann:secret" + ENTER, "✓ done", "Edited private.bin")
+    await person.press("\x15ann:secret" + ENTER, "✓ done", "private.bin is done.")
     await person.press(ESCAPE, "6 Done 11", "held-1.iso")
     await person.press("S", "Resumed 2 downloads", "2 Active 2")
 
@@ -270,8 +270,8 @@ async def inspect(person: Person) -> None:
     await person.resize(120, 36, "held-1.iso", "GET")
     await person.press(ESCAPE, gone="Overview")
     await person.press(ESCAPE, "held-2.iso", "part-01.zip")
-    await person.press("l", gone="─ Log ─")
-    await person.press("l", "─ Log ─")
+    await person.press("l", gone="─ Log ·")
+    await person.press("l", "─ Log ·")
 
 
 async def configure(person: Person) -> None:
@@ -289,8 +289,8 @@ async def configure(person: Person) -> None:
     await person.press("s", "Sort by")
     await person.press(DOWN + ENTER, "Name ▲")
     await person.press("s" + UP + ENTER, gone="Name ▲")
-    await person.press(".", "Pause or resume", "Copy")
-    await person.press(ESCAPE, gone="Pause or resume")
+    await person.press(".", "Remove from the list", "Copy")
+    await person.press(ESCAPE, gone="Remove from the list")
     await person.press("y" + "n", "Name copied")
     await person.press(":nonsense" + ENTER, "Unknown command")
     await person.press(ESCAPE, gone="Unknown")

@@ -44,29 +44,29 @@ def metalink(digests: Mapping[str, str], base: str) -> str:
 
 async def add(terminal: Terminal, text: str, told: str) -> None:
     """Paste, look at the verdicts, add."""
-    terminal.paste(text)
+    await terminal.paste(text)
     await terminal.shows("Add links", told)
-    terminal.type(ENTER)
+    await terminal.type(ENTER)
     await terminal.until(lambda: "Add links" not in terminal.text, "the box to close")
 
 
 async def answer(terminal: Terminal, question: str, text: str) -> None:
     """Go to the next input, once it is there, and say what it asks for."""
     await terminal.shows(question)
-    terminal.type(TAB)
+    await terminal.type(TAB)
     await terminal.until(lambda: question in terminal.cursor_line, f"the cursor at {question}")
-    terminal.type(text)
+    await terminal.type(text)
 
 
 async def load(terminal: Terminal, path: Path, told: str, base: str = "") -> None:
     """Load a list, with its address where it has to be said."""
-    terminal.type("o")
+    await terminal.type("o")
     await terminal.shows("Load a list")
-    terminal.type(str(path))
+    await terminal.type(str(path))
     if base:
         await answer(terminal, "URL of the page or list", base)
     await terminal.shows(told)
-    terminal.type(ENTER)
+    await terminal.type(ENTER)
     await terminal.until(lambda: "Load a list" not in terminal.text, "the screen to close")
 
 
@@ -116,13 +116,13 @@ async def test_every_form_becomes_its_files(server: MisbehavingServer, tmp_path:
         await load(terminal, tmp_path / "files.meta4", "2 to add")
         await load(terminal, tmp_path / "SHA256SUMS", "2 to add", base)
 
-        terminal.paste(page)
+        await terminal.paste(page)
         await answer(terminal, "links of the page to add", "*.iso")
         await answer(terminal, "URL of the page or list", base)
         await terminal.shows("2 to add")
-        terminal.type(ENTER)
+        await terminal.type(ENTER)
         await terminal.shows(f"6 Done {len(files)}", "4 Failed 3")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
 
     found = {

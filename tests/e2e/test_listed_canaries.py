@@ -174,14 +174,14 @@ async def test_the_app(
         async with Terminal(command, home) as terminal:
             await terminal.shows("quit")
             if way_in == "box":
-                terminal.paste(text)
+                await terminal.paste(text)
                 await terminal.shows(f"not used: proxy 127.0.0.1:{way.port}", "Press F8")
                 if allowed:
-                    terminal.type(F8)
+                    await terminal.type(F8)
                     await terminal.shows(f"uses proxy 127.0.0.1:{way.port}", "Press F8 to ignore")
-                terminal.type(ENTER)
+                await terminal.type(ENTER)
             await terminal.shows("6 Done 1")
-            terminal.type("q")
+            await terminal.type("q")
             assert await terminal.exit_code() == 0
         assert went_through(way, server) == allowed
         assert bool(told(server)) != allowed

@@ -64,7 +64,7 @@ async def test_through_the_app(tmp_path: Path, files: dict[str, str], url_list: 
     folder = tmp_path / "out"
     command = [APP, "-i", str(url_list), "-d", str(folder)]
     async with Terminal(command, tmp_path / "home") as terminal:
-        await terminal.shows("6 Done 200", timeout=120)
-        terminal.type("q")
+        await terminal.shows("6 Done 200")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     assert digests_in(folder) == files

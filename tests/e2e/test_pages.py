@@ -21,14 +21,14 @@ async def test_a_sign_in_page_is_refused_until_the_user_accepts_it(
     server.on("/login", page(SIGN_IN))
     async with Terminal([APP, "-d", str(folder), url], home) as terminal:
         await terminal.shows("report.pdf", "✗ web page, not a file")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     assert names_in(folder) == [] and len(server.requests) == 2
     async with Terminal([APP, "-d", str(folder)], home) as terminal:  # the list remembers why
         await terminal.shows("report.pdf", "✗ web page, not a file")
-        terminal.type("w")
+        await terminal.type("w")
         await terminal.shows("Queued again to save the web page")
         await terminal.shows("done: 42 B")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     assert (folder / "report.pdf").read_bytes() == SIGN_IN

@@ -71,7 +71,7 @@ async def names_at_next_start(folder: Path) -> list[str]:
 async def test_l23_killed_once_the_library_acknowledged(tmp_path: Path) -> None:
     child = await adding(tmp_path, 1, COUNT)
     assert child.stdout is not None
-    assert await asyncio.wait_for(child.stdout.readline(), 60) == b"0\n"
+    assert await asyncio.wait_for(child.stdout.readline(), 120) == b"0\n"
     child.kill()
     assert await child.wait() == -signal.SIGKILL
     assert await names_at_next_start(tmp_path) == [f"0/{number}" for number in range(COUNT)]
@@ -82,7 +82,7 @@ async def test_l23_killed_while_adding(tmp_path: Path, seed: int) -> None:
     """All or nothing of each call of `add`, and all of those that were acknowledged."""
     child = await adding(tmp_path, 50, BATCH)
     assert child.stdout is not None
-    await asyncio.wait_for(child.stdout.readline(), 60)
+    await asyncio.wait_for(child.stdout.readline(), 120)
     await asyncio.sleep(random.Random(seed).uniform(0, 1))  # wherever it is by then
     child.kill()
     acknowledged = 1 + len((await child.stdout.read()).split())
@@ -107,13 +107,13 @@ async def test_l23_a_long_list_outlives_a_kill(server: MisbehavingServer, tmp_pa
     folder = tmp_path / "files"
     command = [APP, "-d", str(folder), "--session", str(session)]
     async with Terminal([*command, "-i", str(listing)], tmp_path / "home") as terminal:
-        await terminal.until(lambda: counted(terminal) == COUNT, "the whole list", timeout=60)
+        await terminal.until(lambda: counted(terminal) == COUNT, "the whole list")
         terminal.kill()  # at once: later is easier
         await terminal.exit_code()
     assert rows_in(session) == Counter(urls)
 
     async with Terminal(command, tmp_path / "home") as terminal:
-        await terminal.until(lambda: counted(terminal) == COUNT, "the whole list", timeout=60)
+        await terminal.until(lambda: counted(terminal) == COUNT, "the whole list")
         goes_on.set()
         await terminal.until(lambda: count_of(terminal, "Done") >= 100, "the work going on")
         assert counted(terminal) == COUNT

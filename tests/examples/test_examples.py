@@ -60,7 +60,7 @@ async def on_a_terminal(name: str, *arguments: str | Path) -> str:
         },
         dimensions=(24, 120),
         encoding="utf-8",
-        timeout=20,
+        timeout=60,
     )
     return str(await asyncio.to_thread(child.read))
 

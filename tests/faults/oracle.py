@@ -9,17 +9,13 @@ from typing import Any
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadInfo, DownloadStatus, HashConfig
-from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Journal, quick_retries, sha256
+from tests.core.engine import PATIENT, Journal, quick_retries, sha256
 from tests.servers.misbehaving import Behaviour, Headers, MisbehavingServer, Request
 from tests.servers.scenarios import Hold, in_turn
 from tests.waiting import until
 
-LIMIT = 15.0
+LIMIT = 60.0
 """Seconds after which a download that has not ended counts as hanging."""
-
-PATIENT = Tuning(min_takeover_seconds=LIMIT)
-"""A connection that waits for a busy machine keeps its range; otherwise one more request came."""
 
 MOST_REQUESTS = 12
 """Three attempts with up to four requests each; rows that know better say so."""
@@ -156,8 +152,8 @@ class Scene:
         ours: dict[str, Any] = (
             {
                 "retry_handler": quick_retries(2),
-                "connect_timeout": 5.0,
-                "stall_timeout": 5.0,
+                "connect_timeout": LIMIT,
+                "stall_timeout": LIMIT,
                 "tuning": PATIENT,
             }
             | self.options

@@ -1,6 +1,7 @@
 """Our programs as users start them: in a process and a home of their own."""
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -155,6 +156,15 @@ class Home:
     async def rheo(self, *arguments: object, **options: Any) -> Ended:
         """Run `rheo` with these arguments."""
         return await self.run(COMMAND, *arguments, **options)
+
+
+async def has_received(process: Running, count: int) -> None:
+    """Wait until a command with `--json` has received `count` bytes; some may wait in memory."""
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT):
+        event: dict[str, object] = {}
+        while event.get("bytes_downloaded") != count:
+            event = json.loads(await process.stdout.readline())
 
 
 async def ended(process: Running) -> Ended:

@@ -120,7 +120,7 @@ async def test_l22_the_session_of_the_app(
         await terminal.until(lambda: "✓" in terminal.line_with("next.bin"), "the new one")
         is_readable = damage == "cut short"
         assert bool(terminal.line_with(" file.bin")) == is_readable
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
         assert b"Traceback" not in terminal.painted and terminal.is_restored
     there = path.parent.glob("session.db.damaged-*")
@@ -138,7 +138,7 @@ async def test_l22_the_settings_of_the_app(tmp_path: Path, damage: str) -> None:
     home.config.write_text(SETTINGS[damage])
     async with Terminal([APP, "-d", str(tmp_path)], home.path, columns=200) as terminal:
         await terminal.shows("settings.toml", "quit")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
         assert b"Traceback" not in terminal.painted and terminal.is_restored
     (copy,) = home.config.parent.glob("settings.toml.bad-*")
@@ -159,6 +159,6 @@ async def test_l22_the_state_of_a_download_in_the_app(
     tap.opened.set()
     async with Terminal([APP, "-d", str(folder)], home) as terminal:
         await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "all of it")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     assert (folder / "file.bin").read_bytes() == BODY and names_in(folder) == ["file.bin"]

@@ -78,7 +78,7 @@ async def test_b05_a_connection_with_bytes_left_over_is_not_used_again(scene: Sc
     )
     async with scene.manager(max_concurrent=1) as manager:
         await manager.add([scene.config(), second])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, second) == "completed"
     assert (scene.folder / "second.bin").read_bytes() == b"good"
     assert scene.final.read_bytes() == BODY
@@ -185,7 +185,7 @@ async def test_b11_length_and_chunked_at_once(scene: Scene, length: int) -> None
     scene.server.on(scene.path, raw(both, then_close=False))
     async with scene.manager(max_concurrent=1) as manager:
         await manager.add([scene.config(), second])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert scene.final.read_bytes() == BODY
     assert (scene.folder / "second.bin").read_bytes() == b"good"
     assert scene.server.connections == 2
@@ -378,6 +378,6 @@ async def test_b24_a_head_split_anywhere(scene: Scene) -> None:
     configs = [FileConfig(url=scene.server.url(f"/{split}.bin")) for split in range(1, len(data))]
     async with scene.manager(max_concurrent=4) as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert manager.stats.completed == len(configs)
     assert all((scene.folder / f"{n}.bin").read_bytes() == b"body" for n in range(1, len(data)))

@@ -175,7 +175,7 @@ async def test_l07_the_app_killed_at_random(
     line.opened.set()
     async with app() as terminal:
         await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "the rest")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
     line.check(kept)
     assert names_in(folder) == ["file.bin"]

@@ -263,7 +263,7 @@ async def test_l16_two_downloads_of_like_names(scene: Scene) -> None:
     bad = scene.config(hash_config=checksum(b"not this"))
     async with scene.manager(max_concurrent=2) as manager:
         await manager.add([other, bad])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert scene.folder.joinpath("file.bin.part_").read_bytes() == b"another"
     assert not scene.final.exists() and not scene.part.exists() and not scene.state.exists()
     assert scene.bystanders() == scene.before

@@ -149,10 +149,10 @@ async def test_l10_a_full_size_means_nothing(scene: Scene, state: str) -> None:
     os.truncate(scene.part, len(BODY))
     told = state_of(scene.part)
     if state == "nothing written":
-        tell(scene.part, replace(told, written=()))
+        tell(scene.part, told._replace(written=()))
     elif state == "all written":
         whole = (replace(told.written[0], end=len(BODY)),)
-        tell(scene.part, replace(told, written=whole))
+        tell(scene.part, told._replace(written=whole))
     elif state == "none":
         scene.state.unlink()
         scene.keep()

@@ -16,7 +16,7 @@ import pytest
 from tests.core.engine import names_in, serving
 from tests.effort import effort
 from tests.faults.disk import check_kept
-from tests.faults.program import COMMAND, LIMIT, Home, ended
+from tests.faults.program import COMMAND, LIMIT, Home, ended, has_received
 from tests.fork_server import stop_reading
 from tests.programs import Running
 from tests.servers.misbehaving import V1, Exchange, MisbehavingServer, body_of
@@ -138,14 +138,14 @@ async def test_l20_a_commit_that_has_begun_is_brought_to_its_end(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_l20_what_came_is_kept(
-    server: MisbehavingServer, home: Home, tmp_path: Path, until: Until, number: signal.Signals
+    server: MisbehavingServer, home: Home, tmp_path: Path, number: signal.Signals
 ) -> None:
     """Long before the first checkpoint."""
     tap = Tap(BODY, FIRST, **V1)
     line = ("download", server.on("/file.bin", tap), "-o", tmp_path / "files")
     part = tmp_path / "files" / "file.bin.part"
-    process = await home.start(COMMAND, *line)
-    await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
+    process = await home.start(COMMAND, *line, "--json")
+    await has_received(process, FIRST)
     process.send_signal(number)
     result = await ended(process)
     assert result.code == 128 + number and result.told_once(SAID)

@@ -45,7 +45,7 @@ async def test_l20_the_app(
     tap.opened.set()
     async with Terminal([APP, "-d", str(folder)], home) as terminal:  # the list is there
         await terminal.until(lambda: "✓" in terminal.line_with("file.bin"), "the rest")
-        terminal.type("q")
+        await terminal.type("q")
         assert await terminal.exit_code() == 0
         assert terminal.is_restored
     assert final.read_bytes() == BODY and names_in(folder) == ["file.bin"]
@@ -83,7 +83,7 @@ async def test_a_terminal_that_goes_without_a_word_ends_no_download_of_the_comma
     await until(lambda: part.exists() and part.stat().st_size >= FIRST - 65536)
     os.close(master)
     tap.opened.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.wait() == 0
     assert (folder / "file.bin").read_bytes() == BODY
 
@@ -117,7 +117,7 @@ async def test_l20_the_app_when_its_output_died_before_the_hangup(
     async with Terminal(command, tmp_path / "home") as terminal:
         await terminal.until(lambda: "50%" in terminal.line_with("file.bin"), "half of it")
         gone.touch()
-        terminal.type("lj" * 100)  # more output than waits for the writer without blocking
+        await terminal.type("lj" * 100)  # more output than waits for the writer without blocking
         terminal.hang_up()
         await until(lambda: terminal.is_over)
     assert not final.exists() and (folder / "file.bin.part").exists()

@@ -211,7 +211,7 @@ async def test_x04_a_connection_serves_the_host_it_was_made_for(
         other = FileConfig(url=f"https://other.example:{port}/other.bin")
         async with scene.manager(max_concurrent=1) as manager:
             await manager.add([good, other])
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
     assert status_of(manager, good) == "completed"
     assert status_of(manager, other) == "failed"
     assert "certificate refused" in error_of(manager, other)
@@ -227,7 +227,7 @@ async def test_x04_each_request_carries_its_own_login(scene: Scene) -> None:
     ]
     async with scene.manager(max_concurrent=1) as manager:
         await manager.add(configs)
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     sent = [request.headers.get("authorization") for request in scene.server.requests]
     assert sent == ["Basic YW5uYTpvbmU=", "Basic YmVydDp0d28=", None]
 

@@ -62,6 +62,7 @@ CHANGES: dict[str, Callable[[list[FleetEntry]], list[FleetEntry]]] = {
     "not downloaded": lambda all_: [replace(all_[0], problem="no"), *all_[1:]],
     "left out": lambda all_: all_[1:],
     "twice": lambda all_: [*all_[:-1], replace(all_[0], key=all_[-1].key)],
+    "repeated": lambda all_: [*all_, all_[-1]],
     "one more": lambda all_: [*all_, replace(all_[0], key="00000000009")],
     "swapped checksums": lambda all_: [
         replace(all_[0], hash=None),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rheo_core.config import build_settings
 from rheo_core.domain.exceptions import (
     CertificateError,
     ConnectionFailedError,
@@ -36,7 +37,7 @@ from rheo_core.downloads import RetryHandler
 from rheo_core.events import ErrorInfo
 from rheo_core.fleet.error_kinds import is_of_worker, kind_of, may_pass
 from rheo_core.fleet.file_names import file_name, name_in_tar
-from rheo_core.fleet.politeness import shard_limits
+from rheo_core.fleet.politeness import plan_within, shard_limits
 
 URLS = [
     "https://a.example.org/x",
@@ -66,6 +67,24 @@ def test_settings_of_the_worker_win() -> None:
     own = {"*.example.org": HostLimits(connections=2)}
     shared = limits(own, host_rate=10.0)
     assert shared["a.example.org"] == HostLimits(10, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "at_once", "within"),
+    [
+        ({}, 1, (256, 16)),  # the defaults are not limits of the user
+        ({"max_concurrent": 1}, 4, (1, 16)),
+        ({"max_concurrent": 64}, 4, (16, 16)),
+        ({"max_concurrent": 4096}, 4, (256, 16)),
+        ({"connections_per_host": 2}, 4, (256, 2)),  # a site has one lane
+        ({"connections_per_host": 200}, 4, (256, 16)),
+    ],
+)
+def test_the_smaller_limit_of_plan_and_user_applies(
+    settings: dict[str, Any], at_once: int, within: tuple[int, int]
+) -> None:
+    plan = plan_within(FleetPlan("", 4, 0, 8, ()), build_settings(**settings), at_once)
+    assert (plan.concurrency, plan.host_connections) == within
 
 
 def mismatch(**facts: Any) -> HashMismatchError:

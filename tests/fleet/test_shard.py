@@ -17,7 +17,7 @@ from rheo_core.fleet.rows import Row
 from rheo_core.fleet.shard import run_shard, work_on_shard
 from rheo_core.fleet.shard_downloads import ShardDownloads, WorkerOptions
 from tests.fleet.runs import body_for, gone, planned, rows_of, serve
-from tests.servers.misbehaving import MisbehavingServer
+from tests.servers.misbehaving import Exchange, MisbehavingServer
 
 
 async def test_every_entry_has_a_file_or_a_reason(
@@ -95,6 +95,39 @@ async def test_the_time_limit_of_the_user_applies(
     run = planned(tmp_path / "out", rows_of(server, 2))
     facts = await work_on_shard(run.tasks[0])
     assert facts.errors == {"timeout": 2}
+
+
+@pytest.mark.parametrize("of_plan", [False, True])
+@pytest.mark.parametrize("of_user", [False, True])
+async def test_plan_and_user_must_agree_to_ignore_the_robots_tag(
+    server: MisbehavingServer, tmp_path: Path, of_plan: bool, of_user: bool
+) -> None:
+    async def tagged(exchange: Exchange) -> None:
+        await exchange.serve(b"x", X_Robots_Tag="noai")
+
+    run = planned(tmp_path / "out", [Row(server.on("/a", tagged))], ignore_robots_tag=of_plan)
+    facts = await work_on_shard(run.tasks[0], WorkerOptions(ignore_robots_tag=of_user))
+    assert facts.errors == ({} if of_plan and of_user else {"robots_tag": 1})
+
+
+@pytest.mark.usefixtures("no_settings")
+async def test_a_worker_obeys_the_number_of_downloads_of_the_user(
+    server: MisbehavingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHEO_MAX_CONCURRENT", "1")
+    at_once = most = 0
+
+    async def counted(exchange: Exchange) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        await exchange.serve(b"x")
+
+    rows = [Row(server.on(f"/{number}", counted)) for number in range(5)]
+    facts = await work_on_shard(planned(tmp_path / "out", rows).tasks[0])
+    assert (facts.counts, most) == ({"completed": 5}, 1)
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,19 @@ def test_a_command_over_several_lines(mark: str) -> None:
 @pytest.mark.parametrize(
     ("command", "fields"),
     [
-        ("wget -c -q -nc -nv --show-progress", {}),
+        ("wget -q -nc -nv --show-progress", {}),
+        ("wget -c", {"check_existing": True}),
+        ("wget --continue --no-continue", {}),
+        ("wget -e continue=on", {"check_existing": True}),
         ("wget -P a/b -O c.iso", {"destination_subdir": "a/b", "filename": "c.iso"}),
         ("wget --output-document=c.iso", {"filename": "c.iso"}),
-        ("wget -Oc.iso -cP a", {"destination_subdir": "a", "filename": "c.iso"}),
+        ("wget -Oc.iso -qP a", {"destination_subdir": "a", "filename": "c.iso"}),
         ("wget --output-doc c.iso", {"filename": "c.iso"}),
         ("wget -U Me --referer=http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
         ("wget -O -", {}),
-        ("aria2c -x16 -s 16 -k1M -c --file-allocation=none", {}),
+        ("aria2c -x16 -s 16 -k1M --file-allocation=none", {}),
+        ("aria2c -c", {"check_existing": True}),
+        ("aria2c -c --continue=false", {}),
         ("aria2c -d a --out=b.iso", {"destination_subdir": "a", "filename": "b.iso"}),
         ("aria2c -U Me --referer http://r/", {"headers": [["User-Agent", "Me"], ["Referer", "http://r/"]]}),
         (
@@ -153,7 +158,10 @@ def test_options(command: str, fields: dict[str, object]) -> None:
 
 
 BASIC = {"headers": [["Authorization", "Basic bWU6cHc="]]}
-WAITS = {"request": {"user": "**********", "auth": "any"}}
+
+
+def waits(auth: str) -> dict[str, object]:
+    return {"request": {"user": "**********", "auth": auth}, "list_options": ["auth"]}
 
 
 @pytest.mark.parametrize(
@@ -161,19 +169,19 @@ WAITS = {"request": {"user": "**********", "auth": "any"}}
     [
         ("curl -u me:pw", BASIC),
         ("curl --basic -u me:pw", BASIC),
-        ("curl --digest -u me:pw", {"request": {"user": "**********", "auth": "digest"}}),
-        ("curl --anyauth -u me:pw", WAITS),
-        ("curl --anya -u me:pw", WAITS),  # abbreviated, as curl before 8 reads it
-        ("curl --basic --digest -u me:pw", WAITS),
+        ("curl --digest -u me:pw", waits("digest")),
+        ("curl --anyauth -u me:pw", waits("any")),
+        ("curl --anya -u me:pw", waits("any")),  # abbreviated, as curl before 8 reads it
+        ("curl --basic --digest -u me:pw", waits("any")),
         ("curl --anyauth --no-digest -u me:pw", BASIC),
         ("curl --digest -u me:pw -H 'Authorization: x'", {"headers": [["Authorization", "x"]]}),
         ("curl --digest", {}),
-        ("wget --user me --password pw", WAITS),
-        ("wget --http-user=me --http-passwd=pw", WAITS),
+        ("wget --user me --password pw", waits("any")),
+        ("wget --http-user=me --http-passwd=pw", waits("any")),
         ("wget --user me --password pw --auth-no-challenge", BASIC),
         ("wget -e auth_no_challenge=on --user me --password pw", BASIC),
         ("aria2c --http-user=me --http-passwd pw", {"request": {"user": "**********"}}),
-        ("aria2c --http-user=me --http-passwd pw --http-auth-challenge", WAITS),
+        ("aria2c --http-user=me --http-passwd pw --http-auth-challenge", waits("any")),
         (
             "aria2c --http-auth-challenge=false --http-user=me --http-passwd pw",
             {"request": {"user": "**********"}},
@@ -188,7 +196,7 @@ def test_a_login_is_sent_as_the_command_sends_it(command: str, fields: dict[str,
 
 def test_a_list_of_aria2_may_wait_for_a_challenge() -> None:
     options = "http-auth-challenge=true\n  http-user=me\n  http-passwd=pw"
-    assert asked(f"{URL}\n  {options}\n") == [{"url": URL, **WAITS}]
+    assert asked(f"{URL}\n  {options}\n") == [{"url": URL, **waits("any")}]
 
 
 def test_urls_of_wget_are_files_and_those_of_aria2c_mirrors() -> None:
@@ -346,18 +354,9 @@ def test_a_login_in_the_url_is_sent_as_the_command_sends_it(command: str, auth: 
     assert entry.config is not None and entry.config.request.auth is None
 
 
-@pytest.mark.parametrize("command", ["wget", "curl --digest", "curl --anyauth"])
-def test_a_name_alone_in_the_url_does_not_choose_how_a_stored_password_is_sent(
-    command: str,
-) -> None:
-    (entry,) = read(f"{command} https://me@x/a")
-    assert entry.config is not None and entry.config.request.auth is None
-    assert entry.refused.startswith("asks for authentication")
-
-
-def test_how_a_login_of_netrc_is_sent_is_asked_for_with_it() -> None:
+def test_how_a_login_of_netrc_is_sent_needs_no_permission() -> None:
     (entry,) = read(f"curl -n --digest {URL}")
-    assert entry.refused == "asks for authentication digest, netrc: not used"
+    assert entry.refused == "asks for netrc: not used"
     (entry,) = read(f"curl -n --digest {URL}", list_options=True)
     assert entry.config is not None and entry.config.request.auth == "digest"
 

@@ -81,7 +81,6 @@ WISHES = [
             ("netrc", False, False, "no netrc"),
             ("cookies", "/x/jar", Path("/x/jar"), "cookie file /x/jar"),
             ("allow_downgrade", True, True, "redirects from https to http"),
-            ("auth", "basic", "basic", "authentication basic"),
         )
     ),
 ]  # fmt: skip
@@ -173,7 +172,7 @@ def test_its_own_login_for_its_own_origin_is_its_own_affair() -> None:
         only(line(request={"user": "me:pw", "auth": "basic", "referer": "http://r/"}))
     )
     assert config.request.auth == "basic" and config.request.user is not None
-    assert config.list_options == ()
+    assert config.list_options == ("auth",)
     assert config.options_for(URL).user is not None
     assert config.options_for("http://mirror.example.org/report.pdf").user is None
 
@@ -212,14 +211,6 @@ def test_a_get_in_json_is_a_download(fields: dict[str, Any]) -> None:
 
 def test_the_body_of_a_release_in_json_is_no_data_of_a_request() -> None:
     assert only(line(body="Notes")).note == "ignored: body"
-
-
-def test_a_name_alone_does_not_open_the_way_for_basic() -> None:
-    """With netrc in the settings, the user's password would be sent in clear."""
-    entry = only(line(request={"user": "me", "auth": "basic"}))
-    assert entry.refused == "asks for authentication basic: not used"
-    assert entry.brief_refusal == "not used: authentication basic"
-    assert config_of(entry).request.auth is None
 
 
 def test_secret_files_never_take_a_route_of_the_list() -> None:

@@ -20,6 +20,8 @@ TUNNEL, TUNNEL_END = "11.0.1.2", "11.0.1.1"
 PORT = 8080
 _PIECE = 64 << 10
 _PIECE_SECONDS = 0.05
+_HELD_AT = 1_000_000
+"""Offset from which the server sends nothing while it holds files back."""
 
 
 def body_of(path: str) -> bytes:
@@ -35,6 +37,7 @@ class FarAway:
         self._folder = folder
         self._dns = folder / "dns"
         self._log = folder / "requests"
+        self._held = folder / "held"
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @staticmethod
@@ -58,7 +61,7 @@ class FarAway:
         self._run(self._far, f"ip addr add {ADDRESS}/24 dev far; ip link set far up")
         self.near(f"ip addr add {NEAR}/24 dev near")
         self.connect()
-        servers = [sys.executable, __file__, str(self._dns), str(self._log)]
+        servers = [sys.executable, __file__, *map(str, (self._dns, self._log, self._held))]
         server = subprocess.Popen([*self._enter(self._far), *servers], stdout=subprocess.PIPE)
         self._processes.append(server)
         assert server.stdout is not None
@@ -96,6 +99,14 @@ class FarAway:
     def answer_names(self) -> None:
         """Answer lookups: `broken.*` with SERVFAIL, `unknown.*` with NXDOMAIN."""
         self._dns.write_text("answer")
+
+    def hold_back(self) -> None:
+        """Let the server send no more than the first megabyte of a file."""
+        self._held.touch()
+
+    def go_on(self) -> None:
+        """Let the server send the rest too."""
+        self._held.unlink()
 
     @property
     def requests(self) -> list[str]:
@@ -158,7 +169,7 @@ class _Names(asyncio.DatagramProtocol):
 
 
 async def _serve_files(
-    log: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    log: Path, held: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         while True:
@@ -177,19 +188,21 @@ async def _serve_files(
                 f"Accept-Ranges: bytes\r\nContent-Length: {stop - start}\r\n\r\n".encode()
             )
             for offset in range(start, stop, _PIECE):
+                while offset >= _HELD_AT and held.exists():
+                    await asyncio.sleep(_PIECE_SECONDS)
                 writer.write(body[offset : min(offset + _PIECE, stop)])
                 await writer.drain()
                 await asyncio.sleep(_PIECE_SECONDS)
     writer.close()
 
 
-async def _main(control: Path, log: Path) -> None:
+async def _main(control: Path, log: Path, held: Path) -> None:
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(lambda: _Names(control), local_addr=(ADDRESS, 53))
-    await asyncio.start_server(lambda r, w: _serve_files(log, r, w), ADDRESS, PORT)
+    await asyncio.start_server(lambda r, w: _serve_files(log, held, r, w), ADDRESS, PORT)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(_main(*map(Path, sys.argv[1:])))

@@ -120,7 +120,7 @@ class _Running:
         """Start it, and wait until it listens."""
         assert PROGRAM is not None
         self._process = subprocess.Popen([PROGRAM, "-c", str(self._configuration), "-e", "stderr"])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self._port), 1).close()
@@ -131,4 +131,4 @@ class _Running:
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)

@@ -46,7 +46,7 @@ async def proxy(folder: Path, login: str = "") -> AsyncIterator[ProxyProcess]:
 
 
 async def _until_it_listens(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

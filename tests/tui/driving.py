@@ -17,7 +17,7 @@ from rheo_tui.widgets.line_view import LineView
 from rheo_tui.widgets.table import DownloadTable
 from tests.tui.fake_service import FakeService
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:

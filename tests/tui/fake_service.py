@@ -140,7 +140,11 @@ class FakeService:
             return None
         self.configs[download_id] = config
         name = printable(config.get_destination_filename())
-        self.change(download_id, url=redact_url(config.source), name=name, priority=config.priority)
+        status = DownloadStatus.QUEUED if row.status.is_terminal else row.status
+        self.change(
+            download_id, url=redact_url(config.source), name=name, priority=config.priority,
+            status=status,
+        )  # fmt: skip
         return download_id
 
     async def history(
@@ -400,11 +404,15 @@ class FakeService:
         if ids is None:
             self._record("set_speed_limit", bytes_per_second)
             self._limit = bytes_per_second
+            self.settings = self.settings.model_copy(update={"speed_limit": bytes_per_second})
             self._revision += 1
             return
         self._record("limit_each", (bytes_per_second, list(ids)))
         for row in ids:
             self.change(row, speed_limit_bps=bytes_per_second)
+
+    async def follow_schedule(self) -> None:
+        self._record("follow_schedule")
 
     async def lift_host_limits(self) -> list[str]:
         self._record("lift_host_limits")

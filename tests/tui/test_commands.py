@@ -322,6 +322,17 @@ async def test_set_changes_a_setting_at_once() -> None:
         assert app.service.settings.max_concurrent == 5
 
 
+@pytest.mark.parametrize("name", ["schedule", "on_complete"])
+async def test_none_empties_a_setting_that_is_shown_as_none(name: str) -> None:
+    values = {"schedule": "08:00-18:00 2M", "on_complete": "notify-send done"}
+    async with running() as app:
+        await app.command(f"set {name} {values[name]}")
+        await app.until(lambda: getattr(app.service.settings, name))
+        await app.command(f"set {name} none")
+        await app.until(lambda: not getattr(app.service.settings, name))
+        await app.until(lambda: f"{name} is none now." in app.messages())
+
+
 async def test_tab_and_filter_by_command() -> None:
     async with running(FakeService(tabs={"Big": "size>5m"})) as app:
         await app.fill(2)

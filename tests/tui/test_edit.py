@@ -43,26 +43,14 @@ def problem(screen: EditScreen, name: str) -> str:
     return str(line.render()) if line.display else ""
 
 
-@pytest.mark.parametrize("auth", ["basic", "any"])
+@pytest.mark.parametrize("auth", ["basic", "any", "digest"])
 @pytest.mark.parametrize("login", ["", "me", "me:secret"])
 def test_another_login_is_not_sent_by_the_scheme_of_a_list(auth: str, login: str) -> None:
-    """The settings may require digest for it."""
     config = FileConfig(url=URL, request={"user": "x:y", "auth": auth})
-    assert edited(config, {"login": login}).request.auth is None
-    assert edited(config, {"login": "x:y"}).request.auth == auth  # nothing has changed
-    strict = FileConfig(url=URL, request={"user": "x:y", "auth": "digest"})
-    assert edited(strict, {"login": login}).request.auth == "digest"
-
-
-@pytest.mark.parametrize("auth", ["basic", "any"])
-@pytest.mark.parametrize("login", ["", "me@", "me:secret@"])
-def test_another_link_is_not_fetched_by_the_scheme_of_a_list(auth: str, login: str) -> None:
-    theirs = FileConfig(url="https://x:y@example.org/a", request={"auth": auth})
-    renewed = FileConfig(url="https://example.org/a").renewed_by(theirs)
-    assert renewed.request.auth == auth
-    link = f"https://{login}example.org/b"
-    for config in (theirs, renewed):
-        assert edited(config, {"link": link}).options_for(link).auth is None
+    theirs = config.model_copy(update={"list_options": ("auth",)})
+    assert edited(theirs, {"login": login}).request.auth is None
+    assert edited(theirs, {"login": "x:y"}).request.auth == auth  # nothing has changed
+    assert edited(config, {"login": login}).request.auth == auth  # the user chose it
 
 
 @pytest.mark.parametrize("status", [s for s in DownloadStatus if s is not DownloadStatus.COMPLETED])

@@ -325,6 +325,29 @@ async def test_empty_fields_show_what_is_usual() -> None:
         assert width > len("~/Downloads")  # and nothing is cut off
 
 
+async def test_a_mistake_takes_no_space_from_long_names() -> None:
+    names = [f"a-long-name-of-film-number-{at}-2026.iso" for at in (1, 2)]
+    async with running(size=(80, 24)) as app:
+        app.main.open_add("\n".join(["ftp://b", *(f"https://example.org/{n}" for n in names)]))
+        await app.until(lambda: "2 to add" in app.screen_text())
+        table = app.screen_text().partition("Verdict")[2]
+        assert all(f" {name} " in table for name in names)
+        assert "has scheme 'ftp'; only" in table
+
+
+@pytest.mark.parametrize("has_size", [True, False])
+async def test_names_take_the_space_of_a_column_without_sizes(has_size: bool) -> None:
+    name = "a-long-name-of-a-release-2026.iso"
+    link = f"https://example.org/{name}"
+    line = f'{{"url": "{link}", "size_bytes": 5}}' if has_size else link
+    async with running(size=(80, 24)) as app:
+        app.main.open_add(f"{line}\nftp://example.org/b")
+        await app.until(lambda: "1 to add" in app.screen_text())
+        shown = app.screen_text()
+        assert (" Size " in shown) is has_size
+        assert (f" {name} " in shown.partition("Verdict")[2]) is not has_size
+
+
 @pytest.mark.parametrize(("size", "least"), [((80, 24), 38), ((40, 10), 26), ((200, 50), 60)])
 async def test_the_folder_has_room_for_a_path_while_it_is_typed(
     size: tuple[int, int], least: int

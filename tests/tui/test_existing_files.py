@@ -85,7 +85,7 @@ async def test_each_link_gets_the_choice_of_the_user(
         await paste(app, *urls, fresh)
         await app.press("enter")
         assert isinstance(app.app.screen, AddScreen)
-        message = "Added 1 download. 4 files already exist: choose below."
+        message = "Added 1 download. 4 files are already there: choose below."
         await app.until(lambda: message in app.screen_text())
         assert not app.app._notifications  # a toast would cover the keys
         assert app.app.screen.query_one(LinksArea).text == "\n".join(urls)
@@ -190,7 +190,7 @@ async def test_a_list_file_asks_in_the_same_way(server: MisbehavingServer, tmp_p
         await app.press("enter")
         assert isinstance(app.app.screen, LoadScreen)
         count = app.app.screen.query_one(".verdict-count", Static)
-        assert "2 files already exist: choose below." in str(count.content)
+        assert "2 files are already there: choose below." in str(count.content)
         assert not app.app._notifications  # a toast would cover the keys
         await app.press("o", "s", "ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
@@ -330,6 +330,7 @@ async def test_overwrite_does_not_follow_a_download_to_another_file(
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize("place_of_other", ["isos", "elsewhere"])
 @pytest.mark.parametrize("key", ["o", "O", "a", "r"])
+@pytest.mark.halved("key", "place_of_other", "is_there")
 async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
     server: MisbehavingServer, tmp_path: Path, key: str, place_of_other: str, is_there: bool
 ) -> None:

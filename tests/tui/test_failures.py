@@ -85,6 +85,20 @@ async def test_a_group_is_retried_removed_or_marked() -> None:
         assert app.main.model.marked == set(ids[:3])
 
 
+async def test_the_numbers_of_groups_are_aligned() -> None:
+    async with running() as app:
+        ids = await app.fill(12)
+        for download_id in ids[:11]:
+            app.service.fail(download_id, HttpStatusError(403, "Forbidden"))
+        app.service.fail(ids[11], HttpStatusError(500, "Internal Server Error"))
+        await app.update()
+        groups = (await opened(app)).query_one(OptionList).options
+        assert [str(each.prompt) for each in groups] == [
+            "11 × 403 Forbidden from example.org",
+            " 1 × 500 Internal Server Error from example.org",
+        ]
+
+
 async def test_the_keys_in_the_advice_work_there() -> None:
     async with running() as app:
         ids = await app.fill(3)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import pytest
 from textual.widgets import Input
 
-from rheo_core.domain import DownloadStatus
+from rheo_core.domain import DownloadStatus, FileConfig
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
 from rheo_core.domain.urls import host_of
 from rheo_tui.app import RheoApp
 from rheo_tui.screens.add import AddScreen
+from rheo_tui.screens.confirm import ConfirmScreen
 from rheo_tui.tabs import ALL, BY_ID
 from rheo_tui.widgets.command_line import CommandLine
 from rheo_tui.widgets.footer import StatusFooter
@@ -241,6 +242,9 @@ async def test_tabs_by_key_and_click_and_back() -> None:
         assert app.table.model.shown == []
         assert any("Nothing in the tab “Active”" in line for line in app.lines())
         await app.press("escape")
+        assert app.table.model.tab is BY_ID["active"]  # the next key acts in this tab
+        assert app.messages() == "Press 1 to show all downloads."
+        await app.press("1")
         assert app.table.model.tab is ALL
         place = app.main.query_one(TabBar).render().plain.index("4 Failed")
         await app.pilot.click(TabBar, offset=(place, 0))
@@ -267,6 +271,52 @@ async def test_the_fold_opens_by_key_and_click_and_stands_for_its_group() -> Non
         assert sorted(app.called("remove")[0]) == sorted([first, second])
         await app.press("u")
         assert app.table.model.finished == 2
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_the_cursor_never_goes_to_the_fold_by_itself(at: int) -> None:
+    async with running() as app:
+        ids = await app.fill(3)
+        await app.press(*["down"] * at)
+        app.service.change(ids[at], status=DownloadStatus.COMPLETED)
+        await app.update()
+        app.table._release()
+        app.table._tick()
+        assert app.table.model.finished == 1
+        assert app.table.current and app.table.current.id == ids[(1, 2, 1)[at]]
+
+
+@pytest.mark.parametrize(
+    ("key", "call", "title"),
+    [("x", "remove", "Remove from the list?"), ("A", "add_again", "Download again?")],
+)
+async def test_a_key_on_the_fold_changes_many_downloads_only_after_a_question(
+    key: str, call: str, title: str
+) -> None:
+    async with running() as app:
+        ids = await app.fill(25)
+        for done in ids[:20]:
+            app.service.change(done, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("G", key, "u")
+        assert len(app.called(call)) == 1
+        app.table._release()
+        for done in ids[:21]:
+            app.service.change(done, status=DownloadStatus.COMPLETED)
+        await app.update()
+        for answer in ("n", "escape", "y"):
+            app.service.calls.clear()
+            app.table.cursor = 4
+            await app.press(key)
+            await app.until(lambda: isinstance(app.app.screen, ConfirmScreen))
+            assert title in (text := app.screen_text())
+            assert "This changes all 21" in text
+            await app.press(answer)
+            if answer == "y":
+                await app.until(lambda: app.called(call))
+            else:
+                await app.until(lambda: app.messages() == "Nothing was changed.")
+                assert not app.service.calls
 
 
 async def test_rows_do_not_jump_under_the_keys() -> None:
@@ -339,6 +389,64 @@ async def test_a_retry_that_fails_again_says_so_until_the_next_key() -> None:
         app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
         await app.update()
         assert "failed again" not in footer(app)
+
+
+@pytest.mark.parametrize("key", ["r", "e"])
+async def test_feedback_says_that_the_download_is_done_meanwhile(key: str) -> None:
+    async with running() as app:
+        ids = await app.fill(1)
+        app.service.fail(ids[0], HttpStatusError(401, "Unauthorized"))
+        await app.update()
+        await app.press(key)
+        if key == "e":
+            await app.until(lambda: getattr(app.app.screen, "_config", None) is not None)
+            await app.press(*"me:pw", "enter")
+            await app.until(lambda: app.app.screen is app.main)
+        await app.until(lambda: "ueued again" in footer(app))
+        app.service.change(ids[0], status=DownloadStatus.COMPLETED)
+        await app.update()
+        assert app.messages() == "file-00000.iso is done."
+
+
+async def test_undo_says_that_a_removed_download_that_ran_waits_for_a_slot() -> None:
+    class OneSlot(FakeService):
+        async def restore(self, ids: Sequence[str]) -> int:
+            count = await super().restore(ids)
+            for each in ids:
+                self.change(each, status=DownloadStatus.QUEUED)
+            return count
+
+    async with running(OneSlot(max_concurrent=1)) as app:
+        first, second, third = await app.fill(3)
+        app.service.change(first, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7)
+        await app.update()
+        await app.press("g", "x", "u")
+        assert app.messages() == "Undid the removal of file-00000.iso."  # it starts at once
+        await app.press("g", "x")
+        app.service.change(second, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7)
+        await app.press("u")
+        expected = "Undid the removal of file-00000.iso. It waits for a free slot."
+        assert app.messages() == expected
+        await app.press("g", "x", "x")
+        app.service.change(third, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7)
+        await app.update()
+        await app.press("u")
+        assert "free slot" in app.messages()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_a_long_name_leaves_space_for_keys(width: int) -> None:
+    name = "long-name-of-a-release-with-many-words-in-it-2026-final.iso"
+    config = FileConfig(url=f"https://example.org/{name}")
+    async with running(configs=[config], size=(width, 24)) as app:
+        await app.until(lambda: app.table.current)
+        for keys, words in ((["x"], "Removed"), (["u"], "Undid"), (["plus"], "Priority is 2")):
+            await app.press(*keys)
+            await app.until(lambda words=words: words in footer(app))
+            assert "\n" not in footer(app)
+            assert "final.iso" in footer(app)
+            if width > 60:
+                assert "? help" in footer(app)
 
 
 async def test_a_retry_that_fails_before_its_feedback_says_so_too() -> None:

@@ -15,6 +15,7 @@ import send2trash
 
 from rheo_core.config.settings import build_settings
 from rheo_core.domain import DownloadStatus, FileConfig, FileExistsStrategy, HashConfig
+from rheo_core.downloads import existing_file_check
 from rheo_tui.action_handlers import DownloadHandlers
 from rheo_tui.existing_files import Choice, Decision
 from rheo_tui.screens.confirm import ConfirmScreen
@@ -153,10 +154,6 @@ async def test_a_file_that_is_gone_is_named_and_its_row_stays(
     assert len((await service.snapshot()).downloads) == 1
 
 
-def overwrite_in_place(path: Path) -> None:
-    path.write_text("edited by the user")
-
-
 def replace(path: Path) -> None:
     path.unlink()
     path.write_text("of another program")
@@ -166,6 +163,18 @@ def replace_by_same_size(path: Path) -> None:
     path.unlink()
     path.write_text("x")
     os.utime(path, (time.time() + 60, time.time() + 60))
+
+
+def replace_at_once(path: Path) -> None:
+    """Move another file of the same size to the name, as `mv mine.img f.bin` does."""
+    (other := path.with_name("mine")).write_text("y")
+    other.rename(path)
+
+
+def replace_by_copy_of_attributes(path: Path) -> None:
+    """Move the file of another link there."""
+    replace_at_once(path)
+    os.setxattr(path, "user.rheo.source", b"0" * 32)
 
 
 def remove_attributes(path: Path) -> None:
@@ -178,7 +187,17 @@ def remove_attributes(path: Path) -> None:
     copy.rename(path)
 
 
-@pytest.mark.parametrize("change", [replace, replace_by_same_size])
+CHANGES = [
+    replace,
+    replace_by_same_size,
+    replace_at_once,
+    replace_by_copy_of_attributes,
+    remove_attributes,
+]
+
+
+@pytest.mark.parametrize("has_attributes", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
 async def test_a_file_of_another_program_is_not_deleted(
     service: LocalService,
     server: MisbehavingServer,
@@ -186,8 +205,11 @@ async def test_a_file_of_another_program_is_not_deleted(
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Path], None],
+    has_attributes: bool,
 ) -> None:
     monkeypatch.setattr(send2trash, "send2trash", no_trash)
+    if not has_attributes:
+        monkeypatch.setattr(existing_file_check, "source_at", lambda _: None)
     ids = await done(service, server, until, "a")
     change(file := tmp_path / "files" / "a")
     theirs = file.read_text()
@@ -197,18 +219,16 @@ async def test_a_file_of_another_program_is_not_deleted(
     assert file.read_text() == theirs
 
 
-@pytest.mark.parametrize("change", [overwrite_in_place, remove_attributes])
-async def test_the_downloaded_file_is_deleted_whatever_its_attributes(
+async def test_the_downloaded_file_is_deleted_after_a_change_in_place(
     service: LocalService,
     server: MisbehavingServer,
     tmp_path: Path,
     until: Until,
     monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[Path], None],
 ) -> None:
     monkeypatch.setattr(send2trash, "send2trash", no_trash)
     ids = await done(service, server, until, "a")
-    change(tmp_path / "files" / "a")
+    (tmp_path / "files" / "a").write_text("edited by the user")
     assert (await DownloadHandlers(service, UndoStack()).delete_files(ids)).ids == tuple(ids)
 
 
@@ -314,6 +334,29 @@ async def test_an_overwrite_is_not_repeated_unless_the_user_says_so_again(
     await until(lambda: (stats := service._manager.stats).skipped + stats.completed == 1)
     await service.close()
     assert file.read_text() == "the second of the user"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "text"),
+    [
+        (["its login was not stored"], "existing file is kept. Its login was not stored."),
+        (["file exists; its headers were not stored"], "Its headers were not stored."),
+        ([""], "existing file is kept."),
+        (
+            ["its login was not stored", "", "its headers were not stored"],
+            "kept. The logins or headers of 2 downloads were not stored.",
+        ),
+    ],
+)
+async def test_a_lost_login_is_reported_when_its_download_is_queued_again(
+    reasons: list[str], text: str
+) -> None:
+    async with running() as app:
+        for row, reason in zip(await app.fill(len(reasons)), reasons, strict=True):
+            app.service.change(row, status=DownloadStatus.COMPLETED, reason=reason)
+        await app.update()
+        await app.press("enter", "asterisk", "A")
+        await app.until(lambda: app.messages().endswith(text))
 
 
 async def test_keys_for_finished_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

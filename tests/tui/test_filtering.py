@@ -52,6 +52,13 @@ async def test_conditions_filter_while_they_are_typed() -> None:
         assert app.table.model.shown == [ids[3], ids[7]]
 
 
+async def test_the_examples_of_conditions_fit_into_eighty_columns() -> None:
+    async with running(size=(80, 24)) as app:
+        await app.press("slash")
+        await app.until(lambda: hint(app))
+        assert f"{hint(app).strip()} " in app.screen_text()
+
+
 async def test_enter_shows_a_condition_that_is_not_valid() -> None:
     async with running() as app:
         await app.fill(5)

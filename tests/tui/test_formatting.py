@@ -110,14 +110,14 @@ def test_rough_durations(seconds: float, text: str) -> None:
     assert time_left_text(seconds) == text
 
 
-@pytest.mark.parametrize("width", range(1, 40))
 @pytest.mark.parametrize(
     "name",
     ["a.iso", "a-very-long-name-indeed.tar.xz", "東京オリンピック開会式.mkv", "e\u0301" * 30],
 )
-def test_cut_names_take_exactly_their_width(name: str, width: int) -> None:
-    assert cell_len(fit_middle(name, width)) == width
-    assert cell_len(fit(name, width)) == width
+def test_cut_names_take_exactly_their_width(name: str) -> None:
+    for width in range(1, 40):
+        assert cell_len(fit_middle(name, width)) == width
+        assert cell_len(fit(name, width)) == width
 
 
 def test_the_middle_goes_and_the_extension_stays() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from textual import events
+from textual.containers import VerticalScroll
 from textual.widgets import Input, OptionList, TextArea
 
 from rheo_core.domain.exceptions import HttpStatusError
@@ -168,3 +169,16 @@ async def test_links_that_are_pasted_into_the_help_are_added(opening: list[str])
         assert app.app.screen.query_one(TextArea).text == "https://example.org/a.iso"
         await app.press("ctrl+s")
         await app.until(lambda: app.app.screen is app.main)
+
+
+async def test_a_search_takes_no_slash_at_its_beginning_and_end_scrolls_to_the_end() -> None:
+    async with running(size=(60, 20)) as app:
+        await app.press("?", "slash", *"filter")
+        screen = app.app.screen
+        assert screen.query_one(Input).value == "filter"
+        assert "No action" not in app.screen_text()
+        await app.press("escape", "end")
+        scroll = screen.query_one(VerticalScroll)
+        assert scroll.scroll_target_y == scroll.max_scroll_y > 0
+        await app.press("home")
+        assert scroll.scroll_target_y == 0

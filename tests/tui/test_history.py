@@ -101,6 +101,20 @@ async def test_a_narrow_list_shows_the_time_of_today() -> None:
         assert clock_text(now - 200_000)[:10] in text
 
 
+async def test_a_narrow_list_gives_names_the_space_that_the_times_leave() -> None:
+    names = ["report-2019.txt", "report-2020.txt"]
+    rows = [ended(at, name=name, finished_at=time.time()) for at, name in enumerate(names)]
+    async with running(with_history(*rows), size=(40, 10)) as app:
+        shown = await opened(app)
+        await app.until(lambda: len(shown.rows) == 2)
+        assert all(name in app.screen_text() for name in names)
+        shown.append([ended(3, name="older.txt")])  # on another day, which takes more space
+        await app.pilot.pause()
+        texts = [str(shown.get_option_at_index(at).prompt) for at in range(3)]
+        assert [text.rstrip()[-2:].isdigit() for text in texts] == [True] * 3
+        assert not any(name in text for name in names for text in texts)
+
+
 async def test_the_search_is_live_and_escape_ends_it() -> None:
     async with running(with_history(*map(ended, range(30)))) as app:
         shown = await opened(app)

@@ -1,6 +1,6 @@
 """The inspector: five pages about the download in view, by keys and mouse, on all sizes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.widgets import Static
 
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import DownloadStatus, FileConfig
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.inspector_details import (
     ConnectionDetails,
     DownloadDetails,
@@ -232,6 +232,39 @@ def test_the_graph_ends_now_only_while_it_runs(status: DownloadStatus, end: str)
     text = captured.get()
     assert text.rstrip().endswith(end)
     assert "idle for 1 s" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "total", "words"),
+    [
+        (None, 5_000_000, "limit 5 MB/s (all)"),
+        (300_000, None, "limit 300 kB/s"),
+        (300_000, 5_000_000, "limit 300 kB/s · limit 5 MB/s (all)"),
+    ],
+)
+def test_the_page_of_the_speed_names_each_limit_in_force(
+    own: int | None, total: int | None, words: str
+) -> None:
+    lines = _speed_lines(row(0, speed_limit_bps=own), (9.0, 9.0), total)
+    assert lines[1] == f"mean 9 B/s · peak 9 B/s · {words}"
+
+
+def test_the_graph_of_a_young_download_begins_at_the_left() -> None:
+    speeds = (0.0, 0.0, 4.0, 8.0, 8.0)  # before the first data, nothing is idle
+    lines = _speed_lines(row(0, status=DownloadStatus.IN_PROGRESS), speeds)
+    assert lines[1] == "mean 4 B/s · peak 8 B/s"
+    assert [line.rstrip("⠀") for line in lines[2:7]] == ["⠀⢸⡇", "⠀⢸⡇", "⠀⣼⡇", "⠀⣿⡇", "⠀⣿⡇"]
+    assert lines[7] == "-5 s now"
+
+
+def _speed_lines(
+    row: DownloadSnapshot, speeds: Sequence[float], total: int | None = None
+) -> list[str]:
+    samples = tuple(Sample(each, 1) for each in speeds)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(speed(Inspected(row, "", None, samples, total_limit=total), _plain, 80))
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def _plain(_: str) -> Style:

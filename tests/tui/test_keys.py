@@ -345,7 +345,7 @@ async def test_command_line() -> None:
         assert not line.display
         await app.command("limit all 2M")
         assert app.called("set_speed_limit") == [2_000_000]
-        assert "Speed limit is 2 MB/s for all downloads until you quit." in app.messages()
+        assert "Speed limit is 2 MB/s for all downloads." in app.messages()
 
 
 async def test_commands_for_marked_or_selected_downloads() -> None:

@@ -239,7 +239,7 @@ async def test_the_limit_is_for_all_where_the_selection_has_ended() -> None:
         await app.press("L")
         assert isinstance(app.app.screen, MenuScreen)
         shown = app.app.export_screenshot().replace("&#160;", " ")
-        assert "Limit all downloads together (Ended: file-00000.iso" in shown
+        assert "Limit all together (Ended: file-00000.iso" in shown
         await app.press(*"1M", "enter")
         await app.until(lambda: app.called("set_speed_limit") == [1_000_000])
         assert not app.called("limit_each")

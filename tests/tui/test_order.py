@@ -196,28 +196,46 @@ def test_any_number_of_extensions_is_counted_in_bounded_memory() -> None:
     assert (totals.guessed_bytes, totals.total_bytes) == (0, 0)
 
 
-def test_downloads_of_unknown_size_count_as_large_as_the_others() -> None:
+@pytest.mark.parametrize("extension", ["", ".txt"])
+def test_downloads_of_unknown_size_count_as_large_as_the_others(extension: str) -> None:
     totals = Totals()
 
-    def numbers() -> tuple[int | None, float | None]:
-        return totals.guessed_bytes, totals.fraction
+    def numbers() -> tuple[int | None, int | None, float | None]:
+        return totals.guessed_bytes, totals.guessed_left_bytes, totals.fraction
 
-    assert numbers() == (0, None)  # nothing to download
+    assert numbers() == (0, 0, None)  # nothing to download
     unknown = [
-        row(0, status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7),
-        row(1),
-        row(2, status=DownloadStatus.PAUSED),
+        row(0, name=f"a{extension}", status=DownloadStatus.IN_PROGRESS, bytes_downloaded=7),
+        row(1, name=f"b{extension}"),
+        row(2, name=f"c{extension}", status=DownloadStatus.PAUSED),
     ]
     for each in unknown:
         totals.add(each)
-    assert numbers() == (None, None)  # 7 of nobody knows how many
-    done = row(3, status=DownloadStatus.COMPLETED, bytes_downloaded=93)
-    totals.add(done)
-    assert numbers() == (279, 100 / 379)
-    assert totals.guessed_left_bytes == 186  # the paused one does not move
+    assert numbers() == (None, None, None)  # 7 of nobody knows how many
+    films = [
+        row(at, name=f"{at}.iso", status=DownloadStatus.COMPLETED, bytes_downloaded=each)
+        for at, each in enumerate((93, 100, 107), 3)
+    ]
+    totals.add(films[0])
+    assert numbers() == (None, None, None)  # one size is not enough for three others
+    totals.add(films[1])
+    assert numbers() == (None, 193, None)  # the paused one does not move
+    totals.add(films[2])
+    assert numbers() == (300, 200, 307 / 607)
     for each in unknown:
         totals.remove(each)
-    assert numbers() == (0, 1.0)
+    assert numbers() == (0, 0, 1.0)
+
+
+def test_three_films_say_nothing_about_reports_until_one_of_these_is_known() -> None:
+    totals = Totals()
+    for at in range(3):
+        totals.add(row(at, name=f"{at}.iso", total_bytes=60_000_000))
+    for at in range(3, 203):
+        totals.add(row(at, name=f"{at}.txt"))
+    assert (totals.guessed_bytes, totals.fraction, totals.unknown) == (None, None, 200)
+    totals.replace(row(3, name="3.txt"), row(3, name="3.txt", total_bytes=40_000))
+    assert totals.guessed_bytes == 199 * 40_000
 
 
 async def test_keys_go_to_the_next_active_and_the_next_failed_download() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from textual.events import MouseMove
 
+from rheo_core.domain import DownloadStatus
 from rheo_tui.columns import COLUMNS
 from rheo_tui.table_model import TableModel
 from rheo_tui.widgets.header import SummaryHeader
@@ -101,6 +102,20 @@ async def test_marks_by_pattern(pattern: str, expected: list[int]) -> None:
         await app.press("&", *pattern, "enter")
         assert marked(app) == list(expected)
         assert f"that match “{pattern}”" in app.messages()
+
+
+async def test_marks_by_pattern_name_the_matches_under_the_fold() -> None:
+    async with running() as app:
+        ids = await app.fill(5)
+        for each in ids[:3]:
+            app.service.change(each, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.press("&", *"iso", "enter")
+        await app.until(lambda: "Marked 2 downloads" in app.messages())
+        assert "that match “iso”; 3 done ones are not shown." in app.messages()
+        await app.press("escape", "G", "enter")  # opens the fold
+        await app.press("&", *"iso", "enter")
+        await app.until(lambda: "Marked 5 downloads that match “iso”." in app.messages())
 
 
 async def test_marks_survive_filter_and_sort_and_are_counted() -> None:

@@ -49,7 +49,7 @@ def shown(snapshot: Snapshot) -> dict[str, DownloadStatus]:
 
 
 async def until_shows(viewer: ReadOnlyService, condition: Callable[[Snapshot], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition(await viewer.snapshot()):
             await asyncio.sleep(0.01)
 

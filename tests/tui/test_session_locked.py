@@ -9,6 +9,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from rheo_core.domain import FileConfig, RheoError
+from rheo_core.domain.exceptions import HttpStatusError
 from rheo_tui.action_reasons import Context
 from rheo_tui.actions import ACTIONS, BY_ID
 from rheo_tui.app import RheoApp
@@ -151,6 +152,18 @@ async def test_keys_of_the_history_change_nothing_either() -> None:
             await app.press(key)
             assert f"Cannot change the history: {READ_ONLY}." in app.messages()
         assert not app.called("add_again") and not app.called("forget")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_no_key_is_advised_that_does_nothing_there(read_only: bool) -> None:
+    service = FakeService()
+    async with running(service, size=(120, 36)) as app:
+        (only,) = await app.fill(1)
+        service.read_only = read_only
+        service.fail(only, HttpStatusError(503, "Service Unavailable"))
+        await app.update()
+        await app.until(lambda: "503 Service Unavailable" in app.screen_text())
+        assert ("Press r to retry." in app.screen_text()) is not read_only
 
 
 def test_every_action_that_changes_something_is_disabled() -> None:

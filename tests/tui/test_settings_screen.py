@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from rheo_core.config.settings import GROUPS, Settings
+from rheo_tui.screens.key_editor import KeyEditorScreen
 from rheo_tui.screens.settings import SettingsScreen
 from rheo_tui.setting_texts import TABLES, Setting, all_settings, changed
 from rheo_tui.themes import NAMES
+from rheo_tui.widgets.choice_list import ChoiceList
 from tests.tui.driving import Driver, running
 from tests.tui.fake_service import FakeService
 
@@ -78,6 +80,17 @@ async def test_a_change_is_checked_while_typing_and_saved() -> None:
         assert app.app.screen is app.main
 
 
+@pytest.mark.parametrize(
+    ("words", "label"), [("parallel", "Parallel downloads"), ("colours", "Colours")]
+)
+async def test_a_value_has_its_name_in_sight_on_the_smallest_screen(words: str, label: str) -> None:
+    async with running(size=(40, 10)) as app:
+        await edit(app, words)
+        assert f" Settings: {label} " in app.screen_text()
+        await app.press("escape")
+        assert " Settings ─" in app.screen_text()
+
+
 async def test_what_was_typed_stays_after_esc() -> None:
     async with running() as app:
         screen = await edit(app, "parallel", "9", "9", "escape")
@@ -125,6 +138,29 @@ async def test_the_help_line_explains_the_setting_under_the_cursor() -> None:
         assert screen.query_one("#settings-list", OptionList).option_count == 0
         await app.press("enter", "escape", "escape")
         assert app.app.screen is app.main
+
+
+async def test_a_search_takes_no_slash_at_its_beginning_and_end_goes_to_the_last() -> None:
+    async with running() as app:
+        await app.press(",", "slash", *"th/eme")
+        assert app.app.screen.query_one("#settings-search", Input).value == "th/eme"
+        help_line = app.app.screen.query_one("#settings-help", Static)
+        assert not str(help_line.content)  # of a setting that is not shown any more
+        await app.press("escape", "end")
+        options = app.app.screen.query_one("#settings-list", ChoiceList)
+        assert options.highlighted == options.option_count - 1
+        await app.press("home")
+        assert options.highlighted == 1
+
+
+async def test_one_esc_leaves_the_keys_and_one_the_settings() -> None:
+    async with running() as app:
+        await app.press(",", *"key", "enter")
+        await app.until(lambda: isinstance(app.app.screen, KeyEditorScreen))
+        await app.press("escape")
+        await app.until(lambda: isinstance(app.app.screen, SettingsScreen))
+        await app.press("escape")
+        await app.until(lambda: app.app.screen is app.main)
 
 
 async def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:

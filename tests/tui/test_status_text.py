@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from rheo_core.domain import DownloadSnapshot, DownloadStats, DownloadStatus, Snapshot
+from rheo_core.domain.downloads import NOT_STORED
 from rheo_core.domain.exceptions import HttpStatusError
 from rheo_core.domain.hosts import HostWait
 from rheo_tui.status_text import Waiting, countdown_text, retries_text, status_text
@@ -143,14 +144,65 @@ def test_what_has_no_column_stands_in_the_status() -> None:
         assert status_text(running, Waiting(), 0.0, columns).full == text
 
 
-def test_a_retry_shows_cause_and_turn() -> None:
-    retrying = row()._replace(
-        status=DownloadStatus.RETRYING,
-        retry_at=12.2,
-        failures=2,
-        max_attempts=6,
-        **facts_of(HttpStatusError(503, "Service Unavailable")),
+RETRYING = row()._replace(
+    status=DownloadStatus.RETRYING,
+    retry_at=12.2,
+    failures=2,
+    max_attempts=6,
+    **facts_of(HttpStatusError(503, "Service Unavailable")),
+)
+
+
+@pytest.mark.parametrize(
+    ("speed_bps", "width", "text"),
+    [
+        (2_000_000.0, 19, "66%  2 s  2.0 MB/s"),
+        (2_000_000.0, 18, "66%  2 s  2.0 MB/s"),
+        (899_400.0, 19, "66% 2 s 899.4 kB/s"),
+        (899_400.0, 17, "66%  2 s"),  # instead of a speed without its unit
+        (2_000_000.0, 8, "66%  2 s"),
+    ],
+)
+def test_a_narrow_status_has_whole_facts(speed_bps: float, width: int, text: str) -> None:
+    running = row()._replace(
+        status=DownloadStatus.IN_PROGRESS,
+        bytes_downloaded=66,
+        total_bytes=100,
+        speed_bps=speed_bps,
+        eta_seconds=2.0,
     )
+    assert status_text(running, Waiting(), 0.0, {"size"}).fitting(width) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (30, "HTTP 503 · 2 of 5 in 12 s"),
+        (31, "HTTP 503 · retry 2 of 5 in 12 s"),
+        (24, "HTTP 503 · 2 of 5"),
+        (16, "HTTP 503 · 2 of 5"),  # cut by the column, after the cause
+    ],
+)
+def test_a_narrow_retry_has_whole_words(width: int, text: str) -> None:
+    assert status_text(RETRYING, Waiting(), 0.0).fitting(width) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (41, "waiting: host limit 1 of 1 after HTTP 429"),
+        (40, "waiting: 429 · host 1 of 1"),
+        (25, "429 · host 1 of 1"),
+        (9, "429 · host 1 of 1"),  # cut by the column, after the cause
+    ],
+)
+def test_a_wait_for_a_host_says_as_much_as_fits(width: int, text: str) -> None:
+    waiting = Waiting({"example.org:443": HostWait(1, 1, "HTTP 429", 40.0)})
+    assert status_text(row(), waiting, 0.0, {"left"}).fitting(width) == text
+
+
+def test_a_retry_shows_cause_and_turn() -> None:
+    retrying = RETRYING
     assert status_text(retrying, Waiting(), 0.0).full == "HTTP 503 · retry 2 of 5 in 12 s"
     assert (
         status_text(retrying, Waiting(), 0.0, {"left", "speed"}).full == "HTTP 503 · retry 2 of 5"
@@ -184,6 +236,23 @@ def test_a_failure_shows_its_cause_and_no_word_before_it() -> None:
     assert status_text(failed, Waiting(), 0.0).full == "404 Not Found"
     kept = failed._replace(reason="kept as f.unverified")
     assert status_text(kept, Waiting(), 0.0).full == "404 Not Found · kept as f.unverified"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "full", "short"),
+    [
+        (DownloadStatus.COMPLETED, "", "done", "done"),
+        (DownloadStatus.COMPLETED, f"its login was {NOT_STORED}",
+         "done: its login was not stored", "done"),
+        (DownloadStatus.SKIPPED, f"file exists; its login was {NOT_STORED}",
+         "skipped: file exists; its login was not stored", "skipped: file exists"),
+    ],
+)  # fmt: skip
+def test_a_lost_login_stands_where_there_is_space(
+    status: DownloadStatus, reason: str, full: str, short: str
+) -> None:
+    text = status_text(row(reason)._replace(status=status), Waiting(), 0.0)
+    assert (text.full, text.short) == (full, short)
 
 
 def test_a_full_disk_makes_a_download_wait() -> None:

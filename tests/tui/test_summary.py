@@ -80,15 +80,15 @@ def test_the_graph_rises_to_the_limit_if_it_is_in_sight(limit: int | None, graph
     assert texts(steady, 140)[1].rstrip().endswith(graph)
 
 
-@pytest.mark.parametrize("width", [*range(20, 60), 80, 100, 120, 139, 200, 300])
 @pytest.mark.parametrize("height", [1, 2])
 @pytest.mark.parametrize(
     "summary", [Summary(), BUSY, Summary(folder="~/東京/" + "長い" * 40, marked=14, hidden_marks=3)]
 )
-def test_every_line_fits(summary: Summary, width: int, height: int) -> None:
-    lines = texts(summary, width, height)
-    assert len(lines) == height
-    assert all(cell_len(line) <= width for line in lines)
+def test_every_line_fits(summary: Summary, height: int) -> None:
+    for width in [*range(20, 60), 80, 100, 120, 139, 200, 300]:
+        lines = texts(summary, width, height)
+        assert len(lines) == height, width
+        assert all(cell_len(line) <= width for line in lines), width
 
 
 def test_progress_and_speed_stay_on_the_narrowest_screen() -> None:
@@ -112,7 +112,7 @@ def test_the_time_left_counts_downloads_of_unknown_size() -> None:
     known = Summary(done=30, total=630, left=600, mean_speed=10.0, unknown=2)
     assert "  1 min left  2 sizes unknown" in texts(known, 120)[1]
     assert "  ~3 min left  2 sizes unknown" in texts(replace(known, guessed_left=1200), 120)[1]
-    assert "  1 min left  2 sizes unknown" in texts(replace(known, guessed_left=None), 120)[1]
+    assert " left" not in texts(replace(known, guessed_left=None), 120)[1]
 
 
 def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
@@ -120,7 +120,7 @@ def test_a_percentage_that_depends_on_unknown_sizes_is_marked() -> None:
     assert "  50%  30 of 60 B" in texts(known, 120)[1]
     assert "  ~25%  30 of ~120 B" in texts(replace(known, guessed=60), 120)[1]
     assert "%" not in texts(replace(known, guessed=None), 120)[1]
-    assert "30 B" in texts(replace(known, guessed=None), 120)[1]
+    assert "─  30 B  2 sizes unknown  0 B/s" in texts(replace(known, guessed=None), 120)[1]
 
 
 @pytest.mark.parametrize("height", [1, 2])
@@ -162,14 +162,16 @@ def test_tabs_count_everything() -> None:
     assert [tab.key for tab in TABS] == list("1234567")
 
 
-@pytest.mark.parametrize("width", range(12, 120))
-def test_tabs_fit_and_the_current_one_stays(width: int) -> None:
+def test_tabs_fit_and_the_current_one_stays() -> None:
     current = BY_ID["cancelled"]
-    tabs, is_cut = tabs_in(width, STATS, current)
-    assert current in [tab for tab, _ in tabs]
-    assert is_cut == (not {"all", "active", "queued", "failed", "done"} <= {t.id for t, _ in tabs})
-    words = [f"{tab.key} {tab.title} {count}" for tab, count in tabs]
-    assert len("│".join([*words, "…"] if is_cut else words)) <= width or len(tabs) == 1
+    usual = {"all", "active", "queued", "failed", "done"}
+    for width in range(12, 120):
+        tabs, is_cut = tabs_in(width, STATS, current)
+        assert current in [tab for tab, _ in tabs], width
+        assert is_cut == (not usual <= {tab.id for tab, _ in tabs}), width
+        words = [f"{tab.key} {tab.title} {count}" for tab, count in tabs]
+        line = "│".join([*words, "…"] if is_cut else words)
+        assert len(line) <= width or len(tabs) == 1, width
 
 
 def test_empty_tabs_give_way_first() -> None:

@@ -122,12 +122,12 @@ def test_removed_rows_lose_their_mark_and_reset_drops_the_rest() -> None:
     assert names(model) == ["file-7"]
 
 
-@pytest.mark.parametrize("width", range(10, 240))
-def test_a_layout_fills_its_width(width: int) -> None:
-    columns = layout(width).places
-    end = columns[-1].x + columns[-1].width
-    assert end == width or (end > width and width < 40)
-    assert all(first.x + first.width < second.x for first, second in pairwise(columns))
+def test_a_layout_fills_its_width() -> None:
+    for width in range(10, 240):
+        columns = layout(width).places
+        end = columns[-1].x + columns[-1].width
+        assert end == width or (end > width and width < 40), width
+        assert all(one.x + one.width < other.x for one, other in pairwise(columns)), width
 
 
 def test_columns_at_usual_widths() -> None:

@@ -67,6 +67,15 @@ def test_title_and_progress_of_a_run() -> None:
     assert not terminal.taken()
 
 
+def test_an_unknown_total_has_no_percentage() -> None:
+    terminal = Terminal()
+    title, unknown = TerminalTitle(terminal, GHOSTTY), totals(0, 0)  # type: ignore[arg-type]
+    title.show(snapshot(1, 3_600_000.0), unknown)
+    assert terminal.taken() == "\x1b[22;0t\x1b]0;3.6 MB/s rheo\x1b\\\x1b]9;4;3;0\x1b\\"
+    title.show(snapshot(0, paused=1), unknown)
+    assert terminal.taken() == "\x1b]0;rheo\x1b\\\x1b]9;4;4;0\x1b\\"
+
+
 def test_the_end_clears_the_progress_of_a_run() -> None:
     terminal = Terminal()
     title = TerminalTitle(terminal, GHOSTTY)  # type: ignore[arg-type]

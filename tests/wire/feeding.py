@@ -57,7 +57,7 @@ async def receive(pieces: Iterable[bytes], *, closes: bool) -> Received:
         _feed(connection, transport, piece)
     if closes or transport.is_aborted:
         connection.eof_received()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         head = await asking
         assert connection.body is not None
         body = b""

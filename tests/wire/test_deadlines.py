@@ -128,6 +128,6 @@ async def test_the_reason_is_told_while_a_response_is_awaited(
         expected = "waiting for the server's response (up to 60 s)"
         await until(lambda: manager.snapshot().downloads[0].reason == expected)
         ready.set()
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
         assert manager.snapshot().downloads[0].reason == ""
     assert status_of(manager, config) == "completed"

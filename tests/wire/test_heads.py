@@ -237,10 +237,14 @@ async def test_heads_of_one_response_have_a_limit_together(before: bytes, is_tak
     "begin",
     [b"SSH-2.0-Open\r\n", b"220 ready\r\n", b"\x15\x03\x01\0", b"<html>", b"h", b"HTTPS/1.1 2"],
 )
-async def test_another_protocol_is_refused_at_its_first_bytes(begin: bytes) -> None:
+@pytest.mark.parametrize("before", [b"", INTERIM, INTERIM * 2, INTERIM + b"\r\n"])
+async def test_another_protocol_is_refused_at_its_first_bytes(before: bytes, begin: bytes) -> None:
     """Its server waits for an answer, so the connection stays open."""
-    for pieces in ([begin], [begin[at : at + 1] for at in range(len(begin))]):
-        with pytest.raises(ProtocolError, match="it does not begin with HTTP/"):
+    bytewise = [begin[at : at + 1] for at in range(len(begin))]
+    for pieces in ([before + begin], [before, begin], [before, *bytewise]):
+        is_tls = begin.startswith(b"\x15")
+        problem = "it is TLS instead of HTTP" if is_tls else "it does not begin with HTTP/"
+        with pytest.raises(ProtocolError, match=problem):
             await receive(pieces, closes=False)
 
 

@@ -38,7 +38,7 @@ async def fetch_in_turn(
         Journal(manager)
         for name in BODIES:
             await manager.add([FileConfig(url=server.url(f"/{name}"))])
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
             await asyncio.sleep(pause)
     return manager
 
@@ -139,7 +139,7 @@ async def test_without_retries_a_new_connection_gets_one_request(
     config = FileConfig(url=server.on("/f", ending))
     async with DownloadManager(download_dir=tmp_path) as manager:
         await manager.add([config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) == "failed", error_of(manager, config)
     assert len(server.requests) == 1
 
@@ -155,7 +155,7 @@ async def test_half_a_head_is_asked_for_again_on_a_new_connection_alone(
     config = FileConfig(url=server.on("/b", half_a_head))
     async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
         await manager.add([FileConfig(url=server.url("/a")), config])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert status_of(manager, config) == "failed"
     assert [each.target for each in server.requests] == ["/a", "/b", "/b"]
     assert server.connections == 2
@@ -195,7 +195,7 @@ async def test_bytes_behind_a_whole_body_fail_no_file_of_any_size(
     server.on("/g", whole(b"good"))
     async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
         await manager.add([FileConfig(url=server.url("/f")), FileConfig(url=server.url("/g"))])
-        await manager.wait_until_complete(timeout=10)
+        await manager.wait_until_complete(timeout=60)
     assert (tmp_path / "f").read_bytes() == body
     assert (tmp_path / "g").read_bytes() == b"good"
     assert server.connections == 2
@@ -208,6 +208,6 @@ async def test_connections_of_one_host_serve_no_other(tmp_path: Path) -> None:
         async with DownloadManager(download_dir=tmp_path, max_concurrent=1) as manager:
             urls = [one.url("/f"), other.url("/g")]
             await manager.add([FileConfig(url=url) for url in urls])
-            await manager.wait_until_complete(timeout=10)
+            await manager.wait_until_complete(timeout=60)
         assert (tmp_path / "f").read_bytes() == b"one"
         assert (tmp_path / "g").read_bytes() == b"other"

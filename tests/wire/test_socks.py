@@ -9,15 +9,13 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from aiohttp.abc import ResolveResult
 
 from rheo_core import FileConfig
 from rheo_core.domain.request_options import RequestOptions
+from rheo_core.infrastructure.http.resolver import ResolveResult
 from tests.clients import IS_AIOHTTP, opened_client
 from tests.core.engine import error_of, fetch, status_of
 from tests.servers.names import Names
-
-pytestmark = pytest.mark.skipif(IS_AIOHTTP, reason="the connector of aiohttp-socks is another one")
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GREETING, GRANTED = b"\5\0", b"\5\0\0"
@@ -115,6 +113,7 @@ def silent_port(address: str, port: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.skipif(IS_AIOHTTP, reason="its connectors for routes look up names by themselves")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2 and its queue")
 async def test_a_silent_address_of_the_proxy_does_not_hold_up_the_next_one(tmp_path: Path) -> None:
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndata"

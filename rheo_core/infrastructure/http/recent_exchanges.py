@@ -1,11 +1,15 @@
 """RecentExchanges: the latest request and response heads, for the inspector."""
 
+import base64
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from multidict import CIMultiDict
 
+from rheo_core.domain.hash_algorithms import HashAlgorithm
 from rheo_core.domain.inspector_details import Hop
 from rheo_core.domain.redaction import HIDDEN
 from rheo_core.domain.secret_shapes import sounds_secret
@@ -23,13 +27,22 @@ _SHOWN_IN_REQUESTS = frozenset(
 """Every other field of a request may be a secret of the user."""
 _HIDDEN_IN_RESPONSES = frozenset({"authentication-info", "proxy-authenticate", "set-cookie2"})
 """Hidden with the fields whose names sound like secrets, such as Set-Cookie."""
-_SHOWN_IN_RESPONSES = frozenset(
-    {
-        "access-control-allow-credentials", "content-digest", "content-security-policy",
-        "digest", "repr-digest", "surrogate-key", "x-goog-hash",
-    }
-)  # fmt: skip
-"""Shown although their names sound like secrets."""
+_DIGESTS = re.compile(
+    r"(?:(?:content|repr|unencoded)-)?digest|content-md5"
+    r"|x-(?:goog-|xet-)?hash|x-(?:amz-)?checksum-[a-z0-9]+"
+)
+"""Fields for checksums of files (RFC 9530, RFC 3230, object stores, package repositories)."""
+_SHOWN_IN_RESPONSES = re.compile(
+    rf"{_DIGESTS.pattern}|access-control-[a-z-]+|[a-z-]+-policy(?:-report-only)?|refresh"
+    "|surrogate-key"
+)
+"""Shown although their names sound like secrets, such as `policy` in signed URLs."""
+_DIGEST = re.compile(
+    r"(?:[A-Za-z][\w-]{1,15}=)?:?(?:(?P<hex>(?:[0-9a-f]{2})+)|(?P<base64>[A-Za-z0-9+/]+={0,2})):?",
+    re.ASCII,
+)
+_DIGEST_SIZES = {4, 8} | {algorithm.hex_length // 2 for algorithm in HashAlgorithm}
+"""Bytes; the first two are those of CRC."""
 
 
 class SentHop(NamedTuple):
@@ -109,10 +122,28 @@ def _fields(fields: Iterable[tuple[str, str]], *, is_response: bool) -> Iterable
     for name, value in fields:
         known = name.lower()
         is_shown = _may_show(known) if is_response else known in _SHOWN_IN_REQUESTS
-        yield printable(name), printable(redact(value)) if is_shown else HIDDEN
+        yield printable(name), printable(_redacted(known, value)) if is_shown else HIDDEN
+
+
+def _redacted(name: str, value: str) -> str:
+    """Return the value of a field without secrets; the checksums of a file are none."""
+    is_list = _DIGESTS.fullmatch(name) is not None and all(map(_is_digest, value.split(",")))
+    return value if is_list else redact(value)
+
+
+def _is_digest(item: str) -> bool:
+    """Return True for `sha-256=:BASE64:`, `md5=BASE64`, and for base64 or digits alone."""
+    match = _DIGEST.fullmatch(item.strip())
+    if match is None:
+        return False
+    if match["hex"]:
+        return len(match["hex"]) // 2 in _DIGEST_SIZES
+    with suppress(ValueError):
+        return len(base64.b64decode(match["base64"])) in _DIGEST_SIZES
+    return False
 
 
 def _may_show(name: str) -> bool:
     """Return True if a field of a response, with its name in lower case, contains no secret."""
     sounds_harmless = not sounds_secret(name) and name not in _HIDDEN_IN_RESPONSES
-    return sounds_harmless or name in _SHOWN_IN_RESPONSES
+    return sounds_harmless or _SHOWN_IN_RESPONSES.fullmatch(name) is not None

@@ -127,7 +127,8 @@ class RedirectPolicy:
 
     def forgets_cookies(self, target: str) -> bool:
         """Return True if the cookies came from a file that a list may use for its origin only."""
-        return not self.is_origin(target) and isinstance(self._own, ListedOptions)
+        is_listed = isinstance(self._own, ListedOptions) and "cookies" in self._own.by_list
+        return is_listed and not self.is_origin(target)
 
     def options_for(self, url: str, rules: RequestRules) -> RequestOptions:
         """Return the options of a request to `url`, with the secrets that it may receive."""

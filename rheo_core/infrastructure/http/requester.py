@@ -164,11 +164,6 @@ class Exchange:
         self.hops: list[SentHop] = []
 
     @property
-    def origin_host(self) -> str:
-        """Host of the user's URL."""
-        return self._policy.origin_host
-
-    @property
     def host(self) -> str:
         """Host of the last hop, which caused the error if there was one."""
         return urlsplit(self._current_url).hostname or ""
@@ -276,12 +271,6 @@ class Exchange:
         token = REDIRECT_ORIGIN.set(self._policy.origin if is_direct else None)
         try:
             return await sent.__aenter__()
-        except Exception as error:
-            if socks is not None:
-                from .socks import explain_socks  # the connector has imported it
-
-                explain_socks(error, socks)
-            raise
         finally:
             REDIRECT_ORIGIN.reset(token)
 
@@ -378,7 +367,7 @@ class Exchange:
             request_kwargs["route"] = route
         if parts.scheme == "https" or "proxy" in request_kwargs:
             host = parts.hostname or ""
-            insecure = host if host in self._requester.rules.insecure else ""
+            insecure = "" if self._requester.rules.checks_certificate(host) else host
             if request_kwargs.get("proxy", "").startswith("https:"):
                 check_https_proxy(options, insecure)
             tls = tls_of(options, insecure=bool(insecure))

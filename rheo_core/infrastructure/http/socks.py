@@ -1,23 +1,12 @@
-"""SOCKS proxies. Imported on first use, because they need an optional package."""
+"""SOCKS proxies (RFC 1928). Imported on first use, because they need a package of their own."""
 
-import asyncio
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable
+from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohappyeyeballs
 import python_socks
-from aiohttp.abc import ResolveResult
-from aiohttp.client_reqrep import ConnectionKey
-from aiohttp_socks import (
-    ProxyConnectionError,
-    ProxyConnector,
-    ProxyError,
-    ProxyTimeoutError,
-    ProxyType,
-)
 from python_socks.async_.asyncio import Proxy
 
 from rheo_core.domain.exceptions import (
@@ -25,14 +14,10 @@ from rheo_core.domain.exceptions import (
     DownloadError,
     RequestOptionsError,
 )
-from rheo_core.domain.text import printable
 
-from .connection_problems import failed_lookup, is_unreachable, proxy_problem
-from .idle_connections import drop_unfit
-from .resolver import GuardedResolver, Resolver
+from .connection_problems import proxy_problem
+from .resolver import Resolver, ResolveResult
 from .routes import EYEBALLS_SECONDS, address_info
-
-T = TypeVar("T")
 
 _ERRORS = (
     python_socks.ProxyConnectionError,
@@ -43,64 +28,15 @@ _MAX_LOGIN_LENGTH = 255  # RFC 1929 2; the package writes ASCII only
 _HUNG_UP = "the SOCKS proxy closed the connection; check the login"
 
 
-class SocksConnector(ProxyConnector):
-    """Connector through a SOCKS5 proxy (RFC 1928).
-
-    The proxy looks up the names of servers, so nobody else learns them. Our own threads look up the
-    name of the proxy. The package would use asyncio's threads, which a few names without an answer
-    could occupy.
-
-    Args:
-        proxy: URL of the proxy; may contain a login.
-    """
-
-    def __init__(self, proxy: str) -> None:
-        parts = urlsplit(proxy)
-        self._proxy_name = parts.hostname or ""
-        self._proxy_resolver = GuardedResolver()
-        super().__init__(
-            proxy_type=ProxyType.SOCKS5,
-            host=self._proxy_name,
-            port=parts.port or 1080,
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password or "") if parts.username else None,
-            rdns=True,
-            limit=0,
-        )
-
-    async def _get(self, key: ConnectionKey, traces: list[Any]) -> Any:
-        drop_unfit(self, key)
-        return await super()._get(key, traces)
-
-    async def _connect_via_proxy(
-        self,
-        host: str,
-        port: int,
-        ssl: ssl.SSLContext | None = None,
-        timeout: float | None = None,
-    ) -> tuple[asyncio.Transport, Any]:
-        by_parent = super()._connect_via_proxy
-
-        async def connect(address: str) -> tuple[asyncio.Transport, Any]:
-            self._proxy_host = address  # the parent reads this before it awaits anything
-            return await by_parent(host, port, ssl, timeout)
-
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = await self._proxy_resolver.resolve(
-                    self._proxy_name, family=socket.AF_UNSPEC
-                )
-                return await _by_first_address(addresses, connect)
-        except socket.gaierror as error:
-            raise failed_lookup(self._proxy_name, error, is_proxy=True) from error
-
-
 async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver) -> socket.socket:
     """Connect to a server through a SOCKS5 proxy; return the socket.
 
+    The proxy looks up the name of the server, so nobody else learns it. Our own threads look up the
+    name of the proxy.
+
     Args:
         proxy: URL of the proxy; may contain a login.
-        host: name or address of the server. The proxy looks up names.
+        host: name or address of the server.
         port: of the server.
         resolver: looks up the name of the proxy.
 
@@ -115,7 +51,9 @@ async def connect_by_socks(proxy: str, host: str, port: int, resolver: Resolver)
     try:
         addresses = await resolver.resolve(name, parts.port or 1080, family=socket.AF_UNSPEC)
         way = cast("Proxy", _Addresses(addresses))
-        opened = Proxy(ProxyType.SOCKS5, name, parts.port or 1080, *login, rdns=True, forward=way)
+        opened = Proxy(
+            python_socks.ProxyType.SOCKS5, name, parts.port or 1080, *login, rdns=True, forward=way
+        )
         return await opened.connect(host, port)
     except (*_ERRORS, OSError, ValueError) as error:
         raise _problem(error, name) from error
@@ -171,35 +109,5 @@ def _problem(error: Exception, name: str) -> DownloadError:
     return proxy_problem(cause if isinstance(cause, OSError) else error, name, "the SOCKS proxy")
 
 
-async def _by_first_address(
-    addresses: Iterable[ResolveResult], connect: Callable[[str], Awaitable[T]]
-) -> T:
-    """Connect to the first address of a proxy that accepts a connection, IPv4 first."""
-    failed: list[python_socks.ProxyConnectionError] = []
-    for address in sorted(addresses, key=_is_of_ipv6):
-        try:
-            return await connect(address["host"])
-        except python_socks.ProxyConnectionError as error:
-            failed.append(error)
-    raise min(failed, key=is_unreachable)  # a refusal is more informative than a missing route
-
-
 def _is_of_ipv6(address: ResolveResult) -> bool:
     return address["family"] == socket.AF_INET6
-
-
-def explain_socks(error: Exception, proxy: str) -> None:
-    """Raise an error of a `SocksConnector` as one of ours; return if it is of another kind.
-
-    Raises:
-        ConnectionFailedError: the proxy could not be reached, or refused.
-        ssl.SSLCertVerificationError: the certificate of the server is not valid.
-    """
-    host = urlsplit(proxy).hostname or ""
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        raise error.__cause__
-    if isinstance(error, EOFError):
-        raise ConnectionFailedError(host, _HUNG_UP) from error
-    if isinstance(error, ProxyConnectionError | ProxyError | ProxyTimeoutError):
-        message = printable(str(error))[:200] or "timed out"
-        raise ConnectionFailedError(host, f"the SOCKS proxy: {message}") from error

@@ -17,13 +17,12 @@ from rheo_core.infrastructure.http.idle_connections import has_bytes
 from rheo_core.infrastructure.shared_timer import was_suspended
 
 from .framing import (
-    BEGINNING,
     MAX_HEAD_BYTES,
     ChunkDecoder,
     Framing,
     Head,
-    check_beginning,
     end_of_head,
+    has_begun,
     parse_head,
 )
 
@@ -64,6 +63,7 @@ class WireConnection(asyncio.BufferedProtocol):
         self.idle_since = 0.0  # seconds, of the event loop
         self._head: Head | None = None
         self._raw = b""  # the received part of a head
+        self._has_begun = False  # the first bytes of a head have arrived
         self._interim_bytes = 0  # of interim heads before it (RFC 9110 15.2)
         self._error: Exception | None = None
         self._answer: asyncio.Future[None] | None = None
@@ -132,9 +132,11 @@ class WireConnection(asyncio.BufferedProtocol):
     def _take_head(self, data: bytes) -> None:
         known, data = len(self._raw), self._raw + data
         try:
-            if known < len(BEGINNING) and not data.startswith(BEGINNING):
-                check_beginning(data)
-            while (end := end_of_head(data, known)) >= 0:
+            while True:
+                if not self._has_begun:
+                    self._has_begun = has_begun(data)
+                if (end := end_of_head(data, known)) < 0:
+                    break
                 self._check_length(end)
                 head = parse_head(data[:end], is_tunnel=self._is_tunnel)
                 self._interim_bytes += end
@@ -143,7 +145,7 @@ class WireConnection(asyncio.BufferedProtocol):
                     self.body = WireBody(self, head, memoryview(data)[end:])
                     self._answered(None)
                     return
-                known, data = 0, data[end:]
+                known, data, self._has_begun = 0, data[end:], False
             self._check_length(len(data))
         except ProtocolError as error:
             self.close()
@@ -170,6 +172,7 @@ class WireConnection(asyncio.BufferedProtocol):
         """
         self._awaits_response, self._is_tunnel = True, is_tunnel
         self._head, self._error, self._raw, self._interim_bytes = None, None, b"", 0
+        self._has_begun = False
         if self._is_closed:
             self._lost(None)
         else:

@@ -15,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable, quoted, shorten
+from rheo_core.infrastructure.http.connection_problems import IS_TLS
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim responses before it."""
@@ -23,8 +24,9 @@ MAX_LINE_BYTES = 100 << 10
 """The limits of curl (`MAX_HTTP_RESP_HEADER_COUNT`, `CURL_MAX_HTTP_HEADER`): far above any honest
 head. A field in memory costs a hundred times its bytes on the wire."""
 
-BEGINNING = b"HTTP/"
-"""The first bytes of a response."""
+_BEGINNING = b"HTTP/"
+_TLS_RECORDS = (b"\x15", b"\x16")
+"""First bytes of an alert and of a handshake (RFC 8446 5.1)."""
 _MAX_LENGTH_DIGITS = 18  # more than any credible size
 _IMPOSSIBLE_LENGTH = 10**_MAX_LENGTH_DIGITS
 _MAX_SHOWN_LENGTH = 40
@@ -70,17 +72,20 @@ class Head(NamedTuple):
     keeps_alive: bool
 
 
-def check_beginning(data: bytes) -> None:
-    """Check that the first bytes may begin a response.
+def has_begun(data: bytes) -> bool:
+    """Return True if bytes begin a response, and False if too few have arrived to know this.
 
     Servers of other protocols send a line and wait. This refuses them at once.
 
     Raises:
         ProtocolError: they belong to another protocol, or to a page without a head.
     """
-    beginning = data.lstrip(b"\r\n")[: len(BEGINNING)]
-    if not BEGINNING.startswith(beginning):
+    beginning = data.lstrip(b"\r\n")[: len(_BEGINNING)]
+    if beginning[:1] in _TLS_RECORDS:
+        raise ProtocolError(IS_TLS)
+    if not _BEGINNING.startswith(beginning):
         raise ProtocolError("malformed response: it does not begin with HTTP/")
+    return len(beginning) == len(_BEGINNING)
 
 
 def end_of_head(data: bytes, known: int) -> int:
