@@ -281,7 +281,7 @@ async def test_a_proxy_is_used_only_for_the_text_that_the_user_allowed() -> None
         await paste(app, f"https://x/b\r{ASKING}")
         await app.until(lambda: verdicts(app))
         assert verdicts(app)[:2] == [
-            "✓ 2 a x not used: proxy http://evil:3128; curl…",
+            "✓ 2 a x not used: proxy http://evil:3128; curl command",
             "✓ 1 b x new",
         ]
         assert "Press F8 to use them" in _leave(app)
