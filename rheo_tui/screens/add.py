@@ -10,6 +10,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
@@ -105,6 +106,7 @@ class AddScreen(ModalScreen[str]):
         self._is_adding = False
         self._checking = asyncio.Lock()
         self._checked_for: tuple[str, ReadOptions] | None = None
+        self._being_checked: tuple[str, ReadOptions] | None = None
 
     def compose(self) -> ComposeResult:
         """Create the box and the table."""
@@ -158,8 +160,17 @@ class AddScreen(ModalScreen[str]):
         self._timer = self.set_timer(_CHECK_DELAY_SECONDS, self._check_now)
 
     def _check_now(self) -> None:
-        if not self._is_adding:
+        if not self._is_adding and not self._is_being_checked():
             self._check_soon()
+
+    def _is_being_checked(self) -> bool:
+        """Return True if a check of the present text and options is running."""
+        if self._being_checked is None:
+            return False
+        try:
+            return self._being_checked == (self.text, self._preview.options)
+        except NoMatches:  # the screen is closing
+            return True
 
     @work(exclusive=True, group="check")
     @while_open
@@ -179,12 +190,16 @@ class AddScreen(ModalScreen[str]):
             return
         if len(text) > _LONG_TEXT:
             self._preview.say("Checking the lines…")
-        entries: list[Entry] = []
-        if text.strip():
-            entries = await self._client.service.check(*request)
-        nothing = _HINT if not text.strip() else "These lines contain nothing to add."
-        await self._preview.show(entries, nothing)
-        self._checked_for = request
+        self._being_checked = request
+        try:
+            entries: list[Entry] = []
+            if text.strip():
+                entries = await self._client.service.check(*request)
+            nothing = _HINT if not text.strip() else "These lines contain nothing to add."
+            await self._preview.show(entries, nothing)
+            self._checked_for = request
+        finally:
+            self._being_checked = None
 
     @key_work
     async def action_go(self, by: int) -> None:

@@ -11,9 +11,16 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import disk_space_watch
-from tests.core.engine import Journal, error_of, names_in, quick_retries, serving, status_of
+from tests.core.engine import (
+    PATIENT,
+    Journal,
+    error_of,
+    names_in,
+    quick_retries,
+    serving,
+    status_of,
+)
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.servers.scenarios import Hold, answer, in_turn
 from tests.waiting import Until
@@ -34,7 +41,7 @@ class Disk:
         return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_blocks=100_000_000)
 
 
-LOOKS = Tuning(disk_look_seconds=0.01, max_disk_wait_seconds=0.02)
+LOOKS = replace(PATIENT, disk_look_seconds=0.01, max_disk_wait_seconds=0.02)
 """The disk is looked at all the time."""
 
 

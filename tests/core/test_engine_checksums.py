@@ -16,12 +16,12 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, HashConfig
-from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.http import AiohttpClient
 from rheo_core.transfer import PartFile, PartOwner, running_hash
 from rheo_core.transfer.validators import Validator
 from tests.core.engine import (
     EAGER,
+    PATIENT,
     Journal,
     error_of,
     fetch,
@@ -235,7 +235,7 @@ async def test_a_sidecar_that_trickles_in_does_not_hold_the_slot(
 
     server.on("/f.sha256", trickle)
     config = FileConfig(url=server.on("/f", serving(BODY)), sidecar=True)
-    manager, _ = await fetch(tmp_path, [config], tuning=Tuning(sidecar_seconds=0.5))
+    manager, _ = await fetch(tmp_path, [config], tuning=replace(PATIENT, sidecar_seconds=0.5))
     assert error_of(manager, config) == "no complete response from 127.0.0.1 within 0.5 s"
 
 

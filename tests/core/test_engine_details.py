@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,16 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig
 from rheo_core.domain.inspector_details import TransferDetails
-from rheo_core.domain.tuning import Tuning
 from rheo_core.domain.urls import host_of
 from rheo_core.infrastructure.http.recent_exchanges import RecentExchanges, SentHop
 from tests.clients import IS_AIOHTTP, STRICTER_CLIENT
-from tests.core.engine import Gate, Journal, serving, sha256
+from tests.core.engine import PATIENT, Gate, Journal, serving, sha256
 from tests.servers.misbehaving import Exchange, Headers, MisbehavingServer, body_of
 from tests.servers.scenarios import answer
 from tests.waiting import Until
 
 BODY = body_of(8_000_000)
-HASTE = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
+HASTE = replace(PATIENT, join_after_seconds=0.01, join_threshold_seconds=0.01)
 
 
 async def test_connections_of_a_running_download(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from rheo_core.domain import (
     HashConfig,
 )
 from rheo_core.infrastructure.locks import open_locked
-from tests.core.engine import Gate, names_in, serving, sha256, status_of
+from tests.core.engine import PATIENT, Gate, names_in, serving, sha256, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
 
@@ -337,7 +338,6 @@ async def test_a_completed_or_unknown_download_is_not_edited(
 async def test_its_own_number_of_connections(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    from rheo_core.domain.tuning import Tuning
 
     big = body_of(8_000_000)
     gates = [Gate(big, 1_000_000, ETag='"v1"') for _ in range(2)]
@@ -345,7 +345,7 @@ async def test_its_own_number_of_connections(
         server.on(f"/{name}", gate) for name, gate in zip(("one", "more"), gates, strict=True)
     )
     configs = [FileConfig(url=one, connections=1), FileConfig(url=more)]
-    tuning = Tuning(join_after_seconds=0.01, join_threshold_seconds=0.01)
+    tuning = replace(PATIENT, join_after_seconds=0.01, join_threshold_seconds=0.01)
 
     def asked(path: str) -> int:
         return sum(request.target == path for request in server.requests)

@@ -1,14 +1,14 @@
 """Undo in the engine: cancelled and removed downloads return with their bytes and their place."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus
-from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Gate, names_in, serving, silent, status_of
+from tests.core.engine import PATIENT, Gate, names_in, serving, silent, status_of
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
 
@@ -96,7 +96,7 @@ async def test_kept_bytes_go_when_the_undo_is_over(
     server: MisbehavingServer, tmp_path: Path, until: Until, gate: Gate, verb: str
 ) -> None:
     config = FileConfig(url=server.on("/f", gate))
-    tuning = Tuning(undo_seconds=0.2)
+    tuning = replace(PATIENT, undo_seconds=0.2)
     async with DownloadManager(download_dir=tmp_path, tuning=tuning) as manager:
         await half_done(manager, gate, config, until)
         await getattr(manager, verb)(config.id, keep_partial=True)

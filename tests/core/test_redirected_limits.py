@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,20 @@ from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig
 from rheo_core.domain.hosts import HostLimits
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from rheo_core.infrastructure.http import BaseHttpClient
 from tests import waiting
 from tests.clients import opened_client
-from tests.core.engine import EAGER, Journal, error_of, quick_retries, serving, sha256, status_of
+from tests.core.engine import (
+    EAGER,
+    PATIENT,
+    Journal,
+    error_of,
+    quick_retries,
+    serving,
+    sha256,
+    status_of,
+)
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.servers.names import Names
 from tests.servers.scenarios import Tap, redirect
@@ -255,7 +263,7 @@ async def test_a_link_that_does_not_lead_to_the_full_host_is_found(
     world: World, until: Until
 ) -> None:
     """Other links of its host lead to a host that stays full for long."""
-    tuning = Tuning(lead_seconds=0.05)
+    tuning = replace(PATIENT, lead_seconds=0.05)
     cdn = Cdn()
     links = [world.link("links.example", f"/{n}", cdn) for n in range(10)]
     elsewhere = world.link("links.example", "/there", serving(BODY), to="other.example")
@@ -292,7 +300,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
     world: World, until: Until
 ) -> None:
     """Each has a reserve on the host that leads the other one on."""
-    tuning = Tuning(passing_seconds=0.2)
+    tuning = replace(PATIENT, passing_seconds=0.2)
     tap = Tap(BODY, 100_000, ETag='"v1"')
     world.front.on("/file", tap)
     world.back.on("/file", tap)
@@ -315,7 +323,7 @@ async def test_two_links_that_know_where_they_lead_do_not_wait_for_each_other(
 async def test_a_claim_does_not_keep_a_host_while_its_link_waits_elsewhere(
     world: World, until: Until
 ) -> None:
-    tuning = Tuning(passing_seconds=0.2)
+    tuning = replace(PATIENT, passing_seconds=0.2)
     tap, long = Tap(BODY, 100_000, ETag='"v1"'), Tap(BODY, 1000)
     link = FileConfig(url=world.link("links.example", "/f", tap))
     world.front.on("/long", long)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, ProcessQueueError
-from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Gate, Journal, names_in, serving, status_of
+from tests.core.engine import PATIENT, Gate, Journal, names_in, serving, status_of
 from tests.core.test_scale import calls, configs, filled
 from tests.servers.misbehaving import MisbehavingServer, body_of
 from tests.waiting import Until
@@ -106,7 +106,7 @@ async def test_data_of_an_earlier_run_goes_when_the_undo_of_a_set_is_over(
         await manager.add([config])
         await until(lambda: manager.snapshot().downloads[0].bytes_downloaded > 1e6)
         await manager.pause(config.id)
-    manager = DownloadManager(download_dir=tmp_path, tuning=Tuning(undo_seconds=0.2))
+    manager = DownloadManager(download_dir=tmp_path, tuning=replace(PATIENT, undo_seconds=2.0))
     await manager.open(paused=True)
     await manager.add([config, *configs(20)])
     await manager.remove_many([config.id, *(file.id for file in configs(20))], keep_partial=True)

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,8 @@ import pytest
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.config import Settings
 from rheo_core.config.store import load_settings, save_settings
-from rheo_core.domain.tuning import Tuning
 from rheo_core.infrastructure.session_store import SessionStoreError
-from tests.core.engine import names_in, serving
+from tests.core.engine import PATIENT, names_in, serving
 from tests.faults.disk import check_kept, fill, kept_so_far, limit_file_size, small_disk, state_of
 from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, HASTE, Home, ended, needs_strace, strace
@@ -225,7 +224,7 @@ async def test_l02_no_room_for_the_session(
 async def test_l02_what_a_full_disk_did_not_save_is_told_and_saved_later(
     server: MisbehavingServer, tmp_path: Path, until: Until
 ) -> None:
-    tuning = Tuning(session_retry_seconds=0.01, session_write_seconds=0.01)
+    tuning = replace(PATIENT, session_retry_seconds=0.01, session_write_seconds=0.01)
     tap, problems = Tap(BODY, FIRST, **V1), list[str]()
     config = FileConfig(url=server.on("/file.bin", tap))
     with small_disk(tmp_path / "small", MB) as disk:

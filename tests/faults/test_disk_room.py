@@ -1,12 +1,12 @@
 """L01: what came before the disk was full is kept, and a download waits for room by itself."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rheo_core.domain.tuning import Tuning
-from tests.core.engine import Journal, names_in
+from tests.core.engine import PATIENT, Journal, names_in
 from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene
 from tests.faults.program import COMMAND, Home, ended
@@ -17,7 +17,7 @@ from tests.waiting import Until
 MB = 1_000_000
 BODY = body_of(6 * MB)
 FIRST = 5 * 65536
-LOOKS = Tuning(disk_look_seconds=0.2)
+LOOKS = replace(PATIENT, disk_look_seconds=0.2)
 KEPT = FIRST - 2 * 65536
 """At the least: the last batch is under way, and the state needs room too."""
 

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import HashConfig, PieceHashes, RetryConfig, RetryPolicy
-from rheo_core.domain.tuning import Tuning
 from rheo_core.downloads import RetryHandler
 from tests.core.engine import (
+    PATIENT,
     Journal,
     error_of,
     fetch,
@@ -566,7 +567,7 @@ async def test_a_second_connection_that_gets_a_page_costs_no_byte(
         connections=2,
         chunk_size=65536,
         durable=False,
-        tuning=Tuning(join_threshold_seconds=0.0),
+        tuning=replace(PATIENT, join_threshold_seconds=0.0),
     )
     if not breaks:
         outcome.completed(LARGE)

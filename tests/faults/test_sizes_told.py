@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,9 @@ import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain import DownloadStatus, RetryConfig, RetryPolicy
-from rheo_core.domain.tuning import Tuning
 from rheo_core.domain.units import MAX_FILE_BYTES
 from rheo_core.downloads import RetryHandler, disk_space_watch
-from tests.core.engine import Journal, error_of, fetch, names_in, serving, status_of
+from tests.core.engine import PATIENT, Journal, error_of, fetch, names_in, serving, status_of
 from tests.faults.disk import fill, free_bytes, small_disk, state_of
 from tests.faults.oracle import Scene
 from tests.faults.program import Home
@@ -22,7 +22,7 @@ from tests.waiting import Until
 
 MB = 1_000_000
 BODY = body_of(600_000)
-LOOKS = Tuning(disk_look_seconds=0.01, max_disk_wait_seconds=0.01)
+LOOKS = replace(PATIENT, disk_look_seconds=0.01, max_disk_wait_seconds=0.01)
 AT = 200_000
 ABSURD = [10**18, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, MAX_FILE_BYTES + 1]
 LIE = "an impossible file size (more than 100.0 PB)"

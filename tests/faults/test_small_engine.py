@@ -2,15 +2,15 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager
 from rheo_core.domain.hash_validation import HashAlgorithm
-from rheo_core.domain.tuning import Tuning
 from rheo_core.transfer import PartFile
-from tests.core.engine import Gate, Journal, names_in, serving
+from tests.core.engine import PATIENT, Gate, Journal, names_in, serving
 from tests.faults.disk import check_kept, fill, small_disk
 from tests.faults.oracle import LIMIT, Scene, bytes_come, checksum
 from tests.faults.program import COMMAND, Home
@@ -18,7 +18,7 @@ from tests.servers.misbehaving import V1, Exchange, Headers, MisbehavingServer, 
 from tests.waiting import Until
 
 MB = 1_000_000
-LOOKS = Tuning(disk_look_seconds=0.2)
+LOOKS = replace(PATIENT, disk_look_seconds=0.2)
 sizes = pytest.mark.parametrize("size", [10_000, 200_000])
 """The first comes with the response head and is read by the HTTP library; the second is not."""
 

@@ -16,6 +16,7 @@ from textual.css.parse import parse
 
 from rheo_tui import table_model, typed_ahead
 from rheo_tui.app import RheoApp
+from rheo_tui.widgets import table
 from tests.waiting import until_idle
 
 
@@ -71,6 +72,12 @@ def quiet_environment(no_settings: None) -> None:
 def seen_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let keys act on rows where they are now, however little time has passed since they moved."""
     monkeypatch.setattr(table_model, "_UNSEEN_SECONDS", -1.0)
+
+
+@pytest.fixture(autouse=True)
+def held_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep rows in their places after a key, however long a busy machine takes for the next."""
+    monkeypatch.setattr(table, "_HOLD_SECONDS", 600.0)
 
 
 @pytest.fixture

@@ -764,6 +764,34 @@ async def test_a_long_paste_is_read_once_and_only_visible_lines_are_painted(
         assert 0 < len({item.entry.line for item in painted}) < 100  # two screens
 
 
+async def test_text_that_is_being_checked_is_not_checked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fields appear later than the text on a busy machine, and report their values."""
+    checks: list[str] = []
+    go_on = asyncio.Event()
+    check = FakeService.check
+
+    async def slow_check(
+        service: FakeService, text: str, options: ReadOptions | None = None
+    ) -> list[Entry]:
+        checks.append(text)
+        await go_on.wait()
+        return await check(service, text, options)
+
+    monkeypatch.setattr(FakeService, "check", slow_check)
+    async with running() as app:
+        app.app.post_message(events.Paste("http://h/a"))
+        await app.until(lambda: checks)
+        screen = app.app.screen
+        assert isinstance(screen, AddScreen)
+        screen._check_now()  # as the timer of the fields does
+        await app.pilot.pause()
+        go_on.set()
+        await app.until(lambda: count(app).startswith("1 to add"))
+        assert checks == ["http://h/a"]
+
+
 async def test_a_narrow_box_shows_one_option_at_a_time_with_its_label() -> None:
     async with running(size=(40, 10)) as app:
         app.main.open_add("https://example.org/a.iso")

@@ -1,20 +1,20 @@
 """Deadlines: every hop has one for all that comes before its body, and no byte extends it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rheo_core import DownloadManager, FileConfig
 from rheo_core.domain.request_options import RequestOptions
-from rheo_core.domain.tuning import Tuning
-from tests.core.engine import error_of, fetch, serving, status_of
+from tests.core.engine import PATIENT, error_of, fetch, serving, status_of
 from tests.servers.misbehaving import Behaviour, Exchange, MisbehavingServer, body_of
 from tests.waiting import Until
 
 BODY = body_of(30_000)
-LIMIT = 0.4
-SOON = Tuning(response_patience_seconds=0.05)
+LIMIT = 1.5
+SOON = replace(PATIENT, response_patience_seconds=0.05)
 
 
 async def silent(exchange: Exchange) -> None:
@@ -72,10 +72,10 @@ async def test_a_slow_body_is_not_under_the_deadline(
         await exchange.head(Content_Length=len(BODY))
         for start in range(0, len(BODY), 1000):
             await exchange.send(BODY[start : start + 1000])
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
     config = FileConfig(url=server.on("/f", slow))
-    manager, _ = await fetch(tmp_path, [config], response_timeout=0.3)
+    manager, _ = await fetch(tmp_path, [config], response_timeout=1.0)
     assert status_of(manager, config) == "completed", error_of(manager, config)
 
 
