@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
@@ -160,6 +161,12 @@ def time_left_text(seconds: float) -> str:
         return f"{hours} h {minute} min" if minute else f"{hours} h"
     days = round(hours / 24)
     return f"{days:,} days" if days > 1 else "1 day"
+
+
+def facts_that_fit(facts: Sequence[str], width: int) -> str:
+    """Return the first facts that fit into a line of `width` cells, and at least one."""
+    lines = accumulate(facts, lambda line, fact: f"{line} · {fact}")
+    return max(takewhile(lambda line: cell_len(line) <= width, lines), key=len, default=facts[0])
 
 
 def fit(text: str, width: int) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate, chain, dropwhile, pairwise, takewhile
+from itertools import chain, dropwhile, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from .formatting import (
     clock_text,
     count_text,
     duration_text,
+    facts_that_fit,
     fraction_done,
     graph_lines,
     limit_in_sight,
@@ -385,17 +386,11 @@ def _speeds(seen: Inspected, style: StyleOf, width: int) -> list[Text]:
     # It grows from the left, so that a young download does not leave the pane empty.
     padded = values + [0.0] * (2 * width - len(values))
     lines = _graph(padded, (width, seen.graph_rows), max(top, limit, 1.0), limit, style)
-    body = [Text(_that_fit(facts, width), style("label")), *lines]
+    body = [Text(facts_that_fit(facts, width), style("label")), *lines]
     if count:
         body.append(Text(marks, style("warning"), no_wrap=True))
     end = "now" if seen.row.status.is_active else "end"
     return [*body, Text(_axis(shown, end), style("label"), no_wrap=True)]
-
-
-def _that_fit(facts: Sequence[str], width: int) -> str:
-    """Return the first facts that fit into a line, and at least one."""
-    lines = accumulate(facts, lambda line, fact: f"{line} · {fact}")
-    return max(takewhile(lambda line: len(line) <= width, lines), key=len, default=facts[0])
 
 
 def _graph_cells(samples: Sequence[Sample]) -> int:

@@ -86,6 +86,7 @@ class LocalService:
         self._settings = settings
         self._load = load
         self._save = save
+        self._saving = asyncio.Lock()
         self._session_path = session_path
         self._careful = careful
         # A `ThreadedService` fills and empties both deques from different threads.
@@ -469,7 +470,8 @@ class LocalService:
         """
         changed = self._apply(settings)
         if self._save and changed:
-            await asyncio.to_thread(save_settings, settings, only=changed)
+            async with self._saving:
+                await asyncio.to_thread(save_settings, settings, only=changed)
         if self._manager.request_rules.unclear:
             self._problems += await self.reload_settings()
 
@@ -527,9 +529,14 @@ class LocalService:
 
     async def _keep_speed_limit(self, bytes_per_second: int | None) -> None:
         """Save the limit of all downloads, so that it applies after a restart."""
-        settings = self._settings.model_copy(update={"speed_limit": bytes_per_second})
+        if bytes_per_second == self._settings.speed_limit:
+            return
+        self._settings = self._settings.model_copy(update={"speed_limit": bytes_per_second})
+        if not self._save:
+            return
         try:
-            await self.change_settings(settings)
+            async with self._saving:  # of several keys, the last one counts
+                await asyncio.to_thread(save_settings, self._settings, only=["speed_limit"])
         except OSError as error:
             self._problems.append(f"The speed limit applies until you quit: {error}")
 

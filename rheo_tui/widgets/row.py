@@ -15,6 +15,7 @@ from rheo_tui.columns import PERCENT_WIDTH, Layout, PlacedColumn, folder_name
 from rheo_tui.formatting import (
     bar_text,
     duration_text,
+    facts_that_fit,
     fit,
     fit_middle,
     fit_right,
@@ -29,6 +30,7 @@ from rheo_tui.status_text import StatusText
 from rheo_tui.table_model import Sort
 
 _CURSOR, _MARK = "▌", "◆"
+_FOLD_GAP = "   "
 _GLYPH_CELLS = 2
 """Cells of the glyph of a status and the blank after it."""
 _FAINT = frozenset({DownloadStatus.SKIPPED, DownloadStatus.CANCELLED})
@@ -109,13 +111,13 @@ class RowPainter:
         return self._finished(segments, look.cursor)
 
     def paint_fold(
-        self, text: str, more: str, is_unfolded: bool, width: int, cursor: bool
+        self, text: str, facts: Sequence[str], is_unfolded: bool, width: int, cursor: bool
     ) -> Strip:
         """Return the line that represents the finished downloads.
 
         Args:
             text: their number in words.
-            more: facts and keys.
+            facts: facts and keys; those that do not fit are left out.
             is_unfolded: True if they are shown below.
             width: length of the strip in cells.
             cursor: True if the cursor is on the line.
@@ -123,8 +125,9 @@ class RowPainter:
         done = self.styles.by_status["done"]
         bar = Segment(_CURSOR if cursor else " ", self.styles.cursor_bar)
         arrow = Segment(f" {'▾' if is_unfolded else '▸'} {text}", done)
-        rest = fit(f"   {more}", max(0, width - 1 - len(arrow.text)))
-        segments = [bar, arrow, Segment(rest, self.styles.quiet)]
+        room = max(0, width - 1 - len(arrow.text))
+        rest = facts_that_fit(facts, room - len(_FOLD_GAP))
+        segments = [bar, arrow, Segment(fit(_FOLD_GAP + rest, room), self.styles.quiet)]
         return Strip(self._finished(segments, cursor)).adjust_cell_length(width, self.styles.base)
 
     def _finished(self, segments: list[Segment], cursor: bool) -> list[Segment]:

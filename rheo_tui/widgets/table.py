@@ -765,13 +765,14 @@ class DownloadTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._fold_line(position, width) if row is None else self._row(row, position, width)
 
     def _fold_line(self, position: int, width: int) -> Strip:
-        more = "folds them" if self.model.is_unfolded else "shows them"
-        more = f"{self._key_of('details')} {more}"
-        if size := self.model.totals.completed_bytes:
-            more = f"{size_text(size)} · {more}"
+        verb = "folds" if self.model.is_unfolded else "shows"
+        size = self.model.totals.completed_bytes
+        facts = [size_text(size)] if size else []
+        facts.append(f"{self._key_of('details')} {verb} them")
+        facts.append(f"{self._key_of('clear_finished')} clears them from the list")
         line = self._painter_now.paint_fold(
             f"{self.model.finished:,} done",
-            f"{more} · {self._key_of('clear_finished')} clears them from the list",
+            facts,
             self.model.is_unfolded,
             width,
             position == self.cursor,

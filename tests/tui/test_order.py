@@ -375,3 +375,19 @@ async def test_a_row_that_moved_up_is_not_hit_by_an_arrow() -> None:
         await app.update()
         await app.press("up", "x")
         assert app.called("remove") == [[ids[1]]]
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (40, "▸ 1 done   10.0 MB · Enter shows them"),
+        (60, "▸ 1 done   10.0 MB · Enter shows them"),
+        (80, "▸ 1 done   10.0 MB · Enter shows them · X clears them from the list"),
+    ],
+)
+async def test_the_line_of_the_fold_has_whole_facts(width: int, line: str) -> None:
+    async with running(size=(width, 24)) as app:
+        first, _ = await app.fill(2)
+        app.service.change(first, status=DownloadStatus.COMPLETED)
+        await app.update()
+        await app.until(lambda: any(each.strip() == line for each in app.lines()))

@@ -46,6 +46,13 @@ async def test_the_limit_of_all_downloads_holds_after_a_restart(tmp_path: Path) 
         await app.until(lambda: load_settings().settings.speed_limit == 2_000_000)
 
 
+async def test_the_last_of_several_limits_is_saved(tmp_path: Path) -> None:
+    async with app_in(tmp_path) as app:
+        await app.pilot.press("[", "[", "[", "[")
+        await app.until(lambda: limit_of(app) == (5_000_000, ""))
+        await app.until(lambda: load_settings().settings.speed_limit == 5_000_000)
+
+
 async def test_undo_of_a_limit_returns_to_the_schedule(tmp_path: Path) -> None:
     settings_path().parent.mkdir(parents=True, exist_ok=True)
     settings_path().write_text(f'schedule = ["{SCHEDULE}"]\n')
