@@ -8,7 +8,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -25,6 +25,7 @@ _MAX_LIST_BYTES = 1 << 20
 """Limit for the list of the user's folders. A usual one has 1 KB."""
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
+_MAX_LINKS = 40  # as in Linux (path_resolution(7))
 _NOWHERE = Path("/nonexistent/rheo")
 """Home folder of users without one (Debian policy 9.2.3)."""
 
@@ -159,20 +160,37 @@ def check_private(file: _OpenFile) -> None:
     _check_owner(status, "it")
 
 
-def check_control(file: _OpenFile, folder: Path) -> None:
+def check_control(file: _OpenFile, path: Path) -> None:
     """Check that no other user can change an open file, or put another one in its place.
 
-    OpenSSH has this rule for its configuration file (ssh_config(5), FILES).
+    OpenSSH has this rule for its configuration file (ssh_config(5), FILES). It also applies
+    to the folder, to the one above, and to those of each symbolic link that leads to the file.
 
     Args:
         file: the file.
-        folder: the folder of its name.
+        path: its name.
 
     Raises:
-        OSError: another user owns or can change the file or the folder, or the folder is gone.
+        OSError: another user owns or can change the file or such a folder, or the folder is gone.
     """
     _check_control(os.fstat(file.fileno()), "it")
-    _check_control(folder.stat(), "its folder")
+    for folder in _folders_on_the_way(path):
+        status = folder.stat()
+        # Kubernetes mounts its ConfigMaps read-only, with a folder of mode 0777.
+        if not os.statvfs(folder).f_flag & os.ST_RDONLY:
+            _check_control(status, "its folder")
+
+
+def _folders_on_the_way(path: Path) -> Iterator[Path]:
+    """Yield the two folders above a name, and those above the names that its links lead to.
+
+    Somebody who can change the upper one can put another folder in place of the lower one.
+    """
+    for _ in range(_MAX_LINKS):
+        yield from (path.parent, path.parent.parent)
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
 
 
 def _check_control(status: os.stat_result, name: str) -> None:

@@ -80,7 +80,7 @@ def show_owner(target: "Target", output: str) -> None:
         return
     try:
         with open_regular(plan := target.path / PLAN_NAME) as file:
-            check_control(file, plan.parent)
+            check_control(file, plan)
     except PermissionError as error:
         typer.echo(
             f"rheo: {printable(output)} may be somebody else's: {PLAN_NAME}: {error.strerror}. "

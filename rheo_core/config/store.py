@@ -321,7 +321,7 @@ def _read_file(path: Path) -> _Source:
     shown = printable(str(path))
     try:
         with open_regular(path) as file:
-            check_control(file, path.parent)
+            check_control(file, path)
             data, status = read_bounded(file, _MAX_BYTES), os.fstat(file.fileno())
     except OSError as error:
         # ENOTDIR: a service account may have the home /dev/null.

@@ -152,7 +152,7 @@ async def check_at_server(context: AttemptContext, record: DownloadRecord, path:
         size,
     )
     if total != size:
-        known = "another size" if total is None else f"{total:,}"
+        known = "an unknown size" if total is None else f"{total:,}"
         raise FileValidationError.of_existing(
             path, f" has {count_text(size, 'byte')}, the file on the server has {known}"
         )

@@ -163,8 +163,19 @@ class LocalService:
         await asyncio.to_thread(remove_leftovers, folder)
         try:
             await self._manager.open()
+            self._forget_overwrites_without_path()
         except session_store.SessionLockedError as error:
             raise SessionLockedError(str(error), error.path) from error
+
+    def _forget_overwrites_without_path(self) -> None:
+        """Let stored downloads overwrite nothing if an earlier version did not store which file."""
+        for record in self._manager.tracker.records():
+            config = record.config
+            if (
+                config.overwrite_only is None
+                and config.file_exists_strategy is FileExistsStrategy.OVERWRITE
+            ):
+                record.config = config.model_copy(update={"file_exists_strategy": None})
 
     async def urls_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the whole URLs of downloads, secrets included, by id."""

@@ -211,7 +211,7 @@ async def test_a_server_that_does_not_tell_its_size_proves_nothing(
 
     config = FileConfig(url=server.on("/a", serve), check_existing=True)
     manager, _ = await fetch(tmp_path, [config])
-    assert "the file on the server has another size" in error_of(manager, config)
+    assert "the file on the server has an unknown size" in error_of(manager, config)
 
 
 def put_special(path: Path, kind: str) -> None:

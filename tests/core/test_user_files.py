@@ -157,7 +157,38 @@ def test_the_group_of_one_user_is_nobody_else(
     path.write_bytes(b"")
     path.chmod(0o664)
     with path.open("rb") as file, nullcontext() if is_private else pytest.raises(PermissionError):
-        check_control(file, tmp_path)
+        check_control(file, path)
+
+
+@pytest.mark.parametrize("open_folder", ["home/rheo", "home", "shared", "files", None])
+def test_each_folder_on_the_way_through_links_is_checked(
+    tmp_path: Path, open_folder: str | None
+) -> None:
+    """Somebody else could put a link to any file of the user there."""
+    for name in ("home/rheo", "shared", "files"):
+        (tmp_path / name).mkdir(parents=True)
+    path, target = tmp_path / "home" / "rheo" / "settings.toml", tmp_path / "files" / "rheo.toml"
+    target.write_bytes(b"")
+    (tmp_path / "shared" / "rheo.toml").symlink_to("../files/rheo.toml")
+    path.symlink_to(tmp_path / "shared" / "rheo.toml")
+    if open_folder is not None:
+        (tmp_path / open_folder).chmod(0o777)
+    refused = pytest.raises(PermissionError, match="other users can change its folder")
+    with path.open("rb") as file, refused if open_folder else nullcontext():
+        check_control(file, path)
+
+
+def test_a_folder_that_is_mounted_read_only_may_have_any_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can change it; only root can mount one in a test."""
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    tmp_path.chmod(0o777)
+    mounted = SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NOSUID)
+    monkeypatch.setattr(os, "statvfs", lambda _: mounted)
+    with path.open("rb") as file:
+        check_control(file, path)
 
 
 def test_a_fifo_without_a_writer_is_no_list(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Links whose file is on the disk already: the user opens it, renames, overwrites or skips."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,15 @@ import pytest
 from textual import events
 from textual.widgets import Input, OptionList, Static
 
+from rheo_core import DownloadManager
 from rheo_core.config.settings import build_settings
-from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig, HashConfig
+from rheo_core.domain import (
+    DownloadSnapshot,
+    DownloadStatus,
+    FileConfig,
+    FileExistsStrategy,
+    HashConfig,
+)
 from rheo_core.inputs import Verdict
 from rheo_tui import file_manager
 from rheo_tui.app import RheoApp
@@ -520,3 +528,25 @@ async def test_the_file_is_opened(
         (folder / "a b.bin").unlink()
         await app.press(*(["d", "v"] if where == "row" else ["v"]))
         await app.until(lambda: "a b.bin does not exist." in app.messages())
+
+
+async def test_a_stored_overwrite_without_its_file_is_forgotten(
+    server: MisbehavingServer, tmp_path: Path
+) -> None:
+    """Earlier versions did not store which file the user was asked about."""
+    (url,) = place(server, tmp_path, "a.bin")
+    config = FileConfig(url=url, file_exists_strategy=FileExistsStrategy.OVERWRITE)
+    session = tmp_path / "session.db"
+    async with DownloadManager(download_dir=tmp_path / "before", session_path=session) as manager:
+        await manager.add([config], paused=True)
+    settings = build_settings(download_dir=tmp_path)
+    service = LocalService(settings, save=False, session_path=session)
+    await service.start()
+    try:
+        await service.resume([config.id])
+        async with asyncio.timeout(60):
+            while not (await service.snapshot()).downloads[0].status.is_terminal:
+                await asyncio.sleep(0.01)
+    finally:
+        await service.close()
+    assert (tmp_path / "a.bin").read_bytes() == OLD
