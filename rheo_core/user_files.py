@@ -17,6 +17,7 @@ from typing import Protocol
 import platformdirs
 
 from rheo_core.domain.exceptions import ShortageError
+from rheo_core.domain.text import printable
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _MAX_BYTES = 64 << 20
@@ -178,19 +179,22 @@ def check_control(file: _OpenFile, path: Path) -> None:
         status = folder.stat()
         # Kubernetes mounts its ConfigMaps read-only, with a folder of mode 0777.
         if not os.statvfs(folder).f_flag & os.ST_RDONLY:
-            _check_control(status, "its folder")
+            _check_control(status, f"its folder {printable(str(folder))}")
 
 
 def _folders_on_the_way(path: Path) -> Iterator[Path]:
     """Yield the two folders above a name, and those above the names that its links lead to.
 
-    Somebody who can change the upper one can put another folder in place of the lower one.
+    Somebody who can change the upper one can put another folder in place of the lower one. Both may
+    be links themselves.
     """
+    yield from (path.parent, path.parent.parent)
     for _ in range(_MAX_LINKS):
-        yield from (path.parent, path.parent.parent)
+        folder = Path(os.path.realpath(path.parent))
+        yield from (folder, folder.parent)
         if not path.is_symlink():
             break
-        path = path.parent / path.readlink()
+        path = folder / path.readlink()
 
 
 def _check_control(status: os.stat_result, name: str) -> None:
@@ -201,7 +205,8 @@ def _check_control(status: os.stat_result, name: str) -> None:
         status.st_mode & stat.S_IWGRP and not _is_private_group(status)
     )
     if is_of_others and not is_sticky_folder:
-        reason = f"other users can change {name}; run chmod go-w on it"
+        what = "the folder" if stat.S_ISDIR(status.st_mode) else "it"
+        reason = f"other users can change {name}; run chmod go-w on {what}"
         raise PermissionError(errno.EPERM, reason)
 
 

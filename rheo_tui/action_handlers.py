@@ -215,7 +215,10 @@ class DownloadHandlers:
         return await self._step_limit(context, up=False)
 
     async def _step_limit(self, context: Context, *, up: bool) -> str:
-        rate = limit_step(context.speed_limit, up=up, speed=context.speed)
+        # Of several keys in a row, each goes on from the one before, which may not be shown yet.
+        is_own = not context.speed_limit_reason
+        limit = self._service.settings.speed_limit if is_own else context.speed_limit
+        rate = limit_step(limit, up=up, speed=context.speed)
         return await self.limit(rate, context)
 
     async def do_lift(self, _: Context) -> str:

@@ -73,7 +73,7 @@ def check_robots_tag(plan: FleetPlan, ignore_robots_tag: bool | None) -> None:
 
 
 def show_owner(target: "Target", output: str) -> None:
-    """Say it if another user may have written the plan of a local output folder."""
+    """Warn if another user can change the plan of a local output folder."""
     from rheo_core.user_files import check_control, open_regular
 
     if target.path is None:
@@ -90,7 +90,7 @@ def show_owner(target: "Target", output: str) -> None:
 
 
 def show_complete(target: "Target", output: str, plan: FleetPlan) -> None:
-    """Say how many shards are complete already, because their files are not verified again."""
+    """Report the number of shards that are complete already; their files are not verified again."""
     from rheo_core.fleet.passes import planned_shards, read_passes
     from rheo_core.fleet.status import complete_shards
 
@@ -104,7 +104,7 @@ def show_complete(target: "Target", output: str, plan: FleetPlan) -> None:
 
 
 def show_limits(plan: FleetPlan, settings: "Settings", at_once: int) -> None:
-    """Say which limits of the settings slow down a plan."""
+    """Report the limits of the settings that slow down a plan."""
     from rheo_core.domain.units import count_text
     from rheo_core.fleet.politeness import plan_within
 
@@ -115,7 +115,8 @@ def show_limits(plan: FleetPlan, settings: "Settings", at_once: int) -> None:
         typer.echo(f"rheo: each shard runs {downloads} at a time, {reason}", err=True)
     if within.host_connections < plan.host_connections:
         connections = count_text(within.host_connections, "connection")
-        reason = "because your settings have connections_per_host"
+        limit = settings.connections_per_host
+        reason = f"because your settings have connections_per_host = {limit:,}"
         typer.echo(f"rheo: each host gets at most {connections}, {reason}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Progress bars on standard error.
+"""Progress on standard error: bars on a terminal, plain lines elsewhere.
 
 `running.py` chooses between bars and plain lines (`Output.live`).
 """

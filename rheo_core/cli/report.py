@@ -1,4 +1,4 @@
-"""Messages about events, and the summary at the end of a run."""
+"""Word the line of an event and the summary of a run; `progress_display.py` prints them."""
 
 import time
 from collections import Counter

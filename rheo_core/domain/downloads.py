@@ -18,7 +18,8 @@ QueuePlace = tuple[int, Rank]
 """Priority and rank: the place of a download in the queue."""
 
 NOT_STORED = "not stored"
-"""Part of the reason of an ended download whose login or headers the session no longer has."""
+"""Part of the reason of an ended download whose login or headers the session no longer has. Do not
+reword it, because stored rows contain it."""
 
 
 class DownloadStatus(StrEnum):

@@ -253,7 +253,7 @@ class RequestOptions(BaseModel):
         return self.without_secrets().model_copy(update=without)
 
     def route_only(self) -> "RequestOptions":
-        """Return only the route and the trusted authorities, without the login of the proxy."""
+        """Return only the route, the trusted authorities and the scheme, without logins."""
         options = self.without_stored_secrets()
         route = {name: value for name, value in options if name in PROTECTING and value is not None}
         return RequestOptions.model_construct(**route) if route else NO_OPTIONS
@@ -321,7 +321,8 @@ class ListedOptions(RequestOptions):
 ROUTE = frozenset({"allow_downgrade", "ca_file", "interface", "ip_version", "proxy"})
 """Options for the route of a request and whom it trusts."""
 PROTECTING = (ROUTE | {"auth"}) - {"allow_downgrade"}
-"""Options without which a request might take a route that the user wanted to avoid."""
+"""Options that a request must not lack: for the route, for trusted authorities, and for how a login
+is sent."""
 CERTIFICATE = frozenset({"client_cert", "client_key"})
 SECRET_FILES = frozenset({"cookies", "netrc"})
 """Options that read secrets from the user's files."""

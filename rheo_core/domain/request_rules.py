@@ -1,4 +1,4 @@
-"""RequestRules: combine the request options of the settings, a host and a download."""
+"""RequestRules: combine the request options of settings, host and download, also at redirects."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

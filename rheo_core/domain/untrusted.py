@@ -143,7 +143,7 @@ def admit(
     mirrors = fields.get("mirrors")
     refused, used = _judge_wishes(wishes, list_options, ignored)
     if wishes:
-        by_list = (*used, *(name for name in ("auth",) if name in wishes))
+        by_list = (*used, "auth") if "auth" in wishes else tuple(used)
         fields |= {"request": RequestOptions(**wishes), "list_options": by_list}
     kind = fields.get("type")
     if isinstance(kind, str) and is_page(media_type(kind)):

@@ -101,7 +101,7 @@ def is_written_by(
 
     The file's attribute decides: every file that rheo wrote has one, if the disk supports it.
     Otherwise, or if the attribute names another source because the history knows no secrets of the
-    URL, size, time and identity must be those of the download.
+    URL, size, time and, in the same run, identity must be those of the download.
 
     Args:
         record: the download.

@@ -1,5 +1,7 @@
 """PriorityDownloadQueue: waiting downloads in the order in which they will run.
 
+The session (SQL) and the table of the app sort by the same priority and rank.
+
 `pool.py` decides which hosts must wait, and takes the next download of another host.
 """
 

@@ -1,4 +1,4 @@
-"""Calculate the checksums of finished files in a thread."""
+"""File validators: calculate the checksums of finished files in a thread."""
 
 import hashlib
 import threading

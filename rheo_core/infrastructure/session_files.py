@@ -1,4 +1,4 @@
-"""Session files: create, check and rebuild them."""
+"""Session files: create and check them, and replace a damaged one by its readable rows."""
 
 import logging
 import os

@@ -11,7 +11,7 @@ from rheo_core.domain.downloads import NOT_STORED, DownloadStatus
 from rheo_core.domain.failures import Failure
 from rheo_core.domain.file_config import ID_RULE, STORED, FileConfig
 from rheo_core.domain.hash_validation import ValidationResult
-from rheo_core.domain.request_options import CERTIFICATE, REVEAL, ROUTE
+from rheo_core.domain.request_options import CERTIFICATE, PROTECTING, REVEAL
 from rheo_core.domain.text import redact
 from rheo_core.domain.untrusted import MAX_PRIORITY, Untrusted, admit
 from rheo_core.tracking.record import AttemptStats, DownloadRecord
@@ -166,7 +166,7 @@ timeout, which a row may only make stricter, are unknown here."""
 _LOST = "would not be used"
 """Part of the reason of a download that has lost its protection, and the only record of this in a
 session. Do not reword it, because old rows contain it."""
-_PROTECTIVE_OPTIONS = (ROUTE | CERTIFICATE) - {"allow_downgrade"}
+_PROTECTIVE_OPTIONS = PROTECTING | CERTIFICATE
 
 
 def _from_outside(row: StoredDownload) -> DownloadRecord:

@@ -1,4 +1,4 @@
-"""Recover the rows of a damaged session directly from its pages.
+"""Read the rows of a damaged session directly from its pages.
 
 SQLite cannot read a file whose first page is damaged, and stops at the first bad frame of a
 write-ahead log. The seal of each row makes a simpler way safe: search every page for cells of

@@ -1,4 +1,4 @@
-"""curl commands, including "Copy as cURL" of browsers."""
+"""curl commands, including "Copy as cURL" of browsers: the meaning of each option."""
 
 import re
 from collections.abc import Iterator

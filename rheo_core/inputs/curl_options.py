@@ -1,4 +1,4 @@
-"""Options of curl 8, from its tool_getparam.c."""
+"""Names of the options of curl 8, from its tool_getparam.c; `curl.py` decides on their effect."""
 
 LETTERS = {
     "A": "user-agent", "b": "cookie", "c": "cookie-jar", "C": "continue-at", "d": "data", "D":

@@ -17,7 +17,7 @@ from rheo_core.domain.exceptions import (
 from rheo_core.domain.text import quoted
 from rheo_core.infrastructure.http import Timeouts
 from rheo_core.infrastructure.http.connection_problems import (
-    IS_TLS,
+    TLS_INSTEAD_OF_HTTP,
     cause_of,
     certificate_problem,
     failed_lookup,
@@ -81,7 +81,7 @@ def _malformed_or_status(error: aiohttp.ClientResponseError) -> HttpStatusError 
 def _malformed(error: aiohttp.ClientResponseError) -> ProtocolError:
     """Return the first line of a parser's message, without the bytes that it quotes."""
     if _QUOTED_TLS.search(error.message):
-        return ProtocolError(IS_TLS)
+        return ProtocolError(TLS_INSTEAD_OF_HTTP)
     reason = error.message.partition("\n")[0].partition(": b")[0]
     return ProtocolError(f"malformed response: {quoted(reason.strip().removesuffix(':'))}")
 

@@ -1,4 +1,7 @@
-"""Segments: split a file into ranges for several connections. No I/O and no clock."""
+"""Segments: split a file into ranges for several connections; `tuning.py` has the thresholds.
+
+No I/O and no clock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -198,7 +198,7 @@ class Transfer:
         segment = _whole_of(part.state) if is_anew else _next_segment(part.state)
         async with await self._open_first(segment, part.state) as request:
             head = request.head
-            self._note_response(request)
+            self._check_response(request)
             if not head.partial:
                 await self._check_page(request, part)
                 request.check_whole()
@@ -242,8 +242,8 @@ class Transfer:
             await self._check_whole(part, size)
         return True, part
 
-    def _note_response(self, request: Request) -> None:
-        """Record where a response comes from. Refuse it if its owner does."""
+    def _check_response(self, request: Request) -> None:
+        """Record status and URL of a response, and check its X-Robots-Tag."""
         hop, stats = request.last_hop, self._stats
         stats.response_status = hop.status
         stats.final_url = shorten(hop.url, _MAX_URL_LENGTH)

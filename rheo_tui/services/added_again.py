@@ -20,14 +20,13 @@ class Addition:
 
     def __init__(self) -> None:
         self.configs: list[FileConfig] = []
-        self._notes: list[str] = []
+        self._refused: list[str] = []
+        self._unused: list[str] = []
 
     @property
     def notes(self) -> list[str]:
-        """A few sentences, whose number does not grow with that of the downloads."""
-        rest = len(self._notes) - _MAX_NOTES
-        more = [f"The same applies to {count_text(rest, 'more download')}."] if rest > 0 else []
-        return self._notes[:_MAX_NOTES] + more
+        """A few sentences: first on downloads that are not added, then on unused options."""
+        return [*_first(self._refused), *_first(self._unused)]
 
     def add(self, config: FileConfig) -> None:
         """Add a download that is not in the list."""
@@ -38,20 +37,20 @@ class Addition:
         try:
             kept, unused = with_options_of(before, config)
         except ValueError as error:
-            self._notes.append(
+            self._refused.append(
                 f"{_name_of(config)} is not added again: {error}. "
                 "Remove the earlier download first."
             )
             return
         if unused:
-            self._notes.append(f"{_name_of(config)}: ignored: {'; '.join(unused)}.")
+            self._unused.append(f"{_name_of(config)}: ignored: {'; '.join(unused)}.")
         self.configs.append(kept)
 
     def leave_out(self, waiting: FileConfig, config: FileConfig) -> None:
         """Leave out a download that has not ended yet."""
         checksum = config.hash_config
         if checksum not in (None, waiting.hash_config):
-            self._notes.append(
+            self._unused.append(
                 f"{_name_of(config)} is already in the list; "
                 f"this {checksum.algorithm} hash is not used."
             )
@@ -102,6 +101,12 @@ def repeated(
         update = {"file_exists_strategy": exists, "overwrite_only": None}
         config = config.model_copy(update=update)
     return config if path is None else saved_as(config, path, base)
+
+
+def _first(notes: list[str]) -> list[str]:
+    rest = len(notes) - _MAX_NOTES
+    more = [f"The same applies to {count_text(rest, 'more download')}."] if rest > 0 else []
+    return notes[:_MAX_NOTES] + more
 
 
 def _name_of(config: FileConfig) -> str:

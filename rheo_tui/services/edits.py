@@ -47,7 +47,8 @@ class Edits:
             links: configs with the new URLs, and perhaps new options, by the ids of the downloads.
 
         Raises:
-            ValueError: the checksum of a link contradicts that of its download. Nothing changed.
+            ValueError: the checksum of a link contradicts that of its download, or its login would
+                be sent by a route that a list chose. Nothing changed.
         """
         configs = dict[str, FileConfig]()
         for each, link in links.items():

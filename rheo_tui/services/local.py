@@ -163,7 +163,7 @@ class LocalService:
         await asyncio.to_thread(remove_leftovers, folder)
         try:
             await self._manager.open()
-            self._forget_overwrites_without_path()
+            self._forget_overwrites_without_path()  # before anything is awaited, so in time
         except session_store.SessionLockedError as error:
             raise SessionLockedError(str(error), error.path) from error
 
@@ -493,7 +493,8 @@ class LocalService:
         """
         from rheo_core.engine import make_request_rules, with_faults
 
-        loaded = await asyncio.to_thread(self._load)
+        async with self._saving:  # otherwise this could read what is about to be replaced
+            loaded = await asyncio.to_thread(self._load)
         rules = await asyncio.to_thread(with_faults, make_request_rules(loaded.settings))
         if self._manager.request_rules.unclear or not rules.unclear:
             self._apply(loaded.settings)

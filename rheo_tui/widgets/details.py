@@ -1,4 +1,4 @@
-"""DetailsPane: show the details of the current download on five pages.
+"""DetailsPane: show the details of the current download on pages.
 
 `rheo_tui/inspector_pages.py` writes the pages.
 """

@@ -88,7 +88,7 @@ class LogPane(LineView[_Part], can_focus=True):
         return self._items[at] if at < len(self._items) else None
 
     def text_of(self, part: _Part) -> Text:
-        """Return time, name and event; a wrapped line has them once, also if its start is above."""
+        """Return time, name and event. A wrapped line has them once, in its first visible row."""
         is_named = part.is_first or part is self._top
         style = self.get_component_rich_style
         text, line = Text(no_wrap=True, end=""), part.line

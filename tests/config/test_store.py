@@ -278,17 +278,18 @@ def test_a_file_in_a_folder_that_others_can_change_is_not_used(path: Path) -> No
     path.write_text("on_complete = 'run'\n")
     path.parent.chmod(0o777)
     (problem,) = load_settings(path).problems
-    assert "(other users can change its folder; run chmod go-w on it)" in problem
+    reason = f"other users can change its folder {path.parent}; run chmod go-w on the folder"
+    assert problem == f"{path} cannot be used ({reason})."
     path.parent.chmod(0o1777)  # as /tmp: nobody can replace files of others there
     assert not load_settings(path).problems
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-@pytest.mark.parametrize(("is_folder", "name"), [(False, "it"), (True, "its folder")])
-def test_a_file_of_another_user_is_not_used(path: Path, is_folder: bool, name: str) -> None:
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_file_of_another_user_is_not_used(path: Path, is_folder: bool) -> None:
     path.write_text("on_complete = 'run'\n")
     os.chown(path.parent if is_folder else path, 12345, -1)
-    loaded = load_settings(path)
+    loaded, name = load_settings(path), f"its folder {path.parent}" if is_folder else "it"
     assert loaded.problems == (f"{path} cannot be used ({name} belongs to another user).",)
     assert not loaded.settings.on_complete
 

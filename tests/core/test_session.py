@@ -224,7 +224,9 @@ class TestRecords:
 
     @pytest.mark.parametrize("is_listed", [True, False])
     @pytest.mark.parametrize("status", sorted(DownloadStatus.terminal_states()))
-    @pytest.mark.parametrize("option", [{"proxy": "http://mine:3128"}, {"ca_file": "/ca.pem"}])
+    @pytest.mark.parametrize(
+        "option", [{"proxy": "http://mine:3128"}, {"ca_file": "/ca.pem"}, {"auth": "digest"}]
+    )
     def test_a_lost_protection_is_known_as_long_as_the_row(
         self, status: DownloadStatus, is_listed: bool, option: dict[str, str]
     ) -> None:

@@ -160,9 +160,10 @@ def test_the_group_of_one_user_is_nobody_else(
         check_control(file, path)
 
 
+@pytest.mark.parametrize("through_folder", [False, True])
 @pytest.mark.parametrize("open_folder", ["home/rheo", "home", "shared", "files", None])
 def test_each_folder_on_the_way_through_links_is_checked(
-    tmp_path: Path, open_folder: str | None
+    tmp_path: Path, open_folder: str | None, through_folder: bool
 ) -> None:
     """Somebody else could put a link to any file of the user there."""
     for name in ("home/rheo", "shared", "files"):
@@ -173,7 +174,12 @@ def test_each_folder_on_the_way_through_links_is_checked(
     path.symlink_to(tmp_path / "shared" / "rheo.toml")
     if open_folder is not None:
         (tmp_path / open_folder).chmod(0o777)
-    refused = pytest.raises(PermissionError, match="other users can change its folder")
+    if through_folder:
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "rheo").symlink_to("../home/rheo")
+        path = tmp_path / "config" / "rheo" / "settings.toml"
+    named = path.parent if open_folder == "home/rheo" else tmp_path / (open_folder or "")
+    refused = pytest.raises(PermissionError, match=f"other users can change its folder {named};")
     with path.open("rb") as file, refused if open_folder else nullcontext():
         check_control(file, path)
 

@@ -74,6 +74,7 @@ async def test_a_key_does_not_wait_for_a_box_that_has_closed(
     server: MisbehavingServer, tmp_path: Path
 ) -> None:
     program = PATIENT_APP.replace("10.0", "3600.0")
+    assert program != PATIENT_APP
     urls = [server.on(f"/file-{n}.bin", serving(b"data")) for n in range(6)]
     command = [sys.executable, "-c", program, "-d", str(tmp_path / "files")]
     async with Terminal(command, tmp_path / "home") as terminal:

@@ -22,7 +22,7 @@ from .header_values import retry_after
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _REFUSED_CERTIFICATE = "the server refuses the client certificate"
 _NO_COMMON_VERSION = "the server offers no TLS version that is allowed here"
-IS_TLS = "malformed response: it is TLS instead of HTTP; use https"
+TLS_INSTEAD_OF_HTTP = "malformed response: it is TLS instead of HTTP; use https"
 _TLS_PROBLEMS = {
     "WRONG_VERSION_NUMBER": "the server does not answer with TLS",
     "NO_PROTOCOLS_AVAILABLE": _NO_COMMON_VERSION,

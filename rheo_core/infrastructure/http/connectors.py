@@ -23,7 +23,7 @@ class CleanConnector(aiohttp.TCPConnector):
 
 
 class _SocksConnector(CleanConnector):
-    """Connector through a SOCKS5 proxy, with the code and the sentences of our own client.
+    """Connector through a SOCKS5 proxy. Errors read as with the default client.
 
     Args:
         proxy: URL of the proxy; may contain a login.
@@ -45,7 +45,9 @@ class _SocksConnector(CleanConnector):
             async with asyncio.timeout(timeout.sock_connect):
                 opened = await connect_by_socks(self._proxy, host, port, self._proxy_resolver)
                 return await self._loop.create_connection(*args, sock=opened, **kwargs)
-        except TimeoutError:
+        except TimeoutError as error:
+            if error.errno is not None:  # ETIMEDOUT of the system, not our limit
+                raise connection_problem(error, host) from error
             raise aiohttp.ConnectionTimeoutError from None
         except OSError as error:
             raise connection_problem(error, host) from error

@@ -15,7 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from rheo_core.domain.exceptions import ProtocolError
 from rheo_core.domain.text import printable, quoted, shorten
-from rheo_core.infrastructure.http.connection_problems import IS_TLS
+from rheo_core.infrastructure.http.connection_problems import TLS_INSTEAD_OF_HTTP
 
 MAX_HEAD_BYTES = 256 << 10
 """Bytes of a head, with those of the interim responses before it."""
@@ -82,7 +82,7 @@ def has_begun(data: bytes) -> bool:
     """
     beginning = data.lstrip(b"\r\n")[: len(_BEGINNING)]
     if beginning[:1] in _TLS_RECORDS:
-        raise ProtocolError(IS_TLS)
+        raise ProtocolError(TLS_INSTEAD_OF_HTTP)
     if not _BEGINNING.startswith(beginning):
         raise ProtocolError("malformed response: it does not begin with HTTP/")
     return len(beginning) == len(_BEGINNING)
