@@ -376,14 +376,18 @@ class PartFile:
         try:
             self.checkpoint(written)
         except DiskFullError:
-            if not written:
+            # The second attempt may fail too. Bytes of the last checkpoint are not given up.
+            saved = max((each.end for each in self.state.written), default=0)
+            if max((each.end for each in written), default=0) <= saved:
                 raise
-            self.checkpoint(self._without_tail(written))
+            self.checkpoint(self._without_tail(written, saved))
 
-    def _without_tail(self, written: tuple[WrittenRange, ...]) -> tuple[WrittenRange, ...]:
-        """Truncate the last bytes to free their blocks. Return the remaining ranges."""
+    def _without_tail(
+        self, written: tuple[WrittenRange, ...], saved: int
+    ) -> tuple[WrittenRange, ...]:
+        """Truncate the last bytes, but none before `saved`. Return the remaining ranges."""
         *others, last = sorted(written, key=lambda each: each.start)
-        end = max(last.end - _STATE_BYTES, last.start)
+        end = max(last.end - _STATE_BYTES, last.start, saved)
         rest = self.file.truncate_range(last, end)
         self.state = self.state._replace(is_rejected=False)  # not whole any more
         return (*others, rest) if rest.end > rest.start else tuple(others)

@@ -67,6 +67,32 @@ def test_a_short_last_piece_goes_whole(part: PartFile, full_once: None) -> None:
     assert part.state.written == ()
 
 
+@pytest.mark.parametrize("more", [0, 1, 5_000, 100_000])
+@pytest.mark.parametrize("far", [False, True])
+def test_the_last_checkpoint_stays_valid_if_no_attempt_finds_room(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, more: int, far: bool
+) -> None:
+    saved = WrittenRange(0, 50_000, part.write(0, bytes(50_000)))
+    end = WrittenRange(600_000, 650_000, part.write(600_000, bytes(50_000)))
+    part.checkpoint((saved, end) if far else (saved,))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(part_state, "write_atomically", full)
+        crc = part.write(50_000, bytes(more), saved.crc)
+        longer = WrittenRange(0, 50_000 + more, crc)
+        with pytest.raises(DiskFullError):
+            part.checkpoint_on_full_disk((longer, end) if far else (longer,))
+    part.release(keep=True)
+    again = PartFile(part.destination, PartOwner("source"))
+    again.open()
+    assert again.path.stat().st_size >= (650_000 if far else 50_000)
+    assert again.state.written == ((saved, end) if far else (saved,))
+    again.discard()
+
+
 def test_nothing_to_give_up(part: PartFile, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
