@@ -6,7 +6,7 @@
 import os
 import stat
 import threading
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader
@@ -95,7 +95,7 @@ async def _find(
 
 
 def is_written_by(
-    record: DownloadRecord, path: Path, source: str, known: Container[Identity] | None
+    record: DownloadRecord, path: Path, source: str, written: Mapping[Identity, str]
 ) -> bool:
     """Return True if a file is still the one that a completed download wrote. Blocks.
 
@@ -107,7 +107,7 @@ def is_written_by(
         record: the download.
         path: its path.
         source: the source in the attribute of its file.
-        known: files that the source has written in this run; None: in an earlier run.
+        written: sources of the files that were written in this run; see `AttemptContext.written`.
 
     Raises:
         OSError: the file does not exist.
@@ -115,7 +115,9 @@ def is_written_by(
     status = path.lstat()
     if (found := source_at(path)) in (source, ""):
         return found == source
-    is_same = known is None or identity_of(status) in known  # a new file may reuse the number
+    writer = written.get(identity_of(status))
+    # A file of an earlier run has no writer; a new file may reuse its number.
+    is_same = source not in written.values() if writer is None else writer == source
     ended = record.finished_at or 0.0
     is_old = status.st_mtime <= ended + _CLOCK_SECONDS
     is_alike = status.st_size == record.total_bytes and is_old

@@ -328,8 +328,8 @@ class DownloadWorker:
         """
         source = self.names.source_of(record.config.url)
         path = self.destination(record)
-        known = {file for file, writer in self._context.written.items() if writer == source}
-        return await self._context.reading.run(is_written_by, record, path, source, known or None)
+        written = self._context.written
+        return await self._context.reading.run(is_written_by, record, path, source, written)
 
     async def _with_part(self, record: DownloadRecord, work: Callable[[PartFile], T]) -> T | None:
         """Work on the part file of a download that is not running.
