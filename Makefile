@@ -14,7 +14,8 @@ install = $(if $(UV),$(INSTALL_BY_UV) $1 ||) $(INSTALL_BY_PIP) $1
 PYTEST = $(BIN)/pytest --numprocesses=auto --dist=worksteal
 QUICK := tests/cli tests/config tests/demo tests/inputs tests/tui $(addprefix tests/core/, \
   test_engine_transfer.py test_redaction.py test_request_cookies.py test_request_proxies.py)
-EFFORT := TEST_KILLS=100 TEST_ERRORS=100 TEST_SIGNALS=20 TEST_EXAMPLES=1000
+EFFORT := TEST_KILLS=100 TEST_ERRORS=100 TEST_SIGNALS=20 TEST_EXAMPLES=1000 \
+  TEST_PAINT=all
 unexport PYTHONDONTWRITEBYTECODE # each process of the tests would compile all of them
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --extra dev --quiet
 

@@ -3,6 +3,7 @@
 `driving.py` starts the app over the simulated service of `fake_service.py`.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -12,10 +13,14 @@ import pytest
 import textual.app
 import textual.pilot
 import textual.strip
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual._styles_cache import StylesCache
+from textual.app import App
 from textual.css import stylesheet
 from textual.css.model import RuleSet
 from textual.css.parse import parse
+from textual.screen import Screen
 
 from rheo_tui import table_model, typed_ahead
 from rheo_tui.app import RheoApp
@@ -65,6 +70,50 @@ def light_lines() -> Iterator[None]:
         context.setattr(textual.strip, "FIFOCache", lambda maxsize: {})
         context.setattr(StylesCache, "get_inner_outer", lambda _, *colours: styles_of(*colours))
         yield
+
+
+_PAINT = Compositor.render_update
+
+
+def _paint_whole_screens(
+    compositor: Compositor,
+    full: bool = False,
+    screen_stack: list[Screen[Any]] | None = None,
+    simplify: bool = False,
+) -> object:
+    """Paint a screen for a picture; otherwise only forget what changed."""
+    if full:
+        return _PAINT(compositor, full, screen_stack, simplify)
+    visible_screen_stack.set(screen_stack or [])
+    compositor._dirty_regions.clear()
+    return None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def painted_when_asked() -> Iterator[None]:
+    """Paint what a test looks at, and the last screen of each app, but not each change.
+
+    No terminal shows them, and they take a third of the CPU time of an app. Tests with `painting`
+    and the long run (TEST_PAINT=all) paint each.
+    """
+    shut_down = App._shutdown
+
+    async def paint_and_shut_down(app: App[Any]) -> None:
+        if app._screen_stack and app.is_headless:
+            app.screen._compositor.render_strips()
+        await shut_down(app)
+
+    with pytest.MonkeyPatch.context() as context:
+        if os.environ.get("TEST_PAINT") != "all":
+            context.setattr(App, "_shutdown", paint_and_shut_down)
+            context.setattr(Compositor, "render_update", _paint_whole_screens)
+        yield
+
+
+@pytest.fixture
+def painting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paint each change."""
+    monkeypatch.setattr(Compositor, "render_update", _PAINT)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -735,6 +735,7 @@ async def test_keys_behind_enter_go_to_the_list() -> None:
 
 
 @pytest.mark.parametrize("lines", [1_000, pytest.param(20_000, marks=pytest.mark.long)])
+@pytest.mark.usefixtures("painting")
 async def test_a_long_paste_is_read_once_and_only_visible_lines_are_painted(
     lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

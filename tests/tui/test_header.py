@@ -58,6 +58,7 @@ async def test_a_selection_is_shown_and_can_be_copied() -> None:
         assert cells_of(header.render_lines(header.size.region)) != plain
 
 
+@pytest.mark.usefixtures("painting")
 async def test_a_change_looks_no_style_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(size=(120, 36)) as app:
         header = await busy(app)

@@ -33,6 +33,8 @@ from tests.tui.gallery import (
     stored,
 )
 
+pytestmark = pytest.mark.usefixtures("painting")
+
 _SHRINKING = ((160, 50), (120, 36), (100, 30), (80, 24), (60, 14), (40, 10), (30, 8))
 _SMALLEST = _SHRINKING[-1]
 _MIN_CONTRAST = 3.0

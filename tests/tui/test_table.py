@@ -55,7 +55,7 @@ async def test_lines_fill_the_screen(rows: int) -> None:
 
 
 @pytest.fixture
-def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def painted(painting: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the rows painted so far, one for each painting."""
     ids: list[str] = []
     paint = RowPainter.paint
@@ -84,6 +84,7 @@ async def test_10_000_rows_paint_only_visible_changes(painted: list[str]) -> Non
         assert painted == [ids[3], ids[7]]
 
 
+@pytest.mark.usefixtures("painting")
 async def test_a_row_that_changes_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     line = DownloadTable._line
@@ -114,6 +115,7 @@ async def test_lines_are_drawn_again_for_other_filters(rows: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [3, 200])  # without a scroll bar, with one
+@pytest.mark.usefixtures("painting")
 async def test_a_line_is_filtered_only_when_it_is_drawn(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
