@@ -37,10 +37,7 @@ class Addition:
         try:
             kept, unused = with_options_of(before, config)
         except ValueError as error:
-            self._refused.append(
-                f"{_name_of(config)} is not added again: {error}. "
-                "Remove the earlier download first."
-            )
+            self._refused.append(f"{_name_of(config)} is not added again: {_reason(error)}")
             return
         if unused:
             self._unused.append(f"{_name_of(config)}: ignored: {'; '.join(unused)}.")
@@ -85,6 +82,15 @@ def with_options_of(before: FileConfig, config: FileConfig) -> tuple[FileConfig,
     return config.model_copy(update=update), hashes.ignored
 
 
+def refusal(before: FileConfig, config: FileConfig) -> str:
+    """Return why a download cannot be added again, in a sentence, or "" if it can."""
+    try:
+        with_options_of(before, config)
+    except ValueError as error:
+        return _reason(error)
+    return ""
+
+
 def repeated(
     config: FileConfig, exists: FileExistsStrategy | None, path: Path | None, base: Path | None
 ) -> FileConfig:
@@ -101,6 +107,10 @@ def repeated(
         update = {"file_exists_strategy": exists, "overwrite_only": None}
         config = config.model_copy(update=update)
     return config if path is None else saved_as(config, path, base)
+
+
+def _reason(error: ValueError) -> str:
+    return f"{error}. Remove the earlier download first."
 
 
 def _first(notes: list[str]) -> list[str]:

@@ -1,12 +1,14 @@
 """Check pasted or loaded entries against the downloads in the list."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rheo_core.domain import DownloadSnapshot, DownloadStatus
+from rheo_core.domain import DownloadSnapshot, DownloadStatus, FileConfig
 from rheo_core.domain.text import printable
+
+from .added_again import refusal
 
 if TYPE_CHECKING:
     from rheo_core.inputs import Entry
@@ -47,4 +49,31 @@ def with_owners(entries: "list[Entry]", rows: Mapping[str, DownloadSnapshot]) ->
             owner = owners.get(os.path.normpath(entry.existing))
             if owner not in (None, entry.config.id):
                 entries[at] = entry._replace(verdict=Verdict.OK, problem="", existing="")
+    return entries
+
+
+async def with_refusals(
+    entries: "list[Entry]",
+    rows: Mapping[str, DownloadSnapshot],
+    config_of: Callable[[str], Awaitable[FileConfig | None]],
+) -> "list[Entry]":
+    """Return `entries` with those as invalid whose checks contradict an ended download's.
+
+    Args:
+        entries: the checked entries of a text.
+        rows: the downloads in the list, by id.
+        config_of: returns the options of a download in the list.
+    """
+    from rheo_core.inputs import Verdict
+
+    for at, entry in enumerate(entries):
+        config = entry.config
+        if config is None or (config.hash_config or config.pieces) is None:
+            continue
+        row = rows.get(config.id)
+        before = await config_of(row.id) if row and row.status.is_terminal else None
+        if before is not None and (problem := refusal(before, config)):
+            entries[at] = entry._replace(
+                verdict=Verdict.INVALID, problem=problem, wants="", existing=""
+            )
     return entries

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -34,7 +34,7 @@ from rheo_core.infrastructure.key_log import drop_broken_key_log
 from rheo_tui.existing_files import usual_folder
 
 from .added_again import Addition, repeated
-from .entry_verdicts import known_ids, with_owners
+from .entry_verdicts import known_ids, with_owners, with_refusals
 from .protocol import Deletion, ManyDownloadsEvent, SessionLockedError
 from .trash import HeldFiles, delete_file, remove_leftovers
 
@@ -246,7 +246,7 @@ class LocalService:
         from rheo_core.inputs import read_entries_file
 
         known, options = known_ids(self._rows_now()), self._with_folder(options)
-        return with_owners(await read_entries_file(path, known, options), self._rows)
+        return await self._compared(await read_entries_file(path, known, options))
 
     async def recheck(
         self, entries: "Sequence[Entry]", options: "ReadOptions | None" = None
@@ -260,7 +260,12 @@ class LocalService:
     async def _checked(self, reading: "Iterable[Entry]") -> "list[Entry]":
         from rheo_core.inputs import collect_entries
 
-        return with_owners(await collect_entries(reading), self._rows)
+        return await self._compared(await collect_entries(reading))
+
+    async def _compared(self, entries: "list[Entry]") -> "list[Entry]":
+        """Return entries with verdicts that consider the downloads in the list."""
+        find = partial(self._manager.find_config, to_show=True)
+        return await with_refusals(with_owners(entries, self._rows), self._rows, find)
 
     def free_space(self, folder: Path | None = None) -> int | None:
         """Return the free bytes in a folder, or in the download folder; None if they are unknown.

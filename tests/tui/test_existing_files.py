@@ -550,3 +550,31 @@ async def test_a_stored_overwrite_without_its_file_is_forgotten(
     finally:
         await service.close()
     assert (tmp_path / "a.bin").read_bytes() == OLD
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b"good", "already there: choose"), (b"evil", "new link for a.bin (4 B kept)")],
+)
+async def test_a_line_that_contradicts_an_ended_download_stays_with_its_reason(
+    server: MisbehavingServer, tmp_path: Path, body: bytes, expected: str
+) -> None:
+    url = server.on("/a.bin", serving(body))
+    other = server.on("/b.bin", serving(b"b"))
+    checksum = HashConfig.from_checksum_string(f"sha256:{sha256(b'good')}")
+    line = f"{url}#sha256={sha256(b'another')}"
+    async with engine(tmp_path, max_retries=0) as app:
+        await app.main.client.add([FileConfig(url=url, hash_config=checksum)])
+        await ended(app, 1)
+        app.app.post_message(events.Paste(f"{line}\r{other}"))
+        await app.until(lambda: isinstance(app.app.screen, AddScreen))
+        await app.until(lambda: "1 to add" in app.screen_text())
+        await app.press("enter")
+        await app.until(lambda: len(app.main.model.rows) == 2)
+        await app.until(lambda: app.app.screen.query_one(LinksArea).text == line)
+        preview = app.app.screen.query_one(EntryPreview)
+        (proposal,) = preview.proposals
+        assert proposal.words.endswith("Remove the earlier download first.")
+        assert not app.app._notifications
+        app.app.screen.query_one(LinksArea).text = f"{url}#sha256={sha256(b'good')}"
+        await app.until(lambda: [each.words for each in preview.proposals] == [expected])
