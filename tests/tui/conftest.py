@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import textual.app
 import textual.pilot
-import textual.screen
 import textual.strip
 from textual._compositor import Compositor
 from textual._context import visible_screen_stack
@@ -125,7 +124,6 @@ def idle_event_loop() -> Iterator[None]:
     to do. On a busy one a process with work to do gets little CPU time too.
     """
     with pytest.MonkeyPatch.context() as context:
-        context.setattr(textual.screen, "UPDATE_PERIOD", 1 / 250)  # what is next waits for it
         context.setattr(textual.app, "wait_for_idle", until_idle)
         context.setattr(textual.pilot, "wait_for_idle", until_idle)
         context.setattr(RheoApp, "NOTIFICATION_TIMEOUT", 600)  # a busy machine shows them longer
