@@ -6,7 +6,7 @@ import pytest
 from textual import events
 from textual.geometry import Offset
 
-from rheo_tui.columns import AUTOMATIC, CHOOSABLE, ColumnChoice, layout
+from rheo_tui.columns import AUTOMATIC, CHOOSABLE, ColumnChoice, layout, name_key
 from rheo_tui.screen_memory import ScreenMemory
 from rheo_tui.screens.columns import ColumnsScreen
 from tests.tui.driving import Driver, running
@@ -151,3 +151,9 @@ async def test_a_drag_of_an_edge_sizes_a_column_and_sorts_nothing(tmp_path: Path
         assert app.table.model.sort.column.id == "queue"
         await drag(app, places["progress"].x - 1, 0)  # too far
         assert min(place.width for place in layout(118, choice=app.table.columns).places) >= 1
+
+
+def test_names_sort_as_people_count() -> None:
+    names = ["", "a", "a 2", "A1", "a01b", "a2", "a10", "a10.1", "a10.9", "a10.11", "b0", "b00a"]
+    names += ["IMG_2.jpg", "img_19.jpg", "IMG_100.jpg", "img_20261130_1.jpg"]
+    assert sorted(set(names), key=name_key) == names
