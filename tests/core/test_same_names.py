@@ -231,6 +231,7 @@ async def test_overwrite_replaces_the_same_files_in_every_run(
 
 @pytest.mark.parametrize("strategy", ["skip", "overwrite", "rename"])
 @pytest.mark.parametrize("names", [0, 40], ids=["new folder", "folder with foreign files"])
+@pytest.mark.halved("strategy", "names")
 async def test_many_links_that_responses_give_one_name_look_at_few_files_each(
     server: MisbehavingServer,
     tmp_path: Path,

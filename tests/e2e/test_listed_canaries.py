@@ -90,6 +90,7 @@ def went_through(way: ProxyProcess, server: MisbehavingServer) -> bool:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("flags", [[], ["-q"], ["--json"], ["--bearer", SECRET]], ids=str)
+@pytest.mark.halved("form", "flags")
 async def test_a_list_chooses_no_proxy(
     tmp_path: Path, home: Path, server: MisbehavingServer, form: str, flags: list[str]
 ) -> None:

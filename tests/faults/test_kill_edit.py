@@ -159,7 +159,7 @@ async def test_l07_killed_while_an_edit_moves_the_bytes(
     assert {"linkat", "unlink", "rename"} <= kinds
     names_after = set[str]()
     for call, number in steps:
-        if not (EVERY or call in ("linkat", "link", "unlink", "rename") or number % 6 == 0):
+        if not (EVERY or call in ("linkat", "link", "unlink", "rename") or number % 12 == 0):
             continue
         restore()
         killed = await home.run(*edit, before=kill_at((call, number), log))

@@ -409,6 +409,7 @@ async def test_a_new_signature_renews_a_failed_download_and_undo_puts_it_back() 
 
 @pytest.mark.parametrize("is_file", [True, False])
 @pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.halved("is_file", "others")
 async def test_a_link_whose_download_is_gone_at_enter_stays(
     tmp_path: Path, is_file: bool, others: int
 ) -> None:
@@ -618,6 +619,7 @@ OTHER_FILES = {  # redaction hides the part in which they differ
 
 @pytest.mark.parametrize("old", OTHER_FILES)
 @pytest.mark.parametrize("suffix", ["", "sig=1&se=1"])
+@pytest.mark.halved("old", "suffix")
 async def test_a_link_that_differs_in_a_hidden_part_renews_nothing(old: str, suffix: str) -> None:
     def signed(url: str) -> str:
         return f"{url}{'&' if '?' in url else '?'}{suffix}" if suffix else url

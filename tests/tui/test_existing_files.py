@@ -175,6 +175,7 @@ async def test_enter_offers_the_choices_of_the_hint(
     ],
 )
 @pytest.mark.parametrize("strategy", ["skip", "error"])
+@pytest.mark.halved("key", "strategy")
 async def test_one_key_decides_all(
     server: MisbehavingServer, tmp_path: Path, key: str, expected: dict[str, bytes], strategy: str
 ) -> None:
@@ -232,6 +233,7 @@ async def test_the_link_of_a_completed_download_may_be_downloaded_again(
 
 @pytest.mark.parametrize("has_moved", [True, False])
 @pytest.mark.parametrize("way", ["paste", "existing"])
+@pytest.mark.halved("way", "has_moved")
 async def test_overwrite_replaces_the_file_that_was_shown(
     server: MisbehavingServer, tmp_path: Path, way: str, has_moved: bool
 ) -> None:
@@ -376,6 +378,7 @@ async def test_a_choice_for_a_file_is_not_one_for_that_of_another_folder(
 
 @pytest.mark.parametrize("key", ["o", "a", "r"])
 @pytest.mark.parametrize("has_moved", [True, False])
+@pytest.mark.halved("key", "has_moved")
 async def test_a_completed_download_that_is_pasted_again_keeps_its_checks_and_route(
     server: MisbehavingServer, tmp_path: Path, key: str, has_moved: bool
 ) -> None:
@@ -454,6 +457,7 @@ async def test_a_row_that_failed_because_of_a_file_names_it_after_the_folder_cha
 
 @pytest.mark.parametrize("key", ["o", "a", "r"])
 @pytest.mark.parametrize("size", [None, 5], ids=["skipped", "failed"])
+@pytest.mark.halved("key", "size")
 async def test_a_row_that_ended_because_of_a_file_offers_the_choices(
     server: MisbehavingServer, tmp_path: Path, key: str, size: int | None
 ) -> None:

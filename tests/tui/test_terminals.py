@@ -36,6 +36,7 @@ async def fill(app: Driver, count: int = 40) -> None:
     "size", [(30, 8), (40, 10), (60, 14), (80, 24), (120, 36), (160, 50), (300, 80)]
 )
 @pytest.mark.parametrize("show_log", [True, False])
+@pytest.mark.halved("size", "show_log")
 async def test_every_size_shows_rows_header_and_keys(size: tuple[int, int], show_log: bool) -> None:
     async with running(FakeService(show_log=show_log), size=size) as app:
         await fill(app)

@@ -46,6 +46,7 @@ async def _check_survival(scene: Scene, sizes: Sequence[Size]) -> None:
 
 @pytest.mark.parametrize("size", _SIZES, ids=lambda size: "{}x{}".format(*size))
 @pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.halved("size", "count")
 async def test_the_app_starts_in_every_size(size: tuple[int, int], count: int) -> None:
     async with running(size=size) as app:
         await app.fill(count)
