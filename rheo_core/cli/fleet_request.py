@@ -4,16 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-import typer
-
-from rheo_core.domain.fleet import PLAN_NAME, FleetPlan, LayoutName, Spread
+from rheo_core.domain.fleet import FleetPlan, LayoutName, Spread
 from rheo_core.domain.paths import absolute_path
 from rheo_core.domain.text import printable, redact
 
 from .exit import ExitCode, fail, reason_of
 
 if TYPE_CHECKING:
-    from rheo_core.config import Settings
     from rheo_core.fleet.planning import PlanRequest
     from rheo_core.fleet.targets import Target
 
@@ -70,54 +67,6 @@ def check_robots_tag(plan: FleetPlan, ignore_robots_tag: bool | None) -> None:
             "the plan ignores X-Robots-Tag; pass --ignore-robots-tag or --respect-robots-tag.",
             ExitCode.USAGE,
         )
-
-
-def show_owner(target: "Target", output: str) -> None:
-    """Warn if another user can change the plan of a local output folder."""
-    from rheo_core.user_files import check_control, open_regular
-
-    if target.path is None:
-        return
-    try:
-        with open_regular(plan := target.path / PLAN_NAME) as file:
-            check_control(file, plan)
-    except PermissionError as error:
-        typer.echo(
-            f"rheo: {printable(output)} may be somebody else's: {PLAN_NAME}: {error.strerror}. "
-            "rheo downloads what it says, with your logins.",
-            err=True,
-        )
-
-
-def show_complete(target: "Target", output: str, plan: FleetPlan) -> None:
-    """Report the number of shards that are complete already; their files are not verified again."""
-    from rheo_core.fleet.passes import planned_shards, read_passes
-    from rheo_core.fleet.status import complete_shards
-
-    planned = list(planned_shards(plan, read_passes(target)))
-    if count := len(complete_shards(target, planned)):
-        typer.echo(
-            f"rheo: {count:,} of {len(planned):,} shards were complete before this run; "
-            f"`rheo fleet check --deep {printable(output)}` verifies their files",
-            err=True,
-        )
-
-
-def show_limits(plan: FleetPlan, settings: "Settings", at_once: int) -> None:
-    """Report the limits of the settings that slow down a plan."""
-    from rheo_core.domain.units import count_text
-    from rheo_core.fleet.politeness import plan_within
-
-    within = plan_within(plan, settings, at_once)
-    if within.concurrency < plan.concurrency:
-        downloads = count_text(within.concurrency, "download")
-        reason = f"because your settings have max_concurrent = {settings.max_concurrent:,}"
-        typer.echo(f"rheo: each shard runs {downloads} at a time, {reason}", err=True)
-    if within.host_connections < plan.host_connections:
-        connections = count_text(within.host_connections, "connection")
-        limit = settings.connections_per_host
-        reason = f"because your settings have connections_per_host = {limit:,}"
-        typer.echo(f"rheo: each host gets at most {connections}, {reason}", err=True)
 
 
 def read_request(params: Mapping[str, Any]) -> "PlanRequest":

@@ -51,13 +51,8 @@ def retry(
     from rheo_core.fleet.passes import PassTakenError
     from rheo_core.fleet.shard_downloads import WorkerOptions
 
-    from .fleet_request import (
-        check_robots_tag,
-        existing_plan,
-        open_output,
-        read_scratch,
-        show_owner,
-    )
+    from .fleet_notes import show_owner
+    from .fleet_request import check_robots_tag, existing_plan, open_output, read_scratch
 
     _check_kinds(kinds or ())
     folder = read_scratch(scratch)

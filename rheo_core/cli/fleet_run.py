@@ -109,13 +109,12 @@ def run(
     """
     from rheo_core.fleet.shard_downloads import WorkerOptions
 
+    from .fleet_notes import show_complete, show_owner
     from .fleet_request import (
         check_robots_tag,
         open_output,
         read_request,
         read_scratch,
-        show_complete,
-        show_owner,
     )
 
     worker = WorkerOptions(read_scratch(scratch), ignore_robots_tag=bool(ignore_robots_tag))
@@ -231,7 +230,7 @@ def _run(
     from rheo_core.domain.fleet import JOURNALS
     from rheo_core.fleet.status import read_status
 
-    from .fleet_request import show_limits
+    from .fleet_notes import show_limits
 
     status = read_status(target, made)
     if status.state == "complete" and not target.names(JOURNALS):  # a kill may leave one

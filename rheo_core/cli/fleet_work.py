@@ -88,7 +88,8 @@ def work(
     complete, 4 if a disk is full or not writable. If a signal ends it, the status is 128 plus the
     signal number.
     """
-    from .fleet_request import check_robots_tag, existing_plan, open_output, show_limits, show_owner
+    from .fleet_notes import show_limits, show_owner
+    from .fleet_request import check_robots_tag, existing_plan, open_output
 
     slice_ = _slice(slice_of)
     settings = settings_in_force(quiet=quiet)
