@@ -159,7 +159,7 @@ class Admission:
         """Return a new record of the same download, at the end of the queue."""
         again = self._ranked(DownloadRecord.of(record.config, record.added_at))
         again.priority, again.name_number = record.priority, record.name_number
-        is_failed = record.status is DownloadStatus.FAILED and not record.is_blocked
+        is_failed = record.status is DownloadStatus.FAILED and not record.is_blocked_by_file
         if is_failed or record.is_kept:  # its bytes have that name
             again.destination, again.final_name = record.destination, record.final_name
             if record.stats_or_none is not None and record.stats_or_none.media_type is not None:

@@ -97,7 +97,7 @@ def assemble(
         options.max_concurrent,
         hosts,
         options.tuning,
-        is_blocked=worker.is_blocked if options.wait_for_settings else lambda _: False,
+        is_forbidden=worker.is_forbidden if options.wait_for_settings else lambda _: False,
         network=network,
     )
     context = ControlContext(queue, tracker, lifecycle, worker, admission, pool)

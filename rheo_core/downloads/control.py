@@ -256,7 +256,7 @@ class DownloadController:
                 if not record.status.is_terminal and not stays_paused:
                     self._context.admission.requeue(record.config)
                 raise
-        elif not record.is_blocked:
+        elif not record.is_blocked_by_file:
             again.destination, again.final_name = record.destination, record.final_name
         if stays_paused:
             self._context.tracker.add(again)

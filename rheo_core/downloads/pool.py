@@ -41,12 +41,12 @@ class WorkerPool:
         hosts: HostLimiter,
         tuning: Tuning = DEFAULT_TUNING,
         *,
-        is_blocked: Callable[[str], bool] = lambda _: False,
+        is_forbidden: Callable[[str], bool] = lambda _: False,
         network: NetworkWatch | None = None,
     ) -> None:
         self._queue = queue
         self._hosts = hosts
-        self._is_blocked = is_blocked  # by host, with its port
+        self._is_forbidden = is_forbidden  # by host, with its port
         self._network = network  # None: do not wait for it
         self._attempt = attempt
         self._requeue = requeue
@@ -160,7 +160,7 @@ class WorkerPool:
 
     def _must_wait(self, host: str) -> bool:
         is_lost = self._network is not None and self._network.must_wait(host)
-        return is_lost or self._hosts.is_busy(host) or self._is_blocked(host)
+        return is_lost or self._hosts.is_busy(host) or self._is_forbidden(host)
 
     def _run(self, config: FileConfig) -> None:
         task = asyncio.get_running_loop().create_task(self._run_attempts(config))

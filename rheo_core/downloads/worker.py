@@ -159,7 +159,7 @@ class DownloadWorker:
         """Heads of the latest requests and responses."""
         return self._context.requester.recent
 
-    def is_blocked(self, host: str) -> bool:
+    def is_forbidden(self, host: str) -> bool:
         """Return True if the rules forbid requests to this host (with its port)."""
         return self.request_rules.refusal(host.rpartition(":")[0]) is not None
 

@@ -118,7 +118,7 @@ class DownloadRecord:
         return self.final_name
 
     @property
-    def is_blocked(self) -> bool:
+    def is_blocked_by_file(self) -> bool:
         """True if it failed before its first byte because of a file, which is its `destination`."""
         failure = None if self.stats_or_none is None else self.stats_or_none.failure
         is_failed = self.status is DownloadStatus.FAILED and not self.bytes_downloaded
