@@ -1,6 +1,7 @@
 """Hints below the command line: the effect of the command, or what is missing."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from rheo_core.domain import DownloadSnapshot
@@ -41,7 +42,7 @@ def hint_for(
     spec = COMMANDS.get(verb)
     if spec is None:
         names = [name for name in COMMANDS if name.startswith(verb)]
-        return Hint("  ".join(names)) if names else Hint("Unknown command.", True)
+        return Hint("  ".join(names)) if names else Hint(_unknown(verb), True)
     usage = f"{verb} {spec.usage}".rstrip()
     about = Hint(f"{usage}{_SEPARATOR}{spec.help}")
     if spec.argument and not argument:
@@ -54,3 +55,8 @@ def hint_for(
         return about
     targets = selection if command.targets is None else [rows[each] for each in command.targets]
     return Hint(f"{summary_of(targets)}{_SEPARATOR}{spec.help}")
+
+
+def _unknown(verb: str) -> str:
+    similar = ", ".join(get_close_matches(verb, COMMANDS))
+    return f"No such command. Similar: {similar}" if similar else "No such command."

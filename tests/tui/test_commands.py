@@ -199,6 +199,14 @@ def test_the_hint_names_a_mistake(line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("verb", "hint"),
+    [("puase", "No such command. Similar: pause, prune"), ("xyzzy", "No such command.")],
+)
+def test_the_hint_names_commands_like_a_mistyped_one(verb: str, hint: str) -> None:
+    assert hint_for(f"{verb} 3f", ROWS, (), NOW).text == hint
+
+
+@pytest.mark.parametrize(
     ("line", "shown"),
     [
         ("add https://me:c4nary@example.org/x", "add https://example.org/x"),
