@@ -1,8 +1,8 @@
-"""PriorityDownloadQueue: waiting downloads in the order in which they will run.
+"""PriorityDownloadQueue: choose the next of the waiting downloads, by priority and host.
 
 The session (SQL) and the table of the app sort by the same priority and rank.
 
-`pool.py` decides which hosts must wait, and takes the next download of another host.
+`pool.py` decides which hosts must wait; the queue passes over their downloads.
 """
 
 import asyncio

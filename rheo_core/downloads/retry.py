@@ -1,4 +1,7 @@
-"""Retry handlers: decide when to retry after an error, by the policy in `domain/retry.py`."""
+"""Retry handlers: decide whether to retry after an error, and how long to wait (Retry-After).
+
+The policy in `domain/retry.py` gives the statuses and the backoff.
+"""
 
 import asyncio
 from abc import ABC, abstractmethod

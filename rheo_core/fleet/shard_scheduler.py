@@ -3,7 +3,7 @@
 One shard of each lane runs at a time. Any `concurrent.futures.Executor` works, because submitting
 a shard twice is harmless: a shard is complete when its facts exist.
 
-`journal.py` decides when a worker that holds a shard counts as hung.
+`journal.py` locks a shard for its worker, and decides when that worker counts as hung.
 """
 
 import math

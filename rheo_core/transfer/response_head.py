@@ -1,5 +1,7 @@
 """Parse response heads and check them against the request (RFC 9110, sections 8.8, 14, 15).
 
+`transfer.py` acts on the errors: it continues, starts over or fails.
+
 Bodies are stored as received. `http/requester.py` requests no content coding. If a server
 applies one nevertheless, the file stays encoded, and `validators.py` tells its versions apart.
 """

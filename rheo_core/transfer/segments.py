@@ -1,6 +1,6 @@
-"""Segments: split a file into ranges for several connections; `tuning.py` has the thresholds.
+"""Segments: split a file into ranges for several connections; take over from slow ones.
 
-No I/O and no clock.
+`tuning.py` has the thresholds. No I/O and no clock.
 """
 
 from collections.abc import Sequence

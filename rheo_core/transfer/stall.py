@@ -1,4 +1,4 @@
-"""Detect stalled transfers: no bytes, or almost none, for too long."""
+"""Detect transfers that stall as a whole; `segments.py` takes over from one slow connection."""
 
 from collections.abc import Callable
 

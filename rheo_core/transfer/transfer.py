@@ -1,4 +1,4 @@
-"""Transfer: fetch one file in one attempt, in rounds of requests until it is complete."""
+"""Transfer: fetch one file in rounds of requests; start over if the server cannot continue it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

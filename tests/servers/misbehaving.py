@@ -2,6 +2,7 @@
 
 A behaviour is a coroutine function that gets an `Exchange` (one request and the means to answer
 it). `MisbehavingServer.on(path, behaviour)` binds it; every request is kept in `requests`.
+`scenarios.py` has behaviours to combine.
 """
 
 import asyncio
