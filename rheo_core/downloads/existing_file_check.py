@@ -1,4 +1,4 @@
-"""Check whether an existing file makes a download unnecessary (SKIP).
+"""Check whether an existing file is the download (SKIP); fail if size or checksum differ.
 
 `path_claim.py` chooses the files that are checked.
 """

@@ -1,4 +1,7 @@
-"""PathClaim: decide between skip, overwrite, rename and error, and lock the path of the file."""
+"""PathClaim: decide between skip, overwrite, rename and error, and lock the path of the file.
+
+`existing_file_check.py` compares the file that is there.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

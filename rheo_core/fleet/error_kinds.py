@@ -1,4 +1,7 @@
-"""Error kinds: the cause of a failure in one word, and whether a retry may help."""
+"""Error kinds: the cause of a failure in one word, and whether a retry may help.
+
+`domain/retry.py` has the HTTP statuses that are worth a retry.
+"""
 
 import re
 

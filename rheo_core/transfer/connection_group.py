@@ -1,4 +1,4 @@
-"""ConnectionGroup: start and end the connections of one transfer.
+"""ConnectionGroup: decide when another connection is worth it; start and end all of them.
 
 `host_limits.py` limits the connections to one host, and `checkpoints.py` saves their progress.
 """

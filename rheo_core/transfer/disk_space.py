@@ -1,4 +1,8 @@
-"""Disk space: reserve it for files of known size, and keep some free for others."""
+"""Disk space: check that files of known size fit, and keep a reserve free from all others.
+
+`part_bytes.py` applies the reserve. `downloads/worker.py` lets downloads wait for room, and
+`disk_space_watch.py` beside it resumes them.
+"""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Segments: split a file into ranges for several connections; take over from slow ones.
 
-`tuning.py` has the thresholds. No I/O and no clock.
+`connection_group.py` decides when to take one; `tuning.py` has the thresholds. No I/O and no clock.
 """
 
 from collections.abc import Sequence
@@ -165,7 +165,7 @@ class SegmentMap:
         return segment
 
     def take(self, now: float, *, compare: bool = True) -> Segment | None:
-        """Take a segment for one more connection; None if nothing is worth a connection.
+        """Take a segment for one more connection; None if nothing is left to split.
 
         The order is: segments without a connection, the whole rest of a laggard, half of the
         largest segment. While the size of the file is unknown, its end is missing.
